@@ -1,0 +1,86 @@
+"""PostgreSQL: an engine whose every wait is bounded, and the transactions of the use cases.
+
+psycopg2 has no client-side time-out: against a frozen server a thread would hang for ever. A wait callback with a
+deadline ends each wait; the connection is then closed, since nobody knows what it is in the middle of. An unknown
+outcome is reported as an outage: the caller's repetition meets the idempotency key or the inbox.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.extensions
+from sqlalchemy import Connection, Engine, create_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POOL_WAIT_SECONDS = 1.0
+_EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POLL_WRITE: select.POLLOUT}
+
+
+def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) -> Engine:
+    """An engine with at most `pool_size` connections; no statement, lock or socket waits past `timeout_seconds`.
+
+    The server ends what is late a little earlier than the client gives up, so that a slow server answers with a clean
+    error and only a frozen one costs the connection.
+    """
+    server_ms = int(timeout_seconds * 900)
+    options = f"-c statement_timeout={server_ms} -c lock_timeout={server_ms} "
+    options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_use_lifo=True,
+        connect_args={
+            "connection_factory": _bounded_connection(timeout_seconds),
+            "options": options,
+            "application_name": name,
+            "keepalives_idle": 10,
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """A connection whose every statement is its own transaction: one round trip instead of three."""
+    with engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+class StalledError(psycopg2.OperationalError):
+    """The server did not answer within the bound."""
+
+
+def _bounded_connection(timeout_seconds: float) -> type[psycopg2.extensions.connection]:
+    class BoundedConnection(psycopg2.extensions.connection):
+        wait_seconds = timeout_seconds
+
+    return BoundedConnection
+
+
+def _wait(connection: Any) -> None:
+    deadline = time.monotonic() + getattr(connection, "wait_seconds", 10.0)
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        poller = select.poll()
+        poller.register(connection.fileno(), _EVENTS[state])
+        left_ms = (deadline - time.monotonic()) * 1000
+        if left_ms <= 0 or not poller.poll(left_ms):
+            raise StalledError("PostgreSQL did not answer in time")
+
+
+# Process-wide by psycopg2's design; connections without a bound of their own get ten seconds.
+psycopg2.extensions.set_wait_callback(_wait)

@@ -1,0 +1,149 @@
+"""One error tree: the class decides retry, dead letter or HTTP status, here and nowhere else.
+
+| class         | a consumer ...                                      | HTTP        |
+|---------------|-----------------------------------------------------|-------------|
+| `Rejected`    | dead-letters the event at once                      | its `status`|
+| `Transient`   | retries later, `RETRY_ATTEMPTS` times, then dead    | 500         |
+| `Contention`  | repeats at once a few times, then as `Transient`    | 503         |
+| `Unavailable` | parks the event, uses up no attempt                 | 503         |
+
+Anything unknown counts as `Transient`. `classify` says which of them a library's exception is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class HoldfastError(Exception):
+    """The root. `code` is stable and for programs, the message is for people."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None, errors: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+        self.errors = errors
+
+
+class Rejected(HoldfastError):
+    """It cannot succeed, however often it is tried."""
+
+    status = 422
+    code = "rejected"
+
+
+class Malformed(Rejected):
+    """The request cannot be read at all."""
+
+    status = 400
+    code = "malformed_request"
+
+
+class Unauthenticated(Rejected):
+    """No caller, or one that proves nothing."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(Rejected):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(Rejected):
+    """It is not there, or it is somebody else's."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(Rejected):
+    """It does not fit the state that the resource is in."""
+
+    status = 409
+    code = "conflict"
+
+
+class Transient(HoldfastError):
+    """It failed, and may succeed later."""
+
+    code = "transient_failure"
+
+
+class Contention(Transient):
+    """Two transactions met (deadlock, serialization failure): the loser repeats at once."""
+
+    status = 503
+    code = "contention"
+
+
+class Unavailable(HoldfastError):
+    """A dependency is down. That is an outage, not a failure of the event or the request."""
+
+    status = 503
+    code = "unavailable"
+    retry_after_seconds = 1
+
+
+# PostgreSQL's SQLSTATE, by code or class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_SQLSTATES: dict[str, type[HoldfastError]] = {
+    "40001": Contention,  # serialization_failure
+    "40P01": Contention,  # deadlock_detected
+    "08": Unavailable,  # connection exceptions
+    "53": Unavailable,  # insufficient resources: disk full, out of memory, too many connections
+    "55P03": Unavailable,  # lock_not_available: lock_timeout passed while the server is slow
+    "57014": Unavailable,  # query_canceled: statement_timeout passed while the server is slow
+    "57P": Unavailable,  # operator intervention: shutdown, crash, cannot connect now
+    "58": Unavailable,  # system errors: I/O
+    "25006": Unavailable,  # read_only_sql_transaction: a failover is under way
+    "25P03": Unavailable,  # idle_in_transaction_session_timeout: this process stood still
+}
+
+# By qualified name, so that a process loads only the libraries it uses. The first match in an exception's MRO wins.
+_LIBRARIES: dict[str, type[HoldfastError]] = {
+    "sqlalchemy.exc.TimeoutError": Unavailable,  # no connection became free in time
+    "psycopg2.OperationalError": Unavailable,
+    "psycopg2.InterfaceError": Unavailable,  # the connection was closed under us
+    "pymongo.errors.DuplicateKeyError": Transient,
+    "pymongo.errors.ConnectionFailure": Unavailable,  # AutoReconnect, NetworkTimeout, NotPrimary, server selection
+    "pymongo.errors.WaitQueueTimeoutError": Unavailable,
+    "pymongo.errors.ExecutionTimeout": Unavailable,
+    "pymongo.errors.WTimeoutError": Unavailable,
+    "pika.exceptions.AMQPError": Unavailable,
+    "amqp.exceptions.RecoverableConnectionError": Unavailable,
+    "kombu.exceptions.OperationalError": Unavailable,
+    "requests.exceptions.ConnectionError": Unavailable,
+    "requests.exceptions.Timeout": Unavailable,
+    "stripe._error.APIConnectionError": Unavailable,
+    "stripe._error.RateLimitError": Unavailable,
+    "stripe._error.APIError": Unavailable,  # 5xx, and bodies that are not Stripe's
+    "stripe._error.IdempotencyError": Transient,  # a key in flight or reused: the next try looks before it acts
+    "stripe._error.AuthenticationError": Unavailable,  # a wrong key is the operator's to mend; no event is to blame
+    "stripe._error.PermissionError": Unavailable,
+    "stripe._error.InvalidRequestError": Rejected,
+    "builtins.ConnectionError": Unavailable,
+    "builtins.TimeoutError": Unavailable,
+}
+
+
+def classify(error: BaseException) -> type[HoldfastError]:
+    """Which class of this tree `error` belongs to; `Transient` for anything unknown."""
+    if isinstance(error, HoldfastError):
+        return next(kind for kind in type(error).__mro__ if kind in _CLASSES)
+    driver_error = getattr(error, "orig", None) or error  # SQLAlchemy wraps the driver's exception
+    state = getattr(driver_error, "pgcode", None)
+    if state:
+        return next((kind for prefix, kind in _SQLSTATES.items() if state.startswith(prefix)), Transient)
+    for kind in (*type(driver_error).__mro__, *type(error).__mro__):
+        found = _LIBRARIES.get(f"{kind.__module__}.{kind.__qualname__}")
+        if found:
+            return found
+    return Transient
+
+
+_CLASSES = (Rejected, Contention, Transient, Unavailable, HoldfastError)

@@ -1,0 +1,178 @@
+"""The event envelope: CloudEvents 1.0 in structured JSON, and the contracts that events are made by.
+
+`Event` is what travels. A `Contract` is an event type with the schema of its data: producers make events through it, so
+nothing leaves that its own schema would refuse. Extensions used: `correlationid`, `causationid`, `orderid`, `sequence`
+(per source and subject, from 1, without gaps) and `traceparent` (CloudEvents' distributed tracing extension).
+Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import uuid_utils.compat as uuid_utils
+
+from common.errors import Rejected
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+CONTENT_TYPE = "application/cloudevents+json"
+MAX_EVENT_BYTES = 256 * 1024
+_TYPE = re.compile(r"[a-z_]+\.[a-z_]+\.v[1-9][0-9]{0,3}")
+_REQUIRED_TEXT = ("id", "source", "type", "subject", "time", "correlationid")
+_OPTIONAL_TEXT = ("causationid", "orderid", "traceparent")
+
+
+class InvalidEventError(Rejected):
+    """These bytes are not an event, or its data is not what its type promises."""
+
+    code = "invalid_event"
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): unique, and ordered by time of making."""
+    return str(uuid_utils.uuid7())
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: `2026-01-31T12:00:00.000000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What an event inherits from the request or the event that caused it."""
+
+    correlation_id: str
+    causation_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    sequence: int
+    correlationid: str
+    data: dict[str, Any]
+    causationid: str | None = None
+    orderid: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def trail(self) -> Trail:
+        """The trail of whatever this event causes."""
+        return Trail(self.correlationid, self.id, self.traceparent)
+
+    def to_document(self) -> dict[str, Any]:
+        """The CloudEvents JSON object; absent extensions are left out."""
+        document: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "subject": self.subject,
+            "time": self.time,
+            "datacontenttype": "application/json",
+            "sequence": self.sequence,
+            "correlationid": self.correlationid,
+        }
+        for name in _OPTIONAL_TEXT:
+            if (value := getattr(self, name)) is not None:
+                document[name] = value
+        document["data"] = self.data
+        return document
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_document(), separators=(",", ":"), ensure_ascii=False)
+
+
+def from_json(body: str | bytes) -> Event:
+    """Read an event, or raise `InvalidEventError` with what is wrong with it. Unknown attributes are ignored."""
+    try:
+        return from_document(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        message = f"not JSON: {error}"
+        raise InvalidEventError(message) from None
+
+
+def from_document(document: Any) -> Event:
+    """As `from_json`, for a body that is parsed already."""
+    if not isinstance(document, dict):
+        raise InvalidEventError("not a JSON object")
+    if document.get("specversion") != "1.0":
+        raise InvalidEventError("specversion is not 1.0")
+    values: dict[str, Any] = {name: _text(document, name) for name in _REQUIRED_TEXT}
+    values |= {name: _text(document, name) for name in _OPTIONAL_TEXT if document.get(name) is not None}
+    _check(values)
+    sequence, data = document.get("sequence"), document.get("data")
+    if type(sequence) is not int or not 1 <= sequence < 2**63:
+        raise InvalidEventError("sequence is not a positive integer")
+    if not isinstance(data, dict):
+        raise InvalidEventError("data is not a JSON object")
+    return Event(**values, sequence=sequence, data=data)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """An event type, who publishes it, and the schema of its data."""
+
+    type: str
+    source: str
+    schema: Schema
+    summary: str
+
+    def event(
+        self, *, subject: str, sequence: int, data: dict[str, Any], trail: Trail, order_id: str | None = None
+    ) -> Event:
+        """A new event, now. Raises `InvalidEventError` if `data` breaks the contract."""
+        problems = self.schema.validate(data)
+        if problems:
+            message = f"{self.type}: {problems}"
+            raise InvalidEventError(message)
+        return Event(
+            id=new_id(),
+            source=self.source,
+            type=self.type,
+            subject=subject,
+            time=rfc3339(utc_now()),
+            sequence=sequence,
+            correlationid=trail.correlation_id,
+            causationid=trail.causation_id,
+            orderid=order_id,
+            traceparent=trail.traceparent,
+            data=data,
+        )
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 512 or "\x00" in value:  # noqa: PLR2004 - a bound
+        message = f"{name} is not a text of 1 to 512 characters"
+        raise InvalidEventError(message)
+    return value
+
+
+def _check(values: dict[str, Any]) -> None:
+    if not _TYPE.fullmatch(values["type"]):
+        raise InvalidEventError("type is not of the form thing.happened.v1")
+    try:
+        UUID(values["id"])
+        moment = datetime.fromisoformat(values["time"])
+    except ValueError as error:
+        raise InvalidEventError(str(error)) from None
+    if moment.tzinfo is None:
+        raise InvalidEventError("time has no zone")

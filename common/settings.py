@@ -1,0 +1,126 @@
+"""Environment -> typed settings, checked once at start.
+
+A process declares what it reads as a frozen dataclass made of `setting(...)` fields; `load` answers an instance or
+stops the process, naming every variable that is missing or malformed (twelve-factor: https://12factor.net/config).
+Nothing else in the tree reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from environs import Env, EnvValidationError, validate
+from marshmallow import ValidationError
+
+T = TypeVar("T")
+_REQUIRED = object()
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def setting(name: str, kind: str = "str", *, default: Any = _REQUIRED, check: Any = None) -> Any:
+    """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json)."""
+    options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
+    if check is not None:
+        options["validate"] = check
+    return field(metadata={"name": name, "kind": kind, "options": options})
+
+
+def load(kind: type[T]) -> T:
+    """Read `kind` from the environment; on bad settings print each by name and exit with status 2."""
+    env = Env(eager=False)
+    values: dict[str, Any] = {}
+    for item in fields(kind):  # type: ignore[arg-type]  # dataclasses has no public protocol to name here
+        variable = item.metadata
+        # A variable set to nothing is a variable that was forgotten, not a value.
+        if os.environ.get(variable["name"]) == "":
+            del os.environ[variable["name"]]
+        values[item.name] = getattr(env, variable["kind"])(variable["name"], **variable["options"])
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        for name, reasons in cast("dict[str, list[str]]", error.error_messages).items():
+            print(f"bad setting {name}: {'; '.join(map(str, reasons))}", file=sys.stderr)  # noqa: T201 - no logger exists yet
+        raise SystemExit(2) from None
+    return kind(**values)
+
+
+def variables(kind: type[Any]) -> list[str]:
+    """The names of the variables that `kind` reads, for documents and checks."""
+    return [item.metadata["name"] for item in fields(kind)]
+
+
+def url_with(*schemes: str) -> Any:
+    """A check: the value is a URL with a host and one of `schemes`."""
+
+    def check(value: str) -> None:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            message = f"expected a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            raise ValidationError(message)
+
+    return check
+
+
+def between(low: float, high: float) -> Any:
+    """A check: low <= value <= high."""
+    return validate.Range(min=low, max=high)
+
+
+POSTGRES_URL = url_with("postgresql+psycopg2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSettings:
+    """What every process reads."""
+
+    log_level: str = setting("LOG_LEVEL", default="INFO", check=validate.OneOf(LOG_LEVELS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(ProcessSettings):
+    """What every HTTP service reads. Threads bound how many requests run at once; the pool has one connection each."""
+
+    service_port: int = setting("SERVICE_PORT", "int", default=8000, check=between(1, 65535))
+    service_host: str = setting("SERVICE_HOST", default="127.0.0.1")
+    service_threads: int = setting("SERVICE_THREADS", "int", default=8, check=between(1, 128))
+    jwks_url: str = setting("JWKS_URL", check=url_with("http", "https"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """PostgreSQL: where it is, and how long a call may wait for it (a frozen server must not hold a thread)."""
+
+    database_url: str = setting("DATABASE_URL", check=POSTGRES_URL)
+    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentSettings:
+    """MongoDB: where it is, and how long a call may wait for it."""
+
+    mongodb_url: str = setting("MONGODB_URL", check=url_with("mongodb", "mongodb+srv"))
+    mongodb_timeout_seconds: float = setting("MONGODB_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerSettings:
+    """RabbitMQ."""
+
+    rabbitmq_url: str = setting(
+        "RABBITMQ_URL", default="amqp://guest:guest@localhost:5672/", check=url_with("amqp", "amqps")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(ProcessSettings, BrokerSettings):
+    """What every Celery worker reads. `retry_attempts` bounds the delayed retries of one event, then it is dead."""
+
+    retry_attempts: int = setting("RETRY_ATTEMPTS", "int", default=3, check=between(0, 20))
+    worker_threads: int = setting("WORKER_THREADS", "int", default=4, check=between(1, 64))
+    metrics_port: int = setting("METRICS_PORT", "int", default=9000, check=between(1, 65535))
+    metrics_host: str = setting("METRICS_HOST", default="127.0.0.1")
