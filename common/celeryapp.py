@@ -1,0 +1,175 @@
+"""The Celery seam: one worker process for one context's queue.
+
+Celery brings the connection, the pool, remote control and Flower. What it would lose or repeat by default is set or
+overridden here; each line says why. The body of a message is a CloudEvents document and nothing else: any other content
+type, and any body that is not an event, is rejected to the dead-letter exchange without reaching a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery import Celery, signals
+from celery.exceptions import Reject
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.serialization import register
+
+from common import topology
+from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, InvalidEventError, from_json, new_id
+from common.redelivery import Incoming
+from common.relay import TASK_NAME
+
+if TYPE_CHECKING:
+    from common.consumer import Consumer
+    from common.settings import WorkerSettings
+
+REQUEUE_SECONDS = 1.0
+_SERIALIZER = "cloudevents"
+_CARRIED = ("lang", "task", "id", "root_id", "shadow", "argsrepr", "kwargsrepr")
+_log = structlog.get_logger(__name__)
+
+
+def make_worker(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
+    """The Celery app of `context`. Run it with `run`."""
+    _register_serializer()
+    app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
+    app.conf.update(_configuration(context))
+
+    @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
+    def handle(task: Any, event: Any, body: str) -> str:
+        try:
+            return consumer.handle(event, Incoming(body, _sane_headers(task.request.__dict__)))
+        except Exception as error:
+            # It could not even be passed on: the broker is in trouble. It keeps the message; do not spin meanwhile.
+            _log.exception("could not pass the message on", event_id=event.id)
+            time.sleep(REQUEUE_SECONDS)
+            raise Reject(repr(error), requeue=True) from error
+
+    return app
+
+
+def run(app: Celery, context: str, settings: WorkerSettings) -> None:
+    """Work until SIGTERM (finishes what is in hand) or SIGQUIT."""
+    signals.setup_logging.connect(_keep_our_logging)
+    for noisy in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={settings.worker_threads}",
+            f"--hostname={context}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            f"--loglevel={settings.log_level}",
+        ]
+    )
+
+
+class EventConsumer(CeleryConsumer):
+    """Celery's consumer, made to lose nothing and to come back quickly."""
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[valid-type,misc]
+        """Without Celery's delayed delivery, which would bind every exchange to one of its own."""
+
+        default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
+        get_logger(__name__).error("undecodable message rejected: %r", exc)
+        message.reject_log_error(get_logger(__name__), self.conninfo.connection_errors)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Drop Celery's own directives from foreign headers: `expires` and the like could discard an event."""
+        handler = super().create_task_handler(*args, **kwargs)
+
+        def receive(message: Any) -> Any:
+            message.headers = _sane_headers(message.headers)
+            return handler(message)
+
+        return receive
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Celery backs off 2, 4, 6 ... s; after an outage work is to resume within seconds."""
+        return conn.ensure_connection(
+            lambda error, seconds: _log.warning("broker unreachable", error=repr(error), retry_in_seconds=seconds),
+            max_retries=None,
+            interval_start=0.5,
+            interval_step=0.5,
+            interval_max=1,
+            callback=_maybe_shutdown,
+        )
+
+
+def _maybe_shutdown() -> None:
+    from celery.worker.state import maybe_shutdown  # noqa: PLC0415 - the module sets up state when imported
+
+    maybe_shutdown()
+
+
+def _configuration(context: str) -> dict[str, Any]:
+    queue = topology.consumer_queue(context)
+    return {
+        "accept_content": [_SERIALIZER],
+        "task_serializer": _SERIALIZER,
+        "task_queues": [queue],
+        "task_default_queue": queue.name,
+        "task_create_missing_queues": False,
+        # Late acks that mean it: a raise, a lost child and a time-out all leave the message with the broker.
+        "task_acks_late": True,
+        "task_acks_on_failure_or_timeout": False,
+        "task_reject_on_worker_lost": True,
+        # A killed worker charges a delivery to every message it holds: hold no more than can be worked on.
+        "worker_prefetch_multiplier": 1,
+        "worker_detect_quorum_queues": True,
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_consumer": f"{__name__}:{EventConsumer.__name__}",
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+        "worker_soft_shutdown_timeout": 10.0,
+        "control_queue_exclusive": True,
+        "event_queue_exclusive": True,
+        "broker_heartbeat": 10,
+        "broker_connection_timeout": 4,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {"client_properties": {"connection_name": f"{context} worker"}},
+        "broker_pool_limit": 1,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _sane_headers(headers: Any) -> dict[str, Any]:
+    known = dict(headers or {})
+    sane = {name: value for name, value in known.items() if name.startswith(("holdfast-", "x-"))}
+    sane |= {name: str(known[name]) for name in _CARRIED if known.get(name) is not None}
+    # Whoever published it: the body decides what it is.
+    return sane | {"task": TASK_NAME, "id": sane.get("id") or new_id()}
+
+
+def _register_serializer() -> None:
+    register(_SERIALIZER, _encode, _decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
+
+
+def _encode(_payload: Any) -> str:
+    raise InvalidEventError("events are published by the relay, never by Celery")
+
+
+def _decode(body: Any) -> list[Any]:
+    """Celery's `[args, kwargs, embed]`; anything else would end the whole worker: what is not an event raises."""
+    if len(body) > MAX_EVENT_BYTES:
+        message = f"larger than {MAX_EVENT_BYTES} bytes"
+        raise InvalidEventError(message)
+    text = body if isinstance(body, str) else bytes(body).decode()
+    return [[from_json(text), text], {}, {}]
+
+
+def _keep_our_logging(**_: Any) -> None:
+    """A receiver of this signal is what keeps Celery from setting up logging of its own."""

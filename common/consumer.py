@@ -1,0 +1,120 @@
+"""What becomes of an event: handled once, retried later, parked, or dead. Nothing is acknowledged before one of these.
+
+`Consumer.handle` returns when the message may be acknowledged, and raises when it must stay with the broker. The seam
+to Celery is `celeryapp.py`; a handler runs one use case, whose transaction holds the inbox row and the effect.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from common import topology
+from common.errors import Contention, Rejected, Unavailable, classify
+from common.inbox import AlreadyHandled, Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from common.events import Event
+    from common.redelivery import Incoming, Redelivery
+
+R = TypeVar("R")
+CONTENTION_REPEATS = 3
+
+HANDLED = Counter(
+    "holdfast_events_handled_total",
+    "Deliveries by what became of them: done, duplicate, retried, parked, dead",
+    ["consumer", "type", "outcome"],
+)
+SECONDS = Histogram("holdfast_event_handling_seconds", "Time a handler took", ["consumer", "type"])
+_log = structlog.get_logger(__name__)
+
+
+class UnknownEventTypeError(Rejected):
+    """No handler for this type: the binding and the table of handlers disagree."""
+
+    code = "unknown_event_type"
+
+
+class Consumer(Generic[R]):
+    """One context's handlers, with what they work on (`resources`)."""
+
+    def __init__(
+        self,
+        context: str,
+        handlers: Mapping[str, Callable[[Delivery, R], None]],
+        resources: R,
+        redelivery: Redelivery,
+        *,
+        retry_attempts: int,
+    ) -> None:
+        self._context, self._handlers, self._resources = context, handlers, resources
+        self._redelivery, self._retry_attempts = redelivery, retry_attempts
+
+    def handle(self, event: Event, message: Incoming) -> str:
+        """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
+        kind = event.type if self._handler(event.type) else "unknown"
+        with structlog.contextvars.bound_contextvars(
+            consumer=self._context,
+            event_id=event.id,
+            event_type=event.type,
+            subject=event.subject,
+            correlation_id=event.correlationid,
+        ):
+            outcome = self._outcome(event, message)
+        HANDLED.labels(self._context, kind, outcome).inc()
+        return outcome
+
+    def _outcome(self, event: Event, message: Incoming) -> str:
+        try:
+            self._run(Delivery(self._context, event))
+        except AlreadyHandled:
+            _log.info("duplicate dropped")
+            return "duplicate"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is passed on, never swallowed
+            return self._pass_on(message, error)
+        return "done"
+
+    def _run(self, delivery: Delivery) -> None:
+        handler = self._handler(delivery.event.type)
+        if handler is None:
+            message = f"no handler for {delivery.event.type}"
+            raise UnknownEventTypeError(message)
+        with SECONDS.labels(self._context, delivery.event.type).time():
+            for repeat in range(CONTENTION_REPEATS + 1):
+                try:
+                    handler(delivery, self._resources)
+                except Exception as error:
+                    if classify(error) is not Contention or repeat == CONTENTION_REPEATS:
+                        raise
+                    time.sleep(0.01 * 2**repeat)
+                else:
+                    return
+
+    def _handler(self, event_type: str) -> Callable[[Delivery, R], None] | None:
+        return self._handlers.get(event_type) or self._handlers.get(topology.EVERYTHING)
+
+    def _pass_on(self, message: Incoming, error: Exception) -> str:
+        kind, failed = classify(error), message.attempt + 1
+        if kind is Unavailable:
+            # An outage is not an error: the lowest rung, and no attempt is counted.
+            self._redelivery.retry(
+                message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
+            )
+            _log.warning("parked: a dependency is down", error=repr(error))
+            return "parked"
+        if kind is Rejected or failed > self._retry_attempts:
+            reason = "rejected" if kind is Rejected else "attempts_exhausted"
+            trace = "".join(traceback.format_exception(error))
+            self._redelivery.dead(message, attempts=failed, reason=reason, error=error, traceback=trace)
+            _log.error("dead-lettered", reason=reason, attempts=failed, error=repr(error))
+            return "dead"
+        seconds = topology.rung_for(failed)
+        self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+        _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
+        return "retried"

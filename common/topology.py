@@ -1,0 +1,96 @@
+"""How exchanges and queues look on the broker; what is bound is handed in.
+
+    holdfast.events (topic) --type--> <context>.events            every event, to whoever has a handler for its type
+    holdfast.retry.<delay> (topic) --#--> holdfast.retry.<delay>  a rung: waits, then returns to the queue of its key
+    holdfast.dead (topic) --#--> operations.dead-letters          what a consumer could not handle, keyed by its queue
+
+All queues are quorum queues. A consumer's queue dead-letters to `holdfast.dead` whatever no code could catch; it does
+so at least once, which needs `reject-publish` (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kombu import Connection, Exchange, Queue
+from kombu import binding as bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+EVENTS = Exchange("holdfast.events", type="topic", durable=True)
+DEAD = Exchange("holdfast.dead", type="topic", durable=True)
+DEAD_LETTERS = "operations.dead-letters"
+RUNG_SECONDS = (1, 5, 30, 120)
+# A killed worker charges one delivery to every message it held, the healthy ones too.
+DELIVERY_LIMIT = 20
+EVERYTHING = "#"
+
+
+def events_queue(context: str) -> str:
+    """The name of the one queue of a consuming context; also its key on the rungs and at `holdfast.dead`."""
+    return f"{context}.events"
+
+
+def rung_exchange(seconds: int) -> Exchange:
+    """A rung is addressed by an exchange: a message sent straight to the rung's queue would expire back to itself."""
+    return Exchange(f"holdfast.retry.{seconds}s", type="topic", durable=True)
+
+
+def rung_for(attempt: int) -> int:
+    """How many seconds the retry after the failed attempt number `attempt` (from 1) waits."""
+    return RUNG_SECONDS[min(attempt, len(RUNG_SECONDS)) - 1]
+
+
+def consumer_queue(context: str) -> Queue:
+    """The queue as its worker sees it: declared by the topology job, never by the worker."""
+    return Queue(events_queue(context), durable=True, no_declare=True, queue_arguments=_consumer_arguments(context))
+
+
+def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10) -> list[str]:
+    """Declare everything, for `bindings` = {context: event types}; answers the names of the queues. Safe to repeat."""
+    with Connection(broker_url, connect_timeout=timeout_seconds) as connection:
+        channel = connection.default_channel
+        queues = [_dead_letters(), *map(_rung, RUNG_SECONDS)]
+        queues += [_bound(context, types) for context, types in bindings.items()]
+        EVENTS(channel).declare()
+        for queue in queues:
+            queue(channel).declare()
+        return [queue.name for queue in queues]
+
+
+def _bound(context: str, types: Iterable[str]) -> Queue:
+    return Queue(
+        events_queue(context),
+        durable=True,
+        bindings=[bind(EVENTS, routing_key=event_type) for event_type in sorted(set(types))],
+        queue_arguments=_consumer_arguments(context),
+    )
+
+
+def _dead_letters() -> Queue:
+    # No delivery limit: a dead letter has nowhere further to fall.
+    return Queue(DEAD_LETTERS, DEAD, routing_key=EVERYTHING, durable=True, queue_arguments={"x-queue-type": "quorum"})
+
+
+def _rung(seconds: int) -> Queue:
+    exchange = rung_exchange(seconds)
+    arguments = _quorum("")  # the default exchange routes by the key that the message kept: the consumer's queue
+    arguments |= {"x-message-ttl": seconds * 1000}
+    return Queue(exchange.name, exchange, routing_key=EVERYTHING, durable=True, queue_arguments=arguments)
+
+
+def _consumer_arguments(context: str) -> dict[str, Any]:
+    return _quorum(DEAD.name) | {
+        "x-dead-letter-routing-key": events_queue(context),
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+
+
+def _quorum(dead_letter_exchange: str) -> dict[str, Any]:
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": dead_letter_exchange,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
