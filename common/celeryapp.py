@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from celery import Celery, signals
@@ -19,23 +19,48 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.serialization import register
 
 from common import topology
+from common.consumer import Consumer
 from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, InvalidEventError, from_json, new_id
-from common.redelivery import Incoming
+from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
 
 if TYPE_CHECKING:
-    from common.consumer import Consumer
+    from collections.abc import Callable, Mapping
+
+    from common.inbox import Delivery
     from common.settings import WorkerSettings
 
+R = TypeVar("R")
 REQUEUE_SECONDS = 1.0
 _SERIALIZER = "cloudevents"
 _CARRIED = ("lang", "task", "id", "root_id", "shadow", "argsrepr", "kwargsrepr")
 _log = structlog.get_logger(__name__)
 
 
-def make_worker(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
-    """The Celery app of `context`. Run it with `run`."""
-    _register_serializer()
+def run_worker(
+    context: str, handlers: Mapping[str, Callable[[Delivery, R], None]], resources: R, settings: WorkerSettings
+) -> None:
+    """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT."""
+    redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
+    consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts)
+    signals.setup_logging.connect(_keep_our_logging)
+    for noisy in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
+    _make_app(context, consumer, settings).worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={settings.worker_threads}",
+            f"--hostname={context}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            f"--loglevel={settings.log_level}",
+        ]
+    )
+
+
+def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
+    register(_SERIALIZER, _encode, _decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
     app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
     app.conf.update(_configuration(context))
 
@@ -52,24 +77,6 @@ def make_worker(context: str, consumer: Consumer[Any], settings: WorkerSettings)
     return app
 
 
-def run(app: Celery, context: str, settings: WorkerSettings) -> None:
-    """Work until SIGTERM (finishes what is in hand) or SIGQUIT."""
-    signals.setup_logging.connect(_keep_our_logging)
-    for noisy in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={settings.worker_threads}",
-            f"--hostname={context}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={settings.log_level}",
-        ]
-    )
-
-
 class EventConsumer(CeleryConsumer):
     """Celery's consumer, made to lose nothing and to come back quickly."""
 
@@ -81,7 +88,7 @@ class EventConsumer(CeleryConsumer):
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
         get_logger(__name__).error("undecodable message rejected: %r", exc)
-        message.reject_log_error(get_logger(__name__), self.conninfo.connection_errors)
+        message.reject_log_error(get_logger(__name__), self.connection_errors)  # type: ignore[attr-defined]
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Drop Celery's own directives from foreign headers: `expires` and the like could discard an event."""
@@ -152,10 +159,6 @@ def _sane_headers(headers: Any) -> dict[str, Any]:
     sane |= {name: str(known[name]) for name in _CARRIED if known.get(name) is not None}
     # Whoever published it: the body decides what it is.
     return sane | {"task": TASK_NAME, "id": sane.get("id") or new_id()}
-
-
-def _register_serializer() -> None:
-    register(_SERIALIZER, _encode, _decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
 
 
 def _encode(_payload: Any) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
+from marshmallow import ValidationError
 
 from common.errors import Rejected
 
@@ -156,6 +157,16 @@ class Contract:
             traceparent=trail.traceparent,
             data=data,
         )
+
+
+def read(schema: Schema, event: Event) -> dict[str, Any]:
+    """The data of a foreign event as `schema` reads it. Raises `InvalidEventError`: no retry will mend it."""
+    try:
+        values: dict[str, Any] = schema.load(event.data)
+    except ValidationError as error:
+        message = f"{event.type}: {error.messages}"
+        raise InvalidEventError(message) from None
+    return values
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -1,0 +1,80 @@
+"""Marshmallow pieces that HTTP bodies and event data share: strict types, money, SKUs, texts with bounds.
+
+Strict means what JSON says: `1.5`, `true` and `"1"` are no integers, and a text holds no NUL (PostgreSQL cannot) and
+nothing that is not UTF-8 (a lone surrogate).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+CURRENCIES = ("usd", "eur", "gbp", "chf", "sek", "nok", "dkk", "pln", "cad", "aud")
+MAX_AMOUNT = 99_999_999  # Stripe's largest amount: eight digits of minor units
+
+
+class StrictSchema(Schema):
+    """What we are sent by HTTP, and what we publish: unknown fields are refused."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class TolerantSchema(Schema):
+    """What we read of other contexts' events: only the fields declared, whatever else there is."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Integer(fields.Integer):
+    """A JSON integer that a bigint column can hold."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        if not -(2**63) <= value < 2**63:
+            raise ValidationError("Out of range.")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+def plain_text(value: str) -> None:
+    """A check: no NUL, and encodable as UTF-8."""
+    if "\x00" in value:
+        raise ValidationError("Must not contain NUL.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValidationError("Must be valid Unicode.") from None
+
+
+def text_field(*, low: int = 1, high: int, pattern: str | None = None, **options: Any) -> fields.String:
+    """A text of `low` to `high` characters, all of it matching `pattern` if given."""
+    checks: list[Any] = [validate.Length(min=low, max=high), plain_text]
+    if pattern is not None:
+        checks.append(validate.Regexp(rf"(?:{pattern})\Z"))
+    return fields.String(validate=checks, **options)
+
+
+def sku_field(**options: Any) -> fields.String:
+    return text_field(high=64, pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", **options)
+
+
+def id_field(**options: Any) -> fields.String:
+    """A UUID in its canonical form."""
+    return text_field(low=36, high=36, pattern=r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", **options)
+
+
+class MoneySchema(StrictSchema):
+    """`{"amount": 1999, "currency": "usd"}`: integer minor units of an ISO 4217 currency in lower case."""
+
+    amount = Integer(required=True, validate=validate.Range(min=0, max=MAX_AMOUNT))
+    currency = fields.String(required=True, validate=validate.OneOf(CURRENCIES))
+
+
+class TolerantMoneySchema(MoneySchema):
+    """Money in a foreign event."""
+
+    class Meta:
+        unknown = EXCLUDE

@@ -1,0 +1,127 @@
+"""What an order is and which way it may go. Pure: no I/O, no clock, no randomness.
+
+    pending -> reserved -> confirmed
+    pending or reserved -> cancelled (out_of_stock, payment_declined, customer_request, timed_out)
+
+Facts arrive late, twice and out of order. Each decision therefore takes the status that the order has and answers the
+one that it gets, or None where the fact changes nothing any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from common.errors import Conflict, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+MAX_TOTAL = 99_999_999  # Stripe's largest amount: eight digits of minor units
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    RESERVED = "reserved"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+class CancelReason(StrEnum):
+    OUT_OF_STOCK = "out_of_stock"
+    PAYMENT_DECLINED = "payment_declined"
+    CUSTOMER_REQUEST = "customer_request"
+    TIMED_OUT = "timed_out"
+
+
+OPEN = frozenset({Status.PENDING, Status.RESERVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Integer minor units of a lower-case ISO 4217 currency."""
+
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    sku: str
+    quantity: int
+    unit_price: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """`version` is the number of events that the order has published."""
+
+    id: str
+    customer_id: str
+    status: Status
+    cancel_reason: CancelReason | None = None
+    lines: tuple[Line, ...]
+    total: Money
+    payment_method: str
+    version: int
+    created_at: datetime
+
+
+class UnknownSkuError(Rejected):
+    """Not on the price list (yet): a product is orderable as soon as its event has arrived."""
+
+    code = "unknown_sku"
+
+
+class MixedCurrenciesError(Rejected):
+    code = "mixed_currencies"
+
+
+class TotalTooLargeError(Rejected):
+    code = "total_too_large"
+
+
+class NotCancellableError(Conflict):
+    """Confirmed: the goods are sold. An operator may refund."""
+
+    code = "order_not_cancellable"
+
+
+def price(wanted: Sequence[tuple[str, int]], price_list: Mapping[str, Money]) -> tuple[tuple[Line, ...], Money]:
+    """The lines at today's prices, and their total. Raises what makes the order impossible."""
+    unknown = [sku for sku, _ in wanted if sku not in price_list]
+    if unknown:
+        errors = {"items": [f"unknown sku {sku}" for sku in unknown]}
+        raise UnknownSkuError("not every item is on the price list", errors=errors)
+    lines = tuple(Line(sku, quantity, price_list[sku]) for sku, quantity in wanted)
+    currencies = {line.unit_price.currency for line in lines}
+    if len(currencies) != 1:
+        raise MixedCurrenciesError("the items are priced in different currencies")
+    amount = sum(line.quantity * line.unit_price.amount for line in lines)
+    if amount > MAX_TOTAL:
+        message = f"the total is above {MAX_TOTAL}"
+        raise TotalTooLargeError(message)
+    return lines, Money(amount, currencies.pop())
+
+
+def when_stock_is_reserved(status: Status) -> Status | None:
+    return Status.RESERVED if status is Status.PENDING else None
+
+
+def when_payment_is_captured(status: Status) -> Status | None:
+    # A capture tells of the reservation too, should the two arrive in the other order.
+    return Status.CONFIRMED if status in OPEN else None
+
+
+def when_it_fails(status: Status) -> Status | None:
+    """Stock refused, payment declined, or too late."""
+    return Status.CANCELLED if status in OPEN else None
+
+
+def when_customer_cancels(status: Status) -> Status | None:
+    """None if it is cancelled already. Raises `NotCancellableError` once confirmed."""
+    if status is Status.CONFIRMED:
+        raise NotCancellableError("the order is confirmed; ask for a refund")
+    return Status.CANCELLED if status in OPEN else None

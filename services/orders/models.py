@@ -1,0 +1,159 @@
+"""The tables of orders and their queries. `migrations/` makes them; nobody else reads them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from services.orders.domain import CancelReason, Line, Money, Order, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+_COLUMNS = (
+    "id::text AS id, customer_id, status, cancel_reason, items, total, currency, payment_method, version, created_at"
+)
+
+# What placing needs to know, in one round trip: an earlier order with this key, and the prices.
+_FIND_FOR_PLACING = text(f"""
+    SELECT
+        (SELECT to_jsonb(found) FROM (
+            SELECT {_COLUMNS}, fingerprint FROM orders WHERE customer_id = :customer_id AND idempotency_key = :key
+        ) AS found) AS earlier,
+        (SELECT jsonb_object_agg(sku, jsonb_build_array(amount, currency)) FROM prices WHERE sku = ANY(:skus)) AS prices
+""")  # noqa: S608 - constants
+# State and event in one statement, which is its own transaction. No row back: the key is taken.
+_INSERT_PLACED = text("""
+    WITH placed AS (
+        INSERT INTO orders (id, customer_id, idempotency_key, fingerprint, status, items, total, currency,
+                            payment_method, version, created_at, updated_at)
+        VALUES (:id, :customer_id, :key, :fingerprint, :status, CAST(:items AS jsonb), :total, :currency,
+                :payment_method, :version, :created_at, :created_at)
+        ON CONFLICT (customer_id, idempotency_key) DO NOTHING
+        RETURNING id
+    )
+    INSERT INTO outbox (event_id, type, correlation_id, body)
+    SELECT CAST(:event_id AS uuid), :type, :correlation_id, :body FROM placed
+    RETURNING position
+""")
+_LOCK = text(f"SELECT {_COLUMNS} FROM orders WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
+_GET = text(f"SELECT {_COLUMNS} FROM orders WHERE id = :id")  # noqa: S608 - constants
+_LIST = text(f"""
+    SELECT {_COLUMNS} FROM orders
+    WHERE (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
+      AND (CAST(:status AS text) IS NULL OR status = :status)
+      AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
+    ORDER BY id DESC LIMIT :limit
+""")  # noqa: S608 - constants
+_CHANGE = text("""
+    UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now()
+    WHERE id = :id
+""")
+_PUT_PRICE = text("""
+    INSERT INTO prices (sku, name, amount, currency, sequence)
+    VALUES (:sku, :name, :amount, :currency, :sequence)
+    ON CONFLICT (sku) DO UPDATE
+    SET name = excluded.name, amount = excluded.amount, currency = excluded.currency, sequence = excluded.sequence
+    WHERE prices.sequence < excluded.sequence
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierOrder:
+    """What the key was used for, with the fingerprint of that request."""
+
+    order: Order
+    fingerprint: str
+
+
+def find_for_placing(
+    connection: Connection, *, customer_id: str, key: str, skus: Sequence[str]
+) -> tuple[EarlierOrder | None, Mapping[str, Money]]:
+    row = connection.execute(_FIND_FOR_PLACING, {"customer_id": customer_id, "key": key, "skus": list(skus)}).one()
+    prices = {sku: Money(amount, currency) for sku, (amount, currency) in (row.prices or {}).items()}
+    if row.earlier is None:
+        return None, prices
+    earlier = dict(row.earlier)
+    return EarlierOrder(_order(earlier), earlier["fingerprint"]), prices
+
+
+def insert_placed(
+    connection: Connection, order: Order, *, key: str, fingerprint: str, outbox_row: Mapping[str, Any]
+) -> bool:
+    """Write the order and its event; False if the customer has used the key already."""
+    values = {
+        "id": order.id,
+        "customer_id": order.customer_id,
+        "key": key,
+        "fingerprint": fingerprint,
+        "status": order.status,
+        "items": json.dumps([_item(line) for line in order.lines]),
+        "total": order.total.amount,
+        "currency": order.total.currency,
+        "payment_method": order.payment_method,
+        "version": order.version,
+        "created_at": order.created_at,
+    }
+    return connection.execute(_INSERT_PLACED, values | dict(outbox_row)).first() is not None
+
+
+def lock(connection: Connection, order_id: str) -> Order | None:
+    """The order, held until the transaction ends."""
+    row = connection.execute(_LOCK, {"id": order_id}).mappings().first()
+    return _order(row) if row else None
+
+
+def get(connection: Connection, order_id: str) -> Order | None:
+    row = connection.execute(_GET, {"id": order_id}).mappings().first()
+    return _order(row) if row else None
+
+
+def page(
+    connection: Connection, *, customer_id: str | None, status: str | None, before: str | None, limit: int
+) -> list[Order]:
+    """The newest first; of one customer, or of all."""
+    values = {"customer_id": customer_id, "status": status, "before": before, "limit": limit}
+    return [_order(row) for row in connection.execute(_LIST, values).mappings()]
+
+
+def change(connection: Connection, order: Order) -> None:
+    connection.execute(
+        _CHANGE,
+        {"id": order.id, "status": order.status, "cancel_reason": order.cancel_reason, "version": order.version},
+    )
+
+
+def put_price(connection: Connection, *, sku: str, name: str, price: Money, sequence: int) -> None:
+    """Take the price over, unless a later one is known."""
+    values = {"sku": sku, "name": name, "amount": price.amount, "currency": price.currency, "sequence": sequence}
+    connection.execute(_PUT_PRICE, values)
+
+
+def _item(line: Line) -> dict[str, Any]:
+    return {"sku": line.sku, "quantity": line.quantity, "amount": line.unit_price.amount}
+
+
+def _order(row: Mapping[Any, Any]) -> Order:
+    currency = row["currency"]
+    return Order(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        status=Status(row["status"]),
+        cancel_reason=CancelReason(row["cancel_reason"]) if row["cancel_reason"] else None,
+        lines=tuple(Line(item["sku"], item["quantity"], Money(item["amount"], currency)) for item in row["items"]),
+        total=Money(row["total"], currency),
+        payment_method=row["payment_method"],
+        version=row["version"],
+        created_at=_moment(row["created_at"]),
+    )
+
+
+def _moment(value: datetime | str) -> datetime:
+    # A row inside JSON carries its time as text.
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

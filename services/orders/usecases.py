@@ -1,0 +1,161 @@
+"""What orders does: the only owner of its transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from common import outbox
+from common.database import autocommit
+from common.errors import Conflict, NotFound, Rejected
+from common.events import new_id, utc_now
+from common.inbox import Delivery, once
+from services.orders import domain, models, producers
+from services.orders.domain import CancelReason, Money, Order, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from common.events import Trail
+
+
+class KeyReusedError(Rejected):
+    """The customer has used this Idempotency-Key for another order (https://stripe.com/docs/api/idempotent_requests)."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """A customer's wish. `fingerprint` tells one body from another under the same key."""
+
+    customer_id: str
+    key: str
+    fingerprint: str
+    items: Sequence[tuple[str, int]]
+    payment_method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    order: Order
+    replayed: bool
+
+
+def place_order(engine: Engine, wish: PlaceOrder, trail: Trail) -> Placed:
+    """Accept the order, once per customer and key, for good: the order itself is the stored reply.
+
+    Two statements and no transaction around them: the second one writes order and event together, and the unique key
+    decides between two requests that come at the same time.
+    """
+    with autocommit(engine) as connection:
+        earlier, prices = _look(connection, wish)
+        if earlier is None:
+            order = _new_order(wish, prices)
+            row = outbox.row(producers.order_placed(order, trail))
+            if models.insert_placed(connection, order, key=wish.key, fingerprint=wish.fingerprint, outbox_row=row):
+                return Placed(order, replayed=False)
+            earlier, _ = _look(connection, wish)
+    if earlier is None:
+        raise Conflict("another request with this key has just ended", code="idempotency_key_in_flight")
+    if earlier.fingerprint != wish.fingerprint:
+        raise KeyReusedError("this Idempotency-Key was used for another order")
+    return Placed(_as_placed(earlier.order), replayed=True)
+
+
+def get_order(engine: Engine, order_id: str, *, customer_id: str | None) -> Order:
+    """`customer_id` None sees all; a customer sees only what is theirs."""
+    with autocommit(engine) as connection:
+        return _theirs(models.get(connection, order_id), customer_id)
+
+
+def list_orders(
+    engine: Engine, *, customer_id: str | None, status: str | None, before: str | None, limit: int
+) -> list[Order]:
+    with autocommit(engine) as connection:
+        return models.page(connection, customer_id=customer_id, status=status, before=before, limit=limit)
+
+
+def cancel_order(connection: Connection, order_id: str, *, customer_id: str | None, trail: Trail) -> Order:
+    """Cancel for the customer, in the caller's transaction; a cancelled order is answered again."""
+    order = _theirs(models.lock(connection, order_id), customer_id)
+    status = domain.when_customer_cancels(order.status)
+    return _cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail) if status else order
+
+
+def take_price(engine: Engine, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
+    with once(engine, delivery) as connection:
+        models.put_price(connection, sku=sku, name=name, price=price, sequence=delivery.event.sequence)
+
+
+def stock_was_reserved(engine: Engine, delivery: Delivery, order_id: str) -> None:
+    def change(connection: Connection, order: Order) -> None:
+        if status := domain.when_stock_is_reserved(order.status):
+            models.change(connection, replace(order, status=status))
+
+    _handle(engine, delivery, order_id, change)
+
+
+def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> None:
+    def change(connection: Connection, order: Order) -> None:
+        if status := domain.when_payment_is_captured(order.status):
+            confirmed = replace(order, status=status, version=order.version + 1)
+            models.change(connection, confirmed)
+            outbox.add(connection, producers.order_confirmed(confirmed, delivery.trail))
+
+    _handle(engine, delivery, order_id, change)
+
+
+def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
+    """Stock refused or payment declined."""
+
+    def change(connection: Connection, order: Order) -> None:
+        if domain.when_it_fails(order.status):
+            _cancel(connection, order, reason, delivery.trail)
+
+    _handle(engine, delivery, order_id, change)
+
+
+def _handle(engine: Engine, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], None]) -> None:
+    with once(engine, delivery) as connection:
+        change(connection, _theirs(models.lock(connection, order_id), None))
+
+
+def _cancel(connection: Connection, order: Order, reason: CancelReason, trail: Trail) -> Order:
+    cancelled = replace(order, status=Status.CANCELLED, cancel_reason=reason, version=order.version + 1)
+    models.change(connection, cancelled)
+    outbox.add(connection, producers.order_cancelled(cancelled, trail))
+    return cancelled
+
+
+def _look(connection: Connection, wish: PlaceOrder) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
+    skus = [sku for sku, _ in wish.items]
+    earlier, prices = models.find_for_placing(connection, customer_id=wish.customer_id, key=wish.key, skus=skus)
+    return earlier, dict(prices)
+
+
+def _new_order(wish: PlaceOrder, prices: dict[str, Money]) -> Order:
+    lines, total = domain.price(wish.items, prices)
+    return Order(
+        id=new_id(),
+        customer_id=wish.customer_id,
+        status=Status.PENDING,
+        lines=lines,
+        total=total,
+        payment_method=wish.payment_method,
+        version=1,
+        created_at=utc_now(),
+    )
+
+
+def _as_placed(order: Order) -> Order:
+    """The order as the first reply showed it."""
+    return replace(order, status=Status.PENDING, cancel_reason=None, version=1)
+
+
+def _theirs(order: Order | None, customer_id: str | None) -> Order:
+    if order is None or (customer_id is not None and order.customer_id != customer_id):
+        raise NotFound("no such order")
+    return order

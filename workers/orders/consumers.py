@@ -1,0 +1,51 @@
+"""What orders does when it hears of something: one function per event, each runs one use case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.events import read
+from services.orders import usecases
+from services.orders.domain import CancelReason, Money
+from workers.orders.schemas import AboutOrder, ProductPriced
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from common.inbox import Delivery
+
+
+def take_price(delivery: Delivery, engine: Engine) -> None:
+    product = read(ProductPriced(), delivery.event)
+    price = Money(product["price"]["amount"], product["price"]["currency"])
+    usecases.take_price(engine, delivery, sku=product["sku"], name=product["name"], price=price)
+
+
+def reserve(delivery: Delivery, engine: Engine) -> None:
+    usecases.stock_was_reserved(engine, delivery, _order_id(delivery))
+
+
+def cancel_out_of_stock(delivery: Delivery, engine: Engine) -> None:
+    usecases.order_failed(engine, delivery, _order_id(delivery), CancelReason.OUT_OF_STOCK)
+
+
+def confirm(delivery: Delivery, engine: Engine) -> None:
+    usecases.payment_was_captured(engine, delivery, _order_id(delivery))
+
+
+def cancel_declined(delivery: Delivery, engine: Engine) -> None:
+    usecases.order_failed(engine, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
+
+
+def _order_id(delivery: Delivery) -> str:
+    return str(read(AboutOrder(), delivery.event)["order_id"])
+
+
+HANDLERS = {
+    "product.listed.v1": take_price,
+    "product.changed.v1": take_price,
+    "stock.reserved.v1": reserve,
+    "stock.rejected.v1": cancel_out_of_stock,
+    "payment.captured.v1": confirm,
+    "payment.declined.v1": cancel_declined,
+}

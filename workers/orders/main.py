@@ -1,0 +1,33 @@
+"""The orders worker: `python -m workers.orders.main`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.celeryapp import run_worker
+from common.database import make_engine
+from common.settings import DatabaseSettings, WorkerSettings, load
+from common.telemetry import configure_logging, serve_metrics
+from workers.orders.consumers import HANDLERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerSettings, DatabaseSettings):
+    """What the orders worker reads."""
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("worker-orders", settings.log_level)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    engine = make_engine(
+        settings.database_url,
+        pool_size=settings.worker_threads,
+        timeout_seconds=settings.database_timeout_seconds,
+        name="worker-orders",
+    )
+    run_worker("orders", HANDLERS, engine, settings)
+
+
+if __name__ == "__main__":
+    main()
