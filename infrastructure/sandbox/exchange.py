@@ -1,0 +1,60 @@
+"""What travels between the socket and the sandbox: a request, a reply, or a connection dropped on purpose.
+
+It does not promise to know HTTP: `server.py` does, and nothing else touches a socket except through `Dropped`.
+"""
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+
+class Dropped(Exception):
+    """End the connection without an answer: with a TCP reset, or with a plain close."""
+
+    def __init__(self, *, reset: bool) -> None:
+        super().__init__("reset" if reset else "closed")
+        self.reset = reset
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, its body already read and bounded."""
+
+    method: str
+    target: str
+    headers: Message
+    body: bytes
+    connection: socket.socket
+
+    @cached_property
+    def path(self) -> str:
+        return unquote(urlsplit(self.target).path, errors="replace")
+
+    @cached_property
+    def query(self) -> str:
+        return urlsplit(self.target).query
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A status, a body as it goes out, and the headers beyond Content-Length."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def with_headers(self, **headers: str) -> "Reply":
+        """Add headers; an underscore in a name stands for the hyphen."""
+        added = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Reply(self.status, self.body, {**self.headers, **added})
+
+
+def json_reply(status: int, document: Any, content_type: str = "application/json") -> Reply:
+    """A reply whose body is `document` as JSON."""
+    body = json.dumps(document, indent=2).encode() + b"\n"
+    return Reply(status, body, {"Content-Type": content_type})

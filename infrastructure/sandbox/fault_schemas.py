@@ -1,0 +1,80 @@
+"""What a fault sent to the admin API may look like; anything else is refused field by field."""
+
+import re
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from infrastructure.sandbox.faults import KINDS, MOST_FAULTS, OPERATIONS, Fault, Match
+
+LONGEST_SECONDS = 300
+PATTERN_LENGTH = 200
+
+# The fields that mean something for a kind, beyond those of all; with what holds if they are left out.
+EXTRAS: dict[str, dict[str, Any]] = {
+    "error": {"status": 500},
+    "error_after": {"status": 500},
+    "latency": {"seconds": 1.0, "jitter_seconds": 0.0},
+    "hang": {"seconds": 60.0, "after": False},
+    "nonsense": {"after": False},
+    "rate_limit": {"seconds": 1.0},
+    "reset": {},
+    "lost_answer": {},
+}
+
+
+class MatchSchema(Schema):
+    class Meta:
+        unknown = RAISE
+
+    method = fields.String(validate=validate.OneOf(["GET", "POST"]))
+    path = fields.String(validate=validate.Length(min=1, max=PATTERN_LENGTH))
+    operation = fields.String(validate=validate.OneOf(OPERATIONS))
+
+    @validates_schema
+    def check_pattern(self, data: dict[str, Any], **_: Any) -> None:
+        try:
+            re.compile(data.get("path", ""))
+        except re.error as error:
+            raise ValidationError(f"Not a regular expression: {error}.", "path") from error
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Match:
+        return Match(**data)
+
+
+class FaultSchema(Schema):
+    class Meta:
+        unknown = RAISE
+
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    rate = fields.Float(validate=validate.Range(min=0, max=1))
+    status = fields.Integer(strict=True, validate=validate.Range(min=500, max=599))
+    seconds = fields.Float(validate=validate.Range(min=0, max=LONGEST_SECONDS))
+    jitter_seconds = fields.Float(validate=validate.Range(min=0, max=LONGEST_SECONDS))
+    after = fields.Boolean(truthy={True}, falsy={False})
+    match = fields.Nested(MatchSchema)
+    remaining = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0, max=10**9))
+    seed = fields.Integer(strict=True, allow_none=True)
+
+    @validates_schema
+    def check_kind(self, data: dict[str, Any], **_: Any) -> None:
+        own = EXTRAS[data["kind"]]
+        every = {name for extras in EXTRAS.values() for name in extras}
+        for name in sorted((every - own.keys()) & data.keys()):
+            raise ValidationError(f"Means nothing for the kind {data['kind']}.", name)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Fault:
+        return Fault(**{**EXTRAS[data["kind"]], **data})
+
+
+class FaultListSchema(Schema):
+    """`GET /faults` answers what `PUT /faults` takes, so fields that the sandbox adds are let pass here."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    data = fields.List(
+        fields.Nested(FaultSchema(unknown=EXCLUDE)), required=True, validate=validate.Length(max=MOST_FAULTS)
+    )

@@ -1,0 +1,15 @@
+"""Ids in Stripe's form: a prefix and random letters and digits. Unguessable, and unique without asking the disk."""
+
+import secrets
+import string
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    """`new_id("pi")` is something like pi_3MtwBwLkdIwHu7ix28a3tqPa."""
+    return f"{prefix}_{random_text(length)}"
+
+
+def random_text(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))

@@ -1,0 +1,98 @@
+"""Carrying a fault out: before the request is executed, around it, or after it was committed.
+
+Guarantee: a hang is bounded in time and number, ends when the client leaves or the sandbox stops, and holds no lock.
+"""
+
+import secrets
+import select
+import socket
+import threading
+import time
+from collections.abc import Sequence
+
+from infrastructure.sandbox.errors import ApiError, server_error
+from infrastructure.sandbox.exchange import Dropped, Reply, Request
+from infrastructure.sandbox.faults import Strike
+
+HANGS = 128
+LOOK_SECONDS = 0.2
+
+
+class Injector:
+    """Knows the sockets and the clock; what strikes is decided elsewhere."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+        self._hangs = threading.BoundedSemaphore(HANGS)
+
+    def before(self, request: Request, strikes: Sequence[Strike]) -> Reply | None:
+        """Whatever keeps the request from being executed: an answer in its place, or no answer."""
+        for fault, seconds in ((strike.fault, strike.seconds) for strike in strikes):
+            if fault.kind == "reset":
+                raise Dropped(reset=True)
+            if fault.kind == "hang" and not fault.after:
+                self._hang(request, seconds)
+            if fault.kind == "error":
+                return server_error(fault.status or 500).reply()
+            if fault.kind == "rate_limit":
+                return _rate_limited(seconds)
+            if fault.kind == "nonsense" and not fault.after:
+                return _nonsense()
+        return None
+
+    def delay(self, strikes: Sequence[Strike]) -> None:
+        """Every latency, one after the other."""
+        self._stopping.wait(sum(strike.seconds for strike in strikes if strike.fault.kind == "latency"))
+
+    def failure(self, strikes: Sequence[Strike]) -> Reply | None:
+        """The answer in place of the true one, after the work was done."""
+        for fault in (strike.fault for strike in strikes):
+            if fault.kind == "error_after":
+                reply = server_error(fault.status or 500).reply()
+                # As Stripe's own stored 500s: repeating it would only repeat the answer.
+                return reply.with_headers(Stripe_Should_Retry="false")
+        return None
+
+    def after(self, request: Request, strikes: Sequence[Strike], reply: Reply) -> Reply:
+        """What happens to an answer that was committed."""
+        for fault, seconds in ((strike.fault, strike.seconds) for strike in strikes):
+            if fault.kind == "lost_answer":
+                raise Dropped(reset=False)
+            if fault.kind == "hang" and fault.after:
+                self._hang(request, seconds)
+            if fault.kind == "nonsense" and fault.after:
+                return _nonsense()
+        return reply
+
+    def _hang(self, request: Request, seconds: float) -> None:
+        if self._hangs.acquire(blocking=False):
+            try:
+                deadline = time.monotonic() + seconds
+                while (left := deadline - time.monotonic()) > 0 and not _client_left(request.connection):
+                    if self._stopping.wait(min(LOOK_SECONDS, left)):
+                        break
+            finally:
+                self._hangs.release()
+        raise Dropped(reset=False)
+
+
+def _client_left(connection: socket.socket) -> bool:
+    try:
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):
+        return True
+
+
+def _rate_limited(seconds: float) -> Reply:
+    error = ApiError(
+        "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
+        status=429,
+        code="rate_limit",
+        headers={"Retry-After": str(max(1, round(seconds))), "Stripe-Rate-Limited-Reason": "global-rate"},
+    )
+    return error.reply()
+
+
+def _nonsense() -> Reply:
+    return Reply(200, b"<html>\xff\xfe" + secrets.token_bytes(64) + b"{", {"Content-Type": "application/json"})

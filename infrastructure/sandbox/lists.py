@@ -1,0 +1,98 @@
+"""Stripe's cursor pagination: newest first, `limit`, `starting_after`, `ending_before`, `created[gte]` and friends.
+
+Guarantee: walking a list with `starting_after` shows every object that existed when the walk began exactly once,
+whatever is added meanwhile, and a page costs the same at the start and at the end of a long ledger.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from infrastructure.sandbox.errors import ApiError, missing
+from infrastructure.sandbox.exchange import Reply, json_reply
+from infrastructure.sandbox.params import Params
+
+DEFAULT_LIMIT = 10
+LARGEST_LIMIT = 100
+COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is listed: the table, the word for an unknown id, the address, how a row is shown."""
+
+    table: str
+    noun: str
+    url: str
+    render: Callable[[sqlite3.Row], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page asked for. Every condition is written here, only its values come from outside."""
+
+    limit: int
+    cursor: tuple[str, str] | None
+    conditions: tuple[tuple[str, Any], ...]
+
+
+def read_page(params: Params, *filters: str) -> Page:
+    """The page's parameters; `filters` are columns that may be asked for by equality."""
+    wanted = ((column, params.text(column)) for column in filters)
+    conditions: list[tuple[str, Any]] = [(f"{column} = ?", value) for column, value in wanted if value is not None]
+    conditions += _read_created(params)
+    cursors = [(name, ident) for name in ("starting_after", "ending_before") if (ident := params.text(name))]
+    if len(cursors) > 1:
+        raise ApiError(
+            "Received both starting_after and ending_before parameters. Please pass in only one.",
+            code="parameters_exclusive",
+        )
+    limit = params.integer("limit", minimum=1) or DEFAULT_LIMIT
+    if limit > LARGEST_LIMIT:
+        raise ApiError(
+            f"This value must be less than or equal to {LARGEST_LIMIT}.",
+            code="parameter_invalid_integer",
+            param="limit",
+        )
+    params.ignore("expand")
+    return Page(limit, cursors[0] if cursors else None, tuple(conditions))
+
+
+def list_page(tx: sqlite3.Connection, listing: Listing, page: Page) -> Reply:
+    """The page as Stripe's list object."""
+    conditions, backwards = list(page.conditions), False
+    if page.cursor is not None:
+        name, ident = page.cursor
+        backwards = name == "ending_before"
+        comparison = "seq > ?" if backwards else "seq < ?"
+        conditions.append((comparison, _position(tx, listing, name, ident)))
+    where = " AND ".join(text for text, _ in conditions) or "TRUE"
+    order = "ASC" if backwards else "DESC"
+    rows = tx.execute(
+        f"SELECT * FROM {listing.table} WHERE {where} ORDER BY seq {order} LIMIT ?",  # noqa: S608 - words of this file
+        [*(value for _, value in conditions), page.limit + 1],
+    ).fetchall()
+    shown = rows[: page.limit]
+    if backwards:
+        shown.reverse()
+    data = [listing.render(row) for row in shown]
+    return json_reply(200, {"object": "list", "data": data, "has_more": len(rows) > page.limit, "url": listing.url})
+
+
+def _position(tx: sqlite3.Connection, listing: Listing, name: str, ident: str) -> int:
+    query = f"SELECT seq FROM {listing.table} WHERE id = ?"  # noqa: S608 - a table of this program
+    row = tx.execute(query, [ident]).fetchone()
+    if row is None:
+        raise missing(listing.noun, ident[:100], param=name, status=400)
+    return int(row["seq"])
+
+
+def _read_created(params: Params) -> list[tuple[str, Any]]:
+    if not params.has_hash("created"):
+        exactly = params.integer("created")
+        return [] if exactly is None else [("created = ?", exactly)]
+    below = params.hash("created")
+    bounds = [(sign, below.integer(name)) for name, sign in COMPARISONS.items()]
+    below.finish()
+    return [(f"created {sign} ?", bound) for sign, bound in bounds if bound is not None]

@@ -1,0 +1,28 @@
+"""JSON lines on standard output, one per request or notable event.
+
+It does not promise to log bodies: they carry nothing secret here, but a provider's log would not hold them.
+"""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
+    """Send every log line of this process to `stream` as one JSON object."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("sandbox")
