@@ -6,6 +6,7 @@ nothing that is not UTF-8 (a lone surrogate).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
@@ -53,8 +54,21 @@ def text_field(*, low: int = 1, high: int, pattern: str | None = None, **options
     """A text of `low` to `high` characters, all of it matching `pattern` if given."""
     checks: list[Any] = [validate.Length(min=low, max=high), plain_text]
     if pattern is not None:
-        checks.append(validate.Regexp(rf"(?:{pattern})\Z"))
+        checks.append(WholeText(pattern))
     return fields.String(validate=checks, **options)
+
+
+class WholeText(validate.Regexp):
+    """The whole text matches. The pattern is shown as `^...$`, which every reader of OpenAPI understands."""
+
+    def __init__(self, pattern: str, **options: Any) -> None:
+        super().__init__(f"^(?:{pattern})$", **options)
+        self._whole = re.compile(pattern)
+
+    def __call__(self, value: str) -> str:  # type: ignore[override]  # texts only
+        if self._whole.fullmatch(value) is None:  # `$` alone would let a final newline through
+            raise ValidationError(self._format_error(value))
+        return value
 
 
 def sku_field(**options: Any) -> fields.String:

@@ -82,12 +82,18 @@ class ProcessSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceSettings(ProcessSettings):
-    """What every HTTP service reads. Threads bound how many requests run at once; the pool has one connection each."""
+class HttpSettings(ProcessSettings):
+    """What every HTTP process reads. Threads bound how many requests run at once; the pool has one connection each."""
 
     service_port: int = setting("SERVICE_PORT", "int", default=8000, check=between(1, 65535))
     service_host: str = setting("SERVICE_HOST", default="127.0.0.1")
     service_threads: int = setting("SERVICE_THREADS", "int", default=8, check=between(1, 128))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(HttpSettings):
+    """What every HTTP service reads that verifies tokens with the users service's published keys."""
+
     jwks_url: str = setting("JWKS_URL", check=url_with("http", "https"))
 
 

@@ -1,0 +1,90 @@
+"""`python -m common.migrations <context>`: bring a context's database to its newest migration.
+
+Safe to run by several processes at once (an advisory lock lets one through at a time) and again at any time (what is
+done is done). Waits up to a minute for a server that is still starting; every other wait is bounded as well, so a
+migration that cannot get its locks fails instead of stopping the service behind it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+from common import telemetry
+from common.database import make_engine
+from common.settings import DatabaseSettings, ProcessSettings, load
+
+SERVER_WAIT_SECONDS = 60.0
+STATEMENT_SECONDS = 60.0
+_RETRY_SECONDS = 0.5
+_ADVISORY_LOCK = 0x686F6C64  # "hold": any number that every instance agrees on
+_log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ProcessSettings, DatabaseSettings):
+    """What this job reads."""
+
+
+def upgrade(name: str, database_url: str) -> None:
+    """Run the migrations of services/<name> up to the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(_directory(name)))
+    engine = make_engine(database_url, pool_size=1, timeout_seconds=STATEMENT_SECONDS, name=f"migrate-{name}")
+    try:
+        _wait_for(engine)
+        with engine.connect() as connection:
+            # Held by the session, not the transaction: it outlives the commit and ends with the connection.
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+            connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def run() -> None:
+    """What every context's migrations/env.py calls: run the migrations on the connection of `upgrade`."""
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(connection=connection, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+
+
+def _directory(name: str) -> Path:
+    package = import_module(f"services.{name}")
+    return Path(str(package.__file__)).parent / "migrations"
+
+
+def _wait_for(engine: Engine) -> None:
+    deadline = time.monotonic() + SERVER_WAIT_SECONDS
+    while True:
+        try:
+            with engine.connect():
+                return
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+
+
+def main() -> None:
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and one context
+        raise SystemExit("usage: python -m common.migrations <context>")
+    settings = load(Settings)
+    telemetry.configure_logging(f"migrate-{sys.argv[1]}", settings.log_level)
+    upgrade(sys.argv[1], settings.database_url)
+    _log.info("migrated", context=sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

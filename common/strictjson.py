@@ -1,0 +1,100 @@
+"""JSON as a service accepts it: what two readers could understand differently is refused.
+
+Refused: bytes that are not UTF-8, duplicate keys, NaN and infinities, integers beyond 64 bits, deep nesting, and text
+that PostgreSQL cannot hold (U+0000, lone surrogates). RFC 8259 leaves these open; I-JSON (RFC 7493) closes them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+from common.errors import Malformed
+
+MAX_DEPTH = 32
+_MAX_INTEGER_DIGITS = 19  # of 2**63 - 1
+_LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**63 - 1
+
+
+class MalformedJsonError(Malformed):
+    """The body is not JSON, or not JSON that means the same to everybody."""
+
+    code = "malformed_json"
+
+
+def loads(body: bytes) -> Any:
+    """Parse `body`, or raise `MalformedJsonError` with what is wrong with it."""
+    try:
+        document = _DECODER.decode(body.decode())
+    except UnicodeDecodeError as error:
+        message = f"the body is not UTF-8: {error.reason} at byte {error.start}"
+        raise MalformedJsonError(message) from None
+    except json.JSONDecodeError as error:
+        message = f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        raise MalformedJsonError(message) from None
+    except RecursionError:
+        raise MalformedJsonError(_TOO_DEEP) from None
+    # Only an escape can bring in U+0000 or half a surrogate pair: anything else was refused as UTF-8 or as JSON.
+    _check(document, check_texts=b"\\u" in body)
+    return document
+
+
+_TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
+
+
+def _check(document: Any, *, check_texts: bool) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        if check_texts:
+            _check_texts(level)
+        level = [child for value in level for child in _children(value)]
+        if not level:
+            return
+    raise MalformedJsonError(_TOO_DEEP)
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list) else []
+
+
+def _check_texts(values: list[Any]) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            continue
+        if "\x00" in value:
+            raise MalformedJsonError("a text holds the character U+0000")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise MalformedJsonError("a text holds half of a surrogate pair") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise MalformedJsonError("an object has the same key twice")
+    return result
+
+
+def _integer(digits: str) -> int:
+    if len(digits.lstrip("-")) <= _MAX_INTEGER_DIGITS and _LEAST_INTEGER <= (value := int(digits)) <= _GREATEST_INTEGER:
+        return value
+    raise MalformedJsonError("an integer does not fit into 64 bits")
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise MalformedJsonError("a number is too large")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    message = f"{name} is not JSON"
+    raise MalformedJsonError(message)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
