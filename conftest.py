@@ -1,0 +1,89 @@
+"""Fixtures on real servers, for every test of the tree.
+
+`servers` are PostgreSQL, RabbitMQ and MongoDB in the home `.holdfast-test`, started when a test first
+asks for them and stopped by the last session that uses them; pytest-xdist's processes and several
+sessions share them. HOLDFAST_TEST_HOME names a stack that runs already, to be used instead.
+`stack` is the whole system in `.holdfast-e2e`, for tests marked e2e.
+What a test gets (a database, a vhost, a document store) is its own, empty, and gone afterwards.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+import requests
+from psycopg2 import sql
+from pymongo import MongoClient
+
+from infrastructure.local.sharing import Servers, servers_of, shared_stack
+from infrastructure.local.stack import Stack
+
+_ROOT = Path(__file__).parent
+_MANAGEMENT_SECONDS = 10
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Real PostgreSQL, RabbitMQ and MongoDB."""
+    chosen = os.environ.get("HOLDFAST_TEST_HOME")
+    if chosen:
+        yield servers_of(Stack(chosen))
+        return
+    with shared_stack(_ROOT / ".holdfast-test", servers_only=True) as running:
+        yield servers_of(running)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system, up and ready."""
+    with shared_stack(_ROOT / ".holdfast-e2e", servers_only=False) as running:
+        yield running
+
+
+@pytest.fixture
+def database(servers: Servers) -> Iterator[Callable[[], str]]:
+    """Return a function that makes a fresh, empty PostgreSQL database and answers its URL."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"test_{secrets.token_hex(8)}"
+        _administer(servers, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        made.append(name)
+        return servers.postgres_admin_url.rpartition("/")[0] + "/" + name
+
+    yield make
+    for name in made:
+        _administer(servers, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def vhost(servers: Servers) -> Iterator[str]:
+    """The URL of a fresh, empty virtual host of the broker."""
+    name = f"test-{secrets.token_hex(8)}"
+    host = f"{servers.rabbitmq_management_url}/api/vhosts/{name}"
+    requests.put(host, timeout=_MANAGEMENT_SECONDS).raise_for_status()
+    yield servers.rabbitmq_url + name
+    requests.delete(host, timeout=_MANAGEMENT_SECONDS).raise_for_status()
+
+
+@pytest.fixture
+def document_store(servers: Servers) -> Iterator[str]:
+    """The URL of a fresh, empty MongoDB database."""
+    name = f"test_{secrets.token_hex(8)}"
+    url = servers.mongodb_url.replace("/archive?", f"/{name}?")
+    yield url
+    with MongoClient[dict[str, object]](url) as client:
+        client.drop_database(name)
+
+
+def _administer(servers: Servers, statement: sql.Composed) -> None:
+    connection = psycopg2.connect(servers.postgres_admin_url.replace("+psycopg2", ""))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

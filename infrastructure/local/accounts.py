@@ -1,0 +1,63 @@
+"""Under which account PostgreSQL runs, and where that account can keep its data.
+
+PostgreSQL refuses to run as root. A root session therefore starts it as an existing other account,
+whose data must lie where that account can reach it. An ordinary user runs everything as themselves.
+"""
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from infrastructure.local.errors import StackError
+
+_CANDIDATES = ("postgres", "nobody")
+SYSTEM_DATA = Path("/var/lib/holdfast")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the system, by its numbers, because that is what is switched to."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def database_account() -> Account | None:
+    """Return the account for PostgreSQL, or None for the caller's own."""
+    if os.geteuid() != 0:
+        return None
+    for name in _CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid)
+    raise StackError(
+        "PostgreSQL does not run as root, and this system has neither an account `postgres` nor `nobody`. "
+        "Make one (`useradd --system postgres`) or run as an ordinary user."
+    )
+
+
+def can_reach(account: Account, directory: Path) -> bool:
+    """Whether the account may pass through every directory down to this one, which may not exist yet."""
+    return all(_may_pass(account, place) for place in (directory, *directory.parents) if place.exists())
+
+
+def postgres_data(home: Path, account: Account | None) -> Path:
+    """Return where PostgreSQL's data lies: in the home, or where its account can reach it."""
+    if account is None or can_reach(account, home):
+        return home / "postgres"
+    return SYSTEM_DATA / sha256(str(home).encode()).hexdigest()[:16] / "postgres"
+
+
+def _may_pass(account: Account, directory: Path) -> bool:
+    status = directory.stat()
+    if status.st_uid == account.uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == account.gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)

@@ -1,0 +1,81 @@
+"""The secrets of one stack: random, made once per home, readable by its owner only.
+
+Guarantee: what was made once stays (the servers' data was made with it); a secret that a newer
+version needs is added. They are for one machine; they do not serve an installation for others.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import Home, write_private
+from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Every secret by its use. `databases` holds one password per context."""
+
+    postgres_password: str
+    rabbitmq_user: str
+    rabbitmq_password: str
+    erlang_cookie: str
+    mongodb_password: str
+    mongodb_key: str
+    token_signing_key: str
+    operator_password: str
+    customer_password: str
+    databases: dict[str, str]
+
+
+def credentials_file(home: Home) -> Path:
+    return home.path / "secrets.json"
+
+
+def load_credentials(home: Home) -> Credentials:
+    """Return the home's secrets; those it does not have yet are made and written down."""
+    path = credentials_file(home)
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = {}
+    except ValueError as error:
+        raise StackError(f"{path} is damaged: {error}") from error
+    made: dict[str, Any] = {field.name: _MAKERS[field.name]() for field in fields(Credentials)}
+    complete = Credentials(**{name: known.get(name) or fresh for name, fresh in made.items()})
+    for context in (*RELATIONAL_CONTEXTS, *DOCUMENT_CONTEXTS):
+        complete.databases.setdefault(context, _password())
+    if asdict(complete) != known or path.stat().st_mode & 0o077:
+        write_private(path, json.dumps(asdict(complete), indent=2) + "\n")
+    return complete
+
+
+def _password() -> str:
+    return secrets.token_hex(16)
+
+
+def _signing_key() -> str:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(pem).decode()
+
+
+_MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
+    "postgres_password": _password,
+    "rabbitmq_user": lambda: f"holdfast-{secrets.token_hex(4)}",
+    "rabbitmq_password": _password,
+    "erlang_cookie": _password,
+    "mongodb_password": _password,
+    "mongodb_key": lambda: secrets.token_hex(64),
+    "token_signing_key": _signing_key,
+    "operator_password": _password,
+    "customer_password": _password,
+    "databases": dict,
+}

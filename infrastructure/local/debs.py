@@ -1,0 +1,89 @@
+"""Debian packages into a private prefix: no root, no installation, the system's own state untouched.
+
+Guarantee: `apt-get` checks each package against the distribution's signatures, with lists of its own
+beside the prefix. Packages that the system lacks come along, so the prefix and the system together
+have every library. No maintainer script runs. (Standard library only: the set-up uses it as well.)
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from infrastructure.local.errors import MissingServerError
+
+_UPDATE_SECONDS = 300
+_DOWNLOAD_SECONDS = 900
+_LINE = re.compile(r"^'[^']+' (?P<name>[^_']+)_")
+
+
+class PrivateApt:
+    """`apt-get` with lists and cache under `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        for tool in ("apt-get", "dpkg"):
+            if shutil.which(tool) is None:
+                raise MissingServerError(f"{tool} is not there: this is not Debian or Ubuntu")
+        self._directory = directory
+        for place in ("lists/partial", "cache/archives/partial"):
+            (directory / place).mkdir(parents=True, exist_ok=True)
+
+    def update(self) -> None:
+        """Fetch the distribution's package lists. One source out of reach does not matter by itself."""
+        self._run("update", "-qq", seconds=_UPDATE_SECONDS)
+
+    def missing(self, packages: tuple[str, ...]) -> list[str]:
+        """Return the packages, and those they need, as far as the system lacks them."""
+        answer = self._run("install", "--print-uris", "-qq", "-y", "--no-install-recommends", *packages)
+        if answer.returncode != 0:
+            raise MissingServerError(f"apt-get cannot resolve {' '.join(packages)}:\n{answer.stderr.strip()}")
+        found = [match["name"] for line in answer.stdout.splitlines() if (match := _LINE.match(line))]
+        return [*found, *(package for package in packages if package not in found)]
+
+    def dependency(self, package: str, pattern: str) -> str:
+        """Return the package's dependency of that form: what the distribution's `postgresql` stands for."""
+        answer = self._run("depends", "--important", package, program="apt-cache")
+        match = re.search(rf"Depends: ({pattern})\n", answer.stdout)
+        if match is None:
+            raise MissingServerError(f"the package lists know no {package}\n{answer.stderr.strip()}")
+        return match[1]
+
+    def extract(self, packages: list[str], prefix: Path) -> None:
+        """Download the packages and unpack them below the prefix."""
+        archives = prefix / ".archives"
+        archives.mkdir()
+        answer = self._run("download", "-q", *packages, seconds=_DOWNLOAD_SECONDS, directory=archives)
+        if answer.returncode != 0:
+            raise MissingServerError(f"apt-get could not download packages:\n{answer.stderr.strip()}")
+        for archive in sorted(archives.glob("*.deb")):
+            subprocess.run(["dpkg", "-x", str(archive), str(prefix)], check=True, timeout=300)  # noqa: S603, S607
+        shutil.rmtree(archives)
+
+    def _run(
+        self, *words: str, seconds: float = 120, directory: Path | None = None, program: str = "apt-get"
+    ) -> subprocess.CompletedProcess[str]:
+        options = {
+            "Dir::State::Lists": self._directory / "lists",
+            "Dir::Cache": self._directory / "cache",
+            "Debug::NoLocking": "1",
+            "APT::Sandbox::User": "root",
+            "Acquire::Retries": "3",
+        }
+        command = [program, *(f"-o{name}={value}" for name, value in options.items()), *words]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+        return subprocess.run(  # noqa: S603
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            cwd=directory,
+            env=environment,
+        )
+
+
+def library_paths(prefix: Path) -> list[Path]:
+    """Return the directories of shared libraries below a prefix."""
+    places = [*prefix.glob("usr/lib/*-linux-gnu*"), *prefix.glob("lib/*-linux-gnu*")]
+    return [place for place in places if place.is_dir()]

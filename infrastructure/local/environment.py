@@ -1,0 +1,59 @@
+"""The value of every variable that the process table names, for one native stack.
+
+Guarantee: a process gets what its line of the table lists, and PATH, HOME, LANG and TZ; nothing else.
+From the caller's environment come only the settings in `_PASSED_ON`, when they are set.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from sys import executable
+
+from infrastructure.local.credentials import Credentials
+from infrastructure.local.home import Home
+from infrastructure.local.urls import Urls
+from infrastructure.processes import Process
+
+_PASSED_ON = {"LOG_LEVEL": "INFO", "RETRY_ATTEMPTS": "3", "CIRCUIT_BREAKER_MAX_FAILURES": "5"}
+_STRIPE = "https://api.stripe.com"
+_SANDBOX_KEY = "sk_test_sandbox"
+
+
+def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[str, str]:
+    """Return the whole environment of a process; LookupError if the table names a variable without a value."""
+    values = _values(line, home, credentials)
+    return {**_common(home), **{name: values[name]() for name in line.environment}}
+
+
+def _common(home: Home) -> dict[str, str]:
+    return {
+        "PATH": f"{Path(executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+        "HOME": str(home.path),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
+
+
+def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Callable[[], str]]:
+    urls = Urls(home, credentials)
+    stripe_key = os.environ.get("STRIPE_API_KEY")
+    return {
+        "SERVICE_PORT": lambda: str(home.port(line.name)),
+        "METRICS_PORT": lambda: str(home.port(line.name)),
+        "DATABASE_URL": lambda: urls.database(line.context),
+        "MONGODB_URL": lambda: urls.documents(line.context),
+        "RABBITMQ_URL": lambda: urls.rabbitmq,
+        "OUTBOX_DATABASE_URLS": lambda: urls.outbox_databases,
+        "JWKS_URL": lambda: f"{urls.http('service-users')}/.well-known/jwks.json",
+        "TOKEN_SIGNING_KEY": lambda: credentials.token_signing_key,
+        "SEED_OPERATOR_PASSWORD": lambda: credentials.operator_password,
+        "SEED_CUSTOMER_PASSWORD": lambda: credentials.customer_password,
+        "SANDBOX_DATA": lambda: str(home.data("sandbox")),
+        "STRIPE_API_KEY": lambda: stripe_key or _SANDBOX_KEY,
+        "STRIPE_API_BASE": lambda: _STRIPE if stripe_key else urls.http("sandbox"),
+        **{name: _passed_on(name, default) for name, default in _PASSED_ON.items()},
+    }
+
+
+def _passed_on(name: str, default: str) -> Callable[[], str]:
+    return lambda: os.environ.get(name) or default

@@ -1,0 +1,34 @@
+"""What can go wrong with a native stack, told so that the reader knows what to do next."""
+
+from pathlib import Path
+
+_TAIL_BYTES = 16_384
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked. The text is meant for the person at the terminal."""
+
+
+class MissingServerError(StackError):
+    """A server is neither on the system nor to be had; the text says how to get it."""
+
+
+class NotReadyError(StackError):
+    """A process was not ready within its time."""
+
+    def __init__(self, name: str, reason: str, log: Path) -> None:
+        self.name = name
+        self.log = log
+        super().__init__(f"{name} is not ready: {reason}\nThe end of {log}:\n{last_lines(log)}")
+
+
+def last_lines(path: Path, count: int = 20) -> str:
+    """Return the last lines of a file that may be large, absent or being written."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return "  (there is no such file: it wrote nothing)"
+    return "\n".join(f"  {line}" for line in lines[-count:]) or "  (empty)"

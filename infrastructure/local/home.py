@@ -1,0 +1,141 @@
+"""A stack's directory: where everything of one stack lies, and which ports it has.
+
+Guarantee: one home belongs to one stack; whoever changes it holds its lock; its secrets are made once
+and readable by its owner only. Nothing here starts or stops a process.
+"""
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from infrastructure.local.errors import StackError
+from infrastructure.processes import PORTS_PER_STACK, port_of
+
+DEFAULT_HOME = Path(".holdfast")
+DEFAULT_PORT_BASE = 8000
+REPOSITORY = Path(__file__).resolve().parents[2]
+# The kernel's limit is 108 bytes; the supervisor appends its process id while it binds.
+_SOCKET_PATH_BYTES = 96
+_LOWEST_PORT_BASE = 1024
+_HIGHEST_PORT_BASE = 65535 - PORTS_PER_STACK
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The directory and the first port of a stack."""
+
+    path: Path
+    port_base: int
+
+    def port(self, name: str) -> int:
+        """Return the port of the named process."""
+        return port_of(name, self.port_base)
+
+    def log(self, name: str) -> Path:
+        """Return the file with what the named process wrote."""
+        return self.path / "log" / f"{name}.log"
+
+    def data(self, name: str) -> Path:
+        """Return the directory that the named process keeps its state in."""
+        return self.path / name
+
+    @property
+    def run(self) -> Path:
+        """The directory of generated files: what runs, and how."""
+        return self.path / "run"
+
+    @property
+    def programs_file(self) -> Path:
+        """What each process is: its words, its environment, its account."""
+        return self.run / "programs.json"
+
+    @property
+    def socket(self) -> Path:
+        """The supervisor's socket; elsewhere if the home's path is too long for one."""
+        inside = self.run / "supervisor.sock"
+        if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
+            return inside
+        directory = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}"
+        return directory / f"{sha256(os.fsencode(self.path)).hexdigest()[:16]}.sock"
+
+
+def open_home(path: Path, port_base: int | None = None) -> Home:
+    """Return the home, made if need be. Without a port base it keeps the one it has."""
+    path = path.absolute()
+    known = _known_port_base(path)
+    base = port_base or known or DEFAULT_PORT_BASE
+    if not _LOWEST_PORT_BASE <= base <= _HIGHEST_PORT_BASE:
+        raise StackError(f"the port base must be between {_LOWEST_PORT_BASE} and {_HIGHEST_PORT_BASE}, not {base}")
+    home = Home(path, base)
+    try:
+        for directory in (path, home.run, path / "log"):
+            directory.mkdir(parents=True, exist_ok=True)
+        # Others may pass through, since PostgreSQL's account must when root runs the stack; they read nothing.
+        path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for directory in (home.run, path / "log"):
+            directory.chmod(0o700)
+        _prepare_socket_directory(home)
+    except OSError as error:
+        raise StackError(f"{path} cannot be used as a home: {error}") from error
+    return home
+
+
+def existing_home(path: Path) -> Home | None:
+    """Return the home if a stack was ever started there."""
+    base = _known_port_base(path.absolute())
+    return Home(path.absolute(), base) if base else None
+
+
+def remember(home: Home) -> None:
+    """Write down the home's ports, so that later commands need only its path."""
+    write_private(home.path / "settings.json", json.dumps({"port_base": home.port_base}) + "\n")
+
+
+@contextmanager
+def locked(home: Home, timeout_seconds: float = 300) -> Iterator[None]:
+    """Hold the home's lock: one `up` or `down` at a time."""
+    deadline = time.monotonic() + timeout_seconds
+    with (home.path / "lock").open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StackError(f"another command has been busy with {home.path} for too long") from None
+                time.sleep(0.1)
+        yield
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _known_port_base(path: Path) -> int | None:
+    try:
+        return int(json.loads((path / "settings.json").read_text(encoding="utf-8"))["port_base"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackError(f"{path / 'settings.json'} is damaged: {error}") from error
+
+
+def _prepare_socket_directory(home: Home) -> None:
+    directory = home.socket.parent
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise StackError(f"{directory} belongs to someone else")

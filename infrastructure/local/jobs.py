@@ -1,0 +1,47 @@
+"""One-shot jobs: schema, topology, seed. Each ends with exit code 0, or `up` says why not."""
+
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from infrastructure.local.errors import NotReadyError
+from infrastructure.local.home import Home
+from infrastructure.local.progress import Progress, Step
+from infrastructure.local.spec import Spec
+
+_JOB_SECONDS = 120
+
+
+def run_jobs(home: Home, specs: list[Spec], progress: Progress) -> None:
+    """Run the jobs beside each other; raises the first failure after all have ended."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        results = [pool.submit(_run, home, spec, progress) for spec in specs]
+    for result in results:
+        result.result()
+
+
+def _run(home: Home, spec: Spec, progress: Progress) -> None:
+    progress(Step(spec.name, "starting"))
+    log = home.log(spec.name)
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            spec.words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=spec.directory,
+            env=spec.environment,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(timeout=_JOB_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = None
+    if code != 0:
+        progress(Step(spec.name, "failed"))
+        reason = f"exit code {code}" if code is not None else f"not done within {_JOB_SECONDS} s"
+        raise NotReadyError(spec.name, reason, log)
+    progress(Step(spec.name, "ready"))

@@ -1,0 +1,61 @@
+"""Ports: whether a stack's are free, and finding a range that is."""
+
+import socket
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import Home
+from infrastructure.local.urls import HOST
+from infrastructure.processes import (
+    PORTS_PER_STACK,
+    PROCESSES,
+    RABBITMQ_DISTRIBUTION_PORT_OFFSET,
+    RABBITMQ_MANAGEMENT_PORT_OFFSET,
+    RABBITMQ_PROMETHEUS_PORT_OFFSET,
+)
+
+# Below the range that the system hands out for outgoing connections: a listener there could not come back.
+_FIRST_BASE, _LAST_BASE, _STEP = 10_000, 32_000, 50
+
+
+def listening_offsets() -> dict[int, str]:
+    """Return every offset at which a stack listens, with who does."""
+    offsets = {line.port_offset: line.name for line in PROCESSES if line.port_offset is not None}
+    offsets[RABBITMQ_MANAGEMENT_PORT_OFFSET] = "rabbitmq (management)"
+    offsets[RABBITMQ_DISTRIBUTION_PORT_OFFSET] = "rabbitmq (distribution)"
+    offsets[RABBITMQ_PROMETHEUS_PORT_OFFSET] = "rabbitmq (prometheus)"
+    return offsets
+
+
+def assert_ports_free(home: Home) -> None:
+    """Raise StackError naming the first port that something else listens on."""
+    for offset, name in sorted(listening_offsets().items()):
+        port = home.port_base + offset
+        if not is_free(port):
+            raise StackError(
+                f"port {port}, meant for {name}, is in use by a program outside this stack. "
+                "Choose other ports with --port-base."
+            )
+
+
+def is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port_base(home: Path) -> int:
+    """Return a base whose ports are all free now; the same home asks for the same one first."""
+    count = (_LAST_BASE - _FIRST_BASE) // _STEP
+    start = int.from_bytes(sha256(str(home).encode()).digest()[:4]) % count
+    for step in range(count):
+        base = _FIRST_BASE + (start + step) % count * _STEP
+        if all(is_free(base + offset) for offset in range(PORTS_PER_STACK)):
+            return base
+    raise StackError("there is no free range of ports on this machine")

@@ -1,0 +1,138 @@
+"""Which processes belong to a stack, told from the kernel's table, so that none survives its end.
+
+A process is recorded as its number, its start time and the boot it belongs to: the number alone is
+given to others later. The supervisor leads a session of its own, which its children stay in; that is
+how those are found that nobody recorded. A process that leaves the session on purpose (PostgreSQL's
+backends) is not found here; those end by themselves when their parent is gone.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infrastructure.local.home import Home, write_private
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of the kernel's table."""
+
+    pid: int
+    group: int
+    session: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A process that was started here, so that it can be known again."""
+
+    pid: int
+    start_ticks: int
+    boot: str
+
+
+def lookup(pid: int) -> Process | None:
+    """Return the process with that number unless it has ended."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    words = text.rpartition(")")[2].split()
+    if words[0] in {"Z", "X"}:
+        return None
+    return Process(pid, group=int(words[2]), session=int(words[3]), start_ticks=int(words[19]))
+
+
+def running() -> Iterator[Process]:
+    """Go through every process of the machine."""
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (found := lookup(int(entry.name))):
+            yield found
+
+
+def record(path: Path, pid: int) -> None:
+    """Write a running process down."""
+    found = lookup(pid)
+    if found:
+        write_private(path, json.dumps(asdict(Record(pid, found.start_ticks, _boot()))) + "\n")
+
+
+def recorded(path: Path) -> Record | None:
+    """Return what was written down, if it can be read and is of this boot."""
+    try:
+        found = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if found.boot == _boot() else None
+
+
+def alive(found: Record | Process | None) -> bool:
+    """Whether that very process still runs."""
+    now = lookup(found.pid) if found else None
+    return now is not None and found is not None and now.start_ticks == found.start_ticks
+
+
+def supervisor_record(home: Home) -> Path:
+    return home.run / "supervisor.json"
+
+
+def program_record(run: Path, name: str) -> Path:
+    return run / f"started-{name}.json"
+
+
+def stack_processes(home: Home) -> list[Process]:
+    """Return every process that the home's supervisor, alive or dead, has left running, itself included."""
+    leader = recorded(supervisor_record(home))
+    if leader is None:
+        return []
+    members = [found for found in running() if found.session == leader.pid and found.start_ticks >= leader.start_ticks]
+    if alive(leader):
+        return members
+    # The leader is gone, so its number may have gone to another session: only what was recorded counts.
+    records = [recorded(path) for path in home.run.glob("started-*.json")]
+    groups = {found.pid for found in records if found}
+    return [found for found in members if found.pid != leader.pid and found.group in groups]
+
+
+def left_behind(old: Record | None, session: int) -> list[Process]:
+    """Return what a dead process left of its group: workers that hold its port, say."""
+    if old is None or alive(old):
+        return []
+    return [found for found in running() if found.group == old.pid and found.session == session]
+
+
+def end(processes: Collection[Process], grace_seconds: float) -> None:
+    """Ask the processes to end, and after a while make them. Returns when none is left."""
+    _signal(processes, signal.SIGTERM)
+    if not _gone_within(processes, grace_seconds):
+        _signal(processes, signal.SIGKILL)
+        _gone_within(processes, 10)
+
+
+def _signal(processes: Collection[Process], number: signal.Signals) -> None:
+    for found in processes:
+        if alive(found):
+            try:
+                os.kill(found.pid, number)
+            except ProcessLookupError:
+                continue
+
+
+def _gone_within(processes: Collection[Process], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(alive(found) for found in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _boot() -> str:
+    return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

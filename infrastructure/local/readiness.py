@@ -1,0 +1,39 @@
+"""Waiting, always with a bound."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import requests
+
+from infrastructure.local.errors import StackError
+from infrastructure.local.urls import HOST
+
+_PAUSE_SECONDS = 0.2
+_PROBE_SECONDS = 3
+
+
+def wait_for(check: Callable[[], None], seconds: float, complaint: str) -> None:
+    """Call `check` until it no longer raises; StackError with its last reason when the time is over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            check()
+        except StackError:
+            raise  # hopeless, says the check itself
+        except Exception as error:  # whatever a server answers while it starts
+            if time.monotonic() > deadline:
+                raise StackError(f"{complaint} within {seconds:.0f} s: {error}") from error
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def probe_http(port: int, path: str) -> None:
+    """Raise requests.RequestException unless the path answers 2xx."""
+    requests.get(f"http://{HOST}:{port}{path}", timeout=_PROBE_SECONDS).raise_for_status()
+
+
+def probe_port(port: int) -> None:
+    """Raise OSError unless something listens."""
+    socket.create_connection((HOST, port), timeout=_PROBE_SECONDS).close()

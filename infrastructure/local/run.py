@@ -1,0 +1,86 @@
+"""Become one process of a stack: `python -m infrastructure.local.run RUN_DIRECTORY NAME`.
+
+The supervisor starts this instead of the process itself. Guarantee: the process gets exactly the
+words and the environment of the home's process file, so nothing is quoted twice and nothing of the
+caller's environment leaks in; what its killed predecessor left of its group is ended first; a
+process that keeps ending at once is started at most every five seconds, for ever.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from infrastructure.local import proctable
+from infrastructure.local.home import write_private
+from infrastructure.local.spec import Spec, read_specs
+
+_QUICK_SECONDS = 10
+_PAUSE_STEP_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+def main() -> None:
+    run, name = Path(sys.argv[1]), sys.argv[2]
+    spec = read_specs(run / "programs.json")[name]
+    mine = proctable.program_record(run, name)
+    leftovers = proctable.left_behind(proctable.recorded(mine), os.getsid(0))
+    proctable.end(leftovers, grace_seconds=0)
+    proctable.record(mine, os.getpid())
+    time.sleep(_pause_seconds(_pace_file(run, name)))
+    for path in map(Path, spec.stale_files):
+        _remove_if_stale(path, Path(spec.words[0]).name)
+    _become(spec)
+
+
+def quick_ends(run: Path, name: str) -> int:
+    """Return how often in a row the process has ended soon after it was started."""
+    try:
+        return int(json.loads(_pace_file(run, name).read_text(encoding="utf-8"))["quick"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _pace_file(run: Path, name: str) -> Path:
+    return run / f"pace-{name}.json"
+
+
+def _pause_seconds(path: Path) -> float:
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        last = json.loads(path.read_text(encoding="utf-8"))
+        quick = last["quick"] + 1 if 0 <= now - last["at"] < _QUICK_SECONDS else 0
+    except (OSError, ValueError, KeyError):
+        quick = 0
+    pause = min(_LONGEST_PAUSE_SECONDS, _PAUSE_STEP_SECONDS * quick)
+    write_private(path, json.dumps({"at": now + pause, "quick": quick}) + "\n")
+    return pause
+
+
+def _remove_if_stale(path: Path, program: str) -> None:
+    # After a crash of the machine the number in the file may be that of any process.
+    try:
+        pid = int(path.read_text(encoding="utf-8").split()[0])
+        command = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError, IndexError):
+        command = ""
+    if command != program:
+        path.unlink(missing_ok=True)
+
+
+def _become(spec: Spec) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    os.chdir(spec.directory)
+    os.umask(0o077)
+    if spec.uid is not None and spec.gid is not None:
+        os.setgroups([spec.gid])
+        os.setgid(spec.gid)
+        os.setuid(spec.uid)
+    os.execve(spec.words[0], spec.words, spec.environment)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""PostgreSQL: one role and one database per context, on a durable server that only this machine reaches.
+
+Guarantee: an answered commit is on disk (fsync and synchronous_commit are on). A role owns its own
+database and can open no other. Passwords are the home's; connections go over TCP only.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from infrastructure.local.accounts import Account, database_account, postgres_data
+from infrastructure.local.credentials import Credentials
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import Home
+from infrastructure.local.programs import Program
+from infrastructure.local.spec import Spec
+from infrastructure.local.urls import HOST, POSTGRES_ADMINISTRATOR
+from infrastructure.processes import RELATIONAL_CONTEXTS
+
+_SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "logging_collector": "off",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+_INIT_SECONDS = 120
+_CONNECT_SECONDS = 3
+
+
+def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
+    """Make the data directory if there is none, and return how the server is run."""
+    account = database_account()
+    data = postgres_data(home.path, account)
+    environment = {**program.environment, "LC_ALL": "C.UTF-8", "HOME": str(data)}
+    if not (data / "PG_VERSION").exists():
+        _initialise(data, program, account, credentials.postgres_password, environment)
+    settings = {**_SETTINGS, "port": str(home.port("postgres"))}
+    return [
+        Spec(
+            name="postgres",
+            words=[
+                str(program.executable),
+                "-D",
+                str(data),
+                *(word for key, value in settings.items() for word in ("-c", f"{key}={value}")),
+            ],
+            environment=environment,
+            directory=str(data),
+            uid=account.uid if account else None,
+            gid=account.gid if account else None,
+            stop_signal="INT",  # the fast shutdown; TERM would wait for every client
+            stop_seconds=30,
+            stale_files=[str(data / "postmaster.pid")],
+        )
+    ]
+
+
+def ready(home: Home, credentials: Credentials) -> None:
+    """Raise psycopg2.OperationalError unless the server takes statements."""
+    _connect(home, credentials).close()
+
+
+def provision(home: Home, credentials: Credentials) -> None:
+    """Make each context's role and database, and set the role's password to the home's."""
+    connection = _connect(home, credentials)
+    try:
+        for context in RELATIONAL_CONTEXTS:
+            _provision_context(connection, context, credentials.databases[context])
+    finally:
+        connection.close()
+
+
+def _provision_context(connection: Connection, context: str, password: str) -> None:
+    name = sql.Identifier(context)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (context,))
+        verb = "ALTER" if cursor.fetchone() else "CREATE"
+        role = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
+        cursor.execute(role.format(sql.SQL(verb), name, sql.Literal(password)))
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (context,))
+        if not cursor.fetchone():
+            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+        cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
+
+
+def _connect(home: Home, credentials: Credentials) -> Connection:
+    connection = psycopg2.connect(
+        host=HOST,
+        port=home.port("postgres"),
+        user=POSTGRES_ADMINISTRATOR,
+        password=credentials.postgres_password,
+        dbname="postgres",
+        connect_timeout=_CONNECT_SECONDS,
+    )
+    connection.autocommit = True
+    return connection
+
+
+def _initialise(
+    data: Path, program: Program, account: Account | None, password: str, environment: dict[str, str]
+) -> None:
+    # Under another name first: a directory half made by a crash is never taken for a whole one.
+    draft = data.with_name("postgres-draft")
+    _make_owned(data.parent, draft, account)
+    password_file = draft / "password"
+    password_file.write_text(password, encoding="utf-8")
+    password_file.chmod(0o600)
+    cluster = draft / "data"
+    if account:
+        os.chown(password_file, account.uid, account.gid)
+    answer = subprocess.run(  # noqa: S603
+        [
+            *(str(program.sibling("initdb")), "-D", str(cluster), "-U", POSTGRES_ADMINISTRATOR),
+            *("-A", "scram-sha-256", f"--pwfile={password_file}"),
+            *("-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_INIT_SECONDS,
+        env=environment,
+        cwd=draft,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    if answer.returncode != 0:
+        raise StackError(f"PostgreSQL's data directory could not be made:\n{answer.stdout}{answer.stderr}")
+    shutil.rmtree(data, ignore_errors=True)
+    cluster.rename(data)
+    shutil.rmtree(draft)
+
+
+def _make_owned(parent: Path, draft: Path, account: Account | None) -> None:
+    parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    if account:
+        os.chown(draft, account.uid, account.gid)

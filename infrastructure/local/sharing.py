@@ -1,0 +1,70 @@
+"""One stack for several test sessions at once: the first starts it, the last one out stops it.
+
+Guarantee: while anyone holds it, the stack is not stopped by another holder. A stack that somebody
+started by hand is used and left alone. A session that was killed counts as gone (its lock is the kernel's).
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infrastructure.local.home import existing_home, open_home
+from infrastructure.local.ports import free_port_base
+from infrastructure.local.progress import Progress, silent
+from infrastructure.local.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The addresses of running servers, each with an administrator's credentials."""
+
+    postgres_admin_url: str
+    rabbitmq_url: str
+    rabbitmq_management_url: str
+    mongodb_url: str
+
+
+def servers_of(stack: Stack) -> Servers:
+    urls = stack.urls
+    return Servers(urls.postgres_administrator, urls.rabbitmq, urls.rabbitmq_management, urls.mongodb_administrator)
+
+
+@contextmanager
+def shared_stack(home: Path, servers_only: bool, progress: Progress = silent) -> Iterator[Stack]:
+    """Give a running stack, on ports that were free when it was first started."""
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    ours = home / "started-by-tests"
+    with (home / "holders").open("w") as holders, (home / "turn").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        stack = _stack(home)
+        if not stack.is_running:
+            ours.touch()
+        fcntl.flock(holders, fcntl.LOCK_SH)
+        try:
+            stack.up(servers_only=servers_only, progress=progress)
+            fcntl.flock(turn, fcntl.LOCK_UN)
+            yield stack
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if ours.exists() and _alone(holders.fileno()):
+                stack.down()
+                ours.unlink()
+
+
+def _stack(home: Path) -> Stack:
+    known = existing_home(home)
+    if known and (stack := Stack(home)).is_running:
+        return stack
+    # Between two sessions another program may have taken the ports.
+    return Stack(home, open_home(home, free_port_base(home)).port_base)
+
+
+def _alone(holders: int) -> bool:
+    try:
+        fcntl.flock(holders, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

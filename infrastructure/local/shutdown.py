@@ -1,0 +1,66 @@
+"""Taking a stack down, the gateway first and the servers last.
+
+Guarantee: afterwards no process of the stack is left, even if its supervisor had died or hung. What
+does not end in its own time is killed; the servers' data survive that.
+"""
+
+import time
+
+from infrastructure.local import proctable
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import Home
+from infrastructure.local.progress import Progress, Step, note
+from infrastructure.local.servers import rabbitmq
+from infrastructure.local.spec import read_specs
+from infrastructure.local.supervision import Supervisor
+from infrastructure.processes import PROCESSES, Phase
+
+_MARGIN_SECONDS = 10
+_ORPHAN_GRACE_SECONDS = 20
+_STOPPED = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
+
+
+def take_down(home: Home, progress: Progress) -> None:
+    """Stop everything of the stack; also what a dead supervisor has left."""
+    supervisor = Supervisor(home)
+    if supervisor.is_running:
+        try:
+            _stop_in_order(home, supervisor, progress)
+        except StackError as error:
+            note(progress, f"{error}; ending its processes one by one")
+    leftovers = proctable.stack_processes(home)
+    proctable.end(leftovers, _ORPHAN_GRACE_SECONDS)
+    rabbitmq.end_port_mapper(home)
+    if proctable.stack_processes(home):
+        raise StackError(f"processes of {home.path} could not be ended")
+
+
+def _stop_in_order(home: Home, supervisor: Supervisor, progress: Progress) -> None:
+    bounds = {name: spec.stop_seconds for name, spec in read_specs(home.programs_file).items()}
+    for phase in sorted(Phase, reverse=True):
+        names = [line.name for line in PROCESSES if line.phase == phase and not line.is_job]
+        # The port mapper last: the broker leaves its name there until it ends.
+        for group in ([name for name in names if name != "epmd"], [name for name in names if name == "epmd"]):
+            _stop_together(supervisor, group, bounds, progress)
+    supervisor.shut_down()
+    deadline = time.monotonic() + _MARGIN_SECONDS
+    while supervisor.is_running and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _stop_together(supervisor: Supervisor, names: list[str], bounds: dict[str, int], progress: Progress) -> None:
+    left = [name for name, info in supervisor.processes().items() if name in names and not _ended(info)]
+    for name in left:
+        progress(Step(name, "stopping"))
+        supervisor.stop(name, wait=False)
+    deadline = time.monotonic() + max((bounds.get(name, 0) for name in left), default=0) + _MARGIN_SECONDS
+    while left and time.monotonic() < deadline:
+        known = supervisor.processes()
+        for name in [name for name in left if _ended(known[name])]:
+            left.remove(name)
+            progress(Step(name, "stopped"))
+        time.sleep(0.1 if left else 0)
+
+
+def _ended(info: dict[str, object]) -> bool:
+    return info["statename"] in _STOPPED

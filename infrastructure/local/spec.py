@@ -1,0 +1,35 @@
+"""What the supervisor is given for one process: exactly what will be executed, and with what."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from infrastructure.local.home import REPOSITORY, Home, write_private
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One process. `uid` and `gid` are set when it runs under another account than the caller's."""
+
+    name: str
+    words: list[str]
+    environment: dict[str, str]
+    directory: str = str(REPOSITORY)
+    uid: int | None = None
+    gid: int | None = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 15
+    # Files to be removed before a start: what a killed process left and its successor would trip over.
+    stale_files: list[str] = field(default_factory=list)
+
+
+def write_specs(home: Home, specs: list[Spec]) -> None:
+    """Write the home's process file. It holds secrets: only the owner can read it."""
+    text = json.dumps({spec.name: asdict(spec) for spec in specs}, indent=2)
+    write_private(home.programs_file, text + "\n")
+
+
+def read_specs(programs_file: Path) -> dict[str, Spec]:
+    """Return every process of a process file by its name."""
+    found = json.loads(programs_file.read_text(encoding="utf-8"))
+    return {name: Spec(**words) for name, words in found.items()}

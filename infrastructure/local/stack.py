@@ -1,0 +1,94 @@
+"""A whole stack on this machine: up, down, and what is between. (Tests, the demo and the command use this.)
+
+Guarantee: `up` returns when everything it was asked for is ready, or raises and says what is not;
+doing it twice changes nothing; after a crash of everything it finds all data again. `down` leaves no
+process. One command at a time changes a stack; several stacks run beside each other.
+"""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from infrastructure.local.credentials import Credentials, load_credentials
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import DEFAULT_HOME, Home, existing_home, locked, open_home
+from infrastructure.local.progress import Progress, silent
+from infrastructure.local.shutdown import take_down
+from infrastructure.local.startup import bring_up
+from infrastructure.local.status import status_of
+from infrastructure.local.supervision import Supervisor
+from infrastructure.local.urls import Urls
+
+
+class Stack:
+    """The stack of one home. Without a port base it keeps the one that the home has."""
+
+    def __init__(self, home: Path | str = DEFAULT_HOME, port_base: int | None = None) -> None:
+        self._path = Path(home).absolute()
+        self._port_base = port_base
+
+    @property
+    def home(self) -> Home:
+        """The directory and its ports, made if need be."""
+        return open_home(self._path, self._port_base)
+
+    @property
+    def credentials(self) -> Credentials:
+        return load_credentials(self.home)
+
+    @property
+    def urls(self) -> Urls:
+        """Every address of the stack, with credentials that work."""
+        return Urls(self.home, self.credentials)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the stack's supervisor runs. (What it runs is in `status`.)"""
+        known = existing_home(self._path)
+        return known is not None and Supervisor(known).is_running
+
+    def up(self, servers_only: bool = False, progress: Progress = silent) -> None:
+        """Start what does not run, and return when all of it is ready."""
+        bring_up(self.home, servers_only, progress)
+
+    def down(self, progress: Progress = silent) -> None:
+        """Stop everything. Afterwards no process of the stack is left, whatever state it was in."""
+        known = existing_home(self._path)
+        if known is not None:
+            with locked(known):
+                take_down(known, progress)
+
+    def status(self) -> dict[str, Any]:
+        """Return the addresses and the processes' states; StackError if there never was a stack here."""
+        known = existing_home(self._path)
+        if known is None:
+            raise StackError(f"there is no stack in {self._path}")
+        return status_of(known)
+
+    def stop(self, name: str) -> None:
+        """Stop one process in good order; it stays stopped until `start` or `up`."""
+        self._supervisor(name).stop(name)
+
+    def start(self, name: str) -> None:
+        """Start one process. Does not wait until it is ready."""
+        self._supervisor(name).start(name)
+
+    def kill(self, name: str) -> None:
+        """Kill one process with signal 9; the supervisor starts it again."""
+        pid = self.pid(name)
+        if pid is None:
+            raise StackError(f"{name} does not run")
+        os.kill(pid, signal.SIGKILL)
+
+    def pid(self, name: str) -> int | None:
+        """Return the process's number, or None while it does not run."""
+        return self._supervisor(name).processes()[name]["pid"] or None
+
+    def _supervisor(self, name: str) -> Supervisor:
+        known = existing_home(self._path)
+        if known is None or not (supervisor := Supervisor(known)).is_running:
+            raise StackError(f"no stack runs in {self._path}")
+        if name not in supervisor.processes():
+            raise StackError(f"the stack has no process {name}")
+        return supervisor

@@ -1,0 +1,126 @@
+"""Bringing a stack up: servers, accounts, one-shot jobs, processes, gateway, each phase ready before the next.
+
+Guarantee: what runs already is left as it is. What a crash left running of this home is ended first.
+Every wait is bounded; a process that keeps ending is reported without waiting for the bound.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from infrastructure.local import plan, proctable
+from infrastructure.local.credentials import load_credentials
+from infrastructure.local.errors import NotReadyError, StackError
+from infrastructure.local.fetch import ensure_servers
+from infrastructure.local.home import Home, existing_home, locked, remember
+from infrastructure.local.jobs import run_jobs
+from infrastructure.local.ports import assert_ports_free
+from infrastructure.local.progress import Progress, Step, note
+from infrastructure.local.readiness import probe_http, probe_port, wait_for
+from infrastructure.local.run import quick_ends
+from infrastructure.local.servers import mongodb, postgres, rabbitmq
+from infrastructure.local.spec import read_specs, write_specs
+from infrastructure.local.supervision import Supervisor
+from infrastructure.processes import PROCESSES, Phase, Process
+
+_SERVERS = {"postgres": postgres, "rabbitmq": rabbitmq, "mongodb": mongodb}
+_READY_SECONDS = 120
+_HOPELESS_ENDS = 4
+_ORPHAN_GRACE_SECONDS = 10
+
+
+def bring_up(home: Home, servers_only: bool, progress: Progress) -> None:
+    """Start what does not run; return when all of it is ready, raise StackError otherwise."""
+    known = existing_home(home.path)
+    if known and known.port_base != home.port_base and Supervisor(known).is_running:
+        raise StackError(f"a stack runs in {home.path} with port base {known.port_base}; stop it before moving it")
+    Startup(home, progress).run(servers_only)
+
+
+class Startup:
+    """One run of `up`."""
+
+    def __init__(self, home: Home, progress: Progress) -> None:
+        self._home = home
+        self._progress = progress
+        self._supervisor = Supervisor(home)
+        self._credentials = load_credentials(home)
+
+    def run(self, servers_only: bool) -> None:
+        programs = ensure_servers(lambda line: note(self._progress, line))
+        with locked(self._home):
+            remember(self._home)
+            fresh = not self._supervisor.is_running
+            if fresh:
+                self._clear()
+            specs = plan.supervised(self._home, programs, self._credentials)
+            # A second `up` changes nothing for what is there: it may have been started with other settings.
+            kept = {} if fresh else read_specs(self._home.programs_file)
+            write_specs(self._home, [kept.get(spec.name, spec) for spec in specs])
+            self._supervisor.configure(specs)
+            if fresh:
+                self._supervisor.launch()
+            self._start_servers()
+            if not servers_only:
+                self._start_the_rest()
+
+    def _clear(self) -> None:
+        orphans = proctable.stack_processes(self._home)
+        if orphans:
+            note(self._progress, f"ending {len(orphans)} processes that a crash has left running")
+            proctable.end(orphans, _ORPHAN_GRACE_SECONDS)
+        rabbitmq.end_port_mapper(self._home)
+        for path in self._home.run.glob("pace-*.json"):
+            path.unlink()
+        assert_ports_free(self._home)
+
+    def _start_servers(self) -> None:
+        # The port mapper first: a broker that finds none starts one that nobody supervises.
+        self._start(_lines(Phase.SERVERS, "epmd"))
+        self._start([line for line in _lines(Phase.SERVERS) if line.name != "epmd"])
+        for server in _SERVERS.values():
+            server.provision(self._home, self._credentials)
+
+    def _start_the_rest(self) -> None:
+        if not self._is_complete():
+            for phase in (Phase.SCHEMA, Phase.SEED):
+                specs = [plan.spec_of(line, self._home, self._credentials) for line in _lines(phase)]
+                run_jobs(self._home, specs, self._progress)
+        self._start(_lines(Phase.PROCESSES))
+        self._start(_lines(Phase.GATEWAY))
+
+    def _is_complete(self) -> bool:
+        known = self._supervisor.processes()
+        return all(known[line.name]["statename"] == "RUNNING" for line in PROCESSES if not line.is_job)
+
+    def _start(self, lines: list[Process]) -> None:
+        for line in lines:
+            self._progress(Step(line.name, "starting"))
+            self._supervisor.start(line.name)
+        with ThreadPoolExecutor(max_workers=len(lines)) as pool:
+            failures = [failure for failure in pool.map(self._await, lines) if failure]
+        if failures:
+            raise StackError("\n\n".join(map(str, failures)))
+
+    def _await(self, line: Process) -> NotReadyError | None:
+        began = time.monotonic()
+        try:
+            wait_for(lambda: self._check(line), _READY_SECONDS, "no answer")
+        except StackError as error:
+            self._progress(Step(line.name, "failed"))
+            return NotReadyError(line.name, str(error), self._home.log(line.name))
+        self._progress(Step(line.name, "ready", f"{time.monotonic() - began:.1f} s"))
+        return None
+
+    def _check(self, line: Process) -> None:
+        if quick_ends(self._home.run, line.name) >= _HOPELESS_ENDS:
+            raise StackError("it keeps ending as soon as it is started")
+        if line.name in _SERVERS:
+            _SERVERS[line.name].ready(self._home, self._credentials)
+        elif line.probe:
+            probe_http(self._home.port(line.name), line.probe)
+        else:
+            probe_port(self._home.port(line.name))
+
+
+def _lines(phase: Phase, name: str = "") -> list[Process]:
+    return [line for line in PROCESSES if line.phase == phase and name in {"", line.name}]

@@ -1,0 +1,40 @@
+"""What a stack is and how it is: every address, with credentials that work, and every process."""
+
+from typing import Any
+
+from infrastructure.local.credentials import load_credentials
+from infrastructure.local.home import Home
+from infrastructure.local.supervision import Supervisor
+from infrastructure.local.urls import Urls
+from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS
+
+RUNNING = "running"
+_STOPPED = {"pid": 0, "statename": "STOPPED"}
+# Erlang's port mapper is a part of the broker, not a process of the system.
+_HIDDEN = "epmd"
+
+
+def status_of(home: Home) -> dict[str, Any]:
+    """Return the stack's addresses and processes, whether it runs or not."""
+    urls = Urls(home, load_credentials(home))
+    supervisor = Supervisor(home)
+    known = supervisor.processes() if supervisor.is_running else {}
+    names = {line.name for line in PROCESSES}
+    return {
+        "gateway": urls.http("gateway"),
+        "rabbitmq": urls.rabbitmq,
+        "rabbitmq_management": urls.rabbitmq_management,
+        "postgres": {context: urls.database(context) for context in RELATIONAL_CONTEXTS},
+        "mongodb": urls.mongodb_administrator,
+        "sandbox": urls.http("sandbox"),
+        "flower": urls.http("flower") if "flower" in names else None,
+        "processes": [
+            _process(line.name, known.get(line.name, _STOPPED), home.port(line.name))
+            for line in PROCESSES
+            if not line.is_job and line.name != _HIDDEN
+        ],
+    }
+
+
+def _process(name: str, info: dict[str, Any], port: int) -> dict[str, Any]:
+    return {"name": name, "pid": info["pid"] or None, "state": info["statename"].lower(), "port": port}

@@ -1,0 +1,65 @@
+"""The addresses of a stack's parts, with the credentials that open them."""
+
+import json
+
+from infrastructure.local.credentials import Credentials
+from infrastructure.local.home import Home
+from infrastructure.processes import RABBITMQ_MANAGEMENT_PORT_OFFSET, RELATIONAL_CONTEXTS
+
+HOST = "127.0.0.1"
+REPLICA_SET = "holdfast"
+MONGODB_ADMINISTRATOR = "administrator"
+POSTGRES_ADMINISTRATOR = "postgres"
+
+
+class Urls:
+    """Every address of one stack."""
+
+    def __init__(self, home: Home, credentials: Credentials) -> None:
+        self._home = home
+        self._credentials = credentials
+
+    def http(self, name: str) -> str:
+        """Return the base address of a process that speaks HTTP."""
+        return f"http://{HOST}:{self._home.port(name)}"
+
+    def database(self, context: str) -> str:
+        """Return the address of a context's PostgreSQL database, as the role that owns it."""
+        return self._postgres(context, self._credentials.databases[context], context)
+
+    @property
+    def postgres_administrator(self) -> str:
+        return self._postgres(POSTGRES_ADMINISTRATOR, self._credentials.postgres_password, "postgres")
+
+    @property
+    def outbox_databases(self) -> str:
+        """The databases whose outbox the relays empty, as a JSON object by context."""
+        return json.dumps({context: self.database(context) for context in RELATIONAL_CONTEXTS})
+
+    @property
+    def rabbitmq(self) -> str:
+        return f"amqp://{self._rabbitmq_account}@{HOST}:{self._home.port('rabbitmq')}/"
+
+    @property
+    def rabbitmq_management(self) -> str:
+        port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
+        return f"http://{self._rabbitmq_account}@{HOST}:{port}"
+
+    def documents(self, context: str) -> str:
+        """Return the address of a context's MongoDB database, as the account that owns it."""
+        return self._mongodb(context, self._credentials.databases[context], context)
+
+    @property
+    def mongodb_administrator(self) -> str:
+        return self._mongodb(MONGODB_ADMINISTRATOR, self._credentials.mongodb_password, "archive")
+
+    @property
+    def _rabbitmq_account(self) -> str:
+        return f"{self._credentials.rabbitmq_user}:{self._credentials.rabbitmq_password}"
+
+    def _postgres(self, user: str, password: str, database: str) -> str:
+        return f"postgresql+psycopg2://{user}:{password}@{HOST}:{self._home.port('postgres')}/{database}"
+
+    def _mongodb(self, user: str, password: str, database: str) -> str:
+        options = f"replicaSet={REPLICA_SET}&authSource=admin&directConnection=true"
+        return f"mongodb://{user}:{password}@{HOST}:{self._home.port('mongodb')}/{database}?{options}"

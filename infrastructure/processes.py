@@ -1,0 +1,176 @@
+"""The one process table: every process of the system, in the order in which it may start.
+
+Guarantee: whoever starts the system (the native stack here, compose and Kubernetes later) can be
+checked against this table; a process that is not in it does not belong to the system. A new service
+or worker is one more line. It holds no secret, no URL and no path: those are the business of
+whoever starts the processes.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Phase(IntEnum):
+    """Everything in a phase runs at the same time; a phase begins when the one before it is ready."""
+
+    SERVERS = 1
+    SCHEMA = 2
+    SEED = 3
+    PROCESSES = 4
+    GATEWAY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of the table.
+
+    `command` is run from the repository root (the first word `python` is the project's interpreter);
+    it is empty for a third-party server, which every kind of installation starts in its own way.
+    `environment` names the variables it gets, and nothing else reaches it. `port_offset` counts from
+    the stack's first port. `probe` is the HTTP path that answers 200 when the process is of use.
+    """
+
+    name: str
+    phase: Phase
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    context: str = ""
+    port_offset: int | None = None
+    probe: str = ""
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it runs once and must end with exit code 0."""
+        return self.phase in {Phase.SCHEMA, Phase.SEED}
+
+
+GATEWAY_PORT_OFFSET = 0
+RABBITMQ_MANAGEMENT_PORT_OFFSET = 12
+RABBITMQ_DISTRIBUTION_PORT_OFFSET = 13
+RABBITMQ_PROMETHEUS_PORT_OFFSET = 18
+PORTS_PER_STACK = 40
+
+RELATIONAL_CONTEXTS = ("users", "inventory", "orders", "payments")
+DOCUMENT_CONTEXTS = ("archive",)
+
+_PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE")
+
+
+def _store(context: str) -> str:
+    return "MONGODB_URL" if context in DOCUMENT_CONTEXTS else "DATABASE_URL"
+
+
+def _server(name: str, port_offset: int) -> Process:
+    return Process(name, Phase.SERVERS, port_offset=port_offset)
+
+
+def _service(context: str, port_offset: int, *also: str) -> Process:
+    return Process(
+        name=f"service-{context}",
+        phase=Phase.PROCESSES,
+        command=(
+            "python", "-m", "gunicorn", "-c", "python:common.server", f"services.{context}.main:create_app()",
+        ),
+        environment=("SERVICE_PORT", _store(context), "JWKS_URL", "LOG_LEVEL", *also),
+        context=context,
+        port_offset=port_offset,
+        probe="/readyz",
+    )  # fmt: skip
+
+
+def _worker(context: str, port_offset: int, *also: str) -> Process:
+    return Process(
+        name=f"worker-{context}",
+        phase=Phase.PROCESSES,
+        command=("python", "-m", f"workers.{context}.main"),
+        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "RETRY_ATTEMPTS", "LOG_LEVEL", *also),
+        context=context,
+        port_offset=port_offset,
+        probe="/metrics",
+    )
+
+
+def _relay(number: int, port_offset: int) -> Process:
+    return Process(
+        name=f"relay-{number}",
+        phase=Phase.PROCESSES,
+        command=("python", "-m", "workers.relay.main"),
+        environment=("RABBITMQ_URL", "OUTBOX_DATABASE_URLS", "METRICS_PORT", "LOG_LEVEL"),
+        port_offset=port_offset,
+        probe="/metrics",
+    )
+
+
+def _migration(context: str) -> Process:
+    return Process(
+        name=f"migrate-{context}",
+        phase=Phase.SCHEMA,
+        command=("python", "-m", "common.migrations", context),
+        environment=("DATABASE_URL",),
+        context=context,
+    )
+
+
+PROCESSES: tuple[Process, ...] = (
+    _server("postgres", 10),
+    _server("epmd", 14),
+    _server("rabbitmq", 11),
+    _server("mongodb", 15),
+    *(_migration(context) for context in RELATIONAL_CONTEXTS),
+    Process(
+        name="archive-indexes",
+        phase=Phase.SCHEMA,
+        command=("python", "-m", "services.archive.migrations"),
+        environment=("MONGODB_URL",),
+        context="archive",
+    ),
+    Process(
+        name="topology",
+        phase=Phase.SCHEMA,
+        command=("python", "-m", "workers.topology.main"),
+        environment=("RABBITMQ_URL",),
+    ),
+    Process(
+        name="seed",
+        phase=Phase.SEED,
+        command=("python", "-m", "services.users.seed"),
+        environment=("DATABASE_URL", "SEED_OPERATOR_PASSWORD", "SEED_CUSTOMER_PASSWORD"),
+        context="users",
+    ),
+    Process(
+        name="sandbox",
+        phase=Phase.PROCESSES,
+        command=("python", "-m", "infrastructure.sandbox.main"),
+        environment=("SERVICE_PORT", "SANDBOX_DATA", "LOG_LEVEL"),
+        port_offset=16,
+        probe="/livez",
+    ),
+    _service("users", 1, "TOKEN_SIGNING_KEY"),
+    _service("inventory", 2),
+    _service("orders", 3),
+    _service("payments", 4, *_PAYMENT_PROVIDER),
+    _service("archive", 5),
+    _worker("inventory", 22),
+    _worker("orders", 23),
+    _worker("payments", 24, *_PAYMENT_PROVIDER),
+    _worker("archive", 25),
+    _relay(1, 30),
+    _relay(2, 31),
+    Process("gateway", Phase.GATEWAY, port_offset=GATEWAY_PORT_OFFSET, probe="/readyz"),
+)
+
+
+def process(name: str) -> Process:
+    """Return the line with that name; LookupError says which names there are."""
+    for line in PROCESSES:
+        if line.name == name:
+            return line
+    raise LookupError(f"no process is called {name!r}; there are {', '.join(line.name for line in PROCESSES)}")
+
+
+def port_of(name: str, port_base: int) -> int:
+    """Return the port on which the named process of the stack at `port_base` listens."""
+    offset = process(name).port_offset
+    if offset is None:
+        raise LookupError(f"{name} listens on no port")
+    return port_base + offset
