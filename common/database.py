@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import psycopg2.extensions
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,12 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection whose every statement is its own transaction: one round trip instead of three."""
     with engine.connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def ping(engine: Engine) -> None:
+    """For readiness: returns if the database answers, raises as it does otherwise."""
+    with autocommit(engine) as connection:
+        connection.execute(text("SELECT 1"))
 
 
 class StalledError(psycopg2.OperationalError):

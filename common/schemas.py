@@ -11,6 +11,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
+ID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 CURRENCIES = ("usd", "eur", "gbp", "chf", "sek", "nok", "dkk", "pln", "cad", "aud")
 MAX_AMOUNT = 99_999_999  # Stripe's largest amount: eight digits of minor units
 
@@ -75,9 +76,14 @@ def sku_field(**options: Any) -> fields.String:
     return text_field(high=64, pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", **options)
 
 
+def is_id(value: str) -> bool:
+    """Whether `value` is a UUID in its canonical form; a path with anything else names nothing."""
+    return re.fullmatch(ID_PATTERN, value) is not None
+
+
 def id_field(**options: Any) -> fields.String:
     """A UUID in its canonical form."""
-    return text_field(low=36, high=36, pattern=r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", **options)
+    return text_field(low=36, high=36, pattern=ID_PATTERN, **options)
 
 
 class MoneySchema(StrictSchema):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common import outbox
-from common.database import autocommit
+from common.database import autocommit, transaction
 from common.errors import Conflict, NotFound, Rejected
 from common.events import new_id, utc_now
+from common.idempotency import claim
 from common.inbox import Delivery, once
 from services.orders import domain, models, producers
 from services.orders.domain import CancelReason, Money, Order, Status
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.events import Trail
+    from common.idempotency import Reply, RequestKey
 
 
 class KeyReusedError(Rejected):
@@ -78,11 +80,23 @@ def list_orders(
         return models.page(connection, customer_id=customer_id, status=status, before=before, limit=limit)
 
 
-def cancel_order(connection: Connection, order_id: str, *, customer_id: str | None, trail: Trail) -> Order:
-    """Cancel for the customer, in the caller's transaction; a cancelled order is answered again."""
-    order = _theirs(models.lock(connection, order_id), customer_id)
-    status = domain.when_customer_cancels(order.status)
-    return _cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail) if status else order
+def cancel_order(
+    engine: Engine,
+    order_id: str,
+    *,
+    customer_id: str | None,
+    request_key: RequestKey | None,
+    render: Callable[[Order], dict[str, Any]],
+    trail: Trail,
+) -> Reply:
+    """Cancel for the customer; a cancelled order is answered again. Raises `NotCancellableError` once confirmed."""
+    with transaction(engine) as connection, claim(connection, request_key) as attempt:
+        if attempt.reply:
+            return attempt.reply
+        order = _theirs(models.lock(connection, order_id), customer_id)
+        if domain.when_customer_cancels(order.status):
+            order = _cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail)
+        return attempt.keep(200, render(order))
 
 
 def take_price(engine: Engine, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from common.celeryapp import run_worker
 from common.database import make_engine
+from common.metrics import serve_metrics
 from common.settings import DatabaseSettings, WorkerSettings, load
-from common.telemetry import configure_logging, serve_metrics
+from common.telemetry import configure_logging
 from workers.orders.consumers import HANDLERS
 
 

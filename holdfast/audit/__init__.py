@@ -1,0 +1,1 @@
+"""The audit: are the promises kept, as seen from outside? It reads public interfaces only."""

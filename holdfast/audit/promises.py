@@ -1,0 +1,114 @@
+"""The promises P1 to P5 as pure checks on what the witnesses say. Each answers what is broken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from holdfast.audit.views import INVENTORY, OPEN, ORDERS, PAYMENTS, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.audit.views import OrderView, ProductView
+
+PROMISES = {
+    "P1": "Nothing accepted is lost",
+    "P2": "Nothing happens twice",
+    "P3": "Stock is conserved and never oversold",
+    "P4": "Money is conserved",
+    "P5": "No event disappears",
+}
+# An order may be refunded in parts, and an attempt fail more than once; everything else happens once.
+REPEATABLE = frozenset({"payment.refunded.v1", "attempt.failed.v1"})
+PAID = frozenset({"captured", "partially_refunded", "refunded"})
+
+
+def check_order(view: OrderView) -> list[Finding]:
+    return [
+        *_nothing_is_lost(view),
+        *_nothing_happens_twice(view),
+        *_money_is_conserved(view),
+        *_no_event_is_gone(view),
+    ]
+
+
+def check_product(view: ProductView) -> list[Finding]:
+    return [*_stock_is_conserved(view), *_product_events_are_whole(view)]
+
+
+def _nothing_is_lost(view: OrderView) -> Iterator[Finding]:
+    if view.order is None:
+        yield Finding("P1", view.id, "events or charges tell of an order that the API does not know")
+    elif view.status in OPEN:
+        yield Finding("P1", view.id, f"still {view.status}")
+    elif view.status == "confirmed":
+        if view.count("stock.sold.v1") == 0:
+            yield Finding("P1", view.id, "confirmed, but its stock was never sold")
+        if view.payment is None or view.payment["status"] not in PAID:
+            yield Finding("P1", view.id, "confirmed, but its payment was never captured")
+    elif view.count("stock.reserved.v1") > view.count("stock.released.v1"):
+        yield Finding("P1", view.id, "cancelled, but its stock is still held")
+
+
+def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
+    standing = [charge.id for charge in view.charges if charge.standing > 0]
+    if len(standing) > 1:
+        yield Finding("P2", view.id, f"charged {len(standing)} times: {', '.join(standing)}")
+    counts = Counter((event.source, event.type) for event in view.events)
+    for (source, event_type), count in counts.items():
+        if count > 1 and event_type not in REPEATABLE:
+            yield Finding("P2", view.id, f"{event_type} from {source} happened {count} times")
+    if view.count("stock.sold.v1") and view.count("stock.released.v1"):
+        yield Finding("P2", view.id, "its stock was both sold and released")
+    if view.count("order.confirmed.v1") and view.count("order.cancelled.v1"):
+        yield Finding("P2", view.id, "it was both confirmed and cancelled")
+
+
+def _money_is_conserved(view: OrderView) -> Iterator[Finding]:
+    standing = sum(charge.standing for charge in view.charges)
+    if view.status == "confirmed" and view.order is not None:
+        total = view.order["total"]
+        refunded = view.payment["refunded"]["amount"] if view.payment else 0
+        if standing != total["amount"] - refunded:
+            yield Finding(
+                "P4", view.id, f"total {total['amount']}, refunded on record {refunded}, but {standing} stands captured"
+            )
+        if any(charge.currency != total["currency"] for charge in view.charges if charge.standing):
+            yield Finding("P4", view.id, f"charged in another currency than {total['currency']}")
+    elif view.status not in OPEN and standing:
+        yield Finding("P4", view.id, f"{view.status}, but {standing} stands captured")
+    if view.payment and view.order and view.payment["refunded"]["amount"] > view.order["total"]["amount"]:
+        yield Finding("P4", view.id, "more was refunded than the order's total")
+
+
+def _no_event_is_gone(view: OrderView) -> Iterator[Finding]:
+    for source, resource in ((ORDERS, view.order), (PAYMENTS, view.payment)):
+        version = resource["version"] if resource else 0
+        yield from _gaps(view.id, source, view.sequences(source), version)
+    held = view.sequences(INVENTORY)  # a reservation is no resource of its own: its events must still be whole
+    yield from _gaps(view.id, INVENTORY, held, len(held))
+
+
+def _product_events_are_whole(view: ProductView) -> Iterator[Finding]:
+    held = sorted(event.sequence for event in view.events)
+    yield from _gaps(view.sku, INVENTORY, held, view.product["version"])
+
+
+def _gaps(subject: str, source: str, held: list[int], version: int) -> Iterator[Finding]:
+    if held != list(range(1, version + 1)):
+        yield Finding("P5", subject, f"{source} is at version {version}, the archive holds {held or 'nothing'}")
+
+
+def _stock_is_conserved(view: ProductView) -> Iterator[Finding]:
+    product = view.product
+    on_hand, reserved, sold = product["on_hand"], product["reserved"], product["sold"]
+    received = sum(event.data["delta"] for event in view.events if event.type == "stock.adjusted.v1")
+    if product["available"] != on_hand - reserved or product["available"] < 0:
+        yield Finding("P3", view.sku, f"on hand {on_hand}, reserved {reserved}, available {product['available']}")
+    if on_hand != received - sold:
+        yield Finding("P3", view.sku, f"received {received}, sold {sold}, but {on_hand} on hand")
+    if not view.sold_by_orders <= sold <= view.sold_by_orders + view.moving:
+        yield Finding("P3", view.sku, f"{sold} sold, but confirmed orders hold {view.sold_by_orders}")
+    if not 0 <= reserved <= view.moving:
+        yield Finding("P3", view.sku, f"{reserved} reserved, but open orders hold {view.moving}")

@@ -1,0 +1,69 @@
+"""The audit's verdict as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from holdfast.audit.promises import PROMISES
+
+if TYPE_CHECKING:
+    from holdfast.audit.run import Verdict
+
+MAX_SHOWN = 20
+
+
+def compared(verdict: Verdict) -> dict[str, str]:
+    """For each promise, what was looked at."""
+    reading = verdict.reading
+    orders, products = len(reading.orders), len(reading.products)
+    statuses = Counter(view.status for view in reading.orders.values())
+    charges = sum(len(view.charges) for view in reading.orders.values())
+    return {
+        "P1": f"{orders} orders: {_counts(statuses)}",
+        "P2": f"{orders} orders, {charges} intents of the provider",
+        "P3": f"{products} products",
+        "P4": f"{orders} orders against the provider's ledger",
+        "P5": f"{reading.events} archived events; {reading.dead_letters} dead letters on file",
+    }
+
+
+def table(verdict: Verdict) -> Table:
+    broken = Counter(finding.promise for finding in verdict.findings)
+    view = Table(title="Audit", title_justify="left", title_style="bold")
+    view.add_column("", style="bold")
+    view.add_column("promise")
+    view.add_column("compared")
+    view.add_column("verdict", justify="right")
+    for promise, what in compared(verdict).items():
+        state = f"[red]broken {broken[promise]}x" if broken[promise] else "[green]kept"
+        view.add_row(promise, PROMISES[promise], what, state)
+    return view
+
+
+def document(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "ok": not verdict.findings,
+        "promises": [
+            {
+                "promise": promise,
+                "text": PROMISES[promise],
+                "compared": what,
+                "broken": sum(finding.promise == promise for finding in verdict.findings),
+            }
+            for promise, what in compared(verdict).items()
+        ],
+        "findings": [
+            {"promise": finding.promise, "subject": finding.subject, "text": finding.text}
+            for finding in verdict.findings
+        ],
+        "read_again": verdict.read_again,
+        "dead_letters": verdict.reading.dead_letters,
+        "waiting_messages": verdict.reading.waiting_messages,
+    }
+
+
+def _counts(statuses: Counter[str]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "none"

@@ -1,0 +1,99 @@
+"""A client of the public API, for the commands: every call is bounded, and an error reply becomes an exception."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECT_SECONDS, READ_SECONDS = 3.0, 15.0
+PAGE = 100
+
+
+class ApiError(Exception):
+    """A reply that is no success: its status and, where there is one, its problem document."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(f"{status} {problem.get('code', '')}: {problem.get('detail', '')}")
+        self.status, self.problem = status, problem
+
+    @property
+    def code(self) -> str:
+        return str(self.problem.get("code", ""))
+
+
+class Client:
+    """Speaks to the gateway at `url`; `token` answers a bearer token whenever a new one is needed."""
+
+    def __init__(self, url: str, token: Callable[[], str] | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy for the outside world is none for this machine
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.call("GET", path, query=query)
+
+    def post(self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> Any:
+        """POST `body`; `key` is the Idempotency-Key."""
+        return self.call("POST", path, body=body or {}, headers={"Idempotency-Key": key} if key else {})
+
+    def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page by page; the cursor is the item's `id`, or its `sku`."""
+        after: dict[str, Any] = {}
+        while True:
+            page = self.get(path, limit=PAGE, **query, **after)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            last = page["data"][-1]
+            after = {"starting_after": last.get("id", last.get("sku"))}
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """One request; a token that has run out is replaced once. Raises `ApiError` and requests' exceptions."""
+        reply = self._send(method, path, query, body, headers or {})
+        if reply.status_code == requests.codes.unauthorized and self._token is not None:
+            self._session.headers.pop("Authorization", None)
+            reply = self._send(method, path, query, body, headers or {})
+        if not reply.ok:
+            raise ApiError(reply.status_code, _problem(reply))
+        return reply.json() if reply.content else None
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any] | None,
+        body: dict[str, Any] | None,
+        headers: dict[str, str],
+    ) -> requests.Response:
+        if self._token is not None and "Authorization" not in self._session.headers:
+            self._session.headers["Authorization"] = f"Bearer {self._token()}"
+        present = {name: value for name, value in (query or {}).items() if value is not None}
+        return self._session.request(
+            method,
+            f"{self.url}{path}",
+            params=present,
+            json=body,
+            headers=headers,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+        )
+
+
+def _problem(reply: requests.Response) -> dict[str, Any]:
+    try:
+        document = reply.json()
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) else {"detail": reply.text[:200]}

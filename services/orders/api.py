@@ -1,0 +1,113 @@
+"""The routes of orders: parse, call one use case, render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, make_response
+
+from common import request as http
+from common.appfactory import context
+from common.auth import caller
+from common.errors import NotFound
+from common.events import rfc3339
+from common.openapi import Blueprint
+from common.pagination import Page, page_schema, render_page
+from common.schemas import is_id
+from services.orders import usecases
+from services.orders.schemas import OrderSchema, OrdersQuerySchema, PlaceOrderSchema
+
+if TYPE_CHECKING:
+    from services.orders.domain import Money, Order
+
+blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", description="Orders and what became of them")
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.idempotent(required=True)
+@blueprint.arguments(PlaceOrderSchema)
+@blueprint.response(202, OrderSchema)
+def place_order(body: dict[str, Any]) -> Response:
+    """Accept an order.
+
+    The answer is 202: stock and payment follow. The same Idempotency-Key with the same body gets the same answer, for
+    good.
+    """
+    wish = usecases.PlaceOrder(
+        customer_id=caller().id,
+        key=http.idempotency_key(required=True) or "",
+        fingerprint=http.request_fingerprint(),
+        items=[(item["sku"], item["quantity"]) for item in body["items"]],
+        payment_method=body["payment_method"],
+    )
+    placed = usecases.place_order(context(), wish, http.request_trail())
+    headers = {"Location": f"/api/v1/orders/{placed.order.id}"}
+    if placed.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return make_response(render_order(placed.order), 202, headers)
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.arguments(OrdersQuerySchema, location="query")
+@blueprint.response(200, page_schema(OrderSchema))
+def list_orders(query: dict[str, Any]) -> dict[str, Any]:
+    """List your orders, the newest first; operators see those of all customers."""
+    page: Page = query["page"]
+    orders = usecases.list_orders(
+        context(), customer_id=_whose(), status=query["status"], before=page.starting_after, limit=page.fetch
+    )
+    return render_page([render_order(order) for order in orders], page)
+
+
+@blueprint.route("/<order_id>", methods=["GET"])
+@blueprint.response(200, OrderSchema)
+def get_order(order_id: str) -> dict[str, Any]:
+    """One order, with what has become of it."""
+    return render_order(usecases.get_order(context(), _id(order_id), customer_id=_whose()))
+
+
+@blueprint.route("/<order_id>/cancel", methods=["POST"])
+@blueprint.idempotent()
+@blueprint.response(200, OrderSchema)
+def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Cancel an order that is not confirmed yet; what was reserved and charged is undone."""
+    reply = usecases.cancel_order(
+        context(),
+        _id(order_id),
+        customer_id=_whose(),
+        request_key=http.request_key(),
+        render=render_order,
+        trail=http.request_trail(),
+    )
+    return http.render(reply)
+
+
+def render_order(order: Order) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "customer_id": order.customer_id,
+        "status": order.status,
+        "cancel_reason": order.cancel_reason,
+        "items": [
+            {"sku": line.sku, "quantity": line.quantity, "unit_price": _money(line.unit_price)} for line in order.lines
+        ],
+        "total": _money(order.total),
+        "payment_method": order.payment_method,
+        "created_at": rfc3339(order.created_at),
+        "version": order.version,
+    }
+
+
+def _money(money: Money) -> dict[str, Any]:
+    return {"amount": money.amount, "currency": money.currency}
+
+
+def _whose() -> str | None:
+    """None for an operator, who sees all."""
+    return None if caller().is_operator else caller().id
+
+
+def _id(order_id: str) -> str:
+    if not is_id(order_id):
+        raise NotFound("no such order")
+    return order_id

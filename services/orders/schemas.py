@@ -1,0 +1,62 @@
+"""The bodies of the orders API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates
+
+from common.pagination import PageQuerySchema
+from common.schemas import Integer, MoneySchema, StrictSchema, sku_field, text_field
+from services.orders.domain import CancelReason, Status
+
+MAX_LINES = 100
+MAX_QUANTITY = 10_000
+STATUSES = [status.value for status in Status]
+
+
+class WantedItemSchema(StrictSchema):
+    sku = sku_field(required=True)
+    quantity = Integer(required=True, validate=validate.Range(min=1, max=MAX_QUANTITY))
+
+
+class PlaceOrderSchema(StrictSchema):
+    items = fields.List(fields.Nested(WantedItemSchema), required=True, validate=validate.Length(min=1, max=MAX_LINES))
+    payment_method = text_field(
+        high=255,
+        pattern=r"[A-Za-z0-9_-]+",
+        required=True,
+        metadata={"description": "a payment method of the provider", "example": "pm_card_visa"},
+    )
+
+    @validates("items")
+    def each_sku_once(self, items: list[dict[str, Any]], **_: Any) -> None:
+        skus = [item["sku"] for item in items]
+        twice = sorted({sku for sku in skus if skus.count(sku) > 1})
+        if twice:
+            message = f"Each sku once: {', '.join(twice)}."
+            raise ValidationError(message)
+
+
+class OrderItemSchema(Schema):
+    sku = fields.String(required=True)
+    quantity = fields.Integer(required=True)
+    unit_price = fields.Nested(MoneySchema, required=True)
+
+
+class OrderSchema(Schema):
+    id = fields.String(required=True)
+    customer_id = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    cancel_reason = fields.String(
+        required=True, allow_none=True, validate=validate.OneOf([reason.value for reason in CancelReason])
+    )
+    items = fields.List(fields.Nested(OrderItemSchema), required=True)
+    total = fields.Nested(MoneySchema, required=True)
+    payment_method = fields.String(required=True)
+    created_at = fields.String(required=True, metadata={"format": "date-time"})
+    version = fields.Integer(required=True, metadata={"description": "the number of events of this order"})
+
+
+class OrdersQuerySchema(PageQuerySchema):
+    status = fields.String(load_default=None, validate=validate.OneOf(STATUSES))
