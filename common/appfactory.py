@@ -104,6 +104,7 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers["Request-Id"] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")  # replies are about one caller, and hold secrets at times
     seconds = time.perf_counter() - g.started_at
     route = request.url_rule.rule if request.url_rule else None
     metrics.count_request(request.method, route, response.status_code, seconds)

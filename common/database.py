@@ -38,6 +38,7 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         pool_use_lifo=True,
+        hide_parameters=True,  # an exception's text ends in a log; hashes and addresses do not belong there
         connect_args={
             "connection_factory": _bounded_connection(timeout_seconds),
             "options": options,

@@ -35,6 +35,7 @@ _HTTP_DETAILS = {
     405: "this address does not know that method",
     413: "the body is larger than this service accepts",
 }
+_TOKEN_CODES = ("invalid_token", "token_expired")
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
@@ -92,9 +93,7 @@ def problem(
     }
     if errors:
         document["errors"] = errors
-    response = Response(current_app.json.dumps(document), status, headers, content_type=CONTENT_TYPE)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(current_app.json.dumps(document), status, headers, content_type=CONTENT_TYPE)
 
 
 def flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
@@ -134,5 +133,5 @@ def _slug(status: int) -> str:
 
 
 def _challenge(error: Unauthenticated) -> str:
-    # RFC 6750: no error attribute when the request carried no token at all.
-    return 'Bearer realm="holdfast"' + ("" if error.code == Unauthenticated.code else ', error="invalid_token"')
+    # RFC 6750: no error attribute unless the request carried a token.
+    return 'Bearer realm="holdfast"' + (', error="invalid_token"' if error.code in _TOKEN_CODES else "")

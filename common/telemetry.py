@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -77,13 +78,17 @@ def _add_name(output: Any, _method: str, event: structlog.typing.EventDict) -> s
 
 
 class _StandardOutput:
-    """Writes whole lines, so that threads do not mix them; looks stdout up each time, since tests replace it."""
+    """Writes whole lines, so that threads do not mix them; looks stdout up each time, since tests replace it.
+
+    A line that cannot be written (full disk, closed pipe) is lost: no request or event fails for its log.
+    """
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def msg(self, message: str) -> None:
-        sys.stdout.write(message + "\n")
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.write(message + "\n")
+            sys.stdout.flush()
 
     debug = info = warning = error = critical = fatal = exception = log = msg

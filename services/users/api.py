@@ -1,0 +1,104 @@
+"""The routes of users: parse, call one use case, render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Response, jsonify
+
+from common import appfactory
+from common.auth import caller, public
+from common.openapi import Blueprint
+from common.pagination import PageQuerySchema, page_schema, render_page
+from common.request import render, request_key, request_trail
+from services.users import usecases
+from services.users.schemas import (
+    ApiKeySchema,
+    NewApiKeySchema,
+    NewUserSchema,
+    NothingSchema,
+    TokenRequestSchema,
+    TokenSchema,
+    UserRequestSchema,
+    UserSchema,
+)
+from services.users.usecases import Credentials, RegisterUser
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.users.usecases import Context
+
+users = Blueprint("users", __name__, url_prefix="/api/v1", description="Who may use the system")
+keys = Blueprint("keys", __name__, url_prefix="/.well-known", description="What tokens are verified with")
+
+KEYS_MAX_AGE_SECONDS = 60
+
+
+@users.route("/users", methods=["POST"])
+@public
+@users.idempotent()
+@users.arguments(UserRequestSchema)
+@users.response(201, NewUserSchema)
+def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Register. Without a password the reply holds an API key, shown this once."""
+    key = request_key(secrets=("password",))
+    wish = RegisterUser(**body)
+    return render(usecases.register_user(_context(), wish, trail=request_trail(), request_key=key))
+
+
+@users.route("/users/me")
+@users.response(200, UserSchema)
+def get_me() -> dict[str, Any]:
+    """Who the token speaks for."""
+    return usecases.get_user(_context(), caller().id)
+
+
+@users.route("/tokens", methods=["POST"])
+@public
+@users.arguments(TokenRequestSchema)
+@users.response(200, TokenSchema)
+def issue_token(body: dict[str, Any]) -> dict[str, Any]:
+    """Get an access token for a password or an API key."""
+    return usecases.issue_token(_context(), Credentials(**body))
+
+
+@users.route("/api-keys", methods=["POST"])
+@users.idempotent()
+@users.arguments(NothingSchema, required=False)
+@users.response(201, NewApiKeySchema)
+def create_api_key(_nothing: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Make a further API key, shown this once."""
+    return render(usecases.create_api_key(_context(), caller().id, request_key=request_key()))
+
+
+@users.route("/api-keys")
+@users.arguments(PageQuerySchema, location="query")
+@users.response(200, page_schema(ApiKeySchema))
+def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
+    """Your API keys, the newest first."""
+    page = query["page"]
+    rows = usecases.list_api_keys(_context(), caller().id, before=page.starting_after, limit=page.fetch)
+    return render_page(rows, page)
+
+
+@users.route("/api-keys/<uuid:key_id>", methods=["DELETE"])
+@users.response(204)
+def delete_api_key(key_id: UUID) -> Response:
+    """Delete one of your API keys. Tokens that it got before live on until they expire."""
+    usecases.delete_api_key(_context(), caller().id, str(key_id))
+    return Response(status=204)
+
+
+@keys.route("/jwks.json")
+@public
+@keys.response(200, {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}})
+def get_keys() -> Response:
+    """The public keys of access tokens (RFC 7517)."""
+    reply = jsonify(_context().signer.jwks())
+    reply.cache_control.max_age = KEYS_MAX_AGE_SECONDS
+    return reply
+
+
+def _context() -> Context:
+    return cast("Context", appfactory.context())

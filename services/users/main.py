@@ -1,0 +1,49 @@
+"""The users service: accounts, API keys, access tokens and the keys to verify them.
+
+Production: `gunicorn -c python:common.server 'services.users.main:create_app()'`;
+`python services/users/main.py` serves it for development.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common import appfactory
+from common.database import make_engine, ping
+from common.development import serve_for_development
+from common.settings import load
+from common.tokens import Verifier
+from services.users import api
+from services.users.passwords import Passwords
+from services.users.settings import Settings
+from services.users.signing import Signer, read_key
+from services.users.usecases import Context
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+NAME = "users"
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    settings = settings or load(Settings)
+    engine = make_engine(
+        settings.database_url,
+        pool_size=settings.service_threads + 1,  # one for the readiness check
+        timeout_seconds=settings.database_timeout_seconds,
+        name=f"service-{NAME}",
+    )
+    signer = Signer(read_key(settings.token_signing_key))
+    return appfactory.create_app(
+        NAME,
+        settings,
+        blueprints=[api.users, api.keys],
+        ready_checks={"postgres": lambda: ping(engine)},
+        context=Context(engine, Passwords(), signer),
+        verifier=Verifier(signer.keys()),  # its own keys: it need not ask itself
+    )
+
+
+if __name__ == "__main__":
+    loaded = load(Settings)
+    serve_for_development(create_app(loaded), loaded)

@@ -1,0 +1,52 @@
+"""`python -m services.users.seed`: the accounts `operator` and `customer` of a local stack.
+
+Safe to run again: it makes what is missing and sets a password that has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marshmallow import validate
+
+from common import telemetry
+from common.database import make_engine
+from common.events import Trail, new_id
+from common.settings import DatabaseSettings, ProcessSettings, load, setting
+from services.users.domain import Role
+from services.users.passwords import Passwords
+from services.users.usecases import RegisterUser, ensure_account
+
+_PASSWORD = validate.Length(min=8, max=128)
+_log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ProcessSettings, DatabaseSettings):
+    operator_password: str = setting("SEED_OPERATOR_PASSWORD", check=_PASSWORD)
+    customer_password: str = setting("SEED_CUSTOMER_PASSWORD", check=_PASSWORD)
+
+
+def seed(settings: Settings) -> None:
+    engine = make_engine(
+        settings.database_url, pool_size=1, timeout_seconds=settings.database_timeout_seconds, name="seed-users"
+    )
+    passwords, trail = Passwords(), Trail(correlation_id=new_id())
+    accounts = ((Role.OPERATOR, settings.operator_password), (Role.CUSTOMER, settings.customer_password))
+    try:
+        for role, password in accounts:
+            wish = RegisterUser(username=role, email=f"{role}@example.com", password=password, role=role)
+            changed = ensure_account(engine, passwords, wish, trail=trail)
+            _log.info("account seeded", username=role, changed=changed)
+    finally:
+        engine.dispose()
+
+
+def main() -> None:
+    settings = load(Settings)
+    telemetry.configure_logging("seed-users", settings.log_level)
+    seed(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What users does: the only owner of its transactions. Replies are plain JSON values."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common import outbox
+from common.database import autocommit, transaction
+from common.errors import NotFound
+from common.events import new_id, rfc3339, utc_now
+from common.idempotency import claim
+from services.users import domain, models, producers
+from services.users.domain import ApiKey, InvalidCredentialsError, Role, User
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from common.events import Trail
+    from common.idempotency import Reply, RequestKey
+    from services.users.passwords import Passwords
+    from services.users.signing import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What these use cases work with; made once, in `main`."""
+
+    engine: Engine
+    passwords: Passwords
+    signer: Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterUser:
+    username: str
+    email: str
+    password: str | None = None
+    role: Role = Role.CUSTOMER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An API key, or a password with the name or the address that it belongs to."""
+
+    api_key: str | None = None
+    username: str | None = None
+    email: str | None = None
+    password: str = ""
+
+
+def register_user(context: Context, wish: RegisterUser, *, trail: Trail, request_key: RequestKey | None) -> Reply:
+    """A new user; without a password they get an API key, which is shown in this reply and never again.
+
+    Raises `UsernameTakenError` and `EmailTakenError`.
+    """
+    # Before the transaction: hashing takes long, and a connection is not held while this process computes.
+    password_hash = context.passwords.hash(wish.password) if wish.password else None
+    with transaction(context.engine) as connection, claim(connection, request_key) as attempt:
+        if attempt.reply:
+            return attempt.reply
+        user = _insert_user(connection, wish, password_hash, trail)
+        body = render_user(user)
+        if password_hash is None:
+            body["api_key"] = _insert_key(connection, user.id)[1]
+        return attempt.keep(201, body, secrets=("api_key",))
+
+
+def get_user(context: Context, user_id: str) -> dict[str, Any]:
+    with autocommit(context.engine) as connection:
+        user = models.get_user(connection, user_id)
+    if user is None:
+        raise NotFound("there is no such user")
+    return render_user(user)
+
+
+def issue_token(context: Context, credentials: Credentials) -> dict[str, Any]:
+    """An access token for who proves to be somebody. Raises `InvalidCredentialsError`, after the same time for all."""
+    user = _user_of_key(context, credentials) if credentials.api_key else _user_of_password(context, credentials)
+    claims = domain.token_claims(user, token_id=new_id(), now=utc_now())
+    token = context.signer.sign(claims)
+    return {"access_token": token, "token_type": "Bearer", "expires_in": domain.TOKEN_SECONDS}
+
+
+def create_api_key(context: Context, user_id: str, *, request_key: RequestKey | None) -> Reply:
+    """A further key; its text is shown in this reply and never again."""
+    with transaction(context.engine) as connection, claim(connection, request_key) as attempt:
+        if attempt.reply:
+            return attempt.reply
+        if models.get_user(connection, user_id) is None:
+            raise NotFound("there is no such user")
+        key, key_text = _insert_key(connection, user_id)
+        return attempt.keep(201, render_key(key) | {"api_key": key_text}, secrets=("api_key",))
+
+
+def list_api_keys(context: Context, user_id: str, *, before: str | None, limit: int) -> Sequence[dict[str, Any]]:
+    with autocommit(context.engine) as connection:
+        return [render_key(key) for key in models.list_keys(connection, user_id, before=before, limit=limit)]
+
+
+def delete_api_key(context: Context, user_id: str, key_id: str) -> None:
+    """The key gets no more tokens; those it got live on until they expire."""
+    with autocommit(context.engine) as connection:
+        if not models.delete_key(connection, user_id, key_id):
+            raise NotFound("you have no such API key")
+
+
+def ensure_account(engine: Engine, passwords: Passwords, wish: RegisterUser, *, trail: Trail) -> bool:
+    """Make the account, or give it this password and role if it has others; False if nothing was to be done."""
+    password = wish.password or ""
+    with transaction(engine) as connection:
+        user = models.find_user(connection, username=wish.username)
+        if user is None:
+            _insert_user(connection, wish, passwords.hash(password), trail)
+            return True
+        if user.role == wish.role and passwords.verify(user.password_hash, password):
+            return False
+        models.set_password(connection, user.id, passwords.hash(password), wish.role)
+        return True
+
+
+def render_user(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "role": user.role.value,
+        "version": user.version,
+        "created_at": rfc3339(user.created_at),
+    }
+
+
+def render_key(key: ApiKey) -> dict[str, Any]:
+    return {"id": key.id, "hint": key.hint, "created_at": rfc3339(key.created_at)}
+
+
+def _insert_user(connection: Connection, wish: RegisterUser, password_hash: str | None, trail: Trail) -> User:
+    user = User(
+        id=new_id(),
+        username=wish.username,
+        email=wish.email,
+        role=wish.role,
+        password_hash=password_hash,
+        version=1,
+        created_at=utc_now(),
+    )
+    models.insert_user(connection, user)
+    outbox.add(connection, producers.user_registered(user, trail))
+    return user
+
+
+def _insert_key(connection: Connection, user_id: str) -> tuple[ApiKey, str]:
+    key_text = domain.api_key_text(secrets.token_bytes(domain.API_KEY_RANDOM_BYTES))
+    key = ApiKey(
+        id=new_id(),
+        user_id=user_id,
+        digest=domain.api_key_digest(key_text),
+        hint=domain.api_key_hint(key_text),
+        created_at=utc_now(),
+    )
+    models.insert_key(connection, key)
+    return key, key_text
+
+
+def _user_of_key(context: Context, credentials: Credentials) -> User:
+    with autocommit(context.engine) as connection:
+        user = models.find_user_of_key(connection, domain.api_key_digest(credentials.api_key or ""))
+    if user is None:
+        raise InvalidCredentialsError
+    return user
+
+
+def _user_of_password(context: Context, credentials: Credentials) -> User:
+    with autocommit(context.engine) as connection:
+        user = models.find_user(connection, username=credentials.username, email=credentials.email)
+    # Without the connection: a slow hash shall not keep others from the database.
+    fits = context.passwords.verify(user.password_hash if user else None, credentials.password)
+    if user is None or not fits:
+        raise InvalidCredentialsError
+    return user
