@@ -48,8 +48,13 @@ def consumer_queue(context: str) -> Queue:
 
 
 def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10) -> list[str]:
-    """Declare everything, for `bindings` = {context: event types}; answers the names of the queues. Safe to repeat."""
-    with Connection(broker_url, connect_timeout=timeout_seconds) as connection:
+    """Declare everything, for `bindings` = {context: event types}; answers the names of the queues. Safe to repeat.
+
+    Raises kombu's and amqp's errors; a broker that accepts the connection and then stands still, too, ends in one.
+    """
+    bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
+    with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:
+        connection.connect()
         channel = connection.default_channel
         queues = [_dead_letters(), *map(_rung, RUNG_SECONDS)]
         queues += [_bound(context, types) for context, types in bindings.items()]

@@ -1,0 +1,135 @@
+"""How events are told to people: in which order, how long each took to come, and in one sentence. Pure.
+
+Event data is foreign here and may lack anything: a sentence that cannot be made from it gives way to a general one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+MAX_TEXT = 300
+MAX_ITEMS_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An event as it was filed; `at` is its time in UTC."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    sequence: int
+    time: str
+    at: datetime
+    data: dict[str, Any]
+    correlationid: str
+    causationid: str | None = None
+    orderid: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An entry of a time line, `delay_seconds` after the one before it."""
+
+    entry: Entry
+    delay_seconds: float
+
+
+def in_order(entries: Sequence[Entry]) -> list[Step]:
+    """By time; where that is equal an effect comes after its cause, then the source's own numbers decide."""
+    depths = _depths(entries)
+    ordered = sorted(
+        entries, key=lambda entry: (entry.at, depths[entry.id], entry.source, entry.subject, entry.sequence, entry.id)
+    )
+    before = [ordered[0], *ordered] if ordered else []
+    return [
+        Step(entry, max(0.0, (entry.at - previous.at).total_seconds()))
+        for previous, entry in zip(before, ordered, strict=False)
+    ]
+
+
+def summary(entry: Entry) -> str:
+    """One short English sentence."""
+    teller = _TELLERS.get(entry.type)
+    if teller is not None:
+        try:
+            return _one_line(teller(entry.data))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            pass  # not the data that the type promises
+    return _general(entry.type)
+
+
+def _depths(entries: Sequence[Entry]) -> dict[str, int]:
+    """How many of the entries lead to each, cause by cause. Causes that run in a circle count up to the circle."""
+    causes = {entry.id: entry.causationid for entry in entries}
+    depths = {}
+    for event_id, first_cause in causes.items():
+        seen, cause = {event_id}, first_cause
+        while cause in causes and cause not in seen:
+            seen.add(cause)
+            cause = causes[cause]
+        depths[event_id] = len(seen) - 1
+    return depths
+
+
+def _general(event_type: str) -> str:
+    """`stock.count_changed.v2` is told as "Stock count changed"."""
+    words = re.sub(r"\.v[0-9]+$", "", event_type)
+    return _one_line(re.sub(r"[._]+", " ", words)).capitalize()
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 3]}..."
+
+
+def _money(value: Mapping[str, Any]) -> str:
+    amount, currency = value["amount"], value["currency"]
+    if type(amount) is not int:
+        raise TypeError("an amount is an integer")
+    sign, whole, part = "-" if amount < 0 else "", abs(amount) // 100, abs(amount) % 100
+    return f"{sign}{whole}.{part:02} {currency.upper()}"
+
+
+def _items(data: Mapping[str, Any]) -> str:
+    items = data["items"]
+    named = [f"{item['quantity']} x {item['sku']}" for item in items[:MAX_ITEMS_NAMED]]
+    more = len(items) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _attempt(data: Mapping[str, Any]) -> str:
+    return f"Attempt {data['attempt']} failed in {data['consumer']}: {data['error_class']}: {data['error']}"
+
+
+_TELLERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "user.registered.v1": lambda data: f"User registered: {data['username']}",
+    "product.listed.v1": lambda data: f"Product listed: {data['sku']}, {data['name']}, {_money(data['price'])}",
+    "product.changed.v1": lambda data: f"Product changed: {data['sku']}, {data['name']}, {_money(data['price'])}",
+    "stock.adjusted.v1": lambda data: (
+        f"Stock adjusted: {data['delta']:+} x {data['sku']}, {data['on_hand']} on hand ({data['reason']})"
+    ),
+    "order.placed.v1": lambda data: f"Order placed: {_items(data)} for {_money(data['total'])}",
+    "stock.reserved.v1": lambda data: f"Stock reserved: {_items(data)}",
+    "stock.rejected.v1": lambda data: f"Stock refused: {data['sku']}, {_words(data['reason'])}",
+    "stock.released.v1": lambda data: f"Stock released: {_items(data)}",
+    "stock.sold.v1": lambda data: f"Stock sold: {_items(data)}",
+    "payment.captured.v1": lambda data: f"Payment captured: {_money(data['amount'])}",
+    "payment.declined.v1": lambda data: f"Payment declined: {_words(data['code'])}",
+    "payment.refunded.v1": lambda data: f"Payment refunded: {_money(data['amount'])}",
+    "order.confirmed.v1": lambda data: f"Order confirmed: {_money(data['total'])}",
+    "order.cancelled.v1": lambda data: f"Order cancelled: {_words(data['reason'])}",
+    "attempt.failed.v1": _attempt,
+}

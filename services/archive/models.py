@@ -1,0 +1,126 @@
+"""The collection of events and its queries. `migrations/` makes its indexes; nobody else reads it.
+
+An entry is the envelope in plain fields, so that it can be searched, and the data as JSON text: whatever is in it (keys
+with `$` or `.`, integers beyond 64 bits, half a surrogate pair) comes back as it was. `at` is `time` in UTC, with
+microseconds, as text: it sorts, which `time` as its source wrote it does not; MongoDB's own dates end at milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from common.events import rfc3339
+from services.archive.domain import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    from common.events import Event
+
+    Document = dict[str, Any]
+
+COLLECTION = "events"
+_ENVELOPE = ("source", "type", "subject", "time", "sequence", "correlationid", "causationid", "orderid", "traceparent")
+_NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
+_OLDEST_FIRST = [("at", ASCENDING), ("_id", ASCENDING)]
+
+INDEXES = [
+    IndexModel([("orderid", ASCENDING), *_OLDEST_FIRST], name="timeline"),
+    IndexModel(_NEWEST_FIRST, name="newest"),
+    IndexModel([("subject", ASCENDING), *_NEWEST_FIRST], name="by_subject"),
+    IndexModel([("type", ASCENDING), *_NEWEST_FIRST], name="by_type"),
+    IndexModel([("source", ASCENDING), *_NEWEST_FIRST], name="by_source"),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which events are wanted; None is any. `since` is a moment in UTC as `at` has it."""
+
+    subject: str | None = None
+    type: str | None = None
+    source: str | None = None
+    since: str | None = None
+
+
+def insert(database: Database[Document], event: Event, *, customer_id: str | None, received_at: datetime) -> bool:
+    """File `event` unless its id is taken; False if it is."""
+    document = _document(event) | {"received_at": received_at}
+    if customer_id is not None:
+        document["customer_id"] = customer_id
+    try:
+        result = _events(database).update_one({"_id": event.id}, {"$setOnInsert": document}, upsert=True)
+    except DuplicateKeyError:  # somebody else's upsert of the same event was a moment faster
+        return False
+    return result.upserted_id is not None
+
+
+def holds(database: Database[Document], event: Event) -> bool:
+    """Whether what is filed under the event's id is this event."""
+    known = _events(database).find_one({"_id": event.id}, {"received_at": 0, "customer_id": 0})
+    return known == {"_id": event.id} | _document(event)
+
+
+def is_order_of(database: Database[Document], order_id: str, customer_id: str) -> bool:
+    """Whether the order is known, and known to be this customer's."""
+    wanted = {"orderid": order_id, "customer_id": customer_id}
+    return _events(database).find_one(wanted, {"_id": 1}) is not None
+
+
+def timeline(database: Database[Document], order_id: str, *, limit: int) -> list[Entry]:
+    """The first `limit` events of an order, by time."""
+    found = _events(database).find({"orderid": order_id}).sort(_OLDEST_FIRST).limit(limit)
+    return [_entry(document) for document in found]
+
+
+def moment_of(database: Database[Document], event_id: str) -> str | None:
+    """Where in the list an event stands: its `at`."""
+    known = _events(database).find_one({"_id": event_id}, {"at": 1})
+    return str(known["at"]) if known else None
+
+
+def page(database: Database[Document], wanted: Filter, *, after: tuple[str, str] | None, limit: int) -> list[Entry]:
+    """The newest first, from behind `after` = (at, id)."""
+    found = _events(database).find(_query(wanted, after)).sort(_NEWEST_FIRST).limit(limit)
+    return [_entry(document) for document in found]
+
+
+def _query(wanted: Filter, after: tuple[str, str] | None) -> Document:
+    names = ("subject", "type", "source")
+    query: Document = {name: value for name in names if (value := getattr(wanted, name)) is not None}
+    bounds = {}
+    if wanted.since is not None:
+        bounds["$gte"] = wanted.since
+    if after is not None:
+        at, event_id = after
+        bounds["$lte"] = at  # beside the $or, which alone would not bound the index
+        query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": event_id}}]
+    if bounds:
+        query["at"] = bounds
+    return query
+
+
+def _events(database: Database[Document]) -> Collection[Document]:
+    return database[COLLECTION]
+
+
+def _document(event: Event) -> Document:
+    document = {name: value for name in _ENVELOPE if (value := getattr(event, name)) is not None}
+    document["at"] = rfc3339(datetime.fromisoformat(event.time).astimezone(UTC))
+    document["data"] = json.dumps(event.data, separators=(",", ":"))
+    return document
+
+
+def _entry(document: Mapping[str, Any]) -> Entry:
+    envelope: Document = {name: document.get(name) for name in _ENVELOPE}
+    at = datetime.fromisoformat(document["at"])
+    return Entry(id=document["_id"], at=at, data=json.loads(document["data"]), **envelope)

@@ -1,0 +1,87 @@
+"""What the archive does: files every event once, and tells what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bson.errors import BSONError
+from pymongo.errors import DocumentTooLarge
+
+from common.errors import NotFound, Rejected
+from common.events import utc_now
+from common.inbox import AlreadyHandled
+from services.archive import domain, models
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    from common.inbox import Delivery
+    from common.pagination import Page
+    from services.archive.domain import Entry, Step
+    from services.archive.models import Filter
+
+    Documents = Database[dict[str, Any]]
+
+MAX_TIMELINE = 1_000
+
+
+class NotFilableError(Rejected):
+    """MongoDB cannot hold this event, however often it is tried."""
+
+    code = "event_not_filable"
+
+
+class EventIdReusedError(Rejected):
+    """Another event is filed under this id: both must be seen, so this one becomes a dead letter."""
+
+    code = "event_id_reused"
+
+
+class UnknownCursorError(Rejected):
+    code = "invalid_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`has_more`: the order has more entries than are ever shown."""
+
+    steps: list[Step]
+    has_more: bool
+
+
+def file_event(database: Documents, delivery: Delivery, *, customer_id: str | None) -> None:
+    """File the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` says whose order it tells of."""
+    event = delivery.event
+    try:
+        filed = models.insert(database, event, customer_id=customer_id, received_at=utc_now())
+    except (BSONError, DocumentTooLarge, OverflowError, ValueError) as error:
+        message = f"cannot file this event: {error}"
+        raise NotFilableError(message) from error
+    if filed:
+        return
+    if not models.holds(database, event):
+        message = f"another event is filed as {event.id}"
+        raise EventIdReusedError(message)
+    raise AlreadyHandled
+
+
+def tell_timeline(database: Documents, order_id: str, *, customer_id: str | None) -> Timeline:
+    """What happened to an order, told in order. `customer_id` None sees all, a customer only what is theirs."""
+    if customer_id is not None and not models.is_order_of(database, order_id, customer_id):
+        raise NotFound("no such order")
+    entries = models.timeline(database, order_id, limit=MAX_TIMELINE + 1)
+    if not entries:
+        raise NotFound("no such order")
+    return Timeline(domain.in_order(entries[:MAX_TIMELINE]), has_more=len(entries) > MAX_TIMELINE)
+
+
+def list_events(database: Documents, wanted: Filter, page: Page) -> list[Entry]:
+    """The newest first; `page.fetch` of them at most."""
+    after = None
+    if page.starting_after is not None:
+        at = models.moment_of(database, page.starting_after)
+        if at is None:
+            raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such event."]})
+        after = (at, page.starting_after)
+    return models.page(database, wanted, after=after, limit=page.fetch)

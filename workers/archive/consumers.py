@@ -1,0 +1,39 @@
+"""What the archive does when it hears of something: it files it, whatever it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from common import topology
+from common.events import InvalidEventError, read
+from services.archive import usecases
+from workers.archive.schemas import CustomersOrder
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    from common.events import Event
+    from common.inbox import Delivery
+
+ORDER_PLACED = "order.placed.v1"
+_log = structlog.get_logger(__name__)
+
+
+def file_event(delivery: Delivery, database: Database[dict[str, Any]]) -> None:
+    usecases.file_event(database, delivery, customer_id=_customer_id(delivery.event))
+
+
+def _customer_id(event: Event) -> str | None:
+    if event.type != ORDER_PLACED:
+        return None
+    try:
+        return str(read(CustomersOrder(), event)["customer_id"])
+    except InvalidEventError as error:
+        # It is filed all the same; but only operators will see this order's time line.
+        _log.warning("an order without a customer", error=str(error))
+        return None
+
+
+HANDLERS = {topology.EVERYTHING: file_event}

@@ -1,0 +1,34 @@
+"""The archive worker: `python -m workers.archive.main`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.celeryapp import run_worker
+from common.documents import connect
+from common.metrics import serve_metrics
+from common.settings import DocumentSettings, WorkerSettings, load
+from common.telemetry import configure_logging
+from workers.archive.consumers import HANDLERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerSettings, DocumentSettings):
+    """What the archive worker reads."""
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("worker-archive", settings.log_level)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    database = connect(
+        settings.mongodb_url,
+        timeout_seconds=settings.mongodb_timeout_seconds,
+        name="worker-archive",
+        pool_size=settings.worker_threads,
+    )
+    run_worker("archive", HANDLERS, database, settings)
+
+
+if __name__ == "__main__":
+    main()

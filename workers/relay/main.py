@@ -1,0 +1,107 @@
+"""The relay process: `python -m workers.relay.main`; run as many as you like, one is active per database.
+
+One thread per database: a database that is down holds up nobody else's events. SIGTERM and SIGINT end it with code 0
+after the batch in hand, with the leases given back. A thread that dies ends the process with code 1: whoever supervises
+it starts it again, and until then another relay takes over.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+
+from common import topology
+from common.database import make_engine
+from common.metrics import serve_metrics
+from common.publisher import ConfirmedPublisher
+from common.relay import Relay
+from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
+from common.telemetry import configure_logging, logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WATCH_SECONDS = 0.5
+STOP_SECONDS = 20.0  # a batch that waits for a broker which confirms nothing takes about half of it
+_log = logger(__name__)
+
+
+def database_urls(value: Any) -> None:
+    """A check: an object {context: PostgreSQL URL}, not empty."""
+    if not isinstance(value, dict) or not value:
+        raise ValidationError("expected a JSON object that is not empty: context -> URL of its database")
+    for context, url in value.items():
+        if not isinstance(url, str):
+            message = f"{context}: expected a URL"
+            raise ValidationError(message)
+        try:
+            POSTGRES_URL(url)
+        except ValidationError as error:
+            message = f"{context}: {error.messages[0]}"
+            raise ValidationError(message) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ProcessSettings, BrokerSettings):
+    """What the relay reads."""
+
+    outbox_database_urls: Mapping[str, str] = setting("OUTBOX_DATABASE_URLS", "json", check=database_urls)
+    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
+    metrics_port: int = setting("METRICS_PORT", "int", default=9000, check=between(1, 65535))
+    metrics_host: str = setting("METRICS_HOST", default="127.0.0.1")
+
+
+def main() -> int:
+    """Relay until a signal comes (0) or a thread dies (1)."""
+    settings = load(Settings)
+    configure_logging("relay", settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    threads = [
+        threading.Thread(target=_relay(context, url, holder, settings).run, args=(stop,), name=context, daemon=True)
+        for context, url in settings.outbox_database_urls.items()
+    ]
+    for thread in threads:
+        thread.start()
+    _log.info("relaying", databases=list(settings.outbox_database_urls), holder=holder)
+    return watch(threads, stop)
+
+
+def watch(threads: list[threading.Thread], stop: threading.Event) -> int:
+    """Wait for `stop`, or for a thread that ends without it; stop the others; answer the exit code."""
+    died: list[str] = []
+    while not died and not stop.wait(WATCH_SECONDS):
+        died = [thread.name for thread in threads if not thread.is_alive()]
+    if died:
+        _log.error("a relay thread died", databases=died)
+    stop.set()
+    deadline = time.monotonic() + STOP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = [thread.name for thread in threads if thread.is_alive()]
+    if late:
+        _log.error("a relay thread did not stop in time", databases=late)
+    return 1 if died or late else 0
+
+
+def _relay(context: str, url: str, holder: str, settings: Settings) -> Relay:
+    # The thread's statements follow one another: one connection is enough.
+    engine = make_engine(url, pool_size=1, timeout_seconds=settings.database_timeout_seconds, name=f"relay {context}")
+    publisher = ConfirmedPublisher(settings.rabbitmq_url, topology.EVENTS.name, name=f"relay {context}")
+    return Relay(context, engine, publisher, holder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The topology job: `python -m workers.topology.main`, once, before anything publishes.
+
+It declares every exchange, queue and binding, so that no event is published before the queue of each context that
+wants it is there. (The archive hears everything, so the broker would not return such an event: it would be missing.)
+It may run again at any time. It removes nothing: a binding that no handler wants any more is taken away by hand.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common import topology
+from common.errors import Unavailable, classify
+from common.settings import BrokerSettings, ProcessSettings, load
+from common.telemetry import configure_logging, logger
+from workers.archive import consumers as archive
+from workers.orders import consumers as orders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+WAIT_SECONDS = 60.0
+PAUSE_SECONDS = 0.5
+_log = logger(__name__)
+
+# One line for each context that consumes.
+BINDINGS: Mapping[str, Iterable[str]] = {
+    "archive": archive.HANDLERS,
+    "orders": orders.HANDLERS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ProcessSettings, BrokerSettings):
+    """What the topology job reads."""
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("topology", settings.log_level)
+    declared = declare(settings.rabbitmq_url, wait_seconds=WAIT_SECONDS)
+    for queue in declared:
+        print(f"declared {queue}")  # noqa: T201 - what a person who runs the job wants to see
+    for context, types in BINDINGS.items():
+        print(f"{topology.events_queue(context)} hears {', '.join(sorted(types))}")  # noqa: T201 - likewise
+
+
+def declare(broker_url: str, *, wait_seconds: float) -> list[str]:
+    """Declare everything, once the broker is there; answers the queues. Raises its error if it is not there in time."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return topology.declare(broker_url, BINDINGS)
+        except Exception as error:
+            if classify(error) is not Unavailable or time.monotonic() + PAUSE_SECONDS > deadline:
+                raise
+            _log.info("waiting for the broker", error=repr(error))
+        time.sleep(PAUSE_SECONDS)
+
+
+if __name__ == "__main__":
+    main()
