@@ -17,7 +17,7 @@ from common import auth, docs, health, metrics, problems, telemetry
 from common.errors import Contention, classify
 from common.jwks import RemoteKeys
 from common.openapi import Api, Blueprint
-from common.request import check_target, request_id
+from common.request import MAX_BODY_BYTES, check_target, request_id
 from common.settings import ServiceSettings
 from common.tokens import Verifier
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from common.settings import HttpSettings
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_TRIES = 3
 _log = telemetry.logger("access")
 
@@ -49,7 +48,7 @@ def create_app(
     """
     telemetry.configure_logging(name, settings.log_level)
     app = _ServiceFlask(__name__, static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, TRAP_HTTP_EXCEPTIONS=False)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.url_map.merge_slashes = False  # a redirect would name this process's own address
     app.extensions["context"] = context

@@ -6,23 +6,31 @@ Production: `gunicorn -c python:common.server 'services.users.main:create_app()'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from common import appfactory
 from common.database import make_engine, ping
 from common.development import serve_for_development
-from common.settings import load
+from common.settings import DatabaseSettings, HttpSettings, load, setting
 from common.tokens import Verifier
 from services.users import api
 from services.users.passwords import Passwords
-from services.users.settings import Settings
-from services.users.signing import Signer, read_key
+from services.users.signing import Signer, check_key, read_key
 from services.users.usecases import Context
 
 if TYPE_CHECKING:
     from flask import Flask
 
 NAME = "users"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(HttpSettings, DatabaseSettings):
+    """What this service reads. `token_signing_key` is the base64 of an Ed25519 PKCS8 PEM."""
+
+    token_signing_key: str = setting("TOKEN_SIGNING_KEY", check=check_key)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -38,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         NAME,
         settings,
         blueprints=[api.users, api.keys],
-        ready_checks={"postgres": lambda: ping(engine)},
+        ready_checks={"postgres": partial(ping, engine)},
         context=Context(engine, Passwords(), signer),
         verifier=Verifier(signer.keys()),  # its own keys: it need not ask itself
     )
