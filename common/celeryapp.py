@@ -20,7 +20,7 @@ from kombu.serialization import register
 
 from common import topology
 from common.consumer import Consumer
-from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, InvalidEventError, from_json, new_id
+from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
 from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
 
@@ -91,11 +91,16 @@ class EventConsumer(CeleryConsumer):
         message.reject_log_error(get_logger(__name__), self.connection_errors)  # type: ignore[attr-defined]
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
-        """Drop Celery's own directives from foreign headers: `expires` and the like could discard an event."""
+        """Let nothing through to Celery's own reading that could end the worker or discard an event."""
         handler = super().create_task_handler(*args, **kwargs)
 
         def receive(message: Any) -> Any:
+            # Celery's own directives (`expires` and the like) are not for strangers to give.
             message.headers = _sane_headers(message.headers)
+            try:
+                _check_decoded(message.payload)
+            except Exception as error:  # noqa: BLE001 - whatever it raises, the message is at fault
+                return self.on_decode_error(message, error)
             return handler(message)
 
         return receive
@@ -172,6 +177,12 @@ def _decode(body: Any) -> list[Any]:
         raise InvalidEventError(message)
     text = body if isinstance(body, str) else bytes(body).decode()
     return [[from_json(text), text], {}, {}]
+
+
+def _check_decoded(payload: Any) -> None:
+    """An empty body, or one without a content type, passes kombu undecoded; Celery would exit on it."""
+    if not (isinstance(payload, list) and payload and isinstance(payload[0], list) and type(payload[0][0]) is Event):
+        raise InvalidEventError("not an event document")
 
 
 def _keep_our_logging(**_: Any) -> None:
