@@ -1,0 +1,88 @@
+"""The routes of inventory: parse, call one use case, render."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common import request as http
+from common.appfactory import context
+from common.auth import operators_only
+from common.openapi import Blueprint
+from common.pagination import Page, page_schema, render_page
+from services.inventory import usecases
+from services.inventory.schemas import (
+    NewProductSchema,
+    ProductChangeSchema,
+    ProductSchema,
+    ProductsQuerySchema,
+    StockAdjustmentSchema,
+)
+
+URL = "/api/v1/products"
+
+blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is on sale, and how much of it is there")
+
+
+@blueprint.route("", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(NewProductSchema)
+@blueprint.response(201, ProductSchema)
+def add_product(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Put a product on sale. It can be ordered a moment later, when orders has heard of it."""
+    wish = usecases.NewProduct(**body)
+    reply = usecases.add_product(context(), wish, request_key=http.request_key(), trail=http.request_trail())
+    rendered, status, headers = http.render(reply)
+    return rendered, status, headers | {"Location": f"{URL}/{wish.sku}"}
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.arguments(ProductsQuerySchema, location="query")
+@blueprint.response(200, page_schema(ProductSchema))
+def list_products(query: dict[str, Any]) -> dict[str, Any]:
+    """List all products by sku."""
+    page: Page = query["page"]
+    return render_page(usecases.list_products(context(), after=page.starting_after, limit=page.fetch), page)
+
+
+@blueprint.route("/<sku>", methods=["GET"])
+@blueprint.response(200, ProductSchema)
+def get_product(sku: str) -> dict[str, Any]:
+    """One product with its price and stock."""
+    return usecases.get_product(context(), sku)
+
+
+@blueprint.route("/<sku>", methods=["PATCH"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(ProductChangeSchema)
+@blueprint.response(200, ProductSchema)
+def change_product(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Rename or reprice a product; orders placed before keep their price."""
+    reply = usecases.change_product(
+        context(),
+        sku,
+        name=body["name"],
+        price=body["price"],
+        request_key=http.request_key(),
+        trail=http.request_trail(),
+    )
+    return http.render(reply)
+
+
+@blueprint.route("/<sku>/stock-adjustments", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(StockAdjustmentSchema)
+@blueprint.response(200, ProductSchema)
+def adjust_stock(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Book what came in or went out other than by a sale; never below what open orders hold."""
+    reply = usecases.adjust_stock(
+        context(),
+        sku,
+        delta=body["delta"],
+        reason=body["reason"],
+        request_key=http.request_key(),
+        trail=http.request_trail(),
+    )
+    return http.render(reply)

@@ -1,0 +1,63 @@
+"""The contract: what is published looks like the golden samples, which the contexts that hear it are tested with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.events import Contract, Event, InvalidEventError, Trail, from_json
+from services.inventory import producers
+from services.inventory.domain import Line, Money, Product, Reason, Refusal, Reservation, Status, Stock
+
+SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
+ORDER = "01928f6e-7c1a-7b30-9a55-3c1d0e5f7a10"
+KETTLE = Product(sku="KETTLE-RED", name="A red kettle", price=Money(1999, "usd"), stock=Stock(on_hand=10), version=1)
+RESERVATION = Reservation(
+    order_id=ORDER,
+    status=Status.HELD,
+    lines=(Line("KETTLE-RED", 2), Line("TEA-EARL-GREY", 1)),
+    version=1,
+)
+
+
+def product(**changes: object) -> Product:
+    return Product(**({name: getattr(KETTLE, name) for name in Product.__slots__} | changes))
+
+
+def settled() -> Reservation:
+    return Reservation(order_id=ORDER, status=Status.SOLD, lines=RESERVATION.lines, version=2)
+
+
+def made(trail: Trail) -> list[Event]:
+    changed = product(name="A red kettle, 1.7 l", price=Money(2199, "usd"), version=3)
+    return [
+        producers.product_listed(KETTLE, trail),
+        producers.product_changed(changed, trail),
+        producers.stock_adjusted(product(version=2), delta=10, reason="initial", trail=trail),
+        producers.stock_reserved(RESERVATION, trail),
+        producers.stock_rejected(RESERVATION, Refusal(Reason.OUT_OF_STOCK, "TEA-EARL-GREY"), trail),
+        producers.stock_sold(settled(), trail),
+        producers.stock_released(settled(), trail),
+    ]
+
+
+@pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
+def test_what_is_published_is_what_the_sample_shows(contract: Contract) -> None:
+    sample = from_json((SAMPLES / f"{contract.type}.json").read_bytes())
+    trail = Trail(sample.correlationid, sample.causationid, sample.traceparent)
+    (event,) = [event for event in made(trail) if event.type == contract.type]
+    expected = sample.to_document() | {"id": event.id, "time": event.time}
+    assert from_json(event.to_json()).to_document() == expected
+
+
+@pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
+def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
+    data = from_json((SAMPLES / f"{contract.type}.json").read_bytes()).data
+    for bad in (
+        {},
+        data | {"more": 1},
+        *({name: value for name, value in data.items() if name != left} for left in data),
+    ):
+        with pytest.raises(InvalidEventError):
+            contract.event(subject="x", sequence=1, data=bad, trail=Trail("test"))

@@ -1,0 +1,169 @@
+"""What inventory does: the only owner of its transactions.
+
+Every handling of an event is guarded by the inbox and by the reservation's status, so a repetition changes nothing
+even after the inbox was pruned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from common import outbox
+from common.database import autocommit, transaction
+from common.errors import Contention, NotFound
+from common.idempotency import claim
+from common.inbox import once
+from services.inventory import domain, models, producers
+from services.inventory.domain import MOVES, Line, Money, Product, Reservation, Status, Stock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from common.events import Event, Trail
+    from common.idempotency import Reply, RequestKey
+    from common.inbox import Delivery
+
+INITIAL = "initial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProduct:
+    sku: str
+    name: str
+    price: Money
+    on_hand: int
+
+
+def add_product(engine: Engine, wish: NewProduct, *, request_key: RequestKey | None, trail: Trail) -> Reply:
+    """Put a product on sale. Raises `SkuTakenError`.
+
+    Its first stock is an adjustment like any other, published for 0 as well: every product's history begins with the
+    same two events, and the deltas add up to what was received.
+    """
+    listed = Product(sku=wish.sku, name=wish.name, price=wish.price, stock=Stock(), version=1)
+
+    def add(connection: Connection) -> Product:
+        product = domain.adjust(listed, wish.on_hand)
+        if not models.insert_product(connection, product):
+            raise domain.SkuTakenError(f"there is a product {wish.sku} already")
+        adjusted = producers.stock_adjusted(product, delta=wish.on_hand, reason=INITIAL, trail=trail)
+        outbox.add(connection, producers.product_listed(listed, trail), adjusted)
+        return product
+
+    return _reply(engine, request_key, 201, add)
+
+
+def change_product(
+    engine: Engine, sku: str, *, name: str | None, price: Money | None, request_key: RequestKey | None, trail: Trail
+) -> Reply:
+    """Rename or reprice. What is so already stays as it is, without an event."""
+
+    def change(connection: Connection) -> Product:
+        product = _there(models.lock_product(connection, sku))
+        changed = domain.change(product, name=name, price=price)
+        if changed is None:
+            return product
+        models.update_product(connection, changed)
+        outbox.add(connection, producers.product_changed(changed, trail))
+        return changed
+
+    return _reply(engine, request_key, 200, change)
+
+
+def adjust_stock(
+    engine: Engine, sku: str, *, delta: int, reason: str, request_key: RequestKey | None, trail: Trail
+) -> Reply:
+    """Book a delivery, a stock-take or a loss. Raises `BelowReservedError` and `StockTooLargeError`."""
+
+    def adjust(connection: Connection) -> Product:
+        product = domain.adjust(_there(models.lock_product(connection, sku)), delta)
+        models.update_product(connection, product)
+        outbox.add(connection, producers.stock_adjusted(product, delta=delta, reason=reason, trail=trail))
+        return product
+
+    return _reply(engine, request_key, 200, adjust)
+
+
+def get_product(engine: Engine, sku: str) -> dict[str, Any]:
+    with autocommit(engine) as connection:
+        return render_product(_there(models.get_product(connection, sku)))
+
+
+def list_products(engine: Engine, *, after: str | None, limit: int) -> list[dict[str, Any]]:
+    with autocommit(engine) as connection:
+        return [render_product(product) for product in models.page_of_products(connection, after=after, limit=limit)]
+
+
+def render_product(product: Product) -> dict[str, Any]:
+    return {
+        "sku": product.sku,
+        "name": product.name,
+        "price": producers.money(product.price),
+        "on_hand": product.stock.on_hand,
+        "reserved": product.stock.reserved,
+        "available": product.stock.available,
+        "sold": product.stock.sold,
+        "version": product.version,
+    }
+
+
+def order_was_placed(engine: Engine, delivery: Delivery, order_id: str, lines: Sequence[Line]) -> None:
+    """Reserve all lines or none. An order that is known already, or was cancelled before, changes nothing."""
+    wanted = Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
+    with once(engine, delivery) as connection:
+        available = models.claim(connection, wanted)
+        if available is None:
+            return
+        refusal = domain.refuse(wanted.lines, available)
+        if refusal is None:
+            row = outbox.row(producers.stock_reserved(wanted, delivery.trail))
+            models.hold(connection, wanted, MOVES[Status.HELD], row)
+        else:
+            rejected = replace(wanted, status=Status.REJECTED)
+            row = outbox.row(producers.stock_rejected(rejected, refusal, delivery.trail))
+            models.reject(connection, rejected, row)
+
+
+def order_was_confirmed(engine: Engine, delivery: Delivery, order_id: str) -> None:
+    """The reservation becomes a sale."""
+    with once(engine, delivery) as connection:
+        reservation = models.lock_reservation(connection, order_id)
+        status = domain.when_order_is_confirmed(reservation.status if reservation else None)
+        if reservation and status:
+            sold = _next(reservation, status)
+            _settle(connection, sold, producers.stock_sold(sold, delivery.trail))
+
+
+def order_was_cancelled(engine: Engine, delivery: Delivery, order_id: str) -> None:
+    """Release what is held. An order that is not known yet is remembered, so that it never reserves anything."""
+    with once(engine, delivery) as connection:
+        reservation = models.lock_reservation(connection, order_id)
+        status = domain.when_order_is_cancelled(reservation.status if reservation else None)
+        if reservation and status:
+            released = _next(reservation, status)
+            _settle(connection, released, producers.stock_released(released, delivery.trail))
+        elif status and not models.remember_cancelled(connection, order_id):
+            raise Contention("the order was placed at this very moment")  # the repetition finds its reservation
+
+
+def _next(reservation: Reservation, status: Status) -> Reservation:
+    return replace(reservation, status=status, version=reservation.version + 1)
+
+
+def _settle(connection: Connection, reservation: Reservation, event: Event) -> None:
+    models.settle(connection, reservation, MOVES[reservation.status], outbox.row(event))
+
+
+def _reply(engine: Engine, request_key: RequestKey | None, status: int, work: Callable[[Connection], Product]) -> Reply:
+    """Do the work once per key, and answer the product as it was then."""
+    with transaction(engine) as connection, claim(connection, request_key) as attempt:
+        return attempt.reply or attempt.keep(status, render_product(work(connection)))
+
+
+def _there(product: Product | None) -> Product:
+    if product is None:
+        raise NotFound("no such product")
+    return product

@@ -1,0 +1,34 @@
+"""The inventory worker: `python -m workers.inventory.main`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.celeryapp import run_worker
+from common.database import make_engine
+from common.metrics import serve_metrics
+from common.settings import DatabaseSettings, WorkerSettings, load
+from common.telemetry import configure_logging
+from workers.inventory.consumers import HANDLERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerSettings, DatabaseSettings):
+    """What the inventory worker reads."""
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("worker-inventory", settings.log_level)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    engine = make_engine(
+        settings.database_url,
+        pool_size=settings.worker_threads,
+        timeout_seconds=settings.database_timeout_seconds,
+        name="worker-inventory",
+    )
+    run_worker("inventory", HANDLERS, engine, settings)
+
+
+if __name__ == "__main__":
+    main()
