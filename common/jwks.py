@@ -108,9 +108,9 @@ def parse(document: Any) -> dict[str, Ed25519PublicKey]:
     keys = {}
     for jwk in document["keys"]:
         if isinstance(jwk, dict) and (jwk.get("kty"), jwk.get("crv")) == ("OKP", "Ed25519"):
-            x = str(jwk["x"])
+            x = str(jwk.get("x", ""))
             raw = base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))
-            keys[str(jwk["kid"])] = Ed25519PublicKey.from_public_bytes(raw)
+            keys[str(jwk.get("kid"))] = Ed25519PublicKey.from_public_bytes(raw)
     return keys
 
 

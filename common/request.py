@@ -80,7 +80,7 @@ def _read_json(request: Request) -> Any:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without a Content-Encoding")
     body = request.get_data(cache=True)
-    # werkzeug cuts a chunked body off at its bound, in silence; the bound lies one byte beyond ours, so that this shows.
+    # Werkzeug cuts a chunked body off at its bound, in silence: its bound lies one byte beyond ours, so that it shows.
     if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     if not typed and body:

@@ -48,16 +48,15 @@ def _check(document: Any, *, check_texts: bool) -> None:
     for _ in range(MAX_DEPTH + 1):
         if check_texts:
             _check_texts(level)
-        level = [child for value in level for child in _children(value)]
-        if not level:
+        containers = [value for value in level if isinstance(value, dict | list)]
+        if not containers:
             return
+        level = [child for container in containers for child in _children(container)]
     raise MalformedJsonError(_TOO_DEEP)
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value.keys(), *value.values()]
-    return value if isinstance(value, list) else []
+def _children(container: dict[str, Any] | list[Any]) -> list[Any]:
+    return [*container.keys(), *container.values()] if isinstance(container, dict) else container
 
 
 def _check_texts(values: list[Any]) -> None:

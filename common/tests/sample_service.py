@@ -1,0 +1,116 @@
+"""A small service with every feature of the app factory, for its tests."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from marshmallow import fields, validate
+
+from common import appfactory
+from common.auth import caller, operators_only, public, require_operator
+from common.errors import Conflict, Contention, Unavailable
+from common.jwks import StaticKeys
+from common.openapi import Blueprint
+from common.pagination import PageQuerySchema, page_schema, render_page
+from common.request import request_id, request_trail
+from common.schemas import Integer, MoneySchema, StrictSchema, text_field
+from common.settings import HttpSettings
+from common.tokens import Verifier
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from werkzeug.test import TestResponse
+
+KEY = Ed25519PrivateKey.generate()
+KID = "the-key"
+VERIFIER = Verifier(StaticKeys({KID: KEY.public_key()}))
+SETTINGS = HttpSettings(log_level="WARNING", service_port=1, service_host="127.0.0.1", service_threads=2)
+
+
+class PartSchema(StrictSchema):
+    name = text_field(high=20, required=True)
+
+
+class ThingSchema(StrictSchema):
+    name = text_field(high=20, required=True)
+    count = Integer(validate=validate.Range(min=1, max=100))
+    price = fields.Nested(MoneySchema)
+    parts = fields.List(fields.Nested(PartSchema))
+
+
+def token(**changes: Any) -> str:
+    """A valid token, with some claims changed; None removes one."""
+    now = int(time.time())
+    claims = {"iss": "holdfast", "aud": "holdfast", "sub": "u1", "role": "customer", "iat": now, "exp": now + 60}
+    claims = {name: value for name, value in (claims | changes).items() if value is not None}
+    return jwt.encode(claims, KEY, algorithm="EdDSA", headers={"kid": KID})
+
+
+def bearer(**changes: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(**changes)}"}
+
+
+def answer(reply: TestResponse) -> Any:
+    """The reply's JSON."""
+    return reply.get_json()
+
+
+def make_app(**options: Any) -> Flask:
+    options = dict[str, Any]({"ready_checks": {}, "verifier": VERIFIER}) | options
+    return appfactory.create_app("things", SETTINGS, blueprints=[_blueprint()], **options)
+
+
+def _blueprint() -> Blueprint:
+    things = Blueprint("things", __name__, url_prefix="/things")
+    tries: list[str] = []
+
+    @things.route("", methods=["POST"])
+    @public
+    @things.idempotent()
+    @things.arguments(ThingSchema)
+    @things.response(201, ThingSchema)
+    def make(body: dict[str, Any]) -> dict[str, Any]:
+        """Make a thing."""
+        return body
+
+    @things.route("")
+    @things.arguments(PageQuerySchema, location="query")
+    @things.response(200, page_schema(ThingSchema))
+    def index(query: dict[str, Any]) -> dict[str, Any]:
+        rows = [{"name": f"thing {number}"} for number in range(query["page"].fetch)]
+        return render_page(rows, query["page"])
+
+    @things.route("/<name>")
+    @things.response(200)
+    def show(name: str) -> dict[str, Any]:
+        trail = request_trail()
+        return {"name": name, "caller": caller().id, "id": request_id(), "traceparent": trail.traceparent}
+
+    @things.route("/recall", methods=["POST"])
+    @operators_only
+    @things.arguments(ThingSchema)
+    @things.response(200)
+    def recall(_body: dict[str, Any]) -> dict[str, Any]:
+        return {"by": require_operator().role}
+
+    @things.route("/fail/<how>", methods=["POST"])
+    @public
+    @things.response(200)
+    def fail(how: str) -> dict[str, Any]:
+        tries.append(how)
+        failures: dict[str, Exception] = {
+            "secretly": RuntimeError("the password is hunter2"),
+            "domain": Conflict("the thing is gone", code="thing_gone", errors={"name": ["gone"]}),
+            "outage": Unavailable("the database at 10.0.0.1 is down"),
+            "contention": Contention("two met"),
+        }
+        if how == "twice" and len(tries) < 3:
+            raise Contention("two met")
+        if how in failures:
+            raise failures[how]
+        return {"tries": len(tries)}
+
+    return things
