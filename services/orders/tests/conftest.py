@@ -1,0 +1,57 @@
+"""A migrated database of orders, and its app; every test finds the tables empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from common.database import make_engine, transaction
+from common.migrations import upgrade
+from common.tests.sample_service import VERIFIER
+from services.orders.domain import Money
+from services.orders.main import Settings, create_app
+from services.orders.models import put_price
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask.testing import FlaskClient
+    from sqlalchemy import Engine
+
+THREADS = 20
+
+
+@pytest.fixture
+def database_url(database: Callable[[], str]) -> str:
+    url = database()
+    upgrade("orders", url)
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = make_engine(database_url, pool_size=THREADS, timeout_seconds=10, name="test-orders")
+    with transaction(made) as connection:
+        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+        put_price(connection, sku="POT", name="Pot", price=Money(2500, "usd"), sequence=1)
+        put_price(connection, sku="EURO", name="Euro", price=Money(100, "eur"), sequence=1)
+        connection.execute(text("SELECT 1"))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def client(database_url: str, engine: Engine) -> FlaskClient:
+    settings = Settings(
+        log_level="WARNING",
+        service_port=1,
+        service_host="127.0.0.1",
+        service_threads=THREADS,
+        jwks_url="http://127.0.0.1:1/",
+        database_url=database_url,
+        database_timeout_seconds=5,
+    )
+    assert engine is not None  # the price list is there
+    return create_app(settings, verifier=VERIFIER).test_client()

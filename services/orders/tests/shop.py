@@ -1,0 +1,63 @@
+"""What the tests of orders say."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from common.database import autocommit
+from common.events import Contract, Event, Trail, from_json, new_id
+from common.inbox import Delivery
+from common.schemas import TolerantSchema
+from services.orders import usecases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+
+TRAIL = Trail("test")
+
+
+def wish(customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: str = "f") -> usecases.PlaceOrder:
+    return usecases.PlaceOrder(
+        customer_id=customer,
+        key=key or new_id(),
+        fingerprint=fingerprint,
+        items=[("TEA", quantity)],
+        payment_method="pm_card_visa",
+    )
+
+
+def place(engine: Engine) -> str:
+    return usecases.place_order(engine, wish(), TRAIL).order.id
+
+
+def heard(event_type: str, order_id: str, sequence: int = 1, **data: Any) -> Delivery:
+    """A new event about the order, as another context publishes it."""
+    contract = Contract(event_type, "/services/elsewhere", TolerantSchema(), "")
+    values = {"order_id": order_id} | data
+    event = contract.event(subject=order_id, sequence=sequence, data=values, trail=TRAIL, order_id=order_id)
+    return Delivery("orders", event)
+
+
+def published(engine: Engine, subject: str) -> list[Event]:
+    """The events in the outbox about `subject`, in order."""
+    with autocommit(engine) as connection:
+        bodies = connection.execute(text("SELECT body FROM outbox ORDER BY position")).scalars().all()
+    return [event for event in map(from_json, bodies) if event.subject == subject]
+
+
+def together(count: int, call: Callable[[int], Any]) -> list[Any]:
+    """Call `count` times at the same moment, each in its own thread."""
+    barrier = Barrier(count, timeout=30)
+
+    def run(number: int) -> Any:
+        barrier.wait()
+        return call(number)
+
+    with ThreadPoolExecutor(count) as executor:
+        return list(executor.map(run, range(count)))

@@ -1,0 +1,153 @@
+"""The orders API: shapes, replays, and bad input as precise problems."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from common.events import new_id
+from common.tests.sample_service import bearer
+
+pytestmark = pytest.mark.integration
+BODY: dict[str, Any] = {"items": [{"sku": "TEA", "quantity": 2}], "payment_method": "pm_card_visa"}
+ANN = bearer(sub="ann")
+
+
+def post(client: Any, body: Any, key: str = "", **headers: str) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    sent = {"Content-Type": "application/json", "Idempotency-Key": key or new_id()} | ANN | headers
+    return client.post("/api/v1/orders", data=data, headers=sent)
+
+
+def test_an_order_is_accepted_and_can_be_read(client: Any) -> None:
+    reply = post(client, BODY)
+    assert reply.status_code == 202
+    order = reply.json
+    assert order["status"] == "pending"
+    assert order["total"] == {"amount": 900, "currency": "usd"}
+    assert order["items"] == [{"sku": "TEA", "quantity": 2, "unit_price": {"amount": 450, "currency": "usd"}}]
+    assert order["version"] == 1
+    assert reply.headers["Location"] == f"/api/v1/orders/{order['id']}"
+    assert client.get(reply.headers["Location"], headers=ANN).json == order
+
+
+def test_a_repetition_gets_the_same_reply(client: Any) -> None:
+    first, second = post(client, BODY, key="k"), post(client, BODY, key='"k"')
+    assert second.json == first.json
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    other = post(client, BODY | {"payment_method": "pm_other"}, key="k")
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_orders_are_listed_page_by_page_newest_first(client: Any) -> None:
+    placed = [post(client, BODY).json["id"] for _ in range(5)]
+    seen: list[str] = []
+    query = "?limit=2"
+    while True:
+        page = client.get(f"/api/v1/orders{query}", headers=ANN).json
+        seen += [order["id"] for order in page["data"]]
+        if not page["has_more"]:
+            break
+        query = f"?limit=2&starting_after={seen[-1]}"
+    assert seen == placed[::-1]
+    assert client.get("/api/v1/orders", headers=bearer(sub="bob")).json["data"] == []
+    assert len(client.get("/api/v1/orders", headers=bearer(sub="op", role="operator")).json["data"]) == 5
+
+
+def test_an_order_can_be_cancelled_by_its_customer_only(client: Any) -> None:
+    order_id = post(client, BODY).json["id"]
+    path = f"/api/v1/orders/{order_id}/cancel"
+    assert client.post(path, headers=bearer(sub="bob")).status_code == 404
+    for _ in range(2):
+        reply = client.post(path, headers=ANN | {"Idempotency-Key": "c"})
+        assert reply.status_code == 200
+        assert reply.json["cancel_reason"] == "customer_request"
+    assert reply.headers["Idempotent-Replayed"] == "true"
+
+
+def item(**changes: Any) -> dict[str, Any]:
+    return {"items": [{"sku": "TEA", "quantity": 1} | changes], "payment_method": "pm_card_visa"}
+
+
+BAD: dict[str, tuple[Any, int, str]] = {
+    "unknown sku": (item(sku="MOON"), 422, "unknown_sku"),
+    "quantity 0": (item(quantity=0), 422, "invalid_request"),
+    "quantity -1": (item(quantity=-1), 422, "invalid_request"),
+    "quantity 10^9": (item(quantity=10**9), 422, "invalid_request"),
+    "quantity 10^30": (item(quantity=10**30), 400, "malformed_json"),
+    "quantity 1.5": (item(quantity=1.5), 422, "invalid_request"),
+    "quantity true": (item(quantity=True), 422, "invalid_request"),
+    "quantity as text": (item(quantity="1"), 422, "invalid_request"),
+    "no items": (BODY | {"items": []}, 422, "invalid_request"),
+    "items not a list": (BODY | {"items": {"sku": "TEA"}}, 422, "invalid_request"),
+    "a sku twice": (BODY | {"items": BODY["items"] * 2}, 422, "invalid_request"),
+    "101 items": (
+        BODY | {"items": [{"sku": f"S{number}", "quantity": 1} for number in range(101)]},
+        422,
+        "invalid_request",
+    ),
+    "unknown field": (BODY | {"discount": 100}, 422, "invalid_request"),
+    "unknown field in an item": (item(price=1), 422, "invalid_request"),
+    "two currencies": (
+        BODY | {"items": [{"sku": "TEA", "quantity": 1}, {"sku": "EURO", "quantity": 1}]},
+        422,
+        "mixed_currencies",
+    ),
+    "no payment method": ({"items": BODY["items"]}, 422, "invalid_request"),
+    "NUL in a sku": (item(sku="T\x00A"), 400, "malformed_json"),
+    "a list": ([1], 422, "invalid_request"),
+    "null": (None, 422, "invalid_request"),
+    "half JSON": (b'{"items": [', 400, "malformed_json"),
+    "empty": (b"", 0, ""),
+    "invalid UTF-8": (b'{"items": "\xff"}', 400, ""),
+    "nested deeply": (b"[" * 50_000, 0, ""),
+    "10,000 items": (
+        BODY | {"items": [{"sku": f"S{number}", "quantity": 1} for number in range(10_000)]},
+        413,
+        "body_too_large",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_a_precise_problem_and_makes_no_order(client: Any, name: str) -> None:
+    body, status, code = BAD[name]
+    reply = post(client, body)
+    assert 400 <= reply.status_code < 500
+    assert reply.content_type == "application/problem+json"
+    assert reply.json["request_id"] == reply.headers["Request-Id"]
+    assert not status or reply.status_code == status
+    assert not code or reply.json["code"] == code
+    assert client.get("/api/v1/orders", headers=ANN).json["data"] == []
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 256, "x" * 10_000, "schlüssel", '"unclosed'])
+def test_a_bad_idempotency_key_is_refused(client: Any, key: str) -> None:
+    headers = ANN | {"Idempotency-Key": key, "Content-Type": "application/json"}
+    reply = client.post("/api/v1/orders", data=json.dumps(BODY), headers=headers)
+    assert reply.status_code == 400
+
+
+def test_an_order_needs_a_key(client: Any) -> None:
+    reply = client.post("/api/v1/orders", json=BODY, headers=ANN)
+    assert (reply.status_code, reply.json["code"]) == (400, "idempotency_key_missing")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "starting_after=1", "page=2", "status=lost"])
+def test_a_bad_query_is_refused(client: Any, query: str) -> None:
+    assert client.get(f"/api/v1/orders?{query}", headers=ANN).status_code in {400, 422}
+
+
+@pytest.mark.parametrize("order_id", ["1", "..", "%00", "x" * 2000, new_id()])
+def test_an_order_that_is_not_there_is_404(client: Any, order_id: str) -> None:
+    assert client.get(f"/api/v1/orders/{order_id}", headers=ANN).status_code in {400, 404}
+
+
+def test_nobody_gets_in_without_a_token(client: Any) -> None:
+    for method, path in (("POST", ""), ("GET", ""), ("GET", f"/{new_id()}"), ("POST", f"/{new_id()}/cancel")):
+        reply = client.open(f"/api/v1/orders{path}", method=method)
+        assert (reply.status_code, reply.json["code"]) == (401, "unauthenticated")
+        assert reply.headers["WWW-Authenticate"].startswith("Bearer")
