@@ -32,10 +32,19 @@ class Sandbox:
         self._stopping = stopping
 
     def __call__(self, request: Request) -> Reply:
-        if request.path == "/faults" or request.path.startswith("/faults/"):
-            return self._fault_api.answer(request)
         if request.path == "/v1" or request.path.startswith("/v1/"):
             return self._answer_api(request)
+        request_id = new_id("req", 14)
+        try:
+            reply = self._answer_admin(request)
+        except Exception:  # noqa: BLE001 - the last resort, as below
+            log.exception("request failed", request_id=request_id)
+            reply = problem(500, "internal_error", "Something went wrong inside the sandbox.", request_id=request_id)
+        return reply.with_headers(Request_Id=request_id)
+
+    def _answer_admin(self, request: Request) -> Reply:
+        if request.path == "/faults" or request.path.startswith("/faults/"):
+            return self._fault_api.answer(request)
         return self._answer_probe(request)
 
     def _answer_api(self, request: Request) -> Reply:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 
 class Dropped(Exception):
@@ -33,11 +33,11 @@ class Request:
 
     @cached_property
     def path(self) -> str:
-        return unquote(urlsplit(self.target).path, errors="replace")
+        return unquote(self.target.partition("?")[0], errors="replace")
 
     @cached_property
     def query(self) -> str:
-        return urlsplit(self.target).query
+        return self.target.partition("?")[2]
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ class Reply:
 
 def json_reply(status: int, document: Any, content_type: str = "application/json") -> Reply:
     """A reply whose body is `document` as JSON."""
-    body = json.dumps(document, indent=2).encode() + b"\n"
+    body = json.dumps(document).encode() + b"\n"
     return Reply(status, body, {"Content-Type": content_type})

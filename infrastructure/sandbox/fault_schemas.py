@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from infrastructure.sandbox.faults import KINDS, MOST_FAULTS, OPERATIONS, Fault, Match
+from infrastructure.sandbox.faults import BODIES, KINDS, MOST_FAULTS, OPERATIONS, Fault, Match
 
 LONGEST_SECONDS = 300
 PATTERN_LENGTH = 200
+SHOWN_ONLY = ("id", "struck")  # the sandbox's own; taken in silence, so that what was shown can be sent again
 
 # The fields that mean something for a kind, beyond those of all; with what holds if they are left out.
 EXTRAS: dict[str, dict[str, Any]] = {
@@ -16,7 +17,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "error_after": {"status": 500},
     "latency": {"seconds": 1.0, "jitter_seconds": 0.0},
     "hang": {"seconds": 60.0, "after": False},
-    "nonsense": {"after": False},
+    "nonsense": {"after": False, "body": "html"},
     "rate_limit": {"seconds": 1.0},
     "reset": {},
     "lost_answer": {},
@@ -53,9 +54,12 @@ class FaultSchema(Schema):
     seconds = fields.Float(validate=validate.Range(min=0, max=LONGEST_SECONDS))
     jitter_seconds = fields.Float(validate=validate.Range(min=0, max=LONGEST_SECONDS))
     after = fields.Boolean(truthy={True}, falsy={False})
+    body = fields.String(validate=validate.OneOf(BODIES))
     match = fields.Nested(MatchSchema)
     remaining = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0, max=10**9))
     seed = fields.Integer(strict=True, allow_none=True)
+    id = fields.String()
+    struck = fields.Integer()
 
     @validates_schema
     def check_kind(self, data: dict[str, Any], **_: Any) -> None:
@@ -66,15 +70,17 @@ class FaultSchema(Schema):
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Fault:
-        return Fault(**{**EXTRAS[data["kind"]], **data})
+        given = {name: value for name, value in data.items() if name not in SHOWN_ONLY}
+        return Fault(**{**EXTRAS[data["kind"]], **given})
 
 
 class FaultListSchema(Schema):
-    """`GET /faults` answers what `PUT /faults` takes, so fields that the sandbox adds are let pass here."""
+    """The list as `GET /faults` shows it, which can so be put back as it was."""
 
     class Meta:
-        unknown = EXCLUDE
+        unknown = RAISE
 
-    data = fields.List(
-        fields.Nested(FaultSchema(unknown=EXCLUDE)), required=True, validate=validate.Length(max=MOST_FAULTS)
-    )
+    data = fields.List(fields.Nested(FaultSchema), required=True, validate=validate.Length(max=MOST_FAULTS))
+    object = fields.Constant("list")
+    has_more = fields.Boolean()
+    url = fields.String()

@@ -19,6 +19,7 @@ from infrastructure.sandbox.identifiers import new_id
 from infrastructure.sandbox.storage import Storage
 
 KINDS = ("error", "error_after", "latency", "hang", "reset", "lost_answer", "nonsense", "rate_limit")
+BODIES = ("html", "bytes", "empty", "json")
 OPERATIONS = ("create", "confirm", "cancel", "retrieve", "list", "refund", "retrieve_refund", "list_refunds")
 MOST_FAULTS = 100
 
@@ -49,6 +50,7 @@ class Fault:
     seconds: float | None = None
     jitter_seconds: float | None = None
     after: bool | None = None
+    body: str | None = None
     match: Match = field(default_factory=Match)
     remaining: int | None = None
     seed: int | None = None

@@ -26,6 +26,7 @@ KEEP_SECONDS = 24 * 3600
 PRUNE_EVERY_SECONDS = 600
 PRUNE_BATCH = 1_000
 KEY_LENGTH = 255
+SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -154,4 +155,6 @@ def _repeat(stored: sqlite3.Row, attempt: Attempt) -> Reply:
             kind="idempotency_error",
         )
     reply = Reply(stored["status"], stored["body"], {"Content-Type": "application/json"})
+    if reply.status >= SERVER_ERROR:
+        reply = reply.with_headers(Stripe_Should_Retry="false")  # it would only be this answer again
     return reply.with_headers(Idempotent_Replayed="true", Original_Request=stored["request_id"])

@@ -3,7 +3,6 @@
 Guarantee: a hang is bounded in time and number, ends when the client leaves or the sandbox stops, and holds no lock.
 """
 
-import secrets
 import select
 import socket
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 
 from infrastructure.sandbox.errors import ApiError, server_error
 from infrastructure.sandbox.exchange import Dropped, Reply, Request
-from infrastructure.sandbox.faults import Strike
+from infrastructure.sandbox.faults import Fault, Strike
 
 HANGS = 128
 LOOK_SECONDS = 0.2
@@ -37,7 +36,7 @@ class Injector:
             if fault.kind == "rate_limit":
                 return _rate_limited(seconds)
             if fault.kind == "nonsense" and not fault.after:
-                return _nonsense()
+                return _nonsense(fault)
         return None
 
     def delay(self, strikes: Sequence[Strike]) -> None:
@@ -61,7 +60,7 @@ class Injector:
             if fault.kind == "hang" and fault.after:
                 self._hang(request, seconds)
             if fault.kind == "nonsense" and fault.after:
-                return _nonsense()
+                return _nonsense(fault)
         return reply
 
     def _hang(self, request: Request, seconds: float) -> None:
@@ -94,5 +93,13 @@ def _rate_limited(seconds: float) -> Reply:
     return error.reply()
 
 
-def _nonsense() -> Reply:
-    return Reply(200, b"<html>\xff\xfe" + secrets.token_bytes(64) + b"{", {"Content-Type": "application/json"})
+def _nonsense(fault: Fault) -> Reply:
+    return Reply(200, NONSENSE[fault.body or "html"], {"Content-Type": "application/json"})
+
+
+NONSENSE = {
+    "html": b"<html><body>Welcome to the hotel's network. Please sign in.</body></html>",
+    "bytes": b"\x1f\x8b\xff\xfe\x00 not even text \xc3\x28",
+    "empty": b"",
+    "json": b'{"message": "JSON, but not of this API"}',
+}

@@ -1,6 +1,6 @@
 """An HTTP/1.1 server in one process: a thread per connection, all of them bounded, sockets within reach.
 
-Guarantees: one slow or hanging request delays no other; a request that was read is answered before a clean
+Guarantees: one slow or hanging request delays no other; a request that began is answered before a clean
 shutdown ends (bounded); `Dropped` ends a connection as a broken network would. It is one process on purpose:
 whoever kills, freezes or restarts the provider by its process id has hit all of it.
 
@@ -9,6 +9,7 @@ It does not promise TLS, chunked request bodies, or speed beyond what one Python
 
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -73,11 +74,16 @@ class Server(ThreadingHTTPServer):
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
-        log.warning("connection failed", exc_info=True)
+        if isinstance(sys.exception(), ConnectionError):
+            log.debug("connection reset by the client")
+        else:
+            log.warning("connection failed", exc_info=True)
 
     def answer(self, request: Request) -> Reply:
-        """Run the application, so that `drain` can wait for it."""
+        """Run the application, so that `drain` can wait for it; begin nothing once the shutdown began."""
         with self._idle:
+            if self.draining.is_set():
+                raise Dropped(reset=False)
             self._busy += 1
         try:
             return self.application(request)

@@ -1,0 +1,112 @@
+"""A sandbox as a real process on a free port, for the tests of this package and of its neighbours."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+import stripe
+
+START_SECONDS = 20.0
+STOP_SECONDS = 20.0
+KEY = "sk_test_sandbox"
+
+
+class SandboxProcess:
+    """Started, stopped and killed by a test; the same directory and port across restarts."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory.with_suffix(".log")
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "SandboxProcess":
+        environment = {
+            "PATH": os.environ["PATH"],
+            "SERVICE_PORT": str(self.port),
+            "SANDBOX_DATA": str(self.directory),
+            "LOG_LEVEL": "INFO",
+            **self._environment,
+        }
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "infrastructure.sandbox.main"]
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the sandbox did not start: {self.log.read_text()}")
+            time.sleep(0.05)
+        return self
+
+    def answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/livez", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+    def terminate(self) -> int:
+        """Ask it to stop and wait until it has; the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self._process is not None
+        return self._process.wait(timeout=STOP_SECONDS)
+
+    def close(self) -> None:
+        """Leave nothing running, however the test ended."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def client(self, *, retries: int = 0, key: str = KEY, seconds: float = 20.0) -> stripe.StripeClient:
+        return stripe.StripeClient(
+            key,
+            base_addresses={"api": self.url},
+            max_network_retries=retries,
+            http_client=stripe.RequestsClient(timeout=seconds),
+        )
+
+    def post(self, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """A raw form POST, for what Stripe's client would never send."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {KEY}", **named}
+        return requests.post(f"{self.url}{path}", data=body, headers=given, timeout=20)
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
+
+    def set_faults(self, *faults: dict[str, Any]) -> None:
+        answer = requests.put(f"{self.url}/faults", json=list(faults), timeout=20)
+        assert answer.status_code == 200, answer.text
+
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def intent_of(**fields: Any) -> Any:
+    """The parameters of an ordinary PaymentIntent, with some changed."""
+    return {"amount": 1999, "currency": "usd", "payment_method": "pm_card_visa", **fields}

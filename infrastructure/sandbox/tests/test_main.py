@@ -1,0 +1,69 @@
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from infrastructure.sandbox.tests.process import SandboxProcess, free_port
+from infrastructure.sandbox.tests.test_faults import raw, wait_until_struck
+
+
+def run(**environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infrastructure.sandbox.main"]
+    whole = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, env=whole, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"SERVICE_PORT": ""}, "SERVICE_PORT"),
+        ({"SERVICE_PORT": "http"}, "SERVICE_PORT"),
+        ({"SERVICE_PORT": "0"}, "SERVICE_PORT"),
+        ({"SERVICE_PORT": "65536"}, "SERVICE_PORT"),
+        ({"SANDBOX_DATA": ""}, "SANDBOX_DATA"),
+        ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+    ],
+)
+def test_a_bad_environment_is_named_at_once(tmp_path: Path, changed: dict[str, str], named: str) -> None:
+    ended = run(**{"SERVICE_PORT": "1", "SANDBOX_DATA": str(tmp_path), "LOG_LEVEL": "INFO", **changed})
+    assert ended.returncode == 2
+    assert named in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_variable_is_named(tmp_path: Path) -> None:
+    assert "SERVICE_PORT" in run(SANDBOX_DATA=str(tmp_path)).stderr
+    assert "SANDBOX_DATA" in run(SERVICE_PORT="1").stderr
+
+
+def test_an_unusable_directory_or_port_is_said_without_a_traceback(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for directory, port in ((tmp_path / "file", free_port()), (tmp_path / "data", sandbox.port)):
+        ended = run(SERVICE_PORT=str(port), SANDBOX_DATA=str(directory))
+        assert ended.returncode == 1
+        assert "cannot start" in ended.stdout
+        assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_damaged_ledger_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.sqlite3").write_bytes(b"not a database at all" * 100)
+    ended = run(SERVICE_PORT=str(free_port()), SANDBOX_DATA=str(tmp_path))
+    assert ended.returncode == 1
+    assert "not a database" in ended.stdout
+
+
+def test_requests_that_began_are_answered_before_the_end(own_sandbox: SandboxProcess) -> None:
+    own_sandbox.start().set_faults({"kind": "latency", "seconds": 60})  # cut short by the stop
+    with ExitStack() as stack:
+        connections = [stack.enter_context(raw(own_sandbox)) for _ in range(60)]
+        wait_until_struck(own_sandbox, len(connections))
+        own_sandbox.signal(signal.SIGTERM)
+        answers = [connection.recv(65_536) for connection in connections]
+        assert own_sandbox.wait() == 0
+    assert {answer.partition(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}
+    assert own_sandbox.logged()[-1]["event"] == "stopped"
+    assert not own_sandbox.answers()

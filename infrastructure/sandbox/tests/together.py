@@ -1,0 +1,23 @@
+"""Doing several things at the same moment, in threads."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import stripe
+
+
+def together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Run all calls from one starting signal; each one's result, or the StripeError it raised."""
+    ready = threading.Barrier(len(calls), timeout=20)
+
+    def run(call: Callable[[], Any]) -> Any:
+        ready.wait()
+        try:
+            return call()
+        except stripe.StripeError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls, timeout=60))
