@@ -42,6 +42,9 @@ _FINISH = text(
     "UPDATE idempotency_replies SET status = :status, headers = CAST(:headers AS jsonb), "  # noqa: S608 - a constant
     f"body = CAST(:body AS jsonb), leased_until = NULL {_OWNED}"
 )
+_HAND_OVER = text(
+    f"UPDATE idempotency_replies SET leased_until = clock_timestamp() {_OWNED}"  # noqa: S608 - a constant
+)
 _RELEASE = text(f"DELETE FROM idempotency_replies {_OWNED}")  # noqa: S608 - a constant
 
 
@@ -67,6 +70,11 @@ class Lease:
         if self.request_key is not None:
             self._write(connection, _FINISH, kept_values(status, body, headers or {}, secrets))
         return Reply(status, dict(body), dict(headers or {}))
+
+    def hand_over(self, connection: Connection) -> None:
+        """Let a repetition take over at once: the outcome is open, and nobody is at work on it any more."""
+        if self.request_key is not None:
+            self._write(connection, _HAND_OVER, {})
 
     def release(self, connection: Connection) -> None:
         """Forget the key: the attempt ended for certain without effect, and a repetition may start anew."""
