@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import requests
@@ -90,7 +91,9 @@ class RemoteKeys:
         deadline = time.monotonic() + sum(_TIMEOUT_SECONDS)
         body = b""
         with self._session.get(self._url, timeout=_TIMEOUT_SECONDS, stream=True, allow_redirects=False) as reply:
-            reply.raise_for_status()
+            if reply.status_code != HTTPStatus.OK:  # a redirect too: its body is not the users service's word
+                message = f"the key set came with status {reply.status_code}"
+                raise ValueError(message)
             for chunk in reply.iter_content(4096):
                 body += chunk
                 if len(body) > _MAX_BYTES or time.monotonic() > deadline:
