@@ -62,8 +62,8 @@ def change_product(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int,
     reply = usecases.change_product(
         context(),
         sku,
-        name=body["name"],
-        price=body["price"],
+        name=body.get("name"),
+        price=body.get("price"),
         request_key=http.request_key(),
         trail=http.request_trail(),
     )

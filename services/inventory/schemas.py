@@ -33,8 +33,10 @@ class NewProductSchema(StrictSchema):
 
 
 class ProductChangeSchema(StrictSchema):
-    name = name_field(load_default=None)
-    price = fields.Nested(PriceSchema, load_default=None)
+    """What is left out stays as it is."""
+
+    name = name_field()
+    price = fields.Nested(PriceSchema)
 
 
 def not_zero(value: int) -> None:

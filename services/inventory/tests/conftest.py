@@ -11,11 +11,15 @@ from sqlalchemy import text
 
 from common.database import make_engine, transaction
 from common.migrations import upgrade
+from common.tests.sample_service import VERIFIER
+from services.inventory.main import Settings, create_app
 from services.inventory.tests.warehouse import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
+    from flask.testing import FlaskClient
     from sqlalchemy import Engine
 
     from infrastructure.local.sharing import Servers
@@ -44,6 +48,27 @@ def engine(pool: Engine) -> Engine:
         for table in ("products", "reservations", "outbox", "inbox", "idempotency_replies"):
             connection.execute(text(f"DELETE FROM {table}"))
     return pool
+
+
+@pytest.fixture(scope="session")
+def app(database_url: str) -> Iterator[Flask]:
+    settings = Settings(
+        database_url=database_url,
+        database_timeout_seconds=5,
+        jwks_url="http://127.0.0.1:1/never-asked",
+        log_level="WARNING",
+        service_port=1,
+        service_host="127.0.0.1",
+        service_threads=8,
+    )
+    made = create_app(settings, verifier=VERIFIER)
+    yield made
+    made.extensions["context"].dispose()
+
+
+@pytest.fixture
+def client(app: Flask, engine: Engine) -> FlaskClient:
+    return app.test_client()
 
 
 def _administer(servers: Servers, statement: str) -> None:
