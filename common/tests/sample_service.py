@@ -65,7 +65,7 @@ def make_app(**options: Any) -> Flask:
 
 def _blueprint() -> Blueprint:
     things = Blueprint("things", __name__, url_prefix="/things")
-    tries: list[str] = []
+    _add_trouble(things)
 
     @things.route("", methods=["POST"])
     @public
@@ -96,6 +96,19 @@ def _blueprint() -> Blueprint:
     def recall(_body: dict[str, Any]) -> dict[str, Any]:
         return {"by": require_operator().role}
 
+    return things
+
+
+def _add_trouble(things: Blueprint) -> None:
+    tries: list[str] = []
+
+    @things.route("/slow")
+    @public
+    @things.response(200)
+    def slow() -> dict[str, Any]:
+        time.sleep(1)
+        return {"done": True}
+
     @things.route("/fail/<how>", methods=["POST"])
     @public
     @things.response(200)
@@ -112,5 +125,3 @@ def _blueprint() -> Blueprint:
         if how in failures:
             raise failures[how]
         return {"tries": len(tries)}
-
-    return things
