@@ -1,0 +1,72 @@
+"""holdfast audit: are the promises kept? Read from outside, order by order."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+import requests
+import stripe
+from rich.console import Console
+
+from holdfast.audit.reading import Ledger, Reader
+from holdfast.audit.report import MAX_SHOWN, document, table
+from holdfast.audit.run import Verdict
+from holdfast.audit.run import audit as run_audit
+from holdfast.client import ApiError
+from holdfast.commands.options import EXIT_FAILED
+from holdfast.target import target_options
+
+if TYPE_CHECKING:
+    from holdfast.target import Target
+
+EXIT_UNKNOWN = 4
+
+
+@click.command()
+@target_options
+@click.option(
+    "--settle",
+    type=click.FloatRange(0, 3600),
+    default=60,
+    show_default=True,
+    help="How many seconds to read a mismatch again before it counts.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
+def audit(target: Target, settle: float, *, as_json: bool) -> None:
+    """Check the promises P1 to P5 on the running system.
+
+    It compares order by order what the API, the payment provider's ledger and the archive of events say, through public
+    interfaces only, and may run under load: what does not agree is read again until it does, or the time is up.
+
+    Exit codes: 0 every promise is kept; 1 one is broken; 3 no stack runs there; 4 the system could not be read.
+    """
+    verdict = audited(target, settle, Console(stderr=True))
+    if as_json:
+        click.echo(json.dumps(document(verdict), indent=2))
+    else:
+        show(verdict, Console())
+    if verdict.findings:
+        raise SystemExit(EXIT_FAILED)
+
+
+def audited(target: Target, settle_seconds: float, console: Console) -> Verdict:
+    """The verdict, with progress on `console`; ends the command if the system cannot be read."""
+    reader = Reader(target.operator(), Ledger(target.ledger_key, target.ledger_url), target.management_url)
+    with console.status("Reading") as status:
+        try:
+            return run_audit(
+                reader, settle_seconds=settle_seconds, progress=lambda what: status.update(f"Reading {what}")
+            )
+        except (requests.RequestException, ApiError, stripe.StripeError) as error:
+            click.echo(f"The system could not be read, so nothing is known: {error}", err=True)
+            raise SystemExit(EXIT_UNKNOWN) from error
+
+
+def show(verdict: Verdict, console: Console) -> None:
+    console.print(table(verdict))
+    for finding in verdict.findings[:MAX_SHOWN]:
+        console.print(f"[red]{finding.promise}[/] {finding.subject}: {finding.text}", highlight=False)
+    if len(verdict.findings) > MAX_SHOWN:
+        console.print(f"... and {len(verdict.findings) - MAX_SHOWN} more (all of them with --json)")

@@ -1,0 +1,110 @@
+"""holdfast demo: see it work, on the terminal, in a minute or two."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.commands.audit import audited, show
+from holdfast.commands.options import EXIT_FAILED
+from holdfast.demo import shop
+from holdfast.demo.run import Course, run
+from holdfast.target import target_options
+
+if TYPE_CHECKING:
+    from holdfast.target import Target
+
+AUDIT_SECONDS = 60
+STATUS_STYLES = {"pending": "yellow", "reserved": "cyan", "confirmed": "green", "cancelled": "magenta"}
+
+
+@click.command()
+@target_options
+@click.option("--seed", type=int, default=1, show_default=True, help="Which orders are placed.")
+def demo(target: Target, seed: int) -> None:
+    """Fill a shop, place orders that succeed, are declined or run out of stock, and audit what became of them.
+
+    On a local stack a worker is killed on the way. The stack must be up (`make demo` sees to that).
+
+    Exit codes: 0 every order settled and every promise is kept; 1 not so; 3 no stack runs there; 4 it cannot be read.
+    """
+    console = Console(highlight=False)
+    started = time.monotonic()
+    console.print(Panel.fit("[bold]Holdfast[/]: an accepted order is completed or fully undone, exactly once."))
+    _say(console, 1, f"An operator lists {len(shop.PRODUCTS) + 1} products; of the rarest there are {shop.RARE_STOCK}.")
+    shop.fill(target.operator())
+    course = _place(console, target, seed)
+    _show_two_orders(console, target, course)
+    _say(console, 4, "The audit asks the API, the payment provider's ledger and the archive, order by order.")
+    verdict = audited(target, AUDIT_SECONDS, console)
+    show(verdict, console)
+    _say_what_next(console, target, time.monotonic() - started)
+    if verdict.findings or not course.is_settled:
+        raise SystemExit(EXIT_FAILED)
+
+
+def _place(console: Console, target: Target, seed: int) -> Course:
+    total = len(shop.plans(seed))
+    _say(console, 2, f"Four customers place {total} orders at once, and a worker is killed (kill -9) meanwhile.")
+    with Live(console=console, refresh_per_second=12) as live:
+        course = Course(show=lambda: live.update(_progress(course, total)))
+        run(target, course, seed=seed)
+    if not course.is_settled:
+        console.print("[red]Some orders are still open; see `holdfast status` and `holdfast logs`.")
+    return course
+
+
+def _progress(course: Course, total: int) -> Group:
+    counts = course.counts
+    table = Table.grid(padding=(0, 2))
+    for status, style in STATUS_STYLES.items():
+        bar = ProgressBar(total=total, completed=counts[status], width=40, complete_style=style, finished_style=style)
+        table.add_row(f"   [{style}]{status}[/]", bar, str(counts[status]))
+    killed = f"   [red]{course.killed} was killed; the supervisor starts it again[/]" if course.killed else ""
+    return Group(table, Text.from_markup(killed))
+
+
+def _show_two_orders(console: Console, target: Target, course: Course) -> None:
+    _say(console, 3, "What happened to an order, and why, can be looked up. Two of them:")
+    operator = target.operator()
+    for status in ("confirmed", "cancelled"):
+        order_id = next((key for key, order in course.orders.items() if order["status"] == status), None)
+        if order_id is not None:
+            timeline = operator.get(f"/api/v1/orders/{order_id}/timeline")["data"]
+            console.print(_timeline(order_id, course.orders[order_id], timeline))
+
+
+def _timeline(order_id: str, order: dict[str, Any], entries: list[dict[str, Any]]) -> Table:
+    reason = f", {order['cancel_reason']}" if order["cancel_reason"] else ""
+    table = Table(title=f"{order_id}: {order['status']}{reason}", title_justify="left", title_style="bold", box=None)
+    table.add_column("after", justify="right", style="dim")
+    table.add_column("event", style="cyan")
+    table.add_column("")
+    for entry in entries:
+        table.add_row(f"+{entry['delay_seconds']:.3f} s", entry["type"], entry["summary"])
+    return table
+
+
+def _say(console: Console, number: int, text: str) -> None:
+    console.print(f"\n[bold]{number}.[/] {text}")
+
+
+def _say_what_next(console: Console, target: Target, seconds: float) -> None:
+    console.print(f"\n[bold]Done[/] in {seconds:.0f} s. What to look at next:")
+    table = Table.grid(padding=(0, 2))
+    table.add_row("   The API, to try out", f"{target.url}/docs")
+    if target.stack is not None:
+        table.add_row("   The processes, their logs", "holdfast status, holdfast logs worker-orders")
+        table.add_row("   A token for your own calls", "holdfast token --role customer")
+        table.add_row("   The broker's own pages", "holdfast status --json shows their address and password")
+        table.add_row("   The audit again, at any time", "holdfast audit")
+        table.add_row("   To end it all", "make down")
+    console.print(table)

@@ -1,0 +1,85 @@
+"""The shop of the demonstration: what it sells, who buys, and what they order."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.client import ApiError
+
+if TYPE_CHECKING:
+    from holdfast.client import Client
+    from holdfast.target import Target
+
+PRODUCTS = {
+    "TEA-ASSAM": ("Assam, 100 g", 790),
+    "TEA-SENCHA": ("Sencha, 100 g", 1250),
+    "POT-CAST-IRON": ("Cast-iron pot", 5900),
+    "CUP-PORCELAIN": ("Porcelain cup", 1400),
+}
+RARE = "TEA-1982-PUER"
+RARE_NAME, RARE_PRICE, RARE_STOCK = "Pu-erh of 1982, the last boxes", 48_000, 3
+COMMON_STOCK = 1_000
+CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One order to place, and what is meant to become of it."""
+
+    kind: str
+    items: tuple[tuple[str, int], ...]
+    payment_method: str = "pm_card_visa"
+
+
+def plans(seed: int) -> list[Plan]:
+    """Forty orders: most succeed, some are declined, some find the rare tea sold out, some are cancelled."""
+    chance = random.Random(seed)
+
+    def basket() -> tuple[tuple[str, int], ...]:
+        skus = chance.sample(sorted(PRODUCTS), chance.randint(1, 3))
+        return tuple((sku, chance.randint(1, 3)) for sku in skus)
+
+    made = [Plan("bought", basket()) for _ in range(22)]
+    made += [Plan("declined", basket(), "pm_card_chargeDeclined") for _ in range(3)]
+    made += [Plan("declined", basket(), "pm_card_chargeDeclinedInsufficientFunds") for _ in range(3)]
+    made += [Plan("rare", ((RARE, 1),)) for _ in range(RARE_STOCK * 2)]
+    made += [Plan("cancelled", basket()) for _ in range(6)]
+    chance.shuffle(made)
+    return made
+
+
+def fill(operator: Client) -> None:
+    """List the products and see that exactly RARE_STOCK of the rare tea is available."""
+    for sku, (name, price) in PRODUCTS.items():
+        _stock(operator, sku, name, price, COMMON_STOCK)
+    _stock(operator, RARE, RARE_NAME, RARE_PRICE, RARE_STOCK)
+
+
+def register(target: Target) -> Client:
+    """A new customer, who has no password and so gets an API key."""
+    name = f"demo-{uuid.uuid4().hex[:10]}"
+    user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
+    return target.client_of({"api_key": user["api_key"]})
+
+
+def place(customer: Client, plan: Plan) -> dict[str, Any]:
+    items = [{"sku": sku, "quantity": quantity} for sku, quantity in plan.items]
+    body = {"items": items, "payment_method": plan.payment_method}
+    order: dict[str, Any] = customer.post("/api/v1/orders", body, key=str(uuid.uuid4()))
+    return order
+
+
+def _stock(operator: Client, sku: str, name: str, price: int, wanted: int) -> None:
+    body = {"sku": sku, "name": name, "price": {"amount": price, "currency": "usd"}, "on_hand": wanted}
+    try:
+        operator.post("/api/v1/products", body)
+    except ApiError as error:
+        if error.status != CONFLICT:
+            raise
+        missing = wanted - operator.get(f"/api/v1/products/{sku}")["available"]
+        if missing:
+            adjustment = {"delta": missing, "reason": "stock for the demonstration"}
+            operator.post(f"/api/v1/products/{sku}/stock-adjustments", adjustment)
