@@ -1,0 +1,115 @@
+"""What the provider's answers mean here: Stripe's objects and refusals in the words of the domain.
+
+An answer that does not have Stripe's shape means nothing: it raises `ProviderUnavailable`, as does a state in which
+the outcome is still unknown. Statuses: https://docs.stripe.com/payments/paymentintents/lifecycle
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import stripe
+
+from common.errors import Rejected, Unavailable
+from services.payments.domain import Intent, IntentState, RefundStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+MAX_CODE_LENGTH = 64
+UNEXPECTED_STATE = "payment_intent_unexpected_state"
+_INTENT_STATES = {
+    "requires_confirmation": IntentState.OPEN,
+    "requires_payment_method": IntentState.REFUSED,
+    "requires_action": IntentState.REFUSED,
+    "succeeded": IntentState.SUCCEEDED,
+    "canceled": IntentState.CANCELED,
+}
+_REFUND_STATUSES = {
+    "succeeded": RefundStatus.SUCCEEDED,
+    "pending": RefundStatus.SUCCEEDED,  # accepted: the money is on its way back
+    "failed": RefundStatus.FAILED,
+    "canceled": RefundStatus.FAILED,
+}
+
+
+class ProviderUnavailable(Unavailable):
+    """The payment provider does not answer, or with nothing that means anything."""
+
+    code = "payment_provider_unavailable"
+
+
+class IntentMissingError(Rejected):
+    """The provider does not know an intent that it gave us: another account's key, or a ledger that was lost."""
+
+    code = "payment_intent_missing"
+
+
+def ask(call: Callable[[], T]) -> T:
+    """Do one call with Stripe's client. Its own errors pass; where it stumbles over an answer, that was nonsense."""
+    try:
+        return call()
+    except stripe.StripeError:
+        raise
+    except (LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        message = f"the payment provider's answer could not be read: {error!r}"
+        raise ProviderUnavailable(message) from error
+
+
+def read_intent(answer: stripe.StripeObject, expected_id: str | None = None) -> Intent:
+    values = _document(answer, "payment_intent")
+    provider_id, status = values.get("id"), values.get("status")
+    if not isinstance(provider_id, str) or expected_id not in (None, provider_id):
+        raise ProviderUnavailable("the payment provider answered with another intent")
+    state = _INTENT_STATES.get(status) if isinstance(status, str) else None
+    if state is None:
+        message = f"the payment provider has not decided: the intent is {status!r}"
+        raise ProviderUnavailable(message)
+    code = _why_refused(values) if state is IntentState.REFUSED else None
+    return Intent(provider_id, state, code)
+
+
+def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
+    """The refund's id at the provider, and how it ended."""
+    values = _document(answer, "refund")
+    provider_id, status = values.get("id"), values.get("status")
+    known = _REFUND_STATUSES.get(status) if isinstance(status, str) else None
+    if known is None or not isinstance(provider_id, str):
+        message = f"the payment provider has not decided: the refund is {status!r}"
+        raise ProviderUnavailable(message)
+    return provider_id, known
+
+
+def refusal(error: stripe.CardError | stripe.InvalidRequestError) -> str:
+    """A stable word for why the provider refused."""
+    if error.code == "resource_missing" and error.param == "intent":
+        raise IntentMissingError(str(error)) from error
+    stated = getattr(error.error, "decline_code", None)
+    return _word(stated) or _word(error.code) or "invalid_request"
+
+
+def stuck(error: stripe.APIError) -> str | None:
+    """If this 5xx is the stored answer of an earlier request, that request's id: the key will never say more."""
+    original = error.headers.get("original-request") if error.headers else None
+    return original[:MAX_CODE_LENGTH] if original else None
+
+
+def _document(answer: stripe.StripeObject, kind: str) -> dict[str, Any]:
+    values = ask(answer.to_dict)
+    if values.get("object") != kind:
+        message = f"the payment provider did not answer with a {kind}"
+        raise ProviderUnavailable(message)
+    return values
+
+
+def _why_refused(intent: dict[str, Any]) -> str:
+    if intent["status"] == "requires_action":
+        return "authentication_required"
+    error = intent.get("last_payment_error")
+    stated = error if isinstance(error, dict) else {}
+    return _word(stated.get("decline_code")) or _word(stated.get("code")) or "payment_method_required"
+
+
+def _word(value: Any) -> str | None:
+    return value[:MAX_CODE_LENGTH] if isinstance(value, str) and value.isprintable() and value else None

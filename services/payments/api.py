@@ -1,0 +1,118 @@
+"""The routes of payments: parse, call one use case, render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from common import appfactory
+from common import request as http
+from common.auth import caller, operators_only
+from common.errors import NotFound
+from common.events import rfc3339
+from common.openapi import Blueprint
+from common.pagination import Page, page_schema, render_page
+from common.schemas import is_id
+from services.payments import usecases
+from services.payments.domain import Money
+from services.payments.refunding import RefundWish, refund_payment
+from services.payments.schemas import PaymentSchema, PaymentsQuerySchema, RefundRequestSchema, RefundSchema
+
+if TYPE_CHECKING:
+    from services.payments.domain import Payment, Refund
+    from services.payments.resources import Resources
+
+blueprint = Blueprint(
+    "payments", __name__, url_prefix="/api/v1/payments", description="Charges, and what was given back"
+)
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.arguments(PaymentsQuerySchema, location="query")
+@blueprint.response(200, page_schema(PaymentSchema))
+def list_payments(query: dict[str, Any]) -> dict[str, Any]:
+    """List your payments, the newest first; operators see those of all customers."""
+    page: Page = query["page"]
+    payments = usecases.list_payments(
+        _resources().engine,
+        customer_id=_whose(),
+        order_id=query["order_id"],
+        before=page.starting_after,
+        limit=page.fetch,
+    )
+    return render_page([render_payment(payment) for payment in payments], page)
+
+
+@blueprint.route("/<payment_id>", methods=["GET"])
+@blueprint.response(200, PaymentSchema)
+def get_payment(payment_id: str) -> dict[str, Any]:
+    """One payment, as it stands."""
+    return render_payment(usecases.get_payment(_resources().engine, _id(payment_id), customer_id=_whose()))
+
+
+@blueprint.route("/<payment_id>/refunds", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(RefundRequestSchema)
+@blueprint.response(201, RefundSchema)
+def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Give back some or all of a captured payment.
+
+    Send an Idempotency-Key: should the provider be out of reach (503), the same request goes on with the same refund,
+    where a request without a key would ask for a second one.
+    """
+    amount = Money(body["amount"]["amount"], body["amount"]["currency"]) if "amount" in body else None
+    reply = refund_payment(
+        _resources(),
+        RefundWish(payment_id=_id(payment_id), amount=amount, reason=body["reason"]),
+        request_key=http.request_key(),
+        render=render_refund,
+        trail=http.request_trail(),
+    )
+    return http.render(reply)
+
+
+def render_payment(payment: Payment) -> dict[str, Any]:
+    return {
+        "id": payment.id,
+        "order_id": payment.order_id,
+        "amount": _money(payment, payment.price.amount),
+        "refunded": _money(payment, payment.refunded),
+        "status": payment.status.value,
+        "decline_code": payment.decline_code,
+        "provider_id": payment.provider_id,
+        "created_at": rfc3339(payment.created_at),
+        "version": payment.version,
+    }
+
+
+def render_refund(payment: Payment, refund: Refund) -> dict[str, Any]:
+    return {
+        "id": refund.id,
+        "payment_id": payment.id,
+        "order_id": payment.order_id,
+        "amount": _money(payment, refund.amount),
+        "refunded": _money(payment, payment.refunded),
+        "status": refund.status.value,
+        "reason": refund.reason,
+        "provider_id": refund.provider_id,
+        "created_at": rfc3339(refund.created_at),
+    }
+
+
+def _money(payment: Payment, amount: int) -> dict[str, Any]:
+    return {"amount": amount, "currency": payment.price.currency}
+
+
+def _whose() -> str | None:
+    """None for an operator, who sees all."""
+    return None if caller().is_operator else caller().id
+
+
+def _id(payment_id: str) -> str:
+    if not is_id(payment_id):
+        raise NotFound("no such payment")
+    return payment_id
+
+
+def _resources() -> Resources:
+    return cast("Resources", appfactory.context())

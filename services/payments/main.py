@@ -1,0 +1,43 @@
+"""The payments service: `gunicorn -c python:common.server 'services.payments.main:create_app()'`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from common.appfactory import create_app as create_service
+from common.database import ping
+from common.development import serve_for_development
+from common.settings import ServiceSettings, load
+from services.payments.api import blueprint
+from services.payments.resources import ResourceSettings, open_resources
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from common.tokens import Verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ServiceSettings, ResourceSettings):
+    """What the payments service reads."""
+
+
+def create_app(settings: Settings | None = None, *, verifier: Verifier | None = None) -> Flask:
+    settings = settings or load(Settings)
+    resources = open_resources(settings, name="service-payments", threads=settings.service_threads)
+    # Without its provider the service still shows payments: only the database decides whether it is ready.
+    return create_service(
+        "payments",
+        settings,
+        blueprints=[blueprint],
+        ready_checks={"postgres": partial(ping, resources.engine)},
+        context=resources,
+        verifier=verifier,
+    )
+
+
+if __name__ == "__main__":
+    loaded = load(Settings)
+    serve_for_development(create_app(loaded), loaded)

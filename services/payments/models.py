@@ -1,0 +1,158 @@
+"""The table of payments and its queries. `migrations/` makes it; nobody else reads it. Refunds are in `ledger.py`.
+
+A row appears with the first fact of an order, whichever comes first, so it may know less than the order: it is shown to
+nobody before the order is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import TextClause, text
+
+from common.events import new_id
+from services.payments.domain import Money, Payment, Status, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+_COLUMNS = (
+    "id::text AS id, order_id::text AS order_id, order_known, stock_reserved, cancel_requested, customer_id, amount, "
+    "currency, method, status, refunded, decline_code, provider_id, closed, version, created_at"
+)
+
+# A fact answers the row that it leaves behind, in one statement and one transaction: whoever comes second sees both.
+_HEAR_ORDER = text(f"""
+    INSERT INTO payments AS known (id, order_id, order_known, customer_id, amount, currency, method)
+    VALUES (:id, :order_id, true, :customer_id, :amount, :currency, :method)
+    ON CONFLICT (order_id) DO UPDATE
+    SET order_known = true,
+        updated_at = clock_timestamp(),
+        customer_id = coalesce(known.customer_id, excluded.customer_id),
+        amount = coalesce(known.amount, excluded.amount),
+        currency = coalesce(known.currency, excluded.currency),
+        method = coalesce(known.method, excluded.method)
+    RETURNING {_COLUMNS}
+""")  # noqa: S608 - constants
+_HEAR_RESERVED = text(f"""
+    INSERT INTO payments (id, order_id, stock_reserved) VALUES (:id, :order_id, true)
+    ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true, updated_at = clock_timestamp()
+    RETURNING {_COLUMNS}
+""")  # noqa: S608 - constants
+_HEAR_CANCELLED = text(f"""
+    INSERT INTO payments (id, order_id, cancel_requested) VALUES (:id, :order_id, true)
+    ON CONFLICT (order_id) DO UPDATE SET cancel_requested = true, updated_at = clock_timestamp()
+    RETURNING {_COLUMNS}
+""")  # noqa: S608 - constants
+# Only an intent whose id is committed is ever confirmed, and none is once the cancellation is known.
+_ATTACH = text(f"""
+    UPDATE payments SET provider_id = :provider_id, updated_at = clock_timestamp()
+    WHERE id = :id AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
+    RETURNING {_COLUMNS}
+""")  # noqa: S608 - constants
+_GET = text(f"SELECT {_COLUMNS} FROM payments WHERE id = :id")  # noqa: S608 - constants
+_OF_ORDER = text(f"SELECT {_COLUMNS} FROM payments WHERE order_id = :order_id")  # noqa: S608 - constants
+_LOCK = text(f"SELECT {_COLUMNS} FROM payments WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
+_LIST = text(f"""
+    SELECT {_COLUMNS} FROM payments
+    WHERE order_known
+      AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
+      AND (CAST(:order_id AS uuid) IS NULL OR order_id = CAST(:order_id AS uuid))
+      AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
+    ORDER BY id DESC LIMIT :limit
+""")  # noqa: S608 - constants
+_CHANGE = text("""
+    UPDATE payments SET status = :status, refunded = :refunded, decline_code = :decline_code, closed = :closed,
+                        version = :version, updated_at = clock_timestamp()
+    WHERE id = :id
+""")
+
+
+def hear_order(connection: Connection, order_id: str, terms: Terms) -> Payment:
+    """The order is known. What was heard first stays."""
+    values = {
+        "customer_id": terms.customer_id,
+        "amount": terms.amount.amount,
+        "currency": terms.amount.currency,
+        "method": terms.method,
+    }
+    return _hear(connection, _HEAR_ORDER, order_id, values)
+
+
+def hear_reserved(connection: Connection, order_id: str) -> Payment:
+    return _hear(connection, _HEAR_RESERVED, order_id, {})
+
+
+def hear_cancelled(connection: Connection, order_id: str) -> Payment:
+    return _hear(connection, _HEAR_CANCELLED, order_id, {})
+
+
+def attach(connection: Connection, payment: Payment, provider_id: str) -> Payment:
+    """Make this the payment's intent, if it still wants one and has none; answers the payment as it is afterwards."""
+    row = connection.execute(_ATTACH, {"id": payment.id, "provider_id": provider_id}).mappings().first()
+    return _payment(row) if row else _payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
+
+
+def get(connection: Connection, payment_id: str) -> Payment | None:
+    row = connection.execute(_GET, {"id": payment_id}).mappings().first()
+    return _payment(row) if row else None
+
+
+def of_order(connection: Connection, order_id: str) -> Payment | None:
+    row = connection.execute(_OF_ORDER, {"order_id": order_id}).mappings().first()
+    return _payment(row) if row else None
+
+
+def lock(connection: Connection, payment_id: str) -> Payment:
+    """The payment, which is known to exist, held until the transaction ends."""
+    return _payment(connection.execute(_LOCK, {"id": payment_id}).mappings().one())
+
+
+def page(
+    connection: Connection, *, customer_id: str | None, order_id: str | None, before: str | None, limit: int
+) -> list[Payment]:
+    """Those of known orders, the newest first; of one customer, or of all."""
+    values = {"customer_id": customer_id, "order_id": order_id, "before": before, "limit": limit}
+    return [_payment(row) for row in connection.execute(_LIST, values).mappings()]
+
+
+def change(connection: Connection, payment: Payment) -> None:
+    """Write what the domain decided. Facts and `provider_id` have statements of their own."""
+    connection.execute(
+        _CHANGE,
+        {
+            "id": payment.id,
+            "status": payment.status,
+            "refunded": payment.refunded,
+            "decline_code": payment.decline_code,
+            "closed": payment.closed,
+            "version": payment.version,
+        },
+    )
+
+
+def _hear(connection: Connection, statement: TextClause, order_id: str, values: dict[str, Any]) -> Payment:
+    row = connection.execute(statement, values | {"id": new_id(), "order_id": order_id}).mappings().one()
+    return _payment(row)
+
+
+def _payment(row: Mapping[Any, Any]) -> Payment:
+    terms = None
+    if row["order_known"]:
+        terms = Terms(row["customer_id"], Money(row["amount"], row["currency"]), row["method"])
+    return Payment(
+        id=row["id"],
+        order_id=row["order_id"],
+        terms=terms,
+        stock_reserved=row["stock_reserved"],
+        cancel_requested=row["cancel_requested"],
+        status=Status(row["status"]),
+        refunded=row["refunded"],
+        decline_code=row["decline_code"],
+        provider_id=row["provider_id"],
+        closed=row["closed"],
+        version=row["version"],
+        created_at=row["created_at"],
+    )

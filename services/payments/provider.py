@@ -1,0 +1,167 @@
+"""The payment provider, by Stripe's official client: the only file that talks to it.
+
+Guarantees: every call is bounded in time and made once (the caller's repetition looks first); a refusal is an answer,
+never an exception; what Stripe's client raises otherwise is for `common.errors.classify`. An intent is made with its
+card and confirmed without naming one, so it sees one attempt on the card: once refused, a second confirmation finds
+nothing to charge. It does not promise to notice an answer that trickles in slower and slower (each read is bounded,
+not their sum), nor a refund that Stripe accepts and whose bank sends it back days later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import stripe
+
+from common.events import new_id
+from common.settings import between, setting, url_with
+from services.payments.answers import (
+    UNEXPECTED_STATE,
+    ProviderUnavailable,
+    ask,
+    read_intent,
+    read_refund,
+    refusal,
+    stuck,
+)
+from services.payments.domain import Intent, IntentState, RefundStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.payments.domain import Payment, Refund, Terms
+
+T = TypeVar("T")
+CONNECT_SECONDS = 2.0
+MAX_KEYS = 5
+MAX_REFUNDS_READ = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSettings:
+    """Which account is paid, where, and how long a call may wait. Stripe's own address is the default."""
+
+    stripe_api_key: str = setting("STRIPE_API_KEY")
+    stripe_api_base: str = setting("STRIPE_API_BASE", default="https://api.stripe.com", check=url_with("http", "https"))
+    stripe_timeout_seconds: float = setting("STRIPE_TIMEOUT_SECONDS", "float", default=5.0, check=between(0.1, 60))
+
+
+def make_provider(settings: ProviderSettings) -> Provider:
+    """The provider of a process. Thread-safe: each thread gets connections of its own."""
+    seconds = settings.stripe_timeout_seconds
+    stripe.enable_telemetry = False  # it would write into the home directory
+    client = stripe.StripeClient(
+        settings.stripe_api_key,
+        base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+        max_network_retries=0,
+        http_client=stripe.RequestsClient(timeout=(min(CONNECT_SECONDS, seconds), seconds)),
+    )
+    return Provider(client)
+
+
+class Provider:
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self._intents = client.v1.payment_intents
+        self._refunds = client.v1.refunds
+
+    def create(self, payment: Payment, terms: Terms) -> Intent:
+        """An unconfirmed intent, or what the provider has against it. The same payment gets the same one."""
+        params: Any = {
+            "amount": terms.amount.amount,
+            "currency": terms.amount.currency,
+            "payment_method": terms.method,
+            "payment_method_types": ["card"],
+            "metadata": {"order_id": payment.order_id, "payment_id": payment.id},
+        }
+        try:
+            made = _under_key(payment.id, lambda options: self._intents.create(params, options))
+        except (stripe.CardError, stripe.InvalidRequestError) as error:
+            return Intent(None, IntentState.REFUSED, refusal(error))
+        return read_intent(made)
+
+    def retrieve(self, provider_id: str) -> Intent:
+        try:
+            return read_intent(ask(lambda: self._intents.retrieve(provider_id)), provider_id)
+        except stripe.InvalidRequestError as error:
+            refusal(error)  # names the intent that is missing
+            raise
+
+    def confirm(self, provider_id: str) -> Intent:
+        """Charge. The key is fresh: what an earlier attempt came to is seen by `retrieve`, not by its key."""
+        try:
+            answer = ask(lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key()))
+        except stripe.CardError as error:
+            return Intent(provider_id, IntentState.REFUSED, refusal(error))
+        except stripe.InvalidRequestError as error:
+            return self._look_again(provider_id, error)
+        return read_intent(answer, provider_id)
+
+    def cancel(self, provider_id: str) -> Intent:
+        """Cancel, or tell that it is too late: the answer's state is CANCELED or SUCCEEDED."""
+        try:
+            seen = read_intent(ask(lambda: self._intents.cancel(provider_id, {}, _fresh_key())), provider_id)
+        except stripe.InvalidRequestError as error:
+            refusal(error)
+            seen = self.retrieve(provider_id)
+        if seen.state not in (IntentState.CANCELED, IntentState.SUCCEEDED):
+            raise ProviderUnavailable("the payment provider does not cancel the intent")
+        return seen
+
+    def refund(self, provider_id: str, refund: Refund) -> tuple[str | None, RefundStatus, str | None]:
+        """Give back: the refund's id at the provider, how it ended, and why if it failed. Looks before it acts."""
+        made = self._find(provider_id, refund)
+        params: Any = {
+            "payment_intent": provider_id,
+            "amount": refund.amount,
+            "metadata": {"refund_id": refund.id},
+        }
+        try:
+            made = made or _under_key(refund.id, lambda options: self._refunds.create(params, options))
+        except (stripe.CardError, stripe.InvalidRequestError) as error:
+            return None, RefundStatus.FAILED, refusal(error)
+        refund_id, status = read_refund(made)
+        return refund_id, status, None
+
+    def _look_again(self, provider_id: str, error: stripe.InvalidRequestError) -> Intent:
+        """A confirmation was refused: because somebody was there before, or for what it is?"""
+        code = refusal(error)
+        seen = self.retrieve(provider_id)
+        if seen.state is not IntentState.OPEN:
+            return seen
+        if code == UNEXPECTED_STATE:
+            raise ProviderUnavailable("the payment provider is busy with the intent")
+        return Intent(provider_id, IntentState.REFUSED, code)
+
+    def _find(self, provider_id: str, refund: Refund) -> stripe.Refund | None:
+        def search() -> stripe.Refund | None:
+            listed = self._refunds.list({"payment_intent": provider_id, "limit": 100})
+            for made in islice(listed.auto_paging_iter(), MAX_REFUNDS_READ):
+                if (made.to_dict().get("metadata") or {}).get("refund_id") == refund.id:
+                    return made
+            return None
+
+        return ask(search)
+
+
+def _fresh_key() -> stripe.RequestOptions:
+    return {"idempotency_key": new_id()}
+
+
+def _under_key(key: str, call: Callable[[stripe.RequestOptions], T]) -> T:
+    """Make something once, under `key`.
+
+    A key that saw a 500 answers that 500 for as long as it is remembered. The next key follows from the request that
+    got it, so that everybody who meets the same stored answer goes on under the same key.
+    """
+    for _ in range(MAX_KEYS):
+        options: stripe.RequestOptions = {"idempotency_key": key}
+        try:
+            return ask(lambda: call(options))  # noqa: B023 - called at once
+        except stripe.APIError as error:
+            original = stuck(error)
+            if original is None:
+                raise
+            key = f"{key}.{original}"
+    raise ProviderUnavailable("the payment provider has stored an error under every key")

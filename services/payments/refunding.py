@@ -1,0 +1,113 @@
+"""Giving money back at an operator's wish: a transaction, the provider, a second transaction.
+
+The refund is written down first, counted against what is left, so that any number of wishes at once stay within what
+was captured. Its id is the lease's resource: the repetition of a request that died half-way finds it, and the provider
+is asked for the same refund again, not for another one. A refund whose request nobody repeats is finished by whoever
+settles the payment next (`settlement.finish_refunds`).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from common.database import transaction
+from common.errors import Conflict, Contention
+from common.events import new_id, utc_now
+from common.idempotency_lease import Lease, begin
+from services.payments import domain, ledger, models
+from services.payments.domain import Money, Payment, Refund, RefundKind, RefundStatus
+from services.payments.settlement import ask_for_refund, write_refund
+from services.payments.usecases import theirs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Engine
+
+    from common.events import Trail
+    from common.idempotency import Reply, RequestKey
+    from services.payments.resources import Resources
+
+# Longer than the calls of one refund to the provider take, if each waits as long as it may.
+LEASE_SECONDS = 40.0
+
+
+class ProviderRefusedRefundError(Conflict):
+    """The provider will not give it back, for example because the account's balance is too low."""
+
+    code = "refund_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundWish:
+    """Without `amount`, all that is left."""
+
+    payment_id: str
+    amount: Money | None
+    reason: str
+
+
+def refund_payment(
+    resources: Resources,
+    wish: RefundWish,
+    *,
+    request_key: RequestKey | None,
+    render: Callable[[Payment, Refund], dict[str, Any]],
+    trail: Trail,
+) -> Reply:
+    """Raises `ProviderRefusedRefundError`, and what `domain.check_refund` raises."""
+    with transaction(resources.engine) as connection:
+        lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
+        if lease.reply:
+            return lease.reply
+        payment, refund = _write_down(connection, lease.resource_id, wish)
+    refused = None
+    if refund.status is RefundStatus.PENDING:
+        with _open_to_repetition(resources.engine, lease):
+            refund, refused = ask_for_refund(resources.provider, payment, refund)
+    with transaction(resources.engine) as connection:
+        payment = write_refund(connection, models.lock(connection, payment.id), refund, trail)
+        if refund.status is RefundStatus.SUCCEEDED:
+            return lease.finish(connection, 201, render(payment, refund))
+        lease.release(connection)
+    message = f"the payment provider refuses this refund: {refused or 'refused before'}"
+    raise ProviderRefusedRefundError(message)
+
+
+def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tuple[Payment, Refund]:
+    """The payment and the refund, new or as an earlier attempt at the same request left it."""
+    theirs(models.get(connection, wish.payment_id), None)
+    payment = models.lock(connection, wish.payment_id)
+    earlier = ledger.get(connection, refund_id)
+    if earlier is not None:
+        return payment, earlier
+    being_refunded = sum(refund.amount for refund in ledger.pending(connection, payment.id))
+    refund = Refund(
+        id=refund_id,
+        payment_id=payment.id,
+        amount=domain.check_refund(payment, being_refunded, wish.amount),
+        status=RefundStatus.PENDING,
+        kind=RefundKind.OPERATOR,
+        reason=wish.reason,
+        created_at=utc_now(),
+    )
+    ledger.insert(connection, refund)
+    return payment, refund
+
+
+@contextmanager
+def _open_to_repetition(engine: Engine, lease: Lease) -> Iterator[None]:
+    """If the provider cannot be asked, let the next repetition go on at once: nobody is at work on it any more."""
+    try:
+        yield
+    except Exception:
+        with (
+            suppress(SQLAlchemyError, Contention),
+            transaction(engine) as connection,
+        ):  # else the lease runs out by itself
+            lease.hand_over(connection)
+        raise

@@ -1,0 +1,32 @@
+"""What a process of payments works on, service or worker: its database and its provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common.database import make_engine
+from common.settings import DatabaseSettings
+from services.payments.provider import Provider, ProviderSettings, make_provider
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceSettings(DatabaseSettings, ProviderSettings):
+    """What both processes read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    engine: Engine
+    provider: Provider
+
+
+def open_resources(settings: ResourceSettings, *, name: str, threads: int) -> Resources:
+    """For a process called `name` that does at most `threads` things at once."""
+    engine = make_engine(
+        settings.database_url, pool_size=threads, timeout_seconds=settings.database_timeout_seconds, name=name
+    )
+    return Resources(engine, make_provider(settings))

@@ -1,0 +1,211 @@
+"""Bringing the provider and a payment's row to where the facts want them. The one procedure that moves money.
+
+`settle` looks at the row, takes the step that `domain.next_step` names, and looks again, until nothing is left to do.
+No remote call is made inside a transaction. What the provider said is written under the row's lock and guarded by the
+row's state, so any number of workers may settle the same payment at the same time, and any of them may die anywhere:
+the next one looks at the intent before it acts. Whoever records that the order is cancelled settles until nothing is
+held; whoever confirms an intent finds the cancellation when it writes the capture down. So one of the two refunds.
+
+It does not wait for a provider that has not decided: that is `Unavailable`, and the event comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from common import outbox
+from common.database import autocommit, transaction
+from common.errors import Transient
+from common.events import new_id, utc_now
+from common.inbox import AlreadyHandled, Delivery, once
+from common.telemetry import logger
+from services.payments import domain, ledger, models, producers
+from services.payments.domain import Intent, IntentState, Payment, Refund, RefundKind, RefundStatus, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+    from common.events import Trail
+    from services.payments.provider import Provider
+    from services.payments.resources import Resources
+
+    Change = Callable[[Connection, Payment], Payment]
+
+MAX_STEPS = 8
+COMPENSATION_REASON = "order_cancelled"
+_log = logger(__name__)
+
+
+class RefundRefusedError(Transient):
+    """The provider will not give back what has to go back: after some tries a person must look at it."""
+
+    code = "refund_refused"
+
+
+def settle(resources: Resources, payment: Payment, trail: Trail, delivery: Delivery | None = None) -> Payment:
+    """Do all that is to be done about `payment`. The last transaction marks `delivery` as handled.
+
+    Raises `AlreadyHandled` at the end for a delivery that was handled before.
+    """
+    record = Record(resources.engine, trail, delivery)
+    for _ in range(MAX_STEPS):
+        step = domain.next_step(payment)
+        if step is Step.NOTHING:
+            record.close()
+            return payment
+        payment = _STEPS[step](resources.provider, record, payment)
+        _log.info("payment settling", step=step, order_id=payment.order_id, status=payment.status)
+    message = f"payment {payment.id} did not settle in {MAX_STEPS} steps"
+    raise Transient(message)
+
+
+class Record:
+    """Writes down what the provider said. Each method is one transaction."""
+
+    def __init__(self, engine: Engine, trail: Trail, delivery: Delivery | None = None) -> None:
+        self._engine, self._trail, self._delivery = engine, trail, delivery
+        self._is_duplicate = False
+
+    def attach(self, payment: Payment, provider_id: str) -> Payment:
+        """Commit the intent's id: from now on, and not before, it may be confirmed."""
+        with autocommit(self._engine) as connection:
+            return models.attach(connection, payment, provider_id)
+
+    def seen(self, payment: Payment, intent: Intent) -> Payment:
+        """The payment's intent was seen as `intent`."""
+
+        def change(connection: Connection, locked: Payment) -> Payment:
+            if locked.provider_id != intent.id:
+                return locked  # the answer was about an intent that did not become this payment's
+            after = domain.after_looking(locked, intent)
+            if after != locked:
+                models.change(connection, after)
+                outbox.add(connection, *producers.news(locked, after, self._trail))
+            return after
+
+        return self._write(payment, domain.after_looking(payment, intent), change)
+
+    def owe(self, payment: Payment) -> list[Refund]:
+        """Write down a refund of all that is left, and answer every refund that is pending now."""
+        with transaction(self._engine) as connection:
+            locked = models.lock(connection, payment.id)
+            owed = ledger.pending(connection, payment.id)
+            left = locked.remaining - sum(refund.amount for refund in owed)
+            if left > 0:
+                owed.append(_compensation(payment, left))
+                ledger.insert(connection, owed[-1])
+            return owed
+
+    def refunded(self, payment: Payment, refund: Refund) -> Payment:
+        """`refund` has ended at the provider, as its status says."""
+
+        def change(connection: Connection, locked: Payment) -> Payment:
+            return write_refund(connection, locked, refund, self._trail)
+
+        succeeded = refund.status is RefundStatus.SUCCEEDED
+        expected = domain.after_refund(payment, refund.amount) if succeeded else payment
+        return self._write(payment, expected, change)
+
+    def close(self) -> None:
+        """Mark the delivery, if no transaction has done it yet."""
+        if self._is_duplicate:
+            raise AlreadyHandled
+        if self._delivery is not None:
+            with once(self._engine, self._delivery):
+                pass
+
+    def _write(self, payment: Payment, expected: Payment, change: Change) -> Payment:
+        if self._delivery is not None and domain.next_step(expected) is Step.NOTHING:
+            delivery, self._delivery = self._delivery, None
+            try:
+                with once(self._engine, delivery) as connection:
+                    return change(connection, models.lock(connection, payment.id))
+            except AlreadyHandled:
+                self._is_duplicate = True  # yet what the provider said has to be written down
+        with transaction(self._engine) as connection:
+            return change(connection, models.lock(connection, payment.id))
+
+
+def write_refund(connection: Connection, locked: Payment, refund: Refund, trail: Trail) -> Payment:
+    """Write how a refund ended, once: who comes second changes nothing."""
+    if not ledger.conclude(connection, refund) or refund.status is not RefundStatus.SUCCEEDED:
+        return locked
+    after = domain.after_refund(locked, refund.amount)
+    models.change(connection, after)
+    outbox.add(connection, producers.payment_refunded(after, refund, trail))
+    return after
+
+
+def ask_for_refund(provider: Provider, payment: Payment, refund: Refund) -> tuple[Refund, str | None]:
+    """Have the provider give it back: the refund as it ended, and why if it failed."""
+    provider_id, status, code = provider.refund(_intent_of(payment), refund)
+    return replace(refund, provider_id=provider_id, status=status), code
+
+
+def finish_refunds(resources: Resources, payment: Payment, trail: Trail) -> Payment:
+    """Bring every pending refund of `payment` to its end, whoever began it."""
+    record = Record(resources.engine, trail)
+    with autocommit(resources.engine) as connection:
+        pending = ledger.pending(connection, payment.id)
+    for refund in pending:
+        done, _ = ask_for_refund(resources.provider, payment, refund)
+        payment = record.refunded(payment, done)
+    return payment
+
+
+def _charge(provider: Provider, record: Record, payment: Payment) -> Payment:
+    if payment.terms is None:
+        raise ValueError("only a known order can be charged")
+    if payment.provider_id is None:
+        intent = provider.create(payment, payment.terms)
+        if intent.id is not None:
+            payment = record.attach(payment, intent.id)
+            if payment.provider_id != intent.id or domain.next_step(payment) is not Step.CHARGE:
+                return payment  # overtaken: this intent is never confirmed
+    else:
+        intent = provider.retrieve(payment.provider_id)
+    if intent.id is not None and intent.state is IntentState.OPEN:
+        intent = provider.confirm(intent.id)
+    return record.seen(payment, intent)
+
+
+def _close(_provider: Provider, record: Record, payment: Payment) -> Payment:
+    return record.seen(payment, Intent(None, IntentState.CANCELED))
+
+
+def _release(provider: Provider, record: Record, payment: Payment) -> Payment:
+    return record.seen(payment, provider.cancel(_intent_of(payment)))
+
+
+def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
+    for refund in record.owe(payment):
+        done, code = ask_for_refund(provider, payment, refund)
+        payment = record.refunded(payment, done)
+        if done.status is RefundStatus.FAILED and refund.kind is RefundKind.COMPENSATION:
+            message = f"the provider refuses to refund {refund.amount} of {payment.provider_id}: {code}"
+            raise RefundRefusedError(message)
+    return payment
+
+
+def _compensation(payment: Payment, amount: int) -> Refund:
+    return Refund(
+        id=new_id(),
+        payment_id=payment.id,
+        amount=amount,
+        status=RefundStatus.PENDING,
+        kind=RefundKind.COMPENSATION,
+        reason=COMPENSATION_REASON,
+        created_at=utc_now(),
+    )
+
+
+def _intent_of(payment: Payment) -> str:
+    if payment.provider_id is None:
+        raise ValueError("this payment has no intent at the provider")
+    return payment.provider_id
+
+
+_STEPS = {Step.CHARGE: _charge, Step.CLOSE: _close, Step.RELEASE: _release, Step.REFUND: _refund}

@@ -1,0 +1,93 @@
+"""A migrated database and a real sandbox for the tests of payments; every test finds the database empty."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import psycopg2
+import pytest
+from sqlalchemy import text
+
+from common.database import make_engine, transaction
+from common.migrations import upgrade
+from infrastructure.sandbox.tests.process import KEY, SandboxProcess
+from services.payments.provider import ProviderSettings, make_provider
+from services.payments.resources import Resources
+from services.payments.tests.till import THREADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from infrastructure.local.sharing import Servers
+    from services.payments.provider import Provider
+
+PROVIDER_SECONDS = 5.0
+
+
+@pytest.fixture(scope="session")
+def database_url(servers: Servers) -> Iterator[str]:
+    name = f"test_payments_{secrets.token_hex(8)}"
+    _administer(servers, f"CREATE DATABASE {name}")
+    url = servers.postgres_admin_url.rpartition("/")[0] + "/" + name
+    upgrade("payments", url)
+    yield url
+    _administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def pool(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=10, name="test-payments")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(pool: Engine) -> Engine:
+    with transaction(pool) as connection:
+        for table in ("refunds", "payments", "outbox", "inbox", "idempotency_replies"):
+            connection.execute(text(f"DELETE FROM {table}"))
+    return pool
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    process = SandboxProcess(tmp_path_factory.mktemp("sandbox") / "data")
+    try:
+        yield process.start()
+    finally:
+        process.close()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
+    """The provider, without faults; what earlier tests charged is still in its ledger."""
+    sandbox_process.set_faults()
+    return sandbox_process
+
+
+@pytest.fixture
+def provider_settings(sandbox: SandboxProcess) -> ProviderSettings:
+    return ProviderSettings(stripe_api_key=KEY, stripe_api_base=sandbox.url, stripe_timeout_seconds=PROVIDER_SECONDS)
+
+
+@pytest.fixture
+def provider(provider_settings: ProviderSettings) -> Provider:
+    return make_provider(provider_settings)
+
+
+@pytest.fixture
+def resources(engine: Engine, provider: Provider) -> Resources:
+    return Resources(engine, provider)
+
+
+def _administer(servers: Servers, statement: str) -> None:
+    connection = psycopg2.connect(servers.postgres_admin_url.replace("+psycopg2", ""))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

@@ -1,0 +1,186 @@
+"""What the tests of payments say: facts about orders, and what became of the money, here and at the provider."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from common.database import autocommit
+from common.events import Contract, Trail, from_json, new_id
+from common.inbox import AlreadyHandled, Delivery
+from common.schemas import TolerantSchema
+from services.payments import models, usecases
+from services.payments.domain import Money, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import stripe
+    from sqlalchemy import Engine
+
+    from common.events import Event
+    from infrastructure.sandbox.tests.process import SandboxProcess
+    from services.payments.domain import Payment
+    from services.payments.resources import Resources
+
+TRAIL = Trail("test")
+CUSTOMER = "customer-1"
+AMOUNT = 1999
+THREADS = 16
+WAIT_SECONDS = 60
+PLACED, RESERVED, CANCELLED = "order.placed.v1", "stock.reserved.v1", "order.cancelled.v1"
+
+
+def new_order() -> str:
+    return new_id()
+
+
+def delivery(event_type: str, order_id: str) -> Delivery:
+    """A new event about the order; what is in it is the consumer's business, not the use case's."""
+    contract = Contract(event_type, "/services/elsewhere", TolerantSchema(), "")
+    return Delivery("payments", contract.event(subject=order_id, sequence=1, data={}, trail=TRAIL, order_id=order_id))
+
+
+def tell(
+    resources: Resources,
+    event_type: str,
+    order_id: str,
+    *,
+    heard: Delivery | None = None,
+    method: str = "pm_card_visa",
+    amount: int = AMOUNT,
+) -> None:
+    """Tell payments of a fact; without `heard` by a new event, which the inbox does not know."""
+    heard = heard or delivery(event_type, order_id)
+    if event_type == PLACED:
+        usecases.order_was_placed(resources, heard, order_id, Terms(CUSTOMER, Money(amount, "usd"), method))
+    elif event_type == RESERVED:
+        usecases.stock_was_reserved(resources, heard, order_id)
+    else:
+        usecases.order_was_cancelled(resources, heard, order_id)
+
+
+def place(resources: Resources, order_id: str, method: str = "pm_card_visa", amount: int = AMOUNT) -> None:
+    tell(resources, PLACED, order_id, method=method, amount=amount)
+
+
+def reserve(resources: Resources, order_id: str) -> None:
+    tell(resources, RESERVED, order_id)
+
+
+def cancel(resources: Resources, order_id: str) -> None:
+    tell(resources, CANCELLED, order_id)
+
+
+def captured(resources: Resources, amount: int = AMOUNT) -> Payment:
+    """A payment that was captured."""
+    order = new_order()
+    place(resources, order, amount=amount)
+    reserve(resources, order)
+    return payment_of(resources.engine, order)
+
+
+def payment_of(engine: Engine, order_id: str) -> Payment:
+    with autocommit(engine) as connection:
+        payment = models.of_order(connection, order_id)
+    assert payment is not None
+    return payment
+
+
+def status_of(engine: Engine, order_id: str) -> str:
+    return payment_of(engine, order_id).status.value
+
+
+def published(engine: Engine, order_id: str) -> list[Event]:
+    """What waits in the outbox about the order, in order."""
+    with autocommit(engine) as connection:
+        bodies = connection.execute(text("SELECT body FROM outbox ORDER BY position")).scalars()
+        events = [from_json(body) for body in bodies]
+    return [event for event in events if event.subject == order_id]
+
+
+def told(engine: Engine, order_id: str) -> list[str]:
+    """The types of those events, shortened: `captured`, `declined`, `refunded`."""
+    return [event.type.split(".")[1] for event in published(engine, order_id)]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the provider's ledger says of an order."""
+
+    intents: int
+    charges: int
+    captured: int
+    refunded: int
+    statuses: tuple[str, ...]
+
+    @property
+    def net(self) -> int:
+        return self.captured - self.refunded
+
+
+def held_by(sandbox: SandboxProcess, order_id: str) -> Held:
+    client = sandbox.client()
+    intents = [found for found in _all(client.v1.payment_intents) if _order_of(found) == order_id]
+    refunds = [made for found in intents for made in _all(client.v1.refunds, payment_intent=found.id)]
+    return Held(
+        intents=len(intents),
+        charges=sum(found.status == "succeeded" for found in intents),
+        captured=sum(found.amount_received for found in intents),
+        refunded=sum(made.amount for made in refunds),
+        statuses=tuple(sorted(found.status for found in intents)),
+    )
+
+
+def check_books(engine: Engine, sandbox: SandboxProcess, order_id: str) -> None:
+    """Our row agrees with the provider's ledger, and the events count 1, 2, 3 ... up to the row's version."""
+    payment, held = payment_of(engine, order_id), held_by(sandbox, order_id)
+    events = published(engine, order_id)
+    assert [event.sequence for event in events] == list(range(1, payment.version + 1))
+    assert held.charges <= 1
+    assert held.refunded == payment.refunded == sum(_amount(event) for event in events if "refunded" in event.type)
+    assert held.captured == sum(_amount(event) for event in events if "captured" in event.type)
+    assert held.net == payment.remaining
+    if payment.cancel_requested:
+        assert held.net == 0
+
+
+def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Call all at the same moment, each in its own thread; what each answers, or the exception that it raised."""
+    work = list(calls)
+    barrier = Barrier(len(work), timeout=WAIT_SECONDS)
+
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            return error
+
+    with ThreadPoolExecutor(len(work)) as executor:
+        return [future.result(WAIT_SECONDS) for future in [executor.submit(run, call) for call in work]]
+
+
+def again(call: Callable[[], None]) -> None:
+    """Deliver once more; it may be known already."""
+    with suppress(AlreadyHandled):
+        call()
+
+
+def _amount(event: Event) -> int:
+    amount: int = event.data["amount"]["amount"]
+    return amount
+
+
+def _order_of(intent: stripe.PaymentIntent) -> str | None:
+    metadata: dict[str, str] = intent.to_dict().get("metadata") or {}
+    return metadata.get("order_id")
+
+
+def _all(service: Any, **filters: Any) -> list[Any]:
+    return list(service.list({"limit": 100} | filters).auto_paging_iter())

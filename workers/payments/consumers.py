@@ -1,0 +1,40 @@
+"""What payments does when it hears of something: one function per event, each runs one use case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.events import read
+from services.payments import usecases
+from services.payments.domain import Money, Terms
+from workers.payments.schemas import AboutOrder, OrderPlaced
+
+if TYPE_CHECKING:
+    from common.inbox import Delivery
+    from services.payments.resources import Resources
+
+
+def remember_order(delivery: Delivery, resources: Resources) -> None:
+    order = read(OrderPlaced(), delivery.event)
+    total = Money(order["total"]["amount"], order["total"]["currency"])
+    terms = Terms(order["customer_id"], total, order["payment_method"])
+    usecases.order_was_placed(resources, delivery, order["order_id"], terms)
+
+
+def charge(delivery: Delivery, resources: Resources) -> None:
+    usecases.stock_was_reserved(resources, delivery, _order_id(delivery))
+
+
+def give_back(delivery: Delivery, resources: Resources) -> None:
+    usecases.order_was_cancelled(resources, delivery, _order_id(delivery))
+
+
+def _order_id(delivery: Delivery) -> str:
+    return str(read(AboutOrder(), delivery.event)["order_id"])
+
+
+HANDLERS = {
+    "order.placed.v1": remember_order,
+    "stock.reserved.v1": charge,
+    "order.cancelled.v1": give_back,
+}
