@@ -8,12 +8,12 @@ Sources: https://www.rabbitmq.com/docs/confirms, https://pika.readthedocs.io/en/
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pika
 import structlog
 
+from common.confirms import Batch
 from common.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -23,20 +23,13 @@ if TYPE_CHECKING:
     from pika.frame import Method
     from pika.spec import Basic, BasicProperties
 
+    from common.confirms import Message
+
 CONNECT_SECONDS = 4.0
 HEARTBEAT_SECONDS = 10
+BLOCKED_SECONDS = 0.5
+CLOSE_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message: `id` is unique within a batch and is what a return names."""
-
-    id: str
-    routing_key: str
-    body: bytes
-    content_type: str
-    headers: dict[str, Any] = field(default_factory=dict)
 
 
 class BrokerDownError(Unavailable):
@@ -52,29 +45,34 @@ class ConfirmedPublisher:
         self._parameters = pika.URLParameters(broker_url)
         self._parameters.heartbeat = HEARTBEAT_SECONDS
         self._parameters.socket_timeout = self._parameters.stack_timeout = CONNECT_SECONDS
-        self._parameters.blocked_connection_timeout = CONNECT_SECONDS * 5
         self._parameters.client_properties = {"connection_name": name}
         self._exchange = exchange
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
-        self._batch = _Batch([])
+        self._blocked = False
+        self._failure: object = None
+        self._batch = Batch([])
         self._published = 0
 
     def connect(self) -> None:
         """Connect if not connected. Raises `BrokerDownError` within some seconds."""
-        if self._channel is not None and self._channel.is_open:
+        if self._is_ready:
+            self._wait_while_blocked()
             return
         self.close()
+        self._failure = "no answer"
         self._connection = pika.SelectConnection(
             self._parameters,
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_closed,
             on_close_callback=self._on_closed,
         )
-        self._run(lambda: self._channel is not None and self._channel.is_open, CONNECT_SECONDS)
-        if self._channel is None or not self._channel.is_open:
+        # Longer than pika's own bound: what it gives up by itself, it cleans up.
+        self._run(lambda: self._is_ready, CONNECT_SECONDS + 0.5)
+        if not self._is_ready:
             self.close()
-            raise BrokerDownError("the broker did not open a channel")
+            message = f"the broker did not open a channel: {self._failure}"
+            raise BrokerDownError(message)
 
     def publish(self, messages: Sequence[Message], *, timeout_seconds: float) -> set[str]:
         """Publish in order; answers the ids that were confirmed and not returned. Raises `BrokerDownError`.
@@ -85,18 +83,23 @@ class ConfirmedPublisher:
         channel = self._channel
         if channel is None:
             raise BrokerDownError("the connection was lost")
-        batch = self._batch = _Batch([message.id for message in messages], self._published + 1)
+        batch = self._batch = Batch([message.id for message in messages], self._published + 1)
         self._published += len(messages)
         for message in messages:
             channel.basic_publish(
                 self._exchange, message.routing_key, message.body, _properties(message), mandatory=True
             )
-        self._run(lambda: batch.done, timeout_seconds)
+        self._run(lambda: batch.done or not self._is_ready, timeout_seconds)
+        if batch.returned:
+            _log.error(
+                "no queue takes these messages", count=len(batch.returned), keys=sorted(set(batch.returned.values()))
+            )
         if not batch.done:
-            # Late confirms would be counted for the next batch: start anew.
-            self.close()
+            if not self._blocked:
+                self.close()  # it may have lost what it did not confirm
             if not batch.confirmed:
-                raise BrokerDownError("the broker confirmed nothing in time")
+                failure = f"the broker confirmed nothing: {self._failure or 'no answer'}"
+                raise BrokerDownError(failure)
         return batch.confirmed
 
     def idle(self, seconds: float) -> None:
@@ -104,16 +107,32 @@ class ConfirmedPublisher:
         self._run(lambda: False, seconds)
 
     def close(self) -> None:
-        connection, self._connection, self._channel = self._connection, None, None
+        connection, self._connection, self._channel, self._blocked = self._connection, None, None, False
         if connection is None:
             return
         if connection.is_open:
             connection.close()
-            self._run(lambda: bool(connection.is_closed), 1.0, connection)
+            self._run(lambda: bool(connection.is_closed), CLOSE_SECONDS, connection)
+        if not connection.is_closed:
+            # The other side stands still: without this its socket would stay until the garbage collector comes by.
+            connection._adapter_disconnect_stream()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public hangs up
+            self._run(lambda: bool(connection.is_closed), CLOSE_SECONDS, connection)
         try:
             connection.ioloop.close()
         except Exception as error:  # noqa: BLE001 - pika asserts when a broken loop is closed; the socket goes anyway
             _log.debug("closing a broken connection failed", error=repr(error))
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._channel is not None and self._channel.is_open
+
+    def _wait_while_blocked(self) -> None:
+        # In an alarm (memory, disk) the broker stops reading. What was sent waits in its socket and is taken later: to
+        # connect anew and send it again, time after time, would pile it up just when there is no room.
+        if self._blocked:
+            self._run(lambda: not self._blocked or not self._is_ready, BLOCKED_SECONDS)
+        if self._blocked:
+            raise BrokerDownError("the broker has an alarm and takes no messages")
 
     def _run(self, done: Callable[[], bool], seconds: float, connection: pika.SelectConnection | None = None) -> None:
         connection = connection or self._connection
@@ -130,7 +149,14 @@ class ConfirmedPublisher:
             self._connection.ioloop.stop()
 
     def _on_open(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(lambda *_: self._on_blocked(blocked=True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._on_blocked(blocked=False))
         connection.channel(on_open_callback=self._on_channel)
+
+    def _on_blocked(self, *, blocked: bool) -> None:
+        _log.warning("the broker blocks publishers" if blocked else "the broker takes messages again")
+        self._blocked = blocked
+        self._stop()
 
     def _on_channel(self, channel: Channel) -> None:
         channel.add_on_return_callback(self._on_return)
@@ -138,48 +164,27 @@ class ConfirmedPublisher:
         channel.confirm_delivery(self._on_confirm, callback=lambda _frame: self._on_ready(channel))
 
     def _on_ready(self, channel: Channel) -> None:
-        self._published = 0
+        self._published, self._blocked, self._failure = 0, False, None
         self._channel = channel
         self._stop()
 
     def _on_closed(self, closed: Any, reason: Any) -> None:
-        _log.warning("broker connection ended", reason=str(reason))
-        self._channel = None
+        # Of the connection, of its channel alone (an exchange that is not there), or of an attempt to connect.
+        self._failure = str(reason) or repr(reason)
+        if self._channel is not None:
+            _log.warning("the broker ended the connection", reason=self._failure)
+        self._channel, self._blocked = None, False
         closed_connection = getattr(closed, "connection", closed)
         closed_connection.ioloop.stop()
 
     def _on_return(self, _channel: Channel, method: Basic.Return, properties: BasicProperties, _body: bytes) -> None:
-        _log.error("the broker returned a message", reason=method.reply_text, routing_key=method.routing_key)
-        self._batch.returned.add(str(properties.message_id))
+        self._batch.returned[str(properties.message_id)] = str(method.routing_key)
 
     def _on_confirm(self, frame: Method[Any]) -> None:
         taken = type(frame.method).__name__ == "Ack"
         self._batch.settle(frame.method.delivery_tag, multiple=frame.method.multiple, taken=taken)
         if self._batch.done:
             self._stop()
-
-
-class _Batch:
-    """Which messages of a batch the broker has settled. Delivery tags count from 1 over the life of a channel."""
-
-    def __init__(self, ids: Sequence[str], first_tag: int = 1) -> None:
-        self._waiting = dict(enumerate(ids, first_tag))
-        self._taken: set[str] = set()
-        self.returned: set[str] = set()
-
-    @property
-    def done(self) -> bool:
-        return not self._waiting
-
-    @property
-    def confirmed(self) -> set[str]:
-        return self._taken - self.returned
-
-    def settle(self, tag: int, *, multiple: bool, taken: bool) -> None:
-        tags = [waiting for waiting in self._waiting if waiting <= tag] if multiple else [tag]
-        ids = [self._waiting.pop(waiting) for waiting in tags if waiting in self._waiting]
-        if taken:
-            self._taken.update(ids)
 
 
 def _properties(message: Message) -> pika.BasicProperties:

@@ -8,23 +8,26 @@ away rows wait.
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy import text
 
+from common.confirms import Message
 from common.database import autocommit
 from common.errors import Unavailable, classify
 from common.events import CONTENT_TYPE
 from common.leases import Lease
-from common.publisher import ConfirmedPublisher, Message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from threading import Event as Flag
 
     from sqlalchemy import Engine
+
+    from common.publisher import ConfirmedPublisher
 
 TASK_NAME = "holdfast.handle"
 BATCH_ROWS = 500
@@ -37,7 +40,11 @@ IDLE_SECONDS = (0.005, 0.05)  # the poll interval of an idle relay grows between
 _FETCH = text(f"""
     SELECT position, event_id::text AS event_id, type, correlation_id, body,
            extract(epoch FROM clock_timestamp() - created_at) AS age_seconds
-    FROM outbox ORDER BY position LIMIT {BATCH_ROWS}
+    FROM outbox WHERE position > :after ORDER BY position LIMIT {BATCH_ROWS}
+""")  # noqa: S608 - a constant
+_LAG = text(f"""
+    SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS seconds
+    FROM (SELECT created_at FROM outbox ORDER BY position LIMIT {BATCH_ROWS}) AS oldest
 """)  # noqa: S608 - a constant
 _DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
 
@@ -55,6 +62,7 @@ class Relay:
         self._database, self._engine, self._publisher = database, engine, publisher
         self._lease = Lease(engine, "relay", holder, LEASE_SECONDS)
         self._active = ACTIVE.labels(database)
+        self._after = 0
 
     def run(self, stop: Flag) -> None:
         """Work until `stop` is set. Outages are waited out."""
@@ -68,6 +76,7 @@ class Relay:
                     log.warning("relay is held up", error=repr(error), exc_info=not known)
                 outage = True
                 self._active.set(0)
+                self._measure()
                 stop.wait(OUTAGE_SECONDS)
                 continue
             if outage:
@@ -85,23 +94,44 @@ class Relay:
         held = self._lease.hold()
         self._active.set(int(held))
         if not held:
+            self._show_lag(0, 0)  # the active relay knows better
             self._publisher.idle(STANDBY_SECONDS)
             return 0
-        with autocommit(self._engine) as connection:
-            rows = connection.execute(_FETCH).all()
-        LAG_ROWS.labels(self._database).set(len(rows))
-        LAG_SECONDS.labels(self._database).set(max((float(row.age_seconds) for row in rows), default=0))
+        rows = self._fetch()
         if not rows:
             return 0
         confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=CONFIRM_SECONDS)
         positions = [row.position for row in rows if row.event_id in confirmed]
-        with autocommit(self._engine) as connection:
-            connection.execute(_DELETE, {"positions": positions})
-        PUBLISHED.labels(self._database).inc(len(positions))
+        self._delete(positions)
         if len(positions) < len(rows):
-            _log.error("events were not taken", database=self._database, count=len(rows) - len(positions))
-            time.sleep(OUTAGE_SECONDS)
+            # What no queue takes stays; but a whole batch of it must not keep the rest from going.
+            self._after = rows[-1].position
+            self._publisher.idle(OUTAGE_SECONDS)
         return len(positions)
+
+    def _fetch(self) -> Sequence[Any]:
+        with autocommit(self._engine) as connection:
+            rows = connection.execute(_FETCH, {"after": self._after}).all()
+        if len(rows) < BATCH_ROWS and self._after:
+            self._after = 0  # the end: from the start again
+        self._show_lag(len(rows), max((float(row.age_seconds) for row in rows), default=0))
+        return rows
+
+    def _delete(self, positions: list[int]) -> None:
+        if positions:
+            with autocommit(self._engine) as connection:
+                connection.execute(_DELETE, {"positions": positions})
+            PUBLISHED.labels(self._database).inc(len(positions))
+
+    def _measure(self) -> None:
+        """While nothing can be published the lag must be seen to grow."""
+        with suppress(Exception), autocommit(self._engine) as connection:  # the database may be what is down
+            lag = connection.execute(_LAG).one()
+            self._show_lag(lag.rows, float(lag.seconds))
+
+    def _show_lag(self, rows: int, seconds: float) -> None:
+        LAG_ROWS.labels(self._database).set(rows)
+        LAG_SECONDS.labels(self._database).set(seconds)
 
     def _stand_down(self) -> None:
         try:
@@ -124,12 +154,11 @@ def headers(*, event_id: str, event_type: str, correlation_id: str) -> dict[str,
     }
 
 
-def _message(row: object) -> Message:
-    event_id, event_type = row.event_id, row.type  # type: ignore[attr-defined]  # a SQLAlchemy row
+def _message(row: Any) -> Message:
     return Message(
-        id=event_id,
-        routing_key=event_type,
-        body=row.body.encode(),  # type: ignore[attr-defined]
+        id=row.event_id,
+        routing_key=row.type,
+        body=row.body.encode(),
         content_type=CONTENT_TYPE,
-        headers=headers(event_id=event_id, event_type=event_type, correlation_id=row.correlation_id),  # type: ignore[attr-defined]
+        headers=headers(event_id=row.event_id, event_type=row.type, correlation_id=row.correlation_id),
     )

@@ -1,0 +1,97 @@
+"""A TCP link to a real server that a test can cut, freeze and heal, so that the server itself is left alone."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_POLL_SECONDS = 0.02
+
+
+class Link:
+    """Listens on a port of its own and passes bytes on both ways. Starts healthy."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.hostname is None or parts.port is None:
+            raise ValueError("a URL with a host and a port is needed")
+        self._target = (parts.hostname, parts.port)
+        self._frozen, self._open = threading.Event(), threading.Event()
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._port = 0
+        self.heal()
+        account = f"{parts.username}:{parts.password}@" if parts.username else ""
+        self.url = urlunsplit(parts._replace(netloc=f"{account}127.0.0.1:{self._port}"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cut()
+
+    def heal(self) -> None:
+        """Let everything through again."""
+        self._frozen.clear()
+        if not self._open.is_set():
+            self._listener = socket.create_server(("127.0.0.1", self._port), reuse_port=False)
+            self._port = self._listener.getsockname()[1]
+            self._open.set()
+            self._start(self._accept, self._listener)
+
+    def freeze(self) -> None:
+        """Connections stay, and new ones are taken; but no byte moves: as a server that is stopped."""
+        self._frozen.set()
+
+    def cut(self) -> None:
+        """Every connection is reset, new ones are refused: as a server that was killed."""
+        self._open.clear()
+        for thread in self._threads:
+            thread.join(5)
+        self._listener.close()
+        for each in self._sockets:
+            # RST instead of FIN: nobody is left to say goodbye.
+            with suppress(OSError):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            each.close()
+        self._sockets, self._threads = set(), []
+
+    def _start(self, run: object, *arguments: object) -> None:
+        thread = threading.Thread(target=run, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        listener.settimeout(_POLL_SECONDS)
+        while self._open.is_set():
+            with suppress(TimeoutError):
+                near, _ = listener.accept()
+                self._sockets.add(near)
+                with suppress(OSError):
+                    far = socket.create_connection(self._target, timeout=5)
+                    self._sockets.add(far)
+                    self._start(self._pump, near, far)
+                    self._start(self._pump, far, near)
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError, ValueError):
+            while self._open.is_set():
+                if not select.select([source], [], [], _POLL_SECONDS)[0]:
+                    continue
+                data = source.recv(65536)
+                while self._frozen.is_set() and self._open.is_set():
+                    time.sleep(_POLL_SECONDS)
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                sink.sendall(data)

@@ -1,0 +1,106 @@
+"""Outboxes, relays and a listening queue on real servers, for the tests of what moves events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import pika
+from sqlalchemy import Engine, text
+
+from common import leases, outbox, topology
+from common.database import make_engine, transaction
+from common.events import Event, from_json, new_id, rfc3339, utc_now
+from common.publisher import ConfirmedPublisher
+from common.relay import Relay
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+HEARD = "thing.happened.v1"
+UNHEARD = "thing.vanished.v1"
+
+
+def make_event(sequence: int = 1, *, event_type: str = HEARD) -> Event:
+    return Event(
+        id=new_id(),
+        source="/services/test",
+        type=event_type,
+        subject="thing-1",
+        time=rfc3339(utc_now()),
+        sequence=sequence,
+        correlationid="request-1",
+        data={"sequence": sequence},
+    )
+
+
+class Outbox:
+    """A database with an outbox and leases."""
+
+    def __init__(self, database_url: str) -> None:
+        self.url = database_url
+        self.engine = self.connect()
+        with transaction(self.engine) as connection:
+            connection.execute(text(outbox.SCHEMA_V1))
+            connection.execute(text(leases.SCHEMA_V1))
+
+    def connect(self) -> Engine:
+        return make_engine(self.url, pool_size=2, timeout_seconds=5, name="test")
+
+    def add(self, *events: Event) -> None:
+        with transaction(self.engine) as connection:
+            outbox.add(connection, *events)
+
+    def fill(self, count: int) -> list[Event]:
+        events = [make_event(number) for number in range(1, count + 1)]
+        self.add(*events)
+        return events
+
+    def waiting(self) -> list[str]:
+        with transaction(self.engine) as connection:
+            return list(connection.execute(text("SELECT event_id::text FROM outbox ORDER BY position")).scalars())
+
+    def holder(self) -> str | None:
+        with transaction(self.engine) as connection:
+            return connection.execute(text("SELECT holder FROM leases")).scalar_one_or_none()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class Ear:
+    """A queue, `test.events`, that is bound to one type, and what has come into it."""
+
+    def __init__(self, broker_url: str) -> None:
+        topology.declare(broker_url, {"test": [HEARD]})
+        parameters = pika.URLParameters(broker_url)
+        parameters.heartbeat = 0
+        self._connection = pika.BlockingConnection(parameters)
+        self.channel = self._connection.channel()
+        self.properties: list[Any] = []
+        self.heard: list[Event] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def listen(self) -> list[str]:
+        """The ids of all events that have come so far, in their order."""
+        for _method, properties, body in self.channel.consume("test.events", auto_ack=True, inactivity_timeout=0.5):
+            if body is None:
+                break
+            self.properties.append(properties)
+            self.heard.append(from_json(body))
+        self.channel.cancel()
+        return [event.id for event in self.heard]
+
+
+def make_relay(box: Outbox, broker_url: str, holder: str = "relay-a", engine: Engine | None = None) -> Relay:
+    return Relay("test", engine or box.engine, make_publisher(broker_url, holder), holder)
+
+
+def make_publisher(broker_url: str, name: str = "test") -> ConfirmedPublisher:
+    return ConfirmedPublisher(broker_url, topology.EVENTS.name, name=name)

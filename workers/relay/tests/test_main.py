@@ -1,0 +1,149 @@
+"""The relay as a process of its own, as whoever supervises it sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from common.database import transaction
+from common.relay import LEASE_SECONDS
+from common.tests.link import Link
+from common.tests.outboxes import Ear, Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+SECONDS = 30.0
+
+
+@pytest.fixture
+def boxes(database: Callable[[], str]) -> Iterator[dict[str, Outbox]]:
+    made = {"orders": Outbox(database()), "payments": Outbox(database())}
+    yield made
+    for box in made.values():
+        box.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def process(broker_url: str, boxes: Mapping[str, Outbox], log: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "RABBITMQ_URL": broker_url,
+        "OUTBOX_DATABASE_URLS": json.dumps({context: box.url for context, box in boxes.items()}),
+        "METRICS_PORT": str(port),
+    }
+    with log.open("ab") as output:
+        relay = subprocess.Popen(
+            [sys.executable, "-m", "workers.relay.main"], env=environment, stdout=output, stderr=output
+        )
+        try:
+            yield relay
+        finally:
+            relay.kill()
+            relay.wait(SECONDS)
+
+
+def eventually(condition: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.02)
+
+
+def all_gone(boxes: Mapping[str, Outbox]) -> bool:
+    return all(box.waiting() == [] for box in boxes.values())
+
+
+def test_it_empties_every_outbox_and_ends_on_sigterm_with_its_leases_given_back(
+    boxes: dict[str, Outbox], vhost: str, tmp_path: Path
+) -> None:
+    log, port = tmp_path / "log", free_port()
+    with Ear(vhost) as ear, process(vhost, boxes, log, port) as relay:
+        events = [event for box in boxes.values() for event in box.fill(20)]
+        eventually(lambda: all_gone(boxes), log)
+        metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        assert 'holdfast_relay_published_total{database="orders"} 20.0' in metrics
+        relay.send_signal(signal.SIGTERM)
+        assert relay.wait(10) == 0, log.read_text()
+        assert [box.holder() for box in boxes.values()] == [None, None]
+        assert sorted(ear.listen()) == sorted(event.id for event in events)
+
+
+def test_it_ends_on_sigint_although_the_broker_is_away(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Link(vhost) as link, process(link.url, boxes, log, free_port()) as relay:
+        link.cut()
+        boxes["orders"].fill(1)
+        eventually(lambda: b"held up" in log.read_bytes(), log)
+        relay.send_signal(signal.SIGINT)
+        assert relay.wait(10) == 0, log.read_text()
+
+
+def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
+    log, box = tmp_path / "log", boxes["orders"]
+    with Ear(vhost) as ear, process(vhost, boxes, log, free_port()) as first:
+        eventually(lambda: box.holder() is not None, log)
+        killed_holder = box.holder()
+        with process(vhost, boxes, log, free_port()) as second:
+            events = box.fill(1_000)
+            first.kill()
+            killed_at = time.monotonic()
+            eventually(lambda: all_gone(boxes), log)
+            events += box.fill(10)
+            eventually(lambda: all_gone(boxes), log)
+            assert time.monotonic() - killed_at < LEASE_SECONDS + 5
+            assert box.holder() != killed_holder
+            assert second.poll() is None
+        heard = ear.listen()
+        assert set(heard) == {event.id for event in events}  # some of them twice, none lost
+        assert list(dict.fromkeys(heard)) == [event.id for event in events]
+
+
+def test_one_database_that_cannot_be_used_holds_up_no_other(
+    boxes: dict[str, Outbox], vhost: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with transaction(boxes["payments"].engine) as connection:
+        connection.execute(text("DROP TABLE outbox"))
+    with Ear(vhost) as ear, process(vhost, boxes, log, free_port()) as relay:
+        [event] = boxes["orders"].fill(1)
+        eventually(lambda: boxes["orders"].waiting() == [], log)
+        assert ear.listen() == [event.id]
+        assert relay.poll() is None
+
+
+@pytest.mark.parametrize(
+    "urls",
+    ["", "{", "[]", "{}", '{"orders": 1}', '{"orders": "mysql://localhost/orders"}', '{"orders": "postgresql://x/y"}'],
+)
+def test_bad_settings_stop_it_at_once_and_name_the_variable(urls: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "OUTBOX_DATABASE_URLS": urls, "METRICS_PORT": "none"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.relay.main"],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert ended.returncode == 2
+    assert "bad setting OUTBOX_DATABASE_URLS: " in ended.stderr
+    assert "bad setting METRICS_PORT: " in ended.stderr
