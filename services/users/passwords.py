@@ -7,6 +7,7 @@ Parameters: OWASP Password Storage Cheat Sheet, Argon2id.
 
 from __future__ import annotations
 
+import secrets
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._places = BoundedSemaphore(concurrent)
         self._wait_seconds = wait_seconds
-        self._nobodys_hash = self._hasher.hash("the password of nobody")
+        self._nobodys_hash = self._hasher.hash(secrets.token_hex())
 
     def hash(self, password: str) -> str:
         with self._place():
@@ -40,10 +41,10 @@ class Passwords:
         """Whether the password fits. Without a hash it never does, and takes as long to say so."""
         with self._place():
             try:
-                fits = self._hasher.verify(password_hash or self._nobodys_hash, password)
+                self._hasher.verify(self._nobodys_hash if password_hash is None else password_hash, password)
             except (VerificationError, InvalidHashError):
                 return False
-        return fits and password_hash is not None
+        return password_hash is not None
 
     @contextmanager
     def _place(self) -> Iterator[None]:

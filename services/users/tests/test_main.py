@@ -1,0 +1,66 @@
+"""The service as a process: its settings, and its life without a database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.settings import variables
+from services.users import main, seed
+from services.users.tests.accounts import JOHN, NOWHERE, answer, signing_key
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+_START = "from services.users.main import create_app; create_app()"
+
+
+def _start(**changes: str) -> tuple[int, str]:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": NOWHERE, "TOKEN_SIGNING_KEY": signing_key()}
+    command = [sys.executable, "-c", _START]
+    ended = subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_it_is_made_without_asking_the_database() -> None:
+    assert _start()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOKEN_SIGNING_KEY", "c2VjcmV0LW5vbnNlbnNl"),
+        ("TOKEN_SIGNING_KEY", ""),
+        ("DATABASE_URL", "sqlite://"),
+        ("SERVICE_THREADS", "0"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+    code, output = _start(**{name: value})
+    assert code == 2
+    assert name in output
+    assert "c2VjcmV0" not in output
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(main.__file__).parent / ".env.example").read_text()
+    for name in variables(main.Settings) + variables(seed.Settings):
+        assert f"\n{name}=" in example
+
+
+def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back(lonely_client: FlaskClient) -> None:
+    started = time.monotonic()
+    reply = lonely_client.post("/api/v1/users", json=JOHN)
+    assert time.monotonic() - started < 2
+    assert (reply.status_code, answer(reply)["code"]) == (503, "unavailable")
+    assert 1 <= int(reply.headers["Retry-After"]) <= 3
+    assert lonely_client.get("/livez").status_code == 200
+    assert lonely_client.get("/readyz").status_code == 503
+    assert lonely_client.get("/.well-known/jwks.json").status_code == 200

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+
+from common.events import Contract, InvalidEventError, Trail, from_json
+from services.users import producers
+from services.users.domain import Role, User
+from services.users.tests.test_domain import _NOW
+
+SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
+JOHN = User(
+    id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d1",
+    username="johndoe",
+    email="john.doe@example.com",
+    role=Role.CUSTOMER,
+    password_hash=None,
+    version=1,
+    created_at=_NOW,
+)
+
+
+def test_what_is_published_is_what_the_sample_shows() -> None:
+    sample = from_json((SAMPLES / "user.registered.v1.json").read_bytes())
+    event = producers.user_registered(JOHN, Trail(sample.correlationid, sample.causationid, sample.traceparent))
+    expected = sample.to_document() | {"id": event.id, "time": event.time}
+    assert from_json(event.to_json()).to_document() == expected
+
+
+@pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
+def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
+    data = from_json((SAMPLES / f"{contract.type}.json").read_bytes()).data
+    for bad in ({}, data | {"email": "john.doe@example.com"}, *({name: data[name]} for name in data)):
+        with pytest.raises(InvalidEventError):
+            contract.event(subject="x", sequence=1, data=bad, trail=Trail("test"))
