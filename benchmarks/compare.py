@@ -1,8 +1,8 @@
 """`python -m benchmarks.compare`: Holdfast's order path beside the plain view, in turn, on this machine.
 
-Starts a stack of its own in .holdfast-bench, and the plain view beside it on the same PostgreSQL and RabbitMQ. Each round
-measures both fronts with the same load generator, Holdfast's directly at its service, as the plain view is, and again
-through the gateway; then it lets every order settle. Prints the medians and the ratios.
+Starts a stack of its own in .holdfast-bench, and the plain view beside it on the same PostgreSQL and RabbitMQ. Each
+round measures both fronts with the same load generator, Holdfast's directly at its service, as the plain view is, and
+again through the gateway; then it lets every order settle. Prints the medians and the ratios.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def _compare(target: Target, service_url: str, plain_url: str, wanted: argparse.
     figures: dict[str, list[float]] = {"plain view": [], "holdfast, accepted": [], "ratio": [], "p50 plain": []}
     figures |= {"p50 holdfast": [], "through the gateway": [], "holdfast, confirmed": []}
     for number in range(wanted.rounds):
+        _say(f"round {number + 1}")
         plain = _load(plain_url, shop, wanted)
         direct = _load(service_url, shop, wanted)
         while shop.open_orders():
@@ -59,7 +60,7 @@ def _compare(target: Target, service_url: str, plain_url: str, wanted: argparse.
             connections=wanted.connections,
             seconds=wanted.seconds,
             requests=1_000_000,
-            progress=lambda what, number=number: print(f"round {number + 1}: {what}", file=sys.stderr),
+            progress=_say,
         )
         figures["plain view"].append(plain.per_second)
         figures["holdfast, accepted"].append(direct.per_second)
@@ -80,6 +81,10 @@ def _load(url: str, shop: Shop, wanted: argparse.Namespace) -> load.Result:
     if set(result.statuses) != {202}:
         raise SystemExit(f"{url}: {result.statuses}")
     return result
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr)
 
 
 @contextmanager
