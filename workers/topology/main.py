@@ -16,7 +16,9 @@ from common.errors import Unavailable, classify
 from common.settings import BrokerSettings, ProcessSettings, load
 from common.telemetry import configure_logging, logger
 from workers.archive import consumers as archive
+from workers.inventory import consumers as inventory
 from workers.orders import consumers as orders
+from workers.payments import consumers as payments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +30,9 @@ _log = logger(__name__)
 # One line for each context that consumes.
 BINDINGS: Mapping[str, Iterable[str]] = {
     "archive": archive.HANDLERS,
+    "inventory": inventory.HANDLERS,
     "orders": orders.HANDLERS,
+    "payments": payments.HANDLERS,
 }
 
 

@@ -1,0 +1,87 @@
+"""The topology job as a process, against a real RabbitMQ, read back through its management API."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+
+from common import topology
+from common.tests.link import Link
+from workers.orders.consumers import HANDLERS as ORDERS
+from workers.topology.main import BINDINGS, declare
+
+if TYPE_CHECKING:
+    from infrastructure.local.sharing import Servers
+
+WORKERS = Path(__file__).parents[2]
+
+
+def run_job(broker_url: str) -> subprocess.Popen[str]:
+    environment = {"PATH": os.environ["PATH"], "RABBITMQ_URL": broker_url}
+    return subprocess.Popen(
+        [sys.executable, "-m", "workers.topology.main"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def listing(servers: Servers, vhost: str, what: str) -> list[dict[str, Any]]:
+    name = quote(urlsplit(vhost).path[1:], safe="")
+    answer = requests.get(f"{servers.rabbitmq_management_url}/api/{what}/{name}", timeout=10)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+def test_every_context_that_consumes_has_a_line() -> None:
+    consuming = {path.parent.name for path in WORKERS.glob("*/consumers.py")}
+    assert set(BINDINGS) == consuming
+
+
+@pytest.mark.integration
+def test_it_declares_every_queue_and_exactly_the_bindings_of_the_handlers(servers: Servers, vhost: str) -> None:
+    for _ in range(2):  # it may run again at any time
+        output, _error = run_job(vhost).communicate(timeout=30)
+    assert f"orders.events hears {', '.join(sorted(ORDERS))}" in output
+    queues = {queue["name"]: queue for queue in listing(servers, vhost, "queues")}
+    rungs = {f"holdfast.retry.{seconds}s" for seconds in topology.RUNG_SECONDS}
+    assert set(queues) == {f"{context}.events" for context in BINDINGS} | rungs | {"operations.dead-letters"}
+    assert {queue["type"] for queue in queues.values()} == {"quorum"}
+    bound: dict[str, set[str]] = {}
+    for binding in listing(servers, vhost, "bindings"):
+        if binding["source"] == "holdfast.events":
+            bound.setdefault(binding["destination"], set()).add(binding["routing_key"])
+    assert bound == {f"{context}.events": set(types) for context, types in BINDINGS.items()}
+
+
+@pytest.mark.integration
+def test_it_waits_for_a_broker_that_is_still_starting(vhost: str) -> None:
+    with Link(vhost) as link:
+        link.cut()
+        job = run_job(link.url)
+        time.sleep(2.0)
+        assert job.poll() is None
+        link.heal()
+        output, _error = job.communicate(timeout=30)
+    assert job.returncode == 0, output
+    assert "declared orders.events" in output
+
+
+@pytest.mark.integration
+def test_a_broker_that_does_not_come_is_reported_in_time(vhost: str) -> None:
+    with Link(vhost) as link:
+        link.cut()
+        started = time.monotonic()
+        with pytest.raises(ConnectionError):
+            declare(link.url, wait_seconds=1.0)
+        assert time.monotonic() - started < 6
