@@ -1,0 +1,62 @@
+"""The service as a process: its settings, and its life without a database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from common.settings import variables
+from common.tests.sample_service import VERIFIER, bearer
+from services.inventory import main
+from services.inventory.tests.calls import KETTLE, PRODUCTS, operator, problem
+
+NOWHERE = "postgresql+psycopg2://nobody@127.0.0.1:1/nothing"
+_START = "from services.inventory.main import create_app; create_app()"
+
+
+def start(**changes: str) -> tuple[int, str]:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
+    command = [sys.executable, "-c", _START]
+    ended = subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_it_is_made_without_asking_anybody() -> None:
+    assert start()[0] == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("JWKS_URL", ""), ("DATABASE_URL", "sqlite://")])
+def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+    code, output = start(**{name: value})
+    assert (code, name in output) == (2, True)
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(main.__file__).parent / ".env.example").read_text()
+    for name in variables(main.Settings):
+        assert f"\n{name}=" in example
+
+
+def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> None:
+    settings = main.Settings(
+        database_url=NOWHERE,
+        database_timeout_seconds=2,
+        jwks_url="http://127.0.0.1:1/",
+        log_level="ERROR",
+        service_port=1,
+        service_host="127.0.0.1",
+        service_threads=2,
+    )
+    client = main.create_app(settings, verifier=VERIFIER).test_client()
+    started = time.monotonic()
+    replies = [client.post(PRODUCTS, json=KETTLE, headers=operator()), client.get(PRODUCTS, headers=bearer())]
+    assert time.monotonic() - started < 2
+    for reply in replies:
+        assert problem(reply) == (503, "unavailable")
+        assert int(reply.headers["Retry-After"]) >= 1
+    assert (client.get("/livez").status_code, client.get("/readyz").status_code) == (200, 503)
