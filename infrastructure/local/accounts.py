@@ -8,7 +8,6 @@ import os
 import pwd
 import stat
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from infrastructure.local.errors import StackError
@@ -47,11 +46,15 @@ def can_reach(account: Account, directory: Path) -> bool:
     return all(_may_pass(account, place) for place in (directory, *directory.parents) if place.exists())
 
 
-def postgres_data(home: Path, account: Account | None) -> Path:
-    """Return where PostgreSQL's data lies: in the home, or where its account can reach it."""
+def postgres_data(home: Path, identity: str, account: Account | None) -> Path:
+    """Return where PostgreSQL's data lies: in the home, or where its account can reach it.
+
+    Outside the home it lies under the home's `identity`, so that a home which was removed and made
+    again does not meet data whose passwords are gone.
+    """
     if account is None or can_reach(account, home):
         return home / "postgres"
-    return SYSTEM_DATA / sha256(str(home).encode()).hexdigest()[:16] / "postgres"
+    return SYSTEM_DATA / identity / "postgres"
 
 
 def _may_pass(account: Account, directory: Path) -> bool:

@@ -22,8 +22,9 @@ from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Every secret by its use. `databases` holds one password per context."""
+    """Every secret by its use. `databases` holds one password per context; `identity` tells homes apart."""
 
+    identity: str
     postgres_password: str
     rabbitmq_user: str
     rabbitmq_password: str
@@ -68,6 +69,7 @@ def _signing_key() -> str:
 
 
 _MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
+    "identity": _password,
     "postgres_password": _password,
     "rabbitmq_user": lambda: f"holdfast-{secrets.token_hex(4)}",
     "rabbitmq_password": _password,

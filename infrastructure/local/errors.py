@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_TAIL_BYTES = 16_384
+_TAIL_BYTES = 262_144
 
 
 class StackError(Exception):
@@ -22,7 +22,7 @@ class NotReadyError(StackError):
         super().__init__(f"{name} is not ready: {reason}\nThe end of {log}:\n{last_lines(log)}")
 
 
-def last_lines(path: Path, count: int = 20) -> str:
+def last_lines(path: Path, count: int = 20, indent: str = "  ") -> str:
     """Return the last lines of a file that may be large, absent or being written."""
     try:
         with path.open("rb") as file:
@@ -30,5 +30,5 @@ def last_lines(path: Path, count: int = 20) -> str:
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
-        return "  (there is no such file: it wrote nothing)"
-    return "\n".join(f"  {line}" for line in lines[-count:]) or "  (empty)"
+        return f"{indent}(there is no such file: it wrote nothing)"
+    return "\n".join(f"{indent}{line}" for line in lines[max(0, len(lines) - count) :]) or f"{indent}(empty)"

@@ -58,7 +58,8 @@ def _fetched(name: str, cache: Path, say: Say) -> Program:
     program = locate(name, cache)
     if program is None:
         raise MissingServerError(
-            f"{_TITLES[name]} was fetched into {cache / name} but does not run here.\nBy hand: {_BY_HAND[name]}"
+            f"{_TITLES[name]} was fetched into {cache / name} but does not run here, or is too old.\n"
+            f"By hand: {_BY_HAND[name]}"
         )
     return program
 

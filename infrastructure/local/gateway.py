@@ -1,15 +1,35 @@
 """The gateway on this machine: nginx in the foreground, as the caller, with all its files in the home."""
 
-from infrastructure.local.home import Home
+import os
+
+from infrastructure.gateway.render import GatewaySettings, docs_page, nginx_configuration
+from infrastructure.gateway.routes import SERVICES
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import Home, write_private
 from infrastructure.local.programs import Program
 from infrastructure.local.spec import Spec
+from infrastructure.local.urls import HOST
 
 
 def specs(home: Home, program: Program) -> list[Spec]:
     """Write the configuration, and return how nginx is run."""
     data = home.data("gateway")
     data.mkdir(mode=0o700, exist_ok=True)
+    page = data / "docs.html"
     configuration = data / "nginx.conf"
+    settings = GatewaySettings(
+        listen_address=HOST,
+        listen_port=home.port("gateway"),
+        upstreams={name: f"{HOST}:{home.port(f'service-{name}')}" for name in SERVICES},
+        state_directory=str(data),
+        docs_page=str(page),
+        run_as="root" if os.geteuid() == 0 else "",
+    )
+    try:
+        write_private(configuration, nginx_configuration(settings))
+    except ValueError as error:
+        raise StackError(str(error)) from error
+    write_private(page, docs_page())
     return [
         Spec(
             name="gateway",

@@ -44,7 +44,7 @@ _CONNECT_SECONDS = 3
 def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
     """Make the data directory if there is none, and return how the server is run."""
     account = database_account()
-    data = postgres_data(home.path, account)
+    data = postgres_data(home.path, credentials.identity, account)
     environment = {**program.environment, "LC_ALL": "C.UTF-8", "HOME": str(data)}
     if not (data / "PG_VERSION").exists():
         _initialise(data, program, account, credentials.postgres_password, environment)

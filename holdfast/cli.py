@@ -1,0 +1,40 @@
+"""The `holdfast` command. A subcommand is one line of the table; its module is read when it is called."""
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "up": "holdfast.commands.stack:up",
+    "down": "holdfast.commands.stack:down",
+    "status": "holdfast.commands.stack:status",
+    "logs": "holdfast.commands.logs:logs",
+    "token": "holdfast.commands.token:token",
+    "demo": "holdfast.commands.demo:demo",
+    "audit": "holdfast.commands.audit:audit",
+    "bench": "holdfast.commands.bench:bench",
+}
+
+
+class _Table(click.Group):
+    """The subcommands in the order of the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_Table, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="holdfast")
+def main() -> None:
+    """Run Holdfast on this machine, look into it, and prove what it promises.
+
+    A stack is a directory (--home) and a range of ports (--port-base); several run side by side.
+    Exit codes: 0 it is so, 1 it is not (the text says what), 2 wrong usage, 3 no stack runs there.
+    """

@@ -1,0 +1,1 @@
+"""One file per group of subcommands; holdfast/cli.py lists them."""

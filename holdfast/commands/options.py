@@ -1,0 +1,42 @@
+"""Options and exit codes that several commands share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import DEFAULT_HOME
+
+EXIT_FAILED = 1
+EXIT_NO_STACK = 3
+
+
+def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --home."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=DEFAULT_HOME,
+        show_default=True,
+        envvar="HOLDFAST_HOME",
+        help="The stack's directory.",
+    )(command)
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn a StackError into its text on standard error and exit code 1."""
+    try:
+        yield
+    except StackError as error:
+        click.echo(error, err=True)
+        raise SystemExit(EXIT_FAILED) from error
+
+
+def no_stack(home: Path) -> NoReturn:
+    """End with exit code 3."""
+    click.echo(f"No stack runs in {home}. `holdfast up --home {home}` starts one.", err=True)
+    raise SystemExit(EXIT_NO_STACK)

@@ -1,0 +1,84 @@
+"""holdfast up, down, status: the native stack from the terminal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, told_plainly
+from holdfast.commands.steps import shown_steps
+from infrastructure.local.home import existing_home
+from infrastructure.local.stack import Stack
+from infrastructure.local.status import RUNNING
+
+_STYLES = {RUNNING: "green", "stopped": "dim"}
+
+
+@click.command()
+@home_option
+@click.option("--port-base", type=int, help="The first port of the stack.  [default: the home's, or 8000]")
+@click.option("--servers-only", is_flag=True, help="Only PostgreSQL, RabbitMQ and MongoDB.")
+def up(home: Path, port_base: int | None, servers_only: bool) -> None:
+    """Start the stack; return when all of it is ready.
+
+    What runs already is left alone, so doing it twice is harmless. After a crash it takes up where it was.
+    Servers that this machine lacks are fetched into a private folder first (HOLDFAST_CACHE says where).
+    With STRIPE_API_KEY in the environment, payments go to Stripe instead of the sandbox.
+
+    Exit codes: 0 everything is ready; 1 something is not, and what and why is printed.
+    """
+    stack = Stack(home, port_base)
+    with told_plainly(), shown_steps("Starting") as progress:
+        stack.up(servers_only=servers_only, progress=progress)
+    if servers_only:
+        click.echo(f"The servers are ready. Their addresses: holdfast status --json --home {home}")
+    else:
+        click.echo(f"Ready: {stack.urls.http('gateway')} (the API is described at /docs)")
+
+
+@click.command()
+@home_option
+def down(home: Path) -> None:
+    """Stop the stack. Its data stay.
+
+    Exit codes: 0 nothing of it runs any more (also if nothing did); 1 something could not be ended.
+    """
+    if existing_home(home) is None:
+        click.echo(f"There is no stack in {home}.")
+        return
+    with told_plainly(), shown_steps("Stopping") as progress:
+        Stack(home).down(progress)
+    click.echo(f"Nothing of the stack in {home} runs any more.")
+
+
+@click.command()
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="All addresses, with credentials, and all processes.")
+def status(home: Path, as_json: bool) -> None:
+    """Show what the stack consists of, and how each process is.
+
+    Exit codes: 0 every process runs; 1 at least one does not; 3 no stack runs in this home.
+    """
+    stack = Stack(home)
+    if existing_home(home) is None:
+        no_stack(home)
+    with told_plainly():
+        found = stack.status()
+        running = stack.is_running
+    click.echo(json.dumps(found, indent=2)) if as_json else _print_table(found)
+    if not running:
+        raise SystemExit(EXIT_NO_STACK)
+    if any(process["state"] != RUNNING for process in found["processes"]):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _print_table(found: dict[str, Any]) -> None:
+    table = Table("process", "state", "pid", "port", box=None, pad_edge=False)
+    for process in found["processes"]:
+        style = _STYLES.get(process["state"], "red")
+        pid = str(process["pid"] or "")
+        table.add_row(process["name"], f"[{style}]{process['state']}[/]", pid, str(process["port"]))
+    Console().print(table)

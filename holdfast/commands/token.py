@@ -1,0 +1,47 @@
+"""holdfast token: a bearer token of one of the local stack's seeded accounts."""
+
+import os
+from pathlib import Path
+
+import click
+import requests
+
+from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
+from infrastructure.local.home import existing_home
+from infrastructure.local.stack import Stack
+
+_SECONDS = 15
+
+
+@click.command()
+@home_option
+@click.option("--role", type=click.Choice(["operator", "customer"]), default="operator", show_default=True)
+@click.option("--url", help="Another gateway than the home's; the password is then HOLDFAST_PASSWORD.")
+def token(home: Path, role: str, url: str | None) -> None:
+    """Print a bearer token, and nothing else.
+
+    For use like: curl -H "Authorization: Bearer $(holdfast token)" ...
+
+    Exit codes: 0 printed; 1 refused, or the gateway cannot be reached; 3 there is no stack in this home.
+    """
+    password = os.environ.get("HOLDFAST_PASSWORD") if url else None
+    if password is None:
+        if existing_home(home) is None:
+            no_stack(home)
+        with told_plainly():
+            stack = Stack(home)
+            password = getattr(stack.credentials, f"{role}_password")
+            url = url or stack.urls.http("gateway")
+    try:
+        reply = requests.post(
+            f"{(url or '').rstrip('/')}/api/v1/tokens",
+            json={"username": role, "password": password},
+            timeout=_SECONDS,
+        )
+    except requests.RequestException as error:
+        click.echo(f"{url} cannot be reached: {error}", err=True)
+        raise SystemExit(EXIT_FAILED) from error
+    if not reply.ok:
+        click.echo(f"{url} answered {reply.status_code}: {reply.text}", err=True)
+        raise SystemExit(EXIT_FAILED)
+    click.echo(reply.json()["access_token"])

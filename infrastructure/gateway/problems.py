@@ -1,0 +1,49 @@
+"""The gateway's own errors: what it answers when no service does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of error. nginx raises `raised`; the client is told `status` (RFC 9457)."""
+
+    raised: tuple[int, ...]
+    status: int
+    title: str
+    code: str
+    detail: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def slug(self) -> str:
+        return self.code.replace("_", "-")
+
+
+# 501 and 505 are nginx's answers to a transfer encoding and a version of HTTP that it does not know: for us
+# the client's mistake.
+PROBLEMS = (
+    Problem((400, 501, 505), 400, "Bad Request", "malformed_request", "the request is not well-formed HTTP"),
+    Problem((403,), 403, "Forbidden", "forbidden", "this address is not for the outside"),
+    Problem((404,), 404, "Not Found", "not_found", "there is nothing at this address"),
+    Problem(
+        (405,),
+        405,
+        "Method Not Allowed",
+        "method_not_allowed",
+        "this address does not know that method",
+        headers=(("Allow", "GET, HEAD"),),
+    ),
+    Problem((408,), 408, "Request Timeout", "request_timeout", "the request did not arrive in time"),
+    Problem((413,), 413, "Content Too Large", "body_too_large", "the body is larger than the gateway accepts"),
+    Problem((414,), 414, "URI Too Long", "uri_too_long", "the address is longer than the gateway accepts"),
+    Problem((494,), 431, "Request Header Fields Too Large", "header_too_large", "a header is too long"),
+    Problem((500,), 500, "Internal Server Error", "internal_error", "this is a fault of the gateway"),
+    Problem(
+        (502, 503, 504),
+        503,
+        "Service Unavailable",
+        "service_unavailable",
+        "temporarily unavailable: try again soon",
+        headers=(("Retry-After", "1"),),
+    ),
+)

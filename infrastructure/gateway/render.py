@@ -1,0 +1,70 @@
+"""nginx's configuration and the page of services, filled in for one place to run.
+
+The host names are the caller's, so the same template serves the native stack, containers and more.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from infrastructure.gateway.problems import PROBLEMS
+from infrastructure.gateway.routes import ROUTES, SERVICES
+
+# gunicorn takes a request line of 4,094 bytes: method, address and version.
+_URI_BYTES = 4000
+# What would end a quoted word of the configuration, or begin a variable in it.
+_UNQUOTABLE = frozenset('"\\$\n')
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """What differs from one installation to the next.
+
+    `upstreams` has `host:port` for each service; `run_as` is given when root starts nginx, whose
+    workers would otherwise change to an account that cannot reach `state_directory`.
+    """
+
+    listen_address: str
+    listen_port: int
+    upstreams: dict[str, str]
+    state_directory: str
+    docs_page: str
+    access_log: str = "/dev/stdout"
+    run_as: str = ""
+
+
+def nginx_configuration(settings: GatewaySettings) -> str:
+    """Return nginx.conf; ValueError if a path cannot be written into one."""
+    for path in (settings.state_directory, settings.docs_page, settings.access_log):
+        if _UNQUOTABLE.intersection(path):
+            raise ValueError(f"nginx cannot use the path {path!r}")
+    if missing := {name for _, name in ROUTES} - settings.upstreams.keys():
+        raise ValueError(f"no upstream for {', '.join(sorted(missing))}")
+    return _templates().get_template("nginx.conf.j2").render(
+        listen=f"{settings.listen_address}:{settings.listen_port}",
+        listen_port=settings.listen_port,
+        upstreams=settings.upstreams,
+        routes=ROUTES,
+        problems=PROBLEMS,
+        uri_bytes=_URI_BYTES,
+        state_directory=settings.state_directory,
+        docs_page=settings.docs_page,
+        access_log=settings.access_log,
+        run_as=settings.run_as,
+    )  # fmt: skip
+
+
+def docs_page() -> str:
+    """Return the page that leads to each service's own."""
+    return _templates().get_template("docs.html.j2").render(services=SERVICES)
+
+
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  (a configuration file, and a page without a word from outside)
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )

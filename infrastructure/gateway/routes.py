@@ -1,0 +1,24 @@
+"""Which service answers which path. The gateway forwards nothing else.
+
+A path covers what lies below it. `*` stands for one segment; a line with one is looked at first.
+"""
+
+ROUTES: tuple[tuple[str, str], ...] = (
+    ("/api/v1/orders/*/timeline", "archive"),
+    ("/api/v1/users", "users"),
+    ("/api/v1/tokens", "users"),
+    ("/api/v1/api-keys", "users"),
+    ("/.well-known/jwks.json", "users"),
+    ("/api/v1/products", "inventory"),
+    ("/api/v1/orders", "orders"),
+    ("/api/v1/payments", "payments"),
+    ("/api/v1/events", "archive"),
+)
+
+SERVICES: dict[str, str] = {
+    "users": "Accounts, tokens and API keys",
+    "inventory": "Products and their stock",
+    "orders": "Placing, reading and cancelling orders",
+    "payments": "Charges and refunds",
+    "archive": "The time line of each order, and every event",
+}

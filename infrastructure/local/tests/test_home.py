@@ -1,0 +1,97 @@
+"""A stack's directory: who can read it, and what it remembers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infrastructure.local.accounts import Account, can_reach, postgres_data
+from infrastructure.local.credentials import credentials_file, load_credentials
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import existing_home, locked, open_home, remember
+from infrastructure.local.spec import Spec, read_specs, write_specs
+
+NOBODY = Account("nobody", uid=65534, gid=65534)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    home = open_home(tmp_path / "home", 9000)
+    first = load_credentials(home)
+    assert mode(credentials_file(home)) == 0o600
+    assert load_credentials(home) == first
+    other = load_credentials(open_home(tmp_path / "other", 9000))
+    assert other.operator_password != first.operator_password
+    assert other.databases["orders"] != first.databases["orders"]
+
+
+def test_a_secret_that_a_newer_version_needs_is_added(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    before = load_credentials(home)
+    known = json.loads(credentials_file(home).read_text())
+    del known["mongodb_key"], known["databases"]["orders"]
+    credentials_file(home).write_text(json.dumps(known))
+    after = load_credentials(home)
+    assert after.mongodb_key
+    assert after.databases["orders"]
+    assert after.postgres_password == before.postgres_password
+    assert after.databases["users"] == before.databases["users"]
+
+
+def test_damaged_secrets_are_not_replaced(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    credentials_file(home).write_text("{")
+    with pytest.raises(StackError, match="damaged"):
+        load_credentials(home)
+    assert credentials_file(home).read_text() == "{"
+
+
+def test_the_process_file_holds_secrets_and_is_private(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    spec = Spec("x", ["/bin/true", 'a "quoted" %word'], {"A": "b c\n'"})
+    write_specs(home, [spec])
+    assert mode(home.programs_file) == 0o600
+    assert read_specs(home.programs_file) == {"x": spec}
+    assert mode(home.run) == mode(home.path / "log") == 0o700
+
+
+def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
+    assert existing_home(tmp_path) is None
+    remember(open_home(tmp_path, 9000))
+    assert open_home(tmp_path).port_base == 9000
+    known = existing_home(tmp_path)
+    assert known is not None
+    assert known.port("postgres") == 9010
+
+
+@pytest.mark.parametrize("base", [1, 1023, 65530, -5])
+def test_impossible_ports_are_refused(tmp_path: Path, base: int) -> None:
+    with pytest.raises(StackError, match="port base"):
+        open_home(tmp_path, base)
+
+
+def test_the_socket_of_a_deep_home_has_a_short_path(tmp_path: Path) -> None:
+    deep = open_home(tmp_path / ("d" * 60) / ("e" * 60), 9000)
+    assert len(str(deep.socket)) < 100
+    assert deep.socket.parent.stat().st_mode & 0o077 == 0
+    assert deep.socket != open_home(tmp_path / ("d" * 60) / ("f" * 60), 9000).socket
+
+
+def test_one_command_at_a_time(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    with locked(home), pytest.raises(StackError, match="another command"), locked(home, timeout_seconds=0.2):
+        pass
+    with locked(home, timeout_seconds=0.2):
+        pass
+
+
+def test_postgres_data_lie_where_its_account_can_reach_them(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    assert not can_reach(NOBODY, closed / "home")
+    assert postgres_data(closed / "home", "abc", NOBODY) == Path("/var/lib/holdfast/abc/postgres")
+    assert postgres_data(closed / "home", "abc", None) == closed / "home" / "postgres"
+    assert can_reach(NOBODY, Path("/usr/lib"))

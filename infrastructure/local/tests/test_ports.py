@@ -1,0 +1,26 @@
+"""Ports that are taken are noticed before anything is started."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import open_home
+from infrastructure.local.ports import assert_ports_free, free_port_base, is_free
+
+
+def test_a_port_in_use_is_named_with_what_it_is_for(tmp_path: Path) -> None:
+    base = free_port_base(tmp_path)
+    home = open_home(tmp_path / "home", base)
+    assert_ports_free(home)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", home.port("mongodb")))
+        taken.listen()
+        assert not is_free(home.port("mongodb"))
+        with pytest.raises(StackError, match=rf"port {base + 15}, meant for mongodb"):
+            assert_ports_free(home)
+
+
+def test_a_free_range_stays_clear_of_outgoing_connections(tmp_path: Path) -> None:
+    assert 10_000 <= free_port_base(tmp_path) < 32_000

@@ -1,0 +1,84 @@
+"""The process table and what the native stack makes of it."""
+
+from pathlib import Path
+
+import pytest
+
+from infrastructure.gateway.routes import ROUTES, SERVICES
+from infrastructure.local.credentials import load_credentials
+from infrastructure.local.environment import environment_of
+from infrastructure.local.home import open_home
+from infrastructure.local.plan import spec_of
+from infrastructure.local.ports import listening_offsets
+from infrastructure.processes import PORTS_PER_STACK, PROCESSES, port_of, process
+
+OURS = [line for line in PROCESSES if line.command]
+
+
+def test_names_and_ports_are_unique() -> None:
+    names = [line.name for line in PROCESSES]
+    assert len(set(names)) == len(names)
+    offsets = [line.port_offset for line in PROCESSES if line.port_offset is not None]
+    assert len(set(offsets)) == len(offsets)
+    assert len(listening_offsets()) == len(offsets) + 3
+    assert max(listening_offsets()) < PORTS_PER_STACK
+
+
+def test_ports_count_from_the_base() -> None:
+    assert port_of("gateway", 8000) == 8000
+    assert port_of("rabbitmq", 9000) == 9011
+    with pytest.raises(LookupError, match="listens on no port"):
+        port_of("seed", 8000)
+    with pytest.raises(LookupError, match="service-orders"):
+        process("service-nonsense")
+
+
+@pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
+def test_a_process_gets_what_its_line_lists_and_no_more(
+    line: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "the caller's own")
+    monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
+    home = open_home(tmp_path / "home", 9000)
+    found = environment_of(line, home, load_credentials(home))  # type: ignore[arg-type]
+    assert set(found) == {*line.environment, "PATH", "HOME", "LANG", "TZ"}  # type: ignore[attr-defined]
+    assert "the caller's own" not in found.values()
+    assert all(found.values())
+
+
+def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    credentials = load_credentials(home)
+    urls = [
+        environment_of(process(f"service-{context}"), home, credentials)["DATABASE_URL"]
+        for context in ("users", "inventory", "orders", "payments")
+    ]
+    assert len({url.split("//")[1].split(":")[0] for url in urls}) == 4
+    assert len({url.split(":")[2].split("@")[0] for url in urls}) == 4
+    assert urls[2].startswith("postgresql+psycopg2://orders:")
+    assert urls[2].endswith("@127.0.0.1:9010/orders")
+
+
+def test_payments_talk_to_the_sandbox_unless_there_is_a_stripe_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = open_home(tmp_path, 9000)
+    line = process("worker-payments")
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    assert environment_of(line, home, load_credentials(home))["STRIPE_API_BASE"] == "http://127.0.0.1:9016"
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_real")
+    found = environment_of(line, home, load_credentials(home))
+    assert (found["STRIPE_API_KEY"], found["STRIPE_API_BASE"]) == ("sk_test_real", "https://api.stripe.com")
+
+
+def test_the_table_names_modules_and_a_spec_runs_the_projects_interpreter(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    spec = spec_of(process("relay-1"), home, load_credentials(home))
+    assert spec.words[0].startswith("/")
+    assert spec.words[1:] == ["-m", "workers.relay.main"]
+
+
+def test_the_gateway_knows_every_service_of_the_table() -> None:
+    services = {line.context for line in PROCESSES if line.name.startswith("service-")}
+    assert set(SERVICES) == services
+    assert {name for _, name in ROUTES} == services
