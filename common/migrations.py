@@ -74,6 +74,7 @@ def _wait_for(engine: Engine) -> None:
         except OperationalError:
             if time.monotonic() > deadline:
                 raise
+            _log.info("waiting for the server", seconds_left=round(deadline - time.monotonic()))
             time.sleep(_RETRY_SECONDS)
 
 

@@ -1,0 +1,48 @@
+"""Generated requests, good and bad, against a service's own OpenAPI document. Any context's tests may call it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from common.events import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from flask import Flask
+
+EXAMPLES = 25
+
+
+def check_conformance(app: Flask, headers: dict[str, str], *, rules_in_words: Collection[str] = ()) -> int:
+    """Send every operation requests made from the document, and some that break it; answer how many operations.
+
+    No reply may be a fault, or other than documented; what breaks the document must be refused. Operations in
+    `rules_in_words` ("POST /path") may refuse more than their schema can say.
+    """
+    load_all_checks()
+    schema: Any = schemathesis.openapi.from_wsgi("/openapi.json", app)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    for operation in operations:
+        excluded = [positive_data_acceptance] if operation.label in rules_in_words else []
+        _check(operation, GenerationMode.POSITIVE, headers, excluded)
+        if list(operation.iter_parameters()) or list(operation.body):  # else nothing can be wrong with it
+            _check(operation, GenerationMode.NEGATIVE, headers, excluded)
+    return len(operations)
+
+
+def _check(operation: Any, mode: GenerationMode, headers: dict[str, str], excluded: list[Any]) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(mode))
+    def check(case: Any) -> None:
+        if mode is GenerationMode.POSITIVE and "Idempotency-Key" in (case.headers or {}):
+            case.headers["Idempotency-Key"] = new_id()  # a key that another example has used may be refused
+        case.call_and_validate(headers=headers, excluded_checks=excluded)
+
+    check()
