@@ -142,8 +142,9 @@ def _product_views(
 
 
 def _charge(intent: Any, refunded: int) -> Charge:
-    captured = intent.amount_received if intent.status == "succeeded" else 0
-    return Charge(intent.id, intent.metadata.get("order_id", ""), captured, refunded, intent.currency)
+    values = intent.to_dict()
+    captured = values["amount_received"] if values["status"] == "succeeded" else 0
+    return Charge(values["id"], (values["metadata"] or {}).get("order_id", ""), captured, refunded, values["currency"])
 
 
 def _event(document: dict[str, Any]) -> ArchivedEvent:
