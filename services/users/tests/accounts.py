@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 NOWHERE = "postgresql+psycopg2://users:secret@127.0.0.1:1/users"
-JOHN = {"username": "johndoe", "email": "john.doe@example.com"}
+JOHN: dict[str, Any] = {"username": "johndoe", "email": "john.doe@example.com"}
 PASSWORD = "correct horse battery staple"
 THREADS = 20
 

@@ -1,0 +1,87 @@
+from dataclasses import dataclass
+
+import pytest
+
+from common.settings import (
+    DatabaseSettings,
+    HttpSettings,
+    ServiceSettings,
+    WorkerSettings,
+    load,
+    setting,
+    variables,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(ServiceSettings, DatabaseSettings):
+    extra: str = setting("EXTRA", default="x")
+
+
+_GOOD = {"JWKS_URL": "http://127.0.0.1:1/k", "DATABASE_URL": "postgresql+psycopg2://u:p@h/d"}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {*variables(Sample), *variables(WorkerSettings)}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in _GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    settings = load(Sample)
+    assert (settings.service_port, settings.log_level, settings.extra) == (8000, "INFO", "x")
+    worker = load(WorkerSettings)
+    assert (worker.rabbitmq_url, worker.retry_attempts) == ("amqp://guest:guest@localhost:5672/", 3)
+
+
+def test_a_process_reads_what_it_declares_only() -> None:
+    assert "JWKS_URL" not in variables(HttpSettings)
+    assert {"JWKS_URL", "SERVICE_PORT", "LOG_LEVEL", "DATABASE_URL", "EXTRA"} <= set(variables(Sample))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", None),
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "postgresql://u:p@h/d"),
+        ("DATABASE_URL", "postgresql+psycopg2:///d"),
+        ("JWKS_URL", "file:///etc/passwd"),
+        ("SERVICE_PORT", "many"),
+        ("SERVICE_PORT", "0"),
+        ("SERVICE_PORT", "65536"),
+        ("SERVICE_THREADS", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("DATABASE_TIMEOUT_SECONDS", "0"),
+    ],
+)
+def test_a_bad_variable_stops_the_process_and_names_itself(
+    name: str, value: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stopped:
+        load(Sample)
+    assert stopped.value.code == 2
+    assert name in capsys.readouterr().err
+
+
+def test_all_bad_variables_are_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SERVICE_PORT", "many")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(SystemExit):
+        load(Sample)
+    output = capsys.readouterr().err
+    assert "SERVICE_PORT" in output
+    assert "LOG_LEVEL" in output
+
+
+def test_a_variable_set_to_nothing_means_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_PORT", "")
+    assert load(Sample).service_port == 8000

@@ -1,0 +1,72 @@
+"""What the routes cannot show: users called directly, and what happens between two of its transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from sqlalchemy import text
+
+from common.database import transaction
+from common.errors import Conflict, NotFound
+from common.events import Trail, new_id
+from common.idempotency import RequestKey
+from services.users import usecases
+from services.users.domain import InvalidCredentialsError, Role
+from services.users.tests.accounts import JOHN, PASSWORD
+from services.users.usecases import Context, Credentials, RegisterUser
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+pytestmark = pytest.mark.integration
+TRAIL = Trail(correlation_id="test")
+
+
+@pytest.fixture
+def context(app: Flask) -> Context:
+    return cast("Context", app.extensions["context"])
+
+
+def _count(context: Context, table: str) -> int:
+    with transaction(context.engine) as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def test_a_refused_registration_leaves_nothing_and_frees_its_key(context: Context) -> None:
+    key = RequestKey("anybody POST /users", "k", "f")
+    usecases.register_user(context, RegisterUser(**JOHN), trail=TRAIL, request_key=None)
+    with pytest.raises(Conflict):
+        usecases.register_user(context, RegisterUser(**JOHN), trail=TRAIL, request_key=key)
+    assert [_count(context, table) for table in ("users", "outbox", "idempotency_replies")] == [1, 1, 0]
+    other = RegisterUser(username="other", email="o@example.com")
+    assert not usecases.register_user(context, other, trail=TRAIL, request_key=key).replayed
+
+
+def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
+    with pytest.raises(NotFound):
+        usecases.get_user(context, new_id())
+    with pytest.raises(NotFound):
+        usecases.create_api_key(context, new_id(), request_key=None)
+    assert _count(context, "api_keys") == 0
+
+
+def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> None:
+    user = usecases.register_user(context, RegisterUser(**JOHN), trail=TRAIL, request_key=None).body
+    key = RequestKey(f"{user['id']} POST /api-keys", "k", "f")
+    first, again = (usecases.create_api_key(context, user["id"], request_key=key) for _ in range(2))
+    assert (again.replayed, again.body["id"]) == (True, first.body["id"])
+    assert "api_key" not in again.body
+    assert _count(context, "api_keys") == 2
+
+
+def test_an_account_is_given_its_role_and_password(context: Context) -> None:
+    engine, passwords = context.engine, context.passwords
+    wish = RegisterUser(username="boss", email="b@example.com", password=PASSWORD)
+    assert usecases.ensure_account(engine, passwords, wish, trail=TRAIL)
+    assert not usecases.ensure_account(engine, passwords, wish, trail=TRAIL)
+    promoted = RegisterUser(username="boss", email="b@example.com", password=PASSWORD, role=Role.OPERATOR)
+    assert usecases.ensure_account(engine, passwords, promoted, trail=TRAIL)
+    usecases.issue_token(context, Credentials(username="boss", password=PASSWORD))
+    with pytest.raises(InvalidCredentialsError):
+        usecases.issue_token(context, Credentials(username="boss", password="other"))
