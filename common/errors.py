@@ -104,6 +104,18 @@ _SQLSTATES: dict[str, type[HoldfastError]] = {
     "25P03": Unavailable,  # idle_in_transaction_session_timeout: this process stood still
 }
 
+# MongoDB's own codes, where its exception classes say too little
+# (https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml).
+_MONGODB_CODES: dict[int, type[HoldfastError]] = {
+    13: Unavailable,  # Unauthorized: rights, as passwords, are the operator's to mend; no event is to blame
+    18: Unavailable,  # AuthenticationFailed
+    14031: Unavailable,  # OutOfDiskSpace
+    112: Contention,  # WriteConflict
+    15: Rejected,  # Overflow: nested too deep
+    10334: Rejected,  # BSONObjectTooLarge
+    17280: Rejected,  # KeyTooLong
+}
+
 # By qualified name, so that a process loads only the libraries it uses. The first match in an exception's MRO wins.
 _LIBRARIES: dict[str, type[HoldfastError]] = {
     "sqlalchemy.exc.TimeoutError": Unavailable,  # no connection became free in time
@@ -113,7 +125,8 @@ _LIBRARIES: dict[str, type[HoldfastError]] = {
     "pymongo.errors.ConnectionFailure": Unavailable,  # AutoReconnect, NetworkTimeout, NotPrimary, server selection
     "pymongo.errors.WaitQueueTimeoutError": Unavailable,
     "pymongo.errors.ExecutionTimeout": Unavailable,
-    "pymongo.errors.WTimeoutError": Unavailable,
+    "pymongo.errors.WriteConcernError": Unavailable,  # written, but not safe yet: a majority did not answer in time
+    "bson.errors.BSONError": Rejected,  # too large, or not to be said in BSON
     "pika.exceptions.AMQPError": Unavailable,
     "amqp.exceptions.RecoverableConnectionError": Unavailable,
     "kombu.exceptions.OperationalError": Unavailable,
@@ -122,10 +135,12 @@ _LIBRARIES: dict[str, type[HoldfastError]] = {
     "stripe._error.APIConnectionError": Unavailable,
     "stripe._error.RateLimitError": Unavailable,
     "stripe._error.APIError": Unavailable,  # 5xx, and bodies that are not Stripe's
-    "stripe._error.IdempotencyError": Transient,  # a key in flight or reused: the next try looks before it acts
+    "stripe._error.IdempotencyError": Transient,  # a key reused; one in flight is a 409, which is an APIError
     "stripe._error.AuthenticationError": Unavailable,  # a wrong key is the operator's to mend; no event is to blame
     "stripe._error.PermissionError": Unavailable,
     "stripe._error.InvalidRequestError": Rejected,
+    "stripe._error.CardError": Rejected,
+    "stripe.oauth_error.OAuthError": Unavailable,  # how the client reads an {"error": "text"} that is not Stripe's
     "builtins.ConnectionError": Unavailable,
     "builtins.TimeoutError": Unavailable,
 }
@@ -136,14 +151,21 @@ def classify(error: BaseException) -> type[HoldfastError]:
     if isinstance(error, HoldfastError):
         return next(kind for kind in type(error).__mro__ if kind in _CLASSES)
     driver_error = getattr(error, "orig", None) or error  # SQLAlchemy wraps the driver's exception
-    state = getattr(driver_error, "pgcode", None)
-    if state:
-        return next((kind for prefix, kind in _SQLSTATES.items() if state.startswith(prefix)), Transient)
+    if known := _by_code(driver_error):
+        return known
     for kind in (*type(driver_error).__mro__, *type(error).__mro__):
         found = _LIBRARIES.get(f"{kind.__module__}.{kind.__qualname__}")
         if found:
             return found
     return Transient
+
+
+def _by_code(error: BaseException) -> type[HoldfastError] | None:
+    if state := getattr(error, "pgcode", None):
+        return next((kind for prefix, kind in _SQLSTATES.items() if state.startswith(prefix)), Transient)
+    if type(error).__module__ == "pymongo.errors":
+        return _MONGODB_CODES.get(getattr(error, "code", None) or 0)
+    return None
 
 
 _CLASSES = (Rejected, Contention, Transient, Unavailable, HoldfastError)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_CODE_LENGTH = 64
 UNEXPECTED_STATE = "payment_intent_unexpected_state"
+_REFUSAL_TYPES = ("card_error", "invalid_request_error")
 _INTENT_STATES = {
     "requires_confirmation": IntentState.OPEN,
     "requires_payment_method": IntentState.REFUSED,
@@ -82,7 +83,10 @@ def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
 
 
 def refusal(error: stripe.CardError | stripe.InvalidRequestError) -> str:
-    """A stable word for why the provider refused."""
+    """A stable word for why the provider refused. Raises if it is not the charge that was refused."""
+    if getattr(error.error, "type", None) not in _REFUSAL_TYPES:
+        message = f"this 4xx is not the payment provider's: {error!r}"
+        raise ProviderUnavailable(message) from error
     if error.code == "resource_missing" and error.param == "intent":
         raise IntentMissingError(str(error)) from error
     stated = getattr(error.error, "decline_code", None)
@@ -96,7 +100,7 @@ def stuck(error: stripe.APIError) -> str | None:
 
 
 def _document(answer: stripe.StripeObject, kind: str) -> dict[str, Any]:
-    values = ask(answer.to_dict)
+    values = ask(lambda: answer.to_dict())  # noqa: PLW0108 - the answer may have no such method
     if values.get("object") != kind:
         message = f"the payment provider did not answer with a {kind}"
         raise ProviderUnavailable(message)

@@ -88,8 +88,8 @@ class Record:
 
         return self._write(payment, domain.after_looking(payment, intent), change)
 
-    def owe(self, payment: Payment) -> list[Refund]:
-        """Write down a refund of all that is left, and answer every refund that is pending now."""
+    def owe(self, payment: Payment) -> tuple[Payment, list[Refund]]:
+        """Write down a refund of all that is left; answers the payment, and every refund that is pending now."""
         with transaction(self._engine) as connection:
             locked = models.lock(connection, payment.id)
             owed = ledger.pending(connection, payment.id)
@@ -97,7 +97,7 @@ class Record:
             if left > 0:
                 owed.append(_compensation(payment, left))
                 ledger.insert(connection, owed[-1])
-            return owed
+            return locked, owed
 
     def refunded(self, payment: Payment, refund: Refund) -> Payment:
         """`refund` has ended at the provider, as its status says."""
@@ -181,7 +181,8 @@ def _release(provider: Provider, record: Record, payment: Payment) -> Payment:
 
 
 def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
-    for refund in record.owe(payment):
+    payment, owed = record.owe(payment)  # somebody else may have given it back meanwhile
+    for refund in owed:
         done, code = ask_for_refund(provider, payment, refund)
         payment = record.refunded(payment, done)
         if done.status is RefundStatus.FAILED and refund.kind is RefundKind.COMPENSATION:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from common.database import autocommit
+from common.errors import Contention, Unavailable, classify
 from common.events import Contract, Trail, from_json, new_id
 from common.inbox import AlreadyHandled, Delivery
 from common.schemas import TolerantSchema
@@ -33,6 +34,7 @@ CUSTOMER = "customer-1"
 AMOUNT = 1999
 THREADS = 16
 WAIT_SECONDS = 60
+TRIES = 300
 PLACED, RESERVED, CANCELLED = "order.placed.v1", "stock.reserved.v1", "order.cancelled.v1"
 
 
@@ -166,10 +168,20 @@ def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
         return [future.result(WAIT_SECONDS) for future in [executor.submit(run, call) for call in work]]
 
 
-def again(call: Callable[[], None]) -> None:
-    """Deliver once more; it may be known already."""
-    with suppress(AlreadyHandled):
-        call()
+def until_done(call: Callable[[], None]) -> str:
+    """As the consumer does: come back while the provider is down, repeat at once after a deadlock."""
+    for _ in range(TRIES):
+        try:
+            call()
+        except AlreadyHandled:
+            return "duplicate"
+        except Exception as error:
+            if classify(error) not in (Unavailable, Contention):
+                raise
+            time.sleep(0.01)
+        else:
+            return "done"
+    raise AssertionError("it never got done")
 
 
 def _amount(event: Event) -> int:

@@ -1,0 +1,210 @@
+"""The decisions: for whatever order and number of facts, and whatever the provider says of the card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.payments import domain
+from services.payments.domain import (
+    AmountExceedsRemainingError,
+    Intent,
+    IntentState,
+    Money,
+    NotRefundableError,
+    OtherCurrencyError,
+    Payment,
+    Status,
+    Step,
+    Terms,
+)
+
+ORDER = "01928f6e-7c1a-7b30-9a55-3c1d0e5f7a10"
+TERMS = Terms("customer-1", Money(1999, "usd"), "pm_card_visa")
+FACTS = {"known", "reserved", "cancelled"}
+
+
+def payment(**changes: Any) -> Payment:
+    made = Payment(id="p1", order_id=ORDER, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    return Payment(**({name: getattr(made, name) for name in Payment.__slots__} | changes))
+
+
+def change(made: Payment, **changes: Any) -> Payment:
+    return payment(**({name: getattr(made, name) for name in Payment.__slots__} | changes))
+
+
+def captured(**changes: Any) -> Payment:
+    return payment(terms=TERMS, stock_reserved=True, status=Status.CAPTURED, provider_id="pi", version=1, **changes)
+
+
+@pytest.mark.parametrize(
+    ("made", "step"),
+    [
+        (payment(), Step.NOTHING),
+        (payment(terms=TERMS), Step.NOTHING),
+        (payment(stock_reserved=True), Step.NOTHING),
+        (payment(terms=TERMS, stock_reserved=True), Step.CHARGE),
+        (payment(terms=TERMS, stock_reserved=True, provider_id="pi"), Step.CHARGE),
+        (payment(cancel_requested=True), Step.CLOSE),
+        (payment(terms=TERMS, stock_reserved=True, cancel_requested=True), Step.CLOSE),
+        (payment(terms=TERMS, stock_reserved=True, cancel_requested=True, provider_id="pi"), Step.RELEASE),
+        (payment(terms=TERMS, status=Status.DECLINED, decline_code="x"), Step.NOTHING),
+        (payment(terms=TERMS, status=Status.DECLINED, decline_code="x", provider_id="pi"), Step.RELEASE),
+        (payment(terms=TERMS, status=Status.DECLINED, decline_code="x", provider_id="pi", closed=True), Step.NOTHING),
+        (captured(), Step.NOTHING),
+        (captured(cancel_requested=True), Step.REFUND),
+        (change(captured(), status=Status.PARTIALLY_REFUNDED, refunded=1), Step.NOTHING),
+        (change(captured(cancel_requested=True), status=Status.PARTIALLY_REFUNDED, refunded=1), Step.REFUND),
+        (change(captured(cancel_requested=True), status=Status.REFUNDED, refunded=1999), Step.NOTHING),
+        (payment(status=Status.CANCELLED, cancel_requested=True, stock_reserved=True, terms=TERMS), Step.NOTHING),
+    ],
+)
+def test_the_next_step(made: Payment, step: Step) -> None:
+    assert domain.next_step(made) is step
+
+
+class Provider:
+    """One card and at most one intent, as the provider keeps them."""
+
+    def __init__(self, refuses: str | None) -> None:
+        self._refuses = refuses
+        self.state: IntentState | None = None
+        self.refunded = 0
+
+    def confirm(self) -> Intent:
+        if self.state in (None, IntentState.OPEN):
+            self.state = IntentState.REFUSED if self._refuses else IntentState.SUCCEEDED
+        return self.look()
+
+    def cancel(self) -> Intent:
+        if self.state is not IntentState.SUCCEEDED:
+            self.state = IntentState.CANCELED
+        return self.look()
+
+    def look(self) -> Intent:
+        assert self.state is not None
+        return Intent("pi", self.state, self._refuses if self.state is IntentState.REFUSED else None)
+
+    @property
+    def holds(self) -> int:
+        return TERMS.amount.amount - self.refunded if self.state is IntentState.SUCCEEDED else 0
+
+
+def hear(made: Payment, fact: str) -> Payment:
+    if fact == "known":
+        return change(made, terms=TERMS)
+    return change(made, **{"stock_reserved" if fact == "reserved" else "cancel_requested": True})
+
+
+def happen(made: Payment, provider: Provider, event: str) -> Payment:
+    if event in FACTS:
+        return hear(made, event)
+    if event == "step":
+        return take_step(made, provider)
+    if domain.next_step(made) is not Step.CHARGE:
+        return made
+    provider.state = provider.state or IntentState.OPEN
+    if event == "crash after confirm":
+        provider.confirm()
+    return change(made, provider_id="pi")
+
+
+def take_step(made: Payment, provider: Provider) -> Payment:
+    step = domain.next_step(made)
+    if step is Step.CHARGE:
+        return domain.after_looking(change(made, provider_id="pi"), provider.confirm())
+    if step is Step.CLOSE:
+        return domain.after_looking(made, Intent(None, IntentState.CANCELED))
+    if step is Step.RELEASE:
+        return domain.after_looking(made, provider.cancel())
+    if step is Step.REFUND:
+        provider.refunded += made.remaining
+        return domain.after_refund(made, made.remaining)
+    return made
+
+
+@given(
+    events=st.lists(st.sampled_from([*sorted(FACTS), "step", "attach", "crash after confirm"]), max_size=25),
+    refuses=st.sampled_from([None, "card_declined"]),
+)
+def test_any_history_ends_where_the_facts_want_it(events: list[str], refuses: str | None) -> None:
+    made, provider, heard = payment(), Provider(refuses), FACTS & set(events)
+    for event in [*events, *["step"] * 5]:
+        before = made
+        made = happen(made, provider, event)
+        assert made.version - before.version in (0, 1)
+    assert domain.next_step(made) is Step.NOTHING
+    assert made.remaining == provider.holds
+    assert made.refunded == provider.refunded
+    if "cancelled" in heard:
+        assert provider.holds == 0
+        assert made.status in {Status.CANCELLED, Status.DECLINED, Status.REFUNDED}
+    elif heard >= {"known", "reserved"}:
+        assert made.status is (Status.DECLINED if refuses else Status.CAPTURED)
+        assert made.version == 1
+    else:
+        assert (made.status, made.version) == (Status.PENDING, 0)
+    assert (made.decline_code is not None) == (made.status is Status.DECLINED)
+
+
+@given(st.sampled_from(list(Status)), st.booleans())
+def test_money_that_was_taken_is_recorded_whatever_the_row_says(status: Status, cancel_requested: bool) -> None:
+    code = "x" if status is Status.DECLINED else None
+    made = payment(terms=TERMS, status=status, decline_code=code, cancel_requested=cancel_requested, provider_id="pi")
+    after = domain.after_looking(made, Intent("pi", IntentState.SUCCEEDED))
+    if status in {Status.PENDING, Status.DECLINED, Status.CANCELLED}:
+        assert (after.status, after.version, after.decline_code) == (Status.CAPTURED, 1, None)
+        assert domain.next_step(after) is (Step.REFUND if cancel_requested else Step.NOTHING)
+    else:
+        assert after == made
+
+
+def test_an_intent_that_somebody_canceled_at_the_provider_is_a_refusal() -> None:
+    made = payment(terms=TERMS, stock_reserved=True, provider_id="pi")
+    after = domain.after_looking(made, Intent("pi", IntentState.CANCELED))
+    assert (after.status, after.decline_code, after.closed, after.version) == (
+        Status.DECLINED,
+        "canceled_at_provider",
+        True,
+        1,
+    )
+
+
+@given(
+    amounts=st.lists(st.integers(min_value=1, max_value=2500) | st.none(), max_size=8),
+    being_refunded=st.integers(min_value=0, max_value=1999),
+)
+def test_refunds_never_exceed_what_was_captured(amounts: list[int | None], being_refunded: int) -> None:
+    made = captured()
+    for amount in amounts:
+        left = made.remaining - being_refunded
+        wanted = None if amount is None else Money(amount, "usd")
+        if left <= 0:
+            with pytest.raises(NotRefundableError):
+                domain.check_refund(made, being_refunded, wanted)
+        elif amount is not None and amount > left:
+            with pytest.raises(AmountExceedsRemainingError):
+                domain.check_refund(made, being_refunded, wanted)
+        else:
+            granted = domain.check_refund(made, being_refunded, wanted)
+            assert granted == (amount or left)
+            made = domain.after_refund(made, granted)
+    assert made.refunded + made.remaining == 1999
+    assert made.refunded <= 1999 - being_refunded
+    assert (made.status is Status.REFUNDED) == (made.refunded == 1999)
+
+
+def test_a_payment_is_refunded_in_its_own_currency() -> None:
+    with pytest.raises(OtherCurrencyError):
+        domain.check_refund(captured(), 0, Money(1, "eur"))
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.DECLINED, Status.CANCELLED, Status.REFUNDED])
+def test_what_is_not_held_cannot_be_refunded(status: Status) -> None:
+    made = payment(terms=TERMS, status=status, refunded=1999 if status is Status.REFUNDED else 0)
+    with pytest.raises(NotRefundableError):
+        domain.check_refund(made, 0, None)

@@ -1,0 +1,220 @@
+"""The provider out of order: whatever it does, nothing hangs, nobody is to blame, and nothing is charged twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.errors import Rejected, Unavailable, classify
+from infrastructure.sandbox.tests.process import KEY, free_port
+from services.payments.provider import Provider, ProviderSettings, make_provider
+from services.payments.resources import Resources
+from services.payments.tests.till import (
+    AMOUNT,
+    CANCELLED,
+    RESERVED,
+    captured,
+    check_books,
+    delivery,
+    held_by,
+    new_order,
+    payment_of,
+    place,
+    tell,
+    told,
+    until_done,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from infrastructure.sandbox.tests.process import SandboxProcess
+
+pytestmark = pytest.mark.integration
+
+BOUND_SECONDS = 0.3
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "error", "status": 500},
+    {"kind": "error", "status": 503},
+    {"kind": "error_after", "status": 500},
+    {"kind": "rate_limit"},
+    {"kind": "reset"},
+    {"kind": "lost_answer"},
+    {"kind": "hang", "seconds": 5},
+    {"kind": "hang", "seconds": 5, "after": True},
+    {"kind": "latency", "seconds": 1.5 * BOUND_SECONDS},
+    *({"kind": "nonsense", "body": body} for body in ("html", "bytes", "empty", "json")),
+    *({"kind": "nonsense", "body": body, "after": True} for body in ("html", "json")),
+]
+
+
+def name_of(fault: dict[str, Any]) -> str:
+    return "-".join(str(value) for value in fault.values())
+
+
+@pytest.fixture
+def impatient(engine: Engine, sandbox: SandboxProcess) -> Resources:
+    return Resources(engine, provider_at(sandbox.url))
+
+
+def provider_at(url: str, key: str = KEY) -> Provider:
+    return make_provider(
+        ProviderSettings(stripe_api_key=key, stripe_api_base=url, stripe_timeout_seconds=BOUND_SECONDS)
+    )
+
+
+def out_of_order(resources: Resources, fact: str, heard: Any) -> None:
+    """The provider fails, and that is an outage, noticed in time."""
+    began = time.monotonic()
+    with pytest.raises(Exception) as failure:  # noqa: PT011 - whatever it is, its class is what counts
+        tell(resources, fact, heard.event.subject, heard=heard)
+    assert classify(failure.value) is Unavailable, failure.value
+    assert time.monotonic() - began < 5 * BOUND_SECONDS
+
+
+@pytest.mark.parametrize("operation", ["create", "confirm"])
+@pytest.mark.parametrize("fault", FAULTS, ids=name_of)
+def test_a_charge_outlives_an_outage(
+    impatient: Resources, sandbox: SandboxProcess, fault: dict[str, Any], operation: str
+) -> None:
+    order = new_order()
+    heard = delivery(RESERVED, order)
+    place(impatient, order)
+    sandbox.set_faults(fault | {"match": {"operation": operation}, "remaining": 2})
+    out_of_order(impatient, RESERVED, heard)
+    # Twice, and both answers may be stored: a key that saw a 500 is given up, and so is the next one.
+    assert until_done(partial(tell, impatient, RESERVED, order, heard=heard)) == "done"
+    assert told(impatient.engine, order) == ["captured"]
+    assert held_by(sandbox, order).captured == AMOUNT
+    check_books(impatient.engine, sandbox, order)
+
+
+@pytest.mark.parametrize("operation", ["refund", "list_refunds"])
+@pytest.mark.parametrize("fault", FAULTS[1:-3:2], ids=name_of)
+def test_a_compensation_outlives_an_outage(
+    impatient: Resources, sandbox: SandboxProcess, fault: dict[str, Any], operation: str
+) -> None:
+    order = captured(impatient).order_id
+    heard = delivery(CANCELLED, order)
+    sandbox.set_faults(fault | {"match": {"operation": operation}, "remaining": 1})
+    out_of_order(impatient, CANCELLED, heard)
+    assert until_done(partial(tell, impatient, CANCELLED, order, heard=heard)) == "done"
+    assert told(impatient.engine, order) == ["captured", "refunded"]
+    check_books(impatient.engine, sandbox, order)
+
+
+@pytest.mark.parametrize("kind", ["error", "error_after", "lost_answer", "nonsense"])
+@pytest.mark.parametrize("operation", ["cancel", "retrieve"])
+def test_a_release_outlives_an_outage(impatient: Resources, sandbox: SandboxProcess, kind: str, operation: str) -> None:
+    """An intent that is open is cancelled, whatever happens on the way."""
+    order = new_order()
+    place(impatient, order)
+    sandbox.set_faults({"kind": "error", "match": {"operation": "confirm"}})
+    out_of_order(impatient, RESERVED, delivery(RESERVED, order))
+    heard = delivery(CANCELLED, order)
+    if operation == "retrieve":  # which is only asked when the cancellation's answer was lost before
+        sandbox.set_faults({"kind": "lost_answer", "match": {"operation": "cancel"}, "remaining": 1})
+        out_of_order(impatient, CANCELLED, heard)
+    if (operation, kind) != ("retrieve", "error_after"):
+        sandbox.set_faults({"kind": kind, "match": {"operation": operation}, "remaining": 1})
+        out_of_order(impatient, CANCELLED, heard)
+    sandbox.set_faults()
+    tell(impatient, CANCELLED, order, heard=heard)
+    assert held_by(sandbox, order).statuses == ("canceled",)
+    assert payment_of(impatient.engine, order).status == "cancelled"
+
+
+def test_a_provider_that_is_down_or_refuses_our_key(engine: Engine, sandbox: SandboxProcess) -> None:
+    order = new_order()
+    place(Resources(engine, provider_at(sandbox.url)), order)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for provider in (provider_at(nobody), provider_at(sandbox.url, key="sk_live_wrong")):
+        out_of_order(Resources(engine, provider), RESERVED, delivery(RESERVED, order))
+    assert held_by(sandbox, order).intents == 0
+
+
+ANSWERS = [
+    (200, b"[]"),
+    (200, b"null"),
+    (200, b'"ok"'),
+    (200, b"{}"),
+    (200, b'{"object": "payment_intent"}'),
+    (200, b'{"object": "payment_intent", "id": 7, "status": "succeeded"}'),
+    (200, b'{"object": "payment_intent", "id": "pi_1", "status": "enlightened"}'),
+    (200, b'{"object": "payment_intent", "id": "pi_1", "status": ["succeeded"]}'),
+    (200, b'{"object": "payment_intent", "id": "pi_1", "status": "processing"}'),
+    (200, b'{"object": "refund", "id": "re_1", "status": "succeeded"}'),
+    (200, b"[" * 50_000),
+    (302, b""),
+    (400, b'{"error": []}'),
+    (400, b'{"error": {}}'),
+    (400, b'{"error": {"type": 7, "code": {}}}'),
+    (400, b'{"error": "invalid_request"}'),
+    (400, b'{"error": "Bad Request"}'),
+    (402, b'{"error": {"message": "pay the hotel first"}}'),
+    (403, b'{"error": {"type": "invalid_request_error"}}'),
+    (404, b"<html>no such page</html>"),
+    (409, b'{"error": {"type": "idempotency_error", "code": "idempotency_key_in_use"}}'),
+    (429, b"{}"),
+    (503, b'{"error": "Service Unavailable"}'),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), ANSWERS, ids=lambda value: str(value)[:40])
+def test_an_answer_that_means_nothing_is_an_outage(engine: Engine, status: int, body: bytes) -> None:
+    order = new_order()
+    with answering(status, body) as url:
+        resources = Resources(engine, provider_at(url))
+        place(resources, order)
+        out_of_order(resources, RESERVED, delivery(RESERVED, order))
+    assert told(engine, order) == []
+
+
+def test_an_intent_that_the_provider_has_lost_is_for_a_person_to_look_at(
+    impatient: Resources, sandbox: SandboxProcess
+) -> None:
+    order = new_order()
+    place(impatient, order)
+    sandbox.set_faults({"kind": "error", "match": {"operation": "confirm"}})
+    out_of_order(impatient, RESERVED, delivery(RESERVED, order))
+    body = b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "param": "intent"}}'
+    for fact in (RESERVED, CANCELLED):
+        with answering(404, body) as url, pytest.raises(Rejected) as failure:
+            tell(Resources(impatient.engine, provider_at(url)), fact, order)
+        assert failure.value.code == "payment_intent_missing"
+    assert payment_of(impatient.engine, order).status == "pending"
+
+
+class answering:  # noqa: N801 - a context manager
+    """A server that answers every request the same way."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = answer  # noqa: N815 - the standard library's names
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -1,0 +1,211 @@
+"""The races of an order's cancellation and its charge, forced at each moment, and processes that die in between."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.database import autocommit
+from services.payments import models
+from services.payments.tests.moments import Crash, crash, interrupted
+from services.payments.tests.till import (
+    CANCELLED,
+    PLACED,
+    RESERVED,
+    WAIT_SECONDS,
+    cancel,
+    check_books,
+    delivery,
+    held_by,
+    new_order,
+    payment_of,
+    place,
+    reserve,
+    status_of,
+    tell,
+    together,
+    told,
+    until_done,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from infrastructure.sandbox.tests.process import SandboxProcess
+    from services.payments.resources import Resources
+
+pytestmark = pytest.mark.integration
+
+OF_A_CHARGE = ("before_create", "after_create", "before_confirm", "after_confirm")
+
+
+@pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_chargeDeclined"])
+@pytest.mark.parametrize("moment", OF_A_CHARGE)
+def test_the_order_is_cancelled_while_it_is_charged(
+    resources: Resources, sandbox: SandboxProcess, moment: str, method: str
+) -> None:
+    order = new_order()
+    place(resources, order, method)
+    reserve(interrupted(resources, **{moment: partial(cancel, resources, order)}), order)
+    took_place = moment == "after_confirm" and method == "pm_card_visa"
+    assert status_of(resources.engine, order) == ("refunded" if took_place else "cancelled")
+    assert told(resources.engine, order) == (["captured", "refunded"] if took_place else [])
+    check_books(resources.engine, sandbox, order)
+
+
+@pytest.mark.parametrize("moment", OF_A_CHARGE)
+def test_whoever_cancels_dies_and_whoever_charges_undoes_it(
+    resources: Resources, sandbox: SandboxProcess, moment: str
+) -> None:
+    order = new_order()
+    place(resources, order)
+
+    def hear_of_it_and_die() -> None:
+        with autocommit(resources.engine) as connection:
+            models.hear_cancelled(connection, order)
+
+    reserve(interrupted(resources, **{moment: hear_of_it_and_die}), order)
+    assert status_of(resources.engine, order) in {"cancelled", "refunded"}
+    check_books(resources.engine, sandbox, order)
+    cancel(resources, order)
+    check_books(resources.engine, sandbox, order)
+
+
+@pytest.mark.parametrize("moment", [*OF_A_CHARGE, "before_retrieve", "after_retrieve"])
+@pytest.mark.parametrize("fact", [CANCELLED, RESERVED])
+def test_a_worker_dies_while_it_charges(resources: Resources, sandbox: SandboxProcess, moment: str, fact: str) -> None:
+    order = new_order()
+    heard = delivery(RESERVED, order)
+    place(resources, order)
+    if "retrieve" in moment:
+        with pytest.raises(Crash):
+            tell(interrupted(resources, after_confirm=crash), RESERVED, order, heard=heard)
+    with pytest.raises(Crash):
+        tell(interrupted(resources, **{moment: crash}), RESERVED, order, heard=heard)
+    assert told(resources.engine, order) == []
+    if fact == CANCELLED:
+        cancel(resources, order)
+        assert held_by(sandbox, order).net == 0
+    tell(resources, RESERVED, order, heard=heard)  # the broker delivers it again
+    assert held_by(sandbox, order).charges <= 1
+    check_books(resources.engine, sandbox, order)
+    if fact == RESERVED:
+        assert told(resources.engine, order) == ["captured"]
+        assert held_by(sandbox, order).intents == 1
+
+
+@pytest.mark.parametrize("moment", ["before_cancel", "after_cancel", "before_refund", "after_refund"])
+@pytest.mark.parametrize("charged", [True, False])
+def test_a_worker_dies_while_it_undoes(
+    resources: Resources, sandbox: SandboxProcess, moment: str, charged: bool
+) -> None:
+    order = new_order()
+    heard = delivery(CANCELLED, order)
+    place(resources, order)
+    with pytest.raises(Crash):
+        reserve(interrupted(resources, **{"after_confirm" if charged else "before_confirm": crash}), order)
+    dies = charged or "cancel" in moment
+    if dies:
+        with pytest.raises(Crash):
+            tell(interrupted(resources, **{moment: crash}), CANCELLED, order, heard=heard)
+    tell(resources, CANCELLED, order, heard=heard)
+    assert status_of(resources.engine, order) == ("refunded" if charged else "cancelled")
+    assert told(resources.engine, order) == (["captured", "refunded"] if charged else [])
+    check_books(resources.engine, sandbox, order)
+
+
+@pytest.mark.parametrize("last", ["charge", "cancel"])
+def test_the_confirmation_gets_in_between_the_wish_to_cancel_and_the_cancelling(
+    resources: Resources, sandbox: SandboxProcess, last: str
+) -> None:
+    order = new_order()
+    place(resources, order)
+    wished, confirmed, finished = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(event: threading.Event) -> None:
+        assert event.wait(WAIT_SECONDS)
+
+    def after_confirm() -> None:
+        confirmed.set()
+        if last == "charge":
+            wait(finished)
+
+    def before_cancel() -> None:
+        wished.set()
+        wait(confirmed)
+
+    charging = interrupted(resources, before_confirm=lambda: wait(wished), after_confirm=after_confirm)
+    cancelling = interrupted(resources, before_cancel=before_cancel)
+
+    def undo() -> None:
+        while payment_of(resources.engine, order).provider_id is None:
+            time.sleep(0.005)
+        cancel(cancelling, order)
+        finished.set()
+
+    assert together([partial(reserve, charging, order), undo]) == [None, None]
+    assert told(resources.engine, order) == ["captured", "refunded"]
+    check_books(resources.engine, sandbox, order)
+
+
+def test_a_slow_confirmation_meets_a_cancellation(resources: Resources, sandbox: SandboxProcess) -> None:
+    sandbox.set_faults({"kind": "latency", "seconds": 0.3, "match": {"operation": "confirm"}})
+    order = new_order()
+    place(resources, order)
+
+    def undo() -> None:
+        time.sleep(0.15)
+        cancel(resources, order)
+
+    assert together([partial(reserve, resources, order), undo]) == [None, None]
+    assert status_of(resources.engine, order) in {"cancelled", "refunded"}
+    check_books(resources.engine, sandbox, order)
+
+
+def test_one_event_delivered_to_several_workers_at_once(resources: Resources, sandbox: SandboxProcess) -> None:
+    order = new_order()
+    heard = delivery(RESERVED, order)
+    place(resources, order)
+    outcomes = together([partial(until_done, partial(tell, resources, RESERVED, order, heard=heard))] * 4)
+    assert sorted(map(str, outcomes)) == ["done", "duplicate", "duplicate", "duplicate"]
+    assert told(resources.engine, order) == ["captured"]
+    check_books(resources.engine, sandbox, order)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_everything_at_once_with_a_provider_that_fails(
+    resources: Resources, sandbox: SandboxProcess, seed: int
+) -> None:
+    chance = random.Random(seed)
+    sandbox.set_faults(
+        {"kind": "error", "rate": 0.1, "seed": seed},
+        {"kind": "lost_answer", "rate": 0.1, "seed": seed + 100},
+        {"kind": "error_after", "rate": 0.1, "seed": seed + 200},
+        {"kind": "latency", "seconds": 0.0, "jitter_seconds": 0.03, "rate": 0.5},
+    )
+    orders = {new_order(): chance.choice(["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]) for _ in range(8)}
+    undone = {order for order in orders if chance.random() < 0.6}
+    calls = []
+    for order, method in orders.items():
+        for fact in [PLACED, RESERVED, *([CANCELLED] if order in undone else [])]:
+            heard = delivery(fact, order)
+            calls += [partial(tell, resources, fact, order, heard=heard, method=method)] * 2
+    chance.shuffle(calls)
+    outcomes = together(partial(_work, calls[number::8]) for number in range(8))
+    assert sum(work.count("duplicate") for work in outcomes) >= len(calls) / 2
+    assert any(fault["struck"] for fault in sandbox.get("/faults").json()["data"] if fault["kind"] != "latency")
+    sandbox.set_faults()
+    for order, method in orders.items():
+        check_books(resources.engine, sandbox, order)
+        if order not in undone:
+            expected = "captured" if method == "pm_card_visa" else "declined"
+            assert told(resources.engine, order) == [expected]
+
+
+def _work(calls: Sequence[Callable[[], None]]) -> list[str]:
+    return [until_done(call) for call in calls]
