@@ -13,6 +13,13 @@ def test_a_stranger_is_told_to_bring_a_token() -> None:
     assert reply.headers["WWW-Authenticate"] == 'Bearer realm="holdfast"'
 
 
+def test_a_route_is_guarded_although_its_view_never_asks() -> None:
+    client = make_app().test_client()
+    assert client.get("/things").status_code == 401
+    assert client.get("/things?limit=0").status_code == 401
+    assert client.get("/things", headers=bearer()).status_code == 200
+
+
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic dTpw", "nonsense", "Token abc"])
 def test_other_authorization_headers_are_no_token(header: str) -> None:
     reply = make_app().test_client().get("/things/a", headers={"Authorization": header})
