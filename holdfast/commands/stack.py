@@ -19,7 +19,9 @@ _STYLES = {RUNNING: "green", "stopped": "dim"}
 
 @click.command()
 @home_option
-@click.option("--port-base", type=int, help="The first port of the stack.  [default: the home's, or 8000]")
+@click.option(
+    "--port-base", type=int, help="The first port of the stack.  [default: the home's, or 8000, or free ones]"
+)
 @click.option("--servers-only", is_flag=True, help="Only PostgreSQL, RabbitMQ and MongoDB.")
 def up(home: Path, port_base: int | None, servers_only: bool) -> None:
     """Start the stack; return when all of it is ready.

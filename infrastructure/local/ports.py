@@ -18,6 +18,7 @@ from infrastructure.processes import (
 
 # Below the range that the system hands out for outgoing connections: a listener there could not come back.
 _FIRST_BASE, _LAST_BASE, _STEP = 10_000, 32_000, 50
+_CHOICE_STEP = 100
 
 
 def listening_offsets() -> dict[int, str]:
@@ -38,6 +39,14 @@ def assert_ports_free(home: Home) -> None:
                 f"port {port}, meant for {name}, is in use by a program outside this stack. "
                 "Choose other ports with --port-base."
             )
+
+
+def choose_ports(home: Home) -> Home:
+    """Return the home with its ports if all are free, else with the next range that is."""
+    for base in range(home.port_base, _LAST_BASE, _CHOICE_STEP):
+        if all(is_free(base + offset) for offset in listening_offsets()):
+            return Home(home.path, base)
+    raise StackError("there is no free range of ports on this machine")
 
 
 def is_free(port: int) -> bool:

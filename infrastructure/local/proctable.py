@@ -2,8 +2,8 @@
 
 A process is recorded as its number, its start time and the boot it belongs to: the number alone is
 given to others later. The supervisor leads a session of its own, which its children stay in; that is
-how those are found that nobody recorded. A process that leaves the session on purpose (PostgreSQL's
-backends) is not found here; those end by themselves when their parent is gone.
+how those are found that nobody recorded. Of those that leave the session on purpose only Erlang's port
+mapper is looked for; the others (PostgreSQL's backends) end by themselves when their parent is gone.
 """
 
 import json
@@ -89,6 +89,10 @@ def program_record(run: Path, name: str) -> Path:
 
 def stack_processes(home: Home) -> list[Process]:
     """Return every process that the home's supervisor, alive or dead, has left running, itself included."""
+    return [*_session_members(home), *_port_mappers(home)]
+
+
+def _session_members(home: Home) -> list[Process]:
     leader = recorded(supervisor_record(home))
     if leader is None:
         return []
@@ -99,6 +103,26 @@ def stack_processes(home: Home) -> list[Process]:
     records = [recorded(path) for path in home.run.glob("started-*.json")]
     groups = {found.pid for found in records if found}
     return [found for found in members if found.pid != leader.pid and found.group in groups]
+
+
+def _port_mappers(home: Home) -> list[Process]:
+    """Return port mappers that a broker of this home has started by itself: those leave its session."""
+    leader = recorded(supervisor_record(home))
+    own = f"HOME={home.data('rabbitmq')}"
+    return [
+        found
+        for found in running()
+        if _text(found.pid, "comm").strip() == "epmd"
+        and own in _text(found.pid, "environ").split("\0")
+        and (leader is None or found.session != leader.pid)
+    ]
+
+
+def _text(pid: int, name: str) -> str:
+    try:
+        return (_PROC / str(pid) / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def left_behind(old: Record | None, session: int) -> list[Process]:

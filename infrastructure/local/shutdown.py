@@ -10,7 +10,6 @@ from infrastructure.local import proctable
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home
 from infrastructure.local.progress import Progress, Step, note
-from infrastructure.local.servers import rabbitmq
 from infrastructure.local.spec import read_specs
 from infrastructure.local.supervision import Supervisor
 from infrastructure.processes import PROCESSES, Phase
@@ -30,7 +29,6 @@ def take_down(home: Home, progress: Progress) -> None:
             note(progress, f"{error}; ending its processes one by one")
     leftovers = proctable.stack_processes(home)
     proctable.end(leftovers, _ORPHAN_GRACE_SECONDS)
-    rabbitmq.end_port_mapper(home)
     if proctable.stack_processes(home):
         raise StackError(f"processes of {home.path} could not be ended")
 

@@ -50,7 +50,7 @@ class Stack:
 
     def up(self, servers_only: bool = False, progress: Progress = silent) -> None:
         """Start what does not run, and return when all of it is ready."""
-        bring_up(self.home, servers_only, progress)
+        bring_up(self._path, self._port_base, servers_only, progress)
 
     def down(self, progress: Progress = silent) -> None:
         """Stop everything. Afterwards no process of the stack is left, whatever state it was in."""

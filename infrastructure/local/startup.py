@@ -6,14 +6,15 @@ Every wait is bounded; a process that keeps ending is reported without waiting f
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from infrastructure.local import plan, proctable
 from infrastructure.local.credentials import load_credentials
 from infrastructure.local.errors import NotReadyError, StackError
 from infrastructure.local.fetch import ensure_servers
-from infrastructure.local.home import Home, existing_home, locked, remember
+from infrastructure.local.home import Home, existing_home, locked, open_home, remember
 from infrastructure.local.jobs import run_jobs
-from infrastructure.local.ports import assert_ports_free
+from infrastructure.local.ports import assert_ports_free, choose_ports
 from infrastructure.local.progress import Progress, Step, note
 from infrastructure.local.readiness import probe_http, probe_port, wait_for
 from infrastructure.local.run import quick_ends
@@ -28,11 +29,18 @@ _HOPELESS_ENDS = 4
 _ORPHAN_GRACE_SECONDS = 10
 
 
-def bring_up(home: Home, servers_only: bool, progress: Progress) -> None:
+def bring_up(path: Path, port_base: int | None, servers_only: bool, progress: Progress) -> None:
     """Start what does not run; return when all of it is ready, raise StackError otherwise."""
-    known = existing_home(home.path)
-    if known and known.port_base != home.port_base and Supervisor(known).is_running:
-        raise StackError(f"a stack runs in {home.path} with port base {known.port_base}; stop it before moving it")
+    home = open_home(path, port_base)
+    known = existing_home(path)
+    if known is None and port_base is None:
+        chosen = choose_ports(home)
+        if chosen != home:
+            text = f"ports from {home.port_base} on are in use; this stack takes those from {chosen.port_base} on"
+            note(progress, text)
+            home = chosen
+    elif known and known.port_base != home.port_base and Supervisor(known).is_running:
+        raise StackError(f"a stack runs in {path} with port base {known.port_base}; stop it before moving it")
     Startup(home, progress).run(servers_only)
 
 
@@ -48,10 +56,10 @@ class Startup:
     def run(self, servers_only: bool) -> None:
         programs = ensure_servers(lambda line: note(self._progress, line))
         with locked(self._home):
-            remember(self._home)
             fresh = not self._supervisor.is_running
             if fresh:
                 self._clear()
+            remember(self._home)
             specs = plan.supervised(self._home, programs, self._credentials)
             # A second `up` changes nothing for what is there: it may have been started with other settings.
             kept = {} if fresh else read_specs(self._home.programs_file)
@@ -68,7 +76,6 @@ class Startup:
         if orphans:
             note(self._progress, f"ending {len(orphans)} processes that a crash has left running")
             proctable.end(orphans, _ORPHAN_GRACE_SECONDS)
-        rabbitmq.end_port_mapper(self._home)
         for path in self._home.run.glob("pace-*.json"):
             path.unlink()
         assert_ports_free(self._home)

@@ -4,8 +4,6 @@ Guarantee: nothing of a broker that the system runs is touched: names, ports, co
 are the home's. The port mapper (epmd) is a supervised process too, so that `down` ends it.
 """
 
-import socket
-from contextlib import suppress
 from pathlib import Path
 
 import requests
@@ -68,14 +66,6 @@ def ready(home: Home, credentials: Credentials) -> None:
 
 def provision(home: Home, credentials: Credentials) -> None:
     """Nothing to do: the account comes from the configuration, and the topology job makes the queues."""
-
-
-def end_port_mapper(home: Home) -> None:
-    """End a port mapper that the broker started by itself: such a one leaves its parent's session."""
-    with suppress(OSError), socket.create_connection((HOST, home.port("epmd")), timeout=1) as connection:
-        connection.settimeout(_READY_SECONDS)
-        connection.sendall(b"\x00\x01k")  # KILL_REQ of its protocol; refused while a node is registered
-        connection.recv(2)
 
 
 def _broker_environment(home: Home, data: Path) -> dict[str, str]:

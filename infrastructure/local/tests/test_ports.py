@@ -7,7 +7,7 @@ import pytest
 
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import open_home
-from infrastructure.local.ports import assert_ports_free, free_port_base, is_free
+from infrastructure.local.ports import assert_ports_free, choose_ports, free_port_base, is_free
 
 
 def test_a_port_in_use_is_named_with_what_it_is_for(tmp_path: Path) -> None:
@@ -24,3 +24,15 @@ def test_a_port_in_use_is_named_with_what_it_is_for(tmp_path: Path) -> None:
 
 def test_a_free_range_stays_clear_of_outgoing_connections(tmp_path: Path) -> None:
     assert 10_000 <= free_port_base(tmp_path) < 32_000
+
+
+def test_a_new_stack_takes_the_next_free_range(tmp_path: Path) -> None:
+    home = open_home(tmp_path / "home", free_port_base(tmp_path))
+    assert choose_ports(home) == home
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", home.port("gateway")))
+        taken.listen()
+        chosen = choose_ports(home)
+    assert chosen.path == home.path
+    assert chosen.port_base >= home.port_base + 100
+    assert_ports_free(chosen)

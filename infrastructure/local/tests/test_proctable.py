@@ -1,6 +1,7 @@
 """What a crash leaves running is found, and nothing else is."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,19 @@ def test_a_record_of_another_boot_counts_for_nothing(home: Home) -> None:
     path.write_text(path.read_text().replace(found.boot, "another"))
     assert proctable.recorded(path) is None
     assert proctable.stack_processes(home) == []
+
+
+def test_a_port_mapper_that_the_broker_started_by_itself_is_found(home: Home, tmp_path: Path) -> None:
+    program = tmp_path / "epmd"
+    shutil.copy("/bin/sleep", program)
+    ours = {"HOME": str(home.data("rabbitmq"))}
+    with (
+        subprocess.Popen([program, "60"], env=ours, start_new_session=True) as mapper,
+        subprocess.Popen([program, "60"], env={"HOME": "/elsewhere"}) as foreign,
+    ):
+        assert eventually(lambda: [found.pid for found in proctable.stack_processes(home)] == [mapper.pid])
+        mapper.kill()
+        foreign.kill()
 
 
 def test_what_does_not_end_when_asked_is_made_to() -> None:
