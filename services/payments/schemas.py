@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from marshmallow import Schema, ValidationError, fields, validate, validates
+from marshmallow import Schema, fields, validate
 
 from common.pagination import PageQuerySchema
-from common.schemas import MoneySchema, StrictSchema, id_field, text_field
+from common.schemas import MAX_AMOUNT, Integer, MoneySchema, StrictSchema, id_field, text_field
 from services.payments.domain import RefundStatus, Status
 
 MAX_REASON_LENGTH = 200
@@ -33,14 +31,13 @@ class PaymentsQuerySchema(PageQuerySchema):
     order_id = id_field(load_default=None)
 
 
-class RefundRequestSchema(StrictSchema):
-    amount = fields.Nested(MoneySchema, metadata={"description": "without it, all that is left"})
-    reason = text_field(high=MAX_REASON_LENGTH, required=True)
+class RefundAmountSchema(MoneySchema):
+    amount = Integer(required=True, validate=validate.Range(min=1, max=MAX_AMOUNT))
 
-    @validates("amount")
-    def more_than_nothing(self, amount: dict[str, Any], **_: Any) -> None:
-        if amount["amount"] < 1:
-            raise ValidationError({"amount": ["Must be greater than or equal to 1."]})
+
+class RefundRequestSchema(StrictSchema):
+    amount = fields.Nested(RefundAmountSchema, metadata={"description": "without it, all that is left"})
+    reason = text_field(high=MAX_REASON_LENGTH, required=True)
 
 
 class RefundSchema(Schema):

@@ -11,7 +11,9 @@ from sqlalchemy import text
 
 from common.database import make_engine, transaction
 from common.migrations import upgrade
+from common.tests.sample_service import VERIFIER
 from infrastructure.sandbox.tests.process import KEY, SandboxProcess
+from services.payments.main import Settings, create_app
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources
 from services.payments.tests.till import THREADS
@@ -19,6 +21,8 @@ from services.payments.tests.till import THREADS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
+    from flask.testing import FlaskClient
     from sqlalchemy import Engine
 
     from infrastructure.local.sharing import Servers
@@ -81,6 +85,30 @@ def provider(provider_settings: ProviderSettings) -> Provider:
 @pytest.fixture
 def resources(engine: Engine, provider: Provider) -> Resources:
     return Resources(engine, provider)
+
+
+@pytest.fixture(scope="session")
+def app(database_url: str, sandbox_process: SandboxProcess) -> Iterator[Flask]:
+    settings = Settings(
+        database_url=database_url,
+        database_timeout_seconds=5,
+        stripe_api_key=KEY,
+        stripe_api_base=sandbox_process.url,
+        stripe_timeout_seconds=0.5,
+        jwks_url="http://127.0.0.1:1/never-asked",
+        log_level="WARNING",
+        service_port=1,
+        service_host="127.0.0.1",
+        service_threads=THREADS,
+    )
+    made = create_app(settings, verifier=VERIFIER)
+    yield made
+    made.extensions["context"].engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask, resources: Resources) -> FlaskClient:
+    return app.test_client()
 
 
 def _administer(servers: Servers, statement: str) -> None:

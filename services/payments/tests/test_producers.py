@@ -1,0 +1,68 @@
+"""The contract: what is published looks like the golden samples, which the contexts that hear it are tested with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from common.events import Contract, Event, InvalidEventError, Trail, from_json
+from services.payments import domain, producers
+from services.payments.domain import Intent, IntentState, Money, Payment, Refund, RefundKind, RefundStatus, Terms
+
+SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
+MOMENT = datetime(2026, 11, 2, 9, 15, 10, tzinfo=UTC)
+PAYMENT = Payment(
+    id="01928f6e-7d02-7a41-8b66-1f2e3d4c5b6a",
+    order_id="01928f6e-7c1a-7b30-9a55-3c1d0e5f7a10",
+    terms=Terms("01928f6d-11aa-7c21-8d43-5b7e9f00c2d1", Money(4648, "usd"), "pm_card_visa"),
+    stock_reserved=True,
+    provider_id="pi_3",
+    created_at=MOMENT,
+)
+REFUND = Refund(
+    id="01928f70-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    payment_id=PAYMENT.id,
+    amount=1999,
+    status=RefundStatus.SUCCEEDED,
+    kind=RefundKind.OPERATOR,
+    reason="broken on arrival",
+    created_at=MOMENT,
+)
+
+
+def made(trail: Trail) -> list[Event]:
+    captured = domain.after_looking(PAYMENT, Intent("pi_3", IntentState.SUCCEEDED))
+    declined = domain.after_looking(PAYMENT, Intent("pi_3", IntentState.REFUSED, "insufficient_funds"))
+    return [
+        *producers.news(PAYMENT, captured, trail),
+        *producers.news(PAYMENT, declined, trail),
+        producers.payment_refunded(domain.after_refund(captured, REFUND.amount), REFUND, trail),
+    ]
+
+
+@pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
+def test_what_is_published_is_what_the_sample_shows(contract: Contract) -> None:
+    sample = from_json((SAMPLES / f"{contract.type}.json").read_bytes())
+    trail = Trail(sample.correlationid, sample.causationid, sample.traceparent)
+    (event,) = [event for event in made(trail) if event.type == contract.type]
+    expected = sample.to_document() | {"id": event.id, "time": event.time}
+    assert from_json(event.to_json()).to_document() == expected
+
+
+@pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
+def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
+    data = from_json((SAMPLES / f"{contract.type}.json").read_bytes()).data
+    for bad in (
+        {},
+        data | {"more": 1},
+        data | {"amount": 4648},
+        *({name: value for name, value in data.items() if name != left} for left in data),
+    ):
+        with pytest.raises(InvalidEventError):
+            contract.event(subject="x", sequence=1, data=bad, trail=Trail("test"))
+
+
+def test_where_nothing_happened_there_is_nothing_to_tell() -> None:
+    assert producers.news(PAYMENT, PAYMENT, Trail("test")) == []

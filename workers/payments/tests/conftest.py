@@ -1,0 +1,23 @@
+"""The worker's tests use the database and the provider of the service's."""
+
+from services.payments.tests.conftest import (
+    database_url,
+    engine,
+    pool,
+    provider,
+    provider_settings,
+    resources,
+    sandbox,
+    sandbox_process,
+)
+
+__all__ = [
+    "database_url",
+    "engine",
+    "pool",
+    "provider",
+    "provider_settings",
+    "resources",
+    "sandbox",
+    "sandbox_process",
+]

@@ -1,0 +1,108 @@
+"""Every event twice, late and out of order, through the table of handlers, on a real database and a real sandbox."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.events import InvalidEventError
+from services.payments.tests.till import check_books, held_by, new_order, published, status_of, told
+from workers.payments.consumers import HANDLERS
+from workers.payments.tests.heard import CANCELLED, PLACED, RESERVED, TOTAL, event, hear
+
+if TYPE_CHECKING:
+    from infrastructure.sandbox.tests.process import SandboxProcess
+    from services.payments.resources import Resources
+
+pytestmark = pytest.mark.integration
+HISTORIES = [
+    *permutations([PLACED]),
+    *permutations([RESERVED]),
+    *permutations([CANCELLED]),
+    *permutations([PLACED, RESERVED]),
+    *permutations([PLACED, CANCELLED]),
+    *permutations([RESERVED, CANCELLED]),
+    *permutations([PLACED, RESERVED, CANCELLED]),
+]
+
+
+def expected(history: tuple[str, ...]) -> tuple[str, list[str]]:
+    """The status at the end, and what was published on the way."""
+    if CANCELLED in history:
+        charged = history[-1] == CANCELLED and len(history) == 3
+        return ("refunded", ["captured", "refunded"]) if charged else ("cancelled", [])
+    return ("captured", ["captured"]) if len(history) == 2 else ("pending", [])
+
+
+@pytest.mark.parametrize("history", HISTORIES, ids="-".join)
+def test_the_samples_are_understood_each_twice_in_any_order(
+    resources: Resources, sandbox: SandboxProcess, history: tuple[str, ...]
+) -> None:
+    order = new_order()
+    events = [event(kind, order) for kind in history]
+    for heard in events:
+        assert hear(resources, heard)
+        assert not hear(resources, heard)
+    for heard in reversed(events):
+        assert not hear(resources, heard)
+        hear(resources, event(heard.type, order))  # a replay that the inbox has forgotten
+    status, types = expected(history)
+    assert status_of(resources.engine, order) == status
+    assert told(resources.engine, order) == types
+    assert held_by(sandbox, order).net == (TOTAL if status == "captured" else 0)
+    check_books(resources.engine, sandbox, order)
+
+
+def test_what_is_published_follows_from_what_was_heard(resources: Resources) -> None:
+    order = new_order()
+    reserved = event(RESERVED, order)
+    hear(resources, event(PLACED, order))
+    hear(resources, reserved)
+    (captured,) = published(resources.engine, order)
+    assert (captured.causationid, captured.correlationid, captured.traceparent) == (
+        reserved.id,
+        reserved.correlationid,
+        reserved.traceparent,
+    )
+
+
+def test_what_it_does_not_use_may_change(resources: Resources) -> None:
+    order = new_order()
+    total = {"amount": 500, "currency": "eur", "display": "5 euros"}
+    hear(resources, event(PLACED, order, items="many", gift_wrap=True, total=total))
+    hear(resources, event(RESERVED, order, items=None, warehouse="north"))
+    (captured,) = published(resources.engine, order)
+    assert captured.data["amount"] == {"amount": 500, "currency": "eur"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"order_id": "42"},
+        {"order_id": None},
+        {"customer_id": ""},
+        {"total": 4648},
+        {"total": {"amount": 1.5, "currency": "usd"}},
+        {"total": {"amount": -1, "currency": "usd"}},
+        {"total": {"amount": 10**12, "currency": "usd"}},
+        {"total": {"amount": 1, "currency": "xxx"}},
+        {"payment_method": None},
+        {"payment_method": "x" * 256},
+        {"payment_method": "nul \x00"},
+    ],
+)
+def test_what_cannot_be_understood_is_refused_for_good(resources: Resources, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEventError):
+        hear(resources, event(PLACED, new_order(), **changes))
+
+
+@pytest.mark.parametrize("kind", [RESERVED, CANCELLED])
+def test_a_fact_about_no_order_is_refused_for_good(resources: Resources, kind: str) -> None:
+    with pytest.raises(InvalidEventError):
+        hear(resources, event(kind, "no-order"))
+
+
+def test_there_is_a_handler_for_each_event_that_payments_is_to_hear() -> None:
+    assert set(HANDLERS) == {PLACED, RESERVED, CANCELLED}
