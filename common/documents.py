@@ -33,3 +33,8 @@ def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> D
     return client.get_default_database().with_options(
         write_concern=WriteConcern(w="majority", j=True), read_concern=ReadConcern("majority")
     )
+
+
+def ping(database: Database[Document]) -> None:
+    """For readiness: returns if the database answers, raises as it does otherwise."""
+    database.command("ping")

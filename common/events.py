@@ -9,11 +9,11 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import uuid_utils.compat as uuid_utils
 from marshmallow import ValidationError
@@ -21,11 +21,16 @@ from marshmallow import ValidationError
 from common.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from marshmallow import Schema
 
 CONTENT_TYPE = "application/cloudevents+json"
 MAX_EVENT_BYTES = 256 * 1024
+MAX_DEPTH = 64
 _TYPE = re.compile(r"[a-z_]+\.[a-z_]+\.v[1-9][0-9]{0,3}")
+# Canonical (RFC 9562): by any other spelling the same event would be another one to whoever compares texts.
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REQUIRED_TEXT = ("id", "source", "type", "subject", "time", "correlationid")
 _OPTIONAL_TEXT = ("causationid", "orderid", "traceparent")
 
@@ -102,12 +107,20 @@ class Event:
 
 
 def from_json(body: str | bytes) -> Event:
-    """Read an event, or raise `InvalidEventError` with what is wrong with it. Unknown attributes are ignored."""
+    """Read an event, or raise `InvalidEventError` with what is wrong with it. Unknown attributes are ignored.
+
+    NaN and infinity, and nesting deeper than `MAX_DEPTH`, are refused: what is read can be written and stored again.
+    """
     try:
-        return from_document(json.loads(body))
+        text = body if isinstance(body, str) else body.decode()
+        document = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise InvalidEventError(message) from None
+    # Depth costs an opening bracket a level; hardly any event has enough of them to need a look.
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(document)
+    return from_document(document)
 
 
 def from_document(document: Any) -> Event:
@@ -174,16 +187,54 @@ def _text(document: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 512 or "\x00" in value:  # noqa: PLR2004 - a bound
         message = f"{name} is not a text of 1 to 512 characters"
         raise InvalidEventError(message)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        message = f"{name} holds half of a surrogate pair"
+        raise InvalidEventError(message) from None
     return value
 
 
 def _check(values: dict[str, Any]) -> None:
     if not _TYPE.fullmatch(values["type"]):
         raise InvalidEventError("type is not of the form thing.happened.v1")
+    if not _ID.fullmatch(values["id"]):
+        raise InvalidEventError("id is not a UUID in its canonical form")
     try:
-        UUID(values["id"])
         moment = datetime.fromisoformat(values["time"])
-    except ValueError as error:
-        raise InvalidEventError(str(error)) from None
+        moment.astimezone(UTC)  # at either end of the calendar there may be no such moment
+    except (ValueError, OverflowError) as error:
+        message = f"time: {error}"
+        raise InvalidEventError(message) from None
     if moment.tzinfo is None:
         raise InvalidEventError("time has no zone")
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
+        if not level:
+            return
+    message = f"nested deeper than {MAX_DEPTH} levels"
+    raise InvalidEventError(message)
+
+
+def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        message = f"a number is too large: {digits[:32]}"
+        raise ValueError(message)
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    message = f"{name} is no number"
+    raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_constant=_constant)

@@ -19,7 +19,7 @@ MAX_ITEMS_NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An event as it was filed; `at` is its time in UTC."""
+    """An event as it was filed; `at` is its time in UTC, `received_at` (RFC 3339) when it came."""
 
     id: str
     source: str
@@ -28,11 +28,22 @@ class Entry:
     sequence: int
     time: str
     at: datetime
+    received_at: str
     data: dict[str, Any]
     correlationid: str
     causationid: str | None = None
     orderid: str | None = None
     traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which events are wanted; None is any. `since` is a moment as `common.events.rfc3339` writes it."""
+
+    subject: str | None = None
+    type: str | None = None
+    source: str | None = None
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,8 @@ def _money(value: Mapping[str, Any]) -> str:
 
 def _items(data: Mapping[str, Any]) -> str:
     items = data["items"]
+    if not items:
+        raise ValueError("nothing to name")
     named = [f"{item['quantity']} x {item['sku']}" for item in items[:MAX_ITEMS_NAMED]]
     more = len(items) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
@@ -128,7 +141,9 @@ _TELLERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "stock.sold.v1": lambda data: f"Stock sold: {_items(data)}",
     "payment.captured.v1": lambda data: f"Payment captured: {_money(data['amount'])}",
     "payment.declined.v1": lambda data: f"Payment declined: {_words(data['code'])}",
-    "payment.refunded.v1": lambda data: f"Payment refunded: {_money(data['amount'])}",
+    "payment.refunded.v1": lambda data: (
+        f"Payment refunded: {_money(data['amount'])}, {_money(data['refunded'])} in all ({data['reason']})"
+    ),
     "order.confirmed.v1": lambda data: f"Order confirmed: {_money(data['total'])}",
     "order.cancelled.v1": lambda data: f"Order cancelled: {_words(data['reason'])}",
     "attempt.failed.v1": _attempt,

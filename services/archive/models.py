@@ -8,7 +8,6 @@ microseconds, as text: it sorts, which `time` as its source wrote it does not; M
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from common.events import Event
+    from services.archive.domain import Filter
 
     Document = dict[str, Any]
 
@@ -42,19 +42,9 @@ INDEXES = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which events are wanted; None is any. `since` is a moment in UTC as `at` has it."""
-
-    subject: str | None = None
-    type: str | None = None
-    source: str | None = None
-    since: str | None = None
-
-
 def insert(database: Database[Document], event: Event, *, customer_id: str | None, received_at: datetime) -> bool:
     """File `event` unless its id is taken; False if it is."""
-    document = _document(event) | {"received_at": received_at}
+    document = _document(event) | {"received_at": rfc3339(received_at)}
     if customer_id is not None:
         document["customer_id"] = customer_id
     try:
@@ -123,4 +113,5 @@ def _document(event: Event) -> Document:
 def _entry(document: Mapping[str, Any]) -> Entry:
     envelope: Document = {name: document.get(name) for name in _ENVELOPE}
     at = datetime.fromisoformat(document["at"])
-    return Entry(id=document["_id"], at=at, data=json.loads(document["data"]), **envelope)
+    data = json.loads(document["data"])
+    return Entry(id=document["_id"], at=at, received_at=document["received_at"], data=data, **envelope)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bson.errors import BSONError
-from pymongo.errors import DocumentTooLarge
-
 from common.errors import NotFound, Rejected
 from common.events import utc_now
 from common.inbox import AlreadyHandled
@@ -18,18 +15,11 @@ if TYPE_CHECKING:
 
     from common.inbox import Delivery
     from common.pagination import Page
-    from services.archive.domain import Entry, Step
-    from services.archive.models import Filter
+    from services.archive.domain import Entry, Filter, Step
 
     Documents = Database[dict[str, Any]]
 
 MAX_TIMELINE = 1_000
-
-
-class NotFilableError(Rejected):
-    """MongoDB cannot hold this event, however often it is tried."""
-
-    code = "event_not_filable"
 
 
 class EventIdReusedError(Rejected):
@@ -53,12 +43,7 @@ class Timeline:
 def file_event(database: Documents, delivery: Delivery, *, customer_id: str | None) -> None:
     """File the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` says whose order it tells of."""
     event = delivery.event
-    try:
-        filed = models.insert(database, event, customer_id=customer_id, received_at=utc_now())
-    except (BSONError, DocumentTooLarge, OverflowError, ValueError) as error:
-        message = f"cannot file this event: {error}"
-        raise NotFilableError(message) from error
-    if filed:
+    if models.insert(database, event, customer_id=customer_id, received_at=utc_now()):
         return
     if not models.holds(database, event):
         message = f"another event is filed as {event.id}"

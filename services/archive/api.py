@@ -1,0 +1,68 @@
+"""The routes of the archive: parse, call one use case, render."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+
+from common.appfactory import context
+from common.auth import caller, operators_only
+from common.errors import NotFound
+from common.openapi import Blueprint
+from common.pagination import Page, page_schema, render_page
+from common.schemas import is_id
+from services.archive import usecases
+from services.archive.domain import Filter, summary
+from services.archive.schemas import ArchivedEventSchema, EventsQuerySchema, TimelineEntrySchema
+
+if TYPE_CHECKING:
+    from services.archive.domain import Entry, Step
+
+blueprint = Blueprint("archive", __name__, url_prefix="/api/v1", description="What happened, and when")
+
+
+@blueprint.route("/orders/<order_id>/timeline", methods=["GET"])
+@blueprint.response(200, page_schema(TimelineEntrySchema))
+def tell_timeline(order_id: str) -> dict[str, Any]:
+    """What happened to an order, the oldest first.
+
+    Only the first 1,000 events are told; `has_more` says whether there are others (operators find them at /events).
+    It is there a moment after the order was accepted; until then, and for an order that is not yours, 404.
+    """
+    if not is_id(order_id):
+        raise NotFound("no such order")
+    customer_id = None if caller().is_operator else caller().id
+    timeline = usecases.tell_timeline(context(), order_id, customer_id=customer_id)
+    return {
+        "object": "list",
+        "data": [_render_step(step) for step in timeline.steps],
+        "has_more": timeline.has_more,
+        "url": request.path,
+    }
+
+
+@blueprint.route("/events", methods=["GET"])
+@operators_only
+@blueprint.arguments(EventsQuerySchema, location="query")
+@blueprint.response(200, page_schema(ArchivedEventSchema))
+def list_events(query: dict[str, Any]) -> dict[str, Any]:
+    """List the events of all sources, the newest first (operators only)."""
+    page: Page = query.pop("page")
+    entries = usecases.list_events(context(), Filter(**query), page)
+    return render_page([asdict(entry) for entry in entries], page)
+
+
+def _render_step(step: Step) -> dict[str, Any]:
+    entry: Entry = step.entry
+    return {
+        "id": entry.id,
+        "type": entry.type,
+        "source": entry.source,
+        "sequence": entry.sequence,
+        "time": entry.time,
+        "delay_seconds": step.delay_seconds,
+        "summary": summary(entry),
+        "data": entry.data,
+    }

@@ -1,0 +1,46 @@
+"""The archive service: `gunicorn -c python:common.server 'services.archive.main:create_app()'`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from common.appfactory import create_app as create_service
+from common.development import serve_for_development
+from common.documents import connect, ping
+from common.settings import DocumentSettings, ServiceSettings, load
+from services.archive.api import blueprint
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from common.tokens import Verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ServiceSettings, DocumentSettings):
+    """What the archive service reads."""
+
+
+def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
+    settings = settings or load(Settings)
+    database = connect(
+        settings.mongodb_url,
+        timeout_seconds=settings.mongodb_timeout_seconds,
+        name="service-archive",
+        pool_size=settings.service_threads + 1,  # one for the readiness check
+    )
+    return create_service(
+        "archive",
+        settings,
+        blueprints=[blueprint],
+        ready_checks={"mongodb": partial(ping, database)},
+        context=database,
+        verifier=verifier,
+    )
+
+
+if __name__ == "__main__":
+    loaded = load(Settings)
+    serve_for_development(create_app(loaded), loaded)

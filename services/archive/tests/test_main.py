@@ -1,0 +1,46 @@
+"""The archive's processes and their settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.settings import variables
+from services.archive import main
+from services.archive.migrations import __main__ as migrations
+from workers.archive import main as worker
+
+NOWHERE = "mongodb://127.0.0.1:1/archive?directConnection=true"
+
+
+def start(code: str, **environment: str) -> tuple[int, str]:
+    known = {"PATH": os.environ["PATH"], "MONGODB_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=known | environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_it_is_made_without_asking_its_store() -> None:
+    assert start("from services.archive.main import create_app; create_app()")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MONGODB_URL", ""), ("MONGODB_URL", "postgresql://x/y"), ("JWKS_URL", "x"), ("MONGODB_TIMEOUT_SECONDS", "0")],
+)
+def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+    code, output = start("from services.archive.main import create_app; create_app()", **{name: value})
+    assert code == 2
+    assert name in output
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(main.__file__).parent / ".env.example").read_text()
+    for settings in (main.Settings, worker.Settings, migrations.Settings):
+        for name in variables(settings):
+            assert f"\n{name}=" in example

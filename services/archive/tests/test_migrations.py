@@ -1,0 +1,74 @@
+"""The job that makes the archive's collection and indexes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.documents import connect
+from common.errors import Unavailable, classify
+from common.tests.link import Link
+from services.archive.migrations import upgrade
+from services.archive.models import COLLECTION, INDEXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.database import Database
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def empty(document_store: str) -> Iterator[Database[dict[str, object]]]:
+    database = connect(document_store, timeout_seconds=5, name="test", pool_size=2)
+    yield database
+    database.client.close()
+
+
+def start(url: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "services.archive.migrations"],
+        env={"PATH": os.environ["PATH"], "MONGODB_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_it_makes_all_indexes_also_when_it_runs_twice_at_once(
+    empty: Database[dict[str, object]], document_store: str
+) -> None:
+    jobs = [start(document_store), start(document_store)]
+    outputs = [job.communicate(timeout=30)[0] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], outputs
+    found = set(empty[COLLECTION].index_information())
+    assert found == {"_id_"} | {str(index.document["name"]) for index in INDEXES}
+
+
+def test_it_waits_for_a_server_that_is_still_starting(document_store: str) -> None:
+    with Link(document_store) as link:
+        link.cut()
+        job = start(link.url)
+        time.sleep(2.0)
+        assert job.poll() is None
+        link.heal()
+        output, _error = job.communicate(timeout=30)
+    assert job.returncode == 0, output
+
+
+def test_a_server_that_does_not_come_is_reported_in_time(document_store: str) -> None:
+    with Link(document_store) as link:
+        link.cut()
+        database = connect(link.url, timeout_seconds=0.5, name="test", pool_size=1)
+        started = time.monotonic()
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver calls it
+            upgrade(database, wait_seconds=1.0)
+        assert classify(caught.value) is Unavailable
+        assert time.monotonic() - started < 4
+        database.client.close()
