@@ -1,0 +1,89 @@
+"""The archive hears every event of the contracts, twice and out of order, on a real MongoDB."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common import topology
+from common.documents import connect
+from common.errors import NotFound
+from common.events import Event, from_document
+from common.inbox import AlreadyHandled, Delivery
+from common.pagination import Page
+from services.archive import usecases
+from services.archive.domain import Filter
+from services.archive.migrations import upgrade
+from workers.archive.consumers import HANDLERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.database import Database
+
+    Archive = Database[dict[str, Any]]
+
+pytestmark = pytest.mark.integration
+SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
+
+
+@pytest.fixture
+def archive(document_store: str) -> Iterator[Archive]:
+    database = connect(document_store, timeout_seconds=10, name="test-archive", pool_size=2)
+    upgrade(database, wait_seconds=10)
+    yield database
+    database.client.close()
+
+
+def sample(event_type: str, **changes: Any) -> Event:
+    document = json.loads((SAMPLES / f"{event_type}.json").read_text())
+    return from_document(document | changes)
+
+
+def hear(archive: Archive, event: Event) -> bool:
+    """Hand the event to its consumer; whether it was new."""
+    try:
+        HANDLERS[topology.EVERYTHING](Delivery("archive", event), archive)
+    except AlreadyHandled:
+        return False
+    return True
+
+
+def test_every_published_event_is_filed_once_in_whatever_order_it_comes(archive: Archive) -> None:
+    events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
+    deliveries = random.sample(events * 2, len(events) * 2)
+    heard = [event.id for event in deliveries if hear(archive, event)]
+    assert sorted(heard) == sorted(event.id for event in events)
+    filed = usecases.list_events(archive, Filter(), Page(limit=100))
+    assert {entry.id: entry.data for entry in filed} == {event.id: event.data for event in events}
+
+
+def test_a_type_that_nobody_knows_is_filed_too(archive: Archive) -> None:
+    assert hear(archive, sample("order.confirmed.v1", type="parcel.handed_over.v3"))
+
+
+def test_the_customer_of_an_order_sees_its_time_line(archive: Archive) -> None:
+    placed, confirmed = sample("order.placed.v1"), sample("order.confirmed.v1")
+    hear(archive, confirmed)
+    with pytest.raises(NotFound):
+        usecases.tell_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
+    hear(archive, placed)
+    timeline = usecases.tell_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
+    assert [step.entry.type for step in timeline.steps] == ["order.placed.v1", "order.confirmed.v1"]
+
+
+@pytest.mark.parametrize("data", [{}, {"customer_id": 7}, {"customer_id": "x" * 100}, {"customer_id": None}])
+def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
+    archive: Archive, data: dict[str, Any]
+) -> None:
+    placed = sample("order.placed.v1", data=data)
+    assert hear(archive, placed)
+    assert not hear(archive, placed)
+    assert len(usecases.tell_timeline(archive, placed.subject, customer_id=None).steps) == 1
+    for customer_id in ("7", "None", "x" * 100):
+        with pytest.raises(NotFound):
+            usecases.tell_timeline(archive, placed.subject, customer_id=customer_id)
