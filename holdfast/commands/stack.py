@@ -10,6 +10,7 @@ from rich.table import Table
 
 from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, told_plainly
 from holdfast.commands.steps import shown_steps
+from infrastructure.local.errors import StackError
 from infrastructure.local.home import existing_home
 from infrastructure.local.stack import Stack
 from infrastructure.local.status import RUNNING
@@ -33,8 +34,14 @@ def up(home: Path, port_base: int | None, servers_only: bool) -> None:
     Exit codes: 0 everything is ready; 1 something is not, and what and why is printed.
     """
     stack = Stack(home, port_base)
-    with told_plainly(), shown_steps("Starting") as progress:
-        stack.up(servers_only=servers_only, progress=progress)
+    try:
+        with shown_steps("Starting") as progress:
+            stack.up(servers_only=servers_only, progress=progress)
+    except StackError as error:
+        click.echo(f"\n{error}", err=True)
+        if stack.is_running:
+            click.echo(f"\nWhat did start goes on running; `holdfast down --home {home}` ends it.", err=True)
+        raise SystemExit(EXIT_FAILED) from error
     if servers_only:
         click.echo(f"The servers are ready. Their addresses: holdfast status --json --home {home}")
     else:
@@ -43,8 +50,9 @@ def up(home: Path, port_base: int | None, servers_only: bool) -> None:
 
 @click.command()
 @home_option
-def down(home: Path) -> None:
-    """Stop the stack. Its data stay.
+@click.option("--delete-data", is_flag=True, help="Remove the home as well, with everything in it.")
+def down(home: Path, delete_data: bool) -> None:
+    """Stop the stack. Its data stay, unless they are to be deleted.
 
     Exit codes: 0 nothing of it runs any more (also if nothing did); 1 something could not be ended.
     """
@@ -52,7 +60,7 @@ def down(home: Path) -> None:
         click.echo(f"There is no stack in {home}.")
         return
     with told_plainly(), shown_steps("Stopping") as progress:
-        Stack(home).down(progress)
+        Stack(home).down(progress, delete_data=delete_data)
     click.echo(f"Nothing of the stack in {home} runs any more.")
 
 

@@ -4,9 +4,12 @@ Guarantee: afterwards no process of the stack is left, even if its supervisor ha
 does not end in its own time is killed; the servers' data survive that.
 """
 
+import shutil
 import time
 
 from infrastructure.local import proctable
+from infrastructure.local.accounts import database_account, postgres_data
+from infrastructure.local.credentials import load_credentials
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home
 from infrastructure.local.progress import Progress, Step, note
@@ -31,6 +34,15 @@ def take_down(home: Home, progress: Progress) -> None:
     proctable.end(leftovers, _ORPHAN_GRACE_SECONDS)
     if proctable.stack_processes(home):
         raise StackError(f"processes of {home.path} could not be ended")
+
+
+def delete_home(home: Home) -> None:
+    """Remove everything the stack has on disk. Nothing of it may run any more."""
+    data = postgres_data(home.path, load_credentials(home).identity, database_account())
+    if home.path not in data.parents:
+        shutil.rmtree(data.parent, ignore_errors=True)
+    home.socket.unlink(missing_ok=True)
+    shutil.rmtree(home.path)
 
 
 def _stop_in_order(home: Home, supervisor: Supervisor, progress: Progress) -> None:

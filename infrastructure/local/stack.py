@@ -14,7 +14,7 @@ from infrastructure.local.credentials import Credentials, load_credentials
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import DEFAULT_HOME, Home, existing_home, locked, open_home
 from infrastructure.local.progress import Progress, silent
-from infrastructure.local.shutdown import take_down
+from infrastructure.local.shutdown import delete_home, take_down
 from infrastructure.local.startup import bring_up
 from infrastructure.local.status import status_of
 from infrastructure.local.supervision import Supervisor
@@ -52,12 +52,17 @@ class Stack:
         """Start what does not run, and return when all of it is ready."""
         bring_up(self._path, self._port_base, servers_only, progress)
 
-    def down(self, progress: Progress = silent) -> None:
-        """Stop everything. Afterwards no process of the stack is left, whatever state it was in."""
+    def down(self, progress: Progress = silent, delete_data: bool = False) -> None:
+        """Stop everything. Afterwards no process of the stack is left, whatever state it was in.
+
+        With `delete_data` the home goes as well, and what PostgreSQL keeps outside it.
+        """
         known = existing_home(self._path)
         if known is not None:
             with locked(known):
                 take_down(known, progress)
+                if delete_data:
+                    delete_home(known)
 
     def status(self) -> dict[str, Any]:
         """Return the addresses and the processes' states; StackError if there never was a stack here."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from infrastructure.local import plan, proctable
+from infrastructure.local.accounts import database_account, postgres_data
 from infrastructure.local.credentials import load_credentials
 from infrastructure.local.errors import NotReadyError, StackError
 from infrastructure.local.fetch import ensure_servers
@@ -79,6 +80,13 @@ class Startup:
         for path in self._home.run.glob("pace-*.json"):
             path.unlink()
         assert_ports_free(self._home)
+        account = database_account()
+        data = postgres_data(self._home.path, self._credentials.identity, account)
+        if account and self._home.path not in data.parents:
+            note(
+                self._progress,
+                f"PostgreSQL runs as {account.name}, which cannot reach the home: its data lie in {data}",
+            )
 
     def _start_servers(self) -> None:
         # The port mapper first: a broker that finds none starts one that nobody supervises.

@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path / "home", free_port_base(tmp_path))
     yield stack
-    stack.down()
+    stack.down(delete_data=True)
+    assert not stack.is_running
 
 
 def leave_a_mark(stack: Stack) -> None:

@@ -1,0 +1,167 @@
+"""up, down, status, logs and token as scripts see them: what they print, and their exit codes."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from click.testing import CliRunner, Result
+
+from holdfast.cli import main
+from infrastructure.local.credentials import load_credentials
+from infrastructure.local.home import Home, open_home, remember
+from infrastructure.local.ports import free_port_base
+
+
+def run(*words: str | Path, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home whose stack does not run."""
+    home = open_home(tmp_path / "home", free_port_base(tmp_path))
+    remember(home)
+    load_credentials(home)
+    return home
+
+
+class _Tokens(BaseHTTPRequestHandler):
+    seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
+    status = 200
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.seen.append((self.path, body))
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b'{"access_token": "the.token.itself", "token_type": "Bearer"}')
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def gateway(home: Home) -> Iterator[type[_Tokens]]:
+    _Tokens.seen.clear()
+    _Tokens.status = 200
+    with HTTPServer(("127.0.0.1", home.port("gateway")), _Tokens) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield _Tokens
+        server.shutdown()
+        thread.join()
+
+
+def test_every_command_explains_itself() -> None:
+    listing = run("--help")
+    assert listing.exit_code == 0
+    for command in ("up", "down", "status", "logs", "token"):
+        assert f"\n  {command}" in listing.output
+        help_text = run(command, "--help")
+        assert help_text.exit_code == 0
+        assert "Exit codes:" in help_text.output
+    assert run("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "token"])
+def test_without_a_stack_the_exit_code_is_3(command: str, tmp_path: Path) -> None:
+    result = run(command, "--home", tmp_path / "nowhere")
+    assert result.exit_code == 3
+    assert "holdfast up --home" in result.stderr
+    assert not result.stdout
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_down_without_a_stack_is_no_error(tmp_path: Path) -> None:
+    assert run("down", "--home", tmp_path / "nowhere").exit_code == 0
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_status_of_a_stack_that_is_down(home: Home) -> None:
+    result = run("status", "--json", "--home", home.path)
+    assert result.exit_code == 3
+    found = json.loads(result.stdout)
+    assert set(found) == {
+        *("gateway", "rabbitmq", "rabbitmq_management", "postgres", "mongodb", "sandbox", "flower", "processes"),
+    }
+    assert found["gateway"] == f"http://127.0.0.1:{home.port_base}"
+    assert set(found["postgres"]) == {"users", "inventory", "orders", "payments"}
+    names = {process["name"] for process in found["processes"]}
+    assert {
+        "postgres",
+        "rabbitmq",
+        "mongodb",
+        "sandbox",
+        "gateway",
+        "service-users",
+        "worker-orders",
+        "relay-1",
+    } <= names
+    assert all(set(process) == {"name", "pid", "state", "port"} for process in found["processes"])
+    assert {process["state"] for process in found["processes"]} == {"stopped"}
+    assert {process["pid"] for process in found["processes"]} == {None}
+    assert "stopped" in run("status", "--home", home.path).stdout
+
+
+def test_down_deletes_data_only_when_told_to(home: Home) -> None:
+    assert run("down", "--home", home.path).exit_code == 0
+    assert home.path.exists()
+    assert run("down", "--delete-data", "--home", home.path).exit_code == 0
+    assert not home.path.exists()
+
+
+def test_logs_print_the_end(home: Home) -> None:
+    home.log("postgres").write_text("".join(f"line {number}\n" for number in range(100)))
+    home.log("sandbox").write_text("hello\n")
+    one = run("logs", "postgres", "-n", "3", "--home", home.path)
+    assert one.stdout.splitlines() == ["line 97", "line 98", "line 99"]
+    both = run("logs", "-n", "1", "--home", home.path).stdout.splitlines()
+    assert both == ["postgres:", "  line 99", "sandbox:", "  hello"]
+    unknown = run("logs", "nonsense", "--home", home.path)
+    assert unknown.exit_code == 2
+    assert "postgres, sandbox" in unknown.stderr
+
+
+def test_token_prints_only_the_token(home: Home, gateway: type[_Tokens]) -> None:
+    result = run("token", "--role", "customer", "--home", home.path)
+    assert (result.exit_code, result.output) == (0, "the.token.itself\n")
+    password = load_credentials(home).customer_password
+    assert gateway.seen == [("/api/v1/tokens", {"username": "customer", "password": password})]
+
+
+def test_token_from_another_gateway(home: Home, gateway: type[_Tokens], tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{home.port('gateway')}/"
+    result = run("token", "--home", tmp_path / "nowhere", "--url", url, HOLDFAST_PASSWORD="secret")
+    assert result.exit_code == 0
+    assert gateway.seen == [("/api/v1/tokens", {"username": "operator", "password": "secret"})]
+
+
+def test_token_refused_or_nobody_there_is_exit_code_1(home: Home, gateway: type[_Tokens]) -> None:
+    gateway.status = 401
+    refused = run("token", "--home", home.path)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    away = run("token", "--home", home.path, "--url", "http://127.0.0.1:9")
+    assert (away.exit_code, away.stdout) == (1, "")
+
+
+@pytest.mark.integration
+def test_up_on_a_port_in_use_says_which_and_starts_nothing(home: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", home.port("service-orders")))
+        taken.listen()
+        result = run("up", "--home", home.path)
+    assert result.exit_code == 1
+    assert f"port {home.port('service-orders')}, meant for service-orders, is in use" in result.stderr
+    assert run("status", "--home", home.path).exit_code == 3
+
+
+def test_up_refuses_nonsense(tmp_path: Path) -> None:
+    assert run("up", "--home", tmp_path / "x", "--port-base", "80").exit_code == 1
+    assert run("up", "--home", tmp_path / "x", "--port-base", "many").exit_code == 2
+    (tmp_path / "file").touch()
+    assert run("up", "--home", tmp_path / "file").exit_code == 2
