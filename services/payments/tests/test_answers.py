@@ -1,0 +1,113 @@
+"""What Stripe's objects mean here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import stripe
+
+from common.errors import Unavailable, classify
+from services.payments.answers import read_intent, read_refund, refusal, stuck
+from services.payments.domain import Intent, IntentState, RefundStatus
+
+CARD_DECLINED = {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"}
+EXPIRED = {"type": "card_error", "code": "expired_card"}
+
+
+def intent_of(**fields: Any) -> stripe.StripeObject:
+    shown = {"object": "payment_intent", "id": "pi_1", "last_payment_error": None} | fields
+    return stripe.PaymentIntent.construct_from(shown, "sk_test_x")
+
+
+@pytest.mark.parametrize(
+    ("status", "last_error", "state", "code"),
+    [
+        ("requires_confirmation", None, IntentState.OPEN, None),
+        ("succeeded", None, IntentState.SUCCEEDED, None),
+        ("canceled", CARD_DECLINED, IntentState.CANCELED, None),
+        ("requires_action", None, IntentState.REFUSED, "authentication_required"),
+        ("requires_payment_method", CARD_DECLINED, IntentState.REFUSED, "insufficient_funds"),
+        ("requires_payment_method", EXPIRED, IntentState.REFUSED, "expired_card"),
+        ("requires_payment_method", None, IntentState.REFUSED, "payment_method_required"),
+        ("requires_payment_method", {"code": "x" * 500}, IntentState.REFUSED, "x" * 64),
+        ("requires_payment_method", {"code": "a\x00b"}, IntentState.REFUSED, "payment_method_required"),
+    ],
+)
+def test_an_intent(status: str, last_error: Any, state: IntentState, code: str | None) -> None:
+    shown = intent_of(status=status, last_payment_error=last_error)
+    assert read_intent(shown, "pi_1") == Intent("pi_1", state, code)
+
+
+@pytest.mark.parametrize("status", ["processing", "requires_capture", "something_new", None, 7])
+def test_an_intent_whose_outcome_is_unknown_is_waited_for(status: Any) -> None:
+    with pytest.raises(Unavailable):
+        read_intent(intent_of(status=status))
+
+
+def test_another_intent_than_the_one_asked_about_means_nothing() -> None:
+    with pytest.raises(Unavailable):
+        read_intent(intent_of(status="succeeded"), "pi_2")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("succeeded", RefundStatus.SUCCEEDED),
+        ("pending", RefundStatus.SUCCEEDED),
+        ("failed", RefundStatus.FAILED),
+        ("canceled", RefundStatus.FAILED),
+    ],
+)
+def test_a_refund(status: str, expected: RefundStatus) -> None:
+    shown = stripe.Refund.construct_from({"object": "refund", "id": "re_1", "status": status}, "sk_test_x")
+    assert read_refund(shown) == ("re_1", expected)
+
+
+def test_a_refund_whose_outcome_is_unknown_is_waited_for() -> None:
+    shown = stripe.Refund.construct_from({"object": "refund", "id": "re_1", "status": "requires_action"}, "sk_test_x")
+    with pytest.raises(Unavailable):
+        read_refund(shown)
+
+
+def refused(**stated: Any) -> stripe.InvalidRequestError:
+    body = {"error": {"type": "invalid_request_error"} | stated}
+    return stripe.InvalidRequestError("no", stated.get("param"), stated.get("code"), json_body=body)
+
+
+@pytest.mark.parametrize(
+    ("stated", "code"),
+    [
+        ({"code": "amount_too_small"}, "amount_too_small"),
+        ({"code": "resource_missing", "param": "payment_method"}, "resource_missing"),
+        ({"type": "card_error", "code": "card_declined", "decline_code": "lost_card"}, "lost_card"),
+        ({}, "invalid_request"),
+    ],
+)
+def test_a_refusal_has_a_word(stated: dict[str, Any], code: str) -> None:
+    assert refusal(refused(**stated)) == code
+
+
+def test_a_stored_answer_names_the_request_that_got_it() -> None:
+    replayed = {"idempotent-replayed": "true", "original-request": "req_1"}
+    assert stuck(stripe.APIError("oh", http_status=500, headers=replayed)) == "req_1"
+    assert stuck(stripe.APIError("oh", http_status=500)) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (stripe.CardError("no", None, "card_declined"), "Rejected"),
+        (refused(), "Rejected"),
+        (stripe.IdempotencyError("reused"), "Transient"),
+        (stripe.AuthenticationError("key"), "Unavailable"),
+        (stripe.PermissionError("key"), "Unavailable"),
+        (stripe.RateLimitError("slowly"), "Unavailable"),
+        (stripe.APIError("oh"), "Unavailable"),
+        (stripe.APIConnectionError("gone"), "Unavailable"),  # type: ignore[no-untyped-call]
+        (stripe.oauth_error.InvalidRequestError("invalid_request", "what a proxy says"), "Unavailable"),  # type: ignore[no-untyped-call]
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+def test_every_error_of_the_client_has_its_class(error: Exception, expected: str) -> None:
+    assert classify(error).__name__ == expected

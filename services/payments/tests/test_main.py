@@ -1,0 +1,81 @@
+"""The service as a process: its settings, and its life without a database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from common.events import new_id
+from common.settings import variables
+from common.tests.sample_service import VERIFIER
+from services.payments import main
+from services.payments.tests.calls import REASON, get, problem, refund
+
+NOWHERE = "postgresql+psycopg2://nobody@127.0.0.1:1/nothing"
+_START = "from services.payments.main import create_app; create_app()"
+
+
+def start(**changes: str) -> tuple[int, str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": NOWHERE,
+        "JWKS_URL": "http://127.0.0.1:1/",
+        "STRIPE_API_KEY": "sk_test_nothing",
+        "STRIPE_API_BASE": "http://127.0.0.1:1",
+    }
+    command = [sys.executable, "-c", _START]
+    ended = subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_it_is_made_without_asking_anybody(tmp_path: Path) -> None:
+    assert start(HOME=str(tmp_path))[0] == 0
+    assert list(tmp_path.iterdir()) == []  # Stripe's client would keep a telemetry id there
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "sqlite://"),
+        ("STRIPE_API_KEY", ""),
+        ("STRIPE_API_BASE", "localhost:8016"),
+        ("STRIPE_TIMEOUT_SECONDS", "0"),
+    ],
+)
+def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+    code, output = start(**{name: value})
+    assert (code, name in output) == (2, True)
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(main.__file__).parent / ".env.example").read_text()
+    for name in variables(main.Settings):
+        assert f"\n{name}=" in example
+
+
+def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> None:
+    settings = main.Settings(
+        database_url=NOWHERE,
+        database_timeout_seconds=2,
+        stripe_api_key="sk_test_nothing",
+        stripe_api_base="http://127.0.0.1:1",
+        stripe_timeout_seconds=1,
+        jwks_url="http://127.0.0.1:1/",
+        log_level="ERROR",
+        service_port=1,
+        service_host="127.0.0.1",
+        service_threads=2,
+    )
+    client = main.create_app(settings, verifier=VERIFIER).test_client()
+    started = time.monotonic()
+    replies = [get(client), get(client, f"/{new_id()}"), refund(client, new_id(), REASON, key="k")]
+    assert time.monotonic() - started < 2
+    for reply in replies:
+        assert problem(reply) == (503, "unavailable")
+        assert int(reply.headers["Retry-After"]) >= 1
+    assert (client.get("/livez").status_code, client.get("/readyz").status_code) == (200, 503)

@@ -1,0 +1,94 @@
+"""Facts are committed before the provider is asked, and nothing is held open in the database while it thinks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from common.database import autocommit
+from common.errors import NotFound
+from common.events import new_id
+from services.payments import usecases
+from services.payments.refunding import RefundWish, refund_payment
+from services.payments.tests.moments import Crash, crash, interrupted
+from services.payments.tests.till import (
+    CUSTOMER,
+    TRAIL,
+    cancel,
+    captured,
+    new_order,
+    payment_of,
+    place,
+    reserve,
+    status_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+
+    from services.payments.resources import Resources
+
+pytestmark = pytest.mark.integration
+
+# Of this database only: other tests may run beside this one.
+_OPEN = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in trans%'")
+CALLS = ("create", "retrieve", "confirm", "cancel", "refund")
+
+
+def watch(engine: Engine) -> tuple[list[str], dict[str, Callable[[], None]]]:
+    """The calls that were made, and moments that check each of them."""
+    seen: list[str] = []
+
+    def look(name: str) -> None:
+        seen.append(name)
+        with autocommit(engine) as connection:
+            assert connection.execute(_OPEN).scalar_one() == 0, name
+
+    return seen, {f"before_{name}": lambda name=name: look(name) for name in CALLS}  # type: ignore[misc]
+
+
+def test_no_transaction_is_open_while_the_provider_is_asked(resources: Resources) -> None:
+    seen, moments = watch(resources.engine)
+    watched = interrupted(resources, **moments)
+    late, declined = new_order(), new_order()
+    place(resources, late)
+    with pytest.raises(Crash):
+        reserve(interrupted(resources, after_confirm=crash), late)
+    reserve(watched, late)
+    cancel(watched, late)
+    place(resources, declined, "pm_card_chargeDeclined")
+    reserve(watched, declined)
+    assert sorted(seen) == sorted(CALLS)
+
+    _, moments = watch(resources.engine)
+    wish = RefundWish(payment_id=captured(resources).id, amount=None, reason="x")
+    refund_payment(interrupted(resources, **moments), wish, request_key=None, render=lambda *_: {}, trail=TRAIL)
+
+
+def test_the_fact_is_there_whatever_happens_at_the_provider(resources: Resources) -> None:
+    order = new_order()
+    place(resources, order)
+    with pytest.raises(Crash):
+        reserve(interrupted(resources, before_create=crash), order)
+    assert payment_of(resources.engine, order).stock_reserved
+    with pytest.raises(Crash):
+        reserve(interrupted(resources, before_confirm=crash), order)
+    with pytest.raises(Crash):
+        cancel(interrupted(resources, before_cancel=crash), order)
+    assert payment_of(resources.engine, order).cancel_requested
+    assert status_of(resources.engine, order) == "pending"
+
+
+def test_a_customer_reads_what_is_theirs(resources: Resources) -> None:
+    engine, payment = resources.engine, captured(resources)
+    assert usecases.get_payment(engine, payment.id, customer_id=CUSTOMER) == payment
+    assert usecases.get_payment(engine, payment.id, customer_id=None) == payment
+    for payment_id, customer_id in ((payment.id, "customer-2"), (new_id(), None)):
+        with pytest.raises(NotFound):
+            usecases.get_payment(engine, payment_id, customer_id=customer_id)
+    listed = usecases.list_payments(engine, customer_id="customer-2", order_id=None, before=None, limit=10)
+    assert listed == []
