@@ -58,8 +58,12 @@ def url_with(*schemes: str) -> Any:
     """A check: the value is a URL with a host and one of `schemes`."""
 
     def check(value: str) -> None:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a bad port, or a bad IPv6 address
+            valid = False
+        if not valid:
             message = f"expected a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
             raise ValidationError(message)
 
@@ -72,6 +76,10 @@ def between(low: float, high: float) -> Any:
 
 
 POSTGRES_URL = url_with("postgresql+psycopg2")
+
+
+# How many outages in a row open a circuit breaker; for the settings of processes that have one.
+MAX_FAILURES: Any = setting("CIRCUIT_BREAKER_MAX_FAILURES", "int", default=5, check=between(1, 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +110,7 @@ class DatabaseSettings:
     """PostgreSQL: where it is, and how long a call may wait for it (a frozen server must not hold a thread)."""
 
     database_url: str = setting("DATABASE_URL", check=POSTGRES_URL)
-    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
+    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=1.0, check=between(0.1, 60))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +118,7 @@ class DocumentSettings:
     """MongoDB: where it is, and how long a call may wait for it."""
 
     mongodb_url: str = setting("MONGODB_URL", check=url_with("mongodb", "mongodb+srv"))
-    mongodb_timeout_seconds: float = setting("MONGODB_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
+    mongodb_timeout_seconds: float = setting("MONGODB_TIMEOUT_SECONDS", "float", default=1.0, check=between(0.1, 60))
 
 
 @dataclass(frozen=True, kw_only=True)
