@@ -39,7 +39,8 @@ class PrivateApt:
         if answer.returncode != 0:
             raise MissingServerError(f"apt-get cannot resolve {' '.join(packages)}:\n{answer.stderr.strip()}")
         found = [match["name"] for line in answer.stdout.splitlines() if (match := _LINE.match(line))]
-        return [*found, *(package for package in packages if package not in found)]
+        # What is installed is wanted all the same; a virtual name (libcurl4 is one since 2024) cannot be downloaded.
+        return [*found, *(package for package in packages if package not in found and self._is_real(package))]
 
     def dependency(self, package: str, pattern: str) -> str:
         """Return the package's dependency of that form: what the distribution's `postgresql` stands for."""
@@ -59,6 +60,10 @@ class PrivateApt:
         for archive in sorted(archives.glob("*.deb")):
             subprocess.run(["dpkg", "-x", str(archive), str(prefix)], check=True, timeout=300)  # noqa: S603, S607
         shutil.rmtree(archives)
+
+    def _is_real(self, package: str) -> bool:
+        answer = self._run("policy", package, program="apt-cache")
+        return "Candidate: " in answer.stdout and "Candidate: (none)" not in answer.stdout
 
     def _run(
         self, *words: str, seconds: float = 120, directory: Path | None = None, program: str = "apt-get"

@@ -108,7 +108,7 @@ def _runs(prefix: Path) -> bool:
 
 def _extract(apt: PrivateApt, packages: tuple[str, ...], prefix: Path, say: Say) -> None:
     names = apt.missing(packages)
-    say(f"  downloading and unpacking {len(names)} packages: {', '.join(packages)} and what they need")
+    say(f"  downloading and unpacking {', '.join(packages)} and what they need ({len(names)} in all)")
     apt.extract(names, prefix)
 
 

@@ -42,7 +42,7 @@ def install(python: Path, arguments: list[str], expected: int) -> None:
 
 
 def _name(line: str) -> str:
-    return line.rsplit(": ", maxsplit=1)[-1].split()[-1 if line.startswith("Collecting") else 0]
+    return line.removeprefix("Collecting ").removeprefix("Requirement already satisfied: ").split()[0]
 
 
 def _show(text: str, moment: bool) -> None:
