@@ -21,6 +21,7 @@ from kombu.serialization import register
 from common import topology
 from common.consumer import Consumer
 from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
+from common.gate import Gate
 from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
 
@@ -38,15 +39,26 @@ _log = structlog.get_logger(__name__)
 
 
 def run_worker(
-    context: str, handlers: Mapping[str, Callable[[Delivery, R], None]], resources: R, settings: WorkerSettings
+    context: str,
+    handlers: Mapping[str, Callable[[Delivery, R], None]],
+    resources: R,
+    settings: WorkerSettings,
+    *,
+    probes: Mapping[str, Callable[[], object]],
 ) -> None:
-    """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT."""
+    """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT.
+
+    `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
+    """
+    gate = Gate(context, probes)
     redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
-    consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts)
+    consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts, gate=gate)
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
-    _make_app(context, consumer, settings).worker_main(
+    app = _make_app(context, consumer, settings)
+    app.conf["holdfast_gate"] = gate
+    app.worker_main(
         [
             "worker",
             "--pool=threads",
@@ -84,6 +96,24 @@ class EventConsumer(CeleryConsumer):
         """Without Celery's delayed delivery, which would bind every exchange to one of its own."""
 
         default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gate: Gate = self.app.conf["holdfast_gate"]
+        self.gate.attach(lambda: self.call_soon(self._pause), lambda: self.call_soon(self._resume))
+
+    def _pause(self) -> None:
+        if self.gate.is_closed and self.task_consumer:  # type: ignore[attr-defined]
+            self.task_consumer.cancel()  # type: ignore[attr-defined]
+
+    def _resume(self) -> None:
+        if not self.gate.is_closed and self.task_consumer:  # type: ignore[attr-defined]
+            self.task_consumer.consume()  # type: ignore[attr-defined]
+
+    def on_ready(self) -> None:
+        """After a reconnection Celery subscribes by itself, whatever the gate says."""
+        super().on_ready()
+        self._pause()
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""

@@ -14,6 +14,8 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from common import topology
+from common.attempts import attempt_failed
+from common.crashpoints import crash_point
 from common.errors import Contention, Rejected, Unavailable, classify
 from common.inbox import AlreadyHandled, Delivery
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from common.events import Event
+    from common.gate import Gate
     from common.redelivery import Incoming, Redelivery
 
 R = TypeVar("R")
@@ -52,9 +55,10 @@ class Consumer(Generic[R]):
         redelivery: Redelivery,
         *,
         retry_attempts: int,
+        gate: Gate,
     ) -> None:
         self._context, self._handlers, self._resources = context, handlers, resources
-        self._redelivery, self._retry_attempts = redelivery, retry_attempts
+        self._redelivery, self._retry_attempts, self._gate = redelivery, retry_attempts, gate
 
     def handle(self, event: Event, message: Incoming) -> str:
         """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
@@ -71,13 +75,15 @@ class Consumer(Generic[R]):
         return outcome
 
     def _outcome(self, event: Event, message: Incoming) -> str:
+        crash_point("consumer.received")
         try:
             self._run(Delivery(self._context, event))
+            crash_point("consumer.handled")
         except AlreadyHandled:
             _log.info("duplicate dropped")
             return "duplicate"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is passed on, never swallowed
-            return self._pass_on(message, error)
+            return self._pass_on(event, message, error)
         return "done"
 
     def _run(self, delivery: Delivery) -> None:
@@ -99,7 +105,7 @@ class Consumer(Generic[R]):
     def _handler(self, event_type: str) -> Callable[[Delivery, R], None] | None:
         return self._handlers.get(event_type) or self._handlers.get(topology.EVERYTHING)
 
-    def _pass_on(self, message: Incoming, error: Exception) -> str:
+    def _pass_on(self, event: Event, message: Incoming, error: Exception) -> str:
         kind, failed = classify(error), message.attempt + 1
         if kind is Unavailable:
             # An outage is not an error: the lowest rung, and no attempt is counted.
@@ -107,6 +113,7 @@ class Consumer(Generic[R]):
                 message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
             )
             _log.warning("parked: a dependency is down", error=repr(error))
+            self._gate.close(repr(error))
             return "parked"
         if kind is Rejected or failed > self._retry_attempts:
             reason = "rejected" if kind is Rejected else "attempts_exhausted"
@@ -117,4 +124,13 @@ class Consumer(Generic[R]):
         seconds = topology.rung_for(failed)
         self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
         _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
+        self._tell(event, failed, seconds, error)
         return "retried"
+
+    def _tell(self, event: Event, attempt: int, seconds: int, error: Exception) -> None:
+        try:
+            self._redelivery.tell(
+                attempt_failed(event, self._context, attempt=attempt, error=error, next_try_seconds=seconds)
+            )
+        except Exception as trouble:  # noqa: BLE001 - best effort: the retry itself is on its way
+            _log.warning("could not tell of the failed attempt", error=repr(trouble))

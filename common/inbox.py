@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, text
 
+from common.crashpoints import crash_point
 from common.database import transaction
 
 if TYPE_CHECKING:
@@ -57,4 +58,6 @@ def once(engine: Engine, delivery: Delivery) -> Iterator[Connection]:
         values = {"consumer": delivery.consumer, "event_id": delivery.event.id}
         if connection.execute(_INSERT, values).rowcount == 0:
             raise AlreadyHandled
+        crash_point("inbox.inserted")
         yield connection
+        crash_point("inbox.committing")

@@ -14,7 +14,9 @@ from typing import Any
 from kombu import Connection, Exchange, Producer
 
 from common import topology
-from common.events import CONTENT_TYPE, rfc3339, utc_now
+from common.crashpoints import crash_point
+from common.events import CONTENT_TYPE, Event, rfc3339, utc_now
+from common.relay import headers as event_headers
 
 ATTEMPT = "holdfast-attempt"
 CONFIRM_SECONDS = 5.0
@@ -61,6 +63,11 @@ class Redelivery:
             headers |= {"holdfast-error-class": _class_name(error), "holdfast-error": str(error)[:MAX_TEXT]}
         self._publish(topology.rung_exchange(rung_seconds), message.body, headers)
 
+    def tell(self, event: Event) -> None:
+        """Publish an event of ours to everybody who listens; nobody may."""
+        known = event_headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
+        self._publish(topology.EVENTS, event.to_json(), dict(known), routing_key=event.type, mandatory=False)
+
     def dead(self, message: Incoming, *, attempts: int, reason: str, error: BaseException, traceback: str) -> None:
         """Send it to the dead-letter exchange, with all that is known of why."""
         headers = _carried(message.headers) | {
@@ -74,18 +81,27 @@ class Redelivery:
         }
         self._publish(topology.DEAD, message.body, headers)
 
-    def _publish(self, exchange: Exchange, body: str, headers: dict[str, Any]) -> None:
+    def _publish(
+        self,
+        exchange: Exchange,
+        body: str,
+        headers: dict[str, Any],
+        *,
+        routing_key: str | None = None,
+        mandatory: bool = True,
+    ) -> None:
+        crash_point("redelivery.publishing")
         with self._lock:
             try:
                 self._ready().publish(
                     body,
                     exchange=exchange.name,
-                    routing_key=self._queue,
+                    routing_key=routing_key or self._queue,
                     headers=headers,
                     content_type=CONTENT_TYPE,
                     content_encoding="utf-8",
                     delivery_mode=2,
-                    mandatory=True,
+                    mandatory=mandatory,
                     timeout=CONFIRM_SECONDS,
                     confirm_timeout=CONFIRM_SECONDS,
                 )
@@ -94,6 +110,7 @@ class Redelivery:
                 self._producer = None
                 self._connection.collect(socket_timeout=1)
                 raise
+        crash_point("redelivery.published")
 
     def _ready(self) -> Producer:
         if self._producer is None or not self._connection.connected:

@@ -16,6 +16,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import text
 
 from common.confirms import Message
+from common.crashpoints import crash_point
 from common.database import autocommit
 from common.errors import Unavailable, classify
 from common.events import CONTENT_TYPE
@@ -100,9 +101,12 @@ class Relay:
         rows = self._fetch()
         if not rows:
             return 0
+        crash_point("relay.fetched")
         confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=CONFIRM_SECONDS)
         positions = [row.position for row in rows if row.event_id in confirmed]
+        crash_point("relay.published")
         self._delete(positions)
+        crash_point("relay.deleted")
         if len(positions) < len(rows):
             # What no queue takes stays; but a whole batch of it must not keep the rest from going.
             self._after = rows[-1].position

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, text
 
 from common.celeryapp import run_worker
-from common.database import make_engine, transaction
+from common.database import make_engine, ping, transaction
 from common.errors import Rejected, Unavailable
 from common.inbox import Delivery, once
 from common.settings import DatabaseSettings, WorkerSettings, load
@@ -93,7 +94,7 @@ def main() -> None:
     settings = load(Settings)
     configure_logging("sample", settings.log_level)
     engine = make_engine(settings.database_url, pool_size=4, timeout_seconds=5, name="sample")
-    run_worker("sample", HANDLERS, engine, settings)
+    run_worker("sample", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)})
 
 
 if __name__ == "__main__":

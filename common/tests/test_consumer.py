@@ -15,13 +15,15 @@ import pytest
 from sqlalchemy import Engine, text
 
 from common import inbox, topology
-from common.database import make_engine, transaction
+from common.database import autocommit, make_engine, transaction
 from common.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
 from common.relay import headers
 from common.tests.sample_worker import HANDLERS, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from infrastructure.local.sharing import Servers
 
 pytestmark = pytest.mark.integration
 QUEUE = topology.events_queue("sample")
@@ -31,8 +33,8 @@ SECONDS = 30.0
 class World:
     """A broker with the topology, a database, and what a test asks of them."""
 
-    def __init__(self, broker_url: str, database_url: str) -> None:
-        self.broker_url, self.database_url = broker_url, database_url
+    def __init__(self, broker_url: str, database_url: str, admin_url: str) -> None:
+        self.broker_url, self.database_url, self.admin_url = broker_url, database_url, admin_url
         self.engine: Engine = make_engine(database_url, pool_size=2, timeout_seconds=5, name="test")
         topology.declare(broker_url, {"sample": HANDLERS})
         parameters = pika.URLParameters(broker_url)
@@ -60,6 +62,24 @@ class World:
         query = text(f"SELECT count(*) FROM {table} WHERE event_id = :id")
         with transaction(self.engine) as connection:
             return int(connection.execute(query, {"id": event_id}).scalar_one())
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """The database accepts no connection and has ended those there were."""
+        name = self.database_url.rpartition("/")[2]
+        admin = make_engine(self.admin_url, pool_size=1, timeout_seconds=5, name="test")
+        switch = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
+        end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        with autocommit(admin) as connection:
+            connection.execute(text(switch.format(name, "false")))
+            connection.execute(end, {"name": name})
+        try:
+            yield
+        finally:
+            with autocommit(admin) as connection:
+                connection.execute(text(switch.format(name, "true")))
+            self.engine.dispose()
+            admin.dispose()
 
     def dead_letter(self) -> tuple[dict[str, Any], bytes]:
         """The headers and the body of the next one."""
@@ -119,8 +139,8 @@ def sample(event_type: str) -> Event:
 
 
 @pytest.fixture
-def world(vhost: str, database: Callable[[], str]) -> Iterator[World]:
-    made = World(vhost, database())
+def world(vhost: str, database: Callable[[], str], servers: Servers) -> Iterator[World]:
+    made = World(vhost, database(), servers.postgres_admin_url)
     yield made
     made.close()
 
@@ -168,7 +188,13 @@ def test_a_retry_returns_to_the_failing_queue_alone(world: World) -> None:
         properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known)
         world.channel.basic_publish(topology.EVENTS.name, event.type, event.to_json().encode(), properties)
         world.dead_letter()
-    assert world.waiting("bystander") == 1
+    heard = [world.channel.basic_get("bystander", auto_ack=True)[2] for _ in range(world.waiting("bystander"))]
+    documents = [json.loads(body) for body in heard if body]
+    assert [document["type"] for document in documents] == ["sample.failing.v1", "attempt.failed.v1"]
+    told = documents[1]
+    assert (told["source"], told["subject"], told["sequence"]) == ("/workers/sample", event.subject, 1)
+    assert told["data"]["event_id"] == event.id
+    assert told["data"]["error_class"] == "builtins.RuntimeError"
 
 
 def test_an_outage_uses_up_no_attempt(world: World) -> None:
@@ -180,6 +206,21 @@ def test_an_outage_uses_up_no_attempt(world: World) -> None:
             connection.execute(text("INSERT INTO switches VALUES ('mended')"))
         wait_until(lambda: world.count("effects", event.id) == 1)
     assert world.waiting(topology.DEAD_LETTERS) == 0
+
+
+def test_a_worker_takes_no_messages_while_a_dependency_is_down_and_comes_back_by_itself(world: World) -> None:
+    """The probe of the sample worker is its database: here its role may not log in for a while."""
+    with world.worker() as process:
+        first = world.publish(sample("sample.fine.v1"))
+        wait_until(lambda: world.count("effects", first) == 1)
+        with world.database_away():
+            events = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
+            wait_until(lambda: not _has_consumer(world))
+            time.sleep(2)
+            assert not _has_consumer(world)
+            assert world.waiting(topology.DEAD_LETTERS) == 0
+        wait_until(lambda: all(world.count("effects", event_id) == 1 for event_id in events))
+        assert process.poll() is None
 
 
 def test_a_worker_killed_between_commit_and_acknowledgement_repeats_nothing(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from common.crashpoints import crash_point
 from common.errors import NotFound, Rejected
 from common.events import utc_now
 from common.inbox import AlreadyHandled
@@ -43,7 +44,9 @@ class Timeline:
 def file_event(database: Documents, delivery: Delivery, *, customer_id: str | None) -> None:
     """File the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` says whose order it tells of."""
     event = delivery.event
+    crash_point("archive.filing")
     if models.insert(database, event, customer_id=customer_id, received_at=utc_now()):
+        crash_point("archive.filed")
         return
     if not models.holds(database, event):
         message = f"another event is filed as {event.id}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from common import outbox
+from common.crashpoints import crash_point
 from common.database import autocommit, transaction
 from common.errors import Conflict, NotFound, Rejected
 from common.events import new_id, utc_now
@@ -57,7 +58,9 @@ def place_order(engine: Engine, wish: PlaceOrder, trail: Trail) -> Placed:
         if earlier is None:
             order = _new_order(wish, prices)
             row = outbox.row(producers.order_placed(order, trail))
+            crash_point("orders.placing")
             if models.insert_placed(connection, order, key=wish.key, fingerprint=wish.fingerprint, outbox_row=row):
+                crash_point("orders.placed")
                 return Placed(order, replayed=False)
             earlier, _ = _look(connection, wish)
     if earlier is None:

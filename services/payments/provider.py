@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
+from common.breaker import Breaker
 from common.events import new_id
-from common.settings import between, setting, url_with
+from common.settings import MAX_FAILURES, between, setting, url_with
 from services.payments.answers import (
     UNEXPECTED_STATE,
     ProviderUnavailable,
@@ -46,6 +47,7 @@ class ProviderSettings:
     stripe_api_key: str = setting("STRIPE_API_KEY")
     stripe_api_base: str = setting("STRIPE_API_BASE", default="https://api.stripe.com", check=url_with("http", "https"))
     stripe_timeout_seconds: float = setting("STRIPE_TIMEOUT_SECONDS", "float", default=5.0, check=between(0.1, 60))
+    circuit_breaker_max_failures: int = MAX_FAILURES
 
 
 def make_provider(settings: ProviderSettings) -> Provider:
@@ -58,11 +60,13 @@ def make_provider(settings: ProviderSettings) -> Provider:
         max_network_retries=0,
         http_client=stripe.RequestsClient(timeout=(min(CONNECT_SECONDS, seconds), seconds)),
     )
-    return Provider(client)
+    breaker = Breaker("payment_provider", max_failures=settings.circuit_breaker_max_failures)
+    return Provider(client, breaker)
 
 
 class Provider:
-    def __init__(self, client: stripe.StripeClient) -> None:
+    def __init__(self, client: stripe.StripeClient, breaker: Breaker) -> None:
+        self._breaker = breaker
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
 
@@ -76,14 +80,14 @@ class Provider:
             "metadata": {"order_id": payment.order_id, "payment_id": payment.id},
         }
         try:
-            made = _under_key(payment.id, lambda options: self._intents.create(params, options))
+            made = self._under_key(payment.id, lambda options: self._intents.create(params, options))
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             return Intent(None, IntentState.REFUSED, refusal(error))
         return read_intent(made)
 
     def retrieve(self, provider_id: str) -> Intent:
         try:
-            return read_intent(ask(lambda: self._intents.retrieve(provider_id)), provider_id)
+            return read_intent(self._ask(lambda: self._intents.retrieve(provider_id)), provider_id)
         except stripe.InvalidRequestError as error:
             refusal(error)  # names the intent that is missing
             raise
@@ -91,7 +95,9 @@ class Provider:
     def confirm(self, provider_id: str) -> Intent:
         """Charge. The key is fresh: what an earlier attempt came to is seen by `retrieve`, not by its key."""
         try:
-            answer = ask(lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key()))
+            answer = self._ask(
+                lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key())
+            )
         except stripe.CardError as error:
             return Intent(provider_id, IntentState.REFUSED, refusal(error))
         except stripe.InvalidRequestError as error:
@@ -101,7 +107,7 @@ class Provider:
     def cancel(self, provider_id: str) -> Intent:
         """Cancel, or tell that it is too late: the answer's state is CANCELED or SUCCEEDED."""
         try:
-            seen = read_intent(ask(lambda: self._intents.cancel(provider_id, {}, _fresh_key())), provider_id)
+            seen = read_intent(self._ask(lambda: self._intents.cancel(provider_id, {}, _fresh_key())), provider_id)
         except stripe.InvalidRequestError as error:
             refusal(error)
             seen = self.retrieve(provider_id)
@@ -118,11 +124,15 @@ class Provider:
             "metadata": {"refund_id": refund.id},
         }
         try:
-            made = made or _under_key(refund.id, lambda options: self._refunds.create(params, options))
+            made = made or self._under_key(refund.id, lambda options: self._refunds.create(params, options))
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             return None, RefundStatus.FAILED, refusal(error)
         refund_id, status = read_refund(made)
         return refund_id, status, None
+
+    def probe(self) -> None:
+        """Ask for a sign of life. Raises as the calls above do while the provider is away."""
+        self._ask(lambda: self._intents.list({"limit": 1}))
 
     def _look_again(self, provider_id: str, error: stripe.InvalidRequestError) -> Intent:
         """A confirmation was refused: because somebody was there before, or for what it is?"""
@@ -142,26 +152,29 @@ class Provider:
                     return made
             return None
 
-        return ask(search)
+        return self._ask(search)
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        with self._breaker.guard():
+            return ask(call)
+
+    def _under_key(self, key: str, call: Callable[[stripe.RequestOptions], T]) -> T:
+        """Make something once, under `key`.
+
+        A key that saw a 500 answers that 500 for as long as it is remembered. The next key follows from the request
+        that got it, so that everybody who meets the same stored answer goes on under the same key.
+        """
+        for _ in range(MAX_KEYS):
+            options: stripe.RequestOptions = {"idempotency_key": key}
+            try:
+                return self._ask(lambda: call(options))  # noqa: B023 - called at once
+            except stripe.APIError as error:
+                original = stuck(error)
+                if original is None:
+                    raise
+                key = f"{key}.{original}"
+        raise ProviderUnavailable("the payment provider has stored an error under every key")
 
 
 def _fresh_key() -> stripe.RequestOptions:
     return {"idempotency_key": new_id()}
-
-
-def _under_key(key: str, call: Callable[[stripe.RequestOptions], T]) -> T:
-    """Make something once, under `key`.
-
-    A key that saw a 500 answers that 500 for as long as it is remembered. The next key follows from the request that
-    got it, so that everybody who meets the same stored answer goes on under the same key.
-    """
-    for _ in range(MAX_KEYS):
-        options: stripe.RequestOptions = {"idempotency_key": key}
-        try:
-            return ask(lambda: call(options))  # noqa: B023 - called at once
-        except stripe.APIError as error:
-            original = stuck(error)
-            if original is None:
-                raise
-            key = f"{key}.{original}"
-    raise ProviderUnavailable("the payment provider has stored an error under every key")

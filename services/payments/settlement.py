@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from common import outbox
+from common.crashpoints import crash_point
 from common.database import autocommit, transaction
 from common.errors import Transient
 from common.events import new_id, utc_now
@@ -160,15 +161,19 @@ def _charge(provider: Provider, record: Record, payment: Payment) -> Payment:
     if payment.terms is None:
         raise ValueError("only a known order can be charged")
     if payment.provider_id is None:
+        crash_point("payments.creating")
         intent = provider.create(payment, payment.terms)
+        crash_point("payments.created")
         if intent.id is not None:
             payment = record.attach(payment, intent.id)
+            crash_point("payments.attached")
             if payment.provider_id != intent.id or domain.next_step(payment) is not Step.CHARGE:
                 return payment  # overtaken: this intent is never confirmed
     else:
         intent = provider.retrieve(payment.provider_id)
     if intent.id is not None and intent.state is IntentState.OPEN:
         intent = provider.confirm(intent.id)
+        crash_point("payments.confirmed")
     return record.seen(payment, intent)
 
 
@@ -177,13 +182,17 @@ def _close(_provider: Provider, record: Record, payment: Payment) -> Payment:
 
 
 def _release(provider: Provider, record: Record, payment: Payment) -> Payment:
-    return record.seen(payment, provider.cancel(_intent_of(payment)))
+    intent = provider.cancel(_intent_of(payment))
+    crash_point("payments.cancelled")
+    return record.seen(payment, intent)
 
 
 def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
     payment, owed = record.owe(payment)  # somebody else may have given it back meanwhile
+    crash_point("payments.refund_owed")
     for refund in owed:
         done, code = ask_for_refund(provider, payment, refund)
+        crash_point("payments.refunded")
         payment = record.refunded(payment, done)
         if done.status is RefundStatus.FAILED and refund.kind is RefundKind.COMPENSATION:
             message = f"the provider refuses to refund {refund.amount} of {payment.provider_id}: {code}"

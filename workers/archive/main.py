@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from common.celeryapp import run_worker
-from common.documents import connect
+from common.documents import connect, ping
 from common.metrics import serve_metrics
 from common.settings import DocumentSettings, WorkerSettings, load
 from common.telemetry import configure_logging
@@ -27,7 +28,7 @@ def main() -> None:
         name="worker-archive",
         pool_size=settings.worker_threads,
     )
-    run_worker("archive", HANDLERS, database, settings)
+    run_worker("archive", HANDLERS, database, settings, probes={"mongodb": partial(ping, database)})
 
 
 if __name__ == "__main__":

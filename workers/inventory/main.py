@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from common.celeryapp import run_worker
-from common.database import make_engine
+from common.database import make_engine, ping
 from common.metrics import serve_metrics
 from common.settings import DatabaseSettings, WorkerSettings, load
 from common.telemetry import configure_logging
@@ -27,7 +28,7 @@ def main() -> None:
         timeout_seconds=settings.database_timeout_seconds,
         name="worker-inventory",
     )
-    run_worker("inventory", HANDLERS, engine, settings)
+    run_worker("inventory", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)})
 
 
 if __name__ == "__main__":

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from common.celeryapp import run_worker
+from common.database import ping
 from common.metrics import serve_metrics
 from common.settings import WorkerSettings, load
 from common.telemetry import configure_logging
 from services.payments.resources import ResourceSettings, open_resources
 from workers.payments.consumers import HANDLERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,11 @@ def main() -> None:
     configure_logging("worker-payments", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
     resources = open_resources(settings, name="worker-payments", threads=settings.worker_threads)
-    run_worker("payments", HANDLERS, resources, settings)
+    probes: dict[str, Callable[[], object]] = {
+        "postgres": partial(ping, resources.engine),
+        "payment_provider": resources.provider.probe,
+    }
+    run_worker("payments", HANDLERS, resources, settings, probes=probes)
 
 
 if __name__ == "__main__":
