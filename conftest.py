@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-import requests
 from psycopg2 import sql
 from pymongo import MongoClient
 
+from infrastructure.local.readiness import request_here
 from infrastructure.local.sharing import Servers, servers_of, shared_stack
 from infrastructure.local.stack import Stack
 
@@ -64,9 +64,9 @@ def vhost(servers: Servers) -> Iterator[str]:
     """The URL of a fresh, empty virtual host of the broker."""
     name = f"test-{secrets.token_hex(8)}"
     host = f"{servers.rabbitmq_management_url}/api/vhosts/{name}"
-    requests.put(host, timeout=_MANAGEMENT_SECONDS).raise_for_status()
+    request_here("PUT", host, _MANAGEMENT_SECONDS).raise_for_status()
     yield servers.rabbitmq_url + name
-    requests.delete(host, timeout=_MANAGEMENT_SECONDS).raise_for_status()
+    request_here("DELETE", host, _MANAGEMENT_SECONDS).raise_for_status()
 
 
 @pytest.fixture

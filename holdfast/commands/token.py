@@ -8,6 +8,7 @@ import requests
 
 from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
 from infrastructure.local.home import existing_home
+from infrastructure.local.readiness import request_here
 from infrastructure.local.stack import Stack
 
 _SECONDS = 15
@@ -24,7 +25,8 @@ def token(home: Path, role: str, url: str | None) -> None:
 
     Exit codes: 0 printed; 1 refused, or the gateway cannot be reached; 3 there is no stack in this home.
     """
-    password = os.environ.get("HOLDFAST_PASSWORD") if url else None
+    elsewhere = url is not None
+    password = os.environ.get("HOLDFAST_PASSWORD") if elsewhere else None
     if password is None:
         if existing_home(home) is None:
             no_stack(home)
@@ -33,10 +35,12 @@ def token(home: Path, role: str, url: str | None) -> None:
             password = getattr(stack.credentials, f"{role}_password")
             url = url or stack.urls.http("gateway")
     try:
-        reply = requests.post(
-            f"{(url or '').rstrip('/')}/api/v1/tokens",
-            json={"username": role, "password": password},
-            timeout=_SECONDS,
+        address = f"{(url or '').rstrip('/')}/api/v1/tokens"
+        body = {"username": role, "password": password}
+        reply = (
+            requests.post(address, json=body, timeout=_SECONDS)
+            if elsewhere
+            else request_here("POST", address, _SECONDS, body)
         )
     except requests.RequestException as error:
         click.echo(f"{url} cannot be reached: {error}", err=True)

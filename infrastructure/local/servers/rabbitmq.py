@@ -6,11 +6,10 @@ are the home's. The port mapper (epmd) is a supervised process too, so that `dow
 
 from pathlib import Path
 
-import requests
-
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home, write_private
 from infrastructure.local.programs import Program, epmd_of
+from infrastructure.local.readiness import request_here
 from infrastructure.local.spec import Spec
 from infrastructure.local.urls import HOST, Urls
 from infrastructure.processes import (
@@ -61,7 +60,7 @@ def ready(home: Home, credentials: Credentials) -> None:
     """Raise requests.RequestException unless the broker serves, its plugins included."""
     base = Urls(home, credentials).rabbitmq_management
     for check in ("local-alarms", f"port-listener/{home.port('rabbitmq')}"):
-        requests.get(f"{base}/api/health/checks/{check}", timeout=_READY_SECONDS).raise_for_status()
+        request_here("GET", f"{base}/api/health/checks/{check}", _READY_SECONDS).raise_for_status()
 
 
 def provision(home: Home, credentials: Credentials) -> None:
