@@ -135,6 +135,10 @@ class Startup:
             probe_http(self._home.port(line.name), line.probe)
         else:
             probe_port(self._home.port(line.name))
+        state = self._supervisor.processes()[line.name]["statename"]
+        if state != "RUNNING":
+            # The supervisor waits a moment before it believes it; after `up`, `status` is to show it so.
+            raise ConnectionError(f"it is {state.lower()}")
 
 
 def _lines(phase: Phase, name: str = "") -> list[Process]:
