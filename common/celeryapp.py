@@ -28,6 +28,8 @@ from common.relay import TASK_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kombu import Queue
+
     from common.inbox import Delivery
     from common.settings import WorkerSettings
 
@@ -53,10 +55,14 @@ def run_worker(
     gate = Gate(context, probes)
     redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
     consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts, gate=gate)
+    start(_make_app(context, consumer, settings), context, gate, settings)
+
+
+def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> None:
+    """Run `app` as this process's worker until a signal ends it."""
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
-    app = _make_app(context, consumer, settings)
     app.conf["holdfast_gate"] = gate
     app.worker_main(
         [
@@ -74,7 +80,7 @@ def run_worker(
 def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
     register(_SERIALIZER, _encode, _decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
     app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
-    app.conf.update(_configuration(context))
+    app.conf.update(configuration(context, topology.consumer_queue(context)))
 
     @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def handle(task: Any, event: Any, body: str) -> str:
@@ -153,8 +159,8 @@ def _maybe_shutdown() -> None:
     maybe_shutdown()
 
 
-def _configuration(context: str) -> dict[str, Any]:
-    queue = topology.consumer_queue(context)
+def configuration(context: str, queue: Queue) -> dict[str, Any]:
+    """What every worker of ours is told: Celery's own defaults lose messages, or repeat them."""
     return {
         "accept_content": [_SERIALIZER],
         "task_serializer": _SERIALIZER,

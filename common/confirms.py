@@ -19,8 +19,9 @@ class Message:
     id: str
     routing_key: str
     body: bytes
-    content_type: str
+    content_type: str | None
     headers: dict[str, Any] = field(default_factory=dict)
+    content_encoding: str | None = "utf-8"
 
 
 class Batch:

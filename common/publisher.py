@@ -102,6 +102,11 @@ class ConfirmedPublisher:
                 raise BrokerDownError(failure)
         return batch.confirmed
 
+    @property
+    def returned(self) -> set[str]:
+        """The ids of the last batch that no queue takes."""
+        return set(self._batch.returned)
+
     def idle(self, seconds: float) -> None:
         """Serve heartbeats for `seconds`."""
         self._run(lambda: False, seconds)
@@ -191,7 +196,7 @@ def _properties(message: Message) -> pika.BasicProperties:
     return pika.BasicProperties(
         message_id=message.id,
         content_type=message.content_type,
-        content_encoding="utf-8",
+        content_encoding=message.content_encoding,
         delivery_mode=pika.DeliveryMode.Persistent.value,
         headers=message.headers,
     )

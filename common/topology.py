@@ -10,6 +10,7 @@ so at least once, which needs `reject-publish` (https://www.rabbitmq.com/docs/qu
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from kombu import Connection, Exchange, Queue
@@ -25,6 +26,9 @@ RUNG_SECONDS = (1, 5, 30, 120)
 # A killed worker charges one delivery to every message it held, the healthy ones too.
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
+_EVENTS_QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}[.]events")
+# No delivery limit: a dead letter has nowhere further to fall.
+_DEAD_LETTERS_ARGUMENTS = {"x-queue-type": "quorum"}
 
 
 def events_queue(context: str) -> str:
@@ -45,6 +49,16 @@ def rung_for(attempt: int) -> int:
 def consumer_queue(context: str) -> Queue:
     """The queue as its worker sees it: declared by the topology job, never by the worker."""
     return Queue(events_queue(context), durable=True, no_declare=True, queue_arguments=_consumer_arguments(context))
+
+
+def is_events_queue(name: str) -> bool:
+    """Whether a queue of that name belongs to a consuming context: a dead letter may go back to no other."""
+    return _EVENTS_QUEUE.fullmatch(name) is not None
+
+
+def dead_letters_queue() -> Queue:
+    """`operations.dead-letters` as its worker sees it."""
+    return Queue(DEAD_LETTERS, durable=True, no_declare=True, queue_arguments=_DEAD_LETTERS_ARGUMENTS)
 
 
 def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10) -> list[str]:
@@ -74,8 +88,9 @@ def _bound(context: str, types: Iterable[str]) -> Queue:
 
 
 def _dead_letters() -> Queue:
-    # No delivery limit: a dead letter has nowhere further to fall.
-    return Queue(DEAD_LETTERS, DEAD, routing_key=EVERYTHING, durable=True, queue_arguments={"x-queue-type": "quorum"})
+    return Queue(
+        DEAD_LETTERS, DEAD, routing_key=EVERYTHING, durable=True, queue_arguments=dict(_DEAD_LETTERS_ARGUMENTS)
+    )
 
 
 def _rung(seconds: int) -> Queue:
