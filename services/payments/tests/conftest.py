@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from services.payments.provider import Provider
 
 PROVIDER_SECONDS = 5.0
+MAX_FAILURES = 1000  # most tests are about what is behind the breaker
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +75,12 @@ def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
 
 @pytest.fixture
 def provider_settings(sandbox: SandboxProcess) -> ProviderSettings:
-    return ProviderSettings(stripe_api_key=KEY, stripe_api_base=sandbox.url, stripe_timeout_seconds=PROVIDER_SECONDS)
+    return ProviderSettings(
+        stripe_api_key=KEY,
+        stripe_api_base=sandbox.url,
+        stripe_timeout_seconds=PROVIDER_SECONDS,
+        circuit_breaker_max_failures=MAX_FAILURES,
+    )
 
 
 @pytest.fixture
@@ -95,6 +101,7 @@ def app(database_url: str, sandbox_process: SandboxProcess) -> Iterator[Flask]:
         stripe_api_key=KEY,
         stripe_api_base=sandbox_process.url,
         stripe_timeout_seconds=0.5,
+        circuit_breaker_max_failures=MAX_FAILURES,
         jwks_url="http://127.0.0.1:1/never-asked",
         log_level="WARNING",
         service_port=1,

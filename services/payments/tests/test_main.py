@@ -65,6 +65,7 @@ def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> 
         stripe_api_key="sk_test_nothing",
         stripe_api_base="http://127.0.0.1:1",
         stripe_timeout_seconds=1,
+        circuit_breaker_max_failures=5,
         jwks_url="http://127.0.0.1:1/",
         log_level="ERROR",
         service_port=1,
