@@ -1,0 +1,152 @@
+"""Both sides of every event: what is published, its golden sample, and whoever reads it.
+
+A sample in tests/contracts is what an event looks like on the wire. The publisher's schema must accept it and every
+reader must understand it, so the two sides meet here without importing each other.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_structured
+from cloudevents.core.formats.json import JSONFormat
+
+from common import topology
+from common.events import CONTENT_TYPE, Contract, Event, InvalidEventError, from_json
+from common.inbox import Delivery
+from docs.asyncapi import ATTEMPT_FAILED, contracts
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = {path.stem: path for path in sorted((ROOT / "tests" / "contracts").glob("*.json"))}
+CONTRACTS = contracts()
+HANDLERS = {
+    path.parent.name: import_module(f"workers.{path.parent.name}.consumers").HANDLERS
+    for path in sorted(ROOT.glob("workers/*/consumers.py"))
+}
+HEARD = [
+    (context, sample)
+    for context, handlers in HANDLERS.items()
+    for sample in SAMPLES
+    if sample in handlers or topology.EVERYTHING in handlers
+]
+
+
+class ReachedStoreError(Exception):
+    """A handler has read its event and begins to work."""
+
+
+class Stub:
+    """Stands for whatever a handler works on: its parts are stubs too, and the first use of one ends the handler."""
+
+    def __getattr__(self, name: str) -> Stub:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Stub()
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise ReachedStoreError
+
+    def __getitem__(self, _: Any) -> Any:
+        raise ReachedStoreError
+
+    def __enter__(self) -> Any:
+        raise ReachedStoreError
+
+    def __exit__(self, *_: object) -> None:
+        """Never reached."""
+
+
+def sample(event_type: str) -> Event:
+    return from_json(SAMPLES[event_type].read_bytes())
+
+
+def hear(context: str, event: Event) -> None:
+    handlers = HANDLERS[context]
+    handler = handlers.get(event.type) or handlers[topology.EVERYTHING]
+    handler(Delivery(context, event), Stub())
+
+
+def test_the_tree_was_searched() -> None:
+    assert {"/services/orders", "/services/payments", "/services/inventory", "/services/users"} <= {
+        contract.source for contract in CONTRACTS
+    }
+    assert {"orders", "payments", "inventory", "archive"} <= set(HANDLERS)
+
+
+def test_every_contract_is_in_its_producers_list() -> None:
+    for path in ROOT.glob("services/*/producers.py"):
+        module = import_module(f"services.{path.parent.name}.producers")
+        made = {name: each for name, each in vars(module).items() if isinstance(each, Contract)}
+        assert set(made.values()) == set(module.CONTRACTS), path
+
+
+def test_a_type_is_published_by_one_service_only() -> None:
+    types = [contract.type for contract in CONTRACTS]
+    assert sorted(types) == sorted(set(types))
+
+
+def test_samples_and_contracts_are_of_the_same_types() -> None:
+    assert set(SAMPLES) == {contract.type for contract in CONTRACTS}
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.type)
+def test_a_sample_is_what_its_publisher_sends(contract: Contract) -> None:
+    event = sample(contract.type)
+    assert event.type == contract.type
+    assert contract is ATTEMPT_FAILED or event.source == contract.source
+    assert contract.schema.validate(event.data) == {}
+    # As the publisher would write it, with nothing missing and nothing more.
+    assert event.to_document() == json.loads(SAMPLES[contract.type].read_bytes())
+
+
+@pytest.mark.parametrize("event_type", SAMPLES)
+def test_a_sample_is_a_cloud_event_to_others(event_type: str) -> None:
+    body = sample(event_type).to_json().encode()
+    message = RabbitMQMessage(headers={}, content_type=CONTENT_TYPE, body=body)
+    read = from_structured(message, JSONFormat())
+    event = sample(event_type)
+    assert (read.get_id(), read.get_source(), read.get_type()) == (event.id, event.source, event.type)
+    assert (read.get_subject(), read.get_data()) == (event.subject, event.data)
+    assert read.get_extension("correlationid") == event.correlationid
+    assert read.get_extension("sequence") == event.sequence
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.type)
+def test_a_publisher_refuses_what_is_not_promised(contract: Contract) -> None:
+    data = sample(contract.type).data
+    for name in data:
+        assert contract.schema.validate({key: value for key, value in data.items() if key != name}), f"without {name}"
+    assert contract.schema.validate(data | {"colour": "red"})
+
+
+@pytest.mark.parametrize(("context", "event_type"), HEARD)
+def test_every_reader_understands_the_sample(context: str, event_type: str) -> None:
+    with pytest.raises(ReachedStoreError):
+        hear(context, sample(event_type))
+
+
+@pytest.mark.parametrize(("context", "event_type"), HEARD)
+def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type: str) -> None:
+    document = json.loads(SAMPLES[event_type].read_bytes())
+    document["colour"] = document["data"]["colour"] = {"of tomorrow": [1]}
+    with pytest.raises(ReachedStoreError):
+        hear(context, from_json(json.dumps(document)))
+
+
+@pytest.mark.parametrize(("context", "event_type"), HEARD)
+def test_a_reader_refuses_what_it_cannot_use_before_it_does_anything(context: str, event_type: str) -> None:
+    document = json.loads(SAMPLES[event_type].read_bytes())
+    empty = from_json(json.dumps(document | {"data": {}}))
+    # The archive keeps whatever comes.
+    expected = ReachedStoreError if topology.EVERYTHING in HANDLERS[context] else InvalidEventError
+    with pytest.raises(expected):
+        hear(context, empty)
+
+
+def test_whatever_is_heard_is_published_by_somebody() -> None:
+    heard = {event_type for handlers in HANDLERS.values() for event_type in handlers} - {topology.EVERYTHING}
+    assert heard <= {contract.type for contract in CONTRACTS}
