@@ -1,0 +1,191 @@
+"""The proxy, as a client of Toxiproxy sees it: a real process between a real client and a real server."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECONDS = 5
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(_free_port())]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    yield f"http://{line.split()[-1]}"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def proxy(api: str) -> Iterator[tuple[str, int]]:
+    """Its URL at the API and its port, with an echo server behind."""
+    with Server(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        upstream = f"127.0.0.1:{server.server_address[1]}"
+        document = {"name": "echo", "listen": "127.0.0.1:0", "upstream": upstream}
+        made = requests.post(f"{api}/proxies", json=document, timeout=SECONDS).json()
+        yield f"{api}/proxies/echo", int(made["listen"].rpartition(":")[2])
+        requests.delete(f"{api}/proxies/echo", timeout=SECONDS)
+        server.shutdown()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+
+
+def add(url: str, kind: str, stream: str = "downstream", **attributes: int) -> None:
+    toxic = {"name": "t", "type": kind, "stream": stream, "attributes": attributes}
+    requests.post(f"{url}/toxics", json=toxic, timeout=SECONDS).raise_for_status()
+
+
+def remove(url: str) -> None:
+    requests.delete(f"{url}/toxics/t", timeout=SECONDS).raise_for_status()
+
+
+def ask(link: socket.socket, data: bytes = b"hello") -> bytes:
+    link.sendall(data)
+    return link.recv(4096)
+
+
+def test_without_toxics_bytes_pass(proxy: tuple[str, int]) -> None:
+    with connect(proxy[1]) as link:
+        assert ask(link) == b"hello"
+
+
+def test_latency_strikes_connections_that_are_open_already(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    with connect(port) as link:
+        ask(link)
+        add(url, "latency", latency=300)
+        started = time.monotonic()
+        assert ask(link) == b"hello"
+        assert time.monotonic() - started >= 0.3
+        remove(url)
+        assert ask(link) == b"hello"
+
+
+def test_a_timeout_of_zero_swallows_everything_until_it_is_removed(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    add(url, "timeout", stream="upstream", timeout=0)
+    with connect(port) as link:
+        link.settimeout(0.5)
+        link.sendall(b"hello")
+        with pytest.raises(TimeoutError):
+            link.recv(10)
+        remove(url)
+        link.settimeout(SECONDS)
+        assert link.recv(10) == b""
+    with connect(port) as link:
+        assert ask(link) == b"hello"
+
+
+def test_reset_peer_resets_open_connections(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    with connect(port) as link:
+        ask(link)
+        add(url, "reset_peer", timeout=0)
+        with pytest.raises(ConnectionResetError):
+            ask(link)
+
+
+def test_limit_data_cuts_in_the_middle(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    add(url, "limit_data", bytes=3)
+    with connect(port) as link:
+        assert ask(link) == b"hel"
+        assert link.recv(10) == b""
+
+
+def test_garbage_keeps_the_length_and_nothing_else(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    add(url, "garbage")
+    with connect(port) as link:
+        answer = ask(link, b"x" * 100)
+        assert len(answer) == 100
+        assert answer != b"x" * 100
+
+
+def test_slices_arrive_whole(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    add(url, "slicer", average_size=2, size_variation=1, delay=1000)
+    with connect(port) as link:
+        link.sendall(b"0123456789")
+        received = b""
+        while len(received) < 10:
+            received += link.recv(100)
+        assert received == b"0123456789"
+
+
+def test_a_disabled_proxy_refuses_and_ends_what_is_open(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    with connect(port) as link:
+        ask(link)
+        requests.post(url, json={"enabled": False}, timeout=SECONDS).raise_for_status()
+        assert link.recv(10) == b""
+    with pytest.raises(ConnectionRefusedError):
+        connect(port)
+    requests.post(url, json={"enabled": True}, timeout=SECONDS).raise_for_status()
+    with connect(port) as link:
+        assert ask(link) == b"hello"
+
+
+def test_reset_heals_everything(api: str, proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    add(url, "garbage")
+    requests.post(url, json={"enabled": False}, timeout=SECONDS)
+    requests.post(f"{api}/reset", timeout=SECONDS).raise_for_status()
+    with connect(port) as link:
+        assert ask(link) == b"hello"
+
+
+@pytest.mark.parametrize(
+    "toxic",
+    [
+        {},
+        {"type": "plague"},
+        {"type": "latency", "attributes": {"latency": -1}},
+        {"type": "latency", "attributes": {"speed": 1}},
+        {"type": "latency", "toxicity": 2},
+        {"type": "latency", "stream": "sideways"},
+        [1],
+    ],
+)
+def test_bad_toxics_are_refused(proxy: tuple[str, int], toxic: Any) -> None:
+    reply = requests.post(f"{proxy[0]}/toxics", json=toxic, timeout=SECONDS)
+    assert reply.status_code == 400
+    assert reply.json()["error"]
+
+
+def test_what_is_not_there_is_404(api: str) -> None:
+    assert requests.get(f"{api}/proxies/none", timeout=SECONDS).status_code == 404
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
