@@ -40,7 +40,7 @@ def token(home: Path, role: str, url: str | None) -> None:
         reply = (
             requests.post(address, json=body, timeout=_SECONDS)
             if elsewhere
-            else request_here("POST", address, _SECONDS, body)
+            else request_here("POST", address, _SECONDS, json=body)
         )
     except requests.RequestException as error:
         click.echo(f"{url} cannot be reached: {error}", err=True)

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import requests
 
@@ -34,11 +35,11 @@ def probe_http(port: int, path: str) -> None:
     request_here("GET", f"http://{HOST}:{port}{path}", _PROBE_SECONDS).raise_for_status()
 
 
-def request_here(method: str, url: str, timeout_seconds: float, json: object = None) -> requests.Response:
+def request_here(method: str, url: str, timeout_seconds: float, **options: Any) -> requests.Response:
     """Send a request to this machine, past any proxy that the environment names for the world outside."""
     with requests.Session() as session:
         session.trust_env = False
-        return session.request(method, url, json=json, timeout=timeout_seconds)
+        return session.request(method, url, timeout=timeout_seconds, **options)
 
 
 def probe_port(port: int) -> None:
