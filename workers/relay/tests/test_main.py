@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,13 +18,14 @@ import requests
 from sqlalchemy import text
 
 from common.database import transaction
-from common.relay import LEASE_SECONDS
+from common.relay import BATCH_ROWS, LEASE_SECONDS
+from common.settings import variables
 from common.tests.link import Link
 from common.tests.outboxes import Ear, Outbox
+from workers.relay import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 SECONDS = 30.0
@@ -43,8 +45,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(broker_url: str, boxes: Mapping[str, Outbox], log: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
+def process(
+    broker_url: str, boxes: Mapping[str, Outbox], log: Path, port: int, **more: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    environment = more | {
         "PATH": os.environ["PATH"],
         "RABBITMQ_URL": broker_url,
         "OUTBOX_DATABASE_URLS": json.dumps({context: box.url for context, box in boxes.items()}),
@@ -115,6 +119,33 @@ def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vh
         heard = ear.listen()
         assert set(heard) == {event.id for event in events}  # some of them twice, none lost
         assert list(dict.fromkeys(heard)) == [event.id for event in events]
+
+
+@pytest.mark.parametrize("point", ["relay.fetched", "relay.published", "relay.deleted"])
+def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
+    boxes: dict[str, Outbox], vhost: str, tmp_path: Path, point: str
+) -> None:
+    log, box = tmp_path / "log", boxes["orders"]
+    only = {"orders": box}
+    events = box.fill(BATCH_ROWS + 10)
+    crash = {"HOLDFAST_TEST_BUILD": "1", "HOLDFAST_CRASH_POINT": f"{point}:1"}
+    with Ear(vhost) as ear:
+        with process(vhost, only, log, free_port(), **crash) as doomed:
+            assert doomed.wait(SECONDS) == -signal.SIGKILL, log.read_text()
+        with transaction(box.engine) as connection:
+            connection.execute(text("DELETE FROM leases"))  # that it runs out is tried elsewhere: save the seconds
+        with process(vhost, only, log, free_port()):
+            eventually(lambda: all_gone(only), log)
+        heard = ear.listen()
+    assert list(dict.fromkeys(heard)) == [event.id for event in events]
+    repeated = BATCH_ROWS if point == "relay.published" else 0
+    assert len(heard) == len(events) + repeated
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(main.__file__).parent / ".env.example").read_text()
+    for name in variables(main.Settings):
+        assert f"\n{name}=" in example
 
 
 def test_one_database_that_cannot_be_used_holds_up_no_other(
