@@ -53,8 +53,7 @@ def _compare(target: Target, service_url: str, plain_url: str, wanted: argparse.
         _say(f"round {number + 1}")
         plain = _load(plain_url, shop, wanted)
         direct = _load(service_url, shop, wanted)
-        while shop.open_orders():
-            time.sleep(0.2)
+        shop.settle()
         whole = measure(
             target,
             connections=wanted.connections,
