@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
@@ -30,9 +31,10 @@ class PlaceOrderSchema(StrictSchema):
     )
 
     @validates("items")
-    def each_sku_once(self, items: list[dict[str, Any]], **_: Any) -> None:
-        skus = [item["sku"] for item in items]
-        twice = sorted({sku for sku in skus if skus.count(sku) > 1})
+    def each_sku_once(self, items: list[Any], **_: Any) -> None:
+        # What of them is no item, or one without a sku, comes here as well: its own field says so.
+        skus = Counter(item["sku"] for item in items if isinstance(item, dict) and isinstance(item.get("sku"), str))
+        twice = sorted(sku for sku, count in skus.items() if count > 1)
         if twice:
             message = f"Each sku once: {', '.join(twice)}."
             raise ValidationError(message)
