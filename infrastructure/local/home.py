@@ -7,7 +7,6 @@ and readable by its owner only. Nothing here starts or stops a process.
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +61,8 @@ class Home:
         inside = self.run / "supervisor.sock"
         if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
             return inside
-        directory = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}"
+        # Not $TMPDIR: the next command, from another shell, must find it too. (Private, see below.)
+        directory = Path("/tmp") / f"holdfast-{os.getuid()}"  # noqa: S108
         return directory / f"{sha256(os.fsencode(self.path)).hexdigest()[:16]}.sock"
 
 

@@ -54,12 +54,12 @@ class Supervisor:
         """Start the supervisor, with no program running yet. It outlives the caller."""
         log = self._home.log("supervisor-output")
         with log.open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._home.run / "supervisord.conf")],
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", "run/supervisord.conf"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=REPOSITORY,
+                cwd=self._home.path,
                 env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._home.path), "LC_ALL": "C.UTF-8"},
                 start_new_session=True,
             )
@@ -124,6 +124,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _configuration(home: Home, specs: list[Spec]) -> str:
+    # Log files are named from the home, where the supervisor runs: it expands a percent sign in them twice.
     owner = "user=root\n" if os.geteuid() == 0 else ""
     head = f"""\
 [unix_http_server]
@@ -133,11 +134,11 @@ chmod=0600
 [supervisord]
 nodaemon=true
 silent=true
-logfile={_escaped(home.log("supervisor"))}
+logfile=log/supervisor.log
 logfile_maxbytes=5MB
 logfile_backups=1
-pidfile={_escaped(home.run / "supervisord.pid")}
-childlogdir={_escaped(home.path / "log")}
+pidfile=run/supervisord.pid
+childlogdir=log
 {owner}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
@@ -160,7 +161,7 @@ stopwaitsecs={spec.stop_seconds}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_escaped(home.log(spec.name))}
+stdout_logfile=log/{spec.name}.log
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
 """
