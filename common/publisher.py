@@ -107,6 +107,10 @@ class ConfirmedPublisher:
         """The ids of the last batch that no queue takes."""
         return set(self._batch.returned)
 
+    @property
+    def is_connected(self) -> bool:
+        return self._is_ready
+
     def idle(self, seconds: float) -> None:
         """Serve heartbeats for `seconds`."""
         self._run(lambda: False, seconds)

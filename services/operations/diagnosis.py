@@ -1,0 +1,156 @@
+"""What a dead message died of, read from what is left of it. Pure; whatever the message is, an answer comes out.
+
+Our own consumers say it in headers (`common.redelivery`). What no code could catch the broker sends here by itself,
+with no more than `x-death`: then the body is held against what a consumer accepts, up to the size that one would read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, rfc3339
+from common.schemas import is_id
+from common.topology import DELIVERY_LIMIT as DELIVERIES
+from services.operations.domain import DELIVERY_LIMIT, Death
+from services.operations.plain import MAX_TEXT, plain, text, utc
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from common.rawmessage import RawMessage
+
+ATTEMPT, LETTER, REPLAY = "holdfast-attempt", "holdfast-letter", "holdfast-replay"
+NOT_AN_EVENT, UNKNOWN = "not_an_event", "unknown"
+_INVALID = f"{InvalidEventError.__module__}.{InvalidEventError.__qualname__}"
+_MAX_ATTRIBUTE = 512
+
+
+def diagnose(message: RawMessage, *, now: datetime) -> Death:
+    """`now` stands in for a time of death that the message does not tell."""
+    by_broker = _last_death(message.headers)
+    event, problem = _read(message)
+    attributes = event.to_document() if event else _attributes(message.body)
+    findings = _of_the_broker(message, by_broker, problem) if by_broker else _of_a_consumer(message)
+    failed_at = utc(findings.pop("failed_at")) or now
+    return Death(
+        id=_identity(message, by_broker, findings["queue"], failed_at),
+        **findings,
+        failed_at=rfc3339(failed_at),
+        body=message.body,
+        headers={text(name): plain(value) for name, value in message.headers.items()},
+        content_type=_text(message.content_type),
+        content_encoding=_text(message.content_encoding),
+        event_id=event.id if event else None,
+        event_type=_attribute(attributes, "type"),
+        subject=_attribute(attributes, "subject"),
+        order_id=_attribute(attributes, "orderid"),
+        correlation_id=_attribute(attributes, "correlationid"),
+        trace_id=_trace_id(_attribute(attributes, "traceparent")),
+        letter_id=_id_header(message, LETTER),
+        replay_id=_id_header(message, REPLAY),
+    )
+
+
+def _of_a_consumer(message: RawMessage) -> dict[str, Any]:
+    told = {name: _header(message, f"holdfast-{name}") for name in ("queue", "reason", "error-class", "error")}
+    return {
+        "queue": told["queue"] or text(message.routing_key),
+        "reason": told["reason"] or UNKNOWN,
+        "error_class": told["error-class"],
+        "error": told["error"] or ("" if told["reason"] else "published here without a reason"),
+        "traceback": _header(message, "holdfast-traceback"),
+        "attempts": _count(message.headers.get(ATTEMPT)),
+        "failed_at": message.headers.get("holdfast-failed-at"),
+    }
+
+
+def _of_the_broker(message: RawMessage, death: dict[str, Any], problem: str | None) -> dict[str, Any]:
+    reason = text(death.get("reason") or UNKNOWN)
+    findings = {
+        "queue": text(death.get("queue") or message.routing_key),
+        "reason": reason,
+        "error_class": "",
+        "error": f"the broker says: {reason}",
+        "traceback": "",
+        "attempts": _count(message.headers.get(ATTEMPT)),
+        "failed_at": death.get("time"),
+    }
+    if reason == DELIVERY_LIMIT:
+        last = _header(message, "holdfast-error")
+        findings["error"] = f"delivered more than {DELIVERIES} times and never acknowledged" + (
+            f"; the last error told: {last}" if last else ": it may have killed its worker each time"
+        )
+        findings["error_class"] = _header(message, "holdfast-error-class")
+        findings["attempts"] = _count(message.headers.get("x-delivery-count")) or DELIVERIES + 1
+    elif reason == "rejected" and problem is not None:
+        findings |= {"reason": NOT_AN_EVENT, "error_class": _INVALID, "error": problem[:MAX_TEXT]}
+    return findings
+
+
+def _read(message: RawMessage) -> tuple[Event | None, str | None]:
+    """The event, and what a consumer would say against it: both, if only its content type is wrong."""
+    if not message.body:
+        return None, "empty body"
+    if len(message.body) > MAX_EVENT_BYTES:
+        return None, f"larger than {MAX_EVENT_BYTES} bytes: {len(message.body)}"
+    wrong_type = None
+    if message.content_type != CONTENT_TYPE:
+        wrong_type = f"the content type is {message.content_type or 'missing'}, not {CONTENT_TYPE}"
+    try:
+        event = from_json(message.body)
+    except InvalidEventError as error:
+        return None, "; ".join(filter(None, [wrong_type, text(str(error))]))
+    return event, wrong_type
+
+
+def _attributes(body: bytes) -> dict[str, Any]:
+    """What can be made out of something that is no event, so that it can be found again."""
+    if len(body) > MAX_EVENT_BYTES:
+        return {}
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _last_death(headers: dict[str, Any]) -> dict[str, Any]:
+    deaths = headers.get("x-death")
+    first = deaths[0] if isinstance(deaths, list) and deaths else None
+    return first if isinstance(first, dict) else {}
+
+
+def _identity(message: RawMessage, by_broker: dict[str, Any], queue: str, failed_at: datetime) -> str:
+    # The broker tells seconds only, and counts.
+    told = [queue, _header(message, REPLAY), rfc3339(failed_at), str(by_broker.get("count", ""))]
+    return hashlib.sha256("\x00".join(told).encode()).hexdigest()
+
+
+def _header(message: RawMessage, name: str) -> str:
+    value = message.headers.get(name)
+    return text(value)[:MAX_TEXT] if isinstance(value, str | bytes) else ""
+
+
+def _id_header(message: RawMessage, name: str) -> str | None:
+    value = _header(message, name)
+    return value if is_id(value) else None
+
+
+def _attribute(attributes: dict[str, Any], name: str) -> str | None:
+    value = attributes.get(name)
+    return text(value) if isinstance(value, str) and 0 < len(value) <= _MAX_ATTRIBUTE else None
+
+
+def _text(value: Any) -> str | None:
+    return text(value) if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 2**31 else 0
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None  # noqa: PLR2004 - W3C trace context

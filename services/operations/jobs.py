@@ -1,0 +1,93 @@
+"""Bulk replays: a job is a filter, a rate and the moment of asking; its progress is counted on the letters themselves.
+
+A letter remembers the jobs that took it, so a job takes each letter once, whatever is killed meanwhile, and one that
+comes back is not replayed by the same job again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, IndexModel, ReturnDocument
+
+from common.events import new_id, rfc3339
+from services.operations.domain import Job, Status
+from services.operations.models import letters, matching
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.database import Database
+
+    from services.operations.domain import Filter
+
+    Document = dict[str, Any]
+
+COLLECTION = "jobs"
+CLAIM_SECONDS = 5.0
+INDEXES = [IndexModel([("finished_at", ASCENDING), ("requested_at", ASCENDING)], name="running")]
+
+
+def start(database: Database[Document], wanted: Filter, *, by: str, rate: float, now: str) -> str:
+    """Ask for the replay of every letter on file that matches; answers the job's id."""
+    query = matching(wanted) | {"status": Status.FILED.value}
+    job_id = new_id()
+    database[COLLECTION].insert_one(
+        {
+            "_id": job_id,
+            "by": by,
+            "requested_at": now,
+            "finished_at": None,
+            "query": query,
+            "filter": {name: value for name in ("queue", "type", "error") if (value := getattr(wanted, name))},
+            "rate": rate,
+            "total": letters(database).count_documents(query),
+        }
+    )
+    return job_id
+
+
+def get(database: Database[Document], job_id: str) -> Job | None:
+    found = database[COLLECTION].find_one({"_id": job_id})
+    return _job(database, found) if found else None
+
+
+def claim(database: Database[Document], holder: str) -> Document | None:
+    """The oldest job that is not finished and that no other worker is at; it is this holder's for a while."""
+    moment = datetime.now(UTC)
+    free = {"$or": [{"holder": holder}, {"held_until": {"$exists": False}}, {"held_until": {"$lt": rfc3339(moment)}}]}
+    return database[COLLECTION].find_one_and_update(
+        {"finished_at": None, **free},
+        {"$set": {"holder": holder, "held_until": rfc3339(moment + timedelta(seconds=CLAIM_SECONDS))}},
+        sort=[("requested_at", ASCENDING)],
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def next_letters(database: Database[Document], job: Mapping[str, Any], limit: int) -> list[str]:
+    """The ids of letters that the job has not taken yet, the oldest first: events of a subject keep their order."""
+    query = job["query"] | {"jobs": {"$ne": job["_id"]}, "last_filed_at": {"$lte": job["requested_at"]}}
+    found = letters(database).find(query, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
+    return [letter["_id"] for letter in found]
+
+
+def finish(database: Database[Document], job_id: str, *, now: str) -> None:
+    database[COLLECTION].update_one({"_id": job_id, "finished_at": None}, {"$set": {"finished_at": now}})
+
+
+def _job(database: Database[Document], found: Document) -> Job:
+    taken = {"jobs": found["_id"]}
+    waiting = {**taken, "status": Status.REPLAYING.value, "replay.job_id": found["_id"]}
+    return Job(
+        id=found["_id"],
+        by=found["by"],
+        requested_at=found["requested_at"],
+        finished_at=found["finished_at"],
+        filter=found["filter"],
+        rate=found["rate"],
+        total=found["total"],
+        waiting=letters(database).count_documents(waiting),
+        taken=letters(database).count_documents(taken),
+        failed=letters(database).count_documents({"failed_jobs": found["_id"]}),
+    )

@@ -1,0 +1,216 @@
+"""The collection of dead letters and its queries. `migrations/` makes its indexes; nobody else reads it.
+
+A letter is one document: what the message was, what it died of last, and its history. Every change is one atomic update
+that checks the state it starts from, so it does not matter how many workers and operators are at it at once, nor how
+often a change is repeated. Headers are kept as JSON text, since a stranger may have named them anything.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from common.errors import Unavailable
+from common.events import new_id
+from services.operations import bodies
+from services.operations.domain import AUTOMATIC, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    from services.operations.domain import Death, Filter
+
+    Document = dict[str, Any]
+
+COLLECTION = "letters"
+INLINE_BYTES = 256 * 1024  # every real event; what is larger is in `bodies`
+MAX_HISTORY = 500
+MAX_DEATHS = 100
+MAX_TRIES = 100
+FILED, RETURNED = "filed", "returned"
+_TOLD = ("reason", "error_class", "error", "traceback", "attempts", "failed_at")
+_KNOWN = (
+    *("queue", "event_id", "event_type", "subject", "order_id", "correlation_id", "trace_id"),
+    *("content_type", "content_encoding"),
+)
+
+INDEXES = [
+    IndexModel(
+        [("event_id", ASCENDING), ("queue", ASCENDING)],
+        name="once",
+        unique=True,
+        partialFilterExpression={"event_id": {"$type": "string"}},
+    ),
+    IndexModel([("status", ASCENDING), ("_id", DESCENDING)], name="by_status"),
+    IndexModel([("queue", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="by_queue"),
+    IndexModel([("event_type", ASCENDING), ("_id", DESCENDING)], name="by_type"),
+    IndexModel([("error_class", ASCENDING), ("_id", DESCENDING)], name="by_error"),
+    IndexModel([("error_name", ASCENDING), ("_id", DESCENDING)], name="by_error_name"),
+    IndexModel([("status", ASCENDING), ("replay.requested_at", ASCENDING)], name="due"),
+    IndexModel([("jobs", ASCENDING), ("status", ASCENDING)], name="by_job", sparse=True),
+]
+
+
+def file(database: Database[Document], death: Death, *, now: str) -> str:
+    """File it: `filed`, `returned` if its letter is known, `duplicate` if this very arrival is filed already."""
+    size = len(death.body)
+    body = {"body": death.body} if size <= INLINE_BYTES else {"body_stored": bodies.put(database, death.body)}
+    for _ in range(MAX_TRIES):
+        known = _known_letter(database, death)
+        if known is not None:
+            return _take_back(database, death, known, now)
+        letter = _told(death) | {name: getattr(death, name) for name in _KNOWN if getattr(death, name) is not None}
+        letter |= body | {"_id": new_id(), "body_sha256": bodies.digest(death.body), "body_bytes": size}
+        letter |= {"filed_at": now, "last_filed_at": now, "status": Status.FILED.value}
+        letter |= {"history": [_arrival(death, FILED, now)], "deaths": [death.id]}
+        if death.earns_a_replay:
+            replay = automatic_replay(now)
+            letter |= {"status": Status.REPLAYING.value, "replay": replay, "had_its_replay": True}
+            letter["history"].append(requested(replay))
+        try:
+            letters(database).insert_one(letter)
+        except DuplicateKeyError:
+            time.sleep(0.01)  # another thread has just filed it; until a majority has it, it cannot be read
+            continue
+        return FILED
+    raise Unavailable("the letter is being filed by somebody else")
+
+
+def get(database: Database[Document], letter_id: str) -> Document | None:
+    return letters(database).find_one({"_id": letter_id})
+
+
+def page(database: Database[Document], wanted: Filter, *, before: str | None, limit: int) -> list[Document]:
+    """The newest first, without what is large."""
+    query = matching(wanted)
+    if before is not None:
+        query["_id"] = {"$lt": before}
+    large = dict.fromkeys(("body", "traceback", "history", "deaths", "headers"), 0)
+    return list(letters(database).find(query, large).sort("_id", DESCENDING).limit(limit))
+
+
+def counts(database: Database[Document]) -> list[Document]:
+    """How many letters there are: {queue, status, count}."""
+    grouped = letters(database).aggregate(
+        [{"$group": {"_id": {"queue": "$queue", "status": "$status"}, "count": {"$sum": 1}}}]
+    )
+    return [row["_id"] | {"count": row["count"]} for row in grouped]
+
+
+def discard(database: Database[Document], letter_id: str, *, by: str, reason: str, now: str) -> Document | None:
+    """The letter afterwards; None if there is none, or it is on its way back."""
+    entry = {"kind": "discarded", "at": now, "by": by, "reason": reason}
+    return letters(database).find_one_and_update(
+        {"_id": letter_id, "status": {"$in": [Status.FILED, Status.REPLAYED]}},
+        {"$set": {"status": Status.DISCARDED.value}, "$push": {"history": {"$each": [entry], "$slice": -MAX_HISTORY}}},
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def matching(wanted: Filter) -> Document:
+    """The query of a filter."""
+    query: Document = {}
+    if wanted.queue is not None:
+        query["queue"] = wanted.queue
+    if wanted.type is not None:
+        query["event_type"] = wanted.type
+    if wanted.error is not None:
+        query["error_class" if "." in wanted.error else "error_name"] = wanted.error
+    if wanted.status is not None:
+        query["status"] = wanted.status.value
+    return query
+
+
+def letters(database: Database[Document]) -> Collection[Document]:
+    return database[COLLECTION]
+
+
+def automatic_replay(now: str) -> Document:
+    return {"id": new_id(), "by": AUTOMATIC, "requested_at": now}
+
+
+def requested(replay: Mapping[str, Any]) -> Document:
+    """The entry in the history that says that somebody asked for a replay."""
+    names = ("by", "job_id", "edited_sha256")
+    told = {name: replay[name] for name in names if replay.get(name)}
+    return {"kind": "replay_requested", "at": replay["requested_at"], "replay_id": replay["id"]} | told
+
+
+def _known_letter(database: Database[Document], death: Death) -> str | None:
+    """The letter of this message: that of its event and queue, or the one whose replay it is a return of."""
+    if death.event_id is not None:
+        known = letters(database).find_one({"event_id": death.event_id, "queue": death.queue}, {"_id": 1})
+        if known is not None:
+            return str(known["_id"])
+    if death.letter_id is not None:
+        sent = bodies.digest(death.body)
+        wanted = {"_id": death.letter_id, "queue": death.queue, "$or": [{"body_sha256": sent}, {"edits": sent}]}
+        known = letters(database).find_one(wanted, {"_id": 1})
+        return str(known["_id"]) if known else None
+    return None
+
+
+def _take_back(database: Database[Document], death: Death, letter_id: str, now: str) -> str:
+    changed = letters(database).update_one(
+        {"_id": letter_id, "deaths": {"$ne": death.id}}, [{"$set": _return(database, death, letter_id, now)}]
+    )
+    return RETURNED if changed.modified_count else "duplicate"
+
+
+def _return(database: Database[Document], death: Death, letter_id: str, now: str) -> Document:
+    """What the arrival of a known letter changes. Only a replay that is still to come keeps it `replaying`."""
+    to_come: Document = {
+        "$and": [{"$eq": ["$status", Status.REPLAYING.value]}, {"$ne": ["$replay.id", death.replay_id or ""]}]
+    }
+    earned: Document = {"$and": [{"$not": [to_come]}, {"$ne": ["$had_its_replay", True]}]}
+    if not death.earns_a_replay:
+        earned = {"$literal": False}
+    replay = automatic_replay(now)
+    entries = [_arrival(death, RETURNED, now) | _other_body(database, death, letter_id)]
+    values = {name: {"$literal": value} for name, value in _told(death).items()}
+    return values | {
+        "last_filed_at": {"$literal": now},
+        "status": {"$cond": [{"$or": [to_come, earned]}, Status.REPLAYING.value, Status.FILED.value]},
+        "replay": {"$cond": [to_come, "$replay", {"$cond": [earned, {"$literal": replay}, "$$REMOVE"]}]},
+        "had_its_replay": {"$or": [{"$eq": ["$had_its_replay", True]}, earned]},
+        "deaths": {"$slice": [{"$concatArrays": ["$deaths", [death.id]]}, -MAX_DEATHS]},
+        "history": {
+            "$slice": [
+                {
+                    "$concatArrays": [
+                        "$history",
+                        {"$literal": entries},
+                        {"$cond": [earned, {"$literal": [requested(replay)]}, []]},
+                    ]
+                },
+                -MAX_HISTORY,
+            ]
+        },
+    }
+
+
+def _other_body(database: Database[Document], death: Death, letter_id: str) -> Document:
+    """Under a known id, other bytes than were ever seen of it: they are kept, and named in the history."""
+    sent = bodies.digest(death.body)
+    seen = {"_id": letter_id, "$or": [{"body_sha256": sent}, {"edits": sent}]}
+    if letters(database).find_one(seen, {"_id": 1}) is not None:
+        return {}
+    return {"body_sha256": bodies.put(database, death.body)}
+
+
+def _told(death: Death) -> Document:
+    told = {name: getattr(death, name) for name in _TOLD}
+    return told | {"error_name": death.error_class.rpartition(".")[2], "headers": json.dumps(death.headers)}
+
+
+def _arrival(death: Death, kind: str, now: str) -> Document:
+    names = ("reason", "error_class", "attempts", "failed_at", "replay_id")
+    told = {name: value for name in names if (value := getattr(death, name)) is not None}
+    return {"kind": kind, "at": now, **told, "error": death.error[:1000]}

@@ -1,0 +1,125 @@
+"""Replays as they are asked for and carried out: what is recorded where, so that a crash at any moment loses none.
+
+A request makes a letter `replaying`, with a `replay` of its own id. A worker claims it for a while, publishes, and then
+settles it. Killed in between, it leaves a claim that runs out: another worker publishes it again, which the consumer's
+inbox drops. The replay's id travels in the message, so a letter that returns before it is settled is known.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, ReturnDocument, UpdateOne
+
+from common.events import CONTENT_TYPE, new_id, rfc3339
+from services.operations import bodies
+from services.operations.domain import PUBLISHED, Replay, Status
+from services.operations.models import MAX_HISTORY, letters, requested
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+CLAIM_SECONDS = 10.0  # about as long as a batch may wait for its confirms; a second publisher does no harm
+_ASKABLE = [Status.FILED, Status.REPLAYED, Status.DISCARDED]
+
+
+def request(
+    database: Database[Document], letter_id: str, *, by: str, edited_sha256: str | None, now: str
+) -> Document | None:
+    """Ask for the replay of one letter; None if there is none, or it is on its way already."""
+    replay: Document = {"id": new_id(), "by": by, "requested_at": now}
+    change: Document = {}
+    if edited_sha256 is not None:
+        replay["edited_sha256"] = edited_sha256
+        change = {"$addToSet": {"edits": edited_sha256}}
+    return letters(database).find_one_and_update(
+        {"_id": letter_id, "status": {"$in": _ASKABLE}},
+        change | _asked(replay),
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def request_for_job(database: Database[Document], found: Sequence[str], *, job_id: str, by: str, now: str) -> None:
+    """Ask for the replay of those of the letters that still wait; each once per job."""
+    wanted = {"status": Status.FILED.value, "jobs": {"$ne": job_id}}
+    changes = []
+    for letter_id in found:
+        change = _asked({"id": new_id(), "by": by, "requested_at": now, "job_id": job_id})
+        changes.append(UpdateOne({"_id": letter_id, **wanted}, change | {"$addToSet": {"jobs": job_id}}))
+    letters(database).bulk_write(changes, ordered=False)
+
+
+def claim(database: Database[Document], holder: str, *, limit: int) -> list[Replay]:
+    """Up to `limit` replays that nobody else is at, the oldest first; for CLAIM_SECONDS they are `holder`'s."""
+    moment = datetime.now(UTC)
+    now, until = rfc3339(moment), rfc3339(moment + timedelta(seconds=CLAIM_SECONDS))
+    free = {
+        "status": Status.REPLAYING.value,
+        "$or": [
+            {"replay.claimed_until": {"$exists": False}},
+            {"replay.claimed_until": {"$lt": now}},
+            {"replay.holder": holder},  # left over from a try that failed
+        ],
+    }
+    due = letters(database).find(free, {"_id": 1}).sort("replay.requested_at", ASCENDING).limit(limit)
+    found = [letter["_id"] for letter in due]
+    if not found:
+        return []
+    mine = {"$set": {"replay.holder": holder, "replay.claimed_until": until}}
+    letters(database).update_many({"_id": {"$in": found}, **free}, mine)
+    large = dict.fromkeys(("body", "traceback", "history", "deaths"), 0)
+    wanted = {"_id": {"$in": found}, "status": Status.REPLAYING.value, "replay.holder": holder}
+    taken = letters(database).find(wanted, large).sort("replay.requested_at", ASCENDING)
+    return [_replay(letter) for letter in taken]
+
+
+def body(database: Database[Document], replay: Replay) -> bytes:
+    """What to publish: the original, byte for byte, or what an operator made of it."""
+    if replay.stored is not None:
+        return bodies.get(database, replay.stored)
+    letter = letters(database).find_one({"_id": replay.letter_id}, {"body": 1})
+    return bytes(letter["body"]) if letter else b""
+
+
+def settle(database: Database[Document], outcomes: Mapping[str, tuple[Replay, str]], *, now: str) -> None:
+    """Record what became of replays: {id: (replay, outcome)}. Safe to repeat."""
+    changes: list[UpdateOne] = []
+    for replay, outcome in outcomes.values():
+        entry = {"kind": "replayed", "at": now, "replay_id": replay.id, "outcome": outcome}
+        told = {"$push": {"history": {"$each": [entry], "$slice": -MAX_HISTORY}}}
+        status = Status.REPLAYED if outcome == PUBLISHED else Status.FILED
+        change: Document = told | {"$set": {"status": status.value}}
+        if outcome != PUBLISHED and replay.job_id:
+            change["$addToSet"] = {"failed_jobs": replay.job_id}
+        pending = {"_id": replay.letter_id, "status": Status.REPLAYING.value, "replay.id": replay.id}
+        told_before = {"$elemMatch": {"kind": "replayed", "replay_id": replay.id}}
+        untold = {"_id": replay.letter_id, "history": {"$not": told_before}}
+        changes += [UpdateOne(pending, change), UpdateOne(untold, told)]
+    if changes:
+        letters(database).bulk_write(changes, ordered=True)
+
+
+def _asked(replay: Document) -> Document:
+    entry = {"$each": [requested(replay)], "$slice": -MAX_HISTORY}
+    return {"$set": {"status": Status.REPLAYING.value, "replay": replay}, "$push": {"history": entry}}
+
+
+def _replay(letter: Mapping[str, Any]) -> Replay:
+    edited = letter["replay"].get("edited_sha256")
+    return Replay(
+        id=letter["replay"]["id"],
+        letter_id=letter["_id"],
+        job_id=letter["replay"].get("job_id"),
+        queue=letter["queue"],
+        bytes=0 if edited else letter["body_bytes"],
+        stored=edited or letter.get("body_stored"),
+        headers=json.loads(letter["headers"]),
+        content_type=CONTENT_TYPE if edited else letter.get("content_type"),
+        content_encoding="utf-8" if edited else letter.get("content_encoding"),
+    )

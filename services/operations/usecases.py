@@ -1,0 +1,164 @@
+"""What operations does: files dead letters, records what operators want done with them, and carries that out.
+
+Nothing here publishes. A replay is a request on record; `workers/operations` carries requests out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common import topology
+from common.crashpoints import crash_point
+from common.errors import Conflict, NotFound, Rejected
+from common.events import from_document, rfc3339, utc_now
+from services.operations import bodies, jobs, models, replays
+from services.operations.diagnosis import diagnose
+from services.operations.domain import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.database import Database
+
+    from common.pagination import Page
+    from common.rawmessage import RawMessage
+    from services.operations.domain import Filter, Job, Replay
+
+    Documents = Database[dict[str, Any]]
+
+MAX_REQUESTS = 200
+
+
+class NotReplayableError(Conflict):
+    """It did not die in a consumer's queue, so there is nowhere to send it."""
+
+    code = "letter_not_replayable"
+
+
+class OnItsWayError(Conflict):
+    """A replay of it is on its way."""
+
+    code = "letter_replaying"
+
+
+class UnknownCursorError(Rejected):
+    code = "invalid_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter's document and its body, cut at the bound that was asked for."""
+
+    document: dict[str, Any]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    id: str
+    rate: float
+    document: dict[str, Any]
+
+
+def file_letter(database: Documents, message: RawMessage) -> str:
+    """File it, once; answers `filed`, `returned` or `duplicate`. Raises as MongoDB does: then it is not filed."""
+    death = diagnose(message, now=utc_now())
+    return models.file(database, death, now=rfc3339(utc_now()))
+
+
+def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[str, Any]]:
+    """The newest first; `page.fetch` of them at most, without their bodies."""
+    before = page.starting_after
+    if before is not None and models.get(database, before) is None:
+        raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such letter."]})
+    return models.page(database, wanted, before=before, limit=page.fetch)
+
+
+def get_letter(database: Documents, letter_id: str) -> Letter:
+    found = models.get(database, letter_id)
+    if found is None:
+        raise NotFound("no such dead letter")
+    stored = found.get("body_stored")
+    return Letter(found, bodies.get(database, stored) if stored else bytes(found["body"]))
+
+
+def request_replay(database: Documents, letter_id: str, *, by: str, event: Mapping[str, Any] | None) -> Letter:
+    """Ask for a replay: of the original, or of `event` in its place. Asking again while it is on its way is harmless.
+
+    Raises `NotReplayableError`, `InvalidEventError`, and `OnItsWayError` if what is on its way is something else.
+    """
+    letter = get_letter(database, letter_id)
+    queue = letter.document["queue"]
+    if not topology.is_events_queue(queue):
+        message = f"{queue} is no consumer's queue"
+        raise NotReplayableError(message)
+    edited = None
+    if event is not None:
+        from_document(event)
+        edited = bodies.put(database, json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode())
+    now = rfc3339(utc_now())
+    changed = replays.request(database, letter_id, by=by, edited_sha256=edited, now=now)
+    if changed is not None:
+        return Letter(changed, letter.body)
+    current = get_letter(database, letter_id)
+    if event is not None and current.document.get("replay", {}).get("edited_sha256") != edited:
+        raise OnItsWayError("a replay of this letter is on its way: wait for its outcome")
+    return current
+
+
+def discard_letter(database: Documents, letter_id: str, *, by: str, reason: str) -> Letter:
+    """Take it off the list of what waits for somebody; a discarded one is answered again."""
+    letter = get_letter(database, letter_id)
+    changed = models.discard(database, letter_id, by=by, reason=reason, now=rfc3339(utc_now()))
+    if changed is not None:
+        return Letter(changed, letter.body)
+    current = get_letter(database, letter_id)
+    if current.document["status"] == Status.DISCARDED:
+        return current
+    raise OnItsWayError("a replay of this letter is on its way: wait for its outcome")
+
+
+def start_job(database: Documents, wanted: Filter, *, by: str, rate: float) -> Job:
+    """Ask for a bulk replay of what is on file now."""
+    return get_job(database, jobs.start(database, wanted, by=by, rate=rate, now=rfc3339(utc_now())))
+
+
+def get_job(database: Documents, job_id: str) -> Job:
+    job = jobs.get(database, job_id)
+    if job is None:
+        raise NotFound("no such bulk replay")
+    return job
+
+
+def running_job(database: Documents, holder: str) -> RunningJob | None:
+    """The oldest job that is not done; for some seconds it is `holder`'s. Others wait until it is done."""
+    job = jobs.claim(database, holder)
+    return RunningJob(job["_id"], job["rate"], job) if job else None
+
+
+def advance_job(database: Documents, job: RunningJob, limit: int) -> int:
+    """Ask for the next `limit` replays of a job; answers how many. When there are no more, it is finished."""
+    found = jobs.next_letters(database, job.document, min(limit, MAX_REQUESTS))
+    now = rfc3339(utc_now())
+    if found:
+        replays.request_for_job(database, found, job_id=job.id, by=job.document["by"], now=now)
+    else:
+        jobs.finish(database, job.id, now=now)
+    return len(found)
+
+
+def claim_replays(database: Documents, holder: str, *, limit: int) -> list[Replay]:
+    """Up to `limit` replays that nobody else is at; for some seconds they are `holder`'s."""
+    return replays.claim(database, holder, limit=limit)
+
+
+def body_of(database: Documents, replay: Replay) -> bytes:
+    return replays.body(database, replay)
+
+
+def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str]]) -> None:
+    """Record what became of replays, by their ids."""
+    crash_point("operations.replayed")
+    replays.settle(database, outcomes, now=rfc3339(utc_now()))

@@ -1,0 +1,54 @@
+"""The operations worker: `python -m workers.operations.main`. It files dead letters and carries out replays."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+
+from common import topology
+from common.documents import connect, ping
+from common.metrics import serve_metrics
+from common.publisher import ConfirmedPublisher
+from common.rawworker import run_raw_worker
+from common.settings import DocumentSettings, WorkerSettings, load
+from common.telemetry import configure_logging
+from services.operations import usecases
+from workers.operations.replaying import CONFIRM_SECONDS, Replayer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerSettings, DocumentSettings):
+    """What the operations worker reads."""
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("worker-operations", settings.log_level)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    database = connect(
+        settings.mongodb_url,
+        timeout_seconds=settings.mongodb_timeout_seconds,
+        name="worker-operations",
+        pool_size=settings.worker_threads + 2,  # one for replays, one for the gate's probe
+    )
+    stop = threading.Event()
+    # The default exchange: a replay goes to the one queue whose name is its key.
+    replayer = Replayer(database, ConfirmedPublisher(settings.rabbitmq_url, "", name="operations replays"))
+    thread = threading.Thread(target=replayer.run, args=(stop,), name="replays", daemon=True)
+    thread.start()
+    try:
+        run_raw_worker(
+            "operations",
+            topology.dead_letters_queue(),
+            partial(usecases.file_letter, database),
+            settings,
+            probes={"mongodb": partial(ping, database)},
+        )
+    finally:
+        stop.set()
+        thread.join(CONFIRM_SECONDS + settings.mongodb_timeout_seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The operations worker as a process, with a broker and a store of its own, and what a test asks of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pika
+
+from common import topology
+from common.documents import connect
+from common.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.relay import headers
+from services.operations.migrations import upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+QUEUE = topology.events_queue("sample")
+SECONDS = 30.0
+
+
+class Office:
+    """Publishes dead letters in every way there is, and reads what was filed."""
+
+    def __init__(self, broker_url: str, store_url: str) -> None:
+        self.broker_url, self.store_url = broker_url, store_url
+        topology.declare(broker_url, {"sample": ["sample.fine.v1"], "other": ["#"]})
+        self.database = connect(store_url, timeout_seconds=10, name="test-operations", pool_size=4)
+        upgrade(self.database, wait_seconds=10)
+        parameters = pika.URLParameters(broker_url)
+        parameters.heartbeat = 0
+        self._connection = pika.BlockingConnection(parameters)
+        self.channel = self._connection.channel()
+
+    def close(self) -> None:
+        self._connection.close()
+        self.database.client.close()
+
+    def bury(self, event: Event, **changes: Any) -> Event:
+        """As a consumer does that could not handle the event."""
+        told = {
+            "holdfast-attempt": 4,
+            "holdfast-reason": "attempts_exhausted",
+            "holdfast-error-class": "builtins.RuntimeError",
+            "holdfast-error": "a bug",
+            "holdfast-traceback": "Traceback ...\nRuntimeError: a bug",
+            "holdfast-queue": QUEUE,
+            "holdfast-failed-at": rfc3339(utc_now()),
+        } | changes
+        known: dict[str, Any] = dict(
+            headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
+        )
+        properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known | told, delivery_mode=2)
+        self.channel.basic_publish(topology.DEAD.name, QUEUE, event.to_json().encode(), properties)
+        return event
+
+    def publish(self, queue: str, body: bytes, **properties: Any) -> None:
+        """Straight into a queue, as anybody may."""
+        self.channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties))
+
+    def reject(self, body: bytes, **properties: Any) -> None:
+        """As a worker does with what is no event."""
+        self.publish(QUEUE, body, **properties)
+        self.channel.basic_reject(self.take().method.delivery_tag, requeue=False)
+
+    def crash_on(self, event: Event) -> None:
+        """Charge the message as many deliveries as kill it."""
+        self.publish(QUEUE, event.to_json().encode(), content_type=CONTENT_TYPE)
+        self.exhaust()
+
+    def exhaust(self) -> None:
+        for _ in range(topology.DELIVERY_LIMIT + 1):
+            self.channel.basic_nack(self.take().method.delivery_tag, requeue=True)
+
+    def take(self, queue: str = QUEUE) -> Any:
+        """The next message of a queue: `method`, `properties`, `body`."""
+        found: list[Any] = []
+
+        def look() -> bool:
+            method, properties, body = self.channel.basic_get(queue)
+            if method is not None:
+                found.append(Delivered(method, properties, body))
+            return method is not None
+
+        wait_until(look)
+        return found[0]
+
+    def waiting(self, queue: str) -> int:
+        return int(self.channel.queue_declare(queue, passive=True).method.message_count)
+
+    def letters(self, **wanted: Any) -> list[dict[str, Any]]:
+        return list(self.database["letters"].find(wanted).sort("_id", 1))
+
+    def letter(self, **wanted: Any) -> dict[str, Any]:
+        """The one that is wanted, as soon as it is there."""
+        wait_until(lambda: bool(self.letters(**wanted)))
+        [found] = self.letters(**wanted)
+        return found
+
+    @contextmanager
+    def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        known = {
+            "RABBITMQ_URL": self.broker_url,
+            "MONGODB_URL": self.store_url,
+            "MONGODB_TIMEOUT_SECONDS": "1",
+            "METRICS_PORT": str(_free_port()),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.operations.main"], env={**os.environ, **known, **variables}
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(25)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+class Delivered:
+    def __init__(self, method: Any, properties: Any, body: Any) -> None:
+        self.method, self.properties, self.body = method, properties, body
+
+
+def sample(**changes: Any) -> Event:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "source": "/services/sample",
+        "type": "sample.fine.v1",
+        "subject": "s-1",
+        "time": rfc3339(utc_now()),
+        "sequence": 1,
+        "correlationid": "c-1",
+        "orderid": "o-1",
+        "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+        "data": {"n": 1},
+    }
+    return Event(**(values | changes))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    import socket  # noqa: PLC0415
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,0 +1,155 @@
+"""Filing dead letters: a real worker process, a real broker, a real MongoDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common import topology
+from common.events import CONTENT_TYPE
+from common.tests.link import Link
+from services.operations import usecases
+from workers.operations.tests.office import QUEUE, sample, wait_until
+
+if TYPE_CHECKING:
+    from workers.operations.tests.office import Office
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_consumers_dead_letter_is_filed_with_all_that_is_known(office: Office) -> None:
+    event = sample()
+    with office.worker():
+        office.bury(event)
+        letter = office.letter()
+        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+    assert letter["body"] == event.to_json().encode()
+    expected = {
+        "queue": QUEUE,
+        "status": "filed",
+        "reason": "attempts_exhausted",
+        "error_class": "builtins.RuntimeError",
+        "error": "a bug",
+        "traceback": "Traceback ...\nRuntimeError: a bug",
+        "attempts": 4,
+        "event_id": event.id,
+        "event_type": "sample.fine.v1",
+        "subject": "s-1",
+        "order_id": "o-1",
+        "correlation_id": "c-1",
+        "trace_id": "a" * 32,
+    }
+    assert {name: letter[name] for name in expected} == expected
+    assert letter["failed_at"] <= letter["filed_at"]
+    assert json.loads(letter["headers"])["shadow"] == "sample.fine.v1"
+    assert [entry["kind"] for entry in letter["history"]] == ["filed"]
+
+
+def test_the_same_letter_twice_is_filed_once_and_another_death_of_it_is_history(office: Office) -> None:
+    event = sample()
+    with office.worker():
+        for _ in range(3):
+            office.bury(event, **{"holdfast-failed-at": "2026-11-02T09:15:11.300000Z"})
+        office.bury(event, **{"holdfast-error": "$another", "holdfast-queue": QUEUE})
+        office.bury(event, **{"holdfast-queue": "other.events"})
+        letter = office.letter(queue="other.events")
+        wait_until(lambda: len(office.letter(queue=QUEUE)["history"]) == 2)
+        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+        time.sleep(0.3)
+    assert len(office.letters()) == 2
+    assert letter["status"] == "filed"
+    letter = office.letter(queue=QUEUE)
+    assert letter["error"] in ("$another", "a bug")  # four threads file them: the order is not kept
+    assert sorted(entry["error"] for entry in letter["history"]) == ["$another", "a bug"]
+
+
+POISON: dict[str, tuple[bytes, dict[str, Any], str]] = {
+    "random bytes": (b"\x00\xff\xfe" + bytes(range(256)), {"content_type": CONTENT_TYPE}, "not JSON"),
+    "empty": (b"", {"content_type": CONTENT_TYPE}, "empty body"),
+    "no properties": (b"hello", {}, "content type is missing"),
+    "not an event": (b'{"specversion": "1.0"}', {"content_type": CONTENT_TYPE}, "id is not a text"),
+    "a wrong content type": (
+        sample().to_json().encode(),
+        {"content_type": "application/json"},
+        "content type is application/json",
+    ),
+    "deep": (b"[" * 100_000, {"content_type": CONTENT_TYPE}, "not JSON"),
+    "it says it is compressed, and is": (
+        zlib.compress(b"{}"),
+        {"content_type": CONTENT_TYPE, "headers": {"compression": "application/x-gzip"}},
+        "not JSON",
+    ),
+    "another encoding": (
+        "\ufeff{}".encode("utf-16"),
+        {"content_type": CONTENT_TYPE, "content_encoding": "utf-16"},
+        "not JSON",
+    ),
+    "no such encoding": (b"\xff\xfe{}", {"content_type": CONTENT_TYPE, "content_encoding": "no-such"}, "not JSON"),
+    "celery's own": (
+        b"[[], {}, {}]",
+        {"content_type": "application/json", "headers": {"task": "os.system", "id": "1", "expires": "x", "eta": 3}},
+        "content type is application/json",
+    ),
+    "headers that BSON cannot name": (
+        b"x",
+        {"content_type": CONTENT_TYPE, "headers": {"$where": {"a.b": [1, None, True]}, "holdfast-attempt": "many"}},
+        "not JSON",
+    ),
+}
+
+
+def test_whatever_a_worker_rejects_is_filed_byte_for_byte_with_what_is_wrong_with_it(office: Office) -> None:
+    with office.worker() as process:
+        for body, properties, _ in POISON.values():
+            office.reject(body, **properties)
+        wait_until(lambda: len(office.letters()) == len(POISON))
+        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+        assert process.poll() is None
+    by_body = {letter["body"]: letter for letter in office.letters()}
+    for name, (body, _, problem) in POISON.items():
+        letter = by_body[body]
+        assert (letter["reason"], letter["queue"]) == ("not_an_event", QUEUE), name
+        assert problem in letter["error"], name
+        assert letter["error_class"].endswith("InvalidEventError"), name
+
+
+def test_ten_megabytes_are_filed_whole(office: Office) -> None:
+    body = os.urandom(10 * 1024 * 1024)
+    with office.worker():
+        office.reject(body, content_type=CONTENT_TYPE)
+        letter = office.letter()
+        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+    assert (letter["reason"], letter["body_bytes"]) == ("not_an_event", len(body))
+    assert "larger than" in letter["error"]
+    assert usecases.get_letter(office.database, letter["_id"]).body == body
+
+
+def test_what_is_published_here_without_a_reason_is_filed_too(office: Office) -> None:
+    with office.worker():
+        office.publish(topology.DEAD_LETTERS, b"who am I?")
+        office.publish(topology.DEAD_LETTERS, b"who am I?")
+        wait_until(lambda: len(office.letters()) == 2)
+    assert {letter["reason"] for letter in office.letters()} == {"unknown"}
+
+
+@pytest.mark.parametrize("outage", ["cut", "freeze"])
+def test_while_the_store_is_away_letters_wait_in_the_broker(office: Office, outage: str) -> None:
+    with Link(office.store_url) as link, office.worker(MONGODB_URL=link.url):
+        office.bury(sample())
+        office.letter()
+        getattr(link, outage)()
+        events = [office.bury(sample()) for _ in range(30)]
+        time.sleep(4)
+        assert len(office.letters()) == 1
+        link.heal()
+        healed_at = time.monotonic()
+        wait_until(lambda: len(office.letters()) == 31)
+        assert time.monotonic() - healed_at < 4
+        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+    assert {letter["event_id"] for letter in office.letters()} >= {event.id for event in events}
+    assert {len(letter["history"]) for letter in office.letters()} == {1}
