@@ -44,15 +44,18 @@ INDEXES = [
 
 
 def insert(database: Database[Document], event: Event, *, customer_id: str | None, received_at: datetime) -> bool:
-    """File `event` unless its id is taken; False if it is."""
-    document = _document(event) | {"received_at": rfc3339(received_at)}
+    """File `event` unless its id is taken; False if it is.
+
+    An insert that fails on its key says the same as an upsert that only sets on insert, for two thirds of the work.
+    """
+    document = {"_id": event.id} | _document(event) | {"received_at": rfc3339(received_at)}
     if customer_id is not None:
         document["customer_id"] = customer_id
     try:
-        result = _events(database).update_one({"_id": event.id}, {"$setOnInsert": document}, upsert=True)
-    except DuplicateKeyError:  # somebody else's upsert of the same event was a moment faster
+        _events(database).insert_one(document)
+    except DuplicateKeyError:
         return False
-    return result.upserted_id is not None
+    return True
 
 
 def holds(database: Database[Document], event: Event) -> bool:

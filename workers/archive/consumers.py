@@ -29,11 +29,14 @@ def _customer_id(event: Event) -> str | None:
     if event.type != ORDER_PLACED:
         return None
     try:
-        return str(read(CustomersOrder(), event)["customer_id"])
+        return str(read(_CUSTOMERS_ORDER, event)["customer_id"])
     except InvalidEventError as error:
         # It is filed all the same; but only operators will see this order's time line.
         _log.warning("an order without a customer", error=str(error))
         return None
 
+
+# Made once: a schema copies all its fields whenever it is made.
+_CUSTOMERS_ORDER = CustomersOrder()
 
 HANDLERS = {topology.EVERYTHING: file_event}
