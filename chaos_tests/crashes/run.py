@@ -1,0 +1,168 @@
+"""`python -m chaos_tests.crashes.run`: kill a process at every step of an order's way, on its first and a later visit.
+
+A test build (HOLDFAST_TEST_BUILD=1) kills itself with SIGKILL at the place that HOLDFAST_CRASH_POINT names. For each
+place: the process is armed, orders of every kind are placed until it dies, it starts again without the trap, every
+accepted order must settle, and the audit must be green. A place that nobody died at is a failure of the test. The table
+goes to docs/crash-points.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from rich.console import Console
+
+from chaos_tests.runners.system import SKU, System
+from holdfast.client import ApiError
+from holdfast.commands.audit import audited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.client import Client
+
+HOME, PORT_BASE = ".holdfast-crashes", 8700
+DOCUMENT = Path("docs/crash-points.md")
+DEATH_SECONDS = 40.0
+AUDIT_SECONDS = 60.0
+LATER = 3
+TRAP = ("HOLDFAST_CRASH_POINT", "HOLDFAST_TEST_BUILD")
+WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
+# What must be wrong at the provider for the place to be reached at all.
+UNAVAILABLE = {"kind": "error", "rate": 0.5}
+CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
+# place -> the processes that pass it, and a fault of the provider that leads there.
+PLACES: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
+    "orders.placing": (("service-orders",), None),
+    "orders.placed": (("service-orders",), None),
+    "relay.fetched": (("relay-1", "relay-2"), None),
+    "relay.published": (("relay-1", "relay-2"), None),
+    "relay.deleted": (("relay-1", "relay-2"), None),
+    "consumer.received": (WORKERS, None),
+    "inbox.inserted": (WORKERS, None),
+    "inbox.committing": (WORKERS, None),
+    "consumer.handled": (WORKERS, None),
+    "redelivery.publishing": (("worker-payments",), UNAVAILABLE),
+    "redelivery.published": (("worker-payments",), UNAVAILABLE),
+    "payments.creating": (("worker-payments",), None),
+    "payments.created": (("worker-payments",), None),
+    "payments.attached": (("worker-payments",), None),
+    "payments.confirmed": (("worker-payments",), None),
+    "payments.cancelled": (("worker-payments",), None),
+    "payments.refund_owed": (("worker-payments",), CHARGED_LATE),
+    "payments.refunded": (("worker-payments",), CHARGED_LATE),
+    "archive.filing": (("worker-archive",), None),
+    "archive.filed": (("worker-archive",), None),
+}
+
+
+@dataclass
+class Row:
+    place: str
+    visit: int
+    process: str
+    died: bool
+    accepted: int
+    unsettled: int
+    broken_promises: list[str]
+
+    @property
+    def passed(self) -> bool:
+        return self.died and not self.unsettled and not self.broken_promises
+
+
+def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fault: dict[str, Any] | None) -> Row:
+    """Arm, drive until it dies, let it come back, settle, audit."""
+    customer = system.customer()
+    system.override(
+        {name: {"HOLDFAST_CRASH_POINT": f"{place}:{visit}", "HOLDFAST_TEST_BUILD": "1"} for name in processes}
+    )
+    system.wait_ready()
+    pids = {name: system.stack.pid(name) for name in processes}
+    system.disarm(processes, TRAP)
+    if fault:
+        system.sandbox_fault(**fault)
+    placed: list[str] = []
+    try:
+        died = _drive_until(lambda: any(system.stack.pid(name) != pid for name, pid in pids.items()), customer, placed)
+    finally:
+        system.heal_sandbox()
+    unsettled = system.settle(placed)
+    verdict = audited(system.target(), AUDIT_SECONDS, Console(stderr=True, quiet=True))
+    # Those that did not die are armed still: start them anew without the trap.
+    system.override({name: {} for name in processes})
+    broken = sorted({finding.promise for finding in verdict.findings})
+    return Row(place, visit, ", ".join(processes), died, len(placed), unsettled, broken)
+
+
+def _drive_until(is_dead: Callable[[], bool], customer: Client, placed: list[str]) -> bool:
+    """Orders that are bought, declined, and cancelled while the charge is in flight."""
+    deadline, number = time.monotonic() + DEATH_SECONDS, 0
+    while time.monotonic() < deadline:
+        number += 1
+        method = "pm_card_chargeDeclined" if number % 3 == 0 else "pm_card_visa"
+        with suppress(ApiError, requests.RequestException):
+            body = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": method}
+            order_id = customer.post("/api/v1/orders", body, key=str(uuid.uuid4()))["id"]
+            placed.append(order_id)
+            if number % 3 == 1:
+                time.sleep(0.6)
+                customer.post(f"/api/v1/orders/{order_id}/cancel")
+        if is_dead():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def write(rows: list[Row]) -> None:
+    hit = {row.place for row in rows if row.died}
+    lines = [
+        "# Killed at every step of an order's way",
+        "",
+        "Written by `python -m chaos_tests.crashes.run`. Each row: a process was killed (SIGKILL) by a test build when it",
+        "reached the named place (`common/crashpoints.py`) for the given time; then every accepted order settled, and the",
+        "audit was green.",
+        "",
+        f"Places hit: {len(hit)} of {len(PLACES)} ({100 * len(hit) // len(PLACES)} %).",
+        "",
+        "| place | visit | processes | killed | orders | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        verdict = "kept" if row.passed else f"**broken**: {row.unsettled} open, {', '.join(row.broken_promises)}"
+        died = "yes" if row.died else "**no**"
+        lines.append(f"| `{row.place}` | {row.visit} | {row.process} | {died} | {row.accepted} | {verdict} |")
+    DOCUMENT.write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PLACES)
+    parser.add_argument("--home", default=HOME)
+    parser.add_argument("--port-base", type=int, default=PORT_BASE)
+    wanted = parser.parse_args()
+    system, rows = System(wanted.home, wanted.port_base), []
+    try:
+        system.start()
+        for place, (processes, fault) in PLACES.items():
+            if wanted.only in (None, place):
+                for visit in (1, LATER):
+                    rows.append(crash(system, place, visit, processes, fault))
+                    print(rows[-1], flush=True)
+    finally:
+        system.stop()
+    if not wanted.only:
+        write(rows)
+    sys.exit(0 if all(row.passed for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()

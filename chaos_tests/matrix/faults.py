@@ -1,0 +1,99 @@
+"""Each way in which each dependency fails here: how it is brought about, and how it is healed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos_tests.runners.system import System
+
+RUNNING_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`begin` breaks it, `heal` mends it; both may be called twice."""
+
+    dependency: str
+    name: str
+    begin: Callable[[System], None]
+    heal: Callable[[System], None]
+
+
+def _stop_tree(system: System, name: str, number: signal.Signals) -> None:
+    pid = system.stack.pid(name)
+    for process in _tree(pid) if pid else []:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def _tree(root: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(directory.name))
+    found, todo = [], [root]
+    while todo:
+        process = todo.pop()
+        found.append(process)
+        todo += parents.get(process, [])
+    return found
+
+
+def _wait_running(system: System, name: str) -> None:
+    deadline = time.monotonic() + RUNNING_SECONDS
+    while system.stack.pid(name) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _server(name: str) -> list[Fault]:
+    def toxic(kind: str, **attributes: int) -> Callable[[System], None]:
+        return lambda system: system.toxic(name, kind, "downstream", **attributes)
+
+    def both_ways_slow(system: System) -> None:
+        system.toxic(name, "latency", "upstream", latency=100, jitter=50)
+        system.toxic(name, "latency", "downstream", latency=100, jitter=50)
+
+    def heal(system: System) -> None:
+        system.heal_proxies()
+
+    return [
+        Fault(name, "killed", lambda s: s.stack.kill(name), lambda s: _wait_running(s, name)),
+        Fault(name, "stopped", lambda s: s.stack.stop(name), lambda s: s.stack.start(name)),
+        Fault(name, "refused", lambda s: s.switch(name, enabled=False), heal),
+        Fault(
+            name,
+            "hanging",
+            lambda s: _stop_tree(s, name, signal.SIGSTOP),
+            lambda s: _stop_tree(s, name, signal.SIGCONT),
+        ),
+        Fault(name, "black hole", toxic("timeout", timeout=0), heal),
+        Fault(name, "slow, 200 ms", both_ways_slow, heal),
+        Fault(name, "nonsense", toxic("garbage"), heal),
+        Fault(name, "cut in the middle", toxic("limit_data", bytes=4_000), heal),
+    ]
+
+
+def _provider(kind: str, label: str, **values: object) -> Fault:
+    return Fault("sandbox", label, lambda s: s.sandbox_fault(kind=kind, rate=1.0, **values), lambda s: s.heal_sandbox())
+
+
+FAULTS: tuple[Fault, ...] = (
+    *_server("postgres"),
+    *_server("rabbitmq"),
+    *_server("mongodb"),
+    *_server("sandbox"),
+    _provider("error", "answers 500"),
+    _provider("rate_limit", "answers 429"),
+    _provider("lost_answer", "charges, then loses its answer"),
+    _provider("nonsense", "answers 200 with nonsense"),
+)

@@ -1,0 +1,76 @@
+"""The matrix as a page for people, and its figures for programs."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+DOCUMENT = Path("docs/failure-matrix.md")
+HEAD = """\
+# What happens when something fails
+
+Written by `python -m chaos_tests.matrix.run`, which breaks each dependency in each way for {seconds:.0f} seconds, while
+an order is placed every {interval_seconds} s. Measured on {machine}; the times are one machine's at one moment.
+
+*During*: the answers to POST /orders while it lasted. *Ready*: the gateway's /readyz at its end. *Accepting*,
+*confirming*: seconds after its end until an order was accepted, and until one placed after it was confirmed. *Verdict*:
+whether every accepted order settled, no event became a dead letter, and the audit was green.
+
+| dependency | fault | during | slowest | ready | accepting | confirming | accepted | verdict |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+@dataclass
+class Row:
+    """What one fault looked like. Seconds; None where it was not seen within the bound."""
+
+    dependency: str
+    fault: str
+    during: dict[str, int] = field(default_factory=dict)
+    slowest_seconds: float = 0.0
+    readiness: int = 0
+    accepted_after_seconds: float | None = None
+    confirmed_after_seconds: float | None = None
+    accepted: int = 0
+    unsettled: int = 0
+    dead_letters: int = 0
+    broken_promises: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.unsettled and not self.dead_letters and not self.broken_promises
+
+
+def write(rows: list[Row], *, seconds: float, interval_seconds: float) -> None:
+    machine = f"{platform.system()}, {platform.machine()}, CPython {platform.python_version()}"
+    head = HEAD.format(seconds=seconds, interval_seconds=interval_seconds, machine=machine)
+    DOCUMENT.write_text(head + "\n".join(map(line, rows)) + "\n")
+    DOCUMENT.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+def line(row: Row) -> str:
+    during = ", ".join(f"{count} x {outcome}" for outcome, count in sorted(row.during.items()))
+    verdict = "kept" if row.passed else f"**broken**: {_complaint(row)}"
+    cells = [
+        "provider" if row.dependency == "sandbox" else row.dependency,
+        row.fault,
+        during,
+        f"{row.slowest_seconds:.1f} s",
+        str(row.readiness),
+        _seconds(row.accepted_after_seconds),
+        _seconds(row.confirmed_after_seconds),
+        str(row.accepted),
+        verdict,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _complaint(row: Row) -> str:
+    return f"{row.unsettled} open, {row.dead_letters} dead letters, {', '.join(row.broken_promises) or 'audit green'}"
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"

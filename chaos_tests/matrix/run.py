@@ -1,0 +1,187 @@
+"""`python -m chaos_tests.matrix.run`: break each dependency in each way under load, and write down what was seen.
+
+For each fault: orders are placed all the time; it begins; it is healed some seconds later; every order that was accepted
+must settle, and the audit must be green. The table goes to docs/failure-matrix.md, the figures beside it as JSON.
+Times are this machine's at that moment; the verdicts are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+from rich.console import Console
+
+from chaos_tests.matrix.faults import FAULTS
+from chaos_tests.matrix.report import Row, line, write
+from chaos_tests.runners.system import SKU, System
+from holdfast.client import ApiError
+from holdfast.commands.audit import audited
+
+if TYPE_CHECKING:
+    from chaos_tests.matrix.faults import Fault
+    from holdfast.client import Client
+
+HOME, PORT_BASE = ".holdfast-matrix", 8600
+INTERVAL_SECONDS = 0.2
+SETTLE_SECONDS = 120.0
+AUDIT_SECONDS = 60.0
+BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    at: float
+    seconds: float
+    outcome: str
+    order_id: str | None
+
+
+class Shopper:
+    """Places an order every so often, from several threads, and remembers every answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._end = threading.Event()
+        self._executor = ThreadPoolExecutor(16)
+        self.answers: list[Answer] = []
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._walk, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._executor.shutdown(wait=True)
+
+    def _walk(self) -> None:
+        while not self._end.wait(INTERVAL_SECONDS):
+            self._executor.submit(self._place)
+
+    def _place(self) -> None:
+        started, order_id = time.monotonic(), None
+        try:
+            order_id = self._client.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
+            outcome = "202"
+        except ApiError as error:
+            outcome = str(error.status)
+        except requests.RequestException:
+            outcome = "no answer"
+        ended = time.monotonic()
+        self.answers.append(Answer(ended, ended - started, outcome, order_id))
+
+
+def look(system: System, fault: Fault, seconds: float) -> Row:
+    """Break it for `seconds`, under load, and see."""
+    row = Row(fault.dependency, fault.name)
+    client, operator = system.customer(), system.target().operator()
+    _confirm(client)
+    with Shopper(client) as shopper:
+        time.sleep(1)
+        began = time.monotonic()
+        fault.begin(system)
+        time.sleep(seconds)
+        row.readiness = _readiness(system)
+        fault.heal(system)
+        healed = time.monotonic()
+        row.confirmed_after_seconds = _first_confirmed(operator, shopper, healed)
+        time.sleep(1)
+    during = [answer for answer in shopper.answers if began <= answer.at <= healed]
+    row.during = dict(Counter(answer.outcome for answer in during))
+    row.slowest_seconds = round(max((answer.seconds for answer in shopper.answers), default=0), 2)
+    row.accepted_after_seconds = next(
+        (round(answer.at - healed, 2) for answer in shopper.answers if answer.at > healed and answer.order_id), None
+    )
+    accepted = [answer.order_id for answer in shopper.answers if answer.order_id]
+    row.accepted, row.unsettled = len(accepted), system.settle(accepted)
+    verdict = audited(system.target(), AUDIT_SECONDS, Console(stderr=True, quiet=True))
+    row.broken_promises = sorted({finding.promise for finding in verdict.findings})
+    row.dead_letters = verdict.reading.dead_letters
+    return row
+
+
+def _confirm(client: Client) -> None:
+    """The steady state: an order is accepted and confirmed."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    order_id = None
+    while time.monotonic() < deadline:
+        try:
+            order_id = order_id or client.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
+            if client.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed":
+                return
+        except (ApiError, requests.RequestException):
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("the system was broken before the fault began")
+
+
+def _first_confirmed(operator: Client, shopper: Shopper, healed: float) -> float | None:
+    """Seconds from healing to the first time that an order placed after it is seen confirmed."""
+    deadline = healed + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        fresh = [answer.order_id for answer in list(shopper.answers) if answer.at > healed and answer.order_id]
+        for order_id in fresh[:3]:
+            try:
+                if operator.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed":
+                    return round(time.monotonic() - healed, 2)
+            except (ApiError, requests.RequestException):
+                break
+        time.sleep(0.05)
+    return None
+
+
+def _readiness(system: System) -> int:
+    try:
+        return requests.get(f"{system.stack.urls.http('gateway')}/readyz", timeout=5).status_code
+    except requests.RequestException:
+        return 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="dependency, or dependency:fault")
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--home", default=HOME)
+    parser.add_argument("--port-base", type=int, default=PORT_BASE)
+    wanted = parser.parse_args()
+    chosen = [f for f in FAULTS if not wanted.only or wanted.only in (f.dependency, f"{f.dependency}:{f.name}")]
+    system = System(wanted.home, wanted.port_base)
+    rows: list[Row] = []
+    try:
+        system.start()
+        for fault in chosen:
+            rows.append(_looked(system, fault, wanted.seconds))
+            print(line(rows[-1]), flush=True)
+    finally:
+        system.stop()
+    if not wanted.only:
+        write(rows, seconds=wanted.seconds, interval_seconds=INTERVAL_SECONDS)
+    sys.exit(0 if all(row.passed for row in rows) else 1)
+
+
+def _looked(system: System, fault: Fault, seconds: float) -> Row:
+    try:
+        return look(system, fault, seconds)
+    finally:
+        for heal in (fault.heal, System.heal_proxies, System.heal_sandbox):
+            _try(heal, system)
+        system.wait_ready()
+
+
+def _try(heal: Any, system: System) -> None:
+    try:
+        heal(system)
+    except Exception as error:  # noqa: BLE001 - healing goes on with the rest
+        print(f"healing: {error!r}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

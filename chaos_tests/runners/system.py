@@ -1,0 +1,177 @@
+"""A local system to break: started with a proxy in front of each server, looked at from outside only."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from holdfast.client import ApiError, Client
+from holdfast.target import SANDBOX_KEY, Target
+from infrastructure.local.spec import read_specs, write_specs
+from infrastructure.local.stack import Stack
+from infrastructure.processes import PROCESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SERVERS = ("postgres", "rabbitmq", "mongodb", "sandbox")
+API_SECONDS = 10
+SKU = "CHAOS-TEA"
+STOCK = 10_000_000
+CONFLICT = 409
+READY_SECONDS = SETTLE_SECONDS = 120
+OPEN = ("pending", "reserved")
+
+
+class System:
+    """A stack of its own, whose processes reach the servers through proxies."""
+
+    def __init__(self, home: str, port_base: int) -> None:
+        self.stack = Stack(home, port_base)
+        self._proxy_api = ""
+        self._proxy: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Bring everything up, put the proxies in between, and list the product that orders ask for."""
+        self.stack.up()
+        detours = self._start_proxies()
+        self.override({line.name: {} for line in PROCESSES if line.command and not line.is_job}, detours)
+        self.wait_ready()
+        self._list_product()
+
+    def stop(self) -> None:
+        self.stack.down()
+        if self._proxy is not None:
+            self._proxy.terminate()
+            self._proxy.wait(API_SECONDS)
+
+    def target(self) -> Target:
+        return Target(
+            url=self.stack.urls.http("gateway"),
+            operator_password=self.stack.credentials.operator_password,
+            management_url=self.stack.urls.rabbitmq_management,
+            ledger_url=self.stack.urls.http("sandbox"),
+            ledger_key=SANDBOX_KEY,
+            stack=self.stack,
+        )
+
+    def override(self, changes: Mapping[str, Mapping[str, str]], detours: Mapping[str, str] | None = None) -> None:
+        """Run the named processes with these variables besides their own, and start them anew."""
+        home = self.stack.home
+        specs = read_specs(home.programs_file)
+        for name, variables in changes.items():
+            environment = {key: _detoured(value, detours or {}) for key, value in specs[name].environment.items()}
+            specs[name] = replace(specs[name], environment=environment | dict(variables))
+        write_specs(home, list(specs.values()))
+        with ThreadPoolExecutor(8) as executor:
+            list(executor.map(self._again, changes))
+
+    def disarm(self, names: Iterable[str], variables: tuple[str, ...]) -> None:
+        """Take variables away again: from the next start on, the processes go without them."""
+        home = self.stack.home
+        specs = read_specs(home.programs_file)
+        for name in names:
+            kept = {key: value for key, value in specs[name].environment.items() if key not in variables}
+            specs[name] = replace(specs[name], environment=kept)
+        write_specs(home, list(specs.values()))
+
+    def toxic(self, server: str, kind: str, stream: str = "downstream", **attributes: int) -> None:
+        """Put a toxic on the way to a server; several may be there at once."""
+        document = {"name": f"{kind}-{stream}", "type": kind, "stream": stream, "attributes": attributes}
+        requests.post(
+            f"{self._proxy_api}/proxies/{server}/toxics", json=document, timeout=API_SECONDS
+        ).raise_for_status()
+
+    def switch(self, server: str, *, enabled: bool) -> None:
+        """Let the proxy of a server accept connections, or refuse them."""
+        requests.post(
+            f"{self._proxy_api}/proxies/{server}", json={"enabled": enabled}, timeout=API_SECONDS
+        ).raise_for_status()
+
+    def heal_proxies(self) -> None:
+        requests.post(f"{self._proxy_api}/reset", timeout=API_SECONDS).raise_for_status()
+
+    def sandbox_fault(self, **fault: Any) -> None:
+        url = f"{self.stack.urls.http('sandbox')}/faults"
+        requests.put(url, json=[fault], timeout=API_SECONDS).raise_for_status()
+
+    def heal_sandbox(self) -> None:
+        requests.delete(f"{self.stack.urls.http('sandbox')}/faults", timeout=API_SECONDS).raise_for_status()
+
+    def customer(self) -> Client:
+        """A client for a new customer, with a token of its own."""
+        target = self.target()
+        name = f"chaos-{uuid.uuid4().hex[:10]}"
+        user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
+        return target.client_of({"api_key": user["api_key"]})
+
+    def settle(self, order_ids: list[str]) -> int:
+        """Wait until all of them are confirmed or cancelled; answers how many are not after two minutes."""
+        operator, left = self.target().operator(), set(order_ids)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while left and time.monotonic() < deadline:
+            with suppress(ApiError, requests.RequestException):
+                left = {order_id for order_id in left if operator.get(f"/api/v1/orders/{order_id}")["status"] in OPEN}
+            time.sleep(0.2)
+        return len(left)
+
+    def wait_ready(self) -> None:
+        """Wait until the gateway says that all services are ready. Raises `TimeoutError`."""
+        deadline = time.monotonic() + READY_SECONDS
+        url = f"{self.stack.urls.http('gateway')}/readyz"
+        while True:
+            with suppress(requests.RequestException):
+                if requests.get(url, timeout=API_SECONDS).ok:
+                    return
+            if time.monotonic() > deadline:
+                raise TimeoutError("the system did not become ready")
+            time.sleep(0.2)
+
+    def _again(self, name: str) -> None:
+        self.stack.stop(name)
+        self.stack.start(name)
+
+    def _list_product(self) -> None:
+        body = {"sku": SKU, "name": "Tea", "price": {"amount": 790, "currency": "usd"}, "on_hand": STOCK}
+        try:
+            self.target().operator().post("/api/v1/products", body)
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+
+    def _start_proxies(self) -> dict[str, str]:
+        """Start the proxy process; answers each server's address and the one to use instead."""
+        port = _free_port()
+        self._proxy_api = f"http://127.0.0.1:{port}"
+        self._proxy = subprocess.Popen(
+            [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(port)], stdout=subprocess.PIPE
+        )
+        assert self._proxy.stdout is not None
+        self._proxy.stdout.readline()
+        detours = {}
+        for server in SERVERS:
+            upstream = f"127.0.0.1:{self.stack.home.port(server)}"
+            document = {"name": server, "listen": "127.0.0.1:0", "upstream": upstream}
+            reply = requests.post(f"{self._proxy_api}/proxies", json=document, timeout=API_SECONDS)
+            detours[upstream] = reply.json()["listen"]
+        return detours
+
+
+def _detoured(value: str, detours: Mapping[str, str]) -> str:
+    for here, there in detours.items():
+        value = value.replace(here, there)
+    return value
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
