@@ -127,9 +127,9 @@ def write(rows: list[Row]) -> None:
     lines = [
         "# Killed at every step of an order's way",
         "",
-        "Written by `python -m chaos_tests.crashes.run`. Each row: a process was killed (SIGKILL) by a test build when it",
-        "reached the named place (`common/crashpoints.py`) for the given time; then every accepted order settled, and the",
-        "audit was green.",
+        "Written by `python -m chaos_tests.crashes.run`. Each row: a process was killed (SIGKILL) by a test build when",
+        "it reached the named place (`common/crashpoints.py`) for the given time; then every accepted order settled, and",
+        "the audit was green.",
         "",
         f"Places hit: {len(hit)} of {len(PLACES)} ({100 * len(hit) // len(PLACES)} %).",
         "",

@@ -1,8 +1,8 @@
 """`python -m chaos_tests.matrix.run`: break each dependency in each way under load, and write down what was seen.
 
-For each fault: orders are placed all the time; it begins; it is healed some seconds later; every order that was accepted
-must settle, and the audit must be green. The table goes to docs/failure-matrix.md, the figures beside it as JSON.
-Times are this machine's at that moment; the verdicts are not.
+For each fault: orders are placed all the time; it begins; it is healed some seconds later; every order that was
+accepted must settle, and the audit must be green. The table goes to docs/failure-matrix.md, the figures beside it as
+JSON. Times are this machine's at that moment; the verdicts are not.
 """
 
 from __future__ import annotations
