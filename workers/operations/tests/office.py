@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,12 @@ import pika
 from common import topology
 from common.documents import connect
 from common.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.publisher import ConfirmedPublisher
+from common.rawmessage import RawMessage
 from common.relay import headers
+from services.operations import usecases
 from services.operations.migrations import upgrade
+from workers.operations.replaying import Replayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +108,38 @@ class Office:
         return found
 
     @contextmanager
+    def here(self) -> Iterator[None]:
+        """The same work as the process does, without Celery: in a thread, at once."""
+        stop = threading.Event()
+        failures: list[BaseException] = []
+        thread = threading.Thread(target=self._work, args=(stop, failures))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(SECONDS)
+            assert not failures, failures
+
+    def _work(self, stop: threading.Event, failures: list[BaseException]) -> None:
+        connection = pika.BlockingConnection(pika.URLParameters(self.broker_url))
+        channel = connection.channel()
+        publisher = ConfirmedPublisher(self.broker_url, "", name="test replays")
+        replayer = Replayer(self.database, publisher)
+        try:
+            while not stop.wait(0.01):
+                method, properties, body = channel.basic_get(topology.DEAD_LETTERS)
+                if method is not None:
+                    usecases.file_letter(self.database, _raw(method, properties, body))
+                    channel.basic_ack(method.delivery_tag or 0)
+                else:
+                    replayer.step()
+        except BaseException as error:  # noqa: BLE001 - the test is told
+            failures.append(error)
+        publisher.close()
+        connection.close()
+
+    @contextmanager
     def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         known = {
             "RABBITMQ_URL": self.broker_url,
@@ -122,6 +159,16 @@ class Office:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+def _raw(method: Any, properties: Any, body: Any) -> RawMessage:
+    return RawMessage(
+        body=body,
+        routing_key=method.routing_key,
+        headers=properties.headers or {},
+        content_type=properties.content_type,
+        content_encoding=properties.content_encoding,
+    )
 
 
 class Delivered:

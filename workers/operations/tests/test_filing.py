@@ -52,7 +52,7 @@ def test_a_consumers_dead_letter_is_filed_with_all_that_is_known(office: Office)
 
 def test_the_same_letter_twice_is_filed_once_and_another_death_of_it_is_history(office: Office) -> None:
     event = sample()
-    with office.worker():
+    with office.here():
         for _ in range(3):
             office.bury(event, **{"holdfast-failed-at": "2026-11-02T09:15:11.300000Z"})
         office.bury(event, **{"holdfast-error": "$another", "holdfast-queue": QUEUE})
@@ -130,7 +130,7 @@ def test_ten_megabytes_are_filed_whole(office: Office) -> None:
 
 
 def test_what_is_published_here_without_a_reason_is_filed_too(office: Office) -> None:
-    with office.worker():
+    with office.here():
         office.publish(topology.DEAD_LETTERS, b"who am I?")
         office.publish(topology.DEAD_LETTERS, b"who am I?")
         wait_until(lambda: len(office.letters()) == 2)
