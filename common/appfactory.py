@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from flask import Flask, Response, current_app, g, request
 
-from common import auth, docs, health, metrics, problems, telemetry
+from common import auth, docs, health, metrics, problems, request_span, telemetry
 from common.errors import Contention, classify
 from common.jwks import RemoteKeys
 from common.openapi import Api, Blueprint
-from common.request import MAX_BODY_BYTES, check_target, request_id
+from common.request import MAX_BODY_BYTES, check_target, request_id, request_trail
 from common.settings import ServiceSettings
 from common.tokens import Verifier
+from common.traceparent import log_ids
+from common.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +49,7 @@ def create_app(
     `settings.jwks_url`.
     """
     telemetry.configure_logging(name, settings.log_level)
+    configure_tracing(name, settings)
     app = _ServiceFlask(__name__, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
@@ -54,6 +57,7 @@ def create_app(
     app.extensions["context"] = context
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(request_span.leave)
     problems.register(app)
     auth.register(app, verifier or _remote_verifier(settings))
     api = Api(app, name)
@@ -96,7 +100,8 @@ def _remote_verifier(settings: HttpSettings) -> Verifier:
 def _begin() -> None:
     g.started_at = time.perf_counter()
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(correlation_id=request_id())
+    request_span.enter()
+    structlog.contextvars.bind_contextvars(correlation_id=request_id(), **log_ids(request_trail().traceparent))
     check_target()
 
 
@@ -107,6 +112,7 @@ def _end(response: Response) -> Response:
     seconds = time.perf_counter() - g.started_at
     route = request.url_rule.rule if request.url_rule else None
     metrics.count_request(request.method, route, response.status_code, seconds)
+    request_span.describe(response.status_code)
     if request.path not in health.PATHS:
         _log.info(
             "request",

@@ -12,11 +12,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 from marshmallow import fields
 
-from common.events import Contract, Event
+from common.events import Contract
 from common.schemas import Integer, StrictSchema, id_field, text_field
 
 if TYPE_CHECKING:
     from marshmallow import Schema
+
+    from common.events import Event
+    from common.inbox import Delivery
 
 MAX_ERROR_CHARACTERS = 500
 SUMMARY = "A consumer's attempt to handle an event failed; it tries again later."
@@ -35,8 +38,9 @@ class AttemptFailed(StrictSchema):
 SCHEMA: Schema = AttemptFailed()
 
 
-def attempt_failed(event: Event, consumer: str, *, attempt: int, error: BaseException, next_try_seconds: int) -> Event:
-    """The event that tells of a failed attempt (from 1) at `event`."""
+def attempt_failed(delivery: Delivery, *, attempt: int, error: BaseException, next_try_seconds: int) -> Event:
+    """The event that tells of a failed attempt (from 1) at a delivery."""
+    event, consumer = delivery.event, delivery.consumer
     told = Contract("attempt.failed.v1", f"/workers/{consumer}", SCHEMA, SUMMARY).event(
         subject=event.subject,
         sequence=attempt,
@@ -49,7 +53,7 @@ def attempt_failed(event: Event, consumer: str, *, attempt: int, error: BaseExce
             "error": _printable(str(error)),
             "next_try_seconds": next_try_seconds,
         },
-        trail=event.trail,
+        trail=delivery.trail,
         order_id=event.orderid,
     )
     return replace(told, id=str(uuid5(NAMESPACE_URL, f"{event.id}/{consumer}/{attempt}")))

@@ -24,6 +24,7 @@ from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventErro
 from common.gate import Gate
 from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
+from common.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ def run_worker(
 
     `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
     """
+    configure_tracing(f"worker-{context}", settings)
     gate = Gate(context, probes)
     redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
     consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts, gate=gate)

@@ -18,6 +18,8 @@ from common.attempts import attempt_failed
 from common.crashpoints import crash_point
 from common.errors import Contention, Rejected, Unavailable, classify
 from common.inbox import AlreadyHandled, Delivery
+from common.messaging_spans import delivery_span
+from common.traceparent import log_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from common.events import Event
     from common.gate import Gate
     from common.redelivery import Incoming, Redelivery
+    from common.tracing import Span
 
 R = TypeVar("R")
 CONTENTION_REPEATS = 3
@@ -63,27 +66,32 @@ class Consumer(Generic[R]):
     def handle(self, event: Event, message: Incoming) -> str:
         """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
         kind = event.type if self._handler(event.type) else "unknown"
-        with structlog.contextvars.bound_contextvars(
-            consumer=self._context,
-            event_id=event.id,
-            event_type=event.type,
-            subject=event.subject,
-            correlation_id=event.correlationid,
+        with (
+            delivery_span(self._context, event, attempt=message.attempt + 1) as span,
+            structlog.contextvars.bound_contextvars(
+                consumer=self._context,
+                event_id=event.id,
+                event_type=event.type,
+                subject=event.subject,
+                correlation_id=event.correlationid,
+                **log_ids(span.traceparent),
+            ),
         ):
-            outcome = self._outcome(event, message)
+            outcome = self._outcome(Delivery(self._context, event, span.traceparent), message, span)
+            span.describe({"holdfast.outcome": outcome})
         HANDLED.labels(self._context, kind, outcome).inc()
         return outcome
 
-    def _outcome(self, event: Event, message: Incoming) -> str:
+    def _outcome(self, delivery: Delivery, message: Incoming, span: Span) -> str:
         crash_point("consumer.received")
         try:
-            self._run(Delivery(self._context, event))
+            self._run(delivery)
             crash_point("consumer.handled")
         except AlreadyHandled:
             _log.info("duplicate dropped")
             return "duplicate"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is passed on, never swallowed
-            return self._pass_on(event, message, error)
+            return self._pass_on(delivery, message, error, span)
         return "done"
 
     def _run(self, delivery: Delivery) -> None:
@@ -105,32 +113,34 @@ class Consumer(Generic[R]):
     def _handler(self, event_type: str) -> Callable[[Delivery, R], None] | None:
         return self._handlers.get(event_type) or self._handlers.get(topology.EVERYTHING)
 
-    def _pass_on(self, event: Event, message: Incoming, error: Exception) -> str:
+    def _pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
         kind, failed = classify(error), message.attempt + 1
         if kind is Unavailable:
             # An outage is not an error: the lowest rung, and no attempt is counted.
             self._redelivery.retry(
                 message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
             )
+            span.note("parked", {"error": repr(error)})
             _log.warning("parked: a dependency is down", error=repr(error))
             self._gate.close(repr(error))
             return "parked"
+        span.fail(error)
         if kind is Rejected or failed > self._retry_attempts:
             reason = "rejected" if kind is Rejected else "attempts_exhausted"
             trace = "".join(traceback.format_exception(error))
             self._redelivery.dead(message, attempts=failed, reason=reason, error=error, traceback=trace)
+            span.note("dead-lettered", {"reason": reason, "attempts": failed})
             _log.error("dead-lettered", reason=reason, attempts=failed, error=repr(error))
             return "dead"
         seconds = topology.rung_for(failed)
         self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+        span.note("retried later", {"attempt": failed, "seconds": seconds})
         _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
-        self._tell(event, failed, seconds, error)
+        self._tell(delivery, failed, seconds, error)
         return "retried"
 
-    def _tell(self, event: Event, attempt: int, seconds: int, error: Exception) -> None:
+    def _tell(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:
         try:
-            self._redelivery.tell(
-                attempt_failed(event, self._context, attempt=attempt, error=error, next_try_seconds=seconds)
-            )
+            self._redelivery.tell(attempt_failed(delivery, attempt=attempt, error=error, next_try_seconds=seconds))
         except Exception as trouble:  # noqa: BLE001 - best effort: the retry itself is on its way
             _log.warning("could not tell of the failed attempt", error=repr(trouble))

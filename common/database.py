@@ -16,6 +16,8 @@ import psycopg2
 import psycopg2.extensions
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from common import tracing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -51,7 +53,7 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: committed when the block ends, rolled back when it raises."""
-    with engine.begin() as connection:
+    with tracing.child("transaction", "internal", {}, answers=(Exception,)), engine.begin() as connection:
         yield connection
 
 

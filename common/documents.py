@@ -12,6 +12,8 @@ from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from common.command_spans import CommandSpans
+
 if TYPE_CHECKING:
     from pymongo.database import Database
 
@@ -29,6 +31,7 @@ def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> D
         connectTimeoutMS=int(timeout_seconds * 1000),
         retryWrites=True,
         tz_aware=True,
+        event_listeners=[CommandSpans()],
     )
     return client.get_default_database().with_options(
         write_concern=WriteConcern(w="majority", j=True), read_concern=ReadConcern("majority")

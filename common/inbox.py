@@ -9,7 +9,7 @@ Pattern: https://microservices.io/patterns/communication-style/idempotent-consum
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, text
@@ -41,14 +41,17 @@ class AlreadyHandled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one consumer."""
+    """One event on its way to one consumer, in the span `traceparent` if that is recorded."""
 
     consumer: str
     event: Event
+    traceparent: str | None = None
 
     @property
     def trail(self) -> Trail:
-        return self.event.trail
+        """The trail of what this delivery causes."""
+        trail = self.event.trail
+        return replace(trail, traceparent=self.traceparent) if self.traceparent else trail
 
 
 @contextmanager

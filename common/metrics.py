@@ -23,9 +23,14 @@ _durations = Histogram("http_request_duration_seconds", "Time to answer", _LABEL
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
     """Record one answered request; `route` is the template, None if nothing matched."""
-    labels = (method if method in _METHODS else "OTHER", route or "unmatched", f"{status // 100}xx")
+    labels = (method_name(method), route or "unmatched", f"{status // 100}xx")
     _requests.labels(*labels).inc()
     _durations.labels(*labels).observe(seconds)
+
+
+def method_name(method: str) -> str:
+    """The method, or OTHER: anybody can invent one."""
+    return method if method in _METHODS else "OTHER"
 
 
 def exposition() -> tuple[bytes, str]:

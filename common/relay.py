@@ -8,6 +8,7 @@ away rows wait.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from common.database import autocommit
 from common.errors import Unavailable, classify
 from common.events import CONTENT_TYPE
 from common.leases import Lease
+from common.messaging_spans import record_published
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,11 +104,13 @@ class Relay:
         if not rows:
             return 0
         crash_point("relay.fetched")
+        started_ns = time.time_ns()
         confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=CONFIRM_SECONDS)
         positions = [row.position for row in rows if row.event_id in confirmed]
         crash_point("relay.published")
         self._delete(positions)
         crash_point("relay.deleted")
+        record_published((row for row in rows if row.event_id in confirmed), started_ns=started_ns)
         if len(positions) < len(rows):
             # What no queue takes stays; but a whole batch of it must not keep the rest from going.
             self._after = rows[-1].position

@@ -7,7 +7,6 @@ use cases are handed the values.
 from __future__ import annotations
 
 import re
-import secrets
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +14,7 @@ from flask import g, request
 from marshmallow import missing
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from common import strictjson
+from common import strictjson, traceparent
 from common.errors import Malformed
 from common.events import Trail, new_id
 from common.idempotency import Reply, RequestKey, fingerprint
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# https://www.w3.org/TR/trace-context/#traceparent-header: version ff and all-zero ids are invalid.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _KEY = re.compile(r"[ -~]{1,255}")
 _QUOTED_KEY = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _UTF8_CHARSETS = (None, "utf-8", "utf8", "us-ascii")
@@ -45,10 +42,15 @@ def request_id() -> str:
 def request_trail() -> Trail:
     """What the events of this request inherit: the request's id correlates them, the W3C trace goes on."""
     if "trail" not in g:
-        given = request.headers.get("traceparent", "")
-        fresh = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-        g.trail = Trail(correlation_id=request_id(), traceparent=given if _TRACEPARENT.fullmatch(given) else fresh)
+        span = g.span.traceparent if "span" in g else None
+        g.trail = Trail(correlation_id=request_id(), traceparent=span or given_traceparent() or traceparent.fresh())
     return cast("Trail", g.trail)
+
+
+def given_traceparent() -> str | None:
+    """The caller's `traceparent`, if it is one."""
+    given = request.headers.get("traceparent")
+    return given if traceparent.parse(given) else None
 
 
 def check_target() -> None:

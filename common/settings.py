@@ -27,7 +27,8 @@ def setting(name: str, kind: str = "str", *, default: Any = _REQUIRED, check: An
     options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
     if check is not None:
         options["validate"] = check
-    return field(metadata={"name": name, "kind": kind, "options": options})
+    metadata = {"name": name, "kind": kind, "options": options}
+    return field(metadata=metadata) if default is _REQUIRED else field(default=default, metadata=metadata)
 
 
 def load(kind: type[T]) -> T:
@@ -84,9 +85,13 @@ MAX_FAILURES: Any = setting("CIRCUIT_BREAKER_MAX_FAILURES", "int", default=5, ch
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """What every process reads."""
+    """What every process reads. Without a collector no spans are recorded; the ratio is that of new traces."""
 
     log_level: str = setting("LOG_LEVEL", default="INFO", check=validate.OneOf(LOG_LEVELS))
+    otel_exporter_otlp_endpoint: str | None = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", default=None, check=url_with("http", "https")
+    )
+    otel_traces_sampler_arg: float = setting("OTEL_TRACES_SAMPLER_ARG", "float", default=1.0, check=between(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,8 @@ PORTS_PER_STACK = 40
 RELATIONAL_CONTEXTS = ("users", "inventory", "orders", "payments")
 DOCUMENT_CONTEXTS = ("archive",)
 
+# What every process of ours takes that works for requests and events.
+_OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE")
 
 
@@ -71,7 +73,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
         command=(
             "python", "-m", "gunicorn", "-c", "python:common.server", f"services.{context}.main:create_app()",
         ),
-        environment=("SERVICE_PORT", _store(context), "JWKS_URL", "LOG_LEVEL", *also),
+        environment=("SERVICE_PORT", _store(context), "JWKS_URL", *_OBSERVED, *also),
         context=context,
         port_offset=port_offset,
         probe="/readyz",
@@ -83,7 +85,7 @@ def _worker(context: str, port_offset: int, *also: str) -> Process:
         name=f"worker-{context}",
         phase=Phase.PROCESSES,
         command=("python", "-m", f"workers.{context}.main"),
-        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "RETRY_ATTEMPTS", "LOG_LEVEL", *also),
+        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "RETRY_ATTEMPTS", *_OBSERVED, *also),
         context=context,
         port_offset=port_offset,
         probe="/metrics",
@@ -95,7 +97,7 @@ def _relay(number: int, port_offset: int) -> Process:
         name=f"relay-{number}",
         phase=Phase.PROCESSES,
         command=("python", "-m", "workers.relay.main"),
-        environment=("RABBITMQ_URL", "OUTBOX_DATABASE_URLS", "METRICS_PORT", "LOG_LEVEL"),
+        environment=("RABBITMQ_URL", "OUTBOX_DATABASE_URLS", "METRICS_PORT", *_OBSERVED),
         port_offset=port_offset,
         probe="/metrics",
     )
@@ -156,6 +158,16 @@ PROCESSES: tuple[Process, ...] = (
     _worker("archive", 25),
     _relay(1, 30),
     _relay(2, 31),
+    Process(
+        name="scheduler",
+        phase=Phase.PROCESSES,
+        command=("python", "-m", "workers.scheduler.main"),
+        environment=(
+            "RABBITMQ_URL", "DATABASE_URLS", "ORDER_TIMEOUT_SECONDS", "METRICS_PORT", "LOG_LEVEL", *_PAYMENT_PROVIDER,
+        ),
+        port_offset=32,
+        probe="/metrics",
+    ),  # fmt: skip
     Process("gateway", Phase.GATEWAY, port_offset=GATEWAY_PORT_OFFSET, probe="/readyz"),
 )
 

@@ -1,7 +1,8 @@
 """The value of every variable that the process table names, for one native stack.
 
 Guarantee: a process gets what its line of the table lists, and PATH, HOME, LANG and TZ; nothing else.
-From the caller's environment come only the settings in `_PASSED_ON`, when they are set.
+From the caller's environment come only the settings in `_PASSED_ON`, when they are set; one that has no
+default is left out when it is not.
 """
 
 import os
@@ -14,7 +15,14 @@ from infrastructure.local.home import Home
 from infrastructure.local.urls import Urls
 from infrastructure.processes import Process
 
-_PASSED_ON = {"LOG_LEVEL": "INFO", "RETRY_ATTEMPTS": "3", "CIRCUIT_BREAKER_MAX_FAILURES": "5"}
+_PASSED_ON = {
+    "LOG_LEVEL": "INFO",
+    "RETRY_ATTEMPTS": "3",
+    "CIRCUIT_BREAKER_MAX_FAILURES": "5",
+    "ORDER_TIMEOUT_SECONDS": "300",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+    "OTEL_TRACES_SAMPLER_ARG": "1.0",
+}
 _STRIPE = "https://api.stripe.com"
 _SANDBOX_KEY = "sk_test_sandbox"
 
@@ -22,7 +30,8 @@ _SANDBOX_KEY = "sk_test_sandbox"
 def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[str, str]:
     """Return the whole environment of a process; LookupError if the table names a variable without a value."""
     values = _values(line, home, credentials)
-    return {**_common(home), **{name: values[name]() for name in line.environment}}
+    chosen = {name: values[name]() for name in line.environment}
+    return _common(home) | {name: value for name, value in chosen.items() if value or name not in _PASSED_ON}
 
 
 def _common(home: Home) -> dict[str, str]:
@@ -44,6 +53,7 @@ def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Ca
         "MONGODB_URL": lambda: urls.documents(line.context),
         "RABBITMQ_URL": lambda: urls.rabbitmq,
         "OUTBOX_DATABASE_URLS": lambda: urls.outbox_databases,
+        "DATABASE_URLS": lambda: urls.outbox_databases,
         "JWKS_URL": lambda: f"{urls.http('service-users')}/.well-known/jwks.json",
         "TOKEN_SIGNING_KEY": lambda: credentials.token_signing_key,
         "SEED_OPERATOR_PASSWORD": lambda: credentials.operator_password,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
+from common import tracing
 from common.breaker import Breaker
 from common.events import new_id
 from common.settings import MAX_FAILURES, between, setting, url_with
@@ -38,6 +39,7 @@ T = TypeVar("T")
 CONNECT_SECONDS = 2.0
 MAX_KEYS = 5
 MAX_REFUNDS_READ = 1_000
+_ANSWERS = (stripe.CardError, stripe.InvalidRequestError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +82,14 @@ class Provider:
             "metadata": {"order_id": payment.order_id, "payment_id": payment.id},
         }
         try:
-            made = self._under_key(payment.id, lambda options: self._intents.create(params, options))
+            made = self._under_key("create", payment.id, lambda options: self._intents.create(params, options))
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             return Intent(None, IntentState.REFUSED, refusal(error))
         return read_intent(made)
 
     def retrieve(self, provider_id: str) -> Intent:
         try:
-            return read_intent(self._ask(lambda: self._intents.retrieve(provider_id)), provider_id)
+            return read_intent(self._ask("retrieve", lambda: self._intents.retrieve(provider_id)), provider_id)
         except stripe.InvalidRequestError as error:
             refusal(error)  # names the intent that is missing
             raise
@@ -96,7 +98,7 @@ class Provider:
         """Charge. The key is fresh: what an earlier attempt came to is seen by `retrieve`, not by its key."""
         try:
             answer = self._ask(
-                lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key())
+                "confirm", lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key())
             )
         except stripe.CardError as error:
             return Intent(provider_id, IntentState.REFUSED, refusal(error))
@@ -107,7 +109,8 @@ class Provider:
     def cancel(self, provider_id: str) -> Intent:
         """Cancel, or tell that it is too late: the answer's state is CANCELED or SUCCEEDED."""
         try:
-            seen = read_intent(self._ask(lambda: self._intents.cancel(provider_id, {}, _fresh_key())), provider_id)
+            answer = self._ask("cancel", lambda: self._intents.cancel(provider_id, {}, _fresh_key()))
+            seen = read_intent(answer, provider_id)
         except stripe.InvalidRequestError as error:
             refusal(error)
             seen = self.retrieve(provider_id)
@@ -124,7 +127,7 @@ class Provider:
             "metadata": {"refund_id": refund.id},
         }
         try:
-            made = made or self._under_key(refund.id, lambda options: self._refunds.create(params, options))
+            made = made or self._under_key("refund", refund.id, lambda options: self._refunds.create(params, options))
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             return None, RefundStatus.FAILED, refusal(error)
         refund_id, status = read_refund(made)
@@ -132,7 +135,7 @@ class Provider:
 
     def probe(self) -> None:
         """Ask for a sign of life. Raises as the calls above do while the provider is away."""
-        self._ask(lambda: self._intents.list({"limit": 1}))
+        self._ask("list", lambda: self._intents.list({"limit": 1}))
 
     def _look_again(self, provider_id: str, error: stripe.InvalidRequestError) -> Intent:
         """A confirmation was refused: because somebody was there before, or for what it is?"""
@@ -152,13 +155,15 @@ class Provider:
                     return made
             return None
 
-        return self._ask(search)
+        return self._ask("list refunds", search)
 
-    def _ask(self, call: Callable[[], T]) -> T:
-        with self._breaker.guard():
+    def _ask(self, operation: str, call: Callable[[], T]) -> T:
+        attributes = {"peer.service": self._breaker.name, "holdfast.operation": operation}
+        name = f"{self._breaker.name} {operation}"
+        with self._breaker.guard(), tracing.child(name, "client", attributes, answers=_ANSWERS):
             return ask(call)
 
-    def _under_key(self, key: str, call: Callable[[stripe.RequestOptions], T]) -> T:
+    def _under_key(self, operation: str, key: str, call: Callable[[stripe.RequestOptions], T]) -> T:
         """Make something once, under `key`.
 
         A key that saw a 500 answers that 500 for as long as it is remembered. The next key follows from the request
@@ -167,7 +172,7 @@ class Provider:
         for _ in range(MAX_KEYS):
             options: stripe.RequestOptions = {"idempotency_key": key}
             try:
-                return self._ask(lambda: call(options))  # noqa: B023 - called at once
+                return self._ask(operation, lambda: call(options))  # noqa: B023 - called at once
             except stripe.APIError as error:
                 original = stuck(error)
                 if original is None:

@@ -26,6 +26,7 @@ from common.publisher import ConfirmedPublisher
 from common.relay import Relay
 from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
 from common.telemetry import configure_logging, logger
+from common.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,7 @@ def main() -> int:
     """Relay until a signal comes (0) or a thread dies (1)."""
     settings = load(Settings)
     configure_logging("relay", settings.log_level)
+    configure_tracing("relay", settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

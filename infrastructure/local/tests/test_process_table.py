@@ -39,11 +39,21 @@ def test_a_process_gets_what_its_line_lists_and_no_more(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "the caller's own")
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
     home = open_home(tmp_path / "home", 9000)
     found = environment_of(line, home, load_credentials(home))  # type: ignore[arg-type]
-    assert set(found) == {*line.environment, "PATH", "HOME", "LANG", "TZ"}  # type: ignore[attr-defined]
+    listed = set(line.environment) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}  # type: ignore[attr-defined]
+    assert set(found) == {*listed, "PATH", "HOME", "LANG", "TZ"}
     assert "the caller's own" not in found.values()
     assert all(found.values())
+
+
+def test_spans_go_where_the_caller_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = open_home(tmp_path, 9000)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+    for name in ("service-orders", "worker-payments", "relay-1"):
+        found = environment_of(process(name), home, load_credentials(home))
+        assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://localhost:4318"
 
 
 def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
