@@ -9,26 +9,33 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pymongo
+
 from common import topology
 from common.crashpoints import crash_point
-from common.errors import Conflict, NotFound, Rejected
+from common.errors import Conflict, NotFound, Rejected, Unavailable, classify
 from common.events import from_document, rfc3339, utc_now
-from services.operations import bodies, jobs, models, replays
+from common.idempotency import Reply
+from services.operations import bodies, jobs, models, replays, replies
 from services.operations.diagnosis import diagnose
 from services.operations.domain import Status
+from services.operations.system import system_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pymongo.database import Database
 
+    from common.idempotency import RequestKey
     from common.pagination import Page
     from common.rawmessage import RawMessage
     from services.operations.domain import Filter, Job, Replay
+    from services.operations.monitoring import Monitor
 
     Documents = Database[dict[str, Any]]
 
 MAX_REQUESTS = 200
+COUNT_SECONDS = 1.0
 
 
 class NotReplayableError(Conflict):
@@ -66,6 +73,17 @@ def file_letter(database: Documents, message: RawMessage) -> str:
     """File it, once; answers `filed`, `returned` or `duplicate`. Raises as MongoDB does: then it is not filed."""
     death = diagnose(message, now=utc_now())
     return models.file(database, death, now=rfc3339(utc_now()))
+
+
+def once(database: Documents, request_key: RequestKey | None, status: int, act: Callable[[], dict[str, Any]]) -> Reply:
+    """The reply of `act`, or the one that was given to the same key before. Without a key it is simply done."""
+    kept = replies.find(database, request_key) if request_key else None
+    if kept is not None:
+        return kept
+    reply = Reply(status, act())
+    if request_key is not None:
+        replies.keep(database, request_key, reply)
+    return reply
 
 
 def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[str, Any]]:
@@ -162,3 +180,16 @@ def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str
     """Record what became of replays, by their ids."""
     crash_point("operations.replayed")
     replays.settle(database, outcomes, now=rfc3339(utc_now()))
+
+
+def show_system(database: Documents, monitor: Monitor) -> dict[str, Any]:
+    """The system as it is now, as far as it answers."""
+    look = monitor.look()
+    try:
+        with pymongo.timeout(COUNT_SECONDS):
+            dead_letters = models.counts(database)
+    except Exception as error:
+        if classify(error) is not Unavailable:
+            raise
+        dead_letters = None
+    return system_view(look, monitor.processes, dead_letters, asks_broker=monitor.asks_broker)

@@ -15,7 +15,7 @@ from pymongo.errors import CollectionInvalid
 from common import telemetry
 from common.documents import ping
 from common.errors import Unavailable, classify
-from services.operations import bodies, jobs, models
+from services.operations import bodies, jobs, models, replies
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
@@ -26,6 +26,7 @@ COLLECTIONS: dict[str, list[IndexModel]] = {
     models.COLLECTION: models.INDEXES,
     jobs.COLLECTION: jobs.INDEXES,
     bodies.COLLECTION: [],
+    replies.COLLECTION: replies.INDEXES,
 }
 _log = telemetry.logger(__name__)
 

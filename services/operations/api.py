@@ -1,0 +1,132 @@
+"""The routes of dead letters, for operators: parse, call one use case, render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from common import request as http
+from common.appfactory import context
+from common.auth import caller, operators_only
+from common.errors import NotFound
+from common.openapi import Blueprint
+from common.pagination import Page, page_schema, render_page
+from common.schemas import is_id
+from services.operations import usecases
+from services.operations.domain import Filter, Status
+from services.operations.rendering import render_job, render_letter, render_summary
+from services.operations.schemas import (
+    BulkReplaySchema,
+    DiscardSchema,
+    JobSchema,
+    LetterDetailSchema,
+    LetterSchema,
+    LettersQuerySchema,
+    ReplaySchema,
+)
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+blueprint = Blueprint(
+    "dead-letters", __name__, url_prefix="/api/v1/dead-letters", description="What nobody could handle"
+)
+
+
+@blueprint.route("", methods=["GET"])
+@operators_only
+@blueprint.arguments(LettersQuerySchema, location="query")
+@blueprint.response(200, page_schema(LetterSchema))
+def list_letters(query: dict[str, Any]) -> dict[str, Any]:
+    """List dead letters, the newest first (operators only)."""
+    page: Page = query.pop("page")
+    found = usecases.list_letters(_database(), _filter(query), page)
+    return render_page([render_summary(letter) for letter in found], page)
+
+
+@blueprint.route("/<letter_id>", methods=["GET"])
+@operators_only
+@blueprint.response(200, LetterDetailSchema)
+def get_letter(letter_id: str) -> dict[str, Any]:
+    """One dead letter, with its event, what it died of and its history."""
+    return render_letter(usecases.get_letter(_database(), _id(letter_id)))
+
+
+@blueprint.route("/<letter_id>/replay", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(ReplaySchema, required=False)
+@blueprint.response(202, LetterDetailSchema)
+@blueprint.alt_response(409, "another replay of it is on its way, or it died in no consumer's queue")
+def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Send it back to the queue that it failed in; with `event`, send that instead and keep the original.
+
+    The answer is 202: a worker carries it out. `history` tells the outcome. Asking twice is harmless.
+    """
+
+    def act() -> dict[str, Any]:
+        letter = usecases.request_replay(_database(), _id(letter_id), by=caller().id, event=body.get("event"))
+        return render_letter(letter)
+
+    return http.render(usecases.once(_database(), http.request_key(), 202, act))
+
+
+@blueprint.route("/<letter_id>/discard", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(DiscardSchema)
+@blueprint.response(200, LetterDetailSchema)
+@blueprint.alt_response(409, "a replay of it is on its way")
+def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Take it off the list of what waits for a decision. It stays on file, and can still be replayed."""
+
+    def act() -> dict[str, Any]:
+        letter = usecases.discard_letter(_database(), _id(letter_id), by=caller().id, reason=body["reason"])
+        return render_letter(letter)
+
+    return http.render(usecases.once(_database(), http.request_key(), 200, act))
+
+
+@blueprint.route("/replay", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(BulkReplaySchema)
+@blueprint.response(202, JobSchema)
+def replay_letters(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Replay all letters with status `filed` that match, at most `rate` a second.
+
+    Those that come back meanwhile are left alone. Progress: GET /dead-letters/replays/{id}.
+    """
+
+    def act() -> dict[str, Any]:
+        rate = body.pop("rate")
+        return render_job(usecases.start_job(_database(), _filter(body), by=caller().id, rate=rate))
+
+    reply = usecases.once(_database(), http.request_key(), 202, act)
+    reply.headers["Location"] = f"/api/v1/dead-letters/replays/{reply.body['id']}"
+    return http.render(reply)
+
+
+@blueprint.route("/replays/<job_id>", methods=["GET"])
+@operators_only
+@blueprint.response(200, JobSchema)
+def get_job(job_id: str) -> dict[str, Any]:
+    """How far a bulk replay is."""
+    if not is_id(job_id):
+        raise NotFound("no such bulk replay")
+    return render_job(usecases.get_job(_database(), job_id))
+
+
+def _database() -> Database[dict[str, Any]]:
+    database: Database[dict[str, Any]] = context().database
+    return database
+
+
+def _filter(values: dict[str, Any]) -> Filter:
+    status = values.get("status")
+    return Filter(**values | {"status": Status(status) if status else None})
+
+
+def _id(letter_id: str) -> str:
+    if not is_id(letter_id):
+        raise NotFound("no such dead letter")
+    return letter_id

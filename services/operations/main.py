@@ -1,0 +1,76 @@
+"""The operations service: `gunicorn -c python:common.server 'services.operations.main:create_app()'`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+
+from common.appfactory import create_app as create_service
+from common.development import serve_for_development
+from common.documents import connect, ping
+from common.settings import DocumentSettings, ServiceSettings, load, setting, url_with
+from services.operations import api, system_api
+from services.operations.monitoring import Monitor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask
+    from pymongo.database import Database
+
+    from common.tokens import Verifier
+
+_HTTP_URL = url_with("http", "https")
+
+
+def metrics_urls(value: Any) -> None:
+    """A check: an object {process: URL of its metrics}."""
+    if not isinstance(value, dict):
+        raise ValidationError("expected a JSON object: process -> URL of its metrics")
+    for process, url in value.items():
+        if not isinstance(url, str):
+            message = f"{process}: expected a URL"
+            raise ValidationError(message)
+        _HTTP_URL(url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ServiceSettings, DocumentSettings):
+    """What the operations service reads. Without the last two the system view knows less, and says so."""
+
+    metrics_urls: Mapping[str, str] = setting("METRICS_URLS", "json", default={}, check=metrics_urls)
+    rabbitmq_management_url: str | None = setting("RABBITMQ_MANAGEMENT_URL", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the routes work on."""
+
+    database: Database[dict[str, Any]]
+    monitor: Monitor
+
+
+def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
+    settings = settings or load(Settings)
+    database = connect(
+        settings.mongodb_url,
+        timeout_seconds=settings.mongodb_timeout_seconds,
+        name="service-operations",
+        pool_size=settings.service_threads + 1,  # one for the readiness check
+    )
+    return create_service(
+        "operations",
+        settings,
+        blueprints=[api.blueprint, system_api.blueprint],
+        ready_checks={"mongodb": partial(ping, database)},
+        context=Resources(database, Monitor(settings.metrics_urls, settings.rabbitmq_management_url)),
+        verifier=verifier,
+    )
+
+
+if __name__ == "__main__":
+    loaded = load(Settings)
+    serve_for_development(create_app(loaded), loaded)

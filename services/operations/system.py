@@ -1,0 +1,158 @@
+"""The system view, put together from one look at everything. Pure. What did not answer is null, never a guess."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from common.events import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from services.operations.monitoring import Look, Sample
+
+_BREAKER_STATES = {0: "closed", 1: "half_open", 2: "open"}
+_SERVICE = "service-"
+_RECONCILING = ("reconcil", "unknown", "settle")
+
+
+def system_view(
+    look: Look, processes: Sequence[str], dead_letters: list[dict[str, Any]] | None, *, asks_broker: bool
+) -> dict[str, Any]:
+    """`processes` are those that ought to run, `dead_letters` the counts on file (None: the store is away)."""
+    sweeps = _sweeps(look)
+    unanswered = [name for name in processes if name not in look.metrics]
+    unanswered += ["rabbitmq"] if look.queues is None and asks_broker else []
+    unanswered += ["mongodb"] if dead_letters is None else []
+    return {
+        "checked_at": look.at,
+        "outboxes": _outboxes(look),
+        "queues": _queues(look),
+        "workers": [_worker(look, name) for name in processes],
+        "breakers": _breakers(look),
+        "sweeps": sweeps,
+        "held_up": _held_up(look),
+        "last_reconciliation_at": _last_reconciliation(sweeps),
+        "dead_letters": dead_letters,
+        "unanswered": unanswered,
+    }
+
+
+def _outboxes(look: Look) -> list[dict[str, Any]]:
+    """By the relay that holds a database's lease; without one the lag is unknown."""
+    found: dict[str, dict[str, Any]] = {}
+    for process, samples in look.metrics.items():
+        values = _by_label(samples, "database")
+        for database, known in values.items():
+            entry = found.setdefault(database, {"database": database, "relay": None, "seconds": None, "rows": None})
+            if known.get("holdfast_relay_active") == 1:
+                entry["relay"] = process
+                entry["seconds"] = known.get("holdfast_outbox_oldest_seconds")
+                entry["rows"] = _whole(known.get("holdfast_outbox_rows"))
+    return [found[database] for database in sorted(found)]
+
+
+def _queues(look: Look) -> list[dict[str, Any]] | None:
+    if look.queues is None:
+        return None
+    return [
+        {
+            "name": queue["name"],
+            "messages": queue.get("messages"),
+            "ready": queue.get("messages_ready"),
+            "unacknowledged": queue.get("messages_unacknowledged"),
+            "consumers": queue.get("consumers"),
+            "not_empty_seconds": look.not_empty_seconds.get(queue["name"], 0.0),
+        }
+        for queue in sorted(look.queues, key=lambda queue: str(queue["name"]))
+        if _is_ours(queue["name"])
+    ]
+
+
+def _is_ours(name: str) -> bool:
+    return name.endswith(".events") or name.startswith(("holdfast.", "operations."))
+
+
+def _worker(look: Look, name: str) -> dict[str, Any]:
+    samples = look.metrics.get(name, [])
+    started = _value(samples, "process_start_time_seconds")
+    subscribed = _value(samples, "holdfast_worker_subscribed")
+    return {
+        "name": name,
+        "kind": "service" if name.startswith(_SERVICE) else "worker",
+        "alive": name in look.metrics,
+        "last_seen_at": look.last_seen.get(name),
+        "started_at": _moment(started),
+        "subscribed": None if subscribed is None else subscribed == 1,
+    }
+
+
+def _breakers(look: Look) -> list[dict[str, Any]]:
+    return [
+        {
+            "process": process,
+            "breaker": sample.labels.get("breaker", ""),
+            "state": _BREAKER_STATES.get(int(sample.value), "unknown"),
+        }
+        for process, sample in _named(look, "holdfast_breaker_state")
+    ]
+
+
+def _sweeps(look: Look) -> list[dict[str, Any]]:
+    """Any scheduler may have run a sweep last; the one that holds its lease is `scheduler`."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for process, sample in _named(look, "holdfast_sweep_active"):
+        entry = _sweep(found, sample)
+        if sample.value == 1:
+            entry["scheduler"] = process
+    for _, sample in _named(look, "holdfast_sweep_last_success_timestamp_seconds"):
+        entry, at = _sweep(found, sample), _moment(sample.value or None)
+        entry["last_success_at"] = max(filter(None, [entry["last_success_at"], at]), default=None)
+    for _, sample in _named(look, "holdfast_sweep_failures_total"):
+        _sweep(found, sample)["failures"] += int(sample.value)
+    return [found[key] for key in sorted(found)]
+
+
+def _sweep(found: dict[tuple[str, str], dict[str, Any]], sample: Sample) -> dict[str, Any]:
+    context, name = sample.labels.get("context", ""), sample.labels.get("sweep", "")
+    fresh = {"context": context, "sweep": name, "scheduler": None, "last_success_at": None, "failures": 0}
+    return found.setdefault((context, name), fresh)
+
+
+def _last_reconciliation(sweeps: Sequence[Mapping[str, Any]]) -> str | None:
+    told = [sweep["last_success_at"] for sweep in sweeps if any(word in sweep["sweep"] for word in _RECONCILING)]
+    return max(filter(None, told), default=None)
+
+
+def _held_up(look: Look) -> bool | None:
+    values = [sample.value for _, sample in _named(look, "holdfast_held_up")]
+    return any(value == 1 for value in values) if values else None
+
+
+def _named(look: Look, name: str) -> Iterator[tuple[str, Sample]]:
+    for process, samples in look.metrics.items():
+        for sample in samples:
+            if sample.name == name:
+                yield process, sample
+
+
+def _by_label(samples: Sequence[Sample], label: str) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, float]] = defaultdict(dict)
+    for sample in samples:
+        if label in sample.labels:
+            values[sample.labels[label]][sample.name] = sample.value
+    return values
+
+
+def _value(samples: Sequence[Sample], name: str) -> float | None:
+    return next((sample.value for sample in samples if sample.name == name), None)
+
+
+def _moment(seconds: float | None) -> str | None:
+    return rfc3339(datetime.fromtimestamp(seconds, UTC)) if seconds else None
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
