@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from infrastructure.local.errors import MissingServerError
 
 _UPDATE_SECONDS = 300
+_FRESH_SECONDS = 1800
 _DOWNLOAD_SECONDS = 900
 _LINE = re.compile(r"^'[^']+' (?P<name>[^_']+)_")
 
@@ -30,8 +32,12 @@ class PrivateApt:
             (directory / place).mkdir(parents=True, exist_ok=True)
 
     def update(self) -> None:
-        """Fetch the distribution's package lists. One source out of reach does not matter by itself."""
-        self._run("update", "-qq", seconds=_UPDATE_SECONDS)
+        """Fetch the distribution's package lists, unless they are fresh. One source out of reach does not matter."""
+        stamp = self._directory / "updated"
+        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < _FRESH_SECONDS:
+            return
+        if self._run("update", "-qq", seconds=_UPDATE_SECONDS).returncode == 0:
+            stamp.touch()
 
     def missing(self, packages: tuple[str, ...]) -> list[str]:
         """Return the packages, and those they need, as far as the system lacks them."""

@@ -1,0 +1,75 @@
+"""A server counts as there when it runs and is new enough; what is fetched is whole or not there."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from infrastructure.local.cache import cache_directory, filled
+from infrastructure.local.errors import MissingServerError
+from infrastructure.local.fetch import ensure_servers
+from infrastructure.local.programs import locate
+
+
+@pytest.fixture(autouse=True)
+def _no_system_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_PRIVATE_SERVERS", "1")
+
+
+def put_mongod(cache: Path, script: str) -> None:
+    program = cache / "mongodb" / "bin" / "mongod"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_a_program_that_runs_is_found_with_what_it_needs(tmp_path: Path) -> None:
+    put_mongod(tmp_path, "echo db version v6.0.5")
+    (tmp_path / "mongodb/usr/lib/x86_64-linux-gnu").mkdir(parents=True)
+    found = locate("mongodb", tmp_path)
+    assert found is not None
+    assert (found.version, found.private) == ("6.0.5", True)
+    assert found.environment["LD_LIBRARY_PATH"].endswith("/usr/lib/x86_64-linux-gnu")
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["echo db version v4.2.9", "echo db version v6.0.5; exit 1", "echo something else", "kill -ILL $$"],
+    ids=["too old", "fails", "says nothing", "wrong processor"],
+)
+def test_a_program_that_is_of_no_use_is_not(tmp_path: Path, script: str) -> None:
+    put_mongod(tmp_path, script)
+    assert locate("mongodb", tmp_path) is None
+
+
+def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
+    assert all(locate(name, tmp_path) is None for name in ("postgres", "rabbitmq", "mongodb", "gateway"))
+
+
+def test_a_fetch_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "thing").mkdir()
+    with suppress(RuntimeError), filled(tmp_path / "thing") as staging:
+        (staging / "half").touch()
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["thing"]
+    with filled(tmp_path / "thing") as staging:
+        (staging / "whole").touch()
+    assert (tmp_path / "thing" / "whole").exists()
+
+
+def test_what_cannot_be_had_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))  # neither apt-get nor dpkg: not a Debian
+    with pytest.raises(MissingServerError, match=r"PostgreSQL cannot be had(.|\n)*apt-get install postgresql"):
+        ensure_servers(lambda _: None)
+
+
+def test_the_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "x"))
+    assert cache_directory() == tmp_path / "x"
+    monkeypatch.delenv("HOLDFAST_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "closed" / "cache"))
+    (tmp_path / "closed").mkdir(mode=0o700)
+    expected = tmp_path / "closed/cache/holdfast" if os.geteuid() else Path("/var/cache/holdfast")
+    assert cache_directory() == expected
