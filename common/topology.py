@@ -11,6 +11,7 @@ so at least once, which needs `reject-publish` (https://www.rabbitmq.com/docs/qu
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kombu import Connection, Exchange, Queue
@@ -59,6 +60,21 @@ def is_events_queue(name: str) -> bool:
 def dead_letters_queue() -> Queue:
     """`operations.dead-letters` as its worker sees it."""
     return Queue(DEAD_LETTERS, durable=True, no_declare=True, queue_arguments=_DEAD_LETTERS_ARGUMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """What waits in a queue to be delivered, and how many consumers it has."""
+
+    messages: int
+    consumers: int
+
+
+def count(connection: Connection, queue: str) -> QueueCount:
+    """Ask the broker itself, now, by a passive declaration. Raises amqp's `NotFound` if there is no such queue."""
+    channel: Any = connection.default_channel
+    found = channel.queue_declare(queue, passive=True)
+    return QueueCount(found.message_count, found.consumer_count)
 
 
 def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10) -> list[str]:

@@ -32,9 +32,9 @@ _FIND_FOR_PLACING = text(f"""
 _INSERT_PLACED = text("""
     WITH placed AS (
         INSERT INTO orders (id, customer_id, idempotency_key, fingerprint, status, items, total, currency,
-                            payment_method, version, created_at, updated_at)
+                            payment_method, version, created_at, updated_at, clock_reading)
         VALUES (:id, :customer_id, :key, :fingerprint, :status, CAST(:items AS jsonb), :total, :currency,
-                :payment_method, :version, :created_at, :created_at)
+                :payment_method, :version, :created_at, :created_at, (SELECT active_seconds FROM saga_clock))
         ON CONFLICT (customer_id, idempotency_key) DO NOTHING
         RETURNING id
     )
@@ -52,9 +52,11 @@ _LIST = text(f"""
     ORDER BY id DESC LIMIT :limit
 """)  # noqa: S608 - constants
 _CHANGE = text("""
-    UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now()
+    UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now(),
+                      final_envelope = CAST(:final_envelope AS jsonb)
     WHERE id = :id
 """)
+_FINAL_ENVELOPE = text("SELECT final_envelope FROM orders WHERE id = :id")
 _PUT_PRICE = text("""
     INSERT INTO prices (sku, name, amount, currency, sequence)
     VALUES (:sku, :name, :amount, :currency, :sequence)
@@ -122,11 +124,24 @@ def page(
     return [_order(row) for row in connection.execute(_LIST, values).mappings()]
 
 
-def change(connection: Connection, order: Order) -> None:
+def change(connection: Connection, order: Order, final_envelope: Mapping[str, Any] | None = None) -> None:
+    """Write a locked order; `final_envelope` is what its last event needs to be made again."""
     connection.execute(
         _CHANGE,
-        {"id": order.id, "status": order.status, "cancel_reason": order.cancel_reason, "version": order.version},
+        {
+            "id": order.id,
+            "status": order.status,
+            "cancel_reason": order.cancel_reason,
+            "version": order.version,
+            "final_envelope": json.dumps(final_envelope) if final_envelope else None,
+        },
     )
+
+
+def final_envelope(connection: Connection, order_id: str) -> Mapping[str, Any] | None:
+    """None while the order is open, and for one that ended before envelopes were kept."""
+    found: Mapping[str, Any] | None = connection.execute(_FINAL_ENVELOPE, {"id": order_id}).scalar_one_or_none()
+    return found
 
 
 def put_price(connection: Connection, *, sku: str, name: str, price: Money, sequence: int) -> None:

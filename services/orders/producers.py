@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
 from common.events import Contract, Event, Trail
 from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_field, text_field
-from services.orders.domain import CancelReason
+from services.orders.domain import CancelReason, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.orders.domain import Money, Order
 
 SOURCE = "/services/orders"
@@ -60,6 +63,24 @@ def order_confirmed(order: Order, trail: Trail) -> Event:
 
 def order_cancelled(order: Order, trail: Trail) -> Event:
     return _event(CANCELLED, order, trail, {"reason": order.cancel_reason})
+
+
+def envelope(event: Event) -> dict[str, Any]:
+    """What an order does not hold of its event: with it `final_again` makes the same event again."""
+    return {
+        "id": event.id,
+        "time": event.time,
+        "correlationid": event.correlationid,
+        "causationid": event.causationid,
+        "traceparent": event.traceparent,
+    }
+
+
+def final_again(order: Order, kept: Mapping[str, Any]) -> Event:
+    """The order's last event as it was published: same id, same number, so whoever has it drops it."""
+    trail = Trail(kept["correlationid"], kept["causationid"], kept["traceparent"])
+    made = (order_confirmed if order.status is Status.CONFIRMED else order_cancelled)(order, trail)
+    return replace(made, id=kept["id"], time=kept["time"])
 
 
 def money(value: Money) -> dict[str, Any]:

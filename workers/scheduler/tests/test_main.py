@@ -1,0 +1,235 @@
+"""The scheduler as a process, on every context's database, a broker and a payment provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pika
+import pytest
+import requests
+from sqlalchemy import Engine, text
+
+from common import topology
+from common.database import autocommit, make_engine
+from common.migrations import upgrade
+from common.settings import variables
+from infrastructure.sandbox.tests.process import KEY, SandboxProcess, free_port
+from services.orders import usecases
+from services.orders.domain import Money, Status
+from services.orders.models import put_price
+from services.orders.tests.shop import place, published
+from workers.scheduler.main import CONSUMERS, SWEEPS, Settings, now_and_then
+from workers.topology.main import BINDINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from pika.adapters.blocking_connection import BlockingChannel
+
+    Start = Callable[[], AbstractContextManager["Started"]]
+
+SECONDS = 30.0
+TIMEOUT_SECONDS = 2
+
+
+@pytest.fixture
+def urls(database: Callable[[], str]) -> dict[str, str]:
+    made = {context: database() for context in SWEEPS}
+    for context, url in made.items():
+        upgrade(context, url)
+    return made
+
+
+@pytest.fixture
+def engine(urls: dict[str, str]) -> Iterator[Engine]:
+    made = make_engine(urls["orders"], pool_size=3, timeout_seconds=5, name="test")
+    with autocommit(made) as connection:
+        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
+    process = SandboxProcess(tmp_path / "sandbox")
+    try:
+        yield process.start()
+    finally:
+        process.close()
+
+
+@pytest.fixture
+def consumers(vhost: str) -> Iterator[BlockingChannel]:
+    """Somebody who consumes every queue, so that nothing is held up."""
+    topology.declare(vhost, BINDINGS)
+    connection = pika.BlockingConnection(pika.URLParameters(vhost))
+    channel = connection.channel()
+    for context in CONSUMERS:
+        channel.basic_consume(topology.events_queue(context), lambda *_: None, consumer_tag=context)
+    yield channel
+    if connection.is_open:
+        connection.close()
+
+
+class Started:
+    """One scheduler process."""
+
+    def __init__(self, urls: dict[str, str], vhost: str, sandbox: SandboxProcess, log: Path) -> None:
+        self.port, self._log = free_port(), log
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URLS": json.dumps(urls),
+            "RABBITMQ_URL": vhost,
+            "STRIPE_API_KEY": KEY,
+            "STRIPE_API_BASE": sandbox.url,
+            "STRIPE_TIMEOUT_SECONDS": "1",
+            "ORDER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+            "METRICS_PORT": str(self.port),
+        }
+        with log.open("ab") as output:
+            command = [sys.executable, "-m", "workers.scheduler.main"]
+            self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples; -1 while the process does not answer."""
+        try:
+            lines = requests.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text.splitlines()
+        except requests.ConnectionError:
+            return -1
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    def eventually(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert self.process.poll() is None, self._log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self._log.read_text()[-3000:]
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def start(urls: dict[str, str], vhost: str, sandbox: SandboxProcess, tmp_path: Path) -> Start:
+    """Starts a scheduler that is gone when its block ends."""
+
+    @contextmanager
+    def run() -> Iterator[Started]:
+        started = Started(urls, vhost, sandbox, tmp_path / "log")
+        try:
+            yield started
+        finally:
+            started.process.kill()
+            started.process.wait(SECONDS)
+
+    return run
+
+
+def reading(engine: Engine) -> float:
+    with autocommit(engine) as connection:
+        return float(connection.execute(text("SELECT active_seconds FROM saga_clock")).scalar_one())
+
+
+def status(engine: Engine, order_id: str) -> Status:
+    return usecases.get_order(engine, order_id, customer_id=None).status
+
+
+def publish_all(engine: Engine) -> None:
+    """As the relay does: otherwise the outbox lags, which holds everything up."""
+    with autocommit(engine) as connection:
+        connection.execute(text("DELETE FROM outbox"))
+
+
+@pytest.mark.integration
+def test_the_clock_stands_still_through_an_outage_and_then_an_order_is_timed_out(
+    engine: Engine, sandbox: SandboxProcess, consumers: BlockingChannel, start: Start
+) -> None:
+    with start() as first:
+        first.eventually(lambda: reading(engine) > 0)
+
+        consumers.basic_cancel("payments")  # the payments worker is gone
+        first.eventually(lambda: first.metric("holdfast_held_up") == 1)
+        order = place(engine)
+        stopped_at = reading(engine)
+        time.sleep(TIMEOUT_SECONDS + 2)
+        assert reading(engine) == stopped_at
+        assert status(engine, order) is Status.PENDING
+
+        publish_all(engine)
+        consumers.basic_consume(topology.events_queue("payments"), lambda *_: None)
+        first.eventually(lambda: status(engine, order) is Status.CANCELLED)
+        (cancelled,) = published(engine, order)
+        assert (cancelled.data["reason"], cancelled.sequence) == ("timed_out", 2)
+        assert first.metric('holdfast_sweep_found_total{context="orders",sweep="time-outs"}') == 1
+        assert first.metric("holdfast_sweep_last_success_timestamp_seconds{") > 0
+        publish_all(engine)
+
+        sandbox.signal(signal.SIGSTOP)
+        first.eventually(lambda: first.metric("holdfast_held_up") == 1)
+        stopped_at = reading(engine)
+        time.sleep(1.5)
+        assert reading(engine) == stopped_at
+        sandbox.signal(signal.SIGCONT)
+        first.eventually(lambda: reading(engine) > stopped_at)
+
+        with start() as second:
+            second.eventually(lambda: second.metric("holdfast_sweep_seconds_count") >= 0)
+            began, before = time.monotonic(), reading(engine)
+            time.sleep(3)
+            assert second.metric("holdfast_sweep_active") == 0
+            assert reading(engine) - before <= time.monotonic() - began + 1.5  # nobody counts the time twice
+            first.process.send_signal(signal.SIGTERM)
+            assert first.process.wait(15) == 0
+            sweeps = sum(len(sweeps) for sweeps in SWEEPS.values())
+            second.eventually(lambda: second.metric("holdfast_sweep_active") == sweeps)
+            second.process.send_signal(signal.SIGINT)
+            assert second.process.wait(15) == 0
+    with autocommit(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM leases")).scalar_one() == 0
+
+
+def test_a_database_that_is_missing_is_named(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URLS": "{}", "STRIPE_API_KEY": "x"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.scheduler.main"],
+        env=environment, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "DATABASE_URLS" in ended.stderr
+    assert "payments" in ended.stderr
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(__file__).parents[1] / ".env.example").read_text()
+    for name in variables(Settings):
+        assert f"\n{name}=" in example
+
+
+def test_a_probe_that_has_answered_is_left_alone_and_one_that_failed_is_not() -> None:
+    asked: list[bool] = []
+    answers = iter([ConnectionError, ConnectionError, None, None])
+
+    def probe() -> None:
+        asked.append(True)
+        if error := next(answers):
+            raise error
+
+    ask = now_and_then(probe, 60)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            ask()
+    ask()
+    ask()
+    assert len(asked) == 3
+
+
+def test_no_two_sweeps_of_a_context_share_a_lease() -> None:
+    for sweeps in SWEEPS.values():
+        assert len({sweep.name for sweep in sweeps}) == len(sweeps)
+        assert all(sweep.every_seconds >= 1 for sweep in sweeps)
