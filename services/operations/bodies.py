@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
+from services.operations.domain import IncompleteBodyError
+
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 COLLECTION = "bodies"
 PIECE_BYTES = 1024 * 1024
-
-
-class IncompleteBodyError(RuntimeError):
-    """What is stored is not the whole body: it must not be replayed."""
 
 
 def digest(body: bytes) -> str:

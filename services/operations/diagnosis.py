@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, rfc3339
 from common.schemas import is_id
 from common.topology import DELIVERY_LIMIT as DELIVERIES
-from services.operations.domain import DELIVERY_LIMIT, Death
+from services.operations.domain import DELIVERY_LIMIT, LETTER, REPLAY, Death
 from services.operations.plain import MAX_TEXT, plain, text, utc
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from common.rawmessage import RawMessage
 
-ATTEMPT, LETTER, REPLAY = "holdfast-attempt", "holdfast-letter", "holdfast-replay"
+ATTEMPT = "holdfast-attempt"
 NOT_AN_EVENT, UNKNOWN = "not_an_event", "unknown"
 _INVALID = f"{InvalidEventError.__module__}.{InvalidEventError.__qualname__}"
 _MAX_ATTRIBUTE = 512

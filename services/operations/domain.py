@@ -7,10 +7,16 @@ from enum import StrEnum
 from typing import Any
 
 AUTOMATIC = "automatic"
+# Headers of a replay: which letter it is of, and which of that letter's replays it is.
+LETTER, REPLAY = "holdfast-letter", "holdfast-replay"
 # What the broker says of a message that killed its worker again and again.
 DELIVERY_LIMIT = "delivery_limit"
 # What becomes of a replay.
 PUBLISHED, NO_SUCH_QUEUE, UNPUBLISHABLE = "published", "no_such_queue", "unpublishable"
+
+
+class IncompleteBodyError(RuntimeError):
+    """What is stored is not the whole body: it must not be replayed."""
 
 
 class Status(StrEnum):

@@ -41,8 +41,8 @@ def metrics_urls(value: Any) -> None:
 class Settings(ServiceSettings, DocumentSettings):
     """What the operations service reads. Without the last two the system view knows less, and says so."""
 
-    metrics_urls: Mapping[str, str] = setting("METRICS_URLS", "json", default={}, check=metrics_urls)
-    rabbitmq_management_url: str | None = setting("RABBITMQ_MANAGEMENT_URL", default=None)
+    metrics_urls: Mapping[str, str] | None = setting("METRICS_URLS", "json", default=None, check=metrics_urls)
+    rabbitmq_management_url: str | None = setting("RABBITMQ_MANAGEMENT_URL", default=None, check=_HTTP_URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         settings,
         blueprints=[api.blueprint, system_api.blueprint],
         ready_checks={"mongodb": partial(ping, database)},
-        context=Resources(database, Monitor(settings.metrics_urls, settings.rabbitmq_management_url)),
+        context=Resources(database, Monitor(settings.metrics_urls or {}, settings.rabbitmq_management_url)),
         verifier=verifier,
     )
 

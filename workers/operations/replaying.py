@@ -19,9 +19,7 @@ from common.events import MAX_EVENT_BYTES, InvalidEventError, from_json, new_id
 from common.relay import headers as event_headers
 from common.topology import is_events_queue
 from services.operations import usecases
-from services.operations.bodies import IncompleteBodyError
-from services.operations.diagnosis import LETTER, REPLAY
-from services.operations.domain import NO_SUCH_QUEUE, PUBLISHED, UNPUBLISHABLE
+from services.operations.domain import LETTER, NO_SUCH_QUEUE, PUBLISHED, REPLAY, UNPUBLISHABLE, IncompleteBodyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
