@@ -135,7 +135,7 @@ _LIBRARIES: dict[str, type[HoldfastError]] = {
     "stripe._error.APIConnectionError": Unavailable,
     "stripe._error.RateLimitError": Unavailable,
     "stripe._error.APIError": Unavailable,  # 5xx, and bodies that are not Stripe's
-    "stripe._error.IdempotencyError": Transient,  # a key reused; one in flight is a 409, which is an APIError
+    "stripe._error.IdempotencyError": Transient,  # a key reused; one in flight is a 409, an APIError to the client
     "stripe._error.AuthenticationError": Unavailable,  # a wrong key is the operator's to mend; no event is to blame
     "stripe._error.PermissionError": Unavailable,
     "stripe._error.InvalidRequestError": Rejected,

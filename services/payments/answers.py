@@ -6,11 +6,12 @@ the outcome is still unknown. Statuses: https://docs.stripe.com/payments/payment
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
-from common.errors import Rejected, Unavailable
+from common.errors import Contention, Rejected, Unavailable
 from services.payments.domain import Intent, IntentState, RefundStatus
 
 if TYPE_CHECKING:
@@ -47,11 +48,19 @@ class IntentMissingError(Rejected):
     code = "payment_intent_missing"
 
 
+class ProviderBusyError(Contention):
+    """Somebody else is asking the provider about the same thing at this moment. No outage: look again soon."""
+
+    code = "payment_provider_busy"
+
+
 def ask(call: Callable[[], T]) -> T:
     """Do one call with Stripe's client. Its own errors pass; where it stumbles over an answer, that was nonsense."""
     try:
         return call()
-    except stripe.StripeError:
+    except stripe.StripeError as error:
+        if error.http_status == HTTPStatus.CONFLICT or getattr(error.error, "code", None) == "lock_timeout":
+            raise ProviderBusyError(str(error)) from error
         raise
     except (LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
         message = f"the payment provider's answer could not be read: {error!r}"

@@ -38,12 +38,21 @@ UNSETTLED = """
 """
 _UNSETTLED = text(f"""
     (SELECT order_id::text FROM payments
-     WHERE ({UNSETTLED}) AND updated_at < clock_timestamp() - make_interval(secs => :seconds) LIMIT :limit)
+     WHERE ({UNSETTLED}) AND updated_at < clock_timestamp() - make_interval(secs => :seconds)
+     ORDER BY updated_at LIMIT :limit)
     UNION
     (SELECT payments.order_id::text FROM refunds JOIN payments ON payments.id = refunds.payment_id
      WHERE refunds.status = 'pending' AND refunds.updated_at < clock_timestamp() - make_interval(secs => :seconds)
-     LIMIT :limit)
+     ORDER BY refunds.updated_at LIMIT :limit)
 """)  # noqa: S608 - constants
+# To the end of the line, so that one which cannot be finished does not keep the others from their turn.
+_POSTPONE = text("""
+    WITH touched AS (
+        UPDATE payments SET updated_at = clock_timestamp() WHERE order_id = :order_id RETURNING id
+    )
+    UPDATE refunds SET updated_at = clock_timestamp()
+    WHERE status = 'pending' AND payment_id IN (SELECT id FROM touched)
+""")
 
 
 def insert(connection: Connection, refund: Refund) -> None:
@@ -81,6 +90,11 @@ def unsettled(connection: Connection, *, idle_seconds: float, limit: int) -> lis
     """Orders whose payment or refund is not where it is to be, and that nobody has touched for a while."""
     rows = connection.execute(_UNSETTLED, {"seconds": idle_seconds, "limit": limit})
     return [order_id for (order_id,) in rows]
+
+
+def postpone(connection: Connection, order_id: str) -> None:
+    """Count what is unsettled about the order as touched now."""
+    connection.execute(_POSTPONE, {"order_id": order_id})
 
 
 def _refund(row: Mapping[Any, Any]) -> Refund:

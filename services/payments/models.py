@@ -52,6 +52,18 @@ _ATTACH = text(f"""
     WHERE id = :id AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
     RETURNING {_COLUMNS}
 """)  # noqa: S608 - constants
+# The condition of the partial index payments_waiting. Each time the wait doubles, up to 64 times as long.
+_ASK = text(f"""
+    UPDATE payments SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
+    WHERE id IN (
+        SELECT id FROM payments
+        WHERE status = 'pending' AND NOT cancel_requested AND NOT (order_known AND stock_reserved)
+          AND created_at < clock_timestamp() - make_interval(secs => :seconds)
+          AND coalesce(asked_at, created_at) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
+        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING {_COLUMNS}
+""")  # noqa: S608 - constants
 _GET = text(f"SELECT {_COLUMNS} FROM payments WHERE id = :id")  # noqa: S608 - constants
 _OF_ORDER = text(f"SELECT {_COLUMNS} FROM payments WHERE order_id = :order_id")  # noqa: S608 - constants
 _LOCK = text(f"SELECT {_COLUMNS} FROM payments WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
@@ -93,6 +105,12 @@ def attach(connection: Connection, payment: Payment, provider_id: str) -> Paymen
     """Make this the payment's intent, if it still wants one and has none; answers the payment as it is afterwards."""
     row = connection.execute(_ATTACH, {"id": payment.id, "provider_id": provider_id}).mappings().first()
     return _payment(row) if row else _payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
+
+
+def ask_about_waiting(connection: Connection, *, quiet_seconds: float, limit: int) -> list[Payment]:
+    """Payments that have waited long for a fact, now one event further; each is answered again after twice the time."""
+    rows = connection.execute(_ASK, {"seconds": quiet_seconds, "limit": limit}).mappings()
+    return [_payment(row) for row in rows]
 
 
 def get(connection: Connection, payment_id: str) -> Payment | None:

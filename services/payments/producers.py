@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 SOURCE = "/services/payments"
 
 
-class AboutPayment(StrictSchema):
+class PaymentOverdue(StrictSchema):
     order_id = id_field(required=True)
     payment_id = id_field(required=True)
+
+
+class AboutPayment(PaymentOverdue):
     amount = fields.Nested(MoneySchema, required=True)
 
 
@@ -44,7 +47,10 @@ class PaymentRefunded(AboutPayment):
 CAPTURED = Contract("payment.captured.v1", SOURCE, PaymentCaptured(), "The customer was charged.")
 DECLINED = Contract("payment.declined.v1", SOURCE, PaymentDeclined(), "The provider refused the charge; code says why.")
 REFUNDED = Contract("payment.refunded.v1", SOURCE, PaymentRefunded(), "Some or all of it was given back.")
-CONTRACTS = (CAPTURED, DECLINED, REFUNDED)
+OVERDUE = Contract(
+    "payment.overdue.v1", SOURCE, PaymentOverdue(), "A payment has waited long: orders is asked how the order ended."
+)
+CONTRACTS = (CAPTURED, DECLINED, REFUNDED, OVERDUE)
 
 
 def news(before: Payment, after: Payment, trail: Trail) -> list[Event]:
@@ -66,6 +72,10 @@ def payment_refunded(payment: Payment, refund: Refund, trail: Trail) -> Event:
         "reason": refund.reason,
     }
     return _event(REFUNDED, payment, trail, details)
+
+
+def payment_overdue(payment: Payment, trail: Trail) -> Event:
+    return _event(OVERDUE, payment, trail, {})
 
 
 def money(value: Money) -> dict[str, Any]:

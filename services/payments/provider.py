@@ -10,7 +10,6 @@ not their sum), nor a refund that Stripe accepts and whose bank sends it back da
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
@@ -82,7 +81,9 @@ class Provider:
             "metadata": {"order_id": payment.order_id, "payment_id": payment.id},
         }
         try:
-            made = self._under_key("create", payment.id, lambda options: self._intents.create(params, options))
+            made = self._under_key(
+                "create", payment.id, lambda options: self._intents.create(params, options), _nothing
+            )
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             return Intent(None, IntentState.REFUSED, refusal(error))
         return read_intent(made)
@@ -120,16 +121,23 @@ class Provider:
 
     def refund(self, provider_id: str, refund: Refund) -> tuple[str | None, RefundStatus, str | None]:
         """Give back: the refund's id at the provider, how it ended, and why if it failed. Looks before it acts."""
-        made = self._find(provider_id, refund)
         params: Any = {
             "payment_intent": provider_id,
             "amount": refund.amount,
             "metadata": {"refund_id": refund.id},
         }
+
+        def find() -> stripe.Refund | None:
+            return self._find(provider_id, refund)
+
         try:
-            made = made or self._under_key("refund", refund.id, lambda options: self._refunds.create(params, options))
+            made = self._under_key("refund", refund.id, lambda options: self._refunds.create(params, options), find)
         except (stripe.CardError, stripe.InvalidRequestError) as error:
-            return None, RefundStatus.FAILED, refusal(error)
+            code = refusal(error)
+            there = find()  # refused because somebody was there before, or for what it is?
+            if there is None:
+                return None, RefundStatus.FAILED, code
+            made = there
         refund_id, status = read_refund(made)
         return refund_id, status, None
 
@@ -150,9 +158,11 @@ class Provider:
     def _find(self, provider_id: str, refund: Refund) -> stripe.Refund | None:
         def search() -> stripe.Refund | None:
             listed = self._refunds.list({"payment_intent": provider_id, "limit": 100})
-            for made in islice(listed.auto_paging_iter(), MAX_REFUNDS_READ):
+            for number, made in enumerate(listed.auto_paging_iter()):
                 if (made.to_dict().get("metadata") or {}).get("refund_id") == refund.id:
                     return made
+                if number == MAX_REFUNDS_READ:
+                    raise ProviderUnavailable("too many refunds of one intent to look through")
             return None
 
         return self._ask("list refunds", search)
@@ -163,13 +173,18 @@ class Provider:
         with self._breaker.guard(), tracing.child(name, "client", attributes, answers=_ANSWERS):
             return ask(call)
 
-    def _under_key(self, operation: str, key: str, call: Callable[[stripe.RequestOptions], T]) -> T:
-        """Make something once, under `key`.
+    def _under_key(
+        self, operation: str, key: str, call: Callable[[stripe.RequestOptions], T], find: Callable[[], T | None]
+    ) -> T:
+        """Make something once, under `key`, unless `find` finds it.
 
-        A key that saw a 500 answers that 500 for as long as it is remembered. The next key follows from the request
-        that got it, so that everybody who meets the same stored answer goes on under the same key.
+        A key that saw a 500 answers that 500 for as long as it is remembered. Its request has ended, so another look
+        tells for good whether it came to something. If not, the next key follows from that request: everybody who
+        meets the same stored answer goes on under the same key.
         """
         for _ in range(MAX_KEYS):
+            if (there := find()) is not None:
+                return there
             options: stripe.RequestOptions = {"idempotency_key": key}
             try:
                 return self._ask(operation, lambda: call(options))  # noqa: B023 - called at once
@@ -179,6 +194,10 @@ class Provider:
                     raise
                 key = f"{key}.{original}"
         raise ProviderUnavailable("the payment provider has stored an error under every key")
+
+
+def _nothing() -> None:
+    """Nobody looks for an intent: one too many is never confirmed, and harms nobody."""
 
 
 def _fresh_key() -> stripe.RequestOptions:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.database import autocommit
-from common.errors import NotFound
-from services.payments import ledger, models
+from common import outbox
+from common.database import autocommit, transaction
+from common.errors import NotFound, Unavailable, classify
+from common.events import Trail, new_id
+from common.telemetry import logger
+from services.payments import ledger, models, producers
 from services.payments.settlement import finish_refunds, settle
 
 if TYPE_CHECKING:
@@ -18,10 +21,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Trail
     from common.inbox import Delivery
     from services.payments.domain import Payment, Terms
     from services.payments.resources import Resources
+
+_log = logger(__name__)
 
 
 def order_was_placed(resources: Resources, delivery: Delivery, order_id: str, terms: Terms) -> None:
@@ -55,12 +59,51 @@ def unsettled_orders(engine: Engine, *, idle_seconds: float, limit: int) -> list
         return ledger.unsettled(connection, idle_seconds=idle_seconds, limit=limit)
 
 
+def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, goes_on: Callable[[], bool]) -> int:
+    """Settle what was left unsettled for `idle_seconds`, its outcome perhaps unknown; answers how many there were.
+
+    The provider is looked at before anything is repeated. One that cannot be settled goes to the end of the line; an
+    outage ends the run.
+    """
+    orders = unsettled_orders(resources.engine, idle_seconds=idle_seconds, limit=limit)
+    for order_id in orders:
+        if not goes_on():
+            break
+        with autocommit(resources.engine) as connection:
+            ledger.postpone(connection, order_id)  # before the attempt: it may end this process
+        try:
+            settle_order(resources, order_id, Trail(new_id()))
+        except Exception as error:
+            if classify(error) is Unavailable:
+                raise
+            _log.exception("this payment does not settle", order_id=order_id)
+    return len(orders)
+
+
 def settle_order(resources: Resources, order_id: str, trail: Trail) -> None:
     """Finish what a worker or a request has left open. Safe beside any worker and any request."""
     with autocommit(resources.engine) as connection:
         payment = models.of_order(connection, order_id)
     if payment is not None:
         finish_refunds(resources, settle(resources, payment, trail), trail)
+
+
+def check_again(resources: Resources, payment_id: str, trail: Trail) -> Payment:
+    """Look at the provider and do what is still to be done about the payment, if anything; answers it as it is then."""
+    settle_order(resources, get_payment(resources.engine, payment_id, customer_id=None).order_id, trail)
+    return get_payment(resources.engine, payment_id, customer_id=None)
+
+
+def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> int:
+    """Ask how the orders ended whose payments have waited long for a fact; answers about how many.
+
+    Nothing is closed on a guess: orders answers by telling the order's end again, if there is one.
+    """
+    trail = Trail(new_id())
+    with transaction(engine) as connection:
+        waiting = models.ask_about_waiting(connection, quiet_seconds=quiet_seconds, limit=limit)
+        outbox.add(connection, *(producers.payment_overdue(payment, trail) for payment in waiting))
+    return len(waiting)
 
 
 def theirs(payment: Payment | None, customer_id: str | None) -> Payment:

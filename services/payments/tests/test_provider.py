@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stripe
 
-from common.errors import Rejected, Unavailable, classify
+from common.breaker import Breaker
+from common.errors import Contention, Rejected, Unavailable, classify
 from infrastructure.sandbox.tests.process import KEY, free_port
+from services.payments.domain import Refund, RefundKind, RefundStatus
 from services.payments.provider import Provider, ProviderSettings, make_provider
 from services.payments.resources import Resources
 from services.payments.tests.till import (
@@ -31,6 +35,8 @@ from services.payments.tests.till import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Engine
 
     from infrastructure.sandbox.tests.process import SandboxProcess
@@ -118,6 +124,47 @@ def test_a_compensation_outlives_an_outage(
     check_books(impatient.engine, sandbox, order)
 
 
+class Overtaken(Provider):
+    """Somebody does something just after this worker has looked for a refund, and before it asks for one."""
+
+    def __init__(self, sandbox: SandboxProcess, act: Callable[[], None]) -> None:
+        super().__init__(sandbox.client(), Breaker("overtaken", max_failures=1000))
+        self._acts = [act]
+
+    def _find(self, provider_id: str, refund: Refund) -> stripe.Refund | None:
+        found = super()._find(provider_id, refund)
+        while self._acts:
+            self._acts.pop()()
+        return found
+
+
+@pytest.mark.parametrize("kind", ["error_after", "lost_answer", None])
+def test_two_workers_ask_for_one_refund_and_the_first_gets_no_answer(
+    impatient: Resources, sandbox: SandboxProcess, kind: str | None
+) -> None:
+    payment = captured(impatient)
+    assert payment.provider_id is not None
+    made = Refund(
+        id=new_order(),
+        payment_id=payment.id,
+        amount=500,
+        status=RefundStatus.PENDING,
+        kind=RefundKind.OPERATOR,
+        reason="x",
+        created_at=payment.created_at,
+    )
+
+    def act() -> None:
+        if kind:
+            sandbox.set_faults({"kind": kind, "match": {"operation": "refund"}, "remaining": 1})
+        with suppress(stripe.StripeError):
+            impatient.provider.refund(str(payment.provider_id), made)
+
+    _, status, _ = Overtaken(sandbox, act).refund(payment.provider_id, made)
+    assert status is RefundStatus.SUCCEEDED
+    assert held_by(sandbox, payment.order_id).refunded == 500
+
+
 @pytest.mark.parametrize("kind", ["error", "error_after", "lost_answer", "nonsense"])
 @pytest.mark.parametrize("operation", ["cancel", "retrieve"])
 def test_a_release_outlives_an_outage(impatient: Resources, sandbox: SandboxProcess, kind: str, operation: str) -> None:
@@ -189,7 +236,6 @@ ANSWERS = [
     (402, b'{"error": {"message": "pay the hotel first"}}'),
     (403, b'{"error": {"type": "invalid_request_error"}}'),
     (404, b"<html>no such page</html>"),
-    (409, b'{"error": {"type": "idempotency_error", "code": "idempotency_key_in_use"}}'),
     (429, b"{}"),
     (503, b'{"error": "Service Unavailable"}'),
 ]
@@ -202,6 +248,23 @@ def test_an_answer_that_means_nothing_is_an_outage(engine: Engine, status: int, 
         resources = Resources(engine, provider_at(url))
         place(resources, order)
         out_of_order(resources, RESERVED, delivery(RESERVED, order))
+    assert told(engine, order) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (409, b'{"error": {"type": "invalid_request_error", "code": "idempotency_key_in_use"}}'),
+        (429, b'{"error": {"type": "invalid_request_error", "code": "lock_timeout"}}'),
+    ],
+)
+def test_somebody_else_at_work_is_no_outage(engine: Engine, status: int, body: bytes) -> None:
+    order = new_order()
+    with answering(status, body) as url:
+        resources = Resources(engine, provider_at(url))
+        place(resources, order)
+        with pytest.raises(Contention):
+            tell(resources, RESERVED, order)
     assert told(engine, order) == []
 
 
