@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from common import tracing
+from common.settings import ProcessSettings
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 SECONDS = 30.0
@@ -83,6 +87,17 @@ class Collector:
         known = {span.span_id for span in spans}
         tops = [span for span in spans if span.parent_id not in known]
         return "\n".join(_lines(sorted(tops, key=_start), spans, 0, min((s.started_ns for s in spans), default=0)))
+
+
+@contextmanager
+def recording(service: str = "test") -> Iterator[Collector]:
+    """This process records its spans, as `service`, until the block ends or `tracing.shutdown()`."""
+    with Collector() as collector:
+        tracing.configure_tracing(service, ProcessSettings(otel_exporter_otlp_endpoint=collector.url))
+        try:
+            yield collector
+        finally:
+            tracing.shutdown()
 
 
 def _lines(level: list[Received], spans: list[Received], depth: int, origin_ns: int) -> list[str]:

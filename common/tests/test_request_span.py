@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common import tracing
-from common.settings import ProcessSettings
-from common.tests.otlp_receiver import Collector
+from common.tests.otlp_receiver import recording
 from common.tests.sample_service import bearer, make_app
 
 if TYPE_CHECKING:
@@ -15,16 +14,15 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
+    from common.tests.otlp_receiver import Collector
+
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        settings = ProcessSettings(otel_exporter_otlp_endpoint=running.url)
-        tracing.configure_tracing("things", settings)
+    with recording("things") as running:
         yield running
-        tracing.shutdown()
 
 
 @pytest.fixture
