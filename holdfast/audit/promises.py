@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.audit.views import INVENTORY, OPEN, ORDERS, PAYMENTS, Finding
 
@@ -34,7 +34,9 @@ def check_order(view: OrderView) -> list[Finding]:
 
 
 def check_product(view: ProductView) -> list[Finding]:
-    return [*_stock_is_conserved(view), *_product_events_are_whole(view)]
+    if view.product is None:
+        return [Finding("P3", view.sku, "events tell of a product that the API does not know")]
+    return [*_stock_is_conserved(view, view.product), *_product_events_are_whole(view, view.product)]
 
 
 def _nothing_is_lost(view: OrderView) -> Iterator[Finding]:
@@ -52,6 +54,8 @@ def _nothing_is_lost(view: OrderView) -> Iterator[Finding]:
 
 
 def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
+    if len(view.payments) > 1:
+        yield Finding("P2", view.id, f"it has {len(view.payments)} payments")
     standing = [charge.id for charge in view.charges if charge.standing > 0]
     if len(standing) > 1:
         yield Finding("P2", view.id, f"charged {len(standing)} times: {', '.join(standing)}")
@@ -88,11 +92,13 @@ def _no_event_is_gone(view: OrderView) -> Iterator[Finding]:
         yield from _gaps(view.id, source, view.sequences(source), version)
     held = view.sequences(INVENTORY)  # a reservation is no resource of its own: its events must still be whole
     yield from _gaps(view.id, INVENTORY, held, len(held))
+    if view.order and view.order["cancel_reason"] == "out_of_stock" and view.count("stock.rejected.v1") == 0:
+        yield Finding("P5", view.id, "out of stock, but the archive does not hold that its stock was rejected")
 
 
-def _product_events_are_whole(view: ProductView) -> Iterator[Finding]:
+def _product_events_are_whole(view: ProductView, product: dict[str, Any]) -> Iterator[Finding]:
     held = sorted(event.sequence for event in view.events)
-    yield from _gaps(view.sku, INVENTORY, held, view.product["version"])
+    yield from _gaps(view.sku, INVENTORY, held, product["version"])
 
 
 def _gaps(subject: str, source: str, held: list[int], version: int) -> Iterator[Finding]:
@@ -100,8 +106,7 @@ def _gaps(subject: str, source: str, held: list[int], version: int) -> Iterator[
         yield Finding("P5", subject, f"{source} is at version {version}, the archive holds {held or 'nothing'}")
 
 
-def _stock_is_conserved(view: ProductView) -> Iterator[Finding]:
-    product = view.product
+def _stock_is_conserved(view: ProductView, product: dict[str, Any]) -> Iterator[Finding]:
     on_hand, reserved, sold = product["on_hand"], product["reserved"], product["sold"]
     received = sum(event.data["delta"] for event in view.events if event.type == "stock.adjusted.v1")
     if product["available"] != on_hand - reserved or product["available"] < 0:

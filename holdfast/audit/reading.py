@@ -7,39 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import requests
-import stripe
 
-from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, Charge, OrderView, ProductView, Reading
+from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, OrderView, ProductView, Reading
 from holdfast.client import ApiError, Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
+
+    from holdfast.audit.ledger import Ledger
 
 DEAD_LETTERS = "operations.dead-letters"
-LEDGER_PAGE = 100
+PRODUCT_LISTED = "product.listed.v1"
 RECENT_SECONDS = 5
-
-
-class Ledger:
-    """The payment provider's own books, by Stripe's API."""
-
-    def __init__(self, key: str, url: str | None) -> None:
-        http = stripe.RequestsClient(timeout=15)
-        self._stripe = stripe.StripeClient(key, base_addresses={"api": url} if url else {}, http_client=http)
-
-    def charges(self) -> list[Charge]:
-        """Every intent that names an order."""
-        refunded: Counter[str] = Counter()
-        for refund in self._stripe.v1.refunds.list({"limit": LEDGER_PAGE}).auto_paging_iter():
-            if refund.status != "failed" and refund.payment_intent:
-                refunded[_id(refund.payment_intent)] += refund.amount
-        intents = self._stripe.v1.payment_intents.list({"limit": LEDGER_PAGE}).auto_paging_iter()
-        return [_charge(intent, refunded[intent.id]) for intent in intents if "order_id" in (intent.metadata or {})]
-
-    def charge(self, intent_id: str) -> Charge:
-        refunds = self._stripe.v1.refunds.list({"payment_intent": intent_id, "limit": LEDGER_PAGE})
-        refunded = sum(refund.amount for refund in refunds.auto_paging_iter() if refund.status != "failed")
-        return _charge(self._stripe.v1.payment_intents.retrieve(intent_id), refunded)
+OVERLAP = 100  # orders get their ids a moment before they are written: that many old ones end the list of new ones
+END_OF_TIME = "9999-12-31T23:59:59.999999Z"
 
 
 class Reader:
@@ -49,53 +30,51 @@ class Reader:
         self._client, self._ledger, self._management_url = client, ledger, management_url
 
     def read(self, progress: Callable[[str], None]) -> Reading:
-        """All of it. What moves is read first and again later, so a finished order is seen with all that it caused."""
+        """All of it. What moves is read first and what it causes after it, so that an effect is not missed."""
         progress("orders")
+        horizon = self._newest_event_time()
         orders = {order["id"]: order for order in self._client.all("/api/v1/orders")}
         progress("payments")
-        payments = {payment["order_id"]: payment for payment in self._client.all("/api/v1/payments")}
+        payments: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for payment in self._client.all("/api/v1/payments"):
+            payments[payment["order_id"]].append(payment)
         progress("the provider's ledger")
-        charges: dict[str, list[Charge]] = defaultdict(list)
-        for charge in self._ledger.charges():
-            charges[charge.order_id].append(charge)
+        charges = self._ledger.charges()
         progress("stock")
-        # While orders are open, one that has just settled may be read before its stock is, or after.
-        busy = any(order["status"] in OPEN for order in orders.values())
-        settled_before = _ago(RECENT_SECONDS if busy else 0)
         products = {product["sku"]: product for product in self._client.all("/api/v1/products")}
+        newer = self._orders_since(orders)
         progress("the archive")
-        events = [_event(event) for event in self._client.all("/api/v1/events")]
-        by_subject: dict[str, list[ArchivedEvent]] = defaultdict(list)
-        for event in events:
-            by_subject[event.subject].append(event)
-        told = {event.subject for event in events if event.type.startswith("order.")}
-        views = {
-            order_id: OrderView(
-                id=order_id,
-                order=orders.get(order_id),
-                payment=payments.get(order_id),
-                charges=tuple(charges.get(order_id, ())),
-                events=tuple(by_subject.get(order_id, ())),
-            )
-            for order_id in {*orders, *payments, *charges, *told}
-        }
+        events: dict[str, list[ArchivedEvent]] = defaultdict(list)
+        for document in self._client.all("/api/v1/events"):
+            events[document["subject"]].append(_event(document))
+        told = {subject for subject, known in events.items() if any(e.type.startswith("order.") for e in known)}
+
+        def view(key: str, order: dict[str, Any] | None) -> OrderView:
+            found = tuple(payments.get(key, ())), tuple(charges.get(key, ())), tuple(events.get(key, ()))
+            return OrderView(key, order, *found)
+
+        views = {key: view(key, orders.get(key)) for key in {*orders, *payments, *charges, *told}}
+        coming = {key: view(key, order) for key, order in newer.items()}
+        # While orders are on their way, one that has just settled may be read before its stock is, or after.
+        busy = bool(newer) or any(order["status"] in OPEN for order in orders.values())
+        settled_before = _earlier(horizon, RECENT_SECONDS) if busy else END_OF_TIME
+        shelves = _product_views(products, events, (views | coming).values(), settled_before)
         progress("queues")
         dead, waiting = self._queues()
-        return Reading(
-            views, _product_views(products, by_subject, views.values(), settled_before), len(events), dead, waiting
-        )
+        checked = {key: known for key, known in views.items() if not _came_later(known, horizon)}
+        return Reading(checked, shelves, sum(map(len, events.values())), dead, waiting)
 
-    def read_order(self, view: OrderView) -> OrderView:
-        """The same order, now: the order first, then what it must have caused."""
-        order = self._order(view.id)
-        payments = self._client.get("/api/v1/payments", order_id=view.id)["data"]
-        payment = payments[0] if payments else None
-        intents = {charge.id for charge in view.charges}
-        if payment and payment["provider_id"]:
-            intents.add(payment["provider_id"])
-        charges = tuple(self._ledger.charge(intent) for intent in sorted(intents))
-        events = tuple(_event(event) for event in self._client.all("/api/v1/events", subject=view.id))
-        return OrderView(view.id, order, payment, charges, events)
+    def read_again(self, views: Iterable[OrderView]) -> dict[str, OrderView]:
+        """The same orders, now: the orders first, then what they must have caused."""
+        old = {view.id: view for view in views}
+        orders = {key: self._order(key) for key in old}
+        payments = {key: tuple(self._client.all("/api/v1/payments", order_id=key)) for key in old}
+        began = [view.began for view in old.values()]
+        charges = self._ledger.charges(min(filter(None, began)) if began and all(began) else None) if old else {}
+        events = {key: tuple(map(_event, self._client.all("/api/v1/events", subject=key))) for key in old}
+        return {
+            key: OrderView(key, orders[key], payments[key], tuple(charges.get(key, ())), events[key]) for key in old
+        }
 
     def _order(self, order_id: str) -> dict[str, Any] | None:
         try:
@@ -105,6 +84,23 @@ class Reader:
                 return None
             raise
         return order
+
+    def _orders_since(self, known: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Orders that have come since those were listed. The newest are listed first."""
+        newer, old = {}, 0
+        for order in self._client.all("/api/v1/orders"):
+            if order["id"] in known:
+                old += 1
+                if old >= OVERLAP:
+                    break
+            else:
+                newer[order["id"]] = order
+        return newer
+
+    def _newest_event_time(self) -> str:
+        """The archive's newest moment, so that only the system's own clocks are compared; empty if there is none."""
+        newest = self._client.get("/api/v1/events", limit=1)["data"]
+        return str(newest[0]["time"]) if newest else ""
 
     def _queues(self) -> tuple[int, int]:
         """Dead letters, and messages still on their way."""
@@ -118,7 +114,7 @@ class Reader:
 
 def _product_views(
     products: dict[str, dict[str, Any]],
-    by_subject: dict[str, list[ArchivedEvent]],
+    events: dict[str, list[ArchivedEvent]],
     orders: Iterable[OrderView],
     settled_before: str,
 ) -> dict[str, ProductView]:
@@ -129,22 +125,17 @@ def _product_views(
             moving.update(view.quantities())
         elif view.status == "confirmed":
             sold.update(view.quantities())
+    listed = {sku for sku, known in events.items() if any(event.type == PRODUCT_LISTED for event in known)}
     return {
         sku: ProductView(
             sku=sku,
-            product=product,
-            events=tuple(event for event in by_subject.get(sku, ()) if event.source == INVENTORY),
+            product=products.get(sku),
+            events=tuple(event for event in events.get(sku, ()) if event.source == INVENTORY),
             sold_by_orders=sold[sku],
             moving=moving[sku],
         )
-        for sku, product in products.items()
+        for sku in {*products, *listed}
     }
-
-
-def _charge(intent: Any, refunded: int) -> Charge:
-    values = intent.to_dict()
-    captured = values["amount_received"] if values["status"] == "succeeded" else 0
-    return Charge(values["id"], (values["metadata"] or {}).get("order_id", ""), captured, refunded, values["currency"])
 
 
 def _event(document: dict[str, Any]) -> ArchivedEvent:
@@ -152,11 +143,14 @@ def _event(document: dict[str, Any]) -> ArchivedEvent:
     return ArchivedEvent(**{name: document[name] for name in wanted})
 
 
-def _ago(seconds: float) -> str:
-    """RFC 3339 as events write it; a little in the future for 0, so that whatever has happened counts."""
-    moment = datetime.now(UTC) - timedelta(seconds=seconds or -60)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _came_later(view: OrderView, horizon: str) -> bool:
+    """Whether the order came while the rest was read: nothing of it was known before."""
+    return view.order is None and bool(view.events) and all(event.time > horizon for event in view.events)
 
 
-def _id(value: Any) -> str:
-    return value if isinstance(value, str) else str(value.id)
+def _earlier(moment: str, seconds: float) -> str:
+    """RFC 3339, as events write it."""
+    if not moment:
+        return moment
+    earlier = datetime.fromisoformat(moment) - timedelta(seconds=seconds)
+    return earlier.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

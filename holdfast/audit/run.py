@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.audit.reading import Reader
-    from holdfast.audit.views import Finding, OrderView, Reading
+    from holdfast.audit.views import Finding, OrderView, ProductView, Reading
 
 PAUSE_SECONDS = 0.5
 
@@ -27,33 +27,37 @@ class Verdict:
 
 
 def audit(reader: Reader, *, settle_seconds: float, progress: Callable[[str], None]) -> Verdict:
-    """Check every promise; a mismatch counts if it is still there after `settle_seconds` of looking again."""
-    deadline = time.monotonic() + settle_seconds
+    """Check every promise; a mismatch counts if it is there in every reading until `settle_seconds` after the first.
+
+    Reading takes time of its own, all the more under load: unless `settle_seconds` is 0, whatever does not agree is
+    read again at least once.
+    """
     reading = reader.read(progress)
-    suspects = {view.id: view for view in reading.orders.values() if check_order(view)}
-    read_again = len(suspects)
-    suspects = _until_stable(reader, suspects, deadline, progress)
-    products = _check_products(reading)
-    while products and time.monotonic() < deadline:
-        # A product's numbers hang on every order: read all of it anew.
-        progress(f"{len({finding.subject for finding in products})} products again")
+    orders, products = _suspect_orders(reading.orders), _suspect_products(reading.products)
+    read_again = len(orders)
+    deadline = time.monotonic() + settle_seconds
+    rounds_due = 1 if settle_seconds else 0
+    while (orders or products) and (rounds_due or time.monotonic() < deadline):
+        rounds_due = 0
+        progress(f"{len(orders)} orders and {len(products)} products again")
         time.sleep(PAUSE_SECONDS)
-        reading = reader.read(progress)
-        products = _check_products(reading)
-    orders = [finding for view in suspects.values() for finding in check_order(view)]
-    return Verdict(reading, sorted(orders + products, key=lambda finding: finding.promise), read_again)
+        if products:  # a product's numbers hang on every order
+            reading = reader.read(progress)
+            products = _suspect_products(_only(reading.products, products))
+        orders = _suspect_orders(reader.read_again(orders.values()))
+    findings = [finding for order in orders.values() for finding in check_order(order)]
+    findings += [finding for product in products.values() for finding in check_product(product)]
+    return Verdict(reading, sorted(findings, key=lambda finding: finding.promise), read_again)
 
 
-def _until_stable(
-    reader: Reader, suspects: dict[str, OrderView], deadline: float, progress: Callable[[str], None]
-) -> dict[str, OrderView]:
-    while suspects and time.monotonic() < deadline:
-        progress(f"{len(suspects)} orders again")
-        time.sleep(PAUSE_SECONDS)
-        views = [reader.read_order(view) for view in suspects.values()]
-        suspects = {view.id: view for view in views if check_order(view)}
-    return suspects
+def _suspect_orders(views: dict[str, OrderView]) -> dict[str, OrderView]:
+    return {key: view for key, view in views.items() if check_order(view)}
 
 
-def _check_products(reading: Reading) -> list[Finding]:
-    return [finding for view in reading.products.values() for finding in check_product(view)]
+def _suspect_products(views: dict[str, ProductView]) -> dict[str, ProductView]:
+    return {key: view for key, view in views.items() if check_product(view)}
+
+
+def _only(views: dict[str, ProductView], suspects: dict[str, ProductView]) -> dict[str, ProductView]:
+    """What was right once was read at a bad moment if it seems wrong now."""
+    return {key: view for key, view in views.items() if key in suspects}

@@ -7,7 +7,7 @@ so what moves meanwhile may disagree: a mismatch counts only once it is stable.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 OPEN = frozenset({"pending", "reserved"})
@@ -46,13 +46,23 @@ class OrderView:
 
     id: str
     order: dict[str, Any] | None
-    payment: dict[str, Any] | None
+    payments: tuple[dict[str, Any], ...]
     charges: tuple[Charge, ...]
     events: tuple[ArchivedEvent, ...]
 
     @property
     def status(self) -> str:
         return str(self.order["status"]) if self.order else "unknown"
+
+    @property
+    def payment(self) -> dict[str, Any] | None:
+        return self.payments[0] if self.payments else None
+
+    @property
+    def began(self) -> str | None:
+        """When it was first heard of (RFC 3339); None if nobody says."""
+        times = [event.time for event in self.events]
+        return min([*times, self.order["created_at"]] if self.order else times, default=None)
 
     def sequences(self, source: str) -> list[int]:
         return sorted(event.sequence for event in self.events if event.source == source)
@@ -84,13 +94,13 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """A product, its events, and what the orders say it should hold.
+    """A product (None if the API does not know it), its events, and what the orders say it should hold.
 
     `sold` and `reserved` of the product may exceed what settled orders account for by what is still `moving`.
     """
 
     sku: str
-    product: dict[str, Any]
+    product: dict[str, Any] | None
     events: tuple[ArchivedEvent, ...]
     sold_by_orders: int
     moving: int
@@ -107,11 +117,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of the whole system."""
+    """One reading of the whole system. Orders that came while it was read are the next one's to check."""
 
     orders: dict[str, OrderView]
     products: dict[str, ProductView]
     events: int
     dead_letters: int
     waiting_messages: int
-    notes: list[str] = field(default_factory=list)

@@ -10,7 +10,8 @@ import requests
 import stripe
 from rich.console import Console
 
-from holdfast.audit.reading import Ledger, Reader
+from holdfast.audit.ledger import Ledger
+from holdfast.audit.reading import Reader
 from holdfast.audit.report import MAX_SHOWN, document, table
 from holdfast.audit.run import Verdict
 from holdfast.audit.run import audit as run_audit
