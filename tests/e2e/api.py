@@ -1,0 +1,79 @@
+"""The gateway as one caller sees it. Whatever is answered comes back: nothing is raised for a status."""
+
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import Any
+
+import requests
+
+SECONDS = 30
+
+
+class Api:
+    """Calls with the token of one caller, or with none. Not for several threads at once."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def send(
+        self, method: str, path: str, *, key: str | None = None, headers: dict[str, Any] | None = None, **options: Any
+    ) -> requests.Response:
+        """Send with the Idempotency-Key `key`; `options` are those of requests."""
+        given = {**({"Idempotency-Key": key} if key is not None else {}), **(headers or {})}
+        return self._session.request(method, f"{self.url}{path}", headers=given, timeout=SECONDS, **options)
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        return self.send("GET", path, params=query)
+
+    def post(self, path: str, body: Any = None, *, key: str | None = None) -> requests.Response:
+        return self.send("POST", path, json={} if body is None else body, key=key)
+
+    def patch(self, path: str, body: Any) -> requests.Response:
+        return self.send("PATCH", path, json=body)
+
+    def delete(self, path: str) -> requests.Response:
+        return self.send("DELETE", path)
+
+    def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Every item of a list whose cursor is `id`."""
+        items: list[dict[str, Any]] = []
+        more: dict[str, Any] = {}
+        while True:
+            page = answer(self.get(path, limit=100, **query, **more))
+            items += page["data"]
+            if not page["has_more"]:
+                return items
+            more = {"starting_after": items[-1]["id"]}
+
+
+def as_written(url: str, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    """Send a path byte for byte, which requests would tidy up first: status, headers and body of the reply."""
+    with closing(HTTPConnection(url.removeprefix("http://"), timeout=SECONDS)) as connection:
+        connection.request(method, path, headers=headers)
+        reply = connection.getresponse()
+        return reply.status, dict(reply.headers), reply.read()
+
+
+def answer(reply: requests.Response, status: int = 200) -> Any:
+    """The reply's JSON, once it is a success with this status and an id of its own."""
+    assert reply.status_code == status, (reply.status_code, reply.text)
+    assert reply.headers["Request-Id"]
+    assert reply.headers["Content-Type"] == "application/json"
+    return reply.json()
+
+
+def problem(reply: requests.Response) -> tuple[int, str]:
+    """Status and code of what must be a problem document (RFC 9457) with all that belongs to one."""
+    assert reply.headers["Content-Type"] == "application/problem+json", (reply.status_code, reply.text[:300])
+    document = reply.json()
+    assert document["status"] == reply.status_code
+    assert document["type"] == f"urn:holdfast:problem:{document['code']}"
+    assert document["title"]
+    assert document["detail"]
+    assert document["instance"].startswith("/")
+    assert document["request_id"] == reply.headers["Request-Id"]
+    return reply.status_code, document["code"]

@@ -1,0 +1,130 @@
+"""Customers who order all the time, and repeat an order with the same Idempotency-Key until it is accepted.
+
+Each has at most `AHEAD` orders open, so that they are as fast as the system is on this machine and no faster.
+"""
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from tests.e2e.api import Api, answer, problem
+from tests.e2e.shop import DECLINED, OPEN, ORDERS, VISA, Customer, Shop, order_of
+from tests.e2e.waiting import eventually
+
+GIVE_UP_SECONDS = 90
+AGAIN_SECONDS = 0.2
+AHEAD = 10
+STOP_SECONDS = 120
+
+
+@dataclass
+class Buyers:
+    """What the buyers have been told so far: the ids of their accepted orders, and what should not have been said."""
+
+    customers: list[Customer]
+    accepted: dict[str, list[str]] = field(default_factory=dict)
+    repeated: int = 0
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.accepted.values()))
+
+    def wait_for_more(self, number: int) -> None:
+        """Until that many further orders have been accepted."""
+        wanted = self.count + number
+        eventually(lambda: self.complaints or self.count >= wanted)
+        assert self.complaints == []
+
+    def assert_each_ordered_once(self) -> None:
+        """Every customer has exactly the orders that they were told of: none is lost and none is double."""
+        assert self.complaints == []
+        for customer in self.customers:
+            known = [order["id"] for order in customer.api.all(ORDERS)]
+            told = self.accepted[customer.id]
+            assert len(told) == len(set(told))
+            assert sorted(known) == sorted(told)
+
+
+@contextmanager
+def buying(shop: Shop, skus: list[str], *, number: int = 3, pause_seconds: float = 0.25) -> Iterator[Buyers]:
+    """Let that many customers buy until the end of the block."""
+    buyers = Buyers([shop.customer() for _ in range(number)])
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=_buy, args=(buyers, customer, skus, stop, pause_seconds), daemon=True)
+        for customer in buyers.customers
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield buyers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def all_settled(shop: Shop, *, seconds: float = 90) -> None:
+    """Wait until no order of anybody is open."""
+    eventually(lambda: _first_open(shop), lambda found: found == [], seconds=seconds)
+
+
+def order_until_accepted(api: Api, body: dict[str, Any], key: str) -> tuple[str, int]:
+    """The order's id, and how often it had to be asked for. Only an outage is a reason to ask again."""
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    for tries in range(1, 100_000):
+        assert time.monotonic() < deadline, f"not accepted in {tries} tries"
+        try:
+            reply = api.post(ORDERS, body, key=key)
+        except (requests.ConnectionError, requests.Timeout):
+            time.sleep(AGAIN_SECONDS)
+            continue
+        if reply.status_code == 503:
+            problem(reply)
+            assert int(reply.headers["Retry-After"]) >= 1
+        elif reply.status_code == 409:
+            assert problem(reply) == (409, "idempotency_key_in_flight")
+        else:
+            return answer(reply, 202)["id"], tries
+        time.sleep(AGAIN_SECONDS)
+    raise AssertionError("never accepted")
+
+
+def _buy(buyers: Buyers, customer: Customer, skus: list[str], stop: threading.Event, pause_seconds: float) -> None:
+    chance = random.Random(customer.id)
+    mine = buyers.accepted.setdefault(customer.id, [])
+    try:
+        while not stop.is_set():
+            method = DECLINED if chance.random() < 0.2 else VISA
+            body = order_of({sku: chance.randint(1, 2) for sku in chance.sample(skus, 2)}, method)
+            order_id, tries = order_until_accepted(customer.api, body, str(uuid.uuid4()))
+            buyers.repeated += tries > 1
+            mine.append(order_id)
+            stop.wait(pause_seconds)
+            while len(mine) >= AHEAD and not stop.is_set() and _is_open(customer, mine[-AHEAD]):
+                stop.wait(AGAIN_SECONDS)
+    except Exception as error:  # noqa: BLE001 - a thread's complaint is the test's to raise
+        buyers.complaints.append(f"{type(error).__name__}: {error}")
+
+
+def _is_open(customer: Customer, order_id: str) -> bool:
+    """Also while nobody can say."""
+    try:
+        reply = customer.api.get(f"{ORDERS}/{order_id}")
+    except (requests.ConnectionError, requests.Timeout):
+        return True
+    return reply.status_code == 503 or answer(reply)["status"] in OPEN
+
+
+def _first_open(shop: Shop) -> list[str]:
+    pages = (answer(shop.operator.get(ORDERS, status=status, limit=1)) for status in OPEN)
+    return [order["id"] for page in pages for order in page["data"]]

@@ -1,0 +1,118 @@
+"""A shop on the running stack: its own products and customers, orders, and waiting for what becomes of them."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from infrastructure.local.stack import Stack
+from tests.e2e.api import Api, answer
+from tests.e2e.waiting import eventually
+
+ORDERS, PRODUCTS, PAYMENTS = "/api/v1/orders", "/api/v1/products", "/api/v1/payments"
+VISA, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
+OPEN = ("pending", "reserved")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Somebody who registered without a password; `token` is what their API key got."""
+
+    id: str
+    name: str
+    api_key: str
+    token: str
+    api: Api
+
+
+class Shop:
+    """The operator's side of the shop."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.url = stack.urls.http("gateway")
+        self.anyone = Api(self.url)
+        credentials = {"username": "operator", "password": stack.credentials.operator_password}
+        self.operator_token = answer(self.anyone.post("/api/v1/tokens", credentials))["access_token"]
+        self.operator = Api(self.url, self.operator_token)
+        self._scout = self.customer()
+
+    def customer(self) -> Customer:
+        """A new customer."""
+        name = f"e2e-{uuid.uuid4().hex[:12]}"
+        user = answer(self.anyone.post("/api/v1/users", {"username": name, "email": f"{name}@example.com"}), 201)
+        token = answer(self.anyone.post("/api/v1/tokens", {"api_key": user["api_key"]}))["access_token"]
+        return Customer(user["id"], name, user["api_key"], token, Api(self.url, token))
+
+    def product(self, on_hand: int = 100, price: int = 1999, currency: str = "usd") -> str:
+        """The sku of a new product that can be ordered."""
+        sku = f"E2E-{uuid.uuid4().hex[:12]}"
+        body = {"sku": sku, "name": sku, "price": {"amount": price, "currency": currency}, "on_hand": on_hand}
+        answer(self.operator.post(PRODUCTS, body), 201)
+        self.wait_until_orderable(sku)
+        return sku
+
+    def wait_until_orderable(self, sku: str) -> None:
+        """Until orders has heard of it. An order that also wants what nobody sells says so, and is not made."""
+        body = order_of({sku: 1, "NOBODY-SELLS-THIS": 1})
+
+        def unknown() -> list[str]:
+            reply = self._scout.api.post(ORDERS, body, key=str(uuid.uuid4()))
+            assert reply.status_code == 422, reply.text
+            errors: list[str] = reply.json()["errors"]["items"]
+            return errors
+
+        eventually(unknown, lambda errors: not any(sku in error for error in errors))
+
+    def stock(self, sku: str) -> Json:
+        found: Json = answer(self.operator.get(f"{PRODUCTS}/{sku}"))
+        return found
+
+    def order(self, order_id: str) -> Json:
+        found: Json = answer(self.operator.get(f"{ORDERS}/{order_id}"))
+        return found
+
+    def settled(self, order_id: str, *, seconds: float = 60) -> Json:
+        """The order once it is confirmed or cancelled."""
+        return eventually(lambda: self.order(order_id), lambda order: order["status"] not in OPEN, seconds=seconds)
+
+    def ended(self, order_id: str, status: str, reason: str | None = None) -> Json:
+        """The order once it is settled, which must be so."""
+        order = self.settled(order_id)
+        assert (order["status"], order["cancel_reason"]) == (status, reason)
+        return order
+
+    def payment(self, order_id: str, status: str) -> Json:
+        """The order's payment once it is in this status."""
+        found = eventually(
+            lambda: answer(self.operator.get(PAYMENTS, order_id=order_id))["data"],
+            lambda data: bool(data) and data[0]["status"] == status,
+        )
+        assert len(found) == 1
+        payment: Json = found[0]
+        return payment
+
+    def timeline(self, order_id: str) -> list[Json]:
+        """What is known so far: nothing until the archive has heard of the order."""
+        reply = self.operator.get(f"{ORDERS}/{order_id}/timeline")
+        if reply.status_code == 404:
+            return []
+        found: list[Json] = answer(reply)["data"]
+        return found
+
+    def told(self, order_id: str, *types: str) -> list[Json]:
+        """The order's time line once it has these types, in whatever order they came."""
+        return eventually(
+            lambda: self.timeline(order_id), lambda entries: sorted(e["type"] for e in entries) == sorted(types)
+        )
+
+
+def order_of(wanted: dict[str, int], method: str = VISA) -> Json:
+    """The body of an order."""
+    return {"items": [{"sku": sku, "quantity": n} for sku, n in wanted.items()], "payment_method": method}
+
+
+def place(customer: Customer, wanted: dict[str, int], method: str = VISA, key: str | None = None) -> Json:
+    """The order as it was accepted."""
+    reply = customer.api.post(ORDERS, order_of(wanted, method), key=key or str(uuid.uuid4()))
+    order: Json = answer(reply, 202)
+    return order

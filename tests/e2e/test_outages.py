@@ -1,0 +1,85 @@
+"""An outage is not an error: what was accepted waits for the dependency, and goes on when it is back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from infrastructure.local.stack import Stack
+from tests.e2e.api import answer, problem
+from tests.e2e.auditing import assert_kept
+from tests.e2e.buyers import all_settled, buying
+from tests.e2e.shop import ORDERS, Customer, Shop, order_of, place
+from tests.e2e.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+Away = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def away(stack: Stack) -> Away:
+    """Gives a block during which the named process is stopped."""
+
+    @contextmanager
+    def without(name: str) -> Iterator[None]:
+        stack.stop(name)
+        try:
+            yield
+        finally:
+            stack.start(name)
+
+    return without
+
+
+def test_orders_are_accepted_while_the_broker_is_away(stack: Stack, shop: Shop, away: Away) -> None:
+    skus = [shop.product(on_hand=1000) for _ in range(2)]
+    with buying(shop, skus) as buyers:
+        buyers.wait_for_more(3)
+        with away("rabbitmq"):
+            buyers.wait_for_more(20)
+    assert buyers.repeated == 0, "nothing in front depends on the broker"
+    all_settled(shop)
+    buyers.assert_each_ordered_once()
+    assert_kept(stack)
+
+
+def test_a_restart_of_postgresql_is_waited_out(stack: Stack, shop: Shop, customer: Customer, away: Away) -> None:
+    skus = [shop.product(on_hand=1000) for _ in range(2)]
+    with buying(shop, skus) as buyers:
+        buyers.wait_for_more(5)
+        with away("postgres"):
+            reply = customer.api.post(ORDERS, order_of({skus[0]: 1}), key="during the outage")
+            assert problem(reply)[0] == 503
+            assert int(reply.headers["Retry-After"]) >= 1
+            eventually(lambda: problem(shop.anyone.get("/readyz")) == (503, "not_ready"))
+            assert answer(shop.anyone.get("/livez"))
+        buyers.wait_for_more(5)
+    assert buyers.repeated > 0
+    all_settled(shop)
+    buyers.assert_each_ordered_once()
+    assert customer.api.all(ORDERS) == []
+    assert_kept(stack)
+
+
+def test_orders_need_no_archive(stack: Stack, shop: Shop, customer: Customer, away: Away) -> None:
+    sku = shop.product()
+    with away("mongodb"):
+        placed = place(customer, {sku: 1})
+        shop.ended(placed["id"], "confirmed")
+        reply = customer.api.get(f"{ORDERS}/{placed['id']}/timeline")
+        assert problem(reply)[0] == 503
+        assert int(reply.headers["Retry-After"]) >= 1
+    way = ["order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1"]
+    eventually(lambda: customer.api.get(f"{ORDERS}/{placed['id']}/timeline").status_code, lambda status: status == 200)
+    assert [entry["type"] for entry in shop.told(placed["id"], *way)] == way
+    assert_kept(stack)
+
+
+def test_orders_wait_for_the_payment_provider(stack: Stack, shop: Shop, customer: Customer, away: Away) -> None:
+    sku = shop.product(on_hand=10)
+    with away("sandbox"):
+        placed = [place(customer, {sku: 1}) for _ in range(3)]
+        eventually(lambda: {shop.order(order["id"])["status"] for order in placed} == {"reserved"})
+    for order in placed:
+        shop.ended(order["id"], "confirmed")
+    assert_kept(stack)
