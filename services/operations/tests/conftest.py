@@ -1,0 +1,55 @@
+"""An empty store with its indexes, and the app on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.documents import connect
+from common.tests.sample_service import VERIFIER
+from services.operations.main import Settings, create_app
+from services.operations.migrations import upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+
+
+@pytest.fixture
+def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
+    database = connect(document_store, timeout_seconds=10, name="test-operations", pool_size=10)
+    upgrade(database, wait_seconds=10)
+    yield database
+    database.client.close()
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """The service on the MongoDB at a URL, which it waits for at most half a second."""
+    made: list[Flask] = []
+
+    def make(url: str, **changes: Any) -> Flask:
+        values: dict[str, Any] = {
+            "log_level": "WARNING",
+            "service_port": 1,
+            "service_threads": 4,
+            "jwks_url": "http://127.0.0.1:1/",
+            "mongodb_url": url,
+            "mongodb_timeout_seconds": 0.5,
+        }
+        made.append(create_app(Settings(**values | {"service_host": "127.0.0.1"} | changes), verifier=VERIFIER))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["context"].database.client.close()
+
+
+@pytest.fixture
+def client(make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str) -> FlaskClient:
+    assert store is not None  # its indexes are there
+    return make_app(document_store).test_client()

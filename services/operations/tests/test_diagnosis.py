@@ -1,0 +1,129 @@
+"""What is read from a dead message. Whatever it is, an answer comes out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.events import CONTENT_TYPE, new_id
+from common.rawmessage import RawMessage
+from services.operations.diagnosis import diagnose
+from services.operations.tests.letters import QUEUE, dead, happening
+
+if TYPE_CHECKING:
+    from services.operations.domain import Death
+
+NOW = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
+
+
+def by_broker(body: bytes, reason: str, **changes: Any) -> RawMessage:
+    death = {"reason": reason, "queue": QUEUE, "count": 1, "time": datetime(2026, 11, 2, 9, 0), "exchange": ""}  # noqa: DTZ001 - as AMQP's library has it
+    rung = {"reason": "expired", "queue": "holdfast.retry.1s", "count": 3}
+    values: dict[str, Any] = {
+        "body": body,
+        "routing_key": QUEUE,
+        "headers": {"x-death": [death, rung]},
+        "content_type": CONTENT_TYPE,
+    }
+    return RawMessage(**values | changes)
+
+
+def read(message: RawMessage) -> Death:
+    return diagnose(message, now=NOW)
+
+
+def test_the_brokers_word_is_taken_for_where_when_and_why() -> None:
+    event = happening()
+    death = read(by_broker(event.to_json().encode(), "delivery_limit"))
+    assert (death.queue, death.reason, death.failed_at) == (QUEUE, "delivery_limit", "2026-11-02T09:00:00.000000Z")
+    assert (death.event_id, death.attempts, death.earns_a_replay) == (event.id, 21, True)
+
+
+def test_the_last_error_of_an_event_that_then_killed_its_worker_is_told() -> None:
+    message = by_broker(happening().to_json().encode(), "delivery_limit")
+    message.headers.update({"holdfast-error": "slow", "holdfast-error-class": "a.SlowError", "x-delivery-count": 25})
+    death = read(message)
+    assert "slow" in death.error
+    assert (death.error_class, death.attempts) == ("a.SlowError", 25)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "problem"),
+    [
+        (b"", CONTENT_TYPE, "empty body"),
+        (b"{", CONTENT_TYPE, "not JSON"),
+        (b"[1, 2]", CONTENT_TYPE, "not a JSON object"),
+        (b"{}", None, "the content type is missing"),
+        (b"x" * 300_000, CONTENT_TYPE, "larger than 262144 bytes: 300000"),
+        (happening().to_json().encode(), "text/plain", "the content type is text/plain"),
+        (happening(type="Nonsense").to_json().encode(), CONTENT_TYPE, "type is not of the form"),
+    ],
+)
+def test_what_a_worker_rejected_is_told_why_it_is_no_event(body: bytes, content_type: str | None, problem: str) -> None:
+    death = read(by_broker(body, "rejected", content_type=content_type))
+    assert (death.reason, death.error_class) == ("not_an_event", "common.events.InvalidEventError")
+    assert problem in death.error
+    assert not death.earns_a_replay
+
+
+def test_what_is_wrong_with_nothing_is_not_explained_away() -> None:
+    assert read(by_broker(happening().to_json().encode(), "rejected")).reason == "rejected"
+
+
+def test_what_can_be_made_out_of_no_event_is_kept_to_find_it_by() -> None:
+    body = b'{"id": "7", "type": "order.placed.v1", "subject": "s", "orderid": 4, "traceparent": "x"}'
+    death = read(by_broker(body, "rejected"))
+    assert (death.event_id, death.event_type, death.subject) == (None, "order.placed.v1", "s")
+    assert (death.order_id, death.trace_id) == (None, None)
+
+
+def test_one_arrival_has_one_identity_and_another_death_another() -> None:
+    event = happening()
+    first = dead(event, failed_at="2026-11-02T09:00:00.000001Z")
+    assert read(first).id == read(first).id
+    assert read(first).id != read(dead(event, failed_at="2026-11-02T09:00:00.000002Z")).id
+    limit = by_broker(b"x", "delivery_limit")
+    again = by_broker(b"x", "delivery_limit")
+    again.headers["holdfast-replay"] = new_id()
+    assert read(limit).id == read(limit).id
+    assert read(limit).id != read(again).id
+
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.datetimes()
+    | st.decimals()
+    | st.just(Decimal("NaN")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+_NAMES = st.sampled_from(
+    ["x-death", "holdfast-reason", "holdfast-queue", "holdfast-attempt", "holdfast-failed-at", "holdfast-letter", "$x"]
+)
+
+
+@given(
+    body=st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
+    headers=st.dictionaries(_NAMES | st.text(), _VALUES),
+    content_type=st.none() | st.text(),
+)
+def test_anything_at_all_is_diagnosed(body: bytes, headers: dict[str, Any], content_type: str | None) -> None:
+    death = read(RawMessage(body=body, routing_key="q", headers=headers, content_type=content_type))
+    assert death.body == body
+    assert death.reason
+    for text in (death.queue, death.reason, death.error, death.error_class, death.failed_at, *death.headers):
+        text.encode()
+
+
+def test_a_death_that_is_a_list_of_nonsense_is_no_word_of_the_broker() -> None:
+    assert read(RawMessage(body=b"x", routing_key="q", headers={"x-death": ["nonsense"]})).reason == "unknown"
