@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
@@ -15,7 +17,11 @@ from pymongo.write_concern import WriteConcern
 from common.command_spans import CommandSpans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pymongo.database import Database
+
+    from common.breaker import Breaker
 
 Document = dict[str, Any]
 
@@ -36,6 +42,20 @@ def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> D
     return client.get_default_database().with_options(
         write_concern=WriteConcern(w="majority", j=True), read_concern=ReadConcern("majority")
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A database behind a circuit breaker, for whoever answers people: a worker has its gate instead."""
+
+    database: Database[Document]
+    breaker: Breaker
+
+    @contextmanager
+    def use(self) -> Iterator[Database[Document]]:
+        """The database, if it answered lately; raises `CircuitOpenError` at once otherwise."""
+        with self.breaker.guard():
+            yield self.database
 
 
 def ping(database: Database[Document]) -> None:

@@ -18,6 +18,7 @@ from services.archive.domain import Filter, summary
 from services.archive.schemas import ArchivedEventSchema, EventsQuerySchema, TimelineEntrySchema
 
 if TYPE_CHECKING:
+    from common.documents import Store
     from services.archive.domain import Entry, Step
 
 blueprint = Blueprint("archive", __name__, url_prefix="/api/v1", description="What happened, and when")
@@ -34,7 +35,8 @@ def tell_timeline(order_id: str) -> dict[str, Any]:
     if not is_id(order_id):
         raise NotFound("no such order")
     customer_id = None if caller().is_operator else caller().id
-    timeline = usecases.tell_timeline(context(), order_id, customer_id=customer_id)
+    with _store().use() as database:
+        timeline = usecases.tell_timeline(database, order_id, customer_id=customer_id)
     return {
         "object": "list",
         "data": [_render_step(step) for step in timeline.steps],
@@ -50,8 +52,14 @@ def tell_timeline(order_id: str) -> dict[str, Any]:
 def list_events(query: dict[str, Any]) -> dict[str, Any]:
     """List the events of all sources, the newest first (operators only)."""
     page: Page = query.pop("page")
-    entries = usecases.list_events(context(), Filter(**query), page)
+    with _store().use() as database:
+        entries = usecases.list_events(database, Filter(**query), page)
     return render_page([asdict(entry) for entry in entries], page)
+
+
+def _store() -> Store:
+    store: Store = context()
+    return store
 
 
 def _render_step(step: Step) -> dict[str, Any]:

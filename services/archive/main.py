@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from common.appfactory import create_app as create_service
+from common.breaker import Breaker
 from common.development import serve_for_development
-from common.documents import connect, ping
-from common.settings import DocumentSettings, ServiceSettings, load
+from common.documents import Store, connect, ping
+from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
 from services.archive.api import blueprint
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings):
     """What the archive service reads."""
+
+    circuit_breaker_max_failures: int = MAX_FAILURES
 
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
@@ -36,7 +39,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         settings,
         blueprints=[blueprint],
         ready_checks={"mongodb": partial(ping, database)},
-        context=database,
+        context=Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures)),
         verifier=verifier,
     )
 

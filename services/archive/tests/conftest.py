@@ -47,7 +47,7 @@ def make_app() -> Iterator[Callable[[str], Flask]]:
 
     yield make
     for app in made:
-        app.extensions["context"].client.close()
+        app.extensions["context"].database.client.close()
 
 
 @pytest.fixture

@@ -175,3 +175,18 @@ def test_without_its_store_it_says_so_in_time_and_comes_back_by_itself(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert client.get("/readyz").status_code == 200
+
+
+def test_a_store_that_stays_away_is_not_asked_each_time(make_app: Callable[[str], Flask], document_store: str) -> None:
+    with Link(document_store) as link:
+        client = make_app(link.url).test_client()
+        link.cut()
+        codes = [answer(client.get("/api/v1/events", headers=OPERATOR))["code"] for _ in range(8)]
+        assert codes[0] == "unavailable"
+        assert "circuit_open" in codes
+        assert 'holdfast_breaker_state{breaker="mongodb"} 2.0' in client.get("/metrics").text
+        link.heal()
+        deadline = time.monotonic() + 10
+        while client.get("/api/v1/events", headers=OPERATOR).status_code != 200:
+            assert time.monotonic() < deadline
+        assert 'holdfast_breaker_state{breaker="mongodb"} 0.0' in client.get("/metrics").text
