@@ -19,8 +19,8 @@ PROMISES = {
     "P4": "Money is conserved",
     "P5": "No event disappears",
 }
-# An order may be refunded in parts, and an attempt fail more than once; everything else happens once.
-REPEATABLE = frozenset({"payment.refunded.v1", "attempt.failed.v1"})
+# An order may be refunded in parts, an attempt fail and an end be asked for more than once; all else happens once.
+REPEATABLE = frozenset({"payment.refunded.v1", "attempt.failed.v1", "reservation.overdue.v1", "payment.overdue.v1"})
 PAID = frozenset({"captured", "partially_refunded", "refunded"})
 
 

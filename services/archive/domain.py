@@ -146,5 +146,7 @@ _TELLERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "order.confirmed.v1": lambda data: f"Order confirmed: {_money(data['total'])}",
     "order.cancelled.v1": lambda data: f"Order cancelled: {_words(data['reason'])}",
+    "reservation.overdue.v1": lambda data: f"Stock held for long: asked how {data['order_id']} ended",
+    "payment.overdue.v1": lambda data: f"Payment waiting for long: asked how {data['order_id']} ended",
     "attempt.failed.v1": _attempt,
 }

@@ -87,6 +87,17 @@ _SETTLE = text(f"""
     )
     {_INSERT_EVENT}
 """)  # noqa: S608 - constants
+# The condition of the partial index reservations_held. Each time the wait doubles, up to 64 times as long.
+_ASK = text("""
+    UPDATE reservations SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
+    WHERE order_id IN (
+        SELECT order_id FROM reservations
+        WHERE status = 'held' AND created_at < clock_timestamp() - make_interval(secs => :seconds)
+          AND coalesce(asked_at, created_at) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
+        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING order_id::text AS order_id, status, items, version
+""")
 _REMEMBER = text("""
     INSERT INTO reservations (order_id, status, items, version) VALUES (:order_id, :status, '[]', 0)
     ON CONFLICT (order_id) DO NOTHING
@@ -167,6 +178,12 @@ def remember_cancelled(connection: Connection, order_id: str) -> bool:
     """Write that an order without a reservation is cancelled; False if it got one at this very moment."""
     values = {"order_id": order_id, "status": Status.CANCELLED}
     return connection.execute(_REMEMBER, values).rowcount == 1
+
+
+def ask_about_held(connection: Connection, *, held_seconds: float, limit: int) -> list[Reservation]:
+    """Reservations that are held long, now one event further; each is answered again after twice the time."""
+    rows = connection.execute(_ASK, {"seconds": held_seconds, "limit": limit}).mappings()
+    return [_reservation(row) for row in rows]
 
 
 def _move_values(reservation: Reservation, move: Move) -> dict[str, Any]:

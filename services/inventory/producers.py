@@ -1,7 +1,7 @@
 """The events that inventory publishes: its public contract.
 
 About a product (subject its sku, sequence its version): listed, changed, adjusted. About an order (subject the order,
-sequence the reservation's version): reserved or rejected, then sold or released.
+sequence the reservation's version): reserved or rejected, perhaps overdue, then sold or released.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ class StockRejected(StrictSchema):
     sku = sku_field(required=True)
 
 
+class AboutOrder(StrictSchema):
+    order_id = id_field(required=True)
+
+
 LISTED = Contract("product.listed.v1", SOURCE, ProductPriced(), "A product is on sale at this price.")
 CHANGED = Contract("product.changed.v1", SOURCE, ProductPriced(), "A product has another name or price.")
 ADJUSTED = Contract("stock.adjusted.v1", SOURCE, StockAdjusted(), "Stock came in or went out, other than by a sale.")
@@ -56,7 +60,10 @@ RESERVED = Contract("stock.reserved.v1", SOURCE, StockMoved(), "All items of an 
 REJECTED = Contract("stock.rejected.v1", SOURCE, StockRejected(), "Nothing is held: an item is not there.")
 SOLD = Contract("stock.sold.v1", SOURCE, StockMoved(), "The items held for an order left the stock.")
 RELEASED = Contract("stock.released.v1", SOURCE, StockMoved(), "The items held for an order are free again.")
-CONTRACTS = (LISTED, CHANGED, ADJUSTED, RESERVED, REJECTED, SOLD, RELEASED)
+OVERDUE = Contract(
+    "reservation.overdue.v1", SOURCE, AboutOrder(), "Stock is held long: orders is asked how the order ended."
+)
+CONTRACTS = (LISTED, CHANGED, ADJUSTED, RESERVED, REJECTED, SOLD, RELEASED, OVERDUE)
 
 
 def product_listed(product: Product, trail: Trail) -> Event:
@@ -86,6 +93,10 @@ def stock_sold(reservation: Reservation, trail: Trail) -> Event:
 
 def stock_released(reservation: Reservation, trail: Trail) -> Event:
     return _about_order(RELEASED, reservation, trail, {"items": items(reservation)})
+
+
+def reservation_overdue(reservation: Reservation, trail: Trail) -> Event:
+    return _about_order(OVERDUE, reservation, trail, {})
 
 
 def money(value: Money) -> dict[str, Any]:

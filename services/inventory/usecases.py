@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from common import outbox
 from common.database import autocommit, transaction
 from common.errors import Contention, NotFound
+from common.events import Trail, new_id
 from common.idempotency import claim
 from common.inbox import once
 from services.inventory import domain, models, producers
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Event, Trail
+    from common.events import Event
     from common.idempotency import Reply, RequestKey
     from common.inbox import Delivery
 
@@ -147,6 +148,18 @@ def order_was_cancelled(engine: Engine, delivery: Delivery, order_id: str) -> No
             _settle(connection, released, producers.stock_released(released, delivery.trail))
         elif status and not models.remember_cancelled(connection, order_id):
             raise Contention("the order was placed at this very moment")  # the repetition finds its reservation
+
+
+def ask_about_overdue(engine: Engine, *, held_seconds: float, limit: int) -> int:
+    """Ask how the orders ended whose stock is held for long; answers about how many.
+
+    Nothing is released on a guess: orders answers by telling the order's end again, if there is one.
+    """
+    trail = Trail(new_id())
+    with transaction(engine) as connection:
+        held = models.ask_about_held(connection, held_seconds=held_seconds, limit=limit)
+        outbox.add(connection, *(producers.reservation_overdue(reservation, trail) for reservation in held))
+    return len(held)
 
 
 def _next(reservation: Reservation, status: Status) -> Reservation:

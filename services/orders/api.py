@@ -8,7 +8,7 @@ from flask import Response, make_response
 
 from common import request as http
 from common.appfactory import context
-from common.auth import caller
+from common.auth import caller, operators_only
 from common.errors import NotFound
 from common.events import rfc3339
 from common.openapi import Blueprint
@@ -80,6 +80,18 @@ def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
         trail=http.request_trail(),
     )
     return http.render(reply)
+
+
+@blueprint.route("/<order_id>/re-emit", methods=["POST"])
+@operators_only
+@blueprint.response(202, OrderSchema)
+def re_emit_order(order_id: str) -> dict[str, Any]:
+    """Publish the order's last event again, for whoever has missed it.
+
+    It is the same event with the same id: whoever has it already drops it, so this is safe at any time and any number
+    of times. An order that is still open has no last event (409 `order_has_no_end`).
+    """
+    return render_order(usecases.tell_again(context(), _id(order_id)))
 
 
 def render_order(order: Order) -> dict[str, Any]:

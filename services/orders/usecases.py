@@ -30,6 +30,12 @@ class KeyReusedError(Rejected):
     code = "idempotency_key_reused"
 
 
+class NothingToTellError(Conflict):
+    """The order has no last event that could be published again."""
+
+    code = "order_has_no_end"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
     """A customer's wish. `fingerprint` tells one body from another under the same key."""
@@ -141,6 +147,15 @@ def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: Canc
 def follower_waits(engine: Engine, delivery: Delivery, order_id: str) -> None:
     """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
     _handle(engine, delivery, order_id, emit_again)
+
+
+def tell_again(engine: Engine, order_id: str) -> Order:
+    """Publish the order's last event once more; answers the order. Raises `NothingToTellError`."""
+    with transaction(engine) as connection:
+        order = theirs(models.lock(connection, order_id), None)
+        if not emit_again(connection, order):
+            raise NothingToTellError("the order is open, or ended before its last event was kept")
+        return order
 
 
 def cancel(connection: Connection, order: Order, reason: CancelReason, trail: Trail) -> Order:

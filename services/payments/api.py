@@ -71,6 +71,17 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
     return http.render(reply)
 
 
+@blueprint.route("/<payment_id>/re-check", methods=["POST"])
+@operators_only
+@blueprint.response(200, PaymentSchema)
+def re_check_payment(payment_id: str) -> dict[str, Any]:
+    """Look at the provider, and do what is still to be done: charge, cancel, or give back.
+
+    It is what the worker would do, and safe beside it: at any time and any number of times.
+    """
+    return render_payment(usecases.check_again(_resources(), _id(payment_id), http.request_trail()))
+
+
 def render_payment(payment: Payment) -> dict[str, Any]:
     return {
         "id": payment.id,

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from common import pruning
 from common.sweeps import Sweep
+from services.inventory import usecases
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from common.sweeps import Turn
+
+HELD_SECONDS = 600.0  # longer than an order is usually open
+AT_ONCE = 50
+
+
+def ask_about_overdue(engine: Engine, turn: Turn) -> int:
+    """Not while something holds sagas up: then to be held long means nothing."""
+    if turn.held_up() is not None:
+        return 0
+    return usecases.ask_about_overdue(engine, held_seconds=HELD_SECONDS, limit=AT_ONCE)
+
 
 SWEEPS = (
+    Sweep("ask-about-overdue", 15.0, ask_about_overdue),
     Sweep("prune-inbox", 600.0, pruning.sweep_inbox),
     Sweep("prune-replies", 600.0, pruning.sweep_replies),
 )

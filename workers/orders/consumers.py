@@ -37,6 +37,10 @@ def cancel_declined(delivery: Delivery, engine: Engine) -> None:
     usecases.order_failed(engine, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
 
 
+def tell_the_end_again(delivery: Delivery, engine: Engine) -> None:
+    usecases.follower_waits(engine, delivery, _order_id(delivery))
+
+
 def _order_id(delivery: Delivery) -> str:
     return str(read(AboutOrder(), delivery.event)["order_id"])
 
@@ -48,4 +52,6 @@ HANDLERS = {
     "stock.rejected.v1": cancel_out_of_stock,
     "payment.captured.v1": confirm,
     "payment.declined.v1": cancel_declined,
+    "reservation.overdue.v1": tell_the_end_again,
+    "payment.overdue.v1": tell_the_end_again,
 }

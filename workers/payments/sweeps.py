@@ -6,10 +6,26 @@ from typing import TYPE_CHECKING
 
 from common import pruning
 from common.sweeps import Sweep
+from services.payments import usecases
 
 if TYPE_CHECKING:
     from common.sweeps import Turn
     from services.payments.resources import Resources
+
+IDLE_SECONDS = 60.0  # longer than a refund's lease, and than any call to the provider takes
+QUIET_SECONDS = 600.0  # longer than an order is usually open
+AT_ONCE = 50
+
+
+def settle(resources: Resources, turn: Turn) -> int:
+    return usecases.settle_unsettled(resources, idle_seconds=IDLE_SECONDS, limit=AT_ONCE, goes_on=turn.goes_on)
+
+
+def ask_about_overdue(resources: Resources, turn: Turn) -> int:
+    """Not while something holds sagas up: then to wait long means nothing."""
+    if turn.held_up() is not None:
+        return 0
+    return usecases.ask_about_overdue(resources.engine, quiet_seconds=QUIET_SECONDS, limit=AT_ONCE)
 
 
 def prune_inbox(resources: Resources, turn: Turn) -> int:
@@ -21,6 +37,8 @@ def prune_replies(resources: Resources, turn: Turn) -> int:
 
 
 SWEEPS = (
+    Sweep("settle", 5.0, settle),
+    Sweep("ask-about-overdue", 15.0, ask_about_overdue),
     Sweep("prune-inbox", 600.0, prune_inbox),
     Sweep("prune-replies", 600.0, prune_replies),
 )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from common.events import new_id
 from common.tests.sample_service import bearer
+from services.orders import usecases
+from services.orders.domain import CancelReason
+from services.orders.tests.shop import heard, place, published
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 pytestmark = pytest.mark.integration
 BODY: dict[str, Any] = {"items": [{"sku": "TEA", "quantity": 2}], "payment_method": "pm_card_visa"}
@@ -151,3 +157,19 @@ def test_nobody_gets_in_without_a_token(client: Any) -> None:
         reply = client.open(f"/api/v1/orders{path}", method=method)
         assert (reply.status_code, reply.json["code"]) == (401, "unauthenticated")
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_an_operator_has_the_last_event_told_again(client: Any, engine: Engine) -> None:
+    operator = bearer(sub="op", role="operator")
+    order_id = place(engine)
+    path = f"/api/v1/orders/{order_id}/re-emit"
+    assert client.post(path, headers=bearer(sub="ann")).status_code == 403
+    assert client.post(path, headers=operator).get_json()["code"] == "order_has_no_end"
+    assert client.post(f"/api/v1/orders/{new_id()}/re-emit", headers=operator).status_code == 404
+    usecases.order_failed(engine, heard("payment.declined.v1", order_id), order_id, CancelReason.PAYMENT_DECLINED)
+    for _ in range(2):
+        reply = client.post(path, headers=operator)
+        assert (reply.status_code, reply.get_json()["status"], reply.get_json()["version"]) == (202, "cancelled", 2)
+    _, *ends = published(engine, order_id)
+    assert len(ends) == 3
+    assert ends[0] == ends[1] == ends[2]

@@ -9,6 +9,7 @@ import pytest
 from common.events import new_id, rfc3339
 from common.tests.sample_service import bearer
 from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
+from services.payments.tests.moments import Crash, crash, interrupted
 from services.payments.tests.till import (
     AMOUNT,
     CUSTOMER,
@@ -135,3 +136,16 @@ def test_it_is_ready_without_its_provider_and_says_what_it_can_do(client: FlaskC
     assert answer(client.get("/readyz"), 200)["checks"] == ["postgres"]
     document = answer(client.get("/openapi.json"), 200)
     assert {PAYMENTS, PAYMENTS + "/{payment_id}", PAYMENTS + "/{payment_id}/refunds"} <= set(document["paths"])
+
+
+def test_an_operator_has_a_payment_looked_at_again(client: FlaskClient, resources: Resources) -> None:
+    order = new_order()
+    place(resources, order)
+    with pytest.raises(Crash):
+        reserve(interrupted(resources, after_confirm=crash), order)
+    path = f"{PAYMENTS}/{payment_of(resources.engine, order).id}/re-check"
+    assert problem(client.post(path, headers=bearer(sub=CUSTOMER))) == (403, "forbidden")
+    assert problem(client.post(f"{PAYMENTS}/{new_id()}/re-check", headers=operator())) == (404, "not_found")
+    for _ in range(2):
+        assert answer(client.post(path, headers=operator()), 200)["status"] == "captured"
+    assert payment_of(resources.engine, order).version == 1

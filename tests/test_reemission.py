@@ -1,0 +1,126 @@
+"""An order's end, told again: it reaches the follower that missed it, and changes nothing for one that did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine, text
+
+from common.database import autocommit, make_engine
+from common.events import from_json
+from common.inbox import AlreadyHandled, Delivery
+from common.migrations import upgrade
+from services.inventory import usecases as inventory
+from services.inventory.tests.warehouse import add, stock
+from services.orders import usecases as orders
+from services.orders.domain import CancelReason, Money
+from services.orders.models import put_price
+from services.orders.tests.shop import heard, place
+from workers.inventory.consumers import HANDLERS as INVENTORY
+from workers.orders.consumers import HANDLERS as ORDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from common.events import Event
+
+pytestmark = pytest.mark.integration
+_TAKE = text("DELETE FROM outbox RETURNING position, body")
+
+
+@dataclass
+class Shop:
+    """Orders and inventory, with a test that carries their events to and fro."""
+
+    orders: Engine
+    inventory: Engine
+    duplicates: list[str] = field(default_factory=list)
+
+    def take(self, engine: Engine) -> list[Event]:
+        """What waits in an outbox, which is empty then."""
+        with autocommit(engine) as connection:
+            rows = sorted(connection.execute(_TAKE).all(), key=lambda row: row.position)
+        return [from_json(row.body) for row in rows]
+
+    def tell_inventory(self) -> list[Event]:
+        """Carry over what orders has published; answers it."""
+        events = self.take(self.orders)
+        for event in events:
+            try:
+                INVENTORY[event.type](Delivery("inventory", event), self.inventory)
+            except AlreadyHandled:
+                self.duplicates.append(event.id)
+        return events
+
+    def tell_orders(self) -> list[str]:
+        """Carry over what inventory has published about orders; answers the types."""
+        events = [event for event in self.take(self.inventory) if event.orderid and event.type in ORDERS]
+        for event in events:
+            ORDERS[event.type](Delivery("orders", event), self.orders)
+        return [event.type for event in events]
+
+
+@pytest.fixture
+def shop(database: Callable[[], str]) -> Iterator[Shop]:
+    engines = []
+    for context in ("orders", "inventory"):
+        url = database()
+        upgrade(context, url)
+        engines.append(make_engine(url, pool_size=2, timeout_seconds=5, name="test"))
+    with autocommit(engines[0]) as connection:
+        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+    add(engines[1], "TEA", 10)
+    yield Shop(orders=engines[0], inventory=engines[1])
+    for engine in engines:
+        engine.dispose()
+
+
+def end(shop: Shop, order_id: str, event_type: str) -> None:
+    if event_type == "order.confirmed.v1":
+        orders.payment_was_captured(shop.orders, heard("payment.captured.v1", order_id), order_id)
+    else:
+        failed = heard("payment.declined.v1", order_id)
+        orders.order_failed(shop.orders, failed, order_id, CancelReason.PAYMENT_DECLINED)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "after"), [("order.confirmed.v1", (9, 0, 1)), ("order.cancelled.v1", (10, 0, 0))]
+)
+def test_a_follower_that_missed_the_end_asks_and_hears_it(shop: Shop, event_type: str, after: tuple[int, ...]) -> None:
+    order = place(shop.orders)
+    shop.tell_inventory()
+    shop.tell_orders()
+    end(shop, order, event_type)
+    (lost,) = shop.take(shop.orders)  # it never comes to inventory
+    assert stock(shop.inventory, "TEA") == (10, 1, 0)
+
+    assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1
+    assert shop.tell_orders() == ["reservation.overdue.v1"]
+    assert shop.tell_inventory() == [lost]  # to the last letter: the archive and all who have it see a duplicate
+    assert (stock(shop.inventory, "TEA"), shop.duplicates) == (after, [])
+    assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 0
+
+
+def test_who_has_followed_drops_what_is_told_again(shop: Shop) -> None:
+    order = place(shop.orders)
+    shop.tell_inventory()
+    end(shop, order, "order.confirmed.v1")
+    (told,) = shop.tell_inventory()
+    for _ in range(2):
+        assert orders.tell_again(shop.orders, order).version == told.sequence
+    assert shop.tell_inventory() == [told, told]
+    assert shop.duplicates == [told.id, told.id]
+    assert stock(shop.inventory, "TEA") == (9, 0, 1)
+
+
+def test_an_open_order_has_no_end_to_tell(shop: Shop) -> None:
+    order = place(shop.orders)
+    shop.tell_inventory()
+    assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1
+    assert shop.tell_orders() == ["stock.reserved.v1", "reservation.overdue.v1"]
+    with pytest.raises(orders.NothingToTellError):
+        orders.tell_again(shop.orders, order)
+    assert shop.tell_inventory() == []
+    assert stock(shop.inventory, "TEA") == (10, 1, 0)
