@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+import requests
 
-from holdfast.client import Client
+from holdfast.client import ApiError, Client
 from holdfast.commands.options import home_option, no_stack
+from infrastructure.local.errors import StackError
 from infrastructure.local.home import existing_home
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SANDBOX_KEY = "sk_test_sandbox"
+EXIT_UNREADABLE = 4
 OPERATOR = "operator"
 
 
@@ -59,6 +63,16 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(target=target, **rest)
 
     return wrapped
+
+
+@contextmanager
+def told_unreachable() -> Iterator[None]:
+    """Turn what a system that is down or dying raises into a line on standard error and exit code 4."""
+    try:
+        yield
+    except (requests.RequestException, ApiError, StackError, TimeoutError) as error:
+        click.echo(f"The system does not answer as it should: {error}", err=True)
+        raise SystemExit(EXIT_UNREADABLE) from error
 
 
 def _here(home: Path) -> Target:
