@@ -7,6 +7,7 @@ import click
 _COMMANDS = {
     "up": "holdfast.commands.stack:up",
     "down": "holdfast.commands.stack:down",
+    "restart": "holdfast.commands.stack:restart",
     "status": "holdfast.commands.stack:status",
     "logs": "holdfast.commands.logs:logs",
     "token": "holdfast.commands.token:token",

@@ -60,7 +60,7 @@ def gateway(home: Home) -> Iterator[type[_Tokens]]:
 def test_every_command_explains_itself() -> None:
     listing = run("--help")
     assert listing.exit_code == 0
-    for command in ("up", "down", "status", "logs", "token"):
+    for command in ("up", "down", "restart", "status", "logs", "token"):
         assert f"\n  {command}" in listing.output
         help_text = run(command, "--help")
         assert help_text.exit_code == 0
@@ -68,7 +68,7 @@ def test_every_command_explains_itself() -> None:
     assert run("nonsense").exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["status", "logs", "token"])
+@pytest.mark.parametrize("command", ["restart", "status", "logs", "token"])
 def test_without_a_stack_the_exit_code_is_3(command: str, tmp_path: Path) -> None:
     result = run(command, "--home", tmp_path / "nowhere")
     assert result.exit_code == 3

@@ -1,14 +1,18 @@
 """The gateway on this machine: nginx in the foreground, as the caller, with all its files in the home."""
 
 import os
+import sys
 
 from infrastructure.gateway.render import GatewaySettings, docs_page, nginx_configuration
 from infrastructure.gateway.routes import SERVICES
 from infrastructure.local.errors import StackError
-from infrastructure.local.home import Home, write_private
+from infrastructure.local.home import REPOSITORY, Home, write_private
 from infrastructure.local.programs import Program
 from infrastructure.local.spec import Spec
 from infrastructure.local.urls import HOST
+
+# To nginx SIGTERM means: at once. Everybody else means: finish, and end.
+_GRACEFUL = (sys.executable, "-m", "infrastructure.local.graceful")
 
 
 def specs(home: Home, program: Program) -> list[Spec]:
@@ -33,10 +37,9 @@ def specs(home: Home, program: Program) -> list[Spec]:
     return [
         Spec(
             name="gateway",
-            words=[str(program.executable), "-p", str(data), "-c", str(configuration), "-g", "daemon off;"],
-            environment=program.environment,
+            words=[*_GRACEFUL, str(program.executable), "-p", str(data), "-c", str(configuration), "-g", "daemon off;"],
+            environment={**program.environment, "PYTHONPATH": str(REPOSITORY)},
             directory=str(data),
-            stop_signal="QUIT",
             stop_seconds=15,
         )
     ]

@@ -1,15 +1,21 @@
 """From the process table to what is executed on this machine."""
 
 import sys
+from dataclasses import replace
 
 from infrastructure.local import gateway
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.environment import environment_of
 from infrastructure.local.home import Home
+from infrastructure.local.listeners import keeper_path
 from infrastructure.local.programs import Program
 from infrastructure.local.servers import mongodb, postgres, rabbitmq
 from infrastructure.local.spec import Spec
+from infrastructure.local.urls import HOST
 from infrastructure.processes import PROCESSES, Process
+
+# Not one of the system's processes: elsewhere, whatever replaces processes one by one has several of each.
+KEEPER = "keeper"
 
 
 def supervised(home: Home, programs: dict[str, Program], credentials: Credentials) -> list[Spec]:
@@ -20,8 +26,10 @@ def supervised(home: Home, programs: dict[str, Program], credentials: Credential
         *postgres.specs(home, programs["postgres"], credentials),
         *rabbitmq.specs(home, programs["rabbitmq"], credentials),
         *mongodb.specs(home, programs["mongodb"], credentials),
+        _keeper(home),
         *(spec_of(line, home, credentials) for line in ours),
-        *gateway.specs(home, programs["gateway"]),
+        *(_stand_in(spec_of(line, home, credentials)) for line in ours if _is_service(line)),
+        *(_keeps_its_socket(spec, home) for spec in gateway.specs(home, programs["gateway"])),
     ]
 
 
@@ -29,4 +37,27 @@ def spec_of(line: Process, home: Home, credentials: Credentials) -> Spec:
     """Return how a line of the table that has a command is run."""
     interpreter, *rest = line.command
     words = [sys.executable if interpreter == "python" else interpreter, *rest]
-    return Spec(line.name, words, environment_of(line, home, credentials))
+    spec = Spec(line.name, words, environment_of(line, home, credentials))
+    return _keeps_its_socket(spec, home) if _is_service(line) else spec
+
+
+def stand_in(name: str) -> str:
+    """Return the name of a service's second instance, which serves while the first one is restarted."""
+    return f"{name}-stand-in"
+
+
+def _is_service(line: Process) -> bool:
+    return "gunicorn" in line.command
+
+
+def _stand_in(spec: Spec) -> Spec:
+    return replace(spec, name=stand_in(spec.name))
+
+
+def _keeper(home: Home) -> Spec:
+    words = [sys.executable, "-m", "infrastructure.local.keeper", str(keeper_path(home.socket))]
+    return Spec(KEEPER, words, {})
+
+
+def _keeps_its_socket(spec: Spec, home: Home) -> Spec:
+    return replace(spec, listen=f"{HOST}:{home.port(spec.name)}", keeper=str(keeper_path(home.socket)))

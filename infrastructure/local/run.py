@@ -3,23 +3,29 @@
 The supervisor starts this instead of the process itself. Guarantee: the process gets exactly the
 words and the environment of the home's process file, so nothing is quoted twice and nothing of the
 caller's environment leaks in; what its killed predecessor left of its group is ended first; a
-process that keeps ending at once is started at most every five seconds, for ever.
+process that keeps ending at once is started at most every five seconds, for ever; one that listens
+is handed its socket, open since its predecessor's days (if nobody keeps it, it opens one itself).
 """
 
 import json
 import os
 import resource
+import socket
 import sys
 import time
 from pathlib import Path
 
-from infrastructure.local import proctable
+from infrastructure.local import listeners, proctable
 from infrastructure.local.home import write_private
 from infrastructure.local.spec import Spec, read_specs
 
 _QUICK_SECONDS = 10
 _PAUSE_STEP_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
+_KEEPER_SECONDS = 3.0
+_KEEPER_PAUSE_SECONDS = 0.2
+# Where sd_listen_fds(3) says that handed-over sockets begin.
+_FIRST_DESCRIPTOR = 3
 
 
 def main() -> None:
@@ -32,7 +38,7 @@ def main() -> None:
     time.sleep(_pause_seconds(_pace_file(run, name)))
     for path in map(Path, spec.stale_files):
         _remove_if_stale(path, Path(spec.words[0]).name)
-    _become(spec)
+    _become(spec, _listener(spec))
 
 
 def quick_ends(run: Path, name: str) -> int:
@@ -70,7 +76,29 @@ def _remove_if_stale(path: Path, program: str) -> None:
         path.unlink(missing_ok=True)
 
 
-def _become(spec: Spec) -> None:
+def _listener(spec: Spec) -> socket.socket | None:
+    deadline = time.monotonic() + _KEEPER_SECONDS
+    while spec.listen:
+        try:
+            return listeners.take(Path(spec.keeper), spec.listen)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                sys.stderr.write(f"{spec.name} opens its socket itself: {error}\n")
+                break
+            time.sleep(_KEEPER_PAUSE_SECONDS)
+    return None
+
+
+def _handed_over(listener: socket.socket) -> dict[str, str]:
+    """Put the socket in its place; return what tells of it: systemd's variables, and nginx's own."""
+    if listener.fileno() == _FIRST_DESCRIPTOR:
+        listener.set_inheritable(True)
+    else:
+        os.dup2(listener.fileno(), _FIRST_DESCRIPTOR)
+    return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "NGINX": f"{_FIRST_DESCRIPTOR};"}
+
+
+def _become(spec: Spec, listener: socket.socket | None) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.chdir(spec.directory)
@@ -79,7 +107,8 @@ def _become(spec: Spec) -> None:
         os.setgroups([spec.gid])
         os.setgid(spec.gid)
         os.setuid(spec.uid)
-    os.execve(spec.words[0], spec.words, spec.environment)  # noqa: S606
+    environment = {**spec.environment, **(_handed_over(listener) if listener else {})}
+    os.execve(spec.words[0], spec.words, environment)  # noqa: S606
 
 
 if __name__ == "__main__":

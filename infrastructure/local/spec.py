@@ -21,6 +21,9 @@ class Spec:
     stop_seconds: int = 15
     # Files to be removed before a start: what a killed process left and its successor would trip over.
     stale_files: list[str] = field(default_factory=list)
+    # The address whose listening socket it is handed, and where the keeper of sockets is that has it.
+    listen: str = ""
+    keeper: str = ""
 
 
 def write_specs(home: Home, specs: list[Spec]) -> None:

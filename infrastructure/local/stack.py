@@ -10,11 +10,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from infrastructure.local import plan
 from infrastructure.local.credentials import Credentials, load_credentials
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import DEFAULT_HOME, Home, existing_home, locked, open_home
+from infrastructure.local.listeners import release
 from infrastructure.local.progress import Progress, silent
+from infrastructure.local.rolling import restart
 from infrastructure.local.shutdown import delete_home, take_down
+from infrastructure.local.spec import read_specs
 from infrastructure.local.startup import bring_up
 from infrastructure.local.status import status_of
 from infrastructure.local.supervision import Supervisor
@@ -74,10 +78,19 @@ class Stack:
     def stop(self, name: str) -> None:
         """Stop one process in good order; it stays stopped until `start` or `up`."""
         self._supervisor(name).stop(name)
+        spec = read_specs(self.home.programs_file)[name]
+        if spec.listen:
+            release(Path(spec.keeper), spec.listen)
 
     def start(self, name: str) -> None:
         """Start one process. Does not wait until it is ready."""
         self._supervisor(name).start(name)
+
+    def restart(self, *names: str, progress: Progress = silent) -> None:
+        """Restart processes one after the other, all but the servers if none is named; no request fails for it."""
+        for name in names or (plan.KEEPER,):
+            self._supervisor(name)
+        restart(self.home, names, progress)
 
     def kill(self, name: str) -> None:
         """Kill one process with signal 9; the supervisor starts it again."""

@@ -90,24 +90,26 @@ class Startup:
 
     def _start_servers(self) -> None:
         # The port mapper first: a broker that finds none starts one that nobody supervises.
-        self._start(_lines(Phase.SERVERS, "epmd"))
-        self._start([line for line in _lines(Phase.SERVERS) if line.name != "epmd"])
+        self.start(_lines(Phase.SERVERS, "epmd"))
+        self.start([line for line in _lines(Phase.SERVERS) if line.name != "epmd"])
         for server in _SERVERS.values():
             server.provision(self._home, self._credentials)
 
     def _start_the_rest(self) -> None:
+        self._supervisor.start(plan.KEEPER)
         if not self._is_complete():
             for phase in (Phase.SCHEMA, Phase.SEED):
                 specs = [plan.spec_of(line, self._home, self._credentials) for line in _lines(phase)]
                 run_jobs(self._home, specs, self._progress)
-        self._start(_lines(Phase.PROCESSES))
-        self._start(_lines(Phase.GATEWAY))
+        self.start(_lines(Phase.PROCESSES))
+        self.start(_lines(Phase.GATEWAY))
 
     def _is_complete(self) -> bool:
         known = self._supervisor.processes()
         return all(known[line.name]["statename"] == "RUNNING" for line in PROCESSES if not line.is_job)
 
-    def _start(self, lines: list[Process]) -> None:
+    def start(self, lines: list[Process]) -> None:
+        """Start the processes and wait until all of them are ready; StackError names those that are not."""
         for line in lines:
             self._progress(Step(line.name, "starting"))
             self._supervisor.start(line.name)

@@ -1,0 +1,43 @@
+"""`python -m infrastructure.local.graceful COMMAND...`: run a program that ends in good order on SIGQUIT, not SIGTERM.
+
+nginx finishes what is under way on SIGQUIT and drops it on SIGTERM. Guarantee: SIGTERM, SIGINT and SIGQUIT to this
+process all end the program in good order; the exit code is the program's; if this process is killed, so is the program.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Run the program to its end."""
+    asked = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, asked | {signal.SIGCHLD})
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _become(sys.argv[1:], parent)
+    while True:
+        number = signal.sigwait(asked | {signal.SIGCHLD})
+        if number != signal.SIGCHLD:
+            os.kill(child, signal.SIGQUIT)
+            continue
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _become(words: list[str], parent: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it was killed before the line above
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.execv(words[0], words)  # noqa: S606
+
+
+if __name__ == "__main__":
+    sys.exit(main())

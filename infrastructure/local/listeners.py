@@ -1,0 +1,50 @@
+"""Asking the keeper of listening sockets (keeper.py) for one, or telling it to close one.
+
+The keeper is found over a socket in the home. One question and one answer each: {"take": "host:port"} is answered with
+the listening socket, {"release": "host:port"} closes it.
+"""
+
+import json
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+CALL_SECONDS = 2.0
+MESSAGE_BYTES = 256
+
+
+def keeper_path(supervisor_socket: Path) -> Path:
+    """Return where the keeper is to be found: beside the supervisor's socket, whose path is short enough."""
+    return supervisor_socket.with_suffix(".keep")
+
+
+def take(path: Path, address: str) -> socket.socket:
+    """Return the listening socket of an address, which stays open for this process and its successors.
+
+    Raises OSError if nobody keeps sockets here, or somebody else has the address.
+    """
+    with _ask(path, {"take": address}) as connection:
+        answer, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
+    if not descriptors:
+        raise OSError(answer.decode(errors="replace") or "the keeper of sockets hung up")
+    listener = socket.socket(fileno=descriptors[0])
+    listener.set_inheritable(False)  # a descriptor that comes over a socket is not Python's usual private one
+    return listener
+
+
+def release(path: Path, address: str) -> None:
+    """Close the kept socket of an address, if there is one: who connects is refused at once."""
+    with suppress(OSError), _ask(path, {"release": address}) as connection:
+        connection.recv(MESSAGE_BYTES)
+
+
+def _ask(path: Path, question: dict[str, str]) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.settimeout(CALL_SECONDS)
+        connection.connect(str(path))
+        connection.send(json.dumps(question).encode())
+    except OSError:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,159 @@
+"""The keeper of sockets, with real sockets and real processes that are handed them."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_connection, create_server, socket
+
+import pytest
+
+from infrastructure.local.home import REPOSITORY, Home, open_home
+from infrastructure.local.keeper import Keeper
+from infrastructure.local.listeners import keeper_path, release, take
+from infrastructure.local.ports import free_port_base
+from infrastructure.local.spec import Spec, write_specs
+
+AWAY_SECONDS = 1.0
+SLEEP = "import time; print('there', flush=True); time.sleep(60)"
+# Answers one connection on the socket that it was handed.
+ANSWER = """
+import os, socket
+assert (os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"], os.environ["NGINX"]) == (str(os.getpid()), "1", "3;")
+listener = socket.socket(fileno=3)
+listener.setblocking(True)
+listener.accept()[0].sendall(b"hello")
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return open_home(tmp_path / "home", free_port_base(tmp_path))
+
+
+@pytest.fixture
+def address(home: Home) -> str:
+    return f"127.0.0.1:{home.port_base}"
+
+
+@contextmanager
+def keeping(home: Home) -> Iterator[Path]:
+    path = keeper_path(home.socket)
+    keeper = Keeper(path, away_seconds=AWAY_SECONDS)
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+    try:
+        yield path
+    finally:
+        keeper.stop()
+        thread.join(timeout=10)
+
+
+@pytest.fixture
+def keeper(home: Home) -> Iterator[Path]:
+    with keeping(home) as path:
+        yield path
+
+
+def start(home: Home, code: str, address: str) -> subprocess.Popen[str]:
+    keeper = str(keeper_path(home.socket))
+    write_specs(home, [Spec("p", [sys.executable, "-c", code], {}, listen=address, keeper=keeper)])
+    command = [sys.executable, "-m", "infrastructure.local.run", str(home.run), "p"]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@contextmanager
+def listening(home: Home, address: str) -> Iterator[None]:
+    """Somebody listens at the address, and answers nobody; killed at the end."""
+    with start(home, SLEEP, address) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        yield
+        process.kill()
+
+
+def connect(address: str) -> socket:
+    host, _, port = address.rpartition(":")
+    return create_connection((host, int(port)), timeout=20)
+
+
+def is_refused(address: str) -> bool:
+    try:
+        connect(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_who_connects_between_two_processes_is_answered_by_the_second(home: Home, keeper: Path, address: str) -> None:
+    with listening(home, address):
+        pass
+    with connect(address) as waiting:
+        with start(home, ANSWER, address) as successor:
+            assert waiting.recv(100) == b"hello"
+        assert successor.returncode == 0
+
+
+def test_nobody_waits_long_for_what_does_not_come(home: Home, keeper: Path, address: str) -> None:
+    with listening(home, address):
+        time.sleep(AWAY_SECONDS * 2)
+        assert not is_refused(address), "it is there"
+    with connect(address) as waiting, pytest.raises(ConnectionResetError):
+        waiting.recv(1)
+    assert is_refused(address)
+    with listening(home, address):
+        assert not is_refused(address)
+
+
+def test_what_was_stopped_on_purpose_is_refused_at_once(home: Home, keeper: Path, address: str) -> None:
+    with listening(home, address):
+        pass
+    release(keeper, address)
+    assert is_refused(address)
+    release(keeper, address)  # nothing to close any more
+
+
+def test_a_keeper_that_died_is_followed_by_another(home: Home, address: str) -> None:
+    with keeping(home):
+        first = listening(home, address)
+        first.__enter__()
+    assert not is_refused(address), "who listens goes on listening"
+    with keeping(home) as keeper:
+        with pytest.raises(OSError, match="Address already in use"):
+            take(keeper, address)
+        first.__exit__(None, None, None)
+        take(keeper, address).close()
+        assert not is_refused(address)
+
+
+def test_nonsense_does_not_end_the_keeper(keeper: Path, address: str) -> None:
+    for nonsense in ("", "nonsense", "127.0.0.1:port", f"203.0.113.1:{address.rpartition(':')[2]}"):
+        with pytest.raises(OSError, match=r".+"):
+            take(keeper, nonsense)
+    take(keeper, address).close()
+
+
+def test_without_a_keeper_a_process_starts_all_the_same(home: Home, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    code = f"import os, socket; assert 'NGINX' not in os.environ; socket.create_server(('{host}', {port}))"
+    with start(home, code, address) as process:
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert "opens its socket itself" in output
+
+
+def test_a_taken_address_is_named(keeper: Path) -> None:
+    with create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(OSError, match=address):
+            take(keeper, address)
