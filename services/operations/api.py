@@ -25,7 +25,14 @@ from services.operations.schemas import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pymongo.database import Database
+
+    from common.documents import Store
+    from common.idempotency import Reply
+
+    Documents = Database[dict[str, Any]]
 
 blueprint = Blueprint(
     "dead-letters", __name__, url_prefix="/api/v1/dead-letters", description="What nobody could handle"
@@ -39,7 +46,8 @@ blueprint = Blueprint(
 def list_letters(query: dict[str, Any]) -> dict[str, Any]:
     """List dead letters, the newest first (operators only)."""
     page: Page = query.pop("page")
-    found = usecases.list_letters(_database(), _filter(query), page)
+    with _store().use() as database:
+        found = usecases.list_letters(database, _filter(query), page)
     return render_page([render_summary(letter) for letter in found], page)
 
 
@@ -48,7 +56,8 @@ def list_letters(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, LetterDetailSchema)
 def get_letter(letter_id: str) -> dict[str, Any]:
     """One dead letter, with its event, what it died of and its history."""
-    return render_letter(usecases.get_letter(_database(), _id(letter_id)))
+    with _store().use() as database:
+        return render_letter(usecases.get_letter(database, _id(letter_id)))
 
 
 @blueprint.route("/<letter_id>/replay", methods=["POST"])
@@ -56,18 +65,17 @@ def get_letter(letter_id: str) -> dict[str, Any]:
 @blueprint.idempotent()
 @blueprint.arguments(ReplaySchema, required=False)
 @blueprint.response(202, LetterDetailSchema)
-@blueprint.alt_response(409, "another replay of it is on its way, or it died in no consumer's queue")
 def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Send it back to the queue that it failed in; with `event`, send that instead and keep the original.
 
     The answer is 202: a worker carries it out. `history` tells the outcome. Asking twice is harmless.
     """
 
-    def act() -> dict[str, Any]:
-        letter = usecases.request_replay(_database(), _id(letter_id), by=caller().id, event=body.get("event"))
+    def act(database: Documents) -> dict[str, Any]:
+        letter = usecases.request_replay(database, _id(letter_id), by=caller().id, event=body.get("event"))
         return render_letter(letter)
 
-    return http.render(usecases.once(_database(), http.request_key(), 202, act))
+    return http.render(_once(202, act))
 
 
 @blueprint.route("/<letter_id>/discard", methods=["POST"])
@@ -75,15 +83,14 @@ def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any],
 @blueprint.idempotent()
 @blueprint.arguments(DiscardSchema)
 @blueprint.response(200, LetterDetailSchema)
-@blueprint.alt_response(409, "a replay of it is on its way")
 def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Take it off the list of what waits for a decision. It stays on file, and can still be replayed."""
 
-    def act() -> dict[str, Any]:
-        letter = usecases.discard_letter(_database(), _id(letter_id), by=caller().id, reason=body["reason"])
+    def act(database: Documents) -> dict[str, Any]:
+        letter = usecases.discard_letter(database, _id(letter_id), by=caller().id, reason=body["reason"])
         return render_letter(letter)
 
-    return http.render(usecases.once(_database(), http.request_key(), 200, act))
+    return http.render(_once(200, act))
 
 
 @blueprint.route("/replay", methods=["POST"])
@@ -97,11 +104,11 @@ def replay_letters(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str,
     Those that come back meanwhile are left alone. Progress: GET /dead-letters/replays/{id}.
     """
 
-    def act() -> dict[str, Any]:
+    def act(database: Documents) -> dict[str, Any]:
         rate = body.pop("rate")
-        return render_job(usecases.start_job(_database(), _filter(body), by=caller().id, rate=rate))
+        return render_job(usecases.start_job(database, _filter(body), by=caller().id, rate=rate))
 
-    reply = usecases.once(_database(), http.request_key(), 202, act)
+    reply = _once(202, act)
     reply.headers["Location"] = f"/api/v1/dead-letters/replays/{reply.body['id']}"
     return http.render(reply)
 
@@ -113,12 +120,18 @@ def get_job(job_id: str) -> dict[str, Any]:
     """How far a bulk replay is."""
     if not is_id(job_id):
         raise NotFound("no such bulk replay")
-    return render_job(usecases.get_job(_database(), job_id))
+    with _store().use() as database:
+        return render_job(usecases.get_job(database, job_id))
 
 
-def _database() -> Database[dict[str, Any]]:
-    database: Database[dict[str, Any]] = context().database
-    return database
+def _once(status: int, act: Callable[[Documents], dict[str, Any]]) -> Reply:
+    with _store().use() as database:
+        return usecases.once(database, http.request_key(), status, act)
+
+
+def _store() -> Store:
+    store: Store = context().store
+    return store
 
 
 def _filter(values: dict[str, Any]) -> Filter:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 from common.appfactory import create_app as create_service
+from common.breaker import Breaker
 from common.development import serve_for_development
-from common.documents import connect, ping
-from common.settings import DocumentSettings, ServiceSettings, load, setting, url_with
+from common.documents import Store, connect, ping
+from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting, url_with
 from services.operations import api, system_api
 from services.operations.monitoring import Monitor
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flask import Flask
-    from pymongo.database import Database
 
     from common.tokens import Verifier
 
@@ -41,6 +41,7 @@ def metrics_urls(value: Any) -> None:
 class Settings(ServiceSettings, DocumentSettings):
     """What the operations service reads. Without the last two the system view knows less, and says so."""
 
+    circuit_breaker_max_failures: int = MAX_FAILURES
     metrics_urls: Mapping[str, str] | None = setting("METRICS_URLS", "json", default=None, check=metrics_urls)
     rabbitmq_management_url: str | None = setting("RABBITMQ_MANAGEMENT_URL", default=None, check=_HTTP_URL)
 
@@ -49,7 +50,7 @@ class Settings(ServiceSettings, DocumentSettings):
 class Resources:
     """What the routes work on."""
 
-    database: Database[dict[str, Any]]
+    store: Store
     monitor: Monitor
 
 
@@ -66,7 +67,10 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         settings,
         blueprints=[api.blueprint, system_api.blueprint],
         ready_checks={"mongodb": partial(ping, database)},
-        context=Resources(database, Monitor(settings.metrics_urls or {}, settings.rabbitmq_management_url)),
+        context=Resources(
+            Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures)),
+            Monitor(settings.metrics_urls or {}, settings.rabbitmq_management_url),
+        ),
         verifier=verifier,
     )
 

@@ -89,4 +89,4 @@ def show_system() -> dict[str, Any]:
 
     It answers within three seconds, whatever is down.
     """
-    return usecases.show_system(context().database, context().monitor)
+    return usecases.show_system(context().store, context().monitor)

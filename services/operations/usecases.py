@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
+    from common.documents import Store
     from common.idempotency import RequestKey
     from common.pagination import Page
     from common.rawmessage import RawMessage
@@ -75,12 +76,14 @@ def file_letter(database: Documents, message: RawMessage) -> str:
     return models.file(database, death, now=rfc3339(utc_now()))
 
 
-def once(database: Documents, request_key: RequestKey | None, status: int, act: Callable[[], dict[str, Any]]) -> Reply:
+def once(
+    database: Documents, request_key: RequestKey | None, status: int, act: Callable[[Documents], dict[str, Any]]
+) -> Reply:
     """The reply of `act`, or the one that was given to the same key before. Without a key it is simply done."""
     kept = replies.find(database, request_key) if request_key else None
     if kept is not None:
         return kept
-    reply = Reply(status, act())
+    reply = Reply(status, act(database))
     if request_key is not None:
         replies.keep(database, request_key, reply)
     return reply
@@ -182,11 +185,11 @@ def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str
     replays.settle(database, outcomes, now=rfc3339(utc_now()))
 
 
-def show_system(database: Documents, monitor: Monitor) -> dict[str, Any]:
+def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
     """The system as it is now, as far as it answers."""
     look = monitor.look()
     try:
-        with pymongo.timeout(COUNT_SECONDS):
+        with store.use() as database, pymongo.timeout(COUNT_SECONDS):
             dead_letters = models.counts(database)
     except Exception as error:
         if classify(error) is not Unavailable:

@@ -37,6 +37,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
             "log_level": "WARNING",
             "service_port": 1,
             "service_threads": 4,
+            "circuit_breaker_max_failures": 5,
             "jwks_url": "http://127.0.0.1:1/",
             "mongodb_url": url,
             "mongodb_timeout_seconds": 0.5,
@@ -46,7 +47,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
-        app.extensions["context"].database.client.close()
+        app.extensions["context"].store.database.client.close()
 
 
 @pytest.fixture
