@@ -13,6 +13,7 @@ _COMMANDS = {
     "token": "holdfast.commands.token:token",
     "demo": "holdfast.commands.demo:demo",
     "audit": "holdfast.commands.audit:audit",
+    "dead-letters": "holdfast.commands.dead_letters:dead_letters",
     "bench": "holdfast.commands.bench:bench",
 }
 

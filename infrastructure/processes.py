@@ -51,7 +51,7 @@ RABBITMQ_PROMETHEUS_PORT_OFFSET = 18
 PORTS_PER_STACK = 40
 
 RELATIONAL_CONTEXTS = ("users", "inventory", "orders", "payments")
-DOCUMENT_CONTEXTS = ("archive",)
+DOCUMENT_CONTEXTS = ("archive", "operations")
 
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
@@ -113,19 +113,23 @@ def _migration(context: str) -> Process:
     )
 
 
+def _indexes(context: str) -> Process:
+    return Process(
+        name=f"{context}-indexes",
+        phase=Phase.SCHEMA,
+        command=("python", "-m", f"services.{context}.migrations"),
+        environment=("MONGODB_URL",),
+        context=context,
+    )
+
+
 PROCESSES: tuple[Process, ...] = (
     _server("postgres", 10),
     _server("epmd", 14),
     _server("rabbitmq", 11),
     _server("mongodb", 15),
     *(_migration(context) for context in RELATIONAL_CONTEXTS),
-    Process(
-        name="archive-indexes",
-        phase=Phase.SCHEMA,
-        command=("python", "-m", "services.archive.migrations"),
-        environment=("MONGODB_URL",),
-        context="archive",
-    ),
+    *(_indexes(context) for context in DOCUMENT_CONTEXTS),
     Process(
         name="topology",
         phase=Phase.SCHEMA,
@@ -152,10 +156,12 @@ PROCESSES: tuple[Process, ...] = (
     _service("orders", 3),
     _service("payments", 4, *_PAYMENT_PROVIDER),
     _service("archive", 5),
+    _service("operations", 6, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
     _worker("inventory", 22),
     _worker("orders", 23),
     _worker("payments", 24, *_PAYMENT_PROVIDER),
     _worker("archive", 25),
+    _worker("operations", 26),
     _relay(1, 30),
     _relay(2, 31),
     Process(
@@ -163,7 +169,12 @@ PROCESSES: tuple[Process, ...] = (
         phase=Phase.PROCESSES,
         command=("python", "-m", "workers.scheduler.main"),
         environment=(
-            "RABBITMQ_URL", "DATABASE_URLS", "ORDER_TIMEOUT_SECONDS", "METRICS_PORT", "LOG_LEVEL", *_PAYMENT_PROVIDER,
+            "RABBITMQ_URL",
+            "DATABASE_URLS",
+            "ORDER_TIMEOUT_SECONDS",
+            "METRICS_PORT",
+            "LOG_LEVEL",
+            *_PAYMENT_PROVIDER,
         ),
         port_offset=32,
         probe="/metrics",

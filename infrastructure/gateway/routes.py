@@ -13,6 +13,8 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("/api/v1/orders", "orders"),
     ("/api/v1/payments", "payments"),
     ("/api/v1/events", "archive"),
+    ("/api/v1/dead-letters", "operations"),
+    ("/api/v1/system", "operations"),
 )
 
 SERVICES: dict[str, str] = {
@@ -21,4 +23,5 @@ SERVICES: dict[str, str] = {
     "orders": "Placing, reading and cancelling orders",
     "payments": "Charges and refunds",
     "archive": "The time line of each order, and every event",
+    "operations": "Dead letters, and how the system is",
 }

@@ -28,6 +28,7 @@ class Credentials:
     postgres_password: str
     rabbitmq_user: str
     rabbitmq_password: str
+    rabbitmq_monitor_password: str
     erlang_cookie: str
     mongodb_password: str
     mongodb_key: str
@@ -73,6 +74,7 @@ _MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
     "postgres_password": _password,
     "rabbitmq_user": lambda: f"holdfast-{secrets.token_hex(4)}",
     "rabbitmq_password": _password,
+    "rabbitmq_monitor_password": _password,
     "erlang_cookie": _password,
     "mongodb_password": _password,
     "mongodb_key": lambda: secrets.token_hex(64),

@@ -54,6 +54,8 @@ def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Ca
         "RABBITMQ_URL": lambda: urls.rabbitmq,
         "OUTBOX_DATABASE_URLS": lambda: urls.outbox_databases,
         "DATABASE_URLS": lambda: urls.outbox_databases,
+        "METRICS_URLS": lambda: urls.metrics,
+        "RABBITMQ_MANAGEMENT_URL": lambda: urls.rabbitmq_monitoring,
         "JWKS_URL": lambda: f"{urls.http('service-users')}/.well-known/jwks.json",
         "TOKEN_SIGNING_KEY": lambda: credentials.token_signing_key,
         "SEED_OPERATOR_PASSWORD": lambda: credentials.operator_password,

@@ -4,12 +4,15 @@ import json
 
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
-from infrastructure.processes import RABBITMQ_MANAGEMENT_PORT_OFFSET, RELATIONAL_CONTEXTS
+from infrastructure.processes import PROCESSES, RABBITMQ_MANAGEMENT_PORT_OFFSET, RELATIONAL_CONTEXTS
 
 HOST = "127.0.0.1"
 REPLICA_SET = "holdfast"
 MONGODB_ADMINISTRATOR = "administrator"
 POSTGRES_ADMINISTRATOR = "postgres"
+RABBITMQ_MONITOR = "monitor"
+# Services answer /metrics beside their own probe.
+_WITH_METRICS = ("/metrics", "/readyz")
 
 
 class Urls:
@@ -44,6 +47,18 @@ class Urls:
     def rabbitmq_management(self) -> str:
         port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
         return f"http://{self._rabbitmq_account}@{HOST}:{port}"
+
+    @property
+    def rabbitmq_monitoring(self) -> str:
+        """The management API as an account that may look and do nothing else."""
+        port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
+        return f"http://{RABBITMQ_MONITOR}:{self._credentials.rabbitmq_monitor_password}@{HOST}:{port}"
+
+    @property
+    def metrics(self) -> str:
+        """Where each process of ours shows its metrics, as a JSON object by name."""
+        shown = [line.name for line in PROCESSES if line.command and line.probe in _WITH_METRICS]
+        return json.dumps({name: f"{self.http(name)}/metrics" for name in shown})
 
     def documents(self, context: str) -> str:
         """Return the address of a context's MongoDB database, as the account that owns it."""

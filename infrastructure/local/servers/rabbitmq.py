@@ -11,7 +11,7 @@ from infrastructure.local.home import Home, write_private
 from infrastructure.local.programs import Program, epmd_of
 from infrastructure.local.readiness import request_here
 from infrastructure.local.spec import Spec
-from infrastructure.local.urls import HOST, Urls
+from infrastructure.local.urls import HOST, RABBITMQ_MONITOR, Urls
 from infrastructure.processes import (
     RABBITMQ_DISTRIBUTION_PORT_OFFSET,
     RABBITMQ_MANAGEMENT_PORT_OFFSET,
@@ -64,7 +64,12 @@ def ready(home: Home, credentials: Credentials) -> None:
 
 
 def provision(home: Home, credentials: Credentials) -> None:
-    """Nothing to do: the account comes from the configuration, and the topology job makes the queues."""
+    """Make the account that may look and do nothing else. (The other comes from the configuration.)"""
+    base = Urls(home, credentials).rabbitmq_management
+    account = {"password": credentials.rabbitmq_monitor_password, "tags": "monitoring"}
+    rights = {"configure": "^$", "write": "^$", "read": "^$"}
+    for path, body in ((f"users/{RABBITMQ_MONITOR}", account), (f"permissions/%2F/{RABBITMQ_MONITOR}", rights)):
+        request_here("PUT", f"{base}/api/{path}", _READY_SECONDS, json=body).raise_for_status()
 
 
 def _broker_environment(home: Home, data: Path) -> dict[str, str]:
