@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from holdfast.audit.ledger import Ledger
 
 DEAD_LETTERS = "operations.dead-letters"
+# Neither handed back to its consumer nor put aside by somebody.
+OPEN_LETTERS = ("filed", "replaying")
 PRODUCT_LISTED = "product.listed.v1"
 RECENT_SECONDS = 5
 OVERLAP = 100  # orders get their ids a moment before they are written: that many old ones end the list of new ones
@@ -60,9 +62,10 @@ class Reader:
         settled_before = _earlier(horizon, RECENT_SECONDS) if busy else END_OF_TIME
         shelves = _product_views(products, events, (views | coming).values(), settled_before)
         progress("queues")
-        dead, waiting = self._queues()
+        unfiled, waiting = self._queues()
+        dead = sum(1 for status in OPEN_LETTERS for _ in self._client.all("/api/v1/dead-letters", status=status))
         checked = {key: known for key, known in views.items() if not _came_later(known, horizon)}
-        return Reading(checked, shelves, sum(map(len, events.values())), dead, waiting)
+        return Reading(checked, shelves, sum(map(len, events.values())), dead, waiting, unfiled)
 
     def read_again(self, views: Iterable[OrderView]) -> dict[str, OrderView]:
         """The same orders, now: the orders first, then what they must have caused."""
@@ -103,13 +106,13 @@ class Reader:
         return str(newest[0]["time"]) if newest else ""
 
     def _queues(self) -> tuple[int, int]:
-        """Dead letters, and messages still on their way."""
+        """Dead letters that are not on file yet, and messages still on their way."""
         reply = requests.get(f"{self._management_url}/api/queues", params={"columns": "name,messages"}, timeout=10)
         reply.raise_for_status()
         counts = {queue["name"]: queue.get("messages", 0) for queue in reply.json()}
-        dead = counts.get(DEAD_LETTERS, 0)
+        unfiled = counts.get(DEAD_LETTERS, 0)
         ours = (n for name, n in counts.items() if name.endswith(".events") or name.startswith("holdfast."))
-        return dead, sum(ours)
+        return unfiled, sum(ours)
 
 
 def _product_views(

@@ -11,6 +11,7 @@ from holdfast.audit.promises import PROMISES
 
 if TYPE_CHECKING:
     from holdfast.audit.run import Verdict
+    from holdfast.audit.views import Reading
 
 MAX_SHOWN = 20
 
@@ -26,7 +27,7 @@ def compared(verdict: Verdict) -> dict[str, str]:
         "P2": f"{orders} orders, {charges} intents of the provider",
         "P3": f"{products} products",
         "P4": f"{orders} orders against the provider's ledger",
-        "P5": f"{reading.events} archived events; {reading.dead_letters} dead letters on file",
+        "P5": f"{reading.events} archived events; {_letters(reading)}",
     }
 
 
@@ -61,8 +62,14 @@ def document(verdict: Verdict) -> dict[str, Any]:
         ],
         "read_again": verdict.read_again,
         "dead_letters": verdict.reading.dead_letters,
+        "unfiled_letters": verdict.reading.unfiled_letters,
         "waiting_messages": verdict.reading.waiting_messages,
     }
+
+
+def _letters(reading: Reading) -> str:
+    unfiled = f", {reading.unfiled_letters} not filed yet" if reading.unfiled_letters else ""
+    return f"{reading.dead_letters} dead letters on file{unfiled}"
 
 
 def _counts(statuses: Counter[str]) -> str:

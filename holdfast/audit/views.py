@@ -117,10 +117,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of the whole system. Orders that came while it was read are the next one's to check."""
+    """One reading of the whole system. Orders that came while it was read are the next one's to check.
+
+    `dead_letters` are on file and wait for somebody; `unfiled_letters` have only just come.
+    """
 
     orders: dict[str, OrderView]
     products: dict[str, ProductView]
     events: int
     dead_letters: int
     waiting_messages: int
+    unfiled_letters: int = 0
