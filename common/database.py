@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import psycopg2.extensions
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
 
 from common import tracing
 
@@ -34,7 +35,7 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
     server_ms = int(timeout_seconds * 900)
     options = f"-c statement_timeout={server_ms} -c lock_timeout={server_ms} "
     options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -48,6 +49,8 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
             "keepalives_idle": 10,
         },
     )
+    event.listen(engine, "checkout", _check_idle)
+    return engine
 
 
 @contextmanager
@@ -68,6 +71,17 @@ def ping(engine: Engine) -> None:
     """For readiness: returns if the database answers, raises as it does otherwise."""
     with autocommit(engine) as connection:
         connection.execute(text("SELECT 1"))
+
+
+def _check_idle(dbapi_connection: Any, *_: Any) -> None:
+    """Replace a connection that the server closed while nobody used it, or a restart would cost a request for each.
+
+    A server says nothing to an idle connection but farewell. To see that costs no round trip.
+    """
+    poller = select.poll()
+    poller.register(dbapi_connection.fileno(), select.POLLIN)
+    if poller.poll(0):
+        raise DisconnectionError("PostgreSQL closed the connection")
 
 
 class StalledError(psycopg2.OperationalError):
