@@ -193,6 +193,8 @@ def _outcome(answer: dict[str, Any]) -> str:
         failed = f", {answer['failed']} could not be" if answer["failed"] else ""
         return f"{counts}{failed} (job {answer['id']}, {answer['status']})"
     last = answer["history"][-1]
+    if last["kind"] == "returned":
+        return f"{answer['id']} was replayed, failed again and is back: {last['error']}"
     return f"{answer['id']} is {answer['status']}" + (f": {last['outcome']}" if "outcome" in last else "")
 
 

@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_BODY_SHOWN = 2_000
+MAX_ERROR_SHOWN = 120
 _FIELDS = ("status", "queue", "reason", "error_class", "error", "attempts", "event_id", "event_type", "subject")
 _MORE = ("order_id", "correlation_id", "trace_id", "failed_at", "filed_at", "body_bytes")
 
 
 def letter_table(letters: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("id", "status", "queue", "event", "subject", "error", "failed at"):
-        table.add_column(name, overflow="fold" if name == "id" else "ellipsis", no_wrap=name != "error")
+    table.add_column("letter, failed at", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("what failed, and of what")
     for letter in letters:
-        error = f"{letter['error_class'].rpartition('.')[2] or letter['reason']}: {letter['error'][:100]}"
-        cells = (letter["id"], letter["status"], letter["queue"], letter["event_type"], letter["subject"], error)
-        table.add_row(*(_plain(cell) for cell in (*cells, letter["failed_at"][:19])))
+        what = f"{letter['event_type'] or 'no event'} in {letter['queue']}"
+        error = f"{letter['error_class'].rpartition('.')[2] or letter['reason']}: {letter['error']}"
+        table.add_row(
+            _plain(f"{letter['id']}\n{letter['failed_at']}"),
+            _plain(letter["status"]),
+            _plain(f"{what}\n{_one_line(error)}"),
+        )
     return table
 
 
@@ -54,6 +60,11 @@ def _body(letter: dict[str, Any]) -> str:
     shown = content[:MAX_BODY_SHOWN]
     rest = "" if shown == content and not letter["body"]["truncated"] else "\n... (more with --json)"
     return f"({letter['body']['encoding']}) {shown}{rest}"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_ERROR_SHOWN else f"{line[:MAX_ERROR_SHOWN]}..."
 
 
 def _section(console: Console, title: str, text: str) -> None:
