@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,8 @@ from rich.console import Console
 
 from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
+from holdfast.audit.repair import ask_owners
+from holdfast.audit.repair import document as repair_document
 from holdfast.audit.report import MAX_SHOWN, document, table
 from holdfast.audit.run import Verdict
 from holdfast.audit.run import audit as run_audit
@@ -20,6 +23,7 @@ from holdfast.commands.options import EXIT_FAILED
 from holdfast.target import target_options
 
 if TYPE_CHECKING:
+    from holdfast.audit.repair import Repair
     from holdfast.target import Target
 
 EXIT_UNKNOWN = 4
@@ -34,20 +38,32 @@ EXIT_UNKNOWN = 4
     show_default=True,
     help="How many seconds to read a mismatch again before it counts.",
 )
+@click.option("--repair", "wants_repair", is_flag=True, help="Ask the owners to mend what is broken, and read again.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
-def audit(target: Target, settle: float, *, as_json: bool) -> None:
+def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -> None:
     """Check the promises P1 to P5 on the running system.
 
     It compares order by order what the API, the payment provider's ledger and the archive of events say, through public
     interfaces only, and may run under load: what does not agree is read again until it does, or the time is up.
 
-    Exit codes: 0 every promise is kept; 1 one is broken; 3 no stack runs there; 4 the system could not be read.
+    With --repair, for every order that does not agree, payments is asked to look at the provider again and orders to
+    tell the order's end again. Both are safe at any time. Then all is read again, and what is not mended is reported.
+
+    Exit codes: 0 every promise is kept (with --repair: now); 1 one is broken; 3 no stack runs there; 4 the system could
+    not be read.
     """
-    verdict = audited(target, settle, Console(stderr=True))
+    progress = Console(stderr=True)
+    verdict, repair = audited(target, settle, progress), None
+    if wants_repair and verdict.findings:
+        repair = _asked(target, verdict, progress)
+        verdict = audited(target, settle, progress)
+        repair = replace(repair, after=verdict.findings)
     if as_json:
-        click.echo(json.dumps(document(verdict), indent=2))
+        said = document(verdict) | ({"repair": repair_document(repair)} if repair else {})
+        click.echo(json.dumps(said, indent=2))
     else:
         show(verdict, Console())
+        _show_repair(repair, Console())
     if verdict.findings:
         raise SystemExit(EXIT_FAILED)
 
@@ -63,6 +79,26 @@ def audited(target: Target, settle_seconds: float, console: Console) -> Verdict:
         except (requests.RequestException, ApiError, stripe.StripeError) as error:
             click.echo(f"The system could not be read, so nothing is known: {error}", err=True)
             raise SystemExit(EXIT_UNKNOWN) from error
+
+
+def _asked(target: Target, verdict: Verdict, console: Console) -> Repair:
+    with console.status("Mending") as status:
+        try:
+            return ask_owners(target.operator(), verdict, lambda what: status.update(f"Mending: {what}"))
+        except requests.RequestException as error:
+            click.echo(f"The owners could not be asked: {error}", err=True)
+            raise SystemExit(EXIT_UNKNOWN) from error
+
+
+def _show_repair(repair: Repair | None, console: Console) -> None:
+    if repair is None:
+        return
+    asked = len({request.subject for request in repair.requests})
+    counts = f"{len(repair.mended)} mended, {len(repair.after)} not"
+    console.print(f"Asked the owners about {asked} orders: of {len(repair.before)} findings {counts}.", highlight=False)
+    for finding in repair.after[:MAX_SHOWN]:
+        text = f"not mended: {finding.promise} {finding.subject}: {repair.why_not(finding)}"
+        console.print(text, highlight=False, markup=False)
 
 
 def show(verdict: Verdict, console: Console) -> None:

@@ -57,7 +57,7 @@ _ASK = text(f"""
     UPDATE payments SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
     WHERE id IN (
         SELECT id FROM payments
-        WHERE status = 'pending' AND NOT cancel_requested AND NOT (order_known AND stock_reserved)
+        WHERE status = 'pending' AND order_known AND NOT stock_reserved AND NOT cancel_requested
           AND created_at < clock_timestamp() - make_interval(secs => :seconds)
           AND coalesce(asked_at, created_at) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
         ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED

@@ -55,6 +55,11 @@ class Saboteur:
             finally:
                 events.insert_one(document)
 
+    def event_lost(self, subject: str, event_type: str) -> None:
+        """For the system itself to mend."""
+        with self._events() as events:
+            assert events.delete_one({"subject": subject, "type": event_type}).deleted_count == 1
+
     @contextmanager
     def event_doubled(self, subject: str, event_type: str) -> Iterator[None]:
         with self._events() as events:

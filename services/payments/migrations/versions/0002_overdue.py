@@ -10,5 +10,5 @@ def upgrade() -> None:
     op.execute("ALTER TABLE payments ADD COLUMN asks smallint NOT NULL DEFAULT 0, ADD COLUMN asked_at timestamptz")
     op.execute("""
         CREATE INDEX payments_waiting ON payments (created_at)
-        WHERE status = 'pending' AND NOT cancel_requested AND NOT (order_known AND stock_reserved)
+        WHERE status = 'pending' AND order_known AND NOT stock_reserved AND NOT cancel_requested
     """)

@@ -1,0 +1,107 @@
+"""Mending: who is asked about what, and what is reported of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdfast.audit.repair import Repair, Request, ask_owners, document
+from holdfast.audit.run import Verdict
+from holdfast.audit.views import Finding, OrderView, Reading
+from holdfast.client import Client
+from holdfast.tests.test_audit_promises import GOOD, order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAID = replace(GOOD, payments=({"id": "payment-1"},))
+
+
+class Owners(Client):
+    """A client of owners that agree to everything but what they are told to refuse. They answer over HTTP."""
+
+    def __init__(self, url: str, asked: list[str], refused: list[str]) -> None:
+        super().__init__(url)
+        self.asked, self.refused = asked, refused
+
+
+@pytest.fixture
+def owners() -> Iterator[Owners]:
+    asked: list[str] = []
+    refused: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            refuses = any(part in self.path for part in refused)
+            body = json.dumps({"code": "unavailable", "detail": "later"} if refuses else {}).encode()
+            self.send_response(503 if refuses else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Not on the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield Owners(f"http://127.0.0.1:{server.server_port}", asked, refused)
+        server.shutdown()
+        thread.join(10)
+
+
+def broken(*views: OrderView, also: tuple[Finding, ...] = ()) -> Verdict:
+    findings = [Finding("P1", view.id, "broken") for view in views]
+    reading = Reading({view.id: view for view in views}, {}, 0, 0, 0)
+    return Verdict(reading, [*findings, *also], len(views))
+
+
+def ask(owners: Owners, verdict: Verdict) -> Repair:
+    return ask_owners(owners, verdict, lambda _what: None)
+
+
+def test_a_finished_orders_payment_is_looked_at_and_its_end_told_again(owners: Owners) -> None:
+    ask(owners, broken(PAID))
+    assert owners.asked == ["/api/v1/payments/payment-1/re-check", f"/api/v1/orders/{PAID.id}/re-emit"]
+
+
+@pytest.mark.parametrize("view", [replace(PAID, order=order("reserved")), replace(PAID, order=None)])
+def test_an_order_that_is_open_or_unknown_has_no_end_to_tell(owners: Owners, view: OrderView) -> None:
+    ask(owners, broken(view))
+    assert [path.rpartition("/")[2] for path in owners.asked] == ["re-check"]
+
+
+def test_what_is_no_order_has_nobody_to_be_asked(owners: Owners) -> None:
+    finding = Finding("P3", "TEA", "sold too often")
+    repair = replace(ask(owners, broken(also=(finding,))), after=[finding])
+    assert owners.asked == []
+    assert repair.why_not(finding) == "no owner can be asked about it"
+
+
+def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
+    owners.refused.append("payments")
+    verdict = broken(PAID)
+    repair = replace(ask(owners, verdict), after=verdict.findings)
+    assert len(owners.asked) == 2
+    assert repair.why_not(verdict.findings[0]) == "503 unavailable: later"
+
+
+def test_the_report_says_what_is_mended_and_what_is_not() -> None:
+    mended, left = Finding("P1", "a", "x"), Finding("P4", "b", "y")
+    said = document(Repair([mended, left], [Request("a", "/a"), Request("b", "/b")], [left]))
+    assert said == {
+        "asked": [
+            {"subject": "a", "path": "/a", "refusal": None},
+            {"subject": "b", "path": "/b", "refusal": None},
+        ],
+        "mended": [{"promise": "P1", "subject": "a", "text": "x"}],
+        "not_mended": [
+            {"promise": "P4", "subject": "b", "text": "y", "why": "its owners were asked, and had nothing left to do"}
+        ],
+    }

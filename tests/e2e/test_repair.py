@@ -1,0 +1,78 @@
+"""`holdfast audit --repair` on holes made by hand: what the owners can mend is mended, and the rest is reported."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from holdfast.cli import main
+from infrastructure.local.stack import Stack
+from tests.e2e.auditing import assert_kept
+from tests.e2e.breaking import Saboteur
+from tests.e2e.shop import Customer, Shop, place
+from tests.e2e.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def repair(stack: Stack) -> tuple[int, dict[str, Any]]:
+    words = ["audit", "--home", str(stack.home.path), "--settle", "3", "--repair", "--json"]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    document: dict[str, Any] = json.loads(result.stdout)
+    return result.exit_code, document
+
+
+def purge(stack: Stack, queue: str) -> None:
+    """Whatever waits in the queue is lost."""
+    url = f"{stack.urls.rabbitmq_management}/api/queues/{quote('/', safe='')}/{queue}"
+    messages = eventually(lambda: requests.get(url, timeout=10).json().get("messages", 0))
+    assert messages > 0
+    requests.delete(f"{url}/contents", timeout=10).raise_for_status()
+
+
+def test_a_follower_that_lost_the_end_of_an_order_is_told_it_again(
+    stack: Stack, shop: Shop, customer: Customer
+) -> None:
+    sku = shop.product(on_hand=5)
+    stack.stop("worker-payments")
+    placed = place(customer, {sku: 2})
+    eventually(lambda: shop.order(placed["id"])["status"], lambda status: status == "reserved")
+    stack.stop("worker-inventory")
+    stack.start("worker-payments")
+    shop.ended(placed["id"], "confirmed")
+    purge(stack, "inventory.events")
+    stack.start("worker-inventory")
+
+    code, document = repair(stack)
+    assert code == 0, document["findings"]
+    assert {"P1", "P3"} >= {finding["promise"] for finding in document["repair"]["mended"]} >= {"P1"}
+    assert document["repair"]["not_mended"] == []
+    assert shop.stock(sku)["sold"] == 2
+    assert "repair" not in repair(stack)[1]  # nothing is left to be asked
+    assert_kept(stack)
+
+
+def test_an_end_that_only_the_archive_lost_comes_back_and_a_beginning_does_not(
+    stack: Stack, shop: Shop, customer: Customer
+) -> None:
+    saboteur = Saboteur(stack)
+    placed = place(customer, {shop.product(): 1})
+    shop.ended(placed["id"], "confirmed")
+    whole = shop.told(
+        placed["id"],
+        "order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1",
+    )  # fmt: skip
+    with saboteur.event_deleted(placed["id"], "order.placed.v1"):
+        code, document = repair(stack)
+        assert code == 1
+        (left,) = document["repair"]["not_mended"]
+        assert (left["promise"], left["subject"]) == ("P5", placed["id"])
+        assert "nothing left to do" in left["why"]
+    saboteur.event_lost(placed["id"], "order.confirmed.v1")
+    code, document = repair(stack)
+    assert code == 0, document["findings"]
+    assert [finding["promise"] for finding in document["repair"]["mended"]] == ["P5"]
+    assert shop.timeline(placed["id"]) == whole
