@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from common import topology, tracing
+from common.events import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,22 @@ def delivery_span(context: str, event: Event, *, attempt: int) -> AbstractContex
         "holdfast.attempt": attempt,
     }
     return tracing.entry(f"process {event.type}", "consumer", event.traceparent, attributes)
+
+
+def taking_span(context: str, queue: str, body: bytes) -> AbstractContextManager[Span]:
+    """`context` takes a message that may be anything: it belongs to the trace of the event in it, if there is one."""
+    if not tracing.is_on():
+        return tracing.entry("", "consumer", None, {})
+    attributes: dict[str, Value | None] = {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "take",
+        "messaging.destination.name": queue,
+        "messaging.consumer.group.name": context,
+        "messaging.message.body.size": len(body),
+    }
+    found = _traceparent_in(body) if len(body) <= MAX_EVENT_BYTES else None
+    return tracing.entry(f"take {queue}", "consumer", found, attributes)
 
 
 def record_published(rows: Iterable[Any], *, started_ns: int) -> None:
@@ -67,8 +84,8 @@ def _of_event(event_id: str, event_type: str, correlation_id: str) -> dict[str, 
     }
 
 
-def _traceparent_in(body: str) -> str | None:
-    with suppress(ValueError, AttributeError):
+def _traceparent_in(body: str | bytes) -> str | None:
+    with suppress(ValueError, AttributeError, RecursionError):
         found = json.loads(body).get("traceparent")
         return found if isinstance(found, str) else None
     return None

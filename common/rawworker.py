@@ -20,7 +20,9 @@ from common.celeryapp import EventConsumer, configuration, start
 from common.errors import Unavailable, classify
 from common.events import InvalidEventError, new_id
 from common.gate import Gate
+from common.messaging_spans import taking_span
 from common.rawmessage import RawMessage
+from common.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +46,7 @@ def run_raw_worker(
     probes: Mapping[str, Callable[[], object]],
 ) -> None:
     """Hand each message of `queue` to `take` until SIGTERM; while a probe fails, none is taken from the queue."""
+    configure_tracing(f"worker-{context}", settings)
     gate = Gate(context, probes)
     register(_SERIALIZER, _encode, _decode, content_type=_CONTENT_TYPE, content_encoding="binary")
     app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
@@ -57,7 +60,8 @@ def run_raw_worker(
     @app.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def handle(message: RawMessage) -> None:
         try:
-            take(message)
+            with taking_span(context, queue.name, message.body):
+                take(message)
         except Exception as error:
             if classify(error) is Unavailable:
                 gate.close(repr(error))

@@ -173,12 +173,12 @@ PROCESSES: tuple[Process, ...] = (
             "DATABASE_URLS",
             "ORDER_TIMEOUT_SECONDS",
             "METRICS_PORT",
-            "LOG_LEVEL",
+            *_OBSERVED,
             *_PAYMENT_PROVIDER,
         ),
         port_offset=32,
         probe="/metrics",
-    ),  # fmt: skip
+    ),
     Process("gateway", Phase.GATEWAY, port_offset=GATEWAY_PORT_OFFSET, probe="/readyz"),
 )
 

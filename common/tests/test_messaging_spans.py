@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from common import topology, tracing
 from common.events import from_json
+from common.messaging_spans import taking_span
 from common.tests.otlp_receiver import Collector, Received, recording
 from common.tests.outboxes import HEARD, Ear, Outbox, make_event, make_relay
 from common.tests.test_consumer import World, sample, wait_until
@@ -52,6 +54,9 @@ def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Call
         box.add(*events, replace(make_event(4), traceparent=PARENT[:-2] + "00"))
         relay = make_relay(box, vhost)
         assert relay.step() == 4
+        stop = threading.Event()
+        stop.set()
+        relay.run(stop)  # it says goodbye
         tracing.shutdown()
         heard = ear.listen()
         spans = collector.named(f"publish {HEARD}")
@@ -140,3 +145,27 @@ def test_with_the_collector_away_events_take_effect(world: World) -> None:
         wait_until(lambda: all(world.count("effects", event_id) == 1 for event_id in ids))
         process.terminate()
         assert process.wait(15) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "parent"),
+    [
+        (traced("sample.fine.v1").to_json().encode(), PARENT.split("-")[2]),
+        (b"\xff\xfe", ""),
+        (b"[" * 100_000, ""),
+        (b'{"traceparent": 7}', ""),
+        (b"null", ""),
+        (b" " * 300_000, ""),
+    ],
+    ids=["event", "bytes", "deep", "number", "null", "large"],
+)
+def test_a_message_that_may_be_anything_belongs_to_the_trace_of_the_event_in_it(body: bytes, parent: str) -> None:
+    with recording() as collector, taking_span("operations", topology.DEAD_LETTERS, body):
+        pass
+    tracing.shutdown()
+    (span,) = collector.wait_for("take operations.dead-letters")
+    assert (span.kind, span.parent_id, span.attributes["messaging.message.body.size"]) == (
+        "consumer",
+        parent,
+        len(body),
+    )

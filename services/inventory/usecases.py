@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from common import outbox
 from common.database import autocommit, transaction
 from common.errors import Contention, NotFound
-from common.events import Trail, new_id
 from common.idempotency import claim
 from common.inbox import once
+from common.origin import origin
 from services.inventory import domain, models, producers
 from services.inventory.domain import MOVES, Line, Money, Product, Reservation, Status, Stock
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Event
+    from common.events import Event, Trail
     from common.idempotency import Reply, RequestKey
     from common.inbox import Delivery
 
@@ -155,10 +155,11 @@ def ask_about_overdue(engine: Engine, *, held_seconds: float, limit: int) -> int
 
     Nothing is released on a guess: orders answers by telling the order's end again, if there is one.
     """
-    trail = Trail(new_id())
     with transaction(engine) as connection:
         held = models.ask_about_held(connection, held_seconds=held_seconds, limit=limit)
-        outbox.add(connection, *(producers.reservation_overdue(reservation, trail) for reservation in held))
+        if held:
+            with origin("ask about held stock") as trail:
+                outbox.add(connection, *(producers.reservation_overdue(reservation, trail) for reservation in held))
     return len(held)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Gauge
 
 from common.database import autocommit, transaction
-from common.events import Trail, new_id
+from common.origin import origin
 from services.orders import clock, domain, models
 from services.orders.domain import CancelReason
 from services.orders.usecases import cancel
@@ -56,5 +56,6 @@ def _time_out(connection: Connection, order_id: str) -> bool:
     order = models.lock(connection, order_id)
     if order is None or not domain.when_it_fails(order.status):
         return False
-    cancel(connection, order, CancelReason.TIMED_OUT, Trail(new_id()))
+    with origin("time an order out", order_id=order_id) as trail:
+        cancel(connection, order, CancelReason.TIMED_OUT, trail)
     return True

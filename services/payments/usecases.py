@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from common import outbox
 from common.database import autocommit, transaction
 from common.errors import NotFound, Unavailable, classify
-from common.events import Trail, new_id
+from common.origin import origin
 from common.telemetry import logger
 from services.payments import ledger, models, producers
 from services.payments.settlement import finish_refunds, settle
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from common.events import Trail
     from common.inbox import Delivery
     from services.payments.domain import Payment, Terms
     from services.payments.resources import Resources
@@ -72,7 +73,8 @@ def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, g
         with autocommit(resources.engine) as connection:
             ledger.postpone(connection, order_id)  # before the attempt: it may end this process
         try:
-            settle_order(resources, order_id, Trail(new_id()))
+            with origin("settle a payment", order_id=order_id) as trail:
+                settle_order(resources, order_id, trail)
         except Exception as error:
             if classify(error) is Unavailable:
                 raise
@@ -99,10 +101,11 @@ def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> in
 
     Nothing is closed on a guess: orders answers by telling the order's end again, if there is one.
     """
-    trail = Trail(new_id())
     with transaction(engine) as connection:
         waiting = models.ask_about_waiting(connection, quiet_seconds=quiet_seconds, limit=limit)
-        outbox.add(connection, *(producers.payment_overdue(payment, trail) for payment in waiting))
+        if waiting:
+            with origin("ask about waiting payments") as trail:
+                outbox.add(connection, *(producers.payment_overdue(payment, trail) for payment in waiting))
     return len(waiting)
 
 

@@ -25,6 +25,7 @@ from common.metrics import serve_metrics
 from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
 from common.sweeps import Sweeper, run_all
 from common.telemetry import configure_logging, logger
+from common.tracing import configure_tracing
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources as PaymentsResources
 from workers.inventory import sweeps as inventory
@@ -77,6 +78,7 @@ def main() -> int:
     """Sweep until a signal comes (0) or a thread dies (1)."""
     settings = load(Settings)
     configure_logging("scheduler", settings.log_level)
+    configure_tracing("scheduler", settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
