@@ -55,6 +55,10 @@ class Saboteur:
             finally:
                 events.insert_one(document)
 
+    def order_aged(self, order_id: str) -> None:
+        """It was placed long ago, by the clock that bounds how long it may stay open."""
+        self._update("orders", "orders", ("id", order_id), {"clock_reading": -1_000_000.0})
+
     def event_lost(self, subject: str, event_type: str) -> None:
         """For the system itself to mend."""
         with self._events() as events:

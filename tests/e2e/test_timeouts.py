@@ -1,0 +1,46 @@
+"""An order beyond its bound: cancelled and compensated, also when the capture comes later, and not during an outage."""
+
+import time
+
+import pytest
+import requests
+
+from infrastructure.local.stack import Stack
+from tests.e2e.auditing import assert_kept
+from tests.e2e.breaking import Saboteur
+from tests.e2e.shop import PAYMENTS, Customer, Shop, place
+from tests.e2e.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+SWEEPS_SECONDS = 5
+
+
+def test_a_time_out_while_the_capture_is_in_flight(stack: Stack, shop: Shop, customer: Customer) -> None:
+    sku = shop.product(on_hand=5)
+    slow = {"kind": "latency", "seconds": 4.5, "match": {"operation": "confirm"}, "remaining": 1}
+    requests.post(f"{stack.urls.http('sandbox')}/faults", json=slow, timeout=10).raise_for_status()
+    placed = place(customer, {sku: 1})
+    eventually(lambda: shop.order(placed["id"])["status"], lambda status: status == "reserved")
+    Saboteur(stack).order_aged(placed["id"])
+
+    shop.ended(placed["id"], "cancelled", "timed_out")
+    eventually(lambda: shop.stock(sku), lambda stock: (stock["on_hand"], stock["reserved"]) == (5, 0))
+    payment = eventually(
+        lambda: shop.operator.get(PAYMENTS, order_id=placed["id"]).json()["data"][0],
+        lambda payment: payment["status"] in {"cancelled", "refunded"},
+    )
+    assert payment["refunded"]["amount"] in {0, placed["total"]["amount"]}
+    assert_kept(stack)
+
+
+def test_nothing_times_out_while_a_worker_is_away(stack: Stack, shop: Shop, customer: Customer) -> None:
+    sku = shop.product(on_hand=5)
+    stack.stop("worker-payments")
+    placed = place(customer, {sku: 1})
+    eventually(lambda: shop.order(placed["id"])["status"], lambda status: status == "reserved")
+    Saboteur(stack).order_aged(placed["id"])
+    time.sleep(SWEEPS_SECONDS)
+    assert shop.order(placed["id"])["status"] == "reserved"
+    stack.start("worker-payments")
+    shop.settled(placed["id"])
+    assert_kept(stack)
