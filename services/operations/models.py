@@ -62,8 +62,9 @@ def file(database: Database[Document], death: Death, *, now: str) -> str:
     """File it: `filed`, `returned` if its letter is known, `duplicate` if this very arrival is filed already."""
     size = len(death.body)
     body = {"body": death.body} if size <= INLINE_BYTES else {"body_stored": bodies.put(database, death.body)}
-    for _ in range(MAX_TRIES):
-        known = _known_letter(database, death)
+    for tried in range(MAX_TRIES):
+        # Nearly all letters are new: only what claims to return, or met another under its key, is looked for.
+        known = _known_letter(database, death) if tried or death.letter_id else None
         if known is not None:
             return _take_back(database, death, known, now)
         letter = _told(death) | {name: getattr(death, name) for name in _KNOWN if getattr(death, name) is not None}

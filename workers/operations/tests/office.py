@@ -145,7 +145,7 @@ class Office:
             "RABBITMQ_URL": self.broker_url,
             "MONGODB_URL": self.store_url,
             "MONGODB_TIMEOUT_SECONDS": "1",
-            "METRICS_PORT": str(_free_port()),
+            "METRICS_PORT": str(free_port()),
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "workers.operations.main"], env={**os.environ, **known, **variables}
@@ -199,7 +199,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     import socket  # noqa: PLC0415
 
     with socket.create_server(("127.0.0.1", 0)) as server:

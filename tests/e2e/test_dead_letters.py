@@ -1,0 +1,150 @@
+"""Dead letters of the whole system, as an operator at a terminal sees them."""
+
+import json
+from typing import Any
+
+import pika
+import pytest
+from click.testing import CliRunner, Result
+
+from holdfast.cli import main
+from infrastructure.local.stack import Stack
+from tests.e2e.api import answer
+from tests.e2e.auditing import assert_kept
+from tests.e2e.shop import Customer, Shop, place
+from tests.e2e.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+CLOUDEVENTS = "application/cloudevents+json"
+
+
+class Desk:
+    """The command, and the broker for what is not to be had by it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def run(self, *words: str, given: str | None = None) -> Result:
+        return CliRunner().invoke(
+            main, ["dead-letters", *words, "--home", str(self._stack.home.path)], input=given, catch_exceptions=False
+        )
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "--json").stdout)
+
+    def letter(self, *filters: str, of: str) -> dict[str, Any]:
+        """The letter in whose body `of` stands, as soon as it is filed."""
+
+        def look() -> dict[str, Any] | None:
+            for known in self.json("list", *filters, "--limit", "20"):
+                letter: dict[str, Any] = self.json("show", known["id"])
+                if of in letter["body"]["content"]:
+                    return letter
+            return None
+
+        found = eventually(look)
+        assert found is not None
+        return found
+
+    def publish(self, queue: str, body: bytes, **properties: Any) -> None:
+        connection = pika.BlockingConnection(pika.URLParameters(self._stack.urls.rabbitmq))
+        connection.channel().basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties))
+        connection.close()
+
+    def intercept(self, queue: str) -> dict[str, Any]:
+        """Take the next event of a queue away from its consumer."""
+        connection = pika.BlockingConnection(pika.URLParameters(self._stack.urls.rabbitmq))
+        channel = connection.channel()
+        body = eventually(lambda: channel.basic_get(queue, auto_ack=True)[2])
+        connection.close()
+        event: dict[str, Any] = json.loads(body or b"")
+        return event
+
+
+@pytest.fixture
+def desk(stack: Stack) -> Desk:
+    return Desk(stack)
+
+
+def test_what_is_no_event_is_found_shown_and_put_aside(desk: Desk, shop: Shop) -> None:
+    mark = shop.product(on_hand=0)
+    desk.publish("orders.events", f"garbage \x1b[31m[red]{mark}".encode(), content_type="text/plain")
+    letter = desk.letter("--queue", "orders.events", "--error", "InvalidEventError", of=mark)
+    assert "content type is text/plain" in letter["error"]
+    shown = desk.run("show", letter["id"])
+    assert shown.exit_code == 0
+    assert f"[red]{mark}" in shown.stdout
+    assert "\x1b[31m" not in shown.stdout
+    assert desk.run("discard", letter["id"], "--reason", "a test").exit_code == 0
+    assert desk.json("show", letter["id"])["status"] == "discarded"
+
+
+def test_an_order_whose_event_died_goes_on_after_an_edited_replay(
+    desk: Desk, stack: Stack, shop: Shop, customer: Customer
+) -> None:
+    sku = shop.product(on_hand=5)
+    stack.stop("worker-orders")
+    placed = place(customer, {sku: 2})
+    event = desk.intercept("orders.events")
+    while event["orderid"] != placed["id"] or event["type"] != "stock.reserved.v1":
+        event = desk.intercept("orders.events")
+    damaged = json.dumps(event | {"data": {"order_id": None}})
+    desk.publish("orders.events", damaged.encode(), content_type=CLOUDEVENTS)
+    stack.start("worker-orders")
+    letter = desk.letter("--queue", "orders.events", "--type", "stock.reserved.v1", of=placed["id"])
+    # The payment has come meanwhile, before the event that it depends on.
+    eventually(lambda: shop.order(placed["id"])["status"], lambda status: status in ("pending", "confirmed"))
+
+    mended = desk.run("replay", letter["id"], "--event", "-", given=json.dumps(event))
+    assert mended.exit_code == 0, mended.output
+    shop.ended(placed["id"], "confirmed")
+    kept = desk.json("show", letter["id"])
+    assert kept["status"] == "replayed"
+    assert kept["event"]["data"] == {"order_id": None}
+    for _ in range(2):
+        assert desk.run("replay", letter["id"], "--event", "-", given=json.dumps(event)).exit_code == 0
+    assert shop.stock(sku)["sold"] == 2
+    assert_kept(stack)
+
+
+def test_a_bulk_replay_of_what_is_still_broken_brings_it_back(desk: Desk, shop: Shop) -> None:
+    mark = shop.product(on_hand=0)
+    desk.publish("archive.events", f"broken {mark}".encode(), content_type=CLOUDEVENTS)
+    letter = desk.letter("--queue", "archive.events", of=mark)
+    done = desk.run("replay", "--queue", "archive.events", "--rate", "100")
+    assert done.exit_code == 0, done.output
+    assert "letters replayed" in done.stdout
+
+    def kinds() -> list[str]:
+        return [entry["kind"] for entry in desk.json("show", letter["id"])["history"]]
+
+    assert eventually(kinds, lambda known: known[-1] == "returned") == [
+        "filed",
+        "replay_requested",
+        "replayed",
+        "returned",
+    ]
+    desk.run("discard", letter["id"], "--reason", "a test")
+
+
+def test_wrong_usage_and_what_is_not_there(desk: Desk) -> None:
+    assert desk.run("replay").exit_code == 2
+    assert desk.run("replay", "x", "--all").exit_code == 2
+    assert desk.run("replay", "x", "--event", "-", given="no JSON").exit_code == 2
+    assert desk.run("discard", "x").exit_code == 2
+    assert desk.run("show", "x").exit_code == 1
+    assert desk.run("list", "--status", "lost").exit_code == 2
+
+
+def test_the_system_view_sees_every_process(shop: Shop, stack: Stack) -> None:
+    view = eventually(lambda: answer(shop.operator.get("/api/v1/system")), lambda found: not found["unanswered"])
+    running = {process["name"] for process in stack.status()["processes"]}
+    assert {worker["name"] for worker in view["workers"] if worker["alive"]} >= {
+        name for name in running if name.startswith(("service-", "worker-", "relay-", "scheduler"))
+    }
+    assert {outbox["database"] for outbox in view["outboxes"]} == {"users", "inventory", "orders", "payments"}
+    assert all(outbox["relay"] for outbox in view["outboxes"])
+    consumers = {queue["name"]: queue["consumers"] for queue in view["queues"]}
+    assert consumers["operations.dead-letters"] == 1
+    assert {breaker["breaker"] for breaker in view["breakers"]} >= {"payment_provider", "mongodb"}
+    assert {sweep["context"] for sweep in view["sweeps"]} >= {"orders", "payments", "inventory"}

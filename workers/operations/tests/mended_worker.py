@@ -1,0 +1,44 @@
+"""The kit's sample worker with a bug in it, which is mended when a test says so."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from common.celeryapp import run_worker
+from common.database import make_engine, ping, transaction
+from common.settings import load
+from common.telemetry import configure_logging
+from common.tests.sample_worker import Settings, succeed
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from common.inbox import Delivery
+
+
+class BugError(ValueError):
+    """What a bug looks like."""
+
+
+def fail_until_mended(delivery: Delivery, engine: Engine) -> None:
+    with transaction(engine) as connection:
+        if connection.execute(text("SELECT 1 FROM switches")).first() is None:
+            raise BugError("nobody thought of this")
+    succeed(delivery, engine)
+
+
+HANDLERS = {"sample.fine.v1": fail_until_mended}
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("sample", settings.log_level)
+    engine = make_engine(settings.database_url, pool_size=6, timeout_seconds=5, name="sample")
+    run_worker("sample", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""A thousand events that a bug has killed, replayed in bulk after the fix: every effect once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine, text
+
+from common import inbox, topology
+from common.database import make_engine, transaction
+from common.events import CONTENT_TYPE
+from common.relay import headers
+from common.tests.sample_worker import SCHEMA
+from services.operations import usecases
+from services.operations.domain import Filter
+from workers.operations.tests.office import QUEUE, free_port, sample, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from workers.operations.tests.office import Office
+
+pytestmark = pytest.mark.integration
+EVENTS = 1_000
+
+
+@pytest.fixture
+def engine(database: Callable[[], str]) -> Iterator[Engine]:
+    made = make_engine(database(), pool_size=2, timeout_seconds=10, name="test")
+    with transaction(made) as connection:
+        connection.execute(text(SCHEMA))
+        connection.execute(text(inbox.SCHEMA_V1))
+    yield made
+    made.dispose()
+
+
+@contextmanager
+def consumer(office: Office, engine: Engine) -> Iterator[None]:
+    known = {
+        "RABBITMQ_URL": office.broker_url,
+        "DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "METRICS_PORT": str(free_port()),
+        "RETRY_ATTEMPTS": "0",
+        "LOG_LEVEL": "WARNING",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "workers.operations.tests.mended_worker"], env=os.environ | known)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(25)
+
+
+def count(engine: Engine, what: str = "*") -> int:
+    with transaction(engine) as connection:
+        return int(connection.execute(text(f"SELECT count({what}) FROM effects")).scalar_one())
+
+
+def test_all_effects_once(office: Office, engine: Engine) -> None:
+    with consumer(office, engine), office.worker(LOG_LEVEL="WARNING"):
+        for _ in range(EVENTS):
+            event = sample()
+            known = dict(headers(event_id=event.id, event_type=event.type, correlation_id="c"))
+            office.publish(QUEUE, event.to_json().encode(), content_type=CONTENT_TYPE, headers=known)
+        filed = {"status": "filed", "error_name": "BugError", "reason": "attempts_exhausted"}
+        wait_until(lambda: office.database["letters"].count_documents(filed) == EVENTS, 60)
+        assert count(engine) == 0
+
+        with transaction(engine) as connection:
+            connection.execute(text("INSERT INTO switches VALUES ('mended')"))
+        job = usecases.start_job(office.database, Filter(error="BugError"), by="ann", rate=500)
+        wait_until(lambda: usecases.get_job(office.database, job.id).status == "done", 60)
+        wait_until(lambda: count(engine) == EVENTS, 60)
+
+        for letter in office.letters()[:50]:  # and fifty of them once more
+            usecases.request_replay(office.database, letter["_id"], by="ann", event=None)
+        wait_until(lambda: office.database["letters"].count_documents({"status": "replayed"}) == EVENTS)
+        wait_until(lambda: office.waiting(QUEUE) == 0)
+    job = usecases.get_job(office.database, job.id)
+    assert (job.total, job.replayed, job.failed) == (EVENTS, EVENTS, 0)
+    assert (count(engine), count(engine, "DISTINCT event_id")) == (EVENTS, EVENTS)
+    assert office.waiting(topology.DEAD_LETTERS) == 0
