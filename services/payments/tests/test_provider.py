@@ -15,7 +15,7 @@ import stripe
 from common.breaker import Breaker
 from common.errors import Contention, Rejected, Unavailable, classify
 from infrastructure.sandbox.tests.process import KEY, free_port
-from services.payments.domain import Refund, RefundKind, RefundStatus
+from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.provider import Provider, ProviderSettings, make_provider
 from services.payments.resources import Resources
 from services.payments.tests.till import (
@@ -138,21 +138,25 @@ class Overtaken(Provider):
         return found
 
 
+def a_refund_of(payment: Payment, amount: int) -> Refund:
+    return Refund(
+        id=new_order(),
+        payment_id=payment.id,
+        amount=amount,
+        status=RefundStatus.PENDING,
+        kind=RefundKind.OPERATOR,
+        reason="x",
+        created_at=payment.created_at,
+    )
+
+
 @pytest.mark.parametrize("kind", ["error_after", "lost_answer", None])
 def test_two_workers_ask_for_one_refund_and_the_first_gets_no_answer(
     impatient: Resources, sandbox: SandboxProcess, kind: str | None
 ) -> None:
     payment = captured(impatient)
     assert payment.provider_id is not None
-    made = Refund(
-        id=new_order(),
-        payment_id=payment.id,
-        amount=500,
-        status=RefundStatus.PENDING,
-        kind=RefundKind.OPERATOR,
-        reason="x",
-        created_at=payment.created_at,
-    )
+    made = a_refund_of(payment, 500)
 
     def act() -> None:
         if kind:
@@ -162,7 +166,23 @@ def test_two_workers_ask_for_one_refund_and_the_first_gets_no_answer(
 
     _, status, _ = Overtaken(sandbox, act).refund(payment.provider_id, made)
     assert status is RefundStatus.SUCCEEDED
-    assert held_by(sandbox, payment.order_id).refunded == 500
+    assert held_by(sandbox, payment.order_id).refunded == made.amount
+
+
+def test_a_refund_that_is_refused_because_it_was_made_already_was_made(
+    impatient: Resources, sandbox: SandboxProcess
+) -> None:
+    """As if the key was forgotten in between: the provider keeps them for a day only."""
+    payment = captured(impatient)
+    assert payment.provider_id is not None
+    made = a_refund_of(payment, AMOUNT)
+
+    def act() -> None:
+        metadata = {"refund_id": made.id}
+        sandbox.client().v1.refunds.create({"payment_intent": str(payment.provider_id), "metadata": metadata})
+
+    assert Overtaken(sandbox, act).refund(payment.provider_id, made)[1] is RefundStatus.SUCCEEDED
+    assert held_by(sandbox, payment.order_id).refunded == AMOUNT
 
 
 @pytest.mark.parametrize("kind", ["error", "error_after", "lost_answer", "nonsense"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,21 @@ def test_a_worker_dies_while_it_charges(resources: Resources, sandbox: SandboxPr
     if fact == RESERVED:
         assert told(resources.engine, order) == ["captured"]
         assert held_by(sandbox, order).intents == 1
+
+
+def test_somebody_else_charges_and_dies_just_before_this_worker_does(
+    resources: Resources, sandbox: SandboxProcess
+) -> None:
+    order = new_order()
+    place(resources, order)
+
+    def charge_and_die() -> None:
+        with suppress(Crash):
+            reserve(interrupted(resources, after_confirm=crash), order)
+
+    reserve(interrupted(resources, before_confirm=charge_and_die), order)
+    assert told(resources.engine, order) == ["captured"]
+    check_books(resources.engine, sandbox, order)
 
 
 @pytest.mark.parametrize("moment", ["before_cancel", "after_cancel", "before_refund", "after_refund"])
