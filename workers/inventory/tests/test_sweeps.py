@@ -1,0 +1,28 @@
+"""Inventory's sweeps, a turn at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.sweeps import Turn
+from services.inventory.tests.test_sweeping import age
+from services.inventory.tests.warehouse import add, new_order, place, types
+from workers.inventory.sweeps import HELD_SECONDS, SWEEPS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+pytestmark = pytest.mark.integration
+RUN = {sweep.name: sweep.run for sweep in SWEEPS}
+
+
+def test_stock_that_is_held_long_is_asked_about_unless_something_is_held_up(engine: Engine) -> None:
+    add(engine, "A", 5)
+    order = new_order()
+    place(engine, order, ("A", 1))
+    age(engine, order, HELD_SECONDS + 1)
+    assert RUN["ask-about-overdue"](engine, Turn(lambda: True, lambda: "an outage")) == 0
+    assert RUN["ask-about-overdue"](engine, Turn(lambda: True, lambda: None)) == 1
+    assert types(engine, order) == ["stock.reserved.v1", "reservation.overdue.v1"]

@@ -1,0 +1,69 @@
+"""Orders' sweeps, a turn at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from common.database import autocommit
+from common.sweeps import Turn
+from services.orders import usecases
+from services.orders.domain import Status
+from services.orders.tests.conftest import database_url, engine
+from services.orders.tests.shop import heard, place, published
+from workers.orders.sweeps import SWEEPS, Resources
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = ["database_url", "engine"]
+pytestmark = pytest.mark.integration
+GOES_ON = Turn(goes_on=lambda: True, held_up=lambda: None)
+HELD_UP = Turn(goes_on=lambda: True, held_up=lambda: "the broker: no answer")
+RUN = {sweep.name: sweep.run for sweep in SWEEPS}
+
+
+def status(engine: Engine, order_id: str) -> Status:
+    return usecases.get_order(engine, order_id, customer_id=None).status
+
+
+def test_an_order_is_timed_out_by_time_in_which_nothing_was_held_up(engine: Engine) -> None:
+    resources, order = Resources(engine, timeout_seconds=0.5), place(engine)
+    for _ in range(4):
+        time.sleep(0.2)
+        assert RUN["time-outs"](resources, HELD_UP) == 0
+    assert status(engine, order) is Status.PENDING
+    time.sleep(0.6)
+    assert RUN["time-outs"](resources, GOES_ON) == 1
+    assert status(engine, order) is Status.CANCELLED
+
+
+def test_one_that_is_beyond_its_bound_is_left_alone_while_something_is_held_up(engine: Engine) -> None:
+    resources, order = Resources(engine, timeout_seconds=0.1), place(engine)
+    with autocommit(engine) as connection:
+        connection.execute(text("UPDATE saga_clock SET active_seconds = 100"))
+    assert RUN["time-outs"](resources, HELD_UP) == 0
+    assert status(engine, order) is Status.PENDING
+    assert RUN["time-outs"](resources, GOES_ON) == 1
+    assert status(engine, order) is Status.CANCELLED
+
+
+def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: Engine) -> None:
+    order = place(engine)
+    reserved, captured = heard("stock.reserved.v1", order), heard("payment.captured.v1", order)
+
+    def hear() -> None:
+        usecases.stock_was_reserved(engine, reserved, order)
+        usecases.payment_was_captured(engine, captured, order)
+
+    hear()
+    with autocommit(engine) as connection:
+        connection.execute(text("UPDATE inbox SET received_at = received_at - interval '8 days'"))
+    assert RUN["prune-inbox"](Resources(engine, 300), GOES_ON) == 2
+    assert RUN["prune-replies"](Resources(engine, 300), GOES_ON) == 0
+    hear()
+    assert status(engine, order) is Status.CONFIRMED
+    assert [event.type for event in published(engine, order)] == ["order.placed.v1", "order.confirmed.v1"]
