@@ -1,0 +1,57 @@
+"""The processes of operations and their settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.settings import variables
+from services.operations import main
+from services.operations.migrations import __main__ as migrations
+from workers.operations import main as worker
+
+NOWHERE = "mongodb://127.0.0.1:1/operations?directConnection=true"
+MAKE = "from services.operations.main import create_app; create_app()"
+
+
+def start(**environment: str) -> tuple[int, str]:
+    known = {"PATH": os.environ["PATH"], "MONGODB_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
+    ended = subprocess.run(
+        [sys.executable, "-c", MAKE], env=known | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_it_is_made_without_asking_its_store_or_anybody_else() -> None:
+    assert (
+        start(METRICS_URLS='{"a": "http://127.0.0.1:1/metrics"}', RABBITMQ_MANAGEMENT_URL="http://x:y@127.0.0.1:1")[0]
+        == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGODB_URL", ""),
+        ("METRICS_URLS", "[]"),
+        ("METRICS_URLS", '{"a": "ftp://x"}'),
+        ("METRICS_URLS", '{"a": 1}'),
+        ("METRICS_URLS", "{"),
+        ("RABBITMQ_MANAGEMENT_URL", "amqp://x/"),
+    ],
+)
+def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+    code, output = start(**{name: value})
+    assert code == 2
+    assert name in output
+
+
+def test_every_variable_is_in_the_example() -> None:
+    example = (Path(main.__file__).parent / ".env.example").read_text()
+    for settings in (main.Settings, worker.Settings, migrations.Settings):
+        for name in variables(settings):
+            assert f"\n{name}=" in example

@@ -1,0 +1,141 @@
+"""A look at a system of which some parts answer, some hang and some talk nonsense; and the view made of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from services.operations.monitoring import KEPT_SECONDS, LOOK_SECONDS, Look, Monitor, Sample
+from services.operations.system import system_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RELAY = b"""# TYPE holdfast_relay_active gauge
+holdfast_relay_active{database="orders"} 1.0
+# TYPE holdfast_outbox_oldest_seconds gauge
+holdfast_outbox_oldest_seconds{database="orders"} 4.5
+# TYPE holdfast_outbox_rows gauge
+holdfast_outbox_rows{database="orders"} 7.0
+"""
+QUEUES = [{"name": "orders.events", "messages": 3, "messages_ready": 2, "messages_unacknowledged": 1, "consumers": 1}]
+
+
+class Fake(ThreadingHTTPServer):
+    """Answers each path with what it has for it; None hangs."""
+
+    daemon_threads = True
+
+    def __init__(self, answers: dict[str, bytes | None]) -> None:
+        self.answers, self.asked, self.over = answers, 0, threading.Event()
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Fake
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        body = self.server.answers[self.path.partition("?")[0]]
+        if body is None:
+            self.server.over.wait(20)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(answers: dict[str, bytes | None]) -> Iterator[Fake]:
+    server = Fake(answers)
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up() -> None:
+    answers: dict[str, bytes | None] = {
+        "/relay": RELAY,
+        "/hangs": None,
+        "/nonsense": b"\xff\xfe",
+        "/api/queues": json.dumps(QUEUES).encode(),
+    }
+    with serving(answers) as server:
+        urls = {name: f"{server.url}/{name}" for name in ("relay", "hangs", "nonsense")}
+        monitor = Monitor({**urls, "gone": "http://127.0.0.1:1/metrics"}, server.url)
+        started = time.monotonic()
+        look = monitor.look()
+        assert time.monotonic() - started < LOOK_SECONDS + 0.7
+        view = system_view(look, monitor.processes, [], asks_broker=monitor.asks_broker)
+        asked = server.asked
+        assert monitor.look() is look
+        assert server.asked == asked
+    assert view["unanswered"] == ["hangs", "nonsense", "gone"]
+    assert view["outboxes"] == [{"database": "orders", "relay": "relay", "seconds": 4.5, "rows": 7}]
+    assert [(queue["name"], queue["messages"], queue["ready"]) for queue in view["queues"]] == [("orders.events", 3, 2)]
+    assert {worker["name"]: worker["alive"] for worker in view["workers"]} == {
+        "relay": True,
+        "hangs": False,
+        "nonsense": False,
+        "gone": False,
+    }
+
+
+def test_a_process_that_died_was_last_seen_before_and_a_queue_is_watched() -> None:
+    with serving({"/relay": RELAY, "/api/queues": json.dumps(QUEUES).encode()}) as server:
+        monitor = Monitor({"relay": f"{server.url}/relay"}, server.url)
+        first = monitor.look()
+        server.answers["/relay"] = b"\xff"
+        time.sleep(KEPT_SECONDS + 0.1)
+        second = monitor.look()
+    assert first.not_empty_seconds == {"orders.events": 0.0}
+    assert second.not_empty_seconds["orders.events"] > KEPT_SECONDS
+    assert ("relay" in second.metrics, second.last_seen["relay"]) == (False, first.at)
+
+
+def test_without_any_answer_nothing_is_guessed() -> None:
+    look = Monitor({"relay": "http://127.0.0.1:1/"}, "http://127.0.0.1:1").look()
+    view = system_view(look, ["relay"], None, asks_broker=True)
+    assert view["unanswered"] == ["relay", "rabbitmq", "mongodb"]
+    empty = ("queues", "dead_letters", "held_up", "last_reconciliation_at")
+    assert [view[name] for name in empty] == [None] * 4
+    assert (view["outboxes"], view["breakers"], view["sweeps"]) == ([], [], [])
+
+
+def test_breakers_and_sweeps_of_several_processes() -> None:
+    labels = {"context": "payments", "sweep": "settle"}
+    name = "holdfast_sweep_last_success_timestamp_seconds"
+    metrics = {
+        "scheduler-1": [
+            Sample("holdfast_sweep_active", labels, 0),
+            Sample(name, labels, 2_000_000_000),
+            Sample("holdfast_held_up", {}, 1),
+            Sample("holdfast_breaker_state", {"breaker": "payment_provider"}, 2),
+        ],
+        "scheduler-2": [Sample("holdfast_sweep_active", labels, 1), Sample(name, labels, 1_000_000_000)],
+        "worker-orders": [Sample("holdfast_worker_subscribed", {"consumer": "orders"}, 0)],
+        "relay-1": [Sample("holdfast_relay_active", {"database": "orders"}, 0)],
+    }
+    look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
+    view = system_view(look, list(metrics), [], asks_broker=False)
+    [sweep] = view["sweeps"]
+    assert (sweep["scheduler"], sweep["last_success_at"]) == ("scheduler-2", "2033-05-18T03:33:20.000000Z")
+    assert view["last_reconciliation_at"] == sweep["last_success_at"]
+    assert view["held_up"] is True
+    assert view["breakers"] == [{"process": "scheduler-1", "breaker": "payment_provider", "state": "open"}]
+    assert [worker["subscribed"] for worker in view["workers"]] == [None, None, False, None]
+    assert view["outboxes"] == [{"database": "orders", "relay": None, "seconds": None, "rows": None}]
+    assert view["unanswered"] == []
