@@ -200,9 +200,9 @@ def test_everything_at_once_with_a_provider_that_fails(
 ) -> None:
     chance = random.Random(seed)
     sandbox.set_faults(
-        {"kind": "error", "rate": 0.1, "seed": seed},
-        {"kind": "lost_answer", "rate": 0.1, "seed": seed + 100},
-        {"kind": "error_after", "rate": 0.1, "seed": seed + 200},
+        {"kind": "error", "rate": 0.15, "seed": seed},
+        {"kind": "lost_answer", "rate": 0.15, "seed": seed + 100},
+        {"kind": "error_after", "rate": 0.15, "seed": seed + 200},
         {"kind": "latency", "seconds": 0.0, "jitter_seconds": 0.03, "rate": 0.5},
     )
     orders = {new_order(): chance.choice(["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]) for _ in range(8)}
