@@ -1,6 +1,6 @@
 """Customers who order all the time, and repeat an order with the same Idempotency-Key until it is accepted.
 
-Each has at most `AHEAD` orders open, so that they are as fast as the system is on this machine and no faster.
+They do not run far ahead of it: they are as fast as the system is on this machine and no faster.
 """
 
 import random
@@ -20,15 +20,20 @@ from tests.e2e.waiting import eventually
 
 GIVE_UP_SECONDS = 90
 AGAIN_SECONDS = 0.2
-AHEAD = 10
 STOP_SECONDS = 120
 
 
 @dataclass
 class Buyers:
-    """What the buyers have been told so far: the ids of their accepted orders, and what should not have been said."""
+    """What the buyers have been told so far: the ids of their accepted orders, and what should not have been said.
+
+    Each has at most `ahead` open orders, and makes a pause after each order.
+    """
 
     customers: list[Customer]
+    skus: list[str]
+    ahead: int
+    pause_seconds: float
     accepted: dict[str, list[str]] = field(default_factory=dict)
     repeated: int = 0
     complaints: list[str] = field(default_factory=list)
@@ -54,13 +59,14 @@ class Buyers:
 
 
 @contextmanager
-def buying(shop: Shop, skus: list[str], *, number: int = 3, pause_seconds: float = 0.25) -> Iterator[Buyers]:
+def buying(
+    shop: Shop, skus: list[str], *, number: int = 3, ahead: int = 10, pause_seconds: float = 0.25
+) -> Iterator[Buyers]:
     """Let that many customers buy until the end of the block."""
-    buyers = Buyers([shop.customer() for _ in range(number)])
+    buyers = Buyers([shop.customer() for _ in range(number)], skus, ahead, pause_seconds)
     stop = threading.Event()
     threads = [
-        threading.Thread(target=_buy, args=(buyers, customer, skus, stop, pause_seconds), daemon=True)
-        for customer in buyers.customers
+        threading.Thread(target=_buy, args=(buyers, customer, stop), daemon=True) for customer in buyers.customers
     ]
     for thread in threads:
         thread.start()
@@ -99,18 +105,18 @@ def order_until_accepted(api: Api, body: dict[str, Any], key: str) -> tuple[str,
     raise AssertionError("never accepted")
 
 
-def _buy(buyers: Buyers, customer: Customer, skus: list[str], stop: threading.Event, pause_seconds: float) -> None:
+def _buy(buyers: Buyers, customer: Customer, stop: threading.Event) -> None:
     chance = random.Random(customer.id)
     mine = buyers.accepted.setdefault(customer.id, [])
     try:
         while not stop.is_set():
             method = DECLINED if chance.random() < 0.2 else VISA
-            body = order_of({sku: chance.randint(1, 2) for sku in chance.sample(skus, 2)}, method)
+            body = order_of({sku: chance.randint(1, 2) for sku in chance.sample(buyers.skus, 2)}, method)
             order_id, tries = order_until_accepted(customer.api, body, str(uuid.uuid4()))
             buyers.repeated += tries > 1
             mine.append(order_id)
-            stop.wait(pause_seconds)
-            while len(mine) >= AHEAD and not stop.is_set() and _is_open(customer, mine[-AHEAD]):
+            stop.wait(buyers.pause_seconds)
+            while len(mine) >= buyers.ahead and not stop.is_set() and _is_open(customer, mine[-buyers.ahead]):
                 stop.wait(AGAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 - a thread's complaint is the test's to raise
         buyers.complaints.append(f"{type(error).__name__}: {error}")

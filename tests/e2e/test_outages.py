@@ -33,7 +33,7 @@ def away(stack: Stack) -> Away:
 
 def test_orders_are_accepted_while_the_broker_is_away(stack: Stack, shop: Shop, away: Away) -> None:
     skus = [shop.product(on_hand=1000) for _ in range(2)]
-    with buying(shop, skus) as buyers:
+    with buying(shop, skus, ahead=1000, pause_seconds=0.5) as buyers:
         buyers.wait_for_more(3)
         with away("rabbitmq"):
             buyers.wait_for_more(20)

@@ -1,0 +1,142 @@
+"""The README's first order, pasted into a shell as it stands there, so that it cannot rot.
+
+Changed are only the port, the product (another one each time), and where the command lies.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from infrastructure.local.stack import Stack
+from tests.e2e.shop import Shop
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="the README's order is placed with curl"),
+]
+ROOT = Path(__file__).parents[2]
+SECTION = "## A first order, by hand"
+MARK = "--- the end of a line ---"
+LINE_SECONDS = 120
+WAY = ("order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1")
+
+
+class Terminal:
+    """A shell into which lines are pasted one at a time; each must end well."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self._shell = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            cwd=directory, env=environment, text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def paste(self, line: str) -> str:
+        """What the line printed."""
+        assert self._shell.stdin
+        assert self._shell.stdout
+        self._shell.stdin.write(f"{line}\necho; echo '{MARK}' $?\n")
+        printed: list[str] = []
+        for text in self._shell.stdout:
+            if text.startswith(MARK):
+                assert text.split()[-1] == "0", f"{line}\n{''.join(printed)}"
+                return "".join(printed).strip()
+            printed.append(text)
+        raise AssertionError(f"the shell ended at {line}")
+
+    def close(self) -> None:
+        assert self._shell.stdin
+        assert self._shell.stdout
+        self._shell.stdin.close()
+        self._shell.stdout.close()
+        self._shell.wait(LINE_SECONDS)
+
+
+def commands() -> list[str]:
+    """The lines of the README's block without its comments; what a backslash continues is one line."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(SECTION)[2]
+    found = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
+    assert found, f"the README has no block below {SECTION!r}"
+    whole, part = [], ""
+    for line in found[1].splitlines():
+        part += line
+        if part.endswith("\\"):
+            part += "\n"
+            continue
+        if part.strip() and not part.startswith("#"):
+            whole.append(part)
+        part = ""
+    return whole
+
+
+@pytest.fixture
+def johndoe_is_free(stack: Stack) -> None:
+    """Whoever had the README's name and address before has others now."""
+    rename = "UPDATE users SET username = %s, email = %s WHERE username = 'johndoe' OR email = 'john.doe@example.com'"
+    former = f"former-{uuid.uuid4().hex[:12]}"
+    with closing(psycopg2.connect(stack.urls.database("users").replace("+psycopg2", ""))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(rename, (former, f"{former}@example.com"))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where `.venv/bin/holdfast` is the command of this tree."""
+    command = tmp_path / ".venv" / "bin" / "holdfast"
+    command.parent.mkdir(parents=True)
+    run = f'cd "{ROOT}" && exec "{sys.executable}" -c "from holdfast.cli import main; main()" "$@"'
+    command.write_text(f"#!/bin/sh\n{run}\n")
+    command.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("johndoe_is_free")
+def test_the_issues_first_user(shop: Shop) -> None:
+    body = {"username": "johndoe", "email": "john.doe@example.com"}
+    reply = shop.anyone.post("/api/v1/users", body)
+    assert reply.status_code == 201
+    user = reply.json()
+    assert {name: user[name] for name in body} == body
+    assert user["id"]
+    assert user["created_at"]
+    assert user["api_key"]
+
+
+@pytest.mark.usefixtures("johndoe_is_free")
+def test_a_first_order_by_hand(stack: Stack, shop: Shop, directory: Path) -> None:
+    sku = f"TEA-{uuid.uuid4().hex[:12]}"
+    environment = {"PATH": os.environ["PATH"], "HOLDFAST_HOME": str(stack.home.path), "LANG": "C.UTF-8"}
+    terminal = Terminal(directory, environment)
+    printed: dict[str, str] = {}
+    for line in commands():
+        ours = line.replace("http://127.0.0.1:8000", shop.url).replace("TEA-1", sku)
+        printed[line] = terminal.paste(ours)
+        if "/products" in line:
+            shop.wait_until_orderable(sku)  # somebody who pastes line by line is not that quick
+        if line.startswith("order="):
+            order_id = terminal.paste("echo $order")
+            shop.told(order_id, *WAY)
+    terminal.close()
+
+    def shown(part: str) -> Any:
+        return json.loads(next(text for line, text in printed.items() if part in line))
+
+    product, order, timeline = shown("$api/products"), shown("$api/orders/$order "), shown("/timeline")
+    assert (product["sku"], product["available"]) == (sku, 10)
+    assert (order["id"], order["status"]) == (order_id, "confirmed")
+    assert timeline["data"][-1]["type"] == "stock.sold.v1"
+    verdict = next(text for line, text in printed.items() if line.endswith("audit"))
+    assert verdict.count("kept") >= 5
+    assert "broken" not in verdict
