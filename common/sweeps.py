@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from common.breaker import Breaker
+
 R = TypeVar("R")
 LEASE_SECONDS = 6.0
 STANDBY_SECONDS = 1.0
@@ -58,7 +60,10 @@ class Sweep(Generic[R]):
 
 
 class Sweeper(Generic[R]):
-    """Runs one sweep of one context in the caller's thread."""
+    """Runs one sweep of one context in the caller's thread.
+
+    Sweeps of one database share a `breaker`: while it is down, one of them asks for it in a second, and not each.
+    """
 
     def __init__(
         self,
@@ -69,11 +74,12 @@ class Sweeper(Generic[R]):
         *,
         holder: str,
         held_up: Callable[[], str | None],
+        breaker: Breaker,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.name = f"{context}.{sweep.name}"
         self._labels = (context, sweep.name)
-        self._sweep, self._resources, self._held_up = sweep, resources, held_up
+        self._sweep, self._resources, self._held_up, self._breaker = sweep, resources, held_up, breaker
         self._lease = Lease(engine, f"sweep.{sweep.name}", holder, lease_seconds)
         self._pause_seconds = lease_seconds / 3  # as often as the lease wants to be renewed
         self._in_outage = False
@@ -92,16 +98,20 @@ class Sweeper(Generic[R]):
     def _step(self, stop: Flag, *, due: bool) -> tuple[float, bool]:
         """Hold the lease, and run if it is time: for how long to wait, and whether it ran."""
         try:
-            held = self._lease.hold()
+            held = self._hold()
             ACTIVE.labels(*self._labels).set(int(held))
             if not held:
                 return STANDBY_SECONDS, False
             if due:
-                self._run(Turn(lambda: not stop.is_set() and self._lease.hold(), self._held_up))
+                self._run(Turn(lambda: not stop.is_set() and self._hold(), self._held_up))
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep has another turn
             return self._failed(error)
         else:
             return self._sweep.every_seconds, due
+
+    def _hold(self) -> bool:
+        with self._breaker.guard():
+            return self._lease.hold()
 
     def _run(self, turn: Turn) -> None:
         with SECONDS.labels(*self._labels).time():

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
 
 from common import leases
+from common.breaker import Breaker
 from common.database import make_engine, transaction
 from common.errors import Unavailable
 from common.sweeps import OUTAGE_SECONDS, Sweep, Sweeper, Turn, run_all
@@ -56,8 +57,21 @@ class Log:
 
 
 def sweeper(engine: Engine, log: Log, who: str = "a", *, every: float = 0.05, name: str = "test") -> Sweeper[str]:
-    sweep = Sweep(name, every, log.run)
-    return Sweeper("things", sweep, engine, who, holder=who, held_up=lambda: None, lease_seconds=LEASE_SECONDS)
+    return make(engine, Sweep(name, every, log.run), who)
+
+
+def make(engine: Engine, sweep: Sweep[str], who: str) -> Sweeper[str]:
+    patience = Breaker(f"database of {who}", max_failures=1)
+    return Sweeper(
+        "things",
+        sweep,
+        engine,
+        who,
+        holder=who,
+        held_up=lambda: None,
+        breaker=patience,
+        lease_seconds=LEASE_SECONDS,
+    )
 
 
 class Running:
@@ -104,23 +118,23 @@ def test_of_two_schedulers_one_sweeps_and_the_other_takes_over_at_once_when_it_e
 
 
 def test_a_frozen_holder_loses_its_turn_and_does_not_go_on(engine: Engine) -> None:
-    frozen, went_on = threading.Event(), []
+    frozen, thawed, went_on = threading.Event(), threading.Event(), []
 
     def freeze(_who: str, turn: Turn) -> int:
-        frozen.wait(SECONDS)
+        frozen.set()
+        thawed.wait(SECONDS)
         went_on.append(turn.goes_on())
         return 0
 
-    def make(who: str, run: Callable[[str, Turn], int]) -> Sweeper[str]:
-        sweep = Sweep("test", 0.05, run)
-        return Sweeper("things", sweep, engine, who, holder=who, held_up=lambda: None, lease_seconds=LEASE_SECONDS)
-
     log = Log()
-    with Running(make("a", freeze)), Running(make("b", log.run)):
-        eventually(lambda: "b" in log.runs)
-        frozen.set()
-        eventually(lambda: bool(went_on))
-        assert went_on == [False]
+    first, second = make(engine, Sweep("test", 0.05, freeze), "a"), sweeper(engine, log, "b")
+    with Running(first):
+        assert frozen.wait(SECONDS)
+        with Running(second):
+            eventually(lambda: "b" in log.runs)
+            thawed.set()
+            eventually(lambda: bool(went_on))
+            assert went_on == [False]
 
 
 def test_an_outage_is_waited_out_about_once_a_second_and_work_resumes(engine: Engine) -> None:
@@ -172,9 +186,6 @@ def test_a_thread_that_dies_ends_them_all(engine: Engine) -> None:
     def die(_who: str, _turn: Turn) -> int:
         raise SystemExit
 
-    deadly = Sweeper(
-        "things", Sweep("deadly", 0.05, die), engine, "a", holder="a", held_up=lambda: None, lease_seconds=LEASE_SECONDS
-    )
-    running = Running(sweeper(engine, Log()), deadly)
+    running = Running(sweeper(engine, Log()), make(engine, Sweep("deadly", 0.05, die), "a"))
     with running:
         eventually(lambda: running.code == 1)

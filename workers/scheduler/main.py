@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
+from common.breaker import Breaker
 from common.database import make_engine
 from common.holdups import QueueReader, Watch
 from common.metrics import serve_metrics
@@ -91,6 +92,7 @@ def main() -> int:
 def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
     """Every sweep of every context, with what it works on."""
     engines = {context: _engine(context, settings) for context in SWEEPS}
+    breakers = {context: Breaker(f"postgres_{context}", max_failures=1) for context in SWEEPS}
     provider = make_provider(settings)
     resources: dict[str, Any] = {
         "users": engines["users"],
@@ -103,7 +105,15 @@ def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
     watch = Watch(engines, queues, CONSUMERS, {"the payment provider": probe})
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return [
-        Sweeper(context, sweep, engines[context], resources[context], holder=holder, held_up=watch.reason)
+        Sweeper(
+            context,
+            sweep,
+            engines[context],
+            resources[context],
+            holder=holder,
+            held_up=watch.reason,
+            breaker=breakers[context],
+        )
         for context, sweeps in SWEEPS.items()
         for sweep in sweeps
     ]
