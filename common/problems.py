@@ -82,18 +82,28 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A problem document as a response."""
-    document: dict[str, Any] = {
+    body = document(status, code, detail, instance=request.path, request_id=request_id())
+    if errors:
+        body["errors"] = errors
+    return Response(current_app.json.dumps(body), status, headers, content_type=CONTENT_TYPE)
+
+
+def document(status: int, code: str, detail: str, *, instance: str, request_id: str) -> dict[str, Any]:
+    """A problem document's members; needs no request."""
+    return {
         "type": f"urn:holdfast:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
-        "instance": request.path,
+        "instance": instance,
         "code": code,
-        "request_id": request_id(),
+        "request_id": request_id,
     }
-    if errors:
-        document["errors"] = errors
-    return Response(current_app.json.dumps(document), status, headers, content_type=CONTENT_TYPE)
+
+
+def retry_after(seconds: int = 1) -> int:
+    """A `Retry-After` with jitter, so that clients that were turned away together do not come back together."""
+    return seconds + random.randint(0, _RETRY_JITTER_SECONDS)
 
 
 def flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
@@ -113,8 +123,7 @@ def flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
 def _unavailable(error: Exception, kind: type[HoldfastError]) -> Response:
     _log.warning("dependency unavailable", path=request.path, error=f"{type(error).__name__}: {error}")
     code = error.code if isinstance(error, HoldfastError) else kind.code
-    # Jitter, so that clients that were turned away together do not come back together.
-    seconds = getattr(error, "retry_after_seconds", 1) + random.randint(0, _RETRY_JITTER_SECONDS)
+    seconds = retry_after(getattr(error, "retry_after_seconds", 1))
     return problem(503, code, "temporarily unavailable: try again soon", headers={"Retry-After": str(seconds)})
 
 

@@ -34,9 +34,13 @@ _UTF8_CHARSETS = (None, "utf-8", "utf8", "us-ascii")
 def request_id() -> str:
     """The caller's `Request-Id` if it is a plain token of at most 128 characters, else a new UUIDv7."""
     if "request_id" not in g:
-        given = request.headers.get("Request-Id", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
+        g.request_id = sane_request_id(request.headers.get("Request-Id", ""))
     return cast("str", g.request_id)
+
+
+def sane_request_id(given: str) -> str:
+    """The given one if it is a plain token, else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else new_id()
 
 
 def request_trail() -> Trail:

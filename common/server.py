@@ -19,11 +19,11 @@ _settings = load(HttpSettings)
 
 bind = f"{_settings.service_host}:{_settings.service_port}"
 workers = 1
-worker_class = "gthread"
+worker_class = "common.admission.AdmittingWorker"
 threads = _settings.service_threads
-# Requests beyond the threads wait here, then in the kernel's queue; what does not fit there is refused at once.
-worker_connections = max(128, threads * 4)
-backlog = 256
+# Room for what is admitted, for connections that idle, and for those that are just being refused.
+worker_connections = threads + _settings.service_queue + 256
+backlog = 1024  # those that come while no instance accepts: during a start, or a restart behind a kept socket
 keepalive = (
     75  # seconds; longer than the gateway's, so that the gateway closes first and no request meets a closed door
 )

@@ -96,11 +96,17 @@ class ProcessSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpSettings(ProcessSettings):
-    """What every HTTP process reads. Threads bound how many requests run at once; the pool has one connection each."""
+    """What every HTTP process reads.
+
+    Threads bound how many requests run at once; the pool has one connection each. Beyond those a bounded number waits,
+    for a bounded time; the rest is refused.
+    """
 
     service_port: int = setting("SERVICE_PORT", "int", default=8000, check=between(1, 65535))
     service_host: str = setting("SERVICE_HOST", default="127.0.0.1")
     service_threads: int = setting("SERVICE_THREADS", "int", default=8, check=between(1, 128))
+    service_queue: int = setting("SERVICE_QUEUE", "int", default=256, check=between(1, 10_000))
+    service_wait_seconds: float = setting("SERVICE_WAIT_SECONDS", "float", default=1.0, check=between(0.01, 60))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common.tests.served import COMMAND, Server
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:common.server", "common.tests.sample_service:make_app()"]
-
-
-class Server:
-    def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(self.port), "SERVICE_THREADS": "2"}
-        self.process = subprocess.Popen(
-            _COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.1)
-
-    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, names, encode_chunked="Transfer-Encoding" in names)
-        reply = connection.getresponse()
-        answer = json.loads(reply.read())
-        connection.close()
-        return reply.status, answer
-
-    def stop(self) -> str:
-        self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=25)
-        return output
-
-    def _answers(self) -> bool:
-        try:
-            return self.request("GET", "/livez")[0] == 200
-        except OSError:
-            return False
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +59,6 @@ def test_sigterm_lets_requests_finish_and_all_output_is_json() -> None:
 
 def test_a_bad_setting_stops_it_at_once_and_names_itself() -> None:
     environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": "many"}
-    ended = subprocess.run(_COMMAND, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert "SERVICE_PORT" in ended.stderr

@@ -1,0 +1,72 @@
+"""The sample service as it is served: a real gunicorn on a free port, with the settings that a test wants."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:common.server", "common.tests.sample_service:make_app()"]
+SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+    at: float
+
+
+class Server:
+    """Runs until `stop`. Settings are the variables' names and values."""
+
+    def __init__(self, **settings: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(self.port), "SERVICE_THREADS": "2", **settings}
+        self.process = subprocess.Popen(
+            COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        deadline = time.monotonic() + SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.1)
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        answer = self.ask(method, path, body, **headers)
+        return answer.status, answer.body
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, names, encode_chunked="Transfer-Encoding" in names)
+        reply = connection.getresponse()
+        text = reply.read()
+        connection.close()
+        is_json = "json" in reply.headers["Content-Type"]
+        return Answer(reply.status, json.loads(text) if is_json else text, dict(reply.headers), time.monotonic())
+
+    def at_once(self, count: int, path: str) -> list[Answer]:
+        """The answers to `count` requests that are sent at the same time."""
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(lambda _: self.ask("GET", path), range(count)))
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        output, _ = self.process.communicate(timeout=SECONDS)
+        return output
+
+    def _answers(self) -> bool:
+        try:
+            return self.request("GET", "/livez")[0] == 200
+        except OSError:
+            return False
