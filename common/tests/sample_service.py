@@ -44,7 +44,7 @@ class ThingSchema(StrictSchema):
 def token(**changes: Any) -> str:
     """A valid token, with some claims changed; None removes one."""
     now = int(time.time())
-    claims = {"iss": "holdfast", "aud": "holdfast", "sub": "u1", "role": "customer", "iat": now, "exp": now + 60}
+    claims = {"iss": "holdfast", "aud": "holdfast", "sub": "u1", "role": "customer", "iat": now, "exp": now + 3600}
     claims = {name: value for name, value in (claims | changes).items() if value is not None}
     return jwt.encode(claims, KEY, algorithm="EdDSA", headers={"kid": KID})
 
