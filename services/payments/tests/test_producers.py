@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def made(trail: Trail) -> list[Event]:
     return [
         *producers.news(PAYMENT, captured, trail),
         *producers.news(PAYMENT, declined, trail),
+        producers.payment_overdue(replace(PAYMENT, provider_id=None, version=1), trail),
         producers.payment_refunded(domain.after_refund(captured, REFUND.amount), REFUND, trail),
     ]
 
