@@ -37,6 +37,14 @@ PROBLEMS = (
     Problem((413,), 413, "Content Too Large", "body_too_large", "the body is larger than the gateway accepts"),
     Problem((414,), 414, "URI Too Long", "uri_too_long", "the address is longer than the gateway accepts"),
     Problem((494,), 431, "Request Header Fields Too Large", "header_too_large", "a header is too long"),
+    Problem(
+        (429,),
+        429,
+        "Too Many Requests",
+        "rate_limited",
+        "too many requests or connections from your address",
+        headers=(("Retry-After", "1"),),
+    ),
     Problem((500,), 500, "Internal Server Error", "internal_error", "this is a fault of the gateway"),
     Problem(
         (502, 503, 504),

@@ -9,12 +9,22 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infrastructure.gateway.problems import PROBLEMS
-from infrastructure.gateway.routes import ROUTES, SERVICES
+from infrastructure.gateway.routes import REPEATABLE, ROUTES, SERVICES
 
 # gunicorn takes a request line of 4,094 bytes: method, address and version.
 _URI_BYTES = 4000
 # What would end a quoted word of the configuration, or begin a variable in it.
 _UNQUOTABLE = frozenset('"\\$\n')
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one address may do, and how many requests a service gets at once; what is beyond is refused at once."""
+
+    connections: int = 1024
+    requests_per_second: int = 5000
+    requests_burst: int = 5000
+    requests_per_service: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class GatewaySettings:
     docs_page: str
     access_log: str = "/dev/stdout"
     run_as: str = ""
+    limits: Limits = Limits()
 
 
 def nginx_configuration(settings: GatewaySettings) -> str:
@@ -46,6 +57,8 @@ def nginx_configuration(settings: GatewaySettings) -> str:
         listen_port=settings.listen_port,
         upstreams=settings.upstreams,
         routes=ROUTES,
+        repeatable=REPEATABLE,
+        limits=settings.limits,
         problems=PROBLEMS,
         uri_bytes=_URI_BYTES,
         state_directory=settings.state_directory,

@@ -17,6 +17,9 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("/api/v1/system", "operations"),
 )
 
+# What is sent again if the service was killed over it: repetitions have no second effect.
+REPEATABLE = frozenset({"/api/v1/orders"})
+
 SERVICES: dict[str, str] = {
     "users": "Accounts, tokens and API keys",
     "inventory": "Products and their stock",

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from infrastructure.gateway.render import GatewaySettings, docs_page, nginx_configuration
+from infrastructure.gateway.render import GatewaySettings, Limits, docs_page, nginx_configuration
 from infrastructure.gateway.routes import SERVICES
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import REPOSITORY, Home, write_private
@@ -15,7 +15,7 @@ from infrastructure.local.urls import HOST
 _GRACEFUL = (sys.executable, "-m", "infrastructure.local.graceful")
 
 
-def specs(home: Home, program: Program) -> list[Spec]:
+def specs(home: Home, program: Program, limits: Limits | None = None) -> list[Spec]:
     """Write the configuration, and return how nginx is run."""
     data = home.data("gateway")
     data.mkdir(mode=0o700, exist_ok=True)
@@ -28,6 +28,7 @@ def specs(home: Home, program: Program) -> list[Spec]:
         state_directory=str(data),
         docs_page=str(page),
         run_as="root" if os.geteuid() == 0 else "",
+        limits=limits or Limits(),
     )
     try:
         write_private(configuration, nginx_configuration(settings))

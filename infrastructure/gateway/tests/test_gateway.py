@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from infrastructure.gateway.render import GatewaySettings, docs_page, nginx_configuration
+from infrastructure.gateway.render import GatewaySettings, Limits, docs_page, nginx_configuration
 from infrastructure.gateway.routes import SERVICES
 from infrastructure.local import gateway as local_gateway
 from infrastructure.local.fetch import ensure_servers
@@ -26,12 +26,13 @@ pytestmark = pytest.mark.integration
 
 
 class Upstream(ThreadingHTTPServer):
-    """Answers every request with what it was; counts; can be told to be unready, or to cut the connection."""
+    """Answers every request with what it was; counts; can be told to be unready, to be slow, or to hang up."""
 
     daemon_threads = True
 
     def __init__(self, name: str, port: int) -> None:
-        self.name, self.ready, self.cut, self.seen = name, True, False, 0
+        self.name, self.ready, self.cut, self.seen, self.delay_seconds = name, True, False, 0, 0.0
+        self.cut_once = False
         super().__init__(("127.0.0.1", port), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -47,8 +48,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.seen += 1
+        time.sleep(self.server.delay_seconds)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.server.cut:
+        if self.server.cut or self.server.cut_once:
+            self.server.cut_once = False
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
@@ -94,8 +97,8 @@ class Front:
         return int(head.split()[1]), json.loads(body)
 
 
-def start(home: Home) -> subprocess.Popen[bytes]:
-    spec = local_gateway.specs(home, ensure_servers(print)["gateway"])[0]
+def start(home: Home, limits: Limits | None = None) -> subprocess.Popen[bytes]:
+    spec = local_gateway.specs(home, ensure_servers(print)["gateway"], limits)[0]
     check = subprocess.run([*spec.words[:-2], "-t"], env=spec.environment, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stderr
     with home.log("gateway").open("wb") as log:
@@ -303,7 +306,7 @@ def settings(**also: Any) -> GatewaySettings:
 
 def test_host_names_are_the_callers() -> None:
     text = nginx_configuration(settings())
-    assert "server orders:8000 max_fails=0;" in text
+    assert text.count("server orders:8000 max_fails=0 ") == 2
     assert "listen 0.0.0.0:80 default_server" in text
     assert "127.0.0.1:80/readyz/" in text
     assert "<h1>Holdfast</h1>" in docs_page()
