@@ -1,0 +1,52 @@
+"""The events of orders: about the order, numbered by its version, with what their contracts say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from common.errors import Rejected
+from common.events import Trail, new_id, utc_now
+from services.orders import producers
+from services.orders.domain import CancelReason, Line, Money, Order, Status
+
+TRAIL = Trail("c-1", causation_id=new_id(), traceparent=None)
+ORDER = Order(
+    id=new_id(),
+    customer_id="ann",
+    status=Status.PENDING,
+    lines=(Line("TEA", 2, Money(450, "usd")),),
+    total=Money(900, "usd"),
+    payment_method="pm_card_visa",
+    version=1,
+    created_at=utc_now(),
+)
+
+
+def test_an_order_tells_that_it_was_placed() -> None:
+    event = producers.order_placed(ORDER, TRAIL)
+    assert (event.type, event.subject, event.orderid, event.sequence) == ("order.placed.v1", ORDER.id, ORDER.id, 1)
+    assert event.data["items"] == [{"sku": "TEA", "quantity": 2, "unit_price": {"amount": 450, "currency": "usd"}}]
+    assert (event.correlationid, event.causationid) == (TRAIL.correlation_id, TRAIL.causation_id)
+
+
+@pytest.mark.parametrize("reason", list(CancelReason))
+def test_an_order_tells_why_it_was_cancelled(reason: CancelReason) -> None:
+    cancelled = replace(ORDER, status=Status.CANCELLED, cancel_reason=reason, version=2)
+    event = producers.order_cancelled(cancelled, TRAIL)
+    assert (event.type, event.sequence, event.data["reason"]) == ("order.cancelled.v1", 2, reason)
+
+
+def test_an_order_tells_that_it_is_confirmed() -> None:
+    event = producers.order_confirmed(replace(ORDER, status=Status.CONFIRMED, version=2), TRAIL)
+    assert event.data == {
+        "order_id": ORDER.id,
+        "customer_id": "ann",
+        "total": {"amount": 900, "currency": "usd"},
+    }
+
+
+def test_what_breaks_the_contract_does_not_leave() -> None:
+    with pytest.raises(Rejected):
+        producers.order_placed(replace(ORDER, lines=()), TRAIL)
