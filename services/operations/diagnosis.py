@@ -22,13 +22,20 @@ if TYPE_CHECKING:
     from common.rawmessage import RawMessage
 
 ATTEMPT = "holdfast-attempt"
-NOT_AN_EVENT, UNKNOWN = "not_an_event", "unknown"
+NOT_AN_EVENT, UNKNOWN, UNDIAGNOSED = "not_an_event", "unknown", "undiagnosed"
 _INVALID = f"{InvalidEventError.__module__}.{InvalidEventError.__qualname__}"
 _MAX_ATTRIBUTE = 512
 
 
 def diagnose(message: RawMessage, *, now: datetime) -> Death:
     """`now` stands in for a time of death that the message does not tell."""
+    try:
+        return _diagnose(message, now)
+    except Exception as error:  # noqa: BLE001 - a fault of this module must not keep a letter from being filed
+        return _undiagnosed(message, now, error)
+
+
+def _diagnose(message: RawMessage, now: datetime) -> Death:
     by_broker = _last_death(message.headers)
     event, problem = _read(message)
     attributes = event.to_document() if event else _attributes(message.body)
@@ -67,9 +74,9 @@ def _of_a_consumer(message: RawMessage) -> dict[str, Any]:
 
 
 def _of_the_broker(message: RawMessage, death: dict[str, Any], problem: str | None) -> dict[str, Any]:
-    reason = text(death.get("reason") or UNKNOWN)
+    reason = _told(death, "reason") or UNKNOWN
     findings = {
-        "queue": text(death.get("queue") or message.routing_key),
+        "queue": _told(death, "queue") or text(message.routing_key),
         "reason": reason,
         "error_class": "",
         "error": f"the broker says: {reason}",
@@ -87,6 +94,26 @@ def _of_the_broker(message: RawMessage, death: dict[str, Any], problem: str | No
     elif reason == "rejected" and problem is not None:
         findings |= {"reason": NOT_AN_EVENT, "error_class": _INVALID, "error": problem[:MAX_TEXT]}
     return findings
+
+
+def _undiagnosed(message: RawMessage, now: datetime, error: Exception) -> Death:
+    return Death(
+        id=_identity(message, {}, message.routing_key, now),
+        queue=text(message.routing_key),
+        reason=UNDIAGNOSED,
+        error_class=f"{type(error).__module__}.{type(error).__qualname__}",
+        error=text(str(error))[:MAX_TEXT],
+        traceback="",
+        attempts=0,
+        failed_at=rfc3339(now),
+        body=message.body,
+        headers={"all": text(repr(message.headers))[:MAX_TEXT]},
+    )
+
+
+def _told(death: dict[str, Any], name: str) -> str:
+    value = death.get(name)
+    return text(value)[:_MAX_ATTRIBUTE] if isinstance(value, str | bytes) else ""
 
 
 def _read(message: RawMessage) -> tuple[Event | None, str | None]:

@@ -1,4 +1,7 @@
-"""The routes on a real MongoDB, as operators and others see them."""
+"""The routes on a real MongoDB, as operators and others see them.
+
+Behind them are tried: `rendering.py`, `replies.py`, `jobs.py`, `bodies.py` and `system_api.py`.
+"""
 
 from __future__ import annotations
 

@@ -112,15 +112,18 @@ _NAMES = st.sampled_from(
 )
 
 
+_DEATHS = st.lists(st.dictionaries(st.sampled_from(["reason", "queue", "time", "count"]), _VALUES))
+
+
 @given(
     body=st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
-    headers=st.dictionaries(_NAMES | st.text(), _VALUES),
+    headers=st.dictionaries(_NAMES | st.text(), _VALUES) | st.fixed_dictionaries({"x-death": _DEATHS}),
     content_type=st.none() | st.text(),
 )
 def test_anything_at_all_is_diagnosed(body: bytes, headers: dict[str, Any], content_type: str | None) -> None:
     death = read(RawMessage(body=body, routing_key="q", headers=headers, content_type=content_type))
     assert death.body == body
-    assert death.reason
+    assert death.reason not in ("", "undiagnosed")
     for text in (death.queue, death.reason, death.error, death.error_class, death.failed_at, *death.headers):
         text.encode()
 

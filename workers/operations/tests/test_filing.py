@@ -1,4 +1,7 @@
-"""Filing dead letters: a real worker process, a real broker, a real MongoDB."""
+"""Filing dead letters: a real worker process (`rawworker.py`), a real broker, a real MongoDB.
+
+What is in their headers goes through `plain.py`.
+"""
 
 from __future__ import annotations
 
