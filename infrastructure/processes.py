@@ -55,6 +55,7 @@ DOCUMENT_CONTEXTS = ("archive", "operations")
 
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
+_KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
 _PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE")
 
 
@@ -73,7 +74,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
         command=(
             "python", "-m", "gunicorn", "-c", "python:common.server", f"services.{context}.main:create_app()",
         ),
-        environment=("SERVICE_PORT", _store(context), "JWKS_URL", *_OBSERVED, *also),
+        environment=("SERVICE_PORT", _store(context), *_OBSERVED, *also),
         context=context,
         port_offset=port_offset,
         probe="/readyz",
@@ -152,11 +153,11 @@ PROCESSES: tuple[Process, ...] = (
         probe="/livez",
     ),
     _service("users", 1, "TOKEN_SIGNING_KEY"),
-    _service("inventory", 2),
-    _service("orders", 3),
-    _service("payments", 4, *_PAYMENT_PROVIDER),
-    _service("archive", 5),
-    _service("operations", 6, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
+    _service("inventory", 2, *_KEYS),
+    _service("orders", 3, *_KEYS),
+    _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
+    _service("archive", 5, *_KEYS),
+    _service("operations", 6, *_KEYS, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
     _worker("inventory", 22),
     _worker("orders", 23),
     _worker("payments", 24, *_PAYMENT_PROVIDER),

@@ -1,4 +1,7 @@
-"""More requests at once than a service can hold: a real gunicorn, whose /things/slow takes a second."""
+"""More requests at once than a service can hold: a real gunicorn, whose /things/slow takes a second.
+
+The refusals that clients see are made by `overload.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A consuming worker, seen from outside: a real process, a real broker, a real database."""
+"""A consuming worker, seen from outside: a real process, a real broker, a real database.
+
+This is also where `redelivery.py` is tried: what goes round the retry ladder, and what is dead.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time-outs on a real database: the clock, who is timed out by it, and the race against a late capture."""
+"""Time-outs on a real database: the clock (`clock.py`), who is timed out by it, and the race against a late capture."""
 
 from __future__ import annotations
 
