@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import threading
 
 from werkzeug.serving import make_server
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8474)
     wanted = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     loop = asyncio.new_event_loop()
     server = make_server(wanted.host, wanted.port, make_app(Proxies(loop)), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
