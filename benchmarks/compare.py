@@ -40,7 +40,7 @@ def main() -> None:
     stack.up()
     try:
         with _plain_view(stack) as plain_url:
-            _compare(_target(stack), stack.urls.http("service-orders"), plain_url, wanted)
+            _compare(target_of(stack), stack.urls.http("service-orders"), plain_url, wanted)
     finally:
         stack.down()
 
@@ -105,7 +105,7 @@ def _plain_view(stack: Stack) -> Iterator[str]:
         process.wait(START_SECONDS)
 
 
-def _target(stack: Stack) -> Target:
+def target_of(stack: Stack) -> Target:
     return Target(
         url=stack.urls.http("gateway"),
         operator_password=stack.credentials.operator_password,
