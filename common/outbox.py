@@ -28,6 +28,12 @@ CREATE TABLE outbox (
         autovacuum_vacuum_cost_delay = 0)
 """
 
+# The age of the oldest row, and about how many there are: positions are given in order and go in about that order.
+BACKLOG = """
+    'outbox_seconds', coalesce(extract(epoch FROM clock_timestamp() -
+        (SELECT created_at FROM outbox ORDER BY position LIMIT 1)), 0),
+    'outbox_rows', coalesce((SELECT max(position) - min(position) + 1 FROM outbox), 0)
+"""
 COLUMNS = "event_id, type, correlation_id, body"
 _INSERT = text(
     f"INSERT INTO outbox ({COLUMNS}) SELECT * FROM unnest("  # noqa: S608 - a constant

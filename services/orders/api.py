@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, make_response
 
@@ -18,7 +19,19 @@ from services.orders import usecases
 from services.orders.schemas import OrderSchema, OrdersQuerySchema, PlaceOrderSchema
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from common.shedding import Shedding
     from services.orders.domain import Money, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the routes work with."""
+
+    engine: Engine
+    shedding: Shedding
+
 
 blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", description="Orders and what became of them")
 
@@ -40,7 +53,7 @@ def place_order(body: dict[str, Any]) -> Response:
         items=[(item["sku"], item["quantity"]) for item in body["items"]],
         payment_method=body["payment_method"],
     )
-    placed = usecases.place_order(context(), wish, http.request_trail())
+    placed = usecases.place_order(_engine(), wish, http.request_trail(), _context().shedding)
     headers = {"Location": f"/api/v1/orders/{placed.order.id}"}
     if placed.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -54,7 +67,7 @@ def list_orders(query: dict[str, Any]) -> dict[str, Any]:
     """List your orders, the newest first; operators see those of all customers."""
     page: Page = query["page"]
     orders = usecases.list_orders(
-        context(), customer_id=_whose(), status=query["status"], before=page.starting_after, limit=page.fetch
+        _engine(), customer_id=_whose(), status=query["status"], before=page.starting_after, limit=page.fetch
     )
     return render_page([render_order(order) for order in orders], page)
 
@@ -63,7 +76,7 @@ def list_orders(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, OrderSchema)
 def get_order(order_id: str) -> dict[str, Any]:
     """One order, with what has become of it."""
-    return render_order(usecases.get_order(context(), _id(order_id), customer_id=_whose()))
+    return render_order(usecases.get_order(_engine(), _id(order_id), customer_id=_whose()))
 
 
 @blueprint.route("/<order_id>/cancel", methods=["POST"])
@@ -72,7 +85,7 @@ def get_order(order_id: str) -> dict[str, Any]:
 def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Cancel an order that is not confirmed yet; what was reserved and charged is undone."""
     reply = usecases.cancel_order(
-        context(),
+        _engine(),
         _id(order_id),
         customer_id=_whose(),
         request_key=http.request_key(),
@@ -91,7 +104,7 @@ def re_emit_order(order_id: str) -> dict[str, Any]:
     It is the same event with the same id: whoever has it already drops it, so this is safe at any time and any number
     of times. An order that is still open has no last event (409 `order_has_no_end`).
     """
-    return render_order(usecases.tell_again(context(), _id(order_id)))
+    return render_order(usecases.tell_again(_engine(), _id(order_id)))
 
 
 def render_order(order: Order) -> dict[str, Any]:
@@ -108,6 +121,14 @@ def render_order(order: Order) -> dict[str, Any]:
         "created_at": rfc3339(order.created_at),
         "version": order.version,
     }
+
+
+def _context() -> Context:
+    return cast("Context", context())
+
+
+def _engine() -> Engine:
+    return _context().engine
 
 
 def _money(money: Money) -> dict[str, Any]:

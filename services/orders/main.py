@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from common.appfactory import create_app as create_service
 from common.database import make_engine, ping
 from common.development import serve_for_development
-from common.settings import DatabaseSettings, ServiceSettings, load
-from services.orders.api import blueprint
+from common.settings import DatabaseSettings, ServiceSettings, between, load, setting
+from common.shedding import Shedding
+from services.orders.api import Context, blueprint
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DatabaseSettings):
-    """What the orders service reads."""
+    """What the orders service reads. Beyond one of these backlogs new orders are refused."""
+
+    shed_outbox_lag_seconds: float = setting("SHED_OUTBOX_LAG_SECONDS", "float", default=900.0, check=between(1, 10**7))
+    shed_outbox_rows: int = setting("SHED_OUTBOX_ROWS", "int", default=200_000, check=between(1, 10**9))
+    shed_open_orders: int = setting("SHED_OPEN_ORDERS", "int", default=200_000, check=between(1, 10**6))
 
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
@@ -37,8 +42,18 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         settings,
         blueprints=[blueprint],
         ready_checks={"postgres": partial(ping, engine)},
-        context=engine,
+        context=Context(engine, _shedding(settings)),
         verifier=verifier,
+    )
+
+
+def _shedding(settings: Settings) -> Shedding:
+    return Shedding(
+        {
+            "outbox_seconds": settings.shed_outbox_lag_seconds,
+            "outbox_rows": settings.shed_outbox_rows,
+            "open_orders": settings.shed_open_orders,
+        }
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from common import outbox
 from services.orders.domain import CancelReason, Line, Money, Order, Status
 
 if TYPE_CHECKING:
@@ -16,18 +17,30 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+MAX_COUNTED = 1_000_001
 _COLUMNS = (
     "id::text AS id, customer_id, status, cancel_reason, items, total, currency, payment_method, version, created_at"
 )
 
 # What placing needs to know, in one round trip: an earlier order with this key, and the prices.
-_FIND_FOR_PLACING = text(f"""
+_FINDINGS = f"""
     SELECT
         (SELECT to_jsonb(found) FROM (
             SELECT {_COLUMNS}, fingerprint FROM orders WHERE customer_id = :customer_id AND idempotency_key = :key
         ) AS found) AS earlier,
         (SELECT jsonb_object_agg(sku, jsonb_build_array(amount, currency)) FROM prices WHERE sku = ANY(:skus)) AS prices
-""")  # noqa: S608 - constants
+"""  # noqa: S608 - constants
+# The open orders are counted up to a bound, which keeps the count cheap.
+_BACKLOG = f"""
+        jsonb_build_object({outbox.BACKLOG}, 'open_orders', (
+            SELECT count(*) FROM (
+                SELECT FROM orders WHERE status IN ('pending', 'reserved') LIMIT {MAX_COUNTED}
+            ) AS open
+        ))
+"""  # noqa: S608 - constants
+_FIND_FOR_PLACING = text(f"{_FINDINGS}, NULL AS backlog")
+# A statement of its own, now and then: a condition within would cost every order the parsing of what it skips.
+_FIND_AND_MEASURE = text(f"{_FINDINGS}, {_BACKLOG} AS backlog")
 # State and event in one statement, which is its own transaction. No row back: the key is taken.
 _INSERT_PLACED = text("""
     WITH placed AS (
@@ -74,15 +87,23 @@ class EarlierOrder:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What placing an order needs to know. `backlog` only if it was asked for."""
+
+    earlier: EarlierOrder | None
+    prices: Mapping[str, Money]
+    backlog: Mapping[str, float] | None
+
+
 def find_for_placing(
-    connection: Connection, *, customer_id: str, key: str, skus: Sequence[str]
-) -> tuple[EarlierOrder | None, Mapping[str, Money]]:
-    row = connection.execute(_FIND_FOR_PLACING, {"customer_id": customer_id, "key": key, "skus": list(skus)}).one()
+    connection: Connection, *, customer_id: str, key: str, skus: Sequence[str], measure: bool = False
+) -> Findings:
+    statement = _FIND_AND_MEASURE if measure else _FIND_FOR_PLACING
+    row = connection.execute(statement, {"customer_id": customer_id, "key": key, "skus": list(skus)}).one()
     prices = {sku: Money(amount, currency) for sku, (amount, currency) in (row.prices or {}).items()}
-    if row.earlier is None:
-        return None, prices
-    earlier = dict(row.earlier)
-    return EarlierOrder(_order(earlier), earlier["fingerprint"]), prices
+    earlier = EarlierOrder(_order(row.earlier), row.earlier["fingerprint"]) if row.earlier else None
+    return Findings(earlier, prices, row.backlog)
 
 
 def insert_placed(

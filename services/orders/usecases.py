@@ -12,6 +12,7 @@ from common.errors import Conflict, NotFound, Rejected
 from common.events import new_id, utc_now
 from common.idempotency import claim
 from common.inbox import Delivery, once
+from common.shedding import NEVER
 from services.orders import domain, models, producers
 from services.orders.domain import CancelReason, Money, Order, Status
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from common.events import Event, Trail
     from common.idempotency import Reply, RequestKey
+    from common.shedding import Shedding
 
 
 class KeyReusedError(Rejected):
@@ -53,22 +55,24 @@ class Placed:
     replayed: bool
 
 
-def place_order(engine: Engine, wish: PlaceOrder, trail: Trail) -> Placed:
+def place_order(engine: Engine, wish: PlaceOrder, trail: Trail, shedding: Shedding = NEVER) -> Placed:
     """Accept the order, once per customer and key, for good: the order itself is the stored reply.
 
     Two statements and no transaction around them: the second one writes order and event together, and the unique key
-    decides between two requests that come at the same time.
+    decides between two requests that come at the same time. Raises `OverloadedError` while too much waits already; a
+    repetition is answered even then.
     """
     with autocommit(engine) as connection:
-        earlier, prices = _look(connection, wish)
+        earlier, prices = _look(connection, wish, shedding)
         if earlier is None:
+            shedding.check()
             order = _new_order(wish, prices)
             row = outbox.row(producers.order_placed(order, trail))
             crash_point("orders.placing")
             if models.insert_placed(connection, order, key=wish.key, fingerprint=wish.fingerprint, outbox_row=row):
                 crash_point("orders.placed")
                 return Placed(order, replayed=False)
-            earlier, _ = _look(connection, wish)
+            earlier, _ = _look(connection, wish, NEVER)
     if earlier is None:
         raise Conflict("another request with this key has just ended", code="idempotency_key_in_flight")
     if earlier.fingerprint != wish.fingerprint:
@@ -185,10 +189,16 @@ def _handle(engine: Engine, delivery: Delivery, order_id: str, change: Callable[
         change(connection, theirs(models.lock(connection, order_id), None))
 
 
-def _look(connection: Connection, wish: PlaceOrder) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
+def _look(
+    connection: Connection, wish: PlaceOrder, shedding: Shedding
+) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
     skus = [sku for sku, _ in wish.items]
-    earlier, prices = models.find_for_placing(connection, customer_id=wish.customer_id, key=wish.key, skus=skus)
-    return earlier, dict(prices)
+    found = models.find_for_placing(
+        connection, customer_id=wish.customer_id, key=wish.key, skus=skus, measure=shedding.is_due()
+    )
+    if found.backlog is not None:
+        shedding.see(found.backlog)
+    return found.earlier, dict(found.prices)
 
 
 def _new_order(wish: PlaceOrder, prices: dict[str, Money]) -> Order:

@@ -1,0 +1,97 @@
+"""New orders while what was accepted earlier does not get on: refused, until it does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+from common.database import transaction
+from common.outbox import COLUMNS
+from common.shedding import OverloadedError, Shedding
+from services.orders import usecases
+from services.orders.tests.shop import TRAIL, wish
+from services.orders.tests.test_api import BODY, post
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+pytestmark = pytest.mark.integration
+LIMITS = {"outbox_seconds": 900.0, "outbox_rows": 100, "open_orders": 50}
+
+
+def eager() -> Shedding:
+    """It measures with every order, so that a test need not wait."""
+    return Shedding(LIMITS, measure_seconds=0)
+
+
+def run(engine: Engine, statement: str) -> None:
+    with transaction(engine) as connection:
+        connection.execute(text(statement))
+
+
+def is_shed(engine: Engine) -> bool:
+    try:
+        usecases.place_order(engine, wish(), TRAIL, eager())
+    except OverloadedError:
+        return True
+    return False
+
+
+def test_an_old_event_that_is_not_published_yet_stops_new_orders(engine: Engine) -> None:
+    assert not is_shed(engine)
+    run(engine, "UPDATE outbox SET created_at = now() - interval '899 seconds'")
+    assert not is_shed(engine)
+    run(engine, "UPDATE outbox SET created_at = now() - interval '901 seconds'")
+    assert is_shed(engine)
+    with transaction(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM orders")).scalar() == 2
+    run(engine, "DELETE FROM outbox WHERE created_at < now() - interval '900 seconds'")
+    assert not is_shed(engine)
+
+
+def test_too_many_events_that_are_not_published_yet_stop_new_orders(engine: Engine) -> None:
+    usecases.place_order(engine, wish(), TRAIL)
+    more = f"INSERT INTO outbox ({COLUMNS}) SELECT {COLUMNS} FROM outbox"
+    for _ in range(6):
+        run(engine, more)
+    assert not is_shed(engine)
+    run(engine, more)
+    assert is_shed(engine)
+
+
+def test_too_many_open_orders_stop_new_ones(engine: Engine) -> None:
+    for _ in range(51):
+        usecases.place_order(engine, wish(), TRAIL)
+    run(engine, "DELETE FROM outbox")
+    assert is_shed(engine)
+    run(engine, "UPDATE orders SET status = 'confirmed' WHERE id = (SELECT id FROM orders LIMIT 1)")
+    assert not is_shed(engine)
+
+
+def test_a_repetition_is_answered_all_the_same(engine: Engine) -> None:
+    first = usecases.place_order(engine, wish(key="k"), TRAIL, eager())
+    run(engine, "UPDATE outbox SET created_at = now() - interval '1 hour'")
+    again = usecases.place_order(engine, wish(key="k"), TRAIL, eager())
+    assert (again.order.id, again.replayed) == (first.order.id, True)
+
+
+def test_no_statement_is_added(engine: Engine) -> None:
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: statements.append(statement))
+    usecases.place_order(engine, wish(), TRAIL, eager())
+    assert len(statements) == 2
+
+
+def test_the_client_is_told_when_to_come_back(client: Any, engine: Engine) -> None:
+    assert post(client, BODY).status_code == 202
+    run(engine, "UPDATE outbox SET created_at = now() - interval '1 hour'")
+    time.sleep(1.1)
+    replies = [post(client, BODY) for _ in range(5)]
+    assert {(reply.status_code, reply.json["code"]) for reply in replies} == {(503, "overloaded")}
+    assert all(5 <= int(reply.headers["Retry-After"]) <= 7 for reply in replies)
+    run(engine, "DELETE FROM outbox")
+    time.sleep(1.1)
+    assert post(client, BODY).status_code == 202
