@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from flask import Flask, Response, current_app, g, request
 
-from common import auth, docs, health, metrics, problems, request_span, telemetry
+from common import auth, docs, health, metrics, problems, ratelimits, request_span, telemetry
 from common.errors import Contention, classify
 from common.jwks import RemoteKeys
 from common.openapi import Api, Blueprint
@@ -60,6 +60,7 @@ def create_app(
     app.teardown_request(request_span.leave)
     problems.register(app)
     auth.register(app, verifier or _remote_verifier(settings))
+    ratelimits.register(app, settings)
     api = Api(app, name)
     app.view_functions["api-docs.openapi_json"] = auth.public(app.view_functions["api-docs.openapi_json"])
     app.register_blueprint(health.make_blueprint(ready_checks))

@@ -131,6 +131,8 @@ class EventConsumer(CeleryConsumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Let nothing through to Celery's own reading that could end the worker or discard an event."""
         handler = super().create_task_handler(*args, **kwargs)
+        channel = self.task_consumer.channel  # type: ignore[attr-defined]
+        channel.Message = untouched(channel.Message)
 
         def receive(message: Any) -> Any:
             # Celery's own directives (`expires` and the like) are not for strangers to give.
@@ -194,6 +196,21 @@ def configuration(context: str, queue: Queue) -> dict[str, Any]:
         "enable_utc": True,
         "timezone": "UTC",
     }
+
+
+def untouched(kind: Any) -> Any:
+    """A class of messages that keeps body and headers as they came, where `kind` would unpack what says it is packed.
+
+    A stranger's few bytes could otherwise become gigabytes before anybody looks at them.
+    """
+
+    class Untouched(kind):  # type: ignore[misc]
+        def __init__(self, message: Any, channel: Any = None, **options: Any) -> None:
+            headers = message.properties.pop("application_headers", None)
+            super().__init__(message, channel=channel, **options)
+            self.headers = headers if isinstance(headers, dict) else {}
+
+    return Untouched
 
 
 def _sane_headers(headers: Any) -> dict[str, Any]:

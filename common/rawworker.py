@@ -16,7 +16,7 @@ from celery import Celery
 from celery.exceptions import Reject
 from kombu.serialization import register
 
-from common.celeryapp import EventConsumer, configuration, start
+from common.celeryapp import EventConsumer, configuration, start, untouched
 from common.errors import Unavailable, classify
 from common.events import InvalidEventError, new_id
 from common.gate import Gate
@@ -81,7 +81,7 @@ class RawConsumer(EventConsumer):
         handler = super(EventConsumer, self).create_task_handler(*args, **kwargs)
         channel = self.task_consumer.channel  # type: ignore[attr-defined]
         channel.auto_decode = False
-        channel.Message = _untouched(channel.Message)
+        channel.Message = untouched(channel.Message)
 
         def receive(message: Any) -> Any:
             message.body = _raw(message)
@@ -91,18 +91,6 @@ class RawConsumer(EventConsumer):
             return handler(message)
 
         return receive
-
-
-def _untouched(kind: Any) -> Any:
-    """A class of messages that keeps body and headers as they came, where `kind` would unpack the body."""
-
-    class Untouched(kind):  # type: ignore[misc]
-        def __init__(self, message: Any, channel: Any = None, **options: Any) -> None:
-            headers = message.properties.pop("application_headers", None)
-            super().__init__(message, channel=channel, **options)
-            self.headers = headers if isinstance(headers, dict) else {}
-
-    return Untouched
 
 
 def _raw(message: Any) -> RawMessage:

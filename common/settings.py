@@ -77,7 +77,11 @@ def between(low: float, high: float) -> Any:
 
 
 POSTGRES_URL = url_with("postgresql+psycopg2")
-
+RATE = validate.Regexp(r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$", error="expected a rate like 600/minute")
+RATE_STORE = validate.Regexp(
+    r"^(memory://|(mongodb|redis|rediss)(\+srv)?://.+)$",
+    error="expected memory://, or mongodb:// or redis:// and a host",
+)
 
 # How many outages in a row open a circuit breaker; for the settings of processes that have one.
 MAX_FAILURES: Any = setting("CIRCUIT_BREAKER_MAX_FAILURES", "int", default=5, check=between(1, 1000))
@@ -99,7 +103,7 @@ class HttpSettings(ProcessSettings):
     """What every HTTP process reads.
 
     Threads bound how many requests run at once; the pool has one connection each. Beyond those a bounded number waits,
-    for a bounded time; the rest is refused.
+    for a bounded time; the rest is refused. The gateway is the one trusted hop that says where a request came from.
     """
 
     service_port: int = setting("SERVICE_PORT", "int", default=8000, check=between(1, 65535))
@@ -107,6 +111,10 @@ class HttpSettings(ProcessSettings):
     service_threads: int = setting("SERVICE_THREADS", "int", default=8, check=between(1, 128))
     service_queue: int = setting("SERVICE_QUEUE", "int", default=256, check=between(1, 10_000))
     service_wait_seconds: float = setting("SERVICE_WAIT_SECONDS", "float", default=1.0, check=between(0.01, 60))
+    rate_limit_callers: str | None = setting("RATE_LIMIT_CALLERS", default=None, check=RATE)
+    rate_limit_strangers: str | None = setting("RATE_LIMIT_STRANGERS", default="1200/minute", check=RATE)
+    rate_limit_storage_url: str = setting("RATE_LIMIT_STORAGE_URL", default="memory://", check=RATE_STORE)
+    trusted_hops: int = setting("TRUSTED_HOPS", "int", default=1, check=between(0, 10))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -239,6 +240,7 @@ def test_a_worker_killed_between_commit_and_acknowledgement_repeats_nothing(worl
     assert world.count("effects", event.id) == 1
 
 
+_BOMB = zlib.compress(b" " * 50_000_000, 9)
 POISON: dict[str, tuple[bytes, dict[str, Any]]] = {
     "random bytes": (os.urandom(64), {"content_type": CONTENT_TYPE}),
     "half JSON": (b'{"specversion": "1.0", "id"', {"content_type": CONTENT_TYPE}),
@@ -254,6 +256,7 @@ POISON: dict[str, tuple[bytes, dict[str, Any]]] = {
     "deep nesting": (b"[" * 100_000, {"content_type": CONTENT_TYPE}),
     "wrong encoding": (b"\xff\xfe{}", {"content_type": CONTENT_TYPE, "content_encoding": "no-such-codec"}),
     "compressed, it says": (b"{}", {"content_type": CONTENT_TYPE, "headers": {"compression": "application/x-gzip"}}),
+    "a bomb, packed": (_BOMB, {"content_type": CONTENT_TYPE, "headers": {"compression": "application/x-gzip"}}),
     "Celery's first protocol": (b'{"task": "os.system", "id": "1", "args": []}', {"content_type": "application/json"}),
 }
 
