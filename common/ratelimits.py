@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import current_app, g, request
 from limits import parse
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 View = TypeVar("View", bound="Callable[..., Any]")
 STORE_MS = 300
-_MEMORY = "memory://"
 LIMITED = Counter("http_requests_rate_limited", "Requests beyond a caller's limit", ["policy"])
 _log = logger(__name__)
 
@@ -74,8 +74,8 @@ class _Count:
 class _Guard:
     def __init__(self, limits: dict[str, RateLimitItem], storage_url: str, trusted_hops: int) -> None:
         self._limits, self._trusted_hops = limits, trusted_hops
-        waits = {} if storage_url == _MEMORY else _mongodb_options(storage_url)
-        self._counter = SlidingWindowCounterRateLimiter(storage_from_string(storage_url, **waits))
+        storage = storage_from_string(storage_url, **_options(storage_url))
+        self._counter = SlidingWindowCounterRateLimiter(storage)
         self._breaker = Breaker("rate-limit-store", max_failures=1)
 
     def check(self) -> Response | None:
@@ -130,7 +130,8 @@ def _tell(response: Response) -> Response:
     return response
 
 
-def _mongodb_options(url: str) -> dict[str, Any]:
-    if not url.startswith("mongodb"):
+def _options(storage_url: str) -> dict[str, Any]:
+    if not storage_url.startswith("mongodb"):
         return {}
-    return dict.fromkeys(("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"), STORE_MS)
+    waits = dict.fromkeys(("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"), STORE_MS)
+    return waits | {"database_name": urlsplit(storage_url).path.strip("/") or "limits"}

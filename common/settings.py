@@ -78,10 +78,7 @@ def between(low: float, high: float) -> Any:
 
 POSTGRES_URL = url_with("postgresql+psycopg2")
 RATE = validate.Regexp(r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$", error="expected a rate like 600/minute")
-RATE_STORE = validate.Regexp(
-    r"^(memory://|(mongodb|redis|rediss)(\+srv)?://.+)$",
-    error="expected memory://, or mongodb:// or redis:// and a host",
-)
+RATE_STORE = validate.Regexp(r"^(memory://|mongodb(\+srv)?://.+)$", error="expected memory:// or a URL of MongoDB")
 
 # How many outages in a row open a circuit breaker; for the settings of processes that have one.
 MAX_FAILURES: Any = setting("CIRCUIT_BREAKER_MAX_FAILURES", "int", default=5, check=between(1, 1000))

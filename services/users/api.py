@@ -10,6 +10,7 @@ from common import appfactory
 from common.auth import caller, public
 from common.openapi import Blueprint
 from common.pagination import PageQuerySchema, page_schema, render_page
+from common.ratelimits import costly
 from common.request import render, request_key, request_trail
 from services.users import usecases
 from services.users.schemas import (
@@ -37,6 +38,7 @@ KEYS_MAX_AGE_SECONDS = 60
 
 @users.route("/users", methods=["POST"])
 @public
+@costly
 @users.idempotent()
 @users.arguments(UserRequestSchema)
 @users.response(201, NewUserSchema)
@@ -56,6 +58,7 @@ def get_me() -> dict[str, Any]:
 
 @users.route("/tokens", methods=["POST"])
 @public
+@costly
 @users.arguments(TokenRequestSchema)
 @users.response(200, TokenSchema)
 def issue_token(body: dict[str, Any]) -> dict[str, Any]:
