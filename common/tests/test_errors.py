@@ -57,7 +57,7 @@ UNAVAILABLE = [
     requests.ConnectionError(),
     requests.ConnectTimeout(),
     requests.ReadTimeout(),
-    stripe.APIConnectionError("down"),  # type: ignore[no-untyped-call]
+    stripe.APIConnectionError("down"),
     stripe.RateLimitError("slow down"),
     stripe.APIError("500"),
     stripe.AuthenticationError("key"),
@@ -72,7 +72,7 @@ REJECTED = [
     pymongo.errors.WriteError("too large", 10334),
     pymongo.errors.OperationFailure("nested", 15),
     bson.errors.InvalidDocument("key"),
-    stripe.InvalidRequestError("no such card", "payment_method"),  # type: ignore[no-untyped-call]
+    stripe.InvalidRequestError("no such card", "payment_method"),
     InvalidEventError("no"),
     NotFound("no"),
     Conflict("no"),
