@@ -13,6 +13,8 @@ from infrastructure.local.ports import listening_offsets
 from infrastructure.processes import PORTS_PER_STACK, PROCESSES, port_of, process
 
 OURS = [line for line in PROCESSES if line.command]
+# Settings without a default: they are handed on only if the caller has them.
+UNSET = {"OTEL_EXPORTER_OTLP_ENDPOINT", "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS"}
 
 
 def test_names_and_ports_are_unique() -> None:
@@ -39,10 +41,11 @@ def test_a_process_gets_what_its_line_lists_and_no_more(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "the caller's own")
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
-    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
     home = open_home(tmp_path / "home", 9000)
     found = environment_of(line, home, load_credentials(home))  # type: ignore[arg-type]
-    listed = set(line.environment) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}  # type: ignore[attr-defined]
+    listed = set(line.environment) - UNSET  # type: ignore[attr-defined]
     assert set(found) == {*listed, "PATH", "HOME", "LANG", "TZ"}
     assert "the caller's own" not in found.values()
     assert all(found.values())
