@@ -127,6 +127,9 @@ def _listen(address: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(endpoint)
         listener.listen(BACKLOG)
+        # nginx leaves an inherited socket as it finds it. Of two processes that wake for one connection the second
+        # would hang in accept(), with all the connections that it has, until somebody else connects.
+        listener.setblocking(False)
     except OSError:
         listener.close()
         raise

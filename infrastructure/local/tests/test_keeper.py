@@ -1,5 +1,6 @@
 """The keeper of sockets, with real sockets and real processes that are handed them."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -157,3 +158,9 @@ def test_a_taken_address_is_named(keeper: Path) -> None:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(OSError, match=address):
             take(keeper, address)
+
+
+def test_nobody_hangs_in_accept_for_a_connection_that_another_one_took(keeper: Path, address: str) -> None:
+    with take(keeper, address) as listener:
+        # As whoever shares the socket finds it, not as Python's own object remembers it.
+        assert not os.get_blocking(listener.fileno())
