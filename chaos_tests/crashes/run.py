@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from rich.console import Console
 
-from chaos_tests.runners.system import SKU, System
+from chaos_tests.runners.system import SKU, System, process_tree
 from holdfast.client import ApiError
 from holdfast.commands.audit import audited
 
@@ -86,19 +86,20 @@ def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fa
         {name: {"HOLDFAST_CRASH_POINT": f"{place}:{visit}", "HOLDFAST_TEST_BUILD": "1"} for name in processes}
     )
     system.wait_ready()
-    pids = {name: system.stack.pid(name) for name in processes}
+    # A service's process has a child that does the work, and that is what dies.
+    alive = {pid for name in processes for pid in process_tree(system.stack.pid(name))}
     system.disarm(processes, TRAP)
     if fault:
         system.sandbox_fault(**fault)
     placed: list[str] = []
     try:
-        died = _drive_until(lambda: any(system.stack.pid(name) != pid for name, pid in pids.items()), customer, placed)
+        died = _drive_until(lambda: not all(Path(f"/proc/{pid}").exists() for pid in alive), customer, placed)
     finally:
         system.heal_sandbox()
+    # What did not die is armed still, and so is the parent of what did: start them anew without the trap.
+    system.override({name: {} for name in processes})
     unsettled = system.settle(placed)
     verdict = audited(system.target(), AUDIT_SECONDS, Console(stderr=True, quiet=True))
-    # Those that did not die are armed still: start them anew without the trap.
-    system.override({name: {} for name in processes})
     broken = sorted({finding.promise for finding in verdict.findings})
     return Row(place, visit, ", ".join(processes), died, len(placed), unsettled, broken)
 

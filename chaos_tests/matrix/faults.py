@@ -7,8 +7,9 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from chaos_tests.runners.system import process_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,24 +30,9 @@ class Fault:
 
 
 def _stop_tree(system: System, name: str, number: signal.Signals) -> None:
-    pid = system.stack.pid(name)
-    for process in _tree(pid) if pid else []:
+    for process in process_tree(system.stack.pid(name)):
         with suppress(ProcessLookupError):
             os.kill(process, number)
-
-
-def _tree(root: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for directory in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            fields = (directory / "stat").read_text().rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(int(directory.name))
-    found, todo = [], [root]
-    while todo:
-        process = todo.pop()
-        found.append(process)
-        todo += parents.get(process, [])
-    return found
 
 
 def _wait_running(system: System, name: str) -> None:

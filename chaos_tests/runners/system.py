@@ -10,6 +10,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -164,6 +165,21 @@ class System:
             reply = requests.post(f"{self._proxy_api}/proxies", json=document, timeout=API_SECONDS)
             detours[upstream] = reply.json()["listen"]
         return detours
+
+
+def process_tree(root: int | None) -> list[int]:
+    """The numbers of a process and of all below it; none for None."""
+    parents: dict[int, list[int]] = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(directory.name))
+    found, todo = [], [root] if root else []
+    while todo:
+        process = todo.pop()
+        found.append(process)
+        todo += parents.get(process, [])
+    return found
 
 
 def _detoured(value: str, detours: Mapping[str, str]) -> str:
