@@ -41,6 +41,7 @@ def specs(home: Home, program: Program, limits: Limits | None = None) -> list[Sp
             words=[*_GRACEFUL, str(program.executable), "-p", str(data), "-c", str(configuration), "-g", "daemon off;"],
             environment={**program.environment, "PYTHONPATH": str(REPOSITORY)},
             directory=str(data),
+            stop_signal="QUIT",  # the supervisor tells the whole group, nginx itself as well
             stop_seconds=15,
         )
     ]
