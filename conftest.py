@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import structlog
 from psycopg2 import sql
 from pymongo import MongoClient
 
@@ -23,6 +24,12 @@ from infrastructure.local.stack import Stack
 
 _ROOT = Path(__file__).parent
 _MANAGEMENT_SECONDS = 10
+
+
+@pytest.fixture(autouse=True)
+def _no_log_context() -> None:
+    """A request binds its ids to its thread; the next test must not inherit those of the last."""
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

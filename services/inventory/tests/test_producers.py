@@ -39,6 +39,7 @@ def made(trail: Trail) -> list[Event]:
         producers.stock_rejected(RESERVATION, Refusal(Reason.OUT_OF_STOCK, "TEA-EARL-GREY"), trail),
         producers.stock_sold(settled(), trail),
         producers.stock_released(settled(), trail),
+        producers.reservation_overdue(settled(), trail),
     ]
 
 
