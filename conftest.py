@@ -8,6 +8,7 @@ What a test gets (a database, a vhost, a document store) is its own, empty, and 
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ from infrastructure.local.stack import Stack
 
 _ROOT = Path(__file__).parent
 _MANAGEMENT_SECONDS = 10
+_UUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test without the ids that its parameters were given at random: every process must find the same tests."""
+    return re.sub(_UUID, "uuid", val) if isinstance(val, str) and re.search(_UUID, val) else None
 
 
 @pytest.fixture(autouse=True)
