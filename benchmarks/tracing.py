@@ -49,8 +49,9 @@ def main() -> None:
     with _sink() as url:
         for number in range(wanted.rounds):
             for mode, ratio in MODES.items():
-                print(f"round {number + 1}: {mode}", file=sys.stderr)
-                figures[mode].append(_measure(wanted, url if ratio else None, ratio))
+                cpu, p50 = _measure(wanted, url if ratio else None, ratio)
+                figures[mode].append((cpu, p50))
+                print(f"round {number + 1}: {mode}: {cpu:.2f} ms, p50 {p50:.1f} ms", file=sys.stderr)
     base = statistics.median(cpu for cpu, _ in figures["off"])
     print(f"{'tracing':10}{'CPU ms/order':>14}{'ratio':>8}{'p50 ms':>9}   CPU of each round")
     for mode, values in figures.items():
