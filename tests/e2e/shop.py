@@ -71,7 +71,7 @@ class Shop:
         found: Json = answer(self.operator.get(f"{ORDERS}/{order_id}"))
         return found
 
-    def settled(self, order_id: str, *, seconds: float = 60) -> Json:
+    def settled(self, order_id: str, *, seconds: float = 120) -> Json:
         """The order once it is confirmed or cancelled."""
         return eventually(lambda: self.order(order_id), lambda order: order["status"] not in OPEN, seconds=seconds)
 

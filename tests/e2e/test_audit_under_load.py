@@ -7,7 +7,7 @@ from tests.e2e.auditing import audit
 from tests.e2e.buyers import all_settled, buying
 from tests.e2e.shop import ORDERS, PRODUCTS, Shop
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 AUDITS = 2
 
 

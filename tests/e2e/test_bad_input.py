@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.api import Api, as_written, problem
 from tests.e2e.shop import ORDERS, VISA, Customer, Shop, order_of, place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 JSON_TYPE = {"Content-Type": "application/json"}
 MEGABYTE = 1_000_000
 

@@ -14,7 +14,7 @@ from infrastructure.local.stack import Stack
 from tests.e2e.api import Api, answer, problem
 from tests.e2e.shop import ORDERS, Customer, Shop, order_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 class Forger:

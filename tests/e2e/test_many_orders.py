@@ -15,7 +15,7 @@ from tests.e2e.auditing import assert_kept
 from tests.e2e.buyers import all_settled
 from tests.e2e.shop import DECLINED, ORDERS, VISA, Customer, Shop, place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 CLIENTS, ORDERS_EACH = 8, 25
 SETTLE_SECONDS = 30.0
 RARE_STOCK = 10

@@ -13,7 +13,7 @@ from tests.e2e.api import answer, problem
 from tests.e2e.shop import DECLINED, ORDERS, PAYMENTS, Customer, Shop, place
 from tests.e2e.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def amounts(stock: dict[str, Any]) -> tuple[int, int, int]:

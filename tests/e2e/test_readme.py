@@ -22,7 +22,7 @@ from tests.e2e.shop import Shop
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("curl") is None, reason="the README's order is placed with curl"),
 ]
 ROOT = Path(__file__).parents[2]

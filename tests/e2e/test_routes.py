@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.api import answer, problem
 from tests.e2e.shop import ORDERS, PAYMENTS, PRODUCTS, Customer, Shop, order_of, place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 USER = {"id", "username", "email", "role", "version", "created_at"}
 ORDER = {

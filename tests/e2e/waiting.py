@@ -8,7 +8,7 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.1
 
 
-def eventually(look: Callable[[], T], is_right: Callable[[T], bool] = bool, *, seconds: float = 60) -> T:
+def eventually(look: Callable[[], T], is_right: Callable[[T], bool] = bool, *, seconds: float = 120) -> T:
     """Look until what is seen is right, and answer it; AssertionError with what was seen last when time is up."""
     deadline = time.monotonic() + seconds
     while not is_right(seen := look()):
