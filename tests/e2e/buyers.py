@@ -22,6 +22,8 @@ from tests.e2e.waiting import eventually
 PATIENCE_SECONDS = 240
 GIVE_UP_SECONDS = 180
 AGAIN_SECONDS = 0.2
+# Who dies in the middle of a reply leaves half of it: whether the order was accepted, only the repetition can tell.
+BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 STOP_SECONDS = 240
 
 
@@ -93,7 +95,7 @@ def order_until_accepted(api: Api, body: dict[str, Any], key: str) -> tuple[str,
         assert time.monotonic() < deadline, f"not accepted in {tries} tries"
         try:
             reply = api.post(ORDERS, body, key=key)
-        except (requests.ConnectionError, requests.Timeout):
+        except BROKEN:
             time.sleep(AGAIN_SECONDS)
             continue
         if reply.status_code == 503:
@@ -128,7 +130,7 @@ def _is_open(customer: Customer, order_id: str) -> bool:
     """Also while nobody can say."""
     try:
         reply = customer.api.get(f"{ORDERS}/{order_id}")
-    except (requests.ConnectionError, requests.Timeout):
+    except BROKEN:
         return True
     return reply.status_code == 503 or answer(reply)["status"] in OPEN
 
