@@ -2,8 +2,8 @@
 
 gunicorn hands every connection to an executor whose queue has no bound of its own. Here at most `SERVICE_QUEUE`
 requests wait for the `SERVICE_THREADS`; one more goes to a thread that does nothing but refuse, so its answer comes at
-once. A request that has waited longer than `SERVICE_WAIT_SECONDS` when its turn comes is refused as well: while each
-takes a second, because the database does not answer, even a short queue would be a long wait.
+once. A request that has waited longer than `SERVICE_WAIT_SECONDS` when its turn comes is refused as well, if others
+wait behind it: while each takes a second, because the database does not answer, even a short queue is a long wait.
 What a refusal looks like is in `common.overload`. Idle connections do not count.
 """
 
@@ -31,6 +31,7 @@ class AdmittingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         settings = load(HttpSettings)
+        self._threads = settings.service_threads
         self._capacity = settings.service_threads + settings.service_queue
         self._wait_seconds = settings.service_wait_seconds
         self._admitted = 0
@@ -66,4 +67,5 @@ class AdmittingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn = self._current.connection
         if not conn.is_admitted:
             return "queue"
-        return "wait" if time.monotonic() - conn.enqueued_at > self._wait_seconds else None
+        is_late = time.monotonic() - conn.enqueued_at > self._wait_seconds
+        return "wait" if is_late and self._admitted > self._threads else None

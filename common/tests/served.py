@@ -24,6 +24,7 @@ class Answer:
     body: Any
     headers: dict[str, str]
     at: float
+    seconds: float
 
 
 class Server:
@@ -46,14 +47,16 @@ class Server:
         return answer.status, answer.body
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        began = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, names, encode_chunked="Transfer-Encoding" in names)
         reply = connection.getresponse()
         text = reply.read()
         connection.close()
-        is_json = "json" in reply.headers["Content-Type"]
-        return Answer(reply.status, json.loads(text) if is_json else text, dict(reply.headers), time.monotonic())
+        now = time.monotonic()
+        body = json.loads(text) if "json" in reply.headers["Content-Type"] else text
+        return Answer(reply.status, body, dict(reply.headers), now, now - began)
 
     def at_once(self, count: int, path: str) -> list[Answer]:
         """The answers to `count` requests that are sent at the same time."""
