@@ -242,5 +242,7 @@ def test_generated_requests_meet_what_is_documented(
 ) -> None:
     file(store)
     app = make_app(document_store, mongodb_timeout_seconds=10)
-    in_words = [f"GET {LETTERS}", f"POST {LETTERS}/{{letter_id}}/replay"]  # a cursor, and an event, must be ones
+    # A cursor, and an event, must be ones; a text holds no U+0000.
+    in_words = [f"GET {LETTERS}", f"POST {LETTERS}/{{letter_id}}/replay", f"POST {LETTERS}/replay"]
+    in_words.append(f"POST {LETTERS}/{{letter_id}}/discard")
     assert check_conformance(app, OPERATOR, rules_in_words=in_words) == 7
