@@ -49,6 +49,9 @@ class Redelivery:
             connect_timeout=4,
             transport_options={
                 "confirm_publish": True,
+                # What waits without a bound of its own (opening a channel, say) ends too.
+                "read_timeout": CONFIRM_SECONDS,
+                "write_timeout": CONFIRM_SECONDS,
                 "client_properties": {"connection_name": f"{queue} redelivery"},
             },
         )

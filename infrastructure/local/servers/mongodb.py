@@ -123,4 +123,9 @@ def _bare_client(home: Home) -> MongoClient[Any]:
 def _administrator(home: Home, credentials: Credentials) -> MongoClient[Any]:
     # Without the set's name: after a change of ports the server is, for a moment, in no set.
     url = Urls(home, credentials).mongodb_administrator.replace(f"replicaSet={REPLICA_SET}&", "")
-    return MongoClient(url, serverSelectionTimeoutMS=_TIMEOUT_MS, connectTimeoutMS=_TIMEOUT_MS)
+    return MongoClient(
+        url,
+        serverSelectionTimeoutMS=_TIMEOUT_MS,
+        connectTimeoutMS=_TIMEOUT_MS,
+        socketTimeoutMS=_TIMEOUT_MS * 5,
+    )
