@@ -4,6 +4,7 @@ The host names are the caller's, so the same template serves the native stack, c
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -32,7 +33,8 @@ class GatewaySettings:
     """What differs from one installation to the next.
 
     `upstreams` has `host:port` for each service; `run_as` is given when root starts nginx, whose
-    workers would otherwise change to an account that cannot reach `state_directory`.
+    workers would otherwise change to an account that cannot reach `state_directory`. `trusted_proxies` are the
+    networks of those in front who say in X-Forwarded-For where a request came from; nobody else is believed.
     """
 
     listen_address: str
@@ -43,6 +45,7 @@ class GatewaySettings:
     access_log: str = "/dev/stdout"
     run_as: str = ""
     limits: Limits = Limits()
+    trusted_proxies: tuple[str, ...] = ()
 
 
 def nginx_configuration(settings: GatewaySettings) -> str:
@@ -65,6 +68,7 @@ def nginx_configuration(settings: GatewaySettings) -> str:
         docs_page=settings.docs_page,
         access_log=settings.access_log,
         run_as=settings.run_as,
+        trusted_proxies=[str(ip_network(network)) for network in settings.trusted_proxies],
     )  # fmt: skip
 
 
