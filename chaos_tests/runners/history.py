@@ -1,0 +1,104 @@
+"""The history of a run: JSON lines, only ever appended to, one whole line per write, by any number of processes.
+
+An operation is written before it is sent (`invoke`) and again when its outcome is known, under the same number `i`:
+
+    {"kind": "op", "t_mono": 12.5, "i": 7, "process": "client-3", "type": "invoke", "f": "place", "value": {...}}
+    {"kind": "op", "t_mono": 12.6, "i": 7, "process": "client-3", "type": "ok", "f": "place", "value": {...},
+     "error": null}
+
+`ok`: it was answered with success. `fail`: it was refused before anything was written, or never left. `info`: nobody
+knows; it may have happened once, or not at all, never twice. One that has no outcome counts as `info`.
+
+Other kinds: `run` (the first line: seed, products, customers, and the wall clock at `t_mono`), `fault` (a window in
+which something was broken; see `Fault`), `sample` (the system seen from outside, about once a second), `end` (the
+workload ended by itself; without it the history is not whole). All `t_mono`, `began` and `ended` are seconds of this
+machine's monotonic clock, which its processes share. What a crash has torn is skipped by the reader and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
+CHUNK_BYTES = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, over when it was healed. What is None is not known.
+
+    `bit`: whether the injector saw it take effect (a process number that changed, a connection refused), `evidence`
+    says how; None leaves it to the checker, which then looks for errors or a stall in the window. `accepts`: whether
+    orders must be accepted while it lasts. `outage`: whether a dependency was away (or slow), so that P7 holds for the
+    window: no attempt used up, nothing dead-lettered. `dead_letters`: how many it is meant to cause (poison).
+    """
+
+    name: str
+    began: float
+    ended: float
+    bit: bool | None = None
+    evidence: str = ""
+    target: str = ""
+    accepts: bool | None = None
+    outage: bool = True
+    dead_letters: int = 0
+
+
+class History:
+    """A history to append to. A line reaches the kernel before `append` returns, so it outlives this process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def append(self, kind: str, **values: Any) -> None:
+        """Write one line. Raises `OSError`, also if the disk took only a part of it."""
+        line = json.dumps({"kind": kind, "t_mono": round(time.monotonic(), 6), **values}, separators=(",", ":"))
+        data = line.encode() + b"\n"
+        if os.write(self._file, data) != len(data):
+            message = f"{self.path}: only a part of a line was written"
+            raise OSError(message)
+
+    def fault(self, fault: Fault) -> None:
+        """Write down a fault that is over."""
+        self.append("fault", **asdict(fault))
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Every record, in the order of writing; a line that is no record comes as `{"kind": "torn"}`."""
+    with path.open("rb") as file:
+        while lines := file.readlines(CHUNK_BYTES):
+            try:  # many at once are read several times faster
+                yield from json.loads(b"[" + b",".join(lines) + b"]")
+            except ValueError:
+                yield from map(_record, lines)
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    return record if isinstance(record, dict) else {"kind": "torn"}
+
+
+def faults(path: Path) -> list[Fault]:
+    """The faults of a history, by when they began."""
+    known = Fault.__dataclass_fields__
+    found = [
+        Fault(**{name: value for name, value in record.items() if name in known})
+        for record in read(path)
+        if record["kind"] == "fault"
+    ]
+    return sorted(found, key=lambda fault: fault.began)

@@ -1,0 +1,122 @@
+"""The workload: the same seed is the same customers, and what an answer means is never guessed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from chaos_tests.runners.history import History, read
+from chaos_tests.runners.workload.calls import Login, Recorder, Session, outcome
+from chaos_tests.runners.workload.plan import INTENTS, catalogue, steps
+from chaos_tests.runners.workload.wire import Reply
+
+PRODUCTS = catalogue("R1")
+TOKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"access_token": "t"}'
+ORDER = b'{"id": "o", "status": "pending", "version": 1, "total": {"amount": 5}}'
+
+
+def test_the_same_seed_is_the_same_wishes() -> None:
+    assert list(islice(steps(7, "client-1", PRODUCTS), 200)) == list(islice(steps(7, "client-1", PRODUCTS), 200))
+    assert list(islice(steps(8, "client-1", PRODUCTS), 9)) != list(islice(steps(7, "client-1", PRODUCTS), 9))
+    assert list(islice(steps(7, "client-2", PRODUCTS), 9)) != list(islice(steps(7, "client-1", PRODUCTS), 9))
+
+
+def test_a_client_never_wishes_the_same_twice_and_wishes_everything() -> None:
+    wishes = list(islice(steps(1, "client-1", PRODUCTS), 3000))
+    assert len({(wish.basket, wish.payment_method) for wish in wishes}) == 3000
+    assert {wish.intent for wish in wishes} == set(INTENTS)
+
+
+def reply(status: int, body: bytes = b"{}", **headers: str) -> Reply:
+    return Reply(status, headers, body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(202, ORDER), "ok"),
+        (reply(202, b"<html>"), "info"),
+        (reply(422, b'{"code": "unknown_sku"}'), "fail"),
+        (reply(429, b"too much"), "fail"),
+        (reply(500), "info"),
+        (reply(503, b'{"code": "unavailable"}'), "info"),
+        (reply(502, b"<html>"), "info"),
+    ],
+)
+def test_only_a_refusal_before_any_write_is_a_failure(answer: Reply, expected: str) -> None:
+    assert outcome(answer, "place").type == expected
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[str]:
+    """A server that gives a token, and this answer to all else; nothing more comes after it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
+                await reader.readexactly(length)
+                asked_token = head.startswith(b"POST /api/v1/tokens")
+                writer.write(TOKEN if asked_token else answer)
+                if not asked_token and answer == b"":
+                    break
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield "http://{}:{}".format(*server.sockets[0].getsockname())
+    finally:
+        server.close()
+
+
+def operation(url: str, path: Path) -> list[dict[str, object]]:
+    """The records of one order that is placed at `url`."""
+
+    async def place() -> None:
+        session = Session("client-0", url, Login(url, {"api_key": "k"}), Recorder(History(path)), 0.5)
+        await session.run("place", {"key": "k"}, "POST", "/api/v1/orders", {"items": []}, key="k")
+        session.close()
+
+    asyncio.run(place())
+    return list(read(path))
+
+
+def placed(answer: bytes, path: Path) -> list[dict[str, object]]:
+    async def serve() -> list[dict[str, object]]:
+        async with answering(answer) as url:
+            return await asyncio.to_thread(operation, url, path)
+
+    return asyncio.run(serve())
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "error"),
+    [
+        (b"HTTP/1.1 202 Accepted\r\nContent-Length: %d\r\n\r\n%s" % (len(ORDER), ORDER), "ok", None),
+        (
+            b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(ORDER), ORDER),
+            "ok",
+            None,
+        ),
+        (b"", "info", "IncompleteReadError"),
+        (b"HTTP/1.1 202 Accepted\r\nContent-Length: 70\r\n\r\n{", "info", "TimeoutError"),
+        (b"SSH-2.0-nonsense\r\n\r\n", "info", "ValueError"),
+    ],
+)
+def test_every_operation_is_written_before_and_after(
+    answer: bytes, expected: str, error: str | None, tmp_path: Path
+) -> None:
+    before, after = placed(answer, tmp_path / "history.jsonl")
+    assert (before["type"], before["f"], before["value"]) == ("invoke", "place", {"key": "k"})
+    assert (after["type"], after["i"], after["error"]) == (expected, before["i"], error)
+
+
+def test_what_never_left_has_failed(tmp_path: Path) -> None:
+    _, after = operation("http://127.0.0.1:9", tmp_path / "history.jsonl")
+    assert after["type"] == "fail"
+    assert str(after["error"]).startswith("not sent")

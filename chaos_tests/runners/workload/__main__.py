@@ -1,0 +1,58 @@
+"""`python -m chaos_tests.runners.workload`: customers of a running system, until the time is up or SIGTERM comes.
+
+The history is whole when it ends, whatever the system did meanwhile. Exit code 0: it ran; 1: it could not begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chaos_tests.runners.workload.opening import OpeningError
+from chaos_tests.runners.workload.run import Plan, run
+from holdfast.target import target_options
+from infrastructure.processes import PROCESSES
+
+if TYPE_CHECKING:
+    from holdfast.target import Target
+
+
+@click.command()
+@target_options
+@click.option("--history", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Appended to.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--clients", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--rate", type=click.FloatRange(0.01), help="Orders a second in all; without it, as fast as it goes.")
+@click.option("--seconds", type=click.FloatRange(0), default=60, show_default=True)
+@click.option("--orders", type=click.IntRange(1), help="End when that many were accepted.")
+@click.option("--timeout", "timeout_seconds", type=click.FloatRange(0.1), default=5, show_default=True)
+@click.option("--metrics", help="JSON: where processes show their counters, by name. Known for a local stack.")
+def main(target: Target, history: Path, metrics: str | None, **plan: object) -> None:
+    """Place orders like customers do, and write down every operation before it is sent."""
+    wanted = Plan(
+        url=target.url,
+        operator={"username": "operator", "password": target.operator_password},
+        history=history,
+        metrics=json.loads(metrics) if metrics else counters(target),
+        **plan,  # type: ignore[arg-type]
+    )
+    try:
+        click.echo(f"ended: {asyncio.run(run(wanted))}")
+    except OpeningError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def counters(target: Target) -> dict[str, str]:
+    """The processes of a local stack that count deliveries, with their addresses; none are known of one elsewhere."""
+    if target.stack is None:
+        return {}
+    urls = target.stack.urls
+    return {line.name: urls.http(line.name) for line in PROCESSES if line.name.startswith("worker-")}
+
+
+if __name__ == "__main__":
+    main()

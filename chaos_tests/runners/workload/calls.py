@@ -1,0 +1,148 @@
+"""One operation: written down, sent, answered, written down again. What an answer means is decided here and once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.runners.history import FAIL, INFO, INVOKE, OK
+from chaos_tests.runners.workload.wire import Connection, NotSentError, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from chaos_tests.runners.history import History
+
+TOKEN_SECONDS = 1_800  # half of its life
+# What a connection comes to when its other end dies, falls silent or talks nonsense.
+TROUBLE = (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of an operation, as the history says it; `document` is the reply's, if there is one."""
+
+    type: str
+    value: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    document: dict[str, Any] = field(default_factory=dict)
+    retry_after_seconds: float = 0.0
+
+
+class Recorder:
+    """Numbers the operations of one workload; counts the orders that were accepted."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.accepted = 0
+        self._numbers = itertools.count()
+
+    def invoke(self, process: str, f: str, value: dict[str, Any]) -> int:
+        i = next(self._numbers)
+        self.history.append("op", i=i, process=process, type=INVOKE, f=f, value=value)
+        return i
+
+    def done(self, i: int, process: str, f: str, done: Done) -> None:
+        self.accepted += done.type == OK and f == "place" and not done.value.get("replayed")
+        self.history.append("op", i=i, process=process, type=done.type, f=f, value=done.value, error=done.error)
+
+
+class Login:
+    """A bearer token for these credentials, fetched when there is none, when it grows old and when it was refused."""
+
+    def __init__(self, url: str, credentials: dict[str, str]) -> None:
+        self._url, self._credentials = url, credentials
+        self._token, self._fetched_at = "", 0.0
+
+    async def token(self, timeout_seconds: float) -> str:
+        """Raises `NotSentError` if there is none to be had: then nothing was asked in its name."""
+        if not self._token or time.monotonic() - self._fetched_at > TOKEN_SECONDS:
+            connection = Connection(self._url)
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    reply = await connection.request("POST", "/api/v1/tokens", self._credentials)
+                self._token, self._fetched_at = str(reply.document()["access_token"]), time.monotonic()
+            except (*TROUBLE, KeyError) as error:
+                message = f"no token: {error!r}"
+                raise NotSentError(message) from error
+            finally:
+                connection.close()
+        return self._token
+
+    def forget(self) -> None:
+        self._token = ""
+
+
+class Session:
+    """One connection of somebody who is logged in. One operation at a time."""
+
+    def __init__(self, process: str, url: str, login: Login, recorder: Recorder, timeout_seconds: float) -> None:
+        self.process = process
+        self._connection, self._login, self._recorder = Connection(url), login, recorder
+        self._timeout_seconds = timeout_seconds
+
+    async def run(
+        self,
+        f: str,
+        value: dict[str, Any],
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        patience_seconds: float | None = None,
+    ) -> Done:
+        """Carry out one operation and write it down. Raises nothing but cancellation."""
+        i = self._recorder.invoke(self.process, f, value)
+        reply = self._reply(method, path, body, key)
+        done = await self._attempt(f, reply, patience_seconds or self._timeout_seconds)
+        self._recorder.done(i, self.process, f, done)
+        return done
+
+    def close(self) -> None:
+        self._connection.close()
+
+    async def _reply(self, method: str, path: str, body: dict[str, Any] | None, key: str | None) -> Reply:
+        headers = {"Authorization": f"Bearer {await self._login.token(self._timeout_seconds)}"}
+        headers |= {"Idempotency-Key": key} if key else {}
+        return await self._connection.request(method, path, body, headers)
+
+    async def _attempt(self, f: str, answer: Awaitable[Reply], patience_seconds: float) -> Done:
+        try:
+            async with asyncio.timeout(patience_seconds):
+                reply = await answer
+        except NotSentError as error:
+            return Done(FAIL, error=f"not sent: {error}")
+        except TROUBLE as error:
+            return Done(INFO, error=type(error).__name__)
+        if reply.status == 401:
+            self._login.forget()
+        return outcome(reply, f)
+
+
+def outcome(reply: Reply, f: str) -> Done:
+    """What a reply says. A 4xx was decided before anything was written; after a 5xx nobody knows."""
+    try:
+        document = reply.document()
+    except ValueError:
+        kind = INFO if reply.status < 400 or reply.status >= 500 else FAIL
+        return Done(kind, error=f"{reply.status} without a document")
+    if reply.status < 300:
+        return Done(OK, _told(reply, f, document), None, document)
+    wait = reply.headers.get("retry-after", "")
+    error = f"{reply.status} {document.get('code', '')}".strip()
+    return Done(INFO if reply.status >= 500 else FAIL, {}, error, document, float(wait) if wait.isdecimal() else 0.0)
+
+
+def _told(reply: Reply, f: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The part of a success that the checker needs."""
+    if f in {"place", "cancel", "read"}:
+        replayed = {"replayed": True} if reply.headers.get("idempotent-replayed") == "true" else {}
+        told = {"id": document["id"], "status": document["status"], "version": document["version"], **replayed}
+        return told | ({"total": document["total"]["amount"]} if f == "place" else {})
+    if f == "stock":
+        return {name: document[name] for name in ("sku", "on_hand", "reserved", "available", "sold", "version")}
+    return {"count": len(document["data"])} if isinstance(document.get("data"), list) else {}

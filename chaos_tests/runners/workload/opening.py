@@ -1,0 +1,75 @@
+"""Before all else: customers and products of this run's own, and a system that takes an order of each product."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.runners.history import OK
+from chaos_tests.runners.workload.buying import ORDERS
+from chaos_tests.runners.workload.calls import TROUBLE, Login, Session
+from chaos_tests.runners.workload.wire import Connection, NotSentError
+
+if TYPE_CHECKING:
+    from chaos_tests.runners.workload.plan import Product
+
+OPENING_SECONDS, TRY_SECONDS, PAUSE_SECONDS = 60.0, 10.0, 0.2
+
+
+class OpeningError(Exception):
+    """The system did not let the run begin."""
+
+
+async def register(url: str, name: str) -> tuple[str, Login]:
+    """A new customer: its id, and its login."""
+    body = {"username": name, "email": f"{name}@example.com"}
+    user = await _insist(url, "POST", "/api/v1/users", body, {})
+    return str(user["id"]), Login(url, {"api_key": str(user["api_key"])})
+
+
+async def list_product(url: str, operator: Login, product: Product) -> None:
+    price = {"amount": product.amount, "currency": "usd"}
+    body = {"sku": product.sku, "name": product.name, "price": price, "on_hand": product.on_hand}
+    token = await operator.token(TRY_SECONDS)
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"list-{product.sku}"}
+    await _insist(url, "POST", "/api/v1/products", body, headers)
+
+
+async def order_everything(session: Session, products: list[Product]) -> None:
+    """One order of one piece of each. A product is orderable a moment after it is listed: ask until it is."""
+    basket = {product.sku: 1 for product in products}
+    body = {"items": [{"sku": sku, "quantity": 1} for sku in basket], "payment_method": "pm_card_visa"}
+    deadline, number = time.monotonic() + OPENING_SECONDS, 0
+    while time.monotonic() < deadline:
+        number += 1
+        value = {"key": f"opening-{number}", "attempt": 0, "intent": "opening", "basket": basket}
+        value |= {"payment_method": "pm_card_visa"}
+        done = await session.run("place", value, "POST", ORDERS, body, key=str(value["key"]))
+        if done.type == OK:
+            return
+        await asyncio.sleep(PAUSE_SECONDS)
+    message = f"no order was accepted within {OPENING_SECONDS:.0f} s: {done.error}"
+    raise OpeningError(message)
+
+
+async def _insist(url: str, method: str, path: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    """Ask until there is a success."""
+    deadline, trouble = time.monotonic() + OPENING_SECONDS, ""
+    while time.monotonic() < deadline:
+        connection = Connection(url)
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                reply = await connection.request(method, path, body, headers)
+            if reply.status < 300:
+                return reply.document()
+            trouble = f"{reply.status} {reply.body[:200]!r}"
+            if 400 <= reply.status < 500 and reply.status != 429:
+                break
+        except (*TROUBLE, NotSentError) as error:
+            trouble = repr(error)
+        finally:
+            connection.close()
+        await asyncio.sleep(PAUSE_SECONDS)
+    message = f"{method} {path}: {trouble}"
+    raise OpeningError(message)

@@ -1,0 +1,91 @@
+"""What customers do, decided in advance: the same seed gives every client the same wishes, in the same order. Pure.
+
+No customer orders the same basket with the same card twice, so that whoever looks at the orders afterwards can tell for
+each of them which wish it came from, also when its answer was lost.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Intent = Literal["bought", "declined", "scarce", "cancelled", "repeated", "impatient"]
+Look = Literal["nothing", "follow", "order", "list", "product", "timeline"]
+
+Kind = TypeVar("Kind")
+
+COMMON, SCARCE = 12, 4
+COMMON_STOCK, SCARCE_STOCK = 50_000_000, 5
+CARDS = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex", "pm_card_visa_debit")
+DECLINING = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired")
+# Out of a hundred orders.
+INTENTS: dict[Intent, int] = {
+    "bought": 60,
+    "declined": 9,
+    "scarce": 9,
+    "cancelled": 14,
+    "repeated": 4,  # the client asks again although it was answered
+    "impatient": 4,  # the client hangs up before it can be answered, and asks again
+}
+LOOKS: dict[Look, int] = {"nothing": 35, "follow": 20, "order": 20, "list": 10, "product": 10, "timeline": 5}
+MAX_LINES, MAX_QUANTITY = 3, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    sku: str
+    name: str
+    amount: int
+    on_hand: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One wish. `basket` is SKUs with quantities, ordered by SKU."""
+
+    number: int
+    intent: Intent
+    basket: tuple[tuple[str, int], ...]
+    payment_method: str
+    cancel_after_seconds: float
+    look: Look
+
+
+def catalogue(run: str) -> list[Product]:
+    """The products of one run, which no other run sells: plenty of most, a handful of the scarce ones."""
+    common = [Product(f"{run}-TEA-{n:02}", f"Tea no. {n}", 290 + 110 * n, COMMON_STOCK) for n in range(COMMON)]
+    return common + [Product(f"{run}-RARE-{n}", f"The last tins, {n}", 9_900, SCARCE_STOCK) for n in range(SCARCE)]
+
+
+def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
+    """The wishes of one client, without end."""
+    chance = random.Random(f"{seed}/{client}")
+    common = [product.sku for product in products if product.on_hand == COMMON_STOCK]
+    scarce = [product.sku for product in products if product.on_hand != COMMON_STOCK]
+    asked: set[tuple[tuple[tuple[str, int], ...], str]] = set()
+    number = 0
+    while True:
+        intent = _one_of(chance, INTENTS)
+        cards = DECLINING if intent == "declined" else CARDS
+        while True:
+            basket = _basket(chance, common, [chance.choice(scarce)] if intent == "scarce" else [])
+            wish = basket, chance.choice(cards)
+            if wish not in asked:
+                break
+        asked.add(wish)
+        number += 1
+        yield Step(number, intent, *wish, chance.expovariate(1 / 0.15), _one_of(chance, LOOKS))
+
+
+def _basket(chance: random.Random, common: list[str], scarce: list[str]) -> tuple[tuple[str, int], ...]:
+    lines = chance.choices(range(1, MAX_LINES + 1), weights=(50, 30, 20))[0]
+    chosen = [(sku, chance.randint(1, MAX_QUANTITY)) for sku in chance.sample(common, lines)]
+    return tuple(sorted([*chosen, *((sku, 1) for sku in scarce)]))
+
+
+def _one_of(chance: random.Random, shares: dict[Kind, int]) -> Kind:
+    return chance.choices(list(shares), weights=list(shares.values()))[0]

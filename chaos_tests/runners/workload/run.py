@@ -1,0 +1,144 @@
+"""One workload, from its opening to the last line of its history. It ends by time, by number or when it is asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from chaos_tests.runners.history import History
+from chaos_tests.runners.workload.calls import Login, Recorder, Session
+from chaos_tests.runners.workload.clients import Customer, Operator, Prober
+from chaos_tests.runners.workload.ending import Ending
+from chaos_tests.runners.workload.observer import Observer
+from chaos_tests.runners.workload.opening import list_product, order_everything, register
+from chaos_tests.runners.workload.plan import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+REGISTERING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is wanted. `rate` is orders a second in all; None is as fast as the clients get answers.
+
+    It ends after `seconds`, or when `orders` were accepted. `metrics`: where processes show their counters, by name.
+    """
+
+    url: str
+    operator: dict[str, str] = field(repr=False)
+    history: Path
+    seed: int
+    clients: int = 10
+    rate: float | None = None
+    seconds: float = 60.0
+    orders: int | None = None
+    timeout_seconds: float = 5.0
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pace:
+    """Hands out turns: at random distances that make `rate` a second, or at once."""
+
+    def __init__(self, seed: int, rate: float | None, ending: Ending) -> None:
+        self._chance, self._rate, self._ending = random.Random(f"{seed}/pace"), rate, ending
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        if self._rate is None:
+            return
+        now = time.monotonic()
+        mine = self._next = max(now, self._next) + self._chance.expovariate(self._rate)
+        await self._ending.pause(mine - now)
+
+
+async def run(plan: Plan) -> str:
+    """Carry it out; answers why it ended. Raises `OpeningError` if the system did not let it begin."""
+    history = History(plan.history)
+    recorder = Recorder(history)
+    deadline = time.monotonic() + plan.seconds
+
+    def due() -> str:
+        if plan.orders is not None and recorder.accepted >= plan.orders:
+            return "orders"
+        return "seconds" if time.monotonic() >= deadline else ""
+
+    ending = Ending(due)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.ask, "asked")
+    shop = _Shop(plan, recorder, ending)
+    try:
+        await shop.open()
+        deadline = time.monotonic() + plan.seconds
+        await shop.serve()
+    finally:
+        history.append("end", reason=ending.reason or "error", accepted=recorder.accepted)
+        history.close()
+    return ending.reason
+
+
+class _Shop:
+    """Everybody who takes part."""
+
+    def __init__(self, plan: Plan, recorder: Recorder, ending: Ending) -> None:
+        self._plan, self._recorder, self._ending = plan, recorder, ending
+        self._run = f"R{uuid.uuid4().hex[:8].upper()}"
+        self._products = catalogue(self._run)
+        self._operator = Login(plan.url, plan.operator)
+        self._logins: dict[str, tuple[str, Login]] = {}
+
+    async def open(self) -> None:
+        """Customers, products, the first line of the history, and the first order."""
+        names = ["opening", "probe", *(f"client-{number}" for number in range(self._plan.clients))]
+        door = asyncio.Semaphore(REGISTERING)
+
+        async def enter(name: str) -> None:
+            async with door:
+                self._logins[name] = await register(self._plan.url, f"{self._run.lower()}-{name}")
+
+        for product in self._products:
+            await list_product(self._plan.url, self._operator, product)
+        await asyncio.gather(*map(enter, names))
+        self._recorder.history.append(
+            "run",
+            run=self._run,
+            seed=self._plan.seed,
+            clients=self._plan.clients,
+            rate=self._plan.rate,
+            seconds=self._plan.seconds,
+            orders=self._plan.orders,
+            timeout_seconds=self._plan.timeout_seconds,
+            wall=time.time(),
+            customers={name: customer_id for name, (customer_id, _) in self._logins.items()},
+            products=[asdict(product) for product in self._products],
+        )
+        await order_everything(self._session("opening"), self._products)
+
+    async def serve(self) -> None:
+        """Return when it is over and all have gone."""
+        plan, ending = self._plan, self._ending
+        pace = Pace(plan.seed, plan.rate, ending)
+        names = [name for name in self._logins if name.startswith("client-")]
+        customers = [Customer(self._session(name), plan.seed, self._products, ending) for name in sorted(names)]
+        operator = Session("operator", plan.url, self._operator, self._recorder, plan.timeout_seconds)
+        observer = Observer(plan.url, self._operator, plan.metrics, self._recorder.history)
+        prober = Prober(lambda: self._session("probe"), plan.seed, self._products, ending)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(observer.watch(ending))
+            group.create_task(Operator(operator, plan.seed, self._products, ending).work())
+            group.create_task(prober.probe(group))
+            for customer in customers:
+                group.create_task(customer.shop(pace.turn))
+        await observer.look()
+
+    def _session(self, name: str) -> Session:
+        plan = self._plan
+        return Session(name, plan.url, self._logins[name][1], self._recorder, plan.timeout_seconds)
