@@ -38,6 +38,11 @@ R = TypeVar("R")
 REQUEUE_SECONDS = 1.0
 _SERIALIZER = "cloudevents"
 _CARRIED = ("lang", "task", "id", "root_id", "shadow", "argsrepr", "kwargsrepr")
+# What remote control may do: look, and switch on what lets others look.
+_LOOKS = (
+    *("active", "active_queues", "clock", "conf", "ping", "query_task", "registered", "report", "reserved"),
+    *("revoked", "scheduled", "stats", "enable_events", "disable_events", "heartbeat"),
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -66,6 +71,7 @@ def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> No
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
     app.conf["holdfast_gate"] = gate
+    _bound_remote_control(app)
     app.worker_main(
         [
             "worker",
@@ -97,6 +103,17 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
     return app
 
 
+def _bound_remote_control(app: Celery) -> None:
+    """Let Flower and `celery inspect` look. `revoke`, say, would throw events away; who supervises a worker ends it."""
+    from celery.worker.control import Panel  # noqa: PLC0415 - the module sets up state when imported
+
+    for name in set(Panel.data).difference(_LOOKS):
+        del Panel.data[name]
+    # Left to itself it would speak events' own format, and understand nothing that anybody sends.
+    mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]
+    mailbox.accept, mailbox.serializer = ["json"], "json"
+
+
 class EventConsumer(CeleryConsumer):
     """Celery's consumer, made to lose nothing and to come back quickly."""
 
@@ -125,6 +142,10 @@ class EventConsumer(CeleryConsumer):
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
+        if message.delivery_info.get("consumer_tag") in (message.channel.no_ack_consumers or ()):
+            # Nonsense in the box of remote control: to reject what needs no acknowledgement would end the worker.
+            get_logger(__name__).warning("undecodable control message dropped: %r", exc)
+            return
         get_logger(__name__).error("undecodable message rejected: %r", exc)
         message.reject_log_error(get_logger(__name__), self.connection_errors)  # type: ignore[attr-defined]
 

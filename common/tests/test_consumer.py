@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pika
 import pytest
+from celery import Celery
 from sqlalchemy import Engine, text
 
 from common import inbox, topology
@@ -290,6 +291,24 @@ def test_directives_for_celery_in_foreign_headers_change_nothing(world: World, f
     with world.worker():
         event_id = world.publish(sample("sample.fine.v1"), **foreign)
         wait_until(lambda: world.count("effects", event_id) == 1)
+
+
+def test_remote_control_may_look_and_touches_nothing(world: World) -> None:
+    remote = Celery("remote", broker=world.broker_url, set_as_current=False).control
+    with world.worker() as process:
+        wait_until(lambda: _has_consumer(world))
+        for content_type in ("application/json", "application/x-python-serialize", CONTENT_TYPE, "text/plain"):
+            properties = pika.BasicProperties(content_type=content_type, content_encoding="utf-8")
+            world.channel.basic_publish("celery.pidbox", "", b"nonsense", properties)
+        event = sample("sample.fine.v1")
+        remote.revoke(event.id, terminate=True)
+        remote.broadcast("hello", arguments={"from_node": "me", "revoked": {event.id: time.time()}})
+        remote.cancel_consumer(QUEUE)
+        remote.shutdown()
+        wait_until(lambda: bool(remote.inspect(timeout=2).stats()))
+        world.publish(event)
+        wait_until(lambda: world.count("effects", event.id) == 1)
+        assert process.poll() is None
 
 
 def test_an_unknown_type_is_dead_with_its_reason(world: World) -> None:
