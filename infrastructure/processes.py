@@ -180,6 +180,14 @@ PROCESSES: tuple[Process, ...] = (
         port_offset=32,
         probe="/metrics",
     ),
+    Process(
+        name="flower",
+        phase=Phase.GATEWAY,
+        command=("python", "-m", "infrastructure.flower.main"),
+        environment=("SERVICE_PORT", "RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL", "FLOWER_BASIC_AUTH", "LOG_LEVEL"),
+        port_offset=17,
+        probe="/healthcheck",
+    ),
     Process("gateway", Phase.GATEWAY, port_offset=GATEWAY_PORT_OFFSET, probe="/readyz"),
 )
 

@@ -16,7 +16,6 @@ from infrastructure.processes import PROCESSES, Process
 ROOT = Path(__file__).parents[1]
 CONTEXTS = sorted(path.parent.name for path in (ROOT / "services").glob("*/main.py"))
 OURS = [line for line in PROCESSES if line.command]
-SANDBOX = "infrastructure.sandbox.main"
 
 
 def modules_of(context: str) -> Iterator[str]:
@@ -47,16 +46,16 @@ def started_module(line: Process) -> str:
 def read_by(line: Process) -> tuple[set[str], set[str]]:
     """The variables that the process reads, and those of them that it cannot do without."""
     module = started_module(line)
-    if module == SANDBOX:  # it reads its environment itself: it is no part of the system
-        return _read_by_sandbox()
+    if module.startswith("infrastructure."):  # it reads its environment itself: it is no part of the system
+        return _read_by_itself(module)
     settings = settings_of(module)
     assert settings is not None, f"{module} has no class Settings"
     needed = {item.metadata["name"] for item in fields(settings) if "default" not in item.metadata["options"]}
     return set(variables(settings)), needed
 
 
-def _read_by_sandbox() -> tuple[set[str], set[str]]:
-    tree = ast.parse((ROOT / "infrastructure" / "sandbox" / "settings.py").read_text(encoding="utf-8"))
+def _read_by_itself(module: str) -> tuple[set[str], set[str]]:
+    tree = ast.parse((ROOT / module.replace(".", "/")).with_name("settings.py").read_text(encoding="utf-8"))
     calls = [
         node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.")
     ]

@@ -17,25 +17,27 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home, write_private
+from infrastructure.privileges import BROKER_ACCOUNTS
 from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Every secret by its use. `databases` holds one password per context; `identity` tells homes apart."""
+    """Every secret by its use. `databases` and `brokers` hold one password per account; `identity`: which home."""
 
     identity: str
     postgres_password: str
     rabbitmq_user: str
     rabbitmq_password: str
-    rabbitmq_monitor_password: str
     erlang_cookie: str
     mongodb_password: str
     mongodb_key: str
     token_signing_key: str
     operator_password: str
     customer_password: str
+    flower_password: str
     databases: dict[str, str]
+    brokers: dict[str, str]
 
 
 def credentials_file(home: Home) -> Path:
@@ -55,6 +57,8 @@ def load_credentials(home: Home) -> Credentials:
     complete = Credentials(**{name: known.get(name) or fresh for name, fresh in made.items()})
     for context in (*RELATIONAL_CONTEXTS, *DOCUMENT_CONTEXTS):
         complete.databases.setdefault(context, _password())
+    for account in BROKER_ACCOUNTS:
+        complete.brokers.setdefault(account.name, _password())
     if asdict(complete) != known or path.stat().st_mode & 0o077:
         write_private(path, json.dumps(asdict(complete), indent=2) + "\n")
     return complete
@@ -74,12 +78,13 @@ _MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
     "postgres_password": _password,
     "rabbitmq_user": lambda: f"holdfast-{secrets.token_hex(4)}",
     "rabbitmq_password": _password,
-    "rabbitmq_monitor_password": _password,
     "erlang_cookie": _password,
     "mongodb_password": _password,
     "mongodb_key": lambda: secrets.token_hex(64),
     "token_signing_key": _signing_key,
     "operator_password": _password,
     "customer_password": _password,
+    "flower_password": _password,
     "databases": dict,
+    "brokers": dict,
 }

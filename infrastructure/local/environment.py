@@ -12,7 +12,8 @@ from sys import executable
 
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
-from infrastructure.local.urls import Urls
+from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
+from infrastructure.privileges import broker_account
 from infrastructure.processes import Process
 
 _PASSED_ON = {
@@ -53,11 +54,12 @@ def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Ca
         "METRICS_PORT": lambda: str(home.port(line.name)),
         "DATABASE_URL": lambda: urls.database(line.context),
         "MONGODB_URL": lambda: urls.documents(line.context),
-        "RABBITMQ_URL": lambda: urls.rabbitmq,
+        "RABBITMQ_URL": lambda: urls.broker(broker_account(line)),
         "OUTBOX_DATABASE_URLS": lambda: urls.outbox_databases,
         "DATABASE_URLS": lambda: urls.outbox_databases,
         "METRICS_URLS": lambda: urls.metrics,
-        "RABBITMQ_MANAGEMENT_URL": lambda: urls.rabbitmq_monitoring,
+        "RABBITMQ_MANAGEMENT_URL": lambda: urls.rabbitmq_monitoring(_management_account(line)),
+        "FLOWER_BASIC_AUTH": lambda: urls.flower_account,
         "JWKS_URL": lambda: f"{urls.http('service-users')}/.well-known/jwks.json",
         "TOKEN_SIGNING_KEY": lambda: credentials.token_signing_key,
         "SEED_OPERATOR_PASSWORD": lambda: credentials.operator_password,
@@ -71,3 +73,8 @@ def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Ca
 
 def _passed_on(name: str, default: str) -> Callable[[], str]:
     return lambda: os.environ.get(name) or default
+
+
+def _management_account(line: Process) -> str:
+    """Who has an account of its own looks with that; who has no business at the broker itself, with the monitor's."""
+    return broker_account(line) if "RABBITMQ_URL" in line.environment else RABBITMQ_MONITOR

@@ -14,21 +14,33 @@ from infrastructure.local.home import existing_home, open_home
 from infrastructure.local.ports import free_port_base
 from infrastructure.local.progress import Progress, silent
 from infrastructure.local.stack import Stack
+from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The addresses of running servers, each with an administrator's credentials."""
+    """The addresses of running servers, each with an administrator's credentials; and what the processes have."""
 
     postgres_admin_url: str
     rabbitmq_url: str
     rabbitmq_management_url: str
     mongodb_url: str
+    database_urls: dict[str, str]
+    document_urls: dict[str, str]
+    broker_passwords: dict[str, str]
 
 
 def servers_of(stack: Stack) -> Servers:
     urls = stack.urls
-    return Servers(urls.postgres_administrator, urls.rabbitmq, urls.rabbitmq_management, urls.mongodb_administrator)
+    return Servers(
+        postgres_admin_url=urls.postgres_administrator,
+        rabbitmq_url=urls.rabbitmq,
+        rabbitmq_management_url=urls.rabbitmq_management,
+        mongodb_url=urls.mongodb_administrator,
+        database_urls={context: urls.database(context) for context in RELATIONAL_CONTEXTS},
+        document_urls={context: urls.documents(context) for context in DOCUMENT_CONTEXTS},
+        broker_passwords=dict(stack.credentials.brokers),
+    )
 
 
 @contextmanager

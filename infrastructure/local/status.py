@@ -19,7 +19,6 @@ def status_of(home: Home) -> dict[str, Any]:
     urls = Urls(home, load_credentials(home))
     supervisor = Supervisor(home)
     known = supervisor.processes() if supervisor.is_running else {}
-    names = {line.name for line in PROCESSES}
     return {
         "gateway": urls.http("gateway"),
         "rabbitmq": urls.rabbitmq,
@@ -27,7 +26,7 @@ def status_of(home: Home) -> dict[str, Any]:
         "postgres": {context: urls.database(context) for context in RELATIONAL_CONTEXTS},
         "mongodb": urls.mongodb_administrator,
         "sandbox": urls.http("sandbox"),
-        "flower": urls.http("flower") if "flower" in names else None,
+        "flower": urls.flower,
         "processes": [
             _process(line.name, known.get(line.name, _STOPPED), home.port(line.name))
             for line in PROCESSES

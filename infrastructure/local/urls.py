@@ -5,12 +5,13 @@ import json
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.processes import PROCESSES, RABBITMQ_MANAGEMENT_PORT_OFFSET, RELATIONAL_CONTEXTS
+from infrastructure.provision.mongodb import ADMINISTRATOR as MONGODB_ADMINISTRATOR
+from infrastructure.provision.mongodb import REPLICA_SET
 
 HOST = "127.0.0.1"
-REPLICA_SET = "holdfast"
-MONGODB_ADMINISTRATOR = "administrator"
 POSTGRES_ADMINISTRATOR = "postgres"
 RABBITMQ_MONITOR = "monitor"
+FLOWER_USER = "flower"
 # Services answer /metrics beside their own probe.
 _WITH_METRICS = ("/metrics", "/readyz")
 
@@ -41,18 +42,31 @@ class Urls:
 
     @property
     def rabbitmq(self) -> str:
+        """The broker as its administrator: for people and for tests, not for a process of the stack."""
         return f"amqp://{self._rabbitmq_account}@{HOST}:{self._home.port('rabbitmq')}/"
+
+    def broker(self, account: str) -> str:
+        """The broker as one of the accounts that processes have."""
+        return f"amqp://{account}:{self._credentials.brokers[account]}@{HOST}:{self._home.port('rabbitmq')}/"
 
     @property
     def rabbitmq_management(self) -> str:
         port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
         return f"http://{self._rabbitmq_account}@{HOST}:{port}"
 
-    @property
-    def rabbitmq_monitoring(self) -> str:
+    def rabbitmq_monitoring(self, account: str = RABBITMQ_MONITOR) -> str:
         """The management API as an account that may look and do nothing else."""
         port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
-        return f"http://{RABBITMQ_MONITOR}:{self._credentials.rabbitmq_monitor_password}@{HOST}:{port}"
+        return f"http://{account}:{self._credentials.brokers[account]}@{HOST}:{port}"
+
+    @property
+    def flower(self) -> str:
+        """Flower's pages, with the password that opens them."""
+        return f"http://{self.flower_account}@{HOST}:{self._home.port('flower')}"
+
+    @property
+    def flower_account(self) -> str:
+        return f"{FLOWER_USER}:{self._credentials.flower_password}"
 
     @property
     def metrics(self) -> str:

@@ -9,18 +9,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812
-
 from infrastructure.local.accounts import Account, database_account, postgres_data
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home
 from infrastructure.local.programs import Program
 from infrastructure.local.spec import Spec
-from infrastructure.local.urls import HOST, POSTGRES_ADMINISTRATOR
-from infrastructure.processes import RELATIONAL_CONTEXTS
+from infrastructure.local.urls import HOST, POSTGRES_ADMINISTRATOR, Urls
+from infrastructure.provision import postgres as accounts
 
 _SETTINGS = {
     "listen_addresses": HOST,
@@ -38,7 +34,6 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 _INIT_SECONDS = 120
-_CONNECT_SECONDS = 3
 
 
 def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
@@ -71,43 +66,12 @@ def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
 
 def ready(home: Home, credentials: Credentials) -> None:
     """Raise psycopg2.OperationalError unless the server takes statements."""
-    _connect(home, credentials).close()
+    accounts.connect(Urls(home, credentials).postgres_administrator).close()
 
 
 def provision(home: Home, credentials: Credentials) -> None:
     """Make each context's role and database, and set the role's password to the home's."""
-    connection = _connect(home, credentials)
-    try:
-        for context in RELATIONAL_CONTEXTS:
-            _provision_context(connection, context, credentials.databases[context])
-    finally:
-        connection.close()
-
-
-def _provision_context(connection: Connection, context: str, password: str) -> None:
-    name = sql.Identifier(context)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (context,))
-        verb = "ALTER" if cursor.fetchone() else "CREATE"
-        role = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
-        cursor.execute(role.format(sql.SQL(verb), name, sql.Literal(password)))
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (context,))
-        if not cursor.fetchone():
-            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
-        cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
-
-
-def _connect(home: Home, credentials: Credentials) -> Connection:
-    connection = psycopg2.connect(
-        host=HOST,
-        port=home.port("postgres"),
-        user=POSTGRES_ADMINISTRATOR,
-        password=credentials.postgres_password,
-        dbname="postgres",
-        connect_timeout=_CONNECT_SECONDS,
-    )
-    connection.autocommit = True
-    return connection
+    accounts.provision(Urls(home, credentials).postgres_administrator, credentials.databases)
 
 
 def _initialise(

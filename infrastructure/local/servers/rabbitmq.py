@@ -1,4 +1,4 @@
-"""RabbitMQ: a broker of its own Erlang node and port mapper, with one random account and no guest.
+"""RabbitMQ: a broker of its own Erlang node and port mapper, with an account for each process and no guest.
 
 Guarantee: nothing of a broker that the system runs is touched: names, ports, cookie, plugins and data
 are the home's. The port mapper (epmd) is a supervised process too, so that `down` ends it.
@@ -11,12 +11,13 @@ from infrastructure.local.home import Home, write_private
 from infrastructure.local.programs import Program, epmd_of
 from infrastructure.local.readiness import request_here
 from infrastructure.local.spec import Spec
-from infrastructure.local.urls import HOST, RABBITMQ_MONITOR, Urls
+from infrastructure.local.urls import HOST, Urls
 from infrastructure.processes import (
     RABBITMQ_DISTRIBUTION_PORT_OFFSET,
     RABBITMQ_MANAGEMENT_PORT_OFFSET,
     RABBITMQ_PROMETHEUS_PORT_OFFSET,
 )
+from infrastructure.provision import rabbitmq as accounts
 from infrastructure.rabbitmq.render import BrokerSettings, configuration
 
 _READY_SECONDS = 3
@@ -64,12 +65,8 @@ def ready(home: Home, credentials: Credentials) -> None:
 
 
 def provision(home: Home, credentials: Credentials) -> None:
-    """Make the account that may look and do nothing else. (The other comes from the configuration.)"""
-    base = Urls(home, credentials).rabbitmq_management
-    account = {"password": credentials.rabbitmq_monitor_password, "tags": "monitoring"}
-    rights = {"configure": "^$", "write": "^$", "read": "^$"}
-    for path, body in ((f"users/{RABBITMQ_MONITOR}", account), (f"permissions/%2F/{RABBITMQ_MONITOR}", rights)):
-        request_here("PUT", f"{base}/api/{path}", _READY_SECONDS, json=body).raise_for_status()
+    """Make each process's account, with its rights. (The administrator's comes from the configuration.)"""
+    accounts.provision(Urls(home, credentials).rabbitmq_management, credentials.brokers)
 
 
 def _broker_environment(home: Home, data: Path) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Flower (https://flower.readthedocs.io), set up for this system: see main.py."""

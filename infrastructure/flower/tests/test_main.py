@@ -1,0 +1,76 @@
+"""A real Flower at a real broker, with no right but Flower's: who is let in, and what it says to those who measure."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from infrastructure.local.readiness import request_here, wait_for
+from infrastructure.local.sharing import Servers
+
+PASSWORD = "open-sesame"
+SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def flower(servers: Servers) -> Iterator[int]:
+    """The port of a running Flower."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    account = f"flower:{servers.broker_passwords['flower']}@"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infrastructure.flower.main"],
+        env={
+            "PATH": os.environ["PATH"],
+            "SERVICE_PORT": str(port),
+            "FLOWER_BASIC_AUTH": f"flower:{PASSWORD}",
+            "RABBITMQ_URL": f"amqp://{account}{servers.rabbitmq_url.rpartition('@')[2]}",
+            "RABBITMQ_MANAGEMENT_URL": f"http://{account}{servers.rabbitmq_management_url.rpartition('@')[2]}",
+        },
+    )
+    try:
+        wait_for(lambda: request_here("GET", f"http://127.0.0.1:{port}/healthcheck", 3).raise_for_status(), SECONDS, "")
+        yield port
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.integration
+def test_its_pages_want_the_password(flower: int) -> None:
+    for path in ("/", "/tasks", "/broker", "/api/workers", "/api/tasks"):
+        assert request_here("GET", f"http://127.0.0.1:{flower}{path}", 10).status_code == 401
+        assert request_here("GET", f"http://flower:wrong@127.0.0.1:{flower}{path}", 10).status_code == 401
+        assert request_here("GET", f"http://flower:{PASSWORD}@127.0.0.1:{flower}{path}", 10).status_code == 200
+
+
+@pytest.mark.integration
+def test_whoever_measures_needs_none(flower: int) -> None:
+    assert "flower_worker_online" in request_here("GET", f"http://127.0.0.1:{flower}/metrics", 10).text
+
+
+@pytest.mark.integration
+def test_nobody_changes_anything_through_it(flower: int) -> None:
+    url = f"http://flower:{PASSWORD}@127.0.0.1:{flower}"
+    for path in ("worker/shutdown/orders@here", "task/revoke/1", "task/send-task/holdfast.handle"):
+        assert request_here("POST", f"{url}/api/{path}", 10).status_code in {403, 405}
+
+
+def test_without_settings_it_does_not_start() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "infrastructure.flower.main"],
+        check=False,
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 2
+    assert "bad setting" in answer.stderr

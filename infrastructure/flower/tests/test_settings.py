@@ -1,0 +1,39 @@
+"""Flower starts with good settings only, and names the bad ones."""
+
+import pytest
+
+from infrastructure.flower.settings import SettingsError, read_settings
+
+GOOD = {
+    "SERVICE_PORT": "5555",
+    "FLOWER_BASIC_AUTH": "flower:long-enough",
+    "RABBITMQ_URL": "amqp://flower:x@localhost/",
+    "RABBITMQ_MANAGEMENT_URL": "http://flower:x@localhost:15672",
+}
+
+
+def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    found = read_settings()
+    assert (found.port, found.host, found.basic_auth) == (5555, "127.0.0.1", "flower:long-enough")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLOWER_BASIC_AUTH", None),
+        ("FLOWER_BASIC_AUTH", ""),
+        ("FLOWER_BASIC_AUTH", "flower"),
+        ("FLOWER_BASIC_AUTH", "flower:short"),
+        ("RABBITMQ_URL", "http://localhost"),
+        ("RABBITMQ_MANAGEMENT_URL", None),
+        ("SERVICE_PORT", "0"),
+    ],
+)
+def test_bad_settings_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str | None) -> None:
+    for known, good in GOOD.items():
+        monkeypatch.setenv(known, good)
+    monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name)
+    with pytest.raises(SettingsError, match=name):
+        read_settings()

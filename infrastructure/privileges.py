@@ -1,0 +1,149 @@
+"""Who may do what: the one description from which every kind of installation makes its accounts.
+
+Guarantee: an account has what its process does and nothing else. PostgreSQL and MongoDB: one account for each context,
+which owns its own database and can open no other. RabbitMQ: one account for each kind of process; a worker takes from
+its own queue, and whatever it publishes anywhere carries its own name as the key, so it can put nothing into another's
+queue. Relays of one kind share an account.
+Not promised: within one kind of right RabbitMQ knows patterns of names only. Who may send to a rung or to the
+dead-letter exchange is held to its own key there; the two who must use the default exchange (replays, and the rungs'
+return, which the topology job sets up) could address any queue by it.
+"""
+
+import re
+from dataclasses import dataclass
+
+from infrastructure.processes import Process
+
+NOTHING = "^$"
+ANYTHING = ".*"
+EVENTS_EXCHANGE = "holdfast.events"
+DEAD_EXCHANGE = "holdfast.dead"
+DEAD_LETTERS_QUEUE = "operations.dead-letters"
+RETRY_EXCHANGES = tuple(f"holdfast.retry.{seconds}s" for seconds in (1, 5, 30, 120))
+# What a worker tells about its failed attempts itself; all other events come through an outbox.
+ATTEMPT_FAILED = "attempt.failed.v1"
+_BUSINESS_EVENTS = r"^(?!attempt\.)[a-z]+\.[a-z_]+\.v[0-9]+$"
+# What Celery keeps for remote control and for watching, by kombu's and Celery's own names.
+_CONTROL, _REPLIES, _WATCHED = "celery.pidbox", "reply.celery.pidbox", "celeryev"
+_DEFAULT_EXCHANGE = r"amq\.default"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRight:
+    """Which keys an account may use at a topic exchange: to publish with, and to bind with."""
+
+    exchange: str
+    write: str = NOTHING
+    read: str = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAccount:
+    """One account of RabbitMQ: patterns of the names that it may configure, write to and read from.
+
+    https://www.rabbitmq.com/docs/access-control says which operation needs which of them. `tag` opens a part of the
+    management API.
+    """
+
+    name: str
+    configure: str = NOTHING
+    write: str = NOTHING
+    read: str = NOTHING
+    topics: tuple[TopicRight, ...] = ()
+    tag: str = ""
+
+
+def broker_account(line: Process) -> str:
+    """Return the account with which a process of the table connects to the broker; LookupError if with none."""
+    name = re.sub(r"-[0-9]+$", "", line.name)
+    if name not in {account.name for account in BROKER_ACCOUNTS}:
+        raise LookupError(f"{line.name} has no account at the broker")
+    return name
+
+
+def _one_of(*patterns: str) -> str:
+    return f"^({'|'.join(patterns)})$"
+
+
+def _exactly(*names: str) -> str:
+    return "|".join(name.replace(".", r"\.") for name in names)
+
+
+def _topology() -> BrokerAccount:
+    ours = rf"holdfast\.(events|dead|retry\.[0-9]+s)|[a-z]+\.events|{_exactly(DEAD_LETTERS_QUEUE)}"
+    # It declares and binds. What a queue dead-letters to, whoever declares it must be allowed to write to.
+    return BrokerAccount(
+        "topology",
+        configure=_one_of(ours),
+        write=_one_of(ours, _DEFAULT_EXCHANGE),
+        read=_one_of(ours),
+        topics=tuple(
+            TopicRight(exchange, read=ANYTHING) for exchange in (EVENTS_EXCHANGE, DEAD_EXCHANGE, *RETRY_EXCHANGES)
+        ),
+    )
+
+
+def _worker(context: str) -> BrokerAccount:
+    queue = f"{context}.events"
+    exchanges = (EVENTS_EXCHANGE, DEAD_EXCHANGE, *RETRY_EXCHANGES)
+    own_key = _one_of(_exactly(queue))
+    return BrokerAccount(
+        f"worker-{context}",
+        configure=_one_of(_own_box(context), _exactly(_CONTROL, _REPLIES, _WATCHED)),
+        write=_one_of(_own_box(context), _exactly(_REPLIES, _WATCHED), _exactly(*exchanges)),
+        read=_one_of(_own_box(context), _exactly(_CONTROL), _exactly(queue)),
+        topics=(
+            TopicRight(EVENTS_EXCHANGE, write=_one_of(_exactly(ATTEMPT_FAILED))),
+            *(TopicRight(exchange, write=own_key) for exchange in (DEAD_EXCHANGE, *RETRY_EXCHANGES)),
+            _TO_WATCHERS,
+        ),
+    )
+
+
+def _operations_worker() -> BrokerAccount:
+    box = _own_box("operations")
+    return BrokerAccount(
+        "worker-operations",
+        configure=_one_of(box, _exactly(_CONTROL, _REPLIES, _WATCHED)),
+        # A replay goes to the one queue that the letter died in.
+        write=_one_of(box, _exactly(_REPLIES, _WATCHED), _DEFAULT_EXCHANGE),
+        read=_one_of(box, _exactly(_CONTROL), _exactly(DEAD_LETTERS_QUEUE)),
+        topics=(_TO_WATCHERS,),
+    )
+
+
+def _own_box(context: str) -> str:
+    """The queue in which a worker hears what remote control asks; to the exchange before it, it may not write."""
+    return rf"{context}@[^/]+\.celery\.pidbox"
+
+
+def _flower() -> BrokerAccount:
+    own = r"celeryev\..+|[^/]+\.reply\.celery\.pidbox"
+    # It asks the workers how they are, which goes the same way as an order to them; its pages give none.
+    return BrokerAccount(
+        "flower",
+        configure=_one_of(own, _exactly(_CONTROL, _REPLIES, _WATCHED)),
+        write=_one_of(own, _exactly(_CONTROL)),
+        read=_one_of(own, _exactly(_REPLIES, _WATCHED)),
+        topics=(TopicRight(_WATCHED, read=ANYTHING),),
+        tag="management",
+    )
+
+
+_TO_WATCHERS = TopicRight(_WATCHED, write=r"^(worker|task)\.[a-z]+$")
+
+BROKER_ACCOUNTS: tuple[BrokerAccount, ...] = (
+    _topology(),
+    *(_worker(context) for context in ("inventory", "orders", "payments", "archive")),
+    _operations_worker(),
+    BrokerAccount(
+        "relay",
+        write=_one_of(_exactly(EVENTS_EXCHANGE)),
+        topics=(TopicRight(EVENTS_EXCHANGE, write=_BUSINESS_EVENTS),),
+    ),
+    # It counts what waits in queues, which needs no right but to be let in.
+    BrokerAccount("scheduler"),
+    _flower(),
+    # For the operations service and whoever measures: the management API, to look at and nothing else.
+    BrokerAccount("monitor", tag="monitoring"),
+)

@@ -1,0 +1,64 @@
+"""The description of who may do what agrees with the system that it describes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from common import topology
+from infrastructure.privileges import (
+    BROKER_ACCOUNTS,
+    DEAD_EXCHANGE,
+    DEAD_LETTERS_QUEUE,
+    EVENTS_EXCHANGE,
+    RETRY_EXCHANGES,
+    broker_account,
+)
+from infrastructure.processes import PROCESSES, process
+
+ACCOUNTS = {account.name: account for account in BROKER_ACCOUNTS}
+EVENTS = sorted(path.stem for path in (Path(__file__).parents[2] / "tests" / "contracts").glob("*.json"))
+BY_HAND = {"monitor"}  # no process connects with it: it is for the management API
+
+
+def keys_at(account: str, exchange: str) -> str:
+    return next((right.write for right in ACCOUNTS[account].topics if right.exchange == exchange), "")
+
+
+def test_it_names_what_the_topology_has() -> None:
+    assert topology.EVENTS.name == EVENTS_EXCHANGE
+    assert topology.DEAD.name == DEAD_EXCHANGE
+    assert topology.DEAD_LETTERS == DEAD_LETTERS_QUEUE
+    assert tuple(topology.rung_exchange(seconds).name for seconds in topology.RUNG_SECONDS) == RETRY_EXCHANGES
+
+
+def test_every_process_at_the_broker_has_an_account_and_every_account_a_process() -> None:
+    used = {broker_account(line) for line in PROCESSES if "RABBITMQ_URL" in line.environment}
+    assert used == set(ACCOUNTS) - BY_HAND
+    assert broker_account(process("relay-2")) == "relay"
+    with pytest.raises(LookupError, match="service-orders"):
+        broker_account(process("service-orders"))
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_event_is_published_by_the_relay_or_by_a_worker(event: str) -> None:
+    relay = bool(re.search(keys_at("relay", EVENTS_EXCHANGE), event))
+    worker = bool(re.search(keys_at("worker-orders", EVENTS_EXCHANGE), event))
+    assert relay != worker
+
+
+@pytest.mark.parametrize("name", [name for name in ACCOUNTS if name.startswith("worker-")])
+def test_no_worker_may_give_orders_to_workers_or_take_from_anothers_queue(name: str) -> None:
+    account = ACCOUNTS[name]
+    assert not re.search(account.write, "celery.pidbox")
+    for other in ACCOUNTS:
+        queue = f"{other.removeprefix('worker-')}.events"
+        assert bool(re.search(account.read, queue)) == (other == name and name != "worker-operations")
+        assert not re.search(account.configure, queue)
+
+
+def test_a_topic_exchange_that_may_be_written_to_has_its_keys_bounded() -> None:
+    for account in BROKER_ACCOUNTS:
+        for exchange in (EVENTS_EXCHANGE, DEAD_EXCHANGE, *RETRY_EXCHANGES, "celeryev"):
+            if re.search(account.write, exchange):
+                assert any(right.exchange == exchange for right in account.topics), (account.name, exchange)
