@@ -1,0 +1,42 @@
+"""Resources of operators, checked against the field lists in crds.yaml.
+
+Not promised: what an operator checks beyond the names and types of fields, and fields that we do not use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import yaml  # type: ignore[import-untyped]
+
+_FIELDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("crds.yaml").read_text(encoding="utf-8"))
+KNOWN = frozenset(_FIELDS)
+
+
+def kind_of(resource: dict[str, Any]) -> str:
+    return f"{resource['apiVersion']}/{resource['kind']}"
+
+
+def errors(resource: dict[str, Any]) -> list[str]:
+    """What is wrong with the `spec` of an operator's resource; LookupError if its kind is not in the list."""
+    schema = _schema(_FIELDS[kind_of(resource)])
+    found = jsonschema_rs.validator_for(schema).iter_errors(resource.get("spec"))
+    return [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in found]
+
+
+def _schema(wish: Any) -> dict[str, Any]:
+    match wish:
+        case True:
+            return {}
+        case str():
+            return {"type": wish}
+        case [inner]:
+            return {"type": "array", "items": _schema(inner)}
+    return {
+        "type": "object",
+        "properties": {name.rstrip("!"): _schema(inner) for name, inner in wish.items()},
+        "required": [name[:-1] for name in wish if name.endswith("!")],
+        "additionalProperties": False,
+    }
