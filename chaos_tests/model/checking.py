@@ -1,0 +1,125 @@
+"""One exhaustive check: Spin writes a verifier in C, it is compiled, and visits every state within the bounds.
+
+Guarantee: a verdict is given only for a search that ended by itself; one that ran out of depth, memory or time raises
+`UnfinishedError` and is no verdict. Violations of safety are searched breadth first, so their trail is a shortest one.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chaos_tests.model.programs import Programs
+
+ROOM = Path(__file__).parent
+COMPILE_SECONDS = 120
+DEPTH = 1_000_000
+MEGABYTES = 6_000
+_NUMBERS = {
+    "states": re.compile(r"^\s*(\d+) states, stored", re.MULTILINE),
+    "transitions": re.compile(r"^\s*(\d+) transitions", re.MULTILINE),
+    "depth": re.compile(r"depth reached (\d+)"),
+    "errors": re.compile(r"errors: (\d+)"),
+}
+_VIOLATION = re.compile(r"^pan:1: (.+?)(?: \(at depth (\d+)\))?$", re.MULTILINE)
+_STEP = re.compile(r"^\s*(\d+):\s+proc\s+\d+ \((?!:init:).*\[.*\]$")
+_UNFINISHED = ("max search depth too small", "out of memory", "reached -DMEMLIM bound", "Search not completed")
+_EXPECTED_STOP = "Search not completed"
+
+
+class Kind(StrEnum):
+    """What is searched for, and how."""
+
+    SAFETY = "safety"  # depth first: the whole space, in the least memory
+    SHORTEST = "shortest"  # breadth first: the shortest way to a violation
+    LIVENESS = "liveness"  # acceptance cycles under weak fairness
+
+
+_OPTIONS: dict[Kind, tuple[list[str], list[str], list[str]]] = {
+    Kind.SAFETY: ([], ["-O1", "-DSAFETY", "-DCOLLAPSE"], []),
+    Kind.SHORTEST: ([], ["-O0", "-DSAFETY", "-DBFS"], []),
+    Kind.LIVENESS: (["-DLIVENESS"], ["-O1", "-DNFAIR=4", "-DCOLLAPSE"], ["-a", "-f"]),
+}
+
+
+class UnfinishedError(Exception):
+    """The search did not come to an end: no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`violation` is what was broken, in Spin's words, None if nothing; `steps` is how many lead there."""
+
+    states: int
+    transitions: int
+    depth: int
+    violation: str | None
+    steps: int
+    seconds: float
+
+
+def check(
+    programs: Programs, model: str, defines: Mapping[str, int | None], kind: Kind, *, seconds: float = 60.0
+) -> Verdict:
+    """Search `model`.pml with these macros. Raises `UnfinishedError`."""
+    spin, compile_, search = _OPTIONS[kind]
+    macros = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in defines.items()]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="model-") as place:
+        room = Path(place)
+        source = f"{model}.pml"  # copied: what Spin writes lies beside it
+        shutil.copy(ROOM / source, room)
+        preprocessor = f"-P{programs.compiler} -E -x c"
+        _run(room, [str(programs.spin), preprocessor, "-a", *spin, *macros, source], COMPILE_SECONDS)
+        compiled = [str(programs.compiler), "-w", f"-DMEMLIM={MEGABYTES}", *compile_, "-o", "pan", "pan.c"]
+        _run(room, compiled, COMPILE_SECONDS)
+        said = _run(room, ["./pan", f"-m{DEPTH}", "-w20", "-n", *search], seconds)
+        violation = _violation(said)
+        steps = _steps(room, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
+    numbers = {name: int(match[1]) if (match := pattern.search(said)) else -1 for name, pattern in _NUMBERS.items()}
+    if numbers["errors"] != (violation is not None):
+        raise UnfinishedError(said)
+    return Verdict(
+        states=numbers["states"],
+        transitions=numbers["transitions"],
+        depth=numbers["depth"],
+        violation=violation,
+        steps=steps,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _violation(said: str) -> str | None:
+    match = _VIOLATION.search(said)
+    unfinished = [sign for sign in _UNFINISHED if sign in said and not (match and sign == _EXPECTED_STOP)]
+    if unfinished:
+        raise UnfinishedError(said)
+    return match[1] if match else None
+
+
+def _steps(room: Path, command: list[str]) -> int:
+    said = _run(room, command, COMPILE_SECONDS, any_code=True)
+    # Without the making of the processes, and without the list of where each stands at the end.
+    return len({match[1] for line in said.splitlines() if (match := _STEP.match(line))})
+
+
+def _run(room: Path, command: Sequence[str], seconds: float, *, any_code: bool = False) -> str:
+    try:
+        done = subprocess.run(command, check=False, cwd=room, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        message = f"{' '.join(command)} took longer than {seconds} s"
+        raise UnfinishedError(message) from error
+    if done.returncode != 0 and not any_code:
+        message = f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"
+        raise UnfinishedError(message)
+    return done.stdout + done.stderr

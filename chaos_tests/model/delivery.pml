@@ -1,0 +1,347 @@
+/* How one context's event reaches another: outbox, relay, broker, consumer, retry ladder, dead letters.
+ *
+ * Guarantees, for every interleaving within the bounds below:
+ *   kept    an accepted event is at every moment in the outbox, with the broker, a dead letter, or has taken effect (P1, P5)
+ *   once    it takes effect at most once (P2)
+ *   blame   only a handler that really failed so often makes a dead letter, never an outage (P7)
+ *   quiet   when nothing can move any more, every accepted event has taken effect, and nothing is left over
+ *   ends    (liveness, weakly fair) every accepted event takes effect
+ *
+ * Not modelled: what an event says; real time (a rung's delay is any delay, so a rung is the queue itself); several
+ * consumers (each has its own queue and inbox). A batch of the relay is one row. A delivery that the broker's limit
+ * ends may become a letter at its first crash already: that is more than what happens.
+ *
+ * The same file is every mutant: -DNAME takes one guarantee away. docs/model.md maps the steps to the code.
+ */
+#ifndef EVENTS
+#define EVENTS 2
+#endif
+#ifndef WORKERS
+#define WORKERS 2
+#endif
+#ifndef CRASHES
+#define CRASHES 2 /* of any process, anywhere */
+#endif
+#ifndef LOSSES
+#define LOSSES 1 /* connections cut, each with or without what was under way */
+#endif
+#ifndef FAILURES
+#define FAILURES 2 /* attempts that fail for a reason of their own */
+#endif
+#ifndef OUTAGES
+#define OUTAGES 1 /* of the consumer's database */
+#endif
+#ifndef TAKEOVERS
+#define TAKEOVERS 1 /* leases that run out under a frozen holder */
+#endif
+#define RETRY_ATTEMPTS 1
+#define SLOTS 2 /* attempts that a message may carry: 0 .. RETRY_ATTEMPTS */
+#define SLOT(e, a) ((e) * SLOTS + (a))
+#define NOBODY 2
+#define DEAD 3
+
+byte crashes = CRASHES, losses = LOSSES, failures = FAILURES, outages = OUTAGES, takeovers = TAKEOVERS;
+
+bool accepted[EVENTS]; /* the caller has its 2xx */
+bool row[EVENTS];      /* the outbox, by position */
+byte leader = NOBODY;  /* the lease of the outbox */
+bool bound;            /* the consumer's queue is declared and bound */
+byte queue[EVENTS * SLOTS];
+byte held[EVENTS]; /* delivered, not acknowledged */
+byte dead[EVENTS];
+bool inbox[EVENTS];
+byte effect[EVENTS];
+byte failed[EVENTS]; /* attempts that really failed */
+bool down;           /* the consumer's database */
+bool open[WORKERS];  /* the worker's gate */
+
+#define KEPT(e) \
+    assert(!accepted[e] || row[e] || queue[SLOT(e, 0)] || queue[SLOT(e, 1)] || held[e] || dead[e] || effect[e])
+
+/* ---- the service ------------------------------------------------------------------------------------------------ */
+
+proctype Service(byte e) {
+#ifdef OUTBOX_SECOND_TRANSACTION
+    accepted[e] = true;
+    if
+    :: row[e] = true
+    :: atomic { crashes > 0 -> crashes--; KEPT(e) }
+    fi
+#else
+    atomic { accepted[e] = true; row[e] = true } /* a crash before it: nothing was accepted */
+#endif
+}
+
+/* ---- the relay -------------------------------------------------------------------------------------------------- */
+
+inline relay_falls() {
+    crashes--;
+    if
+    :: leader == me -> leader = DEAD
+    :: else
+    fi;
+    after = 0;
+    e = 0
+}
+
+proctype Relay(byte me) {
+    byte e, after; /* the row at position e+1; what is up to `after` is left for another round */
+end:
+    do
+    :: atomic { leader == NOBODY -> leader = me }
+    :: atomic {
+           leader == me && (row[0] || row[EVENTS - 1]) ->
+           e = after;
+           do
+           :: e < EVENTS && !row[e] -> e++
+           :: else -> break
+           od;
+           if
+           :: e < EVENTS -> goto publish
+           :: else -> /* the end: from the start again */
+#ifndef ROUND_NEVER_BEGINS_AGAIN
+                      after = 0;
+#endif
+                      e = 0
+           fi
+       }
+    od;
+publish:
+#ifdef DELETE_BEFORE_CONFIRM
+    atomic { row[e] = false };
+#endif
+    if
+    :: atomic { bound -> queue[SLOT(e, 0)]++; goto confirmed } /* taken for good, and said so */
+#ifdef NO_MANDATORY
+    :: atomic { !bound -> goto confirmed } /* no queue takes it, and the broker confirms it */
+#else
+    :: atomic { !bound -> after = e + 1; e = 0; goto end } /* returned: it stays, the others go first */
+#endif
+    :: atomic { losses > 0 && bound -> losses--; queue[SLOT(e, 0)]++; goto unconfirmed } /* taken, the answer is lost */
+    :: atomic { losses > 0 -> losses--; goto unconfirmed } /* cut on the way there */
+    :: atomic { crashes > 0 -> relay_falls(); goto end }
+    fi;
+confirmed:
+    if
+    :: atomic { row[e] = false; KEPT(e); e = 0; goto end }
+    :: atomic { crashes > 0 -> relay_falls(); goto end }
+    fi;
+unconfirmed:
+#ifdef NO_CONFIRMS
+    goto confirmed
+#else
+    atomic { KEPT(e); e = 0; goto end }
+#endif
+}
+
+proctype Lease() {
+end:
+    do
+#ifndef LEASE_WITHOUT_END
+    :: atomic { leader == DEAD -> leader = NOBODY }
+    :: atomic { takeovers > 0 && leader < NOBODY -> takeovers--; leader = NOBODY } /* frozen: it may act once more */
+#else
+    :: false
+#endif
+    od
+}
+
+proctype Topology() { bound = true }
+
+/* ---- the consumer ----------------------------------------------------------------------------------------------- */
+
+inline take(event, attempt) {
+    queue[SLOT(event, attempt)]--;
+    e = event;
+    a = attempt;
+#ifdef ACK_BEFORE_EFFECT
+    mine = false
+#else
+    held[e]++;
+    mine = true
+#endif
+}
+
+inline let_go() {
+    if
+    :: mine -> held[e]--
+    :: else
+    fi;
+    mine = false
+}
+
+inline forget() { e = 0; a = 0; next = 0 }
+
+inline worker_falls() {
+    crashes--;
+    if
+    :: mine -> queue[SLOT(e, a)]++ /* it comes again */
+    :: mine -> dead[e]++           /* or the delivery limit makes a letter of it */
+    :: !mine
+    fi;
+    let_go();
+    KEPT(e);
+    open[me] = true;
+    forget()
+}
+
+/* Whatever was not taken for certain, the broker keeps: the original is given back. */
+inline give_back() {
+    if
+    :: mine -> queue[SLOT(e, a)]++
+    :: else
+    fi;
+    let_go();
+    KEPT(e);
+    forget()
+}
+
+proctype Worker(byte me) {
+    byte e, a, next; /* the event, the attempts that failed before this one, and those that the copy will carry */
+    bool mine;       /* the delivery is still ours */
+    open[me] = true;
+end:
+    do
+    :: atomic { open[me] && queue[SLOT(0, 0)] > 0 -> take(0, 0); break }
+    :: atomic { open[me] && queue[SLOT(0, 1)] > 0 -> take(0, 1); break }
+#if EVENTS > 1
+    :: atomic { open[me] && queue[SLOT(1, 0)] > 0 -> take(1, 0); break }
+    :: atomic { open[me] && queue[SLOT(1, 1)] > 0 -> take(1, 1); break }
+#endif
+#if EVENTS > 2
+    :: atomic { open[me] && queue[SLOT(2, 0)] > 0 -> take(2, 0); break }
+    :: atomic { open[me] && queue[SLOT(2, 1)] > 0 -> take(2, 1); break }
+#endif
+#ifndef GATE_STAYS_CLOSED
+    :: atomic { !open[me] && !down -> open[me] = true }
+#endif
+    od;
+handle:
+    if
+#ifdef INBOX_SECOND_TRANSACTION
+    :: atomic { !down && inbox[e] -> goto acknowledge }
+    :: atomic { !down && !inbox[e] -> inbox[e] = true };
+       if
+       :: atomic { effect[e]++; assert(effect[e] <= 1); goto acknowledge }
+       :: atomic { crashes > 0 -> worker_falls(); goto end }
+       fi
+#else
+    :: atomic {
+           !down ->
+           if
+           :: !inbox[e] -> inbox[e] = true; effect[e]++
+#ifdef NO_INBOX
+           :: inbox[e] -> effect[e]++
+#else
+           :: inbox[e] /* a duplicate: nothing is left to do */
+#endif
+           fi;
+           assert(effect[e] <= 1);
+           goto acknowledge
+       }
+#endif
+    :: atomic { !down && failures > 0 -> failures--; failed[e]++; next = a + 1; goto pass_on }
+    :: atomic { down -> goto park }
+    :: atomic { losses > 0 && mine -> losses--; queue[SLOT(e, a)]++; let_go(); goto handle } /* cut: it runs twice */
+    :: atomic { crashes > 0 -> worker_falls(); goto end }
+    fi;
+park: /* an outage: the lowest rung, no attempt counted, no more messages */
+#ifdef OUTAGE_IS_AN_ERROR
+    atomic { next = a + 1; open[me] = false };
+#else
+    atomic { next = a; open[me] = false };
+#endif
+pass_on:
+    if
+#ifdef DROP_AFTER_RETRIES
+    :: next > RETRY_ATTEMPTS -> goto acknowledge
+#else
+    :: atomic { next > RETRY_ATTEMPTS -> assert(failed[e] > RETRY_ATTEMPTS); dead[e]++; goto acknowledge }
+    :: atomic { next > RETRY_ATTEMPTS && losses > 0 -> losses--; dead[e]++; goto not_taken }
+#endif
+    :: atomic { next <= RETRY_ATTEMPTS -> queue[SLOT(e, next)]++; goto acknowledge }
+    :: atomic { next <= RETRY_ATTEMPTS && losses > 0 -> losses--; queue[SLOT(e, next)]++; goto not_taken }
+    :: atomic { losses > 0 -> losses--; goto not_taken }
+    :: atomic { crashes > 0 -> worker_falls(); goto end }
+    fi;
+not_taken:
+#ifdef RETRY_WITHOUT_CONFIRM
+    goto acknowledge;
+#else
+    atomic { give_back(); goto end };
+#endif
+acknowledge:
+    if
+    :: atomic { let_go(); KEPT(e); forget(); goto end }
+    :: atomic { crashes > 0 -> worker_falls(); goto end }
+    fi
+}
+
+proctype Database() {
+end:
+    do
+    :: atomic { outages > 0 -> outages--; down = true }; down = false
+    od
+}
+
+/* ---- an operator replays letters, to the queue that they died in ------------------------------------------------- */
+
+#define REPLAY(e) \
+    :: atomic { dead[e] > 0 -> dead[e]--; queue[SLOT(e, 0)]++ } \
+    :: atomic { dead[e] > 0 && crashes > 0 -> crashes--; queue[SLOT(e, 0)]++ } /* published, and not on record */
+
+proctype Operator() {
+end:
+    do
+#ifdef NO_REPLAY
+    :: false
+#else
+    REPLAY(0)
+#if EVENTS > 1
+    REPLAY(1)
+#endif
+#if EVENTS > 2
+    REPLAY(2)
+#endif
+#endif
+    od
+}
+
+/* ---- what must hold when nothing moves any more ------------------------------------------------------------------ */
+
+#ifndef LIVENESS
+proctype Observer() {
+    byte e;
+    timeout;
+    d_step {
+        do
+        :: e < EVENTS ->
+           assert(accepted[e] && effect[e] == 1 && !row[e] && !held[e] && !dead[e]);
+           assert(!queue[SLOT(e, 0)] && !queue[SLOT(e, 1)]);
+           e++
+        :: else -> break
+        od
+    }
+}
+#endif
+
+init {
+    atomic {
+        byte i;
+        for (i : 0 .. EVENTS - 1) { run Service(i) }
+        run Relay(0);
+        run Relay(1);
+        run Lease();
+        run Topology();
+        for (i : 0 .. WORKERS - 1) { run Worker(i) }
+        run Database();
+        run Operator();
+#ifndef LIVENESS
+        run Observer()
+#endif
+    }
+}
+
+#ifdef LIVENESS
+ltl ends { [] (accepted[0] -> <> (effect[0] == 1)) }
+#endif

@@ -1,0 +1,24 @@
+"""The models hold within the quick bounds, and each mutant is found by the property that it breaks.
+
+Skipped, and said so, where Spin or a C compiler cannot be had: then nothing is proven here.
+"""
+
+import pytest
+
+from chaos_tests.model.cases import MUTANTS, QUICK
+from chaos_tests.model.programs import MissingToolError, Programs, ensure_programs
+from chaos_tests.model.run import check_all
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    try:
+        return ensure_programs()
+    except MissingToolError as missing:
+        pytest.skip(f"no model was checked: {missing}")
+
+
+def test_the_models_hold_and_the_mutants_are_found(programs: Programs) -> None:
+    rows = list(check_all(programs, [*QUICK, *MUTANTS], seconds=120))
+    assert len(MUTANTS) >= 10
+    assert [(row.checked, row.verdict) for row in rows if not row.passed] == []
