@@ -80,7 +80,7 @@ MUTANTS = (
         "delivery",
         "OUTAGE_IS_AN_ERROR",
         "to count no attempt in an outage",
-        "failed[e]>1",
+        "blame",
         _CALM | {"FAILURES": 1, "OUTAGES": 1},
     ),
     Mutant("delivery", "GATE_STAYS_CLOSED", "to subscribe again after an outage", "quiet", _CALM | {"OUTAGES": 1}),
