@@ -37,8 +37,12 @@ class Recorder:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.accepted = 0
+        self._accepted: set[str] = set()
         self._numbers = itertools.count()
+
+    @property
+    def accepted(self) -> int:
+        return len(self._accepted)
 
     def invoke(self, process: str, f: str, value: dict[str, Any]) -> int:
         i = next(self._numbers)
@@ -46,7 +50,8 @@ class Recorder:
         return i
 
     def done(self, i: int, process: str, f: str, done: Done) -> None:
-        self.accepted += done.type == OK and f == "place" and not done.value.get("replayed")
+        if done.type == OK and f == "place":
+            self._accepted.add(done.value["id"])
         self.history.append("op", i=i, process=process, type=done.type, f=f, value=done.value, error=done.error)
 
 

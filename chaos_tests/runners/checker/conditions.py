@@ -1,0 +1,191 @@
+"""Was it a test at all? What happened around each fault, and what a run must have shown to mean much. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from chaos_tests.runners.checker.outages import healed_at, unexpected_letters
+from chaos_tests.runners.checker.verdict import (
+    INVALID,
+    UNKNOWN,
+    UNTRIED,
+    VALID,
+    Condition,
+    FaultSeen,
+    State,
+)
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+
+    from chaos_tests.runners.checker.operations import Operations
+    from chaos_tests.runners.checker.outages import Recoveries
+    from chaos_tests.runners.checker.snapshot import Snapshot
+    from chaos_tests.runners.history import Fault
+
+STALL_SECONDS = 2.0
+BEFORE_SECONDS = 10.0
+EVERY_KIND = ("confirmed", "payment_declined", "out_of_stock", "customer_request")
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a run must have shown. Beyond `recovery_seconds` an outage was not survived within seconds."""
+
+    orders: int = 20
+    orders_of_every_kind: int = 300
+    recovery_seconds: float = 30.0
+    faults_that_duplicate: int = 5
+
+
+def around(known: Operations, recoveries: Recoveries) -> list[FaultSeen]:
+    """Each fault, as the clients saw it."""
+    troubles = sorted(known.troubles)
+    start = known.run["t_mono"]
+    return [_seen(known, fault, recoveries, troubles, start) for fault in known.faults]
+
+
+def _seen(
+    known: Operations, fault: Fault, recoveries: Recoveries, troubles: list[tuple[float, str]], start: float
+) -> FaultSeen:
+    healed = healed_at(fault, known.faults)
+    struck = [
+        kind for _, kind in troubles[bisect_left(troubles, (fault.began, "")) : _after(troubles, fault.ended + 1)]
+    ]
+    accepted, confirmed = recoveries.accepted_after(healed), recoveries.confirmed_after(healed)
+    in_doubt, refused = struck.count("info"), struck.count("fail")
+    bit, evidence = fault.bit, fault.evidence
+    if bit is None and (in_doubt or refused):
+        bit, evidence = True, f"{in_doubt} operations in doubt, {refused} refused"
+    if bit is None and (stall := _longest_stall(recoveries.confirmed_at, fault)) >= STALL_SECONDS:
+        bit, evidence = True, f"no order was confirmed for {stall:.1f} s"
+    at, asked = recoveries.accepted_at, recoveries.asked_at
+    return FaultSeen(
+        name=fault.name,
+        target=fault.target,
+        began=round(fault.began - start, 3),
+        ended=round(fault.ended - start, 3),
+        bit=bit,
+        evidence=evidence,
+        asked_during=bisect_right(asked, fault.ended) - bisect_left(asked, fault.began),
+        accepted_before=bisect_left(at, fault.began) - bisect_left(at, fault.began - BEFORE_SECONDS),
+        accepted_during=bisect_right(at, fault.ended) - bisect_left(at, fault.began),
+        accepted_after=len(at) - bisect_right(at, healed),
+        in_doubt=in_doubt,
+        refused=refused,
+        accepted_seconds=None if accepted is None else round(accepted - healed, 3),
+        recovery_seconds=None if confirmed is None else round(confirmed - healed, 3),
+    )
+
+
+def _after(troubles: list[tuple[float, str]], moment: float) -> int:
+    return bisect_right(troubles, (moment, "~"))
+
+
+def _longest_stall(confirmed_at: list[float], fault: Fault) -> float:
+    """The longest time without a confirmed order that reaches into the window."""
+    inside = confirmed_at[bisect_left(confirmed_at, fault.began) : bisect_right(confirmed_at, fault.ended)]
+    return max(after - before for before, after in pairwise([fault.began, *inside, fault.ended]))
+
+
+def conditions(
+    known: Operations, snapshot: Snapshot, seen: list[FaultSeen], statuses: Counter[str], demands: Demands
+) -> Iterator[Condition]:
+    """Every condition, kept or not."""
+    yield _whole(known)
+    drained = f"nothing was on its way any more after {snapshot.drain_seconds:.0f} s"
+    waiting = f"not within {snapshot.drain_seconds:.0f} s: {snapshot.waiting}"
+    yield Condition("The system came to rest", *((VALID, drained) if snapshot.drained else (INVALID, waiting)))
+    accepted = sum(bool(wish.ids) for wish in known.wishes.values())
+    enough: State = VALID if accepted >= demands.orders else UNKNOWN
+    yield Condition("Enough orders were accepted", enough, f"{accepted:,}; at least {demands.orders:,} are needed")
+    yield _every_kind(statuses, accepted, demands)
+    unexpected = unexpected_letters(known, snapshot)
+    dead = f"{len(snapshot.letters)} dead letters in all, {unexpected} of them unexpected"
+    yield Condition("Nothing died that should not have", INVALID if unexpected else VALID, dead)
+    yield _duplicates(known, demands)
+    if seen:
+        yield from _of_faults(known, seen, demands)
+
+
+def _whole(known: Operations) -> Condition:
+    if known.end is None or known.torn:
+        what = "it has no end" if known.end is None else f"{known.torn} lines are torn"
+        return Condition("The history is whole", UNKNOWN, what)
+    operations = sum(known.counts.values())
+    return Condition("The history is whole", VALID, f"{operations:,} operations, ended by: {known.end['reason']}")
+
+
+def _every_kind(statuses: Counter[str], accepted: int, demands: Demands) -> Condition:
+    text = ", ".join(f"{statuses[kind]:,} {kind.replace('_', ' ')}" for kind in EVERY_KIND)
+    state: State = VALID
+    if not all(statuses[kind] for kind in EVERY_KIND):
+        state = UNKNOWN if accepted >= demands.orders_of_every_kind else UNTRIED
+    return Condition("Orders ended in every way there is", state, text)
+
+
+def _duplicates(known: Operations, demands: Demands) -> Condition:
+    name = "Duplicates were delivered"
+    counted = [sample["duplicates"] for sample in known.samples if sample.get("duplicates") is not None]
+    if not counted:
+        return Condition(name, UNTRIED, "what the workers count was not to be seen")
+    delivered = sum(counted[-1].values())
+    if delivered:
+        return Condition(name, VALID, f"at least {delivered:,} deliveries came again, and each was dropped")
+    state = UNKNOWN if len(known.faults) >= demands.faults_that_duplicate else UNTRIED
+    return Condition(name, state, "no delivery came twice, so nothing had to be dropped")
+
+
+def _of_faults(known: Operations, seen: list[FaultSeen], demands: Demands) -> Iterator[Condition]:
+    missed = [fault.name for fault in seen if not fault.bit]
+    bitten = f"not seen: {_names(missed)}" if missed else f"all {len(seen)} took effect"
+    yield Condition("Every fault bit", UNKNOWN if missed else VALID, bitten)
+    first = seen[0].accepted_before
+    yield Condition(
+        "Orders went through before the first fault",
+        VALID if first else UNKNOWN,
+        f"{first:,} were accepted just before",
+    )
+    yield _during(known, seen)
+    yield _recovered(known, seen, demands)
+
+
+def _during(known: Operations, seen: list[FaultSeen]) -> Condition:
+    name = "Orders went through during faults that must not stop them"
+    held = [each for fault, each in zip(known.faults, seen, strict=True) if fault.accepts]
+    if not held:
+        return Condition(name, UNTRIED, "no fault of that kind")
+    stopped = [each.name for each in held if not each.accepted_during and each.asked_during]
+    if stopped:
+        return Condition(name, INVALID, f"none was accepted during {_names(stopped)}")
+    if unasked := [each.name for each in held if not each.asked_during]:
+        return Condition(name, UNKNOWN, f"none was asked for during {_names(unasked)}")
+    return Condition(name, VALID, f"{sum(each.accepted_during for each in held):,} during {len(held)} of them")
+
+
+def _recovered(known: Operations, seen: list[FaultSeen], demands: Demands) -> Condition:
+    name = "Orders went through again after every fault"
+    late: list[str] = []
+    unseen: list[str] = []
+    for fault, each in zip(known.faults, seen, strict=True):
+        if each.recovery_seconds is None:
+            watched = known.last - healed_at(fault, known.faults)
+            (late if watched > demands.recovery_seconds else unseen).append(each.name)
+        elif each.recovery_seconds > demands.recovery_seconds:
+            late.append(each.name)
+    bound = f"{demands.recovery_seconds:.0f} s"
+    if late:
+        return Condition(name, INVALID, f"none was confirmed within {bound} of {_names(late)}")
+    if unseen:
+        return Condition(name, UNKNOWN, f"the run ended before any was confirmed after {_names(unseen)}")
+    slowest = max(seen, key=lambda each: each.recovery_seconds or 0.0)
+    return Condition(name, VALID, f"the slowest in {slowest.recovery_seconds:.1f} s ({slowest.name}); bound {bound}")
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(dict.fromkeys(names[:5]))
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -1,0 +1,178 @@
+"""A history, put in order: each wish with what was answered, each order with what was seen of it, each fault. Pure.
+
+Made for a million operations: one pass, and nothing is kept that no check needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.runners.history import FAIL, INFO, INVOKE, OK, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KEPT_OF_A_SAMPLE = ("t_mono", "deliveries", "duplicates")
+
+
+@dataclass(slots=True)
+class Wish:
+    """One Idempotency-Key: what was wanted, and what was answered. Times are monotonic seconds."""
+
+    key: str
+    process: str
+    intent: str
+    basket: dict[str, int]
+    payment_method: str
+    began: float
+    attempts: list[tuple[float, float, str, str | None]] = field(default_factory=list)  # asked, answered, type, error
+    ids: dict[str, int] = field(default_factory=dict)  # order id -> its total, as answered
+    in_doubt: bool = False
+
+
+@dataclass(slots=True)
+class Sight:
+    """What clients saw of one order: each (asked, answered, status, version, what was asked)."""
+
+    seen: list[tuple[float, float, str, int, str]] = field(default_factory=list)
+    missing: list[float] = field(default_factory=list)  # when it was not found, though it had been accepted
+
+
+@dataclass(slots=True)
+class Restocks:
+    """What an operator added, by SKU: for certain, and perhaps."""
+
+    certain: Counter[str] = field(default_factory=Counter)
+    in_doubt: Counter[str] = field(default_factory=Counter)
+    keys: dict[str, tuple[str, int, bool]] = field(default_factory=dict)  # key -> sku, delta, certain
+
+
+@dataclass(slots=True)
+class Operations:
+    run: dict[str, Any] = field(default_factory=dict)
+    wishes: dict[str, Wish] = field(default_factory=dict)
+    sights: dict[str, Sight] = field(default_factory=dict)
+    cancelled: dict[str, float] = field(default_factory=dict)  # order id -> when its cancellation was answered
+    stocks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    restocks: Restocks = field(default_factory=Restocks)
+    faults: list[Fault] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    # When an operation (not one that was cut short on purpose) came to nothing certain: answered, type.
+    troubles: list[tuple[float, str]] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (f, type) -> how many
+    torn: int = 0
+    end: dict[str, Any] | None = None
+    last: float = 0.0
+
+    def mono(self, wall: float) -> float:
+        """A wall-clock time (seconds since 1970) on the history's clock."""
+        return float(wall - self.run["wall"] + self.run["t_mono"])
+
+
+def gather(records: Iterable[dict[str, Any]]) -> Operations:
+    """Read a history. An operation without an outcome is in doubt."""
+    known = Operations()
+    pending: dict[int, dict[str, Any]] = {}
+    for record in records:
+        kind = record["kind"]
+        if kind == "op":
+            if record["type"] == INVOKE:
+                pending[record["i"]] = record
+            else:
+                _done(known, pending.pop(record["i"], None), record)
+        else:
+            _other(known, kind, record)
+    for invoked in pending.values():
+        nothing = {"t_mono": known.last, "type": INFO, "value": {}, "error": "no outcome"}
+        _done(known, invoked, nothing)
+    known.faults.sort(key=lambda fault: fault.began)
+    return known
+
+
+def _other(known: Operations, kind: str, record: dict[str, Any]) -> None:
+    if kind == "sample":
+        known.samples.append({name: record.get(name) for name in KEPT_OF_A_SAMPLE})
+    elif kind == "fault":
+        fields = Fault.__dataclass_fields__
+        known.faults.append(Fault(**{name: value for name, value in record.items() if name in fields}))
+    elif kind == "run":
+        known.run = record
+    elif kind == "end":
+        known.end = record
+    elif kind == "torn":
+        known.torn += 1
+
+
+def _done(known: Operations, invoked: dict[str, Any] | None, done: dict[str, Any]) -> None:
+    if invoked is None:  # its beginning was torn: the count of torn lines tells of it
+        return
+    f, wanted, kind, answered = invoked["f"], invoked["value"], done["type"], done["t_mono"]
+    known.last = max(known.last, answered)
+    known.counts[f, kind] += 1
+    if kind != OK and not wanted.get("impatient") and not _is_ordinary(done["error"]):
+        known.troubles.append((answered, kind))
+    if f == "place":
+        _place(known, invoked, done)
+    elif f == "read":
+        _read(known, invoked, done)
+    elif f == "cancel" and kind == OK:
+        known.cancelled.setdefault(wanted["id"], answered)
+        _see(known, invoked, done)
+    elif f == "stock" and kind == OK:
+        known.stocks.append((answered, done["value"]))
+    elif f == "restock":
+        _restock(known.restocks, wanted, kind)
+
+
+def _is_ordinary(error: str | None) -> bool:
+    """A refusal that says something about the wish, and nothing about the system."""
+    return bool(error) and str(error).startswith(("404", "409", "422"))
+
+
+def _place(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:
+    wanted, asked, kind = invoked["value"], invoked["t_mono"], done["type"]
+    wish = known.wishes.get(wanted["key"])
+    if wish is None:
+        wish = known.wishes[wanted["key"]] = Wish(
+            wanted["key"], invoked["process"], wanted["intent"], wanted["basket"], wanted["payment_method"], asked
+        )
+    wish.attempts.append((asked, done["t_mono"], kind, done["error"]))
+    if kind == OK:
+        answer = done["value"]
+        wish.ids[answer["id"]] = answer["total"]
+        _see(known, invoked, done)
+    elif kind == INFO:
+        wish.in_doubt = True
+
+
+def _read(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:
+    if done["type"] == OK:
+        _see(known, invoked, done)
+    elif done["type"] == FAIL and str(done["error"]).startswith("404"):
+        known.sights.setdefault(invoked["value"]["id"], Sight()).missing.append(done["t_mono"])
+
+
+def _see(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:
+    answer = done["value"]
+    if answer.get("replayed"):  # the first answer again: what was then, not what is
+        return
+    sight = known.sights.get(answer["id"])
+    if sight is None:
+        sight = known.sights[answer["id"]] = Sight()
+    sight.seen.append((invoked["t_mono"], done["t_mono"], answer["status"], answer["version"], invoked["f"]))
+
+
+def _restock(restocks: Restocks, wanted: dict[str, Any], kind: str) -> None:
+    sku, delta, certain = restocks.keys.get(wanted["key"], (wanted["sku"], wanted["delta"], False))
+    certain = certain or kind == OK
+    if wanted["key"] in restocks.keys or kind != FAIL:
+        restocks.keys[wanted["key"]] = sku, delta, certain
+
+
+def settle(restocks: Restocks) -> Restocks:
+    """The sums of all keys."""
+    for sku, delta, certain in restocks.keys.values():
+        (restocks.certain if certain else restocks.in_doubt)[sku] += delta
+    return restocks

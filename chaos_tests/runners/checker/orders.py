@@ -1,0 +1,123 @@
+"""P1, P2 and P4, as a history can tell them: what was answered against what is there. Pure.
+
+What the witnesses say among themselves is checked by `holdfast.audit.promises`; here it is held against what the
+clients wanted and were told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from holdfast.audit.views import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chaos_tests.runners.checker.operations import Operations, Sight, Wish
+    from chaos_tests.runners.checker.snapshot import Snapshot
+    from holdfast.audit.views import OrderView
+
+FINAL = frozenset({"confirmed", "cancelled"})
+
+Body = tuple[str, frozenset[tuple[str, int]], str]
+
+
+def accepted_is_there(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+    """P1: what was accepted exists, was never missing, never went back, and ended as it was seen to end."""
+    for wish in known.wishes.values():
+        for order_id in wish.ids:
+            if order_id not in snapshot.orders:
+                yield Finding("P1", order_id, f"accepted (key {wish.key}), but the system does not know it")
+    for order_id, sight in known.sights.items():
+        view = snapshot.orders.get(order_id)
+        if sight.missing and sight.seen and max(sight.missing) > min(seen[1] for seen in sight.seen):
+            yield Finding("P1", order_id, f"not found {len(sight.missing)} times although it had been accepted")
+        if view is not None and view.order is not None:
+            yield from _went_on(order_id, sight, view)
+
+
+def _went_on(order_id: str, sight: Sight, view: OrderView) -> Iterator[Finding]:
+    newest, ended = 0, ""
+    last_answered = 0.0
+    for asked, answered, status, version, _ in sorted(sight.seen):
+        if asked >= last_answered and version < newest:
+            yield Finding("P1", order_id, f"seen at version {newest}, later at version {version}")
+        if ended and status in FINAL and status != ended:
+            yield Finding("P2", order_id, f"seen {ended}, and then {status}")
+        newest, ended = max(newest, version), status if status in FINAL else ended
+        last_answered = max(last_answered, answered)
+    assert view.order is not None
+    if ended and view.status != ended:
+        yield Finding("P1", order_id, f"seen {ended}, but it is {view.status} in the end")
+    if view.order["version"] < newest:
+        yield Finding("P1", order_id, f"seen at version {newest}, but it is at {view.order['version']} in the end")
+
+
+def cancelled_stays_so(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+    """P1: a cancellation that was answered with success holds."""
+    for order_id in known.cancelled:
+        view = snapshot.orders.get(order_id)
+        if view is not None and view.order is not None and view.status != "cancelled":
+            yield Finding("P1", order_id, f"its cancellation was answered with success, but it is {view.status}")
+
+
+def one_key_one_order(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+    """P2: every order comes from one wish, and every wish has at most one order."""
+    owner: dict[str, str] = {}
+    for wish in known.wishes.values():
+        if len(wish.ids) > 1:
+            yield Finding("P2", min(wish.ids), f"key {wish.key} was answered with {len(wish.ids)} orders")
+        for order_id in wish.ids:
+            if order_id in owner:
+                yield Finding("P2", order_id, f"keys {owner[order_id]} and {wish.key} were answered with one order")
+            owner[order_id] = wish.key
+    yield from _unexplained(known, snapshot, owner)
+
+
+def _unexplained(known: Operations, snapshot: Snapshot, owner: dict[str, str]) -> Iterator[Finding]:
+    """Orders that were answered to nobody: each must be the one of a wish that is in doubt."""
+    unknown = [view for view in snapshot.orders.values() if view.id not in owner and view.order is not None]
+    if not unknown:
+        return
+    names = {customer_id: name for name, customer_id in known.run["customers"].items()}
+    wishes: dict[Body, list[Wish]] = defaultdict(list)
+    for wish in known.wishes.values():
+        wishes[wish.process, frozenset(wish.basket.items()), wish.payment_method].append(wish)
+    for view in unknown:
+        yield from _claimed(view, wishes[_body(view, names)])
+
+
+def _claimed(view: OrderView, wishes: list[Wish]) -> Iterator[Finding]:
+    open_wish = next((wish for wish in wishes if wish.in_doubt and not wish.ids), None)
+    if open_wish is not None:
+        open_wish.ids[view.id] = -1
+    elif not wishes:
+        yield Finding("P2", view.id, "nobody has placed this order")
+    elif any(wish.ids for wish in wishes):
+        wish = next(wish for wish in wishes if wish.ids)
+        yield Finding("P2", view.id, f"a second order for key {wish.key}, which has {min(wish.ids)}")
+    else:
+        yield Finding("P2", view.id, f"key {wishes[0].key} was refused, but the order is there")
+
+
+def _body(view: OrderView, names: dict[str, str]) -> Body:
+    assert view.order is not None
+    items = frozenset((item["sku"], item["quantity"]) for item in view.order["items"])
+    return names.get(view.order["customer_id"], ""), items, view.order["payment_method"]
+
+
+def money_as_agreed(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+    """P4: the total is the sum of the prices, and no card that declines has paid."""
+    prices = {product["sku"]: product["amount"] for product in known.run["products"]}
+    for wish in known.wishes.values():
+        total = sum(prices[sku] * quantity for sku, quantity in wish.basket.items())
+        for order_id, answered in wish.ids.items():
+            view = snapshot.orders.get(order_id)
+            if view is None or view.order is None:
+                continue
+            if view.order["total"]["amount"] != total or answered not in {total, -1}:
+                said = view.order["total"]["amount"] if answered in {total, -1} else answered
+                yield Finding("P4", order_id, f"its items cost {total}, but its total is {said}")
+            if wish.intent == "declined" and view.status == "confirmed":
+                yield Finding("P4", order_id, "confirmed, though its card declines every charge")

@@ -1,0 +1,114 @@
+"""P5 and P7, as dead letters and failed attempts tell them; and how soon orders went through again. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from datetime import datetime
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from holdfast.audit.views import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chaos_tests.runners.checker.operations import Operations
+    from chaos_tests.runners.checker.snapshot import Snapshot
+    from chaos_tests.runners.history import Fault
+
+AFTERMATH_SECONDS = 5.0
+ON_FILE = frozenset({"filed", "replaying"})
+
+
+def letters_have_reasons(snapshot: Snapshot) -> Iterator[Finding]:
+    """P5: whatever could not be handled says why."""
+    for letter in snapshot.letters:
+        if not letter.get("reason") or not letter.get("queue"):
+            yield Finding(
+                "P5", letter.get("order_id") or letter["id"], f"a dead letter without a reason: {letter['id']}"
+            )
+
+
+def outage_is_no_error(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+    """P7: in the window of an outage no attempt was used up, and beyond what faults are meant to do, nothing died."""
+    windows = [fault for fault in known.faults if fault.outage]
+    expected = sum(fault.dead_letters for fault in known.faults)
+    dead = [letter for letter in snapshot.letters if letter["status"] in ON_FILE]
+    if len(dead) > expected:
+        for letter in dead:
+            if fault := _during(windows, known.mono(_wall(letter["failed_at"]))):
+                text = (
+                    f"{letter.get('event_type')} died in {letter['queue']} during {fault.name}: {letter['error_class']}"
+                )
+                yield Finding("P7", letter.get("order_id") or letter["id"], text)
+    for view in snapshot.orders.values():
+        for event in view.events:
+            if event.type == "attempt.failed.v1" and (fault := _during(windows, known.mono(_wall(event.time)))):
+                what = f"{event.data.get('event_type')}: {event.data.get('error_class')}"
+                yield Finding("P7", view.id, f"an attempt was used up in {event.source} during {fault.name}: {what}")
+
+
+def unexpected_letters(known: Operations, snapshot: Snapshot) -> int:
+    """How many dead letters are on file beyond those that faults are meant to cause."""
+    dead = sum(letter["status"] in ON_FILE for letter in snapshot.letters)
+    return max(0, dead - sum(fault.dead_letters for fault in known.faults))
+
+
+class Recoveries:
+    """When orders that were placed after a moment were first accepted, and first seen confirmed."""
+
+    def __init__(self, known: Operations) -> None:
+        accepted, confirmed = [], []
+        for wish in known.wishes.values():
+            answered = min((at for _, at, kind, _ in wish.attempts if kind == "ok"), default=None)
+            if answered is None:
+                continue
+            accepted.append((wish.began, answered))
+            seen = [
+                at
+                for order_id in wish.ids
+                if order_id in known.sights
+                for _, at, status, _, _ in known.sights[order_id].seen
+                if status == "confirmed"
+            ]
+            if seen:
+                confirmed.append((wish.began, min(seen)))
+        self._accepted, self._confirmed = _Firsts(accepted), _Firsts(confirmed)
+        self.confirmed_at = sorted(at for _, at in confirmed)
+        self.accepted_at = sorted(at for _, at in accepted)
+        self.asked_at = sorted(asked for wish in known.wishes.values() for asked, *_ in wish.attempts)
+
+    def accepted_after(self, moment: float) -> float | None:
+        """When the first order placed after `moment` was accepted."""
+        return self._accepted.after(moment)
+
+    def confirmed_after(self, moment: float) -> float | None:
+        """When the first order placed after `moment` was seen confirmed."""
+        return self._confirmed.after(moment)
+
+
+class _Firsts:
+    def __init__(self, pairs: list[tuple[float, float]]) -> None:
+        pairs.sort()
+        self._began = [began for began, _ in pairs]
+        self._first = list(accumulate((at for _, at in reversed(pairs)), min))[::-1]
+
+    def after(self, moment: float) -> float | None:
+        index = bisect_left(self._began, moment)
+        return self._first[index] if index < len(self._first) else None
+
+
+def healed_at(fault: Fault, faults: list[Fault]) -> float:
+    """When this fault and all that overlapped with it were over."""
+    end = fault.ended
+    while (later := max((f.ended for f in faults if f.began <= end and f.ended > end), default=end)) > end:
+        end = later
+    return end
+
+
+def _during(windows: list[Fault], moment: float) -> Fault | None:
+    return next((f for f in windows if f.began <= moment <= f.ended + AFTERMATH_SECONDS), None)
+
+
+def _wall(text: Any) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()

@@ -1,0 +1,106 @@
+"""What the checker says, as values and as JSON. Unknown is no success: who could not look has proved nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from holdfast.audit.views import Finding
+
+State = Literal["valid", "invalid", "unknown", "untried"]
+VALID: State = "valid"
+INVALID: State = "invalid"
+UNKNOWN: State = "unknown"
+# There was nothing to be tried: no subscribers in the system, no outage in the run. Said as such, and no failure.
+UNTRIED: State = "untried"
+
+PROMISES = {
+    "P1": "Nothing accepted is lost",
+    "P2": "Nothing happens twice",
+    "P3": "Stock is conserved and never oversold",
+    "P4": "Money is conserved",
+    "P5": "No event disappears",
+    "P6": "Subscribers are told at least once",
+    "P7": "An outage is not an error",
+}
+MAX_FINDINGS, MAX_OFFENDERS = 50, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """`findings` are the first of them; `broken` is how many there are."""
+
+    promise: str
+    verdict: State
+    checked: str
+    broken: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something without which a run proves little: that the faults bit, that orders went through."""
+
+    name: str
+    verdict: State
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSeen:
+    """A fault as it was seen from outside. Times in seconds; `began` and `ended` from the run's beginning.
+
+    `accepted_before` counts the ten seconds before it.
+    `accepted_seconds`, `recovery_seconds`: from healing (of all that overlapped) until the first order placed after it
+    was accepted, and was seen confirmed; None if that did not happen.
+    """
+
+    name: str
+    target: str
+    began: float
+    ended: float
+    bit: bool | None
+    evidence: str
+    asked_during: int
+    accepted_before: int
+    accepted_during: int
+    accepted_after: int
+    in_doubt: int
+    refused: int
+    accepted_seconds: float | None
+    recovery_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offender:
+    """An order that breaks something: its events and what clients did to it, each a line, by time."""
+
+    id: str
+    findings: list[str]
+    timeline: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    verdict: State
+    promises: list[Promise]
+    conditions: list[Condition]
+    faults: list[FaultSeen]
+    counts: dict[str, Any]
+    offenders: list[Offender]
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        made = asdict(self)
+        for promise in made["promises"]:
+            promise["text"] = PROMISES[promise["promise"]]
+        return made
+
+
+def worst(states: Iterable[State]) -> State:
+    """A run is as good as its worst part."""
+    found = set(states)
+    return INVALID if INVALID in found else UNKNOWN if UNKNOWN in found else VALID
