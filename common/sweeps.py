@@ -35,6 +35,9 @@ WATCH_SECONDS = 0.5
 STOP_SECONDS = 12.0  # less than a supervisor waits before it kills
 _LABELS = ("context", "sweep")
 SUCCEEDED = Gauge("holdfast_sweep_last_success_timestamp_seconds", "When the sweep last ended well", _LABELS)
+RECONCILED = Gauge(
+    "holdfast_reconciliation_last_success_timestamp_seconds", "When contexts were last compared", ["context"]
+)
 SECONDS = Histogram("holdfast_sweep_seconds", "Time a run took", _LABELS)
 FOUND = Counter("holdfast_sweep_found_total", "What the sweep found to do", _LABELS)
 FAILURES = Counter("holdfast_sweep_failures_total", "Runs that failed, by class of failure", (*_LABELS, "failure"))
@@ -52,11 +55,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sweep(Generic[R]):
-    """`run` works on its context's resources and answers how much it found to do."""
+    """`run` works on its context's resources and answers how much it found to do.
+
+    One that `reconciles` compares what this context holds with what another one, or the payment provider, says.
+    """
 
     name: str
     every_seconds: float
     run: Callable[[R, Turn], int]
+    reconciles: bool = False
 
 
 class Sweeper(Generic[R]):
@@ -118,6 +125,8 @@ class Sweeper(Generic[R]):
             found = self._sweep.run(self._resources, turn)
         FOUND.labels(*self._labels).inc(found)
         SUCCEEDED.labels(*self._labels).set_to_current_time()
+        if self._sweep.reconciles:
+            RECONCILED.labels(self._labels[0]).set_to_current_time()
         if found or self._in_outage:
             _log.info("swept", sweep=self.name, found=found)
         self._in_outage = False

@@ -28,8 +28,9 @@ RUNG_SECONDS = (1, 5, 30, 120)
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
 _EVENTS_QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}[.]events")
-# No delivery limit: a dead letter has nowhere further to fall.
-_DEAD_LETTERS_ARGUMENTS = {"x-queue-type": "quorum"}
+# No delivery limit: a dead letter has nowhere further to fall. From 4.0 on RabbitMQ has a limit of 20 unless told
+# otherwise (https://www.rabbitmq.com/docs/quorum-queues#position-in-queue); before, it does not know the value -1.
+_UNLIMITED_SINCE = 4
 
 
 def events_queue(context: str) -> str:
@@ -59,7 +60,7 @@ def is_events_queue(name: str) -> bool:
 
 def dead_letters_queue() -> Queue:
     """`operations.dead-letters` as its worker sees it."""
-    return Queue(DEAD_LETTERS, durable=True, no_declare=True, queue_arguments=_DEAD_LETTERS_ARGUMENTS)
+    return Queue(DEAD_LETTERS, durable=True, no_declare=True, queue_arguments={"x-queue-type": "quorum"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_s
     with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:
         connection.connect()
         channel = connection.default_channel
-        queues = [_dead_letters(), *map(_rung, RUNG_SECONDS)]
+        queues = [_dead_letters(_major_version(connection)), *map(_rung, RUNG_SECONDS)]
         queues += [_bound(context, types) for context, types in bindings.items()]
         EVENTS(channel).declare()
         for queue in queues:
@@ -103,10 +104,16 @@ def _bound(context: str, types: Iterable[str]) -> Queue:
     )
 
 
-def _dead_letters() -> Queue:
-    return Queue(
-        DEAD_LETTERS, DEAD, routing_key=EVERYTHING, durable=True, queue_arguments=dict(_DEAD_LETTERS_ARGUMENTS)
-    )
+def _major_version(connection: Connection) -> int:
+    underlying: Any = connection.connection
+    return int(underlying.server_properties["version"].split(".")[0])
+
+
+def _dead_letters(broker_version: int) -> Queue:
+    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    if broker_version >= _UNLIMITED_SINCE:
+        arguments["x-delivery-limit"] = -1
+    return Queue(DEAD_LETTERS, DEAD, routing_key=EVERYTHING, durable=True, queue_arguments=arguments)
 
 
 def _rung(seconds: int) -> Queue:

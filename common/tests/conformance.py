@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -28,11 +30,12 @@ def check_conformance(app: Flask, headers: dict[str, str], *, rules_in_words: Co
     """
     load_all_checks()
     schema: Any = schemathesis.openapi.from_wsgi("/openapi.json", app)
+    schema.config.generation.update(with_security_parameters=False)  # `headers` carries the token, a good one
     operations = [found.ok() for found in schema.get_all_operations()]
     for operation in operations:
         excluded = [positive_data_acceptance] if operation.label in rules_in_words else []
         _check(operation, GenerationMode.POSITIVE, headers, excluded)
-        if list(operation.iter_parameters()) or list(operation.body):  # else nothing can be wrong with it
+        with suppress(Unsatisfiable):  # where nothing can be wrong
             _check(operation, GenerationMode.NEGATIVE, headers, excluded)
     return len(operations)
 
@@ -48,6 +51,7 @@ def _check(operation: Any, mode: GenerationMode, headers: dict[str, str], exclud
     )
     @given(case=operation.as_strategy(mode))
     def check(case: Any) -> None:
+        assume(all(value not in (None, [], {}) for value in (case.query or {}).values()))  # would not be sent at all
         if mode is GenerationMode.POSITIVE and "Idempotency-Key" in (case.headers or {}):
             case.headers["Idempotency-Key"] = new_id()  # a key that another example has used may be refused
         case.call_and_validate(headers=headers, excluded_checks=excluded)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from common.database import autocommit, make_engine, ping, transaction
 from common.errors import Unavailable, classify
+from common.tests.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,3 +121,21 @@ def test_in_autocommit_each_statement_stands_by_itself(engine: Engine) -> None:
     with pytest.raises(RuntimeError), autocommit(engine) as connection:
         make_things_and_fail(connection)
     assert things(engine) == "things"
+
+
+@pytest.mark.timeout(20)  # psycopg2's own statements pass by the wait callback: such a wait would have no end
+def test_nothing_is_asked_of_the_server_between_the_statements(url: str) -> None:
+    with Link(url) as link:
+        engine = make_engine(link.url, pool_size=1, timeout_seconds=TIMEOUT_SECONDS, name="tested")
+        for _ in range(2):
+            with autocommit(engine) as connection:
+                connection.execute(PID)
+                link.freeze()
+            link.heal()
+        with transaction(engine) as connection:
+            connection.execute(text("CREATE TEMP TABLE kept (n int)"))
+        link.freeze()
+        with pytest.raises(OperationalError) as caught, autocommit(engine) as connection:
+            connection.execute(PID)
+        assert classify(caught.value) is Unavailable
+        engine.dispose()

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 from common.events import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from services.operations.monitoring import Look, Sample
 
 _BREAKER_STATES = {0: "closed", 1: "half_open", 2: "open"}
 _SERVICE = "service-"
-_RECONCILING = ("reconcil", "unknown", "settle")
 
 
 def system_view(
     look: Look, processes: Sequence[str], dead_letters: list[dict[str, Any]] | None, *, asks_broker: bool
 ) -> dict[str, Any]:
     """`processes` are those that ought to run, `dead_letters` the counts on file (None: the store is away)."""
-    sweeps = _sweeps(look)
     unanswered = [name for name in processes if name not in look.metrics]
     unanswered += ["rabbitmq"] if look.queues is None and asks_broker else []
     unanswered += ["mongodb"] if dead_letters is None else []
@@ -32,9 +30,9 @@ def system_view(
         "queues": _queues(look),
         "workers": [_worker(look, name) for name in processes],
         "breakers": _breakers(look),
-        "sweeps": sweeps,
+        "sweeps": _sweeps(look),
         "held_up": _held_up(look),
-        "last_reconciliation_at": _last_reconciliation(sweeps),
+        "last_reconciliation_at": _last_reconciliation(look),
         "dead_letters": dead_letters,
         "unanswered": unanswered,
     }
@@ -121,9 +119,9 @@ def _sweep(found: dict[tuple[str, str], dict[str, Any]], sample: Sample) -> dict
     return found.setdefault((context, name), fresh)
 
 
-def _last_reconciliation(sweeps: Sequence[Mapping[str, Any]]) -> str | None:
-    told = [sweep["last_success_at"] for sweep in sweeps if any(word in sweep["sweep"] for word in _RECONCILING)]
-    return max(filter(None, told), default=None)
+def _last_reconciliation(look: Look) -> str | None:
+    found = _named(look, "holdfast_reconciliation_last_success_timestamp_seconds")
+    return _moment(max((sample.value for _, sample in found), default=None))
 
 
 def _held_up(look: Look) -> bool | None:

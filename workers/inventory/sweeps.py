@@ -25,7 +25,7 @@ def ask_about_overdue(engine: Engine, turn: Turn) -> int:
 
 
 SWEEPS = (
-    Sweep("ask-about-overdue", 15.0, ask_about_overdue),
+    Sweep("ask-about-overdue", 15.0, ask_about_overdue, reconciles=True),
     Sweep("prune-inbox", 600.0, pruning.sweep_inbox),
     Sweep("prune-replies", 600.0, pruning.sweep_replies),
 )

@@ -2,7 +2,8 @@
 
 Claim, publish with confirms, record the outcome. Killed in between it publishes again, which the consumer's inbox
 drops; nothing is recorded as replayed that the broker has not taken. While the broker or the database is away it asks
-once a second. Bulk replays ask for their letters here as well, at their rate.
+every few seconds (the same process's gate asks the database as well). Bulk replays ask for their letters here, at
+their rate.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ BATCH = 100
 BATCH_BYTES = 4 * 1024 * 1024
 CONFIRM_SECONDS = 10.0
 IDLE_SECONDS = 0.25
-OUTAGE_SECONDS = 1.0
+OUTAGE_SECONDS = 2.5
 
 REPLAYED = Counter("holdfast_replays_total", "Replays by what became of them", ["outcome"])
 WORKS = Gauge("holdfast_replaying", "1 while replays can be carried out, 0 while something is away")

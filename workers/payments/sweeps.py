@@ -37,8 +37,8 @@ def prune_replies(resources: Resources, turn: Turn) -> int:
 
 
 SWEEPS = (
-    Sweep("settle", 5.0, settle),
-    Sweep("ask-about-overdue", 15.0, ask_about_overdue),
+    Sweep("settle", 5.0, settle, reconciles=True),
+    Sweep("ask-about-overdue", 15.0, ask_about_overdue, reconciles=True),
     Sweep("prune-inbox", 600.0, prune_inbox),
     Sweep("prune-replies", 600.0, prune_replies),
 )

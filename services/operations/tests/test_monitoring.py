@@ -122,6 +122,7 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
         "scheduler-1": [
             Sample("holdfast_sweep_active", labels, 0),
             Sample(name, labels, 2_000_000_000),
+            Sample("holdfast_reconciliation_last_success_timestamp_seconds", {"context": "payments"}, 2_000_000_000),
             Sample("holdfast_held_up", {}, 1),
             Sample("holdfast_breaker_state", {"breaker": "payment_provider"}, 2),
         ],
