@@ -1,0 +1,25 @@
+variable "name" {
+  description = "Prefix of names."
+  type        = string
+}
+
+variable "cluster_name" {
+  description = "The EKS cluster."
+  type        = string
+}
+
+variable "key_arn" {
+  description = "Key for the values."
+  type        = string
+}
+
+variable "processes" {
+  description = "Whose secrets: the names of the Kubernetes Secrets."
+  type        = list(string)
+  default = [
+    "archive-indexes", "autoscaling", "flower", "migrate-inventory", "migrate-orders", "migrate-payments",
+    "migrate-users", "operations-indexes", "relay", "scheduler", "seed", "service-archive", "service-inventory",
+    "service-operations", "service-orders", "service-payments", "service-users", "topology", "worker-archive",
+    "worker-inventory", "worker-operations", "worker-orders", "worker-payments",
+  ]
+}
