@@ -56,7 +56,6 @@ def _seen(
     struck = [
         kind for _, kind in troubles[bisect_left(troubles, (fault.began, "")) : _after(troubles, fault.ended + 1)]
     ]
-    accepted, confirmed = recoveries.accepted_after(healed), recoveries.confirmed_after(healed)
     in_doubt, refused = struck.count("info"), struck.count("fail")
     bit, evidence = fault.bit, fault.evidence
     if bit is None and (in_doubt or refused):
@@ -77,9 +76,14 @@ def _seen(
         accepted_after=len(at) - bisect_right(at, healed),
         in_doubt=in_doubt,
         refused=refused,
-        accepted_seconds=None if accepted is None else round(accepted - healed, 3),
-        recovery_seconds=None if confirmed is None else round(confirmed - healed, 3),
+        accepted_seconds=_since(healed, recoveries.accepted_after(healed)),
+        recovery_seconds=_since(healed, recoveries.confirmed_after(healed)),
+        fresh_seconds=_since(healed, recoveries.fresh_after(healed)),
     )
+
+
+def _since(moment: float, later: float | None) -> float | None:
+    return None if later is None else round(later - moment, 3)
 
 
 def _after(troubles: list[tuple[float, str]], moment: float) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.history import Fault
 
 AFTERMATH_SECONDS = 5.0
+OPEN = frozenset({"pending", "reserved"})
 ON_FILE = frozenset({"filed", "replaying"})
 
 
@@ -55,36 +56,37 @@ def unexpected_letters(known: Operations, snapshot: Snapshot) -> int:
 
 
 class Recoveries:
-    """When orders that were placed after a moment were first accepted, and first seen confirmed."""
+    """When orders were accepted and confirmed after a moment, as clients saw it."""
 
     def __init__(self, known: Operations) -> None:
-        accepted, confirmed = [], []
+        accepted, fresh, resumed = [], [], []
         for wish in known.wishes.values():
             answered = min((at for _, at, kind, _ in wish.attempts if kind == "ok"), default=None)
             if answered is None:
                 continue
             accepted.append((wish.began, answered))
-            seen = [
-                at
-                for order_id in wish.ids
-                if order_id in known.sights
-                for _, at, status, _, _ in known.sights[order_id].seen
-                if status == "confirmed"
-            ]
-            if seen:
-                confirmed.append((wish.began, min(seen)))
-        self._accepted, self._confirmed = _Firsts(accepted), _Firsts(confirmed)
-        self.confirmed_at = sorted(at for _, at in confirmed)
+            seen = sorted(each for key in wish.ids if key in known.sights for each in known.sights[key].seen)
+            confirmed = min((at for _, at, status, *_ in seen if status == "confirmed"), default=None)
+            if confirmed is not None:
+                still_open = max((asked for asked, _, status, *_ in seen if status in OPEN), default=wish.began)
+                fresh.append((wish.began, confirmed))
+                resumed.append((max(still_open, wish.began), confirmed))
+        self._accepted, self._fresh, self._resumed = _Firsts(accepted), _Firsts(fresh), _Firsts(resumed)
+        self.confirmed_at = sorted(at for _, at in fresh)
         self.accepted_at = sorted(at for _, at in accepted)
         self.asked_at = sorted(asked for wish in known.wishes.values() for asked, *_ in wish.attempts)
 
     def accepted_after(self, moment: float) -> float | None:
-        """When the first order placed after `moment` was accepted."""
+        """When the first order that was placed after `moment` was accepted."""
         return self._accepted.after(moment)
 
     def confirmed_after(self, moment: float) -> float | None:
-        """When the first order placed after `moment` was seen confirmed."""
-        return self._confirmed.after(moment)
+        """When the first order that was open, or not even placed, at `moment` was seen confirmed."""
+        return self._resumed.after(moment)
+
+    def fresh_after(self, moment: float) -> float | None:
+        """When the first order that was placed after `moment` was seen confirmed: what had piled up goes before it."""
+        return self._fresh.after(moment)
 
 
 class _Firsts:

@@ -54,8 +54,9 @@ class FaultSeen:
     """A fault as it was seen from outside. Times in seconds; `began` and `ended` from the run's beginning.
 
     `accepted_before` counts the ten seconds before it.
-    `accepted_seconds`, `recovery_seconds`: from healing (of all that overlapped) until the first order placed after it
-    was accepted, and was seen confirmed; None if that did not happen.
+    The last three are counted from healing (of all that overlapped), None if it did not happen: until an order placed
+    after it was accepted; until one that was open then, or placed later, was seen confirmed; until one that was placed
+    after it was, for which what had piled up had to go first.
     """
 
     name: str
@@ -72,6 +73,7 @@ class FaultSeen:
     refused: int
     accepted_seconds: float | None
     recovery_seconds: float | None
+    fresh_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)

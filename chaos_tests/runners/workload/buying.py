@@ -19,7 +19,9 @@ ORDERS = "/api/v1/orders"
 PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 LONGEST_PAUSE_SECONDS = 5.0
 IMPATIENT_SECONDS = 0.004
-FOLLOW_SECONDS, LOOK_SECONDS = 30.0, 0.1
+FOLLOW_SECONDS = 60.0
+# Between two looks: soon at first, then less often, since each look costs what it measures some time.
+SOONEST_SECONDS, SLOWEST_SECONDS, SLOWER = 0.1, 0.6, 1.3
 REPEATED, LAST_QUESTIONS = 50, (100, 101)
 FINAL = ("confirmed", "cancelled")
 
@@ -99,13 +101,14 @@ class Buyer:
             await self._session.run("timeline", {"id": order_id}, "GET", f"{ORDERS}/{order_id}/timeline")
 
     async def _follow(self, order_id: str) -> None:
-        """Look at an order until it has ended, or for half a minute."""
-        deadline = time.monotonic() + FOLLOW_SECONDS
+        """Look at an order until it has ended, or for a minute."""
+        deadline, pause = time.monotonic() + FOLLOW_SECONDS, SOONEST_SECONDS
         while time.monotonic() < deadline:
             done = await self._session.run("read", {"id": order_id}, "GET", f"{ORDERS}/{order_id}")
             if done.value.get("status") in FINAL or self._ending.has_come():
                 return
-            await self._ending.pause(LOOK_SECONDS)
+            await self._ending.pause(pause)
+            pause = min(pause * SLOWER, SLOWEST_SECONDS)
 
 
 def is_passing(done: Done) -> bool:

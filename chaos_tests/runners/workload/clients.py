@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.workload.ending import Ending
     from chaos_tests.runners.workload.plan import Product
 
-OPERATOR_SECONDS, PROBE_SECONDS = 2.0, 0.5
+OPERATOR_SECONDS, PROBE_SECONDS = 5.0, 0.5
 
 
 class Customer:
@@ -68,7 +68,7 @@ class Operator:
     async def work(self) -> None:
         while not self._ending.has_come():
             await self._ending.pause(OPERATOR_SECONDS)
-            sku, delta = self._chance.choice(self._scarce).sku, self._chance.randint(1, 4)
+            sku, delta = self._chance.choice(self._scarce).sku, self._chance.randint(1, 2)
             self._number += 1
             await self._restock(sku, delta, f"restock-{sku}-{self._number}")
         self._session.close()

@@ -19,7 +19,7 @@ Look = Literal["nothing", "follow", "order", "list", "product", "timeline"]
 Kind = TypeVar("Kind")
 
 COMMON, SCARCE = 12, 4
-COMMON_STOCK, SCARCE_STOCK = 50_000_000, 5
+COMMON_STOCK, SCARCE_STOCK = 50_000_000, 3
 CARDS = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex", "pm_card_visa_debit")
 DECLINING = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired")
 # Out of a hundred orders.
@@ -31,7 +31,7 @@ INTENTS: dict[Intent, int] = {
     "repeated": 4,  # the client asks again although it was answered
     "impatient": 4,  # the client hangs up before it can be answered, and asks again
 }
-LOOKS: dict[Look, int] = {"nothing": 35, "follow": 20, "order": 20, "list": 10, "product": 10, "timeline": 5}
+LOOKS: dict[Look, int] = {"nothing": 45, "follow": 10, "order": 20, "list": 10, "product": 10, "timeline": 5}
 MAX_LINES, MAX_QUANTITY = 3, 9
 
 
