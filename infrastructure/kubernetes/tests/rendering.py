@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Resource = dict[str, Any]
 _KNOWN = {"apiVersion", "kind", "resources", "components", "patches", "namespace", "nameSuffix", "labels", "images"}
-_CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass"}
+_CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "IngressClass"}
 _SELECTORS = {
     "Service": ("spec", "selector"),
     "Deployment": ("spec", "selector", "matchLabels"),
