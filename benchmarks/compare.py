@@ -22,7 +22,7 @@ import psycopg2
 
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
-from holdfast.target import SANDBOX_KEY, Target
+from holdfast.target import target_of
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
@@ -167,17 +167,6 @@ def _plain(stack: Stack, *module: str) -> Iterator[None]:
 
 def _plain_database(stack: Stack) -> str:
     return stack.urls.database("orders").replace("+psycopg2", "")
-
-
-def target_of(stack: Stack) -> Target:
-    return Target(
-        url=stack.urls.http("gateway"),
-        operator_password=stack.credentials.operator_password,
-        management_url=stack.urls.rabbitmq_management,
-        ledger_url=stack.urls.http("sandbox"),
-        ledger_key=SANDBOX_KEY,
-        stack=stack,
-    )
 
 
 if __name__ == "__main__":

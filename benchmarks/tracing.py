@@ -19,9 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.compare import target_of
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
+from holdfast.target import target_of
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:

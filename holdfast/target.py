@@ -78,7 +78,11 @@ def told_unreachable() -> Iterator[None]:
 def _here(home: Path) -> Target:
     if existing_home(home) is None:
         no_stack(home)
-    stack = Stack(home)
+    return target_of(Stack(home))
+
+
+def target_of(stack: Stack) -> Target:
+    """The system that a local stack runs."""
     stripe_key = os.environ.get("STRIPE_API_KEY")
     return Target(
         url=stack.urls.http("gateway"),

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from holdfast.client import ApiError, Client
-from holdfast.target import SANDBOX_KEY, Target
+from holdfast.target import target_of
 from infrastructure.local.spec import read_specs, write_specs
 from infrastructure.local.stack import Stack
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from holdfast.target import Target
 
 SERVERS = ("postgres", "rabbitmq", "mongodb", "sandbox")
 API_SECONDS = 10
@@ -56,14 +58,7 @@ class System:
             self._proxy.wait(API_SECONDS)
 
     def target(self) -> Target:
-        return Target(
-            url=self.stack.urls.http("gateway"),
-            operator_password=self.stack.credentials.operator_password,
-            management_url=self.stack.urls.rabbitmq_management,
-            ledger_url=self.stack.urls.http("sandbox"),
-            ledger_key=SANDBOX_KEY,
-            stack=self.stack,
-        )
+        return target_of(self.stack)
 
     def override(self, changes: Mapping[str, Mapping[str, str]], detours: Mapping[str, str] | None = None) -> None:
         """Run the named processes with these variables besides their own, and start them anew."""

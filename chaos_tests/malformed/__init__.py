@@ -1,0 +1,1 @@
+"""Messages that no consumer can understand, thousands of them, beside orders that go on."""
