@@ -49,7 +49,7 @@ def test_a_process_has_one_workload_of_its_kind(overlay: str, line: Process) -> 
 def test_no_workload_runs_what_the_table_does_not_have(overlay: str) -> None:
     commands = {line.command for line in OURS}
     for each in of_kind(overlay, "Deployment", "Job"):
-        if each["metadata"]["name"] != "gateway":
+        if each["metadata"]["name"] not in {"gateway", "accounts-postgres", "accounts-rabbitmq"}:
             assert tuple(main_container(each)["command"]) in commands, each["metadata"]["name"]
 
 

@@ -17,9 +17,10 @@ variable "processes" {
   description = "Whose secrets: the names of the Kubernetes Secrets."
   type        = list(string)
   default = [
-    "archive-indexes", "autoscaling", "flower", "migrate-inventory", "migrate-orders", "migrate-payments",
-    "migrate-users", "operations-indexes", "relay", "scheduler", "seed", "service-archive", "service-inventory",
-    "service-operations", "service-orders", "service-payments", "service-users", "topology", "worker-archive",
-    "worker-inventory", "worker-operations", "worker-orders", "worker-payments",
+    "accounts-postgres", "accounts-rabbitmq", "archive-indexes", "autoscaling", "flower", "migrate-inventory",
+    "migrate-orders", "migrate-payments", "migrate-users", "operations-indexes", "relay", "scheduler",
+    "service-archive", "service-inventory", "service-operations", "service-orders", "service-payments",
+    "service-users", "topology", "worker-archive", "worker-inventory", "worker-operations", "worker-orders",
+    "worker-payments",
   ]
 }

@@ -1,0 +1,78 @@
+"""One installation's accounts and passwords, and the secret variables that follow from them for each process."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
+from infrastructure.docker.secret_file import password, signing_key
+from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
+from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS, Process
+from infrastructure.provision.rabbitmq import definitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infrastructure.kubernetes.servers import Servers
+
+
+class Installation:
+    """One installation's passwords, each drawn when it is first asked for, and what follows from them."""
+
+    def __init__(self, servers: Servers, stripe_key: str) -> None:
+        self._servers, self._stripe_key = servers, stripe_key
+        self.password_of: Callable[[str], str] = cache(lambda _account: password())
+        self._signing_key = cache(signing_key)
+
+    def of_process(self, line: Process) -> dict[str, str]:
+        """The secret variables of a process; the others stand in its Deployment."""
+        makers = self._makers(line)
+        return {name: makers[name]() for name in line.environment if name in makers}
+
+    def _makers(self, line: Process) -> dict[str, Callable[[], str]]:
+        servers = self._servers
+        return {
+            "DATABASE_URL": lambda: self._database(line.context),
+            "DATABASE_URLS": self._databases,
+            "OUTBOX_DATABASE_URLS": self._databases,
+            "MONGODB_URL": lambda: servers.mongodb(line.context, self.password_of(f"mongodb {line.context}")),
+            "RABBITMQ_URL": lambda: self._broker(servers.rabbitmq, broker_account(line)),
+            "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, _looks_as(line)),
+            "TOKEN_SIGNING_KEY": self._signing_key,
+            "STRIPE_API_KEY": lambda: self._stripe_key,
+            "FLOWER_BASIC_AUTH": lambda: f"flower:{self.password_of('flower page')}",
+            "SEED_OPERATOR_PASSWORD": lambda: self.password_of("operator"),
+            "SEED_CUSTOMER_PASSWORD": lambda: self.password_of("customer"),
+        }
+
+    def autoscaling(self) -> dict[str, str]:
+        """What KEDA asks the broker with: the address ends with the virtual host."""
+        return {"RABBITMQ_MANAGEMENT_URL": f"{self._broker(self._servers.management, 'monitor')}/"}
+
+    def relational(self) -> dict[str, str]:
+        return {context: self.password_of(f"postgres {context}") for context in RELATIONAL_CONTEXTS}
+
+    def documents(self) -> dict[str, str]:
+        return {context: self.password_of(f"mongodb {context}") for context in DOCUMENT_CONTEXTS}
+
+    def brokers(self) -> dict[str, str]:
+        return {account.name: self.password_of(f"rabbitmq {account.name}") for account in BROKER_ACCOUNTS}
+
+    def definitions(self) -> str:
+        """The broker's accounts as it loads them at its start; then it makes no virtual host by itself."""
+        return json.dumps({"vhosts": [{"name": "/"}], **definitions(self.brokers())})
+
+    def _database(self, context: str) -> str:
+        return self._servers.postgres(context, self.password_of(f"postgres {context}"))
+
+    def _databases(self) -> str:
+        return json.dumps({context: self._database(context) for context in RELATIONAL_CONTEXTS})
+
+    def _broker(self, address: Callable[[str, str], str], account: str) -> str:
+        return address(account, self.password_of(f"rabbitmq {account}"))
+
+
+def _looks_as(line: Process) -> str:
+    """Who has an account of its own at the broker looks with that one, everybody else as the monitor."""
+    return broker_account(line) if "RABBITMQ_URL" in line.environment else "monitor"

@@ -1,0 +1,64 @@
+"""What Terraform hands to the overlay `aws` is what that overlay takes."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from infrastructure.kubernetes.tests.overlays import ROOM as KUBERNETES
+from infrastructure.kubernetes.tests.overlays import of_kind
+from infrastructure.terraform.tests.configuration import ROOM, load_modules
+
+TEMPLATE = (ROOM / "installation.yaml.tftpl").read_text(encoding="utf-8")
+INSTALLATION = (KUBERNETES / "overlays" / "aws" / "installation" / "kustomization.yaml").read_text(encoding="utf-8")
+
+
+def given() -> dict[str, Any]:
+    """The variables of the call of `templatefile`."""
+    text = (ROOM / "outputs.tf").read_text(encoding="utf-8")
+    [call] = re.findall(r"templatefile\((.*?)\}\)", text, re.DOTALL)
+    return dict(re.findall(r"^\s+(\w+)\s+= (.+)$", call, re.MULTILINE))
+
+
+def test_the_template_uses_what_it_is_given() -> None:
+    assert set(re.findall(r"\$\{(\w+)", TEMPLATE)) == set(given())
+
+
+def test_the_committed_example_is_the_template_filled_in() -> None:
+    pattern = re.sub(r"\\\$\\\{.*?\\\}", '[^\\n"]+?', re.escape(TEMPLATE))
+    assert re.fullmatch(pattern, INSTALLATION), "run `terraform output -raw overlay`, or bring the example up to date"
+    assert yaml.safe_load(INSTALLATION)["kind"] == "Component"
+
+
+def test_the_clients_of_a_server_reach_the_subnets_that_hold_servers() -> None:
+    network = ip_network(load_modules()["."].variables["vpc_cidr"]["default"])
+    subnets = [str(each) for each in islice(network.subnets(prefixlen_diff=8), 8, 11)]
+    text = (ROOM / "modules" / "network" / "main.tf").read_text(encoding="utf-8")
+    assert "cidrsubnet(var.cidr, 8, count.index + 8)" in text, "then this test counts wrongly"
+    ports = {}
+    for policy in of_kind("aws", "NetworkPolicy"):
+        if policy["metadata"]["name"].startswith("servers-of-aws-"):
+            [rule] = policy["spec"]["egress"]
+            assert [peer["ipBlock"]["cidr"] for peer in rule["to"]] == subnets
+            ports[policy["metadata"]["name"].rpartition("-")[2]] = rule["ports"][0]["port"]
+    assert ports == {"postgres": 5432, "rabbitmq": 5671, "mongodb": 27017, "management": 443}
+
+
+def test_servers_let_the_cluster_in_on_the_ports_that_it_uses() -> None:
+    opened = set()
+    for path in ("postgres", "rabbitmq", "mongodb"):
+        for each in load_modules()[f"modules/{path}"].resources:
+            if each.kind == "aws_vpc_security_group_ingress_rule":
+                assert each.body["referenced_security_group_id"] == "${var.client_security_group}"
+                listed = each.body.get("for_each") or {"only": each.body["from_port"]}
+                opened |= set(listed.values())
+    assert opened == {5432, 5671, 443, 27017}
+
+
+def test_the_room_has_no_state() -> None:
+    assert not [path for path in Path(ROOM).rglob("*") if path.name.endswith((".tfstate", ".tfvars"))]
