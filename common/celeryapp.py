@@ -25,6 +25,7 @@ from common.gate import Gate
 from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
 from common.tracing import configure_tracing
+from common.watching import BoundedDispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +73,7 @@ def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> No
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
     app.conf["holdfast_gate"] = gate
     _bound_remote_control(app)
+    app.events.dispatcher_cls = f"{BoundedDispatcher.__module__}:{BoundedDispatcher.__name__}"
     app.worker_main(
         [
             "worker",
@@ -93,7 +95,8 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
     @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def handle(task: Any, event: Any, body: str) -> str:
         try:
-            return consumer.handle(event, Incoming(body, _sane_headers(task.request.__dict__)))
+            headers = _sane_headers(task.request.__dict__) | {"id": event.id}
+            return consumer.handle(event, Incoming(body, headers))
         except Exception as error:
             # It could not even be passed on: the broker is in trouble. It keeps the message; do not spin meanwhile.
             _log.exception("could not pass the message on", event_id=event.id)
@@ -154,10 +157,13 @@ class EventConsumer(CeleryConsumer):
         handler = super().create_task_handler(*args, **kwargs)
         channel = self.task_consumer.channel  # type: ignore[attr-defined]
         channel.Message = untouched(channel.Message)
+        context = str(self.hostname).partition("@")[0]
 
         def receive(message: Any) -> Any:
             # Celery's own directives (`expires` and the like) are not for strangers to give.
             message.headers = _sane_headers(message.headers)
+            # Whoever watches tells tasks apart by their ids, and each context's work on an event is a task.
+            message.headers["id"] += f".{context}"
             try:
                 _check_decoded(message.payload)
             except Exception as error:  # noqa: BLE001 - whatever it raises, the message is at fault
@@ -204,7 +210,7 @@ def configuration(context: str, queue: Queue) -> dict[str, Any]:
         "worker_consumer": f"{__name__}:{EventConsumer.__name__}",
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        "worker_send_task_events": False,
+        "worker_send_task_events": True,
         "worker_soft_shutdown_timeout": 10.0,
         "control_queue_exclusive": True,
         "event_queue_exclusive": True,

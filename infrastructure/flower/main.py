@@ -1,6 +1,6 @@
 """Flower behind a password, to look and not to touch: `python -m infrastructure.flower.main`.
 
-It shows each event that a worker handles as a task under the event's own name, and how the workers are; /healthcheck
+It shows each event that a context handles as a task under the event's own name, and how the workers are; /healthcheck
 and /metrics are open, for whoever supervises and measures inside. Its pages change nothing (read-only): retries and
 replays are the system's own business, and a worker is stopped by whoever supervises it.
 What it shows it has from Celery's events, kept in memory, the last `TASKS` of them; it is no witness: a worker sends
@@ -72,6 +72,9 @@ def _set_options(settings: Settings) -> None:
     options.basic_auth = [settings.basic_auth]
     options.broker_api = f"{settings.management_url.rstrip('/')}/api/"
     options.read_only = True
+    options.enable_events = False  # the workers send them unasked
+    # What became of it, too: done, duplicate, retried, parked or dead are all the same success to Celery.
+    options.tasks_columns = "name,worker,state,result,received,runtime,uuid"
     options.max_tasks, options.max_workers = TASKS, WORKERS
     options.purge_offline_workers = _PURGE_SECONDS
     options.logging = settings.log_level.lower()
