@@ -122,10 +122,6 @@ def _statuses(snapshot: Snapshot) -> Counter[str]:
 
 
 def _counts(known: Operations, statuses: Counter[str], twice: list[Finding]) -> dict[str, Any]:
-    duplicates: dict[str, int] = {}
-    deliveries: dict[str, int] = {}
-    for sample in known.samples:
-        duplicates, deliveries = sample.get("duplicates") or duplicates, sample.get("deliveries") or deliveries
     operations: dict[str, dict[str, int]] = defaultdict(dict)
     for (f, kind), count in sorted(known.counts.items()):
         operations[f][kind] = count
@@ -134,8 +130,8 @@ def _counts(known: Operations, statuses: Counter[str], twice: list[Finding]) -> 
         "wishes": len(known.wishes),
         "accepted": sum(bool(wish.ids) for wish in known.wishes.values()),
         "orders": dict(statuses),
-        "deliveries": deliveries,
-        "duplicates_delivered": duplicates,
+        "deliveries": known.grown("deliveries") or {},
+        "duplicates_delivered": known.grown("duplicates") or {},
         "duplicates_applied": sum(" times" in finding.text for finding in twice),
     }
 

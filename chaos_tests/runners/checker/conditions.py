@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chaos_tests.runners.checker.outages import healed_at, unexpected_letters
 from chaos_tests.runners.checker.verdict import (
@@ -40,6 +40,7 @@ class Demands:
     orders_of_every_kind: int = 300
     recovery_seconds: float = 30.0
     faults_that_duplicate: int = 5
+    parked_a_second: float = 100.0
 
 
 def around(known: Operations, recoveries: Recoveries) -> list[FaultSeen]:
@@ -112,6 +113,7 @@ def conditions(
     dead = f"{len(snapshot.letters)} dead letters in all, {unexpected} of them unexpected"
     yield Condition("Nothing died that should not have", INVALID if unexpected else VALID, dead)
     yield _duplicates(known, demands)
+    yield _spinning(known, demands)
     if seen:
         yield from _of_faults(known, seen, demands)
 
@@ -134,14 +136,32 @@ def _every_kind(statuses: Counter[str], accepted: int, demands: Demands) -> Cond
 
 def _duplicates(known: Operations, demands: Demands) -> Condition:
     name = "Duplicates were delivered"
-    counted = [sample["duplicates"] for sample in known.samples if sample.get("duplicates") is not None]
-    if not counted:
+    grown = known.grown("duplicates")
+    if grown is None:
         return Condition(name, UNTRIED, "what the workers count was not to be seen")
-    delivered = sum(counted[-1].values())
+    delivered = sum(grown.values())
     if delivered:
         return Condition(name, VALID, f"at least {delivered:,} deliveries came again, and each was dropped")
     state = UNKNOWN if len(known.faults) >= demands.faults_that_duplicate else UNTRIED
     return Condition(name, state, "no delivery came twice, so nothing had to be dropped")
+
+
+def _spinning(known: Operations, demands: Demands) -> Condition:
+    """Whether deliveries went round and round instead of waiting."""
+    name = "Nothing went round in circles"
+    counted = [sample for sample in known.samples if sample.get("deliveries") is not None]
+    rates = [
+        (_again(after) - _again(before)) / max(after["t_mono"] - before["t_mono"], 1.0)
+        for before, after in pairwise(counted)
+    ]
+    if not rates:
+        return Condition(name, UNTRIED, "what the workers count was not to be seen")
+    state: State = VALID if max(rates) <= demands.parked_a_second else INVALID
+    return Condition(name, state, f"at most {max(rates):.1f} deliveries a second were put back to wait")
+
+
+def _again(sample: dict[str, Any]) -> int:
+    return sum(sample["deliveries"].get(outcome, 0) for outcome in ("parked", "retried"))
 
 
 def _of_faults(known: Operations, seen: list[FaultSeen], demands: Demands) -> Iterator[Condition]:

@@ -66,6 +66,13 @@ class Operations:
     end: dict[str, Any] | None = None
     last: float = 0.0
 
+    def grown(self, name: str) -> dict[str, int] | None:
+        """How much the workers' counters of that name grew between the first and the last sample; None if not seen."""
+        counted = [sample[name] for sample in self.samples if sample.get(name) is not None]
+        if not counted:
+            return None
+        return {key: counted[-1][key] - counted[0].get(key, 0) for key in counted[-1]}
+
     def mono(self, wall: float) -> float:
         """A wall-clock time (seconds since 1970) on the history's clock."""
         return float(wall - self.run["wall"] + self.run["t_mono"])

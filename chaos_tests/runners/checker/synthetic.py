@@ -78,6 +78,7 @@ def make(wishes: int, reads: int = 3) -> Made:
         customers=customers,
         products=list(map(asdict, products)),
     )
+    made.add("sample", outbox_rows=0, queues={}, deliveries={"done": 0}, duplicates={})
     plans = {name: steps(1, name, products) for name in names}
     chance = random.Random(1)
     sold: Counter[str] = Counter()

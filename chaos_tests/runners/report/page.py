@@ -116,7 +116,7 @@ def drawn(time: Time, series: Series) -> list[Figure]:
             Panel("Time to accept an order", "each step is ten times as long", LATENCY_NOTE),
             [
                 Drawn("99 of 100 within", "slowest", series.slowest_ms),
-                Drawn("half within", "typical", series.typical_ms, "area"),
+                Drawn("half within", "typical", series.typical_ms),
             ],
         ),
         linear(

@@ -300,7 +300,12 @@ def stops_orders(made: Made) -> None:
     record(made, "fault").update(began=asked - 0.001, ended=asked + 0.003, bit=True)
 
 
-@pytest.mark.parametrize("plant", [does_not_rest, dies_without_an_outage, stops_orders])
+def spins(made: Made) -> None:
+    made.now += 1
+    made.add("sample", deliveries={"done": 7 * WISHES, "parked": 50_000}, duplicates={})
+
+
+@pytest.mark.parametrize("plant", [does_not_rest, dies_without_an_outage, stops_orders, spins])
 def test_a_condition_that_the_system_broke_is_invalid(plant: Callable[[Made], None]) -> None:
     verdict = judged(plant)
     assert verdict.verdict == "invalid"

@@ -41,6 +41,7 @@ def reply(status: int, body: bytes = b"{}", **headers: str) -> Reply:
         (reply(202, b"<html>"), "info"),
         (reply(422, b'{"code": "unknown_sku"}'), "fail"),
         (reply(429, b"too much"), "fail"),
+        (reply(409, b'{"code": "idempotency_key_in_flight"}'), "info"),
         (reply(500), "info"),
         (reply(503, b'{"code": "unavailable"}'), "info"),
         (reply(502, b"<html>"), "info"),

@@ -113,4 +113,4 @@ class Buyer:
 
 def is_passing(done: Done) -> bool:
     """Whether a refusal may be another one in a moment: not sent, a token that is too old, too much at once."""
-    return done.error is None or done.error.startswith(("not sent", "401", "409 idempotency", "429"))
+    return done.error is None or done.error.startswith(("not sent", "401", "429"))

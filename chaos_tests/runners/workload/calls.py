@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.history import History
 
 TOKEN_SECONDS = 1_800  # half of its life
+IN_FLIGHT = "idempotency_key_in_flight"
 # What a connection comes to when its other end dies, falls silent or talks nonsense.
 TROUBLE = (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError, TimeoutError)
 
@@ -139,7 +140,9 @@ def outcome(reply: Reply, f: str) -> Done:
         return Done(OK, _told(reply, f, document), None, document)
     wait = reply.headers.get("retry-after", "")
     error = f"{reply.status} {document.get('code', '')}".strip()
-    return Done(INFO if reply.status >= 500 else FAIL, {}, error, document, float(wait) if wait.isdecimal() else 0.0)
+    # Another request with this key is under way, perhaps one that the gateway has repeated: its outcome decides.
+    in_doubt = reply.status >= 500 or document.get("code") == IN_FLIGHT
+    return Done(INFO if in_doubt else FAIL, {}, error, document, float(wait) if wait.isdecimal() else 0.0)
 
 
 def _told(reply: Reply, f: str, document: dict[str, Any]) -> dict[str, Any]:
