@@ -1,0 +1,50 @@
+"""Everything scaled out to its bound, and a rollout on top of that, still finds connections to PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.settings import HttpSettings, WorkerSettings
+from infrastructure.kubernetes.tests.overlays import labels_of, of_kind
+from infrastructure.processes import RELATIONAL_CONTEXTS
+from workers.scheduler.main import SWEEPS
+
+# The operator's own, the superuser's, somebody's psql.
+KEPT_FREE = 30
+PER_REPLICA = {
+    "service": HttpSettings.service_threads + 1,
+    "worker": WorkerSettings.worker_threads,
+    "relay": len(RELATIONAL_CONTEXTS),
+    "scheduler": sum(len(sweeps) + 2 for sweeps in SWEEPS.values()),
+}
+
+
+def most_replicas(overlay: str, deployment: dict[str, Any]) -> int:
+    name = deployment["metadata"]["name"]
+    for each in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject"):
+        if each["spec"]["scaleTargetRef"]["name"] == name:
+            spec = each["spec"]
+            return int(spec.get("maxReplicas") or spec["maxReplicaCount"])
+    return int(deployment["spec"].get("replicas", 1))
+
+
+def connections(overlay: str) -> int:
+    """How many there can be at once: every replica there may be, and one more of each that is being replaced."""
+    total = len(RELATIONAL_CONTEXTS)  # the migrations
+    for each in of_kind(overlay, "Deployment"):
+        labels = labels_of(each)
+        if labels.get("postgres") == "client":
+            per_replica = PER_REPLICA.get(each["metadata"]["name"]) or PER_REPLICA[labels["role"]]
+            total += (most_replicas(overlay, each) + 1) * per_replica
+    return total
+
+
+def test_production_has_connections_enough() -> None:
+    [cluster] = of_kind("production", "Cluster")
+    assert connections("production") + KEPT_FREE <= int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+
+
+def test_a_trial_has_connections_enough() -> None:
+    [postgres] = [each for each in of_kind("local", "StatefulSet") if each["metadata"]["name"] == "postgres"]
+    [option] = [each for each in postgres["spec"]["template"]["spec"]["containers"][0]["args"] if "=" in each]
+    assert connections("local") + KEPT_FREE <= int(option.removeprefix("max_connections="))
