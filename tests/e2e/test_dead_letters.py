@@ -1,5 +1,6 @@
 """Dead letters of the whole system, as an operator at a terminal sees them."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pika
 import pytest
 from click.testing import CliRunner, Result
 
+from chaos_tests.malformed.kinds import KINDS, make, queue_for
 from holdfast.cli import main
 from infrastructure.local.stack import Stack
 from tests.e2e.api import answer
@@ -125,6 +127,22 @@ def test_a_bulk_replay_of_what_is_still_broken_brings_it_back(desk: Desk, shop: 
         "returned",
     ]
     desk.run("discard", letter["id"], "--reason", "a test")
+
+
+def test_a_message_of_every_malformed_kind_is_filed_and_no_process_minds(desk: Desk, stack: Stack, shop: Shop) -> None:
+    before = {process["name"]: process["pid"] for process in stack.status()["processes"]}
+    run, sent = shop.product(on_hand=0), set()
+    for number, kind in enumerate(KINDS):
+        body, properties = make(kind, run, number)
+        desk.publish(queue_for(kind, number), body, **properties)
+        sent.add(hashlib.sha256(body).hexdigest())
+
+    def unfiled() -> set[str]:
+        latest = desk.json("list", "--limit", str(2 * len(KINDS)))
+        return sent - {desk.json("show", letter["id"])["body"]["sha256"] for letter in latest}
+
+    assert eventually(unfiled, lambda left: not left) == set()
+    assert {process["name"]: process["pid"] for process in stack.status()["processes"]} == before
 
 
 def test_wrong_usage_and_what_is_not_there(desk: Desk) -> None:
