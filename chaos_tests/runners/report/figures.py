@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.report.series import Values
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1000, 124, 12, 16, 26
-LANE, LABEL_GAP = 26, 13
+LANE, LABEL_GAP, MOST_NUMBERS = 26, 15, 40
 ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 PALEST_SECONDS = 4.0  # a band narrower than this many units would not be seen
 
@@ -91,7 +91,7 @@ class Time:
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 2)
 
     def ticks(self) -> list[Tick]:
-        step = next((each for each in ROUND_SECONDS if self.seconds / each <= 10), 14_400)
+        step = next((each for each in ROUND_SECONDS if self.seconds / each <= 12), 14_400)
         return [Tick(self.x(at), clock(at)) for at in range(0, int(self.seconds) + 1, step)]
 
 
@@ -108,7 +108,7 @@ def bands(time: Time, faults: Sequence[dict[str, Any]]) -> list[Band]:
     for number, fault in enumerate(faults, 1):
         x, end = time.x(fault["began"]), time.x(fault["ended"])
         middle = (x + end) / 2
-        fits = middle - last >= LABEL_GAP
+        fits = len(faults) <= MOST_NUMBERS and middle - last >= LABEL_GAP
         last = middle if fits else last
         title = f"{number}. {fault['name']}, {fault['ended'] - fault['began']:.1f} s from {clock(fault['began'])}"
         made.append(Band(x, round(max(end - x, PALEST_SECONDS / 2), 2), str(number) if fits else "", title))
@@ -118,7 +118,7 @@ def bands(time: Time, faults: Sequence[dict[str, Any]]) -> list[Band]:
 def linear(time: Time, panel: Panel, series: Sequence[Drawn]) -> Figure:
     """A figure from zero up."""
     top = max((value for each in series for value in each.values if value is not None), default=0.0)
-    step = round_step(top or 1.0)
+    step = round_step(max(top, 1.0))
     highest = step * max(1, math.ceil(top / step - 1e-9))
 
     def y(value: float) -> float:
