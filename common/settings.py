@@ -56,12 +56,13 @@ def variables(kind: type[Any]) -> list[str]:
 
 
 def url_with(*schemes: str) -> Any:
-    """A check: the value is a URL with a host and one of `schemes`."""
+    """A check: the value is a URL with a host and one of `schemes`. MongoDB's may name several: its replica set's."""
 
     def check(value: str) -> None:
         try:
             parts = urlsplit(value)
-            valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+            hosts = parts.netloc.rpartition("@")[2].split(",") if parts.scheme == "mongodb" else [parts.netloc]
+            valid = parts.scheme in schemes and all(map(_is_host, hosts))
         except ValueError:  # a bad port, or a bad IPv6 address
             valid = False
         if not valid:
@@ -69,6 +70,11 @@ def url_with(*schemes: str) -> Any:
             raise ValidationError(message)
 
     return check
+
+
+def _is_host(text: str) -> bool:
+    parts = urlsplit(f"//{text}")
+    return bool(parts.hostname) and parts.port != 0
 
 
 def between(low: float, high: float) -> Any:

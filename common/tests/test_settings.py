@@ -4,6 +4,7 @@ import pytest
 
 from common.settings import (
     DatabaseSettings,
+    DocumentSettings,
     HttpSettings,
     ServiceSettings,
     WorkerSettings,
@@ -88,3 +89,14 @@ def test_all_bad_variables_are_named_at_once(
 def test_a_variable_set_to_nothing_means_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVICE_PORT", "")
     assert load(Sample).service_port == 8000
+
+
+def test_a_replica_set_has_several_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = "mongodb://u:p@a:27017,b:27018,[::1]:27019/d?replicaSet=r"
+    for url in (several, "mongodb://u:p@a/d", "mongodb+srv://u:p@a.example/d"):
+        monkeypatch.setenv("MONGODB_URL", url)
+        assert load(DocumentSettings).mongodb_url == url
+    for wrong in ("mongodb://u:p@a:27017,/d", "mongodb://u:p@a:27017,b:0/d", "mongodb:///d", "amqp://a,b/"):
+        monkeypatch.setenv("MONGODB_URL", wrong)
+        with pytest.raises(SystemExit):
+            load(DocumentSettings)
