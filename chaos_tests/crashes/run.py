@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
-from rich.console import Console
 
 from chaos_tests.runners.system import SKU, System, process_tree
 from holdfast.client import ApiError
-from holdfast.commands.audit import audited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 HOME, PORT_BASE = ".holdfast-crashes", 8700
 DOCUMENT = Path("docs/crash-points.md")
 DEATH_SECONDS = 40.0
-AUDIT_SECONDS = 60.0
 LATER = 3
 TRAP = ("HOLDFAST_CRASH_POINT", "HOLDFAST_TEST_BUILD")
 WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
@@ -99,8 +96,7 @@ def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fa
     # What did not die is armed still, and so is the parent of what did: start them anew without the trap.
     system.override({name: {} for name in processes})
     unsettled = system.settle(placed)
-    verdict = audited(system.target(), AUDIT_SECONDS, Console(stderr=True, quiet=True))
-    broken = sorted({finding.promise for finding in verdict.findings})
+    broken = sorted({finding.promise for finding in system.audit().findings})
     return Row(place, visit, ", ".join(processes), died, len(placed), unsettled, broken)
 
 

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
-from rich.console import Console
 
 from chaos_tests.matrix.faults import FAULTS
 from chaos_tests.matrix.report import Row, line, write
 from chaos_tests.runners.system import SKU, System
 from holdfast.client import ApiError
-from holdfast.commands.audit import audited
 
 if TYPE_CHECKING:
     from chaos_tests.matrix.faults import Fault
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 HOME, PORT_BASE = ".holdfast-matrix", 8600
 INTERVAL_SECONDS = 0.2
 SETTLE_SECONDS = 120.0
-AUDIT_SECONDS = 60.0
 BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
 
 
@@ -102,7 +99,7 @@ def look(system: System, fault: Fault, seconds: float) -> Row:
     )
     accepted = [answer.order_id for answer in shopper.answers if answer.order_id]
     row.accepted, row.unsettled = len(accepted), system.settle(accepted)
-    verdict = audited(system.target(), AUDIT_SECONDS, Console(stderr=True, quiet=True))
+    verdict = system.audit()
     row.broken_promises = sorted({finding.promise for finding in verdict.findings})
     row.dead_letters = verdict.reading.dead_letters
     return row

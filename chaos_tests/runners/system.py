@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
+import stripe
 
+from holdfast.audit.ledger import Ledger
+from holdfast.audit.reading import Reader
+from holdfast.audit.run import audit
 from holdfast.client import ApiError, Client
 from holdfast.target import target_of
 from infrastructure.local.spec import read_specs, write_specs
@@ -24,6 +28,7 @@ from infrastructure.processes import PROCESSES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from holdfast.audit.run import Verdict
     from holdfast.target import Target
 
 SERVERS = ("postgres", "rabbitmq", "mongodb", "sandbox")
@@ -32,6 +37,7 @@ SKU = "CHAOS-TEA"
 STOCK = 10_000_000
 CONFLICT = 409
 READY_SECONDS = SETTLE_SECONDS = 120
+AUDIT_SECONDS = 60.0
 OPEN = ("pending", "reserved")
 
 
@@ -119,6 +125,23 @@ class System:
                 left = {order_id for order_id in left if operator.get(f"/api/v1/orders/{order_id}")["status"] in OPEN}
             time.sleep(0.2)
         return len(left)
+
+    def audit(self) -> Verdict:
+        """What the audit says, as soon as the system can be read. Raises what it meets, if that takes too long."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            self.wait_ready()
+            target = self.target()
+            try:
+                return audit(
+                    Reader(target.operator(), Ledger(target.ledger_key, target.ledger_url), target.management_url),
+                    settle_seconds=AUDIT_SECONDS,
+                    progress=lambda _what: None,
+                )
+            except (requests.RequestException, ApiError, stripe.StripeError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
 
     def wait_ready(self) -> None:
         """Wait until the gateway says that all services are ready. Raises `TimeoutError`."""
