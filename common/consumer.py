@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -17,6 +18,7 @@ from common import topology
 from common.attempts import attempt_failed
 from common.crashpoints import crash_point
 from common.errors import Contention, Rejected, Unavailable, classify
+from common.events import utc_now
 from common.inbox import AlreadyHandled, Delivery
 from common.messaging_spans import delivery_span
 from common.traceparent import log_ids
@@ -38,6 +40,17 @@ HANDLED = Counter(
     ["consumer", "type", "outcome"],
 )
 SECONDS = Histogram("holdfast_event_handling_seconds", "Time a handler took", ["consumer", "type"])
+FAILURES = Counter(
+    "holdfast_event_failures_total",
+    "Deliveries that failed, by what became of them (retried, parked, dead) and the class of the error",
+    ["consumer", "outcome", "error"],
+)
+AGE = Histogram(
+    "holdfast_event_age_seconds",
+    "Age of events when their consumer began to handle them, at the first attempt",
+    ["consumer"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -66,6 +79,7 @@ class Consumer(Generic[R]):
     def handle(self, event: Event, message: Incoming) -> str:
         """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
         kind = event.type if self._handler(event.type) else "unknown"
+        begun = utc_now()
         with (
             delivery_span(self._context, event, attempt=message.attempt + 1) as span,
             structlog.contextvars.bound_contextvars(
@@ -80,6 +94,9 @@ class Consumer(Generic[R]):
             outcome = self._outcome(Delivery(self._context, event, span.traceparent), message, span)
             span.describe({"holdfast.outcome": outcome})
         HANDLED.labels(self._context, kind, outcome).inc()
+        if outcome == "done" and not message.was_passed_on:
+            # Its time in the outbox and in the queue: the retries' and the replays' delays are on purpose.
+            AGE.labels(self._context).observe(max(0.0, (begun - datetime.fromisoformat(event.time)).total_seconds()))
         return outcome
 
     def _outcome(self, delivery: Delivery, message: Incoming, span: Span) -> str:
@@ -114,6 +131,11 @@ class Consumer(Generic[R]):
         return self._handlers.get(event_type) or self._handlers.get(topology.EVERYTHING)
 
     def _pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
+        outcome = self._pass_on_as(delivery, message, error, span)
+        FAILURES.labels(self._context, outcome, type(error).__name__).inc()
+        return outcome
+
+    def _pass_on_as(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
         kind, failed = classify(error), message.attempt + 1
         if kind is Unavailable:
             # An outage is not an error: the lowest rung, and no attempt is counted.

@@ -11,11 +11,14 @@ import select
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import psycopg2
 import psycopg2.extensions
+from prometheus_client import Gauge
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import QueuePool
 
 from common import tracing
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 POOL_WAIT_SECONDS = 1.0
+POOL_SIZE = Gauge("holdfast_database_pool_size", "Connections that a pool may have at most", ["pool"])
+POOL_IN_USE = Gauge("holdfast_database_pool_in_use", "Connections that are in use now", ["pool"])
 _EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POLL_WRITE: select.POLLOUT}
 
 
@@ -50,6 +55,7 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
         },
     )
     event.listen(engine, "checkout", _check_idle)
+    _show(engine, name, pool_size)
     return engine
 
 
@@ -81,6 +87,18 @@ def ping(engine: Engine) -> None:
     """For readiness: returns if the database answers, raises as it does otherwise."""
     with autocommit(engine) as connection:
         connection.execute(text("SELECT 1"))
+
+
+def _show(engine: Engine, name: str, pool_size: int) -> None:
+    """Two gauges; what is in use is asked for when somebody looks, so it costs a statement nothing."""
+    seen = ref(engine)
+
+    def in_use() -> float:
+        shown = seen()
+        return float(shown.pool.checkedout()) if shown is not None and isinstance(shown.pool, QueuePool) else 0.0
+
+    POOL_SIZE.labels(name).set(pool_size)
+    POOL_IN_USE.labels(name).set_function(in_use)
 
 
 def _check_idle(dbapi_connection: Any, *_: Any) -> None:

@@ -18,7 +18,7 @@ from common.crashpoints import crash_point
 from common.events import CONTENT_TYPE, Event, rfc3339, utc_now
 from common.relay import headers as event_headers
 
-ATTEMPT = "holdfast-attempt"
+ATTEMPT, REPLAY = "holdfast-attempt", "holdfast-replay"
 CONFIRM_SECONDS = 5.0
 MAX_TEXT = 8_000
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
@@ -36,6 +36,11 @@ class Incoming:
         """How many attempts have failed before this one."""
         value = self.headers.get(ATTEMPT)
         return value if isinstance(value, int) and value >= 0 else 0
+
+    @property
+    def was_passed_on(self) -> bool:
+        """Whether it has failed before, or is an operator's replay: its delay is none of the queue's."""
+        return self.attempt > 0 or REPLAY in self.headers
 
 
 class Redelivery:

@@ -41,6 +41,7 @@ RECONCILED = Gauge(
 SECONDS = Histogram("holdfast_sweep_seconds", "Time a run took", _LABELS)
 FOUND = Counter("holdfast_sweep_found_total", "What the sweep found to do", _LABELS)
 FAILURES = Counter("holdfast_sweep_failures_total", "Runs that failed, by class of failure", (*_LABELS, "failure"))
+INTERVAL = Gauge("holdfast_sweep_interval_seconds", "How long after one run the next begins", _LABELS)
 ACTIVE = Gauge("holdfast_sweep_active", "1 while this process holds the sweep's lease", _LABELS)
 _log = logger(__name__)
 
@@ -91,6 +92,7 @@ class Sweeper(Generic[R]):
         self._pause_seconds = lease_seconds / 3  # as often as the lease wants to be renewed
         self._in_outage = False
         ACTIVE.labels(*self._labels).set(0)
+        INTERVAL.labels(*self._labels).set(sweep.every_seconds)
 
     def work(self, stop: Flag) -> None:
         """Sweep until `stop` is set."""

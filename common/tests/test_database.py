@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -139,3 +140,13 @@ def test_nothing_is_asked_of_the_server_between_the_statements(url: str) -> None
             connection.execute(PID)
         assert classify(caught.value) is Unavailable
         engine.dispose()
+
+
+def test_the_use_of_the_pool_is_shown(engine: Engine) -> None:
+    def shown(name: str) -> float | None:
+        return REGISTRY.get_sample_value(f"holdfast_database_pool_{name}", {"pool": "tested"})
+
+    assert (shown("size"), shown("in_use")) == (POOL, 0)
+    with engine.connect(), engine.connect():
+        assert shown("in_use") == 2
+    assert shown("in_use") == 0

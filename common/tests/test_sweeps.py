@@ -189,3 +189,8 @@ def test_a_thread_that_dies_ends_them_all(engine: Engine) -> None:
     running = Running(sweeper(engine, Log()), make(engine, Sweep("deadly", 0.05, die), "a"))
     with running:
         eventually(lambda: running.code == 1)
+
+
+def test_how_often_it_is_to_run_is_shown(engine: Engine) -> None:
+    sweeper(engine, Log(), every=42.0, name="patient")
+    assert metric("holdfast_sweep_interval_seconds", "patient") == 42

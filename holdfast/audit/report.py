@@ -67,6 +67,13 @@ def document(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def figures(verdict: Verdict) -> dict[str, Any]:
+    """What operations is told: how many orders were looked at, and how often each promise is broken."""
+    broken = Counter(finding.promise for finding in verdict.findings)
+    promises = [{"promise": promise, "broken": broken[promise]} for promise in compared(verdict)]
+    return {"orders": len(verdict.reading.orders), "promises": promises}
+
+
 def _letters(reading: Reading) -> str:
     unfiled = f", {reading.unfiled_letters} not filed yet" if reading.unfiled_letters else ""
     return f"{reading.dead_letters} dead letters on file{unfiled}"

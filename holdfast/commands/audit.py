@@ -15,7 +15,7 @@ from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
 from holdfast.audit.repair import ask_owners
 from holdfast.audit.repair import document as repair_document
-from holdfast.audit.report import MAX_SHOWN, document, table
+from holdfast.audit.report import MAX_SHOWN, document, figures, table
 from holdfast.audit.run import Verdict
 from holdfast.audit.run import audit as run_audit
 from holdfast.client import ApiError
@@ -49,6 +49,9 @@ def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -
     With --repair, for every order that does not agree, payments is asked to look at the provider again and orders to
     tell the order's end again. Both are safe at any time. Then all is read again, and what is not mended is reported.
 
+    The verdict is reported to the system itself: `GET /api/v1/system` and the metrics show when it was audited last,
+    and what was found.
+
     Exit codes: 0 every promise is kept (with --repair: now); 1 one is broken; 3 no stack runs there; 4 the system could
     not be read.
     """
@@ -64,6 +67,7 @@ def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -
     else:
         show(verdict, Console())
         _show_repair(repair, Console())
+    _report(target, verdict)
     if verdict.findings:
         raise SystemExit(EXIT_FAILED)
 
@@ -79,6 +83,14 @@ def audited(target: Target, settle_seconds: float, console: Console) -> Verdict:
         except (requests.RequestException, ApiError, stripe.StripeError) as error:
             click.echo(f"The system could not be read, so nothing is known: {error}", err=True)
             raise SystemExit(EXIT_UNKNOWN) from error
+
+
+def _report(target: Target, verdict: Verdict) -> None:
+    """Tell operations; if it does not take it, the verdict is the same."""
+    try:
+        target.operator().post("/api/v1/system/audits", figures(verdict))
+    except (requests.RequestException, ApiError) as error:
+        click.echo(f"The verdict could not be reported to the system: {error}", err=True)
 
 
 def _asked(target: Target, verdict: Verdict, console: Console) -> Repair:

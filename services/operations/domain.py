@@ -11,6 +11,13 @@ AUTOMATIC = "automatic"
 LETTER, REPLAY = "holdfast-letter", "holdfast-replay"
 # What the broker says of a message that killed its worker again and again.
 DELIVERY_LIMIT = "delivery_limit"
+# Every reason that our consumers, our diagnosis and the broker give.
+REASONS = frozenset(
+    {
+        *("rejected", "attempts_exhausted", "not_an_event", "unknown", "undiagnosed"),
+        *(DELIVERY_LIMIT, "expired", "maxlen"),
+    }
+)
 # What becomes of a replay.
 PUBLISHED, NO_SUCH_QUEUE, UNPUBLISHABLE = "published", "no_such_queue", "unpublishable"
 

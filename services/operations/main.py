@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flask import request
 from marshmallow import ValidationError
 
 from common.appfactory import create_app as create_service
@@ -14,6 +15,7 @@ from common.development import serve_for_development
 from common.documents import Store, connect, ping
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting, url_with
 from services.operations import api, system_api
+from services.operations.metrics import Figures
 from services.operations.monitoring import Monitor
 
 if TYPE_CHECKING:
@@ -62,17 +64,27 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         name="service-operations",
         pool_size=settings.service_threads + 1,  # one for the readiness check
     )
-    return create_service(
+    store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
+    app = create_service(
         "operations",
         settings,
         blueprints=[api.blueprint, system_api.blueprint],
         ready_checks={"mongodb": partial(ping, database)},
         context=Resources(
-            Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures)),
+            store,
             Monitor(settings.metrics_urls or {}, settings.rabbitmq_management_url),
         ),
         verifier=verifier,
     )
+    _refresh_before_scrapes(app, Figures(store))
+    return app
+
+
+def _refresh_before_scrapes(app: Flask, figures: Figures) -> None:
+    @app.before_request
+    def refresh() -> None:
+        if request.path == "/metrics":
+            figures.refresh()
 
 
 if __name__ == "__main__":

@@ -105,6 +105,14 @@ def counts(database: Database[Document]) -> list[Document]:
     return [row["_id"] | {"count": row["count"]} for row in grouped]
 
 
+def waiting(database: Database[Document]) -> dict[str, int]:
+    """How many letters of each queue wait for somebody to decide."""
+    grouped = letters(database).aggregate(
+        [{"$match": {"status": Status.FILED.value}}, {"$group": {"_id": "$queue", "count": {"$sum": 1}}}]
+    )
+    return {str(row["_id"]): int(row["count"]) for row in grouped}
+
+
 def discard(database: Database[Document], letter_id: str, *, by: str, reason: str, now: str) -> Document | None:
     """The letter afterwards; None if there is none, or it is on its way back."""
     entry = {"kind": "discarded", "at": now, "by": by, "reason": reason}

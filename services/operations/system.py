@@ -18,7 +18,12 @@ _SERVICE = "service-"
 
 
 def system_view(
-    look: Look, processes: Sequence[str], dead_letters: list[dict[str, Any]] | None, *, asks_broker: bool
+    look: Look,
+    processes: Sequence[str],
+    dead_letters: list[dict[str, Any]] | None,
+    last_audit: dict[str, Any] | None,
+    *,
+    asks_broker: bool,
 ) -> dict[str, Any]:
     """`processes` are those that ought to run, `dead_letters` the counts on file (None: the store is away)."""
     unanswered = [name for name in processes if name not in look.metrics]
@@ -34,6 +39,7 @@ def system_view(
         "held_up": _held_up(look),
         "last_reconciliation_at": _last_reconciliation(look),
         "dead_letters": dead_letters,
+        "last_audit": last_audit,
         "unanswered": unanswered,
     }
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields, validate
 
+from common import request as http
 from common.appfactory import context
-from common.auth import operators_only
+from common.auth import caller, operators_only
 from common.openapi import Blueprint
+from common.schemas import Integer, StrictSchema
 from services.operations import usecases
 
+if TYPE_CHECKING:
+    from common.idempotency import Reply
+
 blueprint = Blueprint("system", __name__, url_prefix="/api/v1/system", description="How the whole system is")
+PROMISES = ["P1", "P2", "P3", "P4", "P5", "P6"]
+MAX_COUNT = 10**12
 _MOMENT = {"format": "date-time"}
 
 
@@ -64,6 +71,32 @@ class DeadLetterCountSchema(Schema):
     count = fields.Integer(required=True)
 
 
+class PromiseSchema(StrictSchema):
+    promise = fields.String(required=True, validate=validate.OneOf(PROMISES))
+    broken = Integer(
+        required=True, validate=validate.Range(0, MAX_COUNT), metadata={"description": "how many times it was found so"}
+    )
+
+
+class AuditReportSchema(StrictSchema):
+    """What an audit looked at and found."""
+
+    orders = Integer(required=True, validate=validate.Range(0, MAX_COUNT))
+    promises = fields.List(
+        fields.Nested(PromiseSchema), required=True, validate=validate.Length(min=1, max=len(PROMISES))
+    )
+
+
+class AuditSchema(Schema):
+    id = fields.String(required=True)
+    at = fields.String(required=True, metadata=_MOMENT)
+    by = fields.String(required=True, metadata={"description": "who reported it"})
+    ok = fields.Boolean(required=True)
+    broken = fields.Integer(required=True, metadata={"description": "findings in all"})
+    orders = fields.Integer(required=True, metadata={"description": "how many were looked at"})
+    promises = fields.List(fields.Nested(PromiseSchema), required=True)
+
+
 class SystemSchema(Schema):
     """`unanswered` names what did not answer; what would have come from there is null or missing."""
 
@@ -78,6 +111,9 @@ class SystemSchema(Schema):
     )
     last_reconciliation_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     dead_letters = fields.List(fields.Nested(DeadLetterCountSchema), required=True, allow_none=True)
+    last_audit = fields.Nested(
+        AuditSchema, required=True, allow_none=True, metadata={"description": "null: none was reported"}
+    )
     unanswered = fields.List(fields.String(), required=True)
 
 
@@ -90,3 +126,20 @@ def show_system() -> dict[str, Any]:
     It answers within three seconds, whatever is down.
     """
     return usecases.show_system(context().store, context().monitor)
+
+
+@blueprint.route("/audits", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(AuditReportSchema)
+@blueprint.response(201, AuditSchema)
+def report_audit(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Record what an audit of the whole system found; `last_audit` and the metrics show the newest.
+
+    `holdfast audit` does so by itself.
+    """
+    with context().store.use() as database:
+        reply: Reply = usecases.once(
+            database, http.request_key(), 201, lambda store: usecases.record_audit(store, body, by=caller().id)
+        )
+    return http.render(reply)

@@ -16,7 +16,7 @@ from common.crashpoints import crash_point
 from common.errors import Conflict, NotFound, Rejected, Unavailable, classify
 from common.events import from_document, rfc3339, utc_now
 from common.idempotency import Reply
-from services.operations import bodies, jobs, models, replays, replies
+from services.operations import audits, bodies, jobs, metrics, models, replays, replies
 from services.operations.diagnosis import diagnose
 from services.operations.domain import Status
 from services.operations.system import system_view
@@ -73,7 +73,10 @@ class RunningJob:
 def file_letter(database: Documents, message: RawMessage) -> str:
     """File it, once; answers `filed`, `returned` or `duplicate`. Raises as MongoDB does: then it is not filed."""
     death = diagnose(message, now=utc_now())
-    return models.file(database, death, now=rfc3339(utc_now()))
+    outcome = models.file(database, death, now=rfc3339(utc_now()))
+    if outcome in (models.FILED, models.RETURNED):
+        metrics.count_filed(death)
+    return outcome
 
 
 def once(
@@ -188,11 +191,16 @@ def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str
 def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
     """The system as it is now, as far as it answers."""
     look = monitor.look()
+    dead_letters = last_audit = None
     try:
         with store.use() as database, pymongo.timeout(COUNT_SECONDS):
-            dead_letters = models.counts(database)
+            dead_letters, last_audit = models.counts(database), audits.last(database)
     except Exception as error:
         if classify(error) is not Unavailable:
             raise
-        dead_letters = None
-    return system_view(look, monitor.processes, dead_letters, asks_broker=monitor.asks_broker)
+    return system_view(look, monitor.processes, dead_letters, last_audit, asks_broker=monitor.asks_broker)
+
+
+def record_audit(database: Documents, report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
+    """File what an audit found; it is shown as the last one."""
+    return audits.record(database, report, by=by)

@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 
 from common.database import autocommit, transaction
 from common.origin import origin
-from services.orders import clock, domain, models
+from services.orders import clock, domain, metrics, models
 from services.orders.domain import CancelReason
 from services.orders.usecases import cancel
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection, Engine
+
+    from services.orders.domain import Order
 
 MAX_TICK_SECONDS = 3.0
 READING = Gauge("holdfast_saga_clock_seconds", "For how long sagas could go on, in all")
@@ -47,15 +49,17 @@ def cancel_overdue_orders(
         if not goes_on():
             break
         with transaction(engine) as connection:
-            cancelled += _time_out(connection, order_id)
+            ended = _time_out(connection, order_id)
+        if ended is not None:
+            metrics.count_ended(ended)
+            cancelled += 1
     return cancelled
 
 
-def _time_out(connection: Connection, order_id: str) -> bool:
-    """Whether it was still open: a fact that arrived meanwhile has won, and its lock was awaited."""
+def _time_out(connection: Connection, order_id: str) -> Order | None:
+    """The cancelled order; None if it is open no more: a fact that arrived meanwhile has won, its lock was awaited."""
     order = models.lock(connection, order_id)
     if order is None or not domain.when_it_fails(order.status):
-        return False
+        return None
     with origin("time an order out", order_id=order_id) as trail:
-        cancel(connection, order, CancelReason.TIMED_OUT, trail)
-    return True
+        return cancel(connection, order, CancelReason.TIMED_OUT, trail)

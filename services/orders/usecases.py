@@ -13,7 +13,7 @@ from common.events import new_id, utc_now
 from common.idempotency import claim
 from common.inbox import Delivery, once
 from common.shedding import NEVER
-from services.orders import domain, models, producers
+from services.orders import domain, metrics, models, producers
 from services.orders.domain import CancelReason, Money, Order, Status
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def place_order(engine: Engine, wish: PlaceOrder, trail: Trail, shedding: Sheddi
             crash_point("orders.placing")
             if models.insert_placed(connection, order, key=wish.key, fingerprint=wish.fingerprint, outbox_row=row):
                 crash_point("orders.placed")
+                metrics.count_accepted()
                 return Placed(order, replayed=False)
             earlier, _ = _look(connection, wish, NEVER)
     if earlier is None:
@@ -107,9 +108,13 @@ def cancel_order(
         if attempt.reply:
             return attempt.reply
         order = theirs(models.lock(connection, order_id), customer_id)
-        if domain.when_customer_cancels(order.status):
+        open_yet = domain.when_customer_cancels(order.status) is not None
+        if open_yet:
             order = cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail)
-        return attempt.keep(200, render(order))
+        reply = attempt.keep(200, render(order))
+    if open_yet:
+        metrics.count_ended(order)
+    return reply
 
 
 def take_price(engine: Engine, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
@@ -126,14 +131,16 @@ def stock_was_reserved(engine: Engine, delivery: Delivery, order_id: str) -> Non
 
 
 def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> None:
-    def change(connection: Connection, order: Order) -> None:
+    def change(connection: Connection, order: Order) -> Order | None:
         if status := domain.when_payment_is_captured(order.status):
             confirmed = replace(order, status=status, version=order.version + 1)
             end(connection, confirmed, producers.order_confirmed(confirmed, delivery.trail))
-        elif order.status is Status.CANCELLED:
+            return confirmed
+        if order.status is Status.CANCELLED:
             # Too late, so it has to be undone. Payments heads for that already; should it have missed the
             # cancellation, here it is again, and whoever has heard it drops it.
             emit_again(connection, order)
+        return None
 
     _handle(engine, delivery, order_id, change)
 
@@ -141,16 +148,16 @@ def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> N
 def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
     """Stock refused or payment declined."""
 
-    def change(connection: Connection, order: Order) -> None:
-        if domain.when_it_fails(order.status):
-            cancel(connection, order, reason, delivery.trail)
+    def change(connection: Connection, order: Order) -> Order | None:
+        return cancel(connection, order, reason, delivery.trail) if domain.when_it_fails(order.status) else None
 
     _handle(engine, delivery, order_id, change)
 
 
 def follower_waits(engine: Engine, delivery: Delivery, order_id: str) -> None:
     """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
-    _handle(engine, delivery, order_id, emit_again)
+    with once(engine, delivery) as connection:
+        emit_again(connection, theirs(models.lock(connection, order_id), None))
 
 
 def tell_again(engine: Engine, order_id: str) -> Order:
@@ -184,9 +191,14 @@ def emit_again(connection: Connection, order: Order) -> bool:
     return True
 
 
-def _handle(engine: Engine, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], object]) -> None:
+def _handle(
+    engine: Engine, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], Order | None]
+) -> None:
+    """Once per delivery; `change` answers the order if it has ended it."""
     with once(engine, delivery) as connection:
-        change(connection, theirs(models.lock(connection, order_id), None))
+        ended = change(connection, theirs(models.lock(connection, order_id), None))
+    if ended is not None:
+        metrics.count_ended(ended)
 
 
 def _look(

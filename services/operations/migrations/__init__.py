@@ -15,7 +15,7 @@ from pymongo.errors import CollectionInvalid
 from common import telemetry
 from common.documents import ping
 from common.errors import Unavailable, classify
-from services.operations import bodies, jobs, models, replies
+from services.operations import audits, bodies, jobs, models, replies
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
@@ -27,6 +27,7 @@ COLLECTIONS: dict[str, list[IndexModel]] = {
     jobs.COLLECTION: jobs.INDEXES,
     bodies.COLLECTION: [],
     replies.COLLECTION: replies.INDEXES,
+    audits.COLLECTION: audits.INDEXES,
 }
 _log = telemetry.logger(__name__)
 

@@ -79,7 +79,7 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
         started = time.monotonic()
         look = monitor.look()
         assert time.monotonic() - started < LOOK_SECONDS + 0.7
-        view = system_view(look, monitor.processes, [], asks_broker=monitor.asks_broker)
+        view = system_view(look, monitor.processes, [], None, asks_broker=monitor.asks_broker)
         asked = server.asked
         assert monitor.look() is look
         assert server.asked == asked
@@ -108,7 +108,7 @@ def test_a_process_that_died_was_last_seen_before_and_a_queue_is_watched() -> No
 
 def test_without_any_answer_nothing_is_guessed() -> None:
     look = Monitor({"relay": "http://127.0.0.1:1/"}, "http://127.0.0.1:1").look()
-    view = system_view(look, ["relay"], None, asks_broker=True)
+    view = system_view(look, ["relay"], None, None, asks_broker=True)
     assert view["unanswered"] == ["relay", "rabbitmq", "mongodb"]
     empty = ("queues", "dead_letters", "held_up", "last_reconciliation_at")
     assert [view[name] for name in empty] == [None] * 4
@@ -131,7 +131,7 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
         "relay-1": [Sample("holdfast_relay_active", {"database": "orders"}, 0)],
     }
     look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
-    view = system_view(look, list(metrics), [], asks_broker=False)
+    view = system_view(look, list(metrics), [], None, asks_broker=False)
     [sweep] = view["sweeps"]
     assert (sweep["scheduler"], sweep["last_success_at"]) == ("scheduler-2", "2033-05-18T03:33:20.000000Z")
     assert view["last_reconciliation_at"] == sweep["last_success_at"]

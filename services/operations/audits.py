@@ -1,0 +1,50 @@
+"""Audits as whoever ran them reported them: when, by whom, and how often each promise was found broken.
+
+A report is told, not checked: whoever is an operator may file one. The newest is what the system view and the metrics
+show. They go after `KEPT_SECONDS`; so a system that nobody audits ends with none, and never with one that looks fresh.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from common.events import new_id, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymongo.database import Database
+
+COLLECTION = "audits"
+KEPT_SECONDS = 400 * 24 * 3600
+INDEXES = [IndexModel([("created_at", ASCENDING)], name="pruned", expireAfterSeconds=KEPT_SECONDS)]
+
+
+def record(database: Database[dict[str, Any]], report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
+    """File a report {orders, promises: [{promise, broken}]}; answers it as `last` does."""
+    now = datetime.now(UTC)
+    kept = {
+        "_id": new_id(),
+        "created_at": now,
+        "at": rfc3339(now),
+        "by": by,
+        "orders": report["orders"],
+        "promises": [{"promise": each["promise"], "broken": each["broken"]} for each in report["promises"]],
+    }
+    database[COLLECTION].insert_one(kept)
+    return _audit(kept)
+
+
+def last(database: Database[dict[str, Any]]) -> dict[str, Any] | None:
+    """The newest: {id, at, by, ok, orders, broken, promises}; None if there is none."""
+    found = database[COLLECTION].find_one(sort=[("created_at", DESCENDING)])
+    return _audit(found) if found else None
+
+
+def _audit(kept: Mapping[str, Any]) -> dict[str, Any]:
+    broken = sum(each["broken"] for each in kept["promises"])
+    told = {name: kept[name] for name in ("at", "by", "orders", "promises")}
+    return {"id": kept["_id"], "ok": broken == 0, "broken": broken, **told}

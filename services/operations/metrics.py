@@ -1,0 +1,86 @@
+"""What operations has on file, in numbers: dead letters that wait for a decision, and what the last audit found.
+
+They are read from MongoDB when somebody asks for /metrics, not more often than every few seconds and not for long, so
+every instance shows the same, and one that was just started too. While MongoDB is away they keep their last values.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pymongo
+from prometheus_client import Counter, Gauge
+
+from common.errors import Unavailable, classify
+from common.topology import is_events_queue
+from services.operations import audits, models
+from services.operations.domain import REASONS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pymongo.database import Database
+
+    from common.documents import Store
+    from services.operations.domain import Death
+
+KEPT_SECONDS = 5.0
+READ_SECONDS = 1.0
+FILED = Counter("holdfast_dead_letters_filed", "Dead letters filed, by where and why they died", ["queue", "reason"])
+WAITING = Gauge("holdfast_dead_letters_waiting", "Dead letters that wait for somebody to decide", ["queue"])
+AUDITED = Gauge("holdfast_audit_last_timestamp_seconds", "When an audit was last reported; 0: never")
+BROKEN = Gauge("holdfast_audit_broken_promises", "How often the last audit found a promise broken", ["promise"])
+OTHER = "other"
+MAX_QUEUES = 50
+_seen: set[str] = set()
+
+
+def count_filed(death: Death) -> None:
+    """A stranger may have named queue and reason: only what is ours becomes a label."""
+    FILED.labels(_queue(death.queue), death.reason if death.reason in REASONS else OTHER).inc()
+
+
+class Figures:
+    """Sets the gauges from the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._due = 0.0
+
+    def refresh(self) -> None:
+        """Read them again if it is time; whoever comes while another one reads does not wait."""
+        if time.monotonic() < self._due or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._due = time.monotonic() + KEPT_SECONDS
+            with self._store.use() as database, pymongo.timeout(READ_SECONDS):
+                _show(database)
+        except Exception as error:
+            if classify(error) is not Unavailable:
+                raise
+        finally:
+            self._lock.release()
+
+
+def _show(database: Database[dict[str, Any]]) -> None:
+    waiting: dict[str, int] = {}
+    for queue, count in models.waiting(database).items():
+        waiting[_queue(queue)] = waiting.get(_queue(queue), 0) + count
+    audit = audits.last(database)
+    WAITING.clear()
+    for queue, count in waiting.items():
+        WAITING.labels(queue).set(count)
+    BROKEN.clear()
+    for each in audit["promises"] if audit else ():
+        BROKEN.labels(each["promise"]).set(each["broken"])
+    AUDITED.set(datetime.fromisoformat(audit["at"]).timestamp() if audit else 0)
+
+
+def _queue(name: str) -> str:
+    if is_events_queue(name) and len(_seen) < MAX_QUEUES:
+        _seen.add(name)
+    return name if name in _seen else OTHER

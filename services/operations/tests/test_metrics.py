@@ -1,0 +1,107 @@
+"""What /metrics says of dead letters on file, and of the last audit (`audits.py`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from common.events import new_id
+from common.tests.link import Link
+from common.tests.sample_service import answer, bearer
+from services.operations import metrics, usecases
+from services.operations.tests.letters import dead, file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+
+    Store = Database[dict[str, Any]]
+
+pytestmark = pytest.mark.integration
+OPERATOR = bearer(role="operator", sub="ann")
+AUDITS, SYSTEM = "/api/v1/system/audits", "/api/v1/system"
+KEPT = {"orders": 12, "promises": [{"promise": "P1", "broken": 0}, {"promise": "P3", "broken": 2}]}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "KEPT_SECONDS", 0)
+
+
+def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
+    families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
+    return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+
+
+def test_letters_that_wait_are_counted_by_queue(client: FlaskClient, store: Store) -> None:
+    before = read(client)
+    filed = ("holdfast_dead_letters_filed_total", "inventory.events", "rejected")
+    known = file(store, dead(queue="inventory.events", reason="rejected"))
+    file(store, dead(queue="inventory.events", reason="rejected"))
+    file(store, dead(queue="a stranger's", reason="whatever"))
+    found = read(client)
+    assert found["holdfast_dead_letters_waiting", "inventory.events"] == 2
+    assert found["holdfast_dead_letters_waiting", "other"] == 1
+    assert found[filed] - before.get(filed, 0) == 2
+    assert found["holdfast_dead_letters_filed_total", "other", "other"] >= 1
+    usecases.discard_letter(store, known, by="ann", reason="known")
+    assert read(client)["holdfast_dead_letters_waiting", "inventory.events"] == 1
+
+
+def test_the_last_audit_is_shown(client: FlaskClient, store: Store) -> None:
+    assert answer(client.get(SYSTEM, headers=OPERATOR))["last_audit"] is None
+    assert read(client)["holdfast_audit_last_timestamp_seconds",] == 0
+    client.post(AUDITS, json=KEPT | {"promises": [{"promise": "P5", "broken": 1}]}, headers=OPERATOR)
+    reply = client.post(AUDITS, json=KEPT, headers=OPERATOR)
+    assert reply.status_code == 201
+    expected = {"ok": False, "broken": 2, "by": "ann"} | KEPT
+    shown = answer(client.get(SYSTEM, headers=OPERATOR))["last_audit"]
+    assert shown == answer(reply)
+    assert {name: shown[name] for name in expected} == expected
+    found = read(client)
+    assert found["holdfast_audit_last_timestamp_seconds",] > 1_700_000_000
+    broken = {labels[1]: value for labels, value in found.items() if labels[0] == "holdfast_audit_broken_promises"}
+    assert broken == {"P1": 0, "P3": 2}
+
+
+def test_the_same_report_twice_is_one(client: FlaskClient, store: Store) -> None:
+    headers = OPERATOR | {"Idempotency-Key": new_id()}
+    replies = [client.post(AUDITS, json=KEPT, headers=headers) for _ in range(2)]
+    assert answer(replies[0]) == answer(replies[1])
+    assert store["audits"].count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        KEPT | {"promises": []},
+        KEPT | {"orders": -1},
+        KEPT | {"promises": [{"promise": "P9", "broken": 0}]},
+        KEPT | {"promises": [{"promise": "P1", "broken": -1}]},
+        KEPT | {"colour": "red"},
+    ],
+)
+def test_what_is_no_report_is_refused(client: FlaskClient, store: Store, body: Any) -> None:
+    assert client.post(AUDITS, json=body, headers=OPERATOR).status_code == 422
+    assert client.post(AUDITS, json=KEPT, headers=bearer()).status_code == 403
+    assert store["audits"].count_documents({}) == 0
+
+
+def test_without_the_store_the_last_values_stay(
+    make_app: Callable[..., Flask], store: Store, document_store: str
+) -> None:
+    file(store)
+    with Link(document_store) as link:
+        client = make_app(link.url).test_client()
+        client.post(AUDITS, json=KEPT, headers=OPERATOR)
+        before = read(client)
+        link.cut()
+        after = read(client)
+    for name in (("holdfast_audit_last_timestamp_seconds",), ("holdfast_dead_letters_waiting", "orders.events")):
+        assert before[name] == after[name] > 0
