@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from infrastructure.local.stack import Stack
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from holdfast.audit.run import Verdict
     from holdfast.target import Target
@@ -77,6 +77,20 @@ class System:
         with ThreadPoolExecutor(8) as executor:
             list(executor.map(self._again, changes))
 
+    @contextmanager
+    def changed(self, changes: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+        """Run the named processes with these variables besides their own; afterwards as they were before."""
+        file = self.stack.home.programs_file
+        before = read_specs(file)
+        try:
+            self.override(changes)
+            yield
+        finally:
+            write_specs(
+                self.stack.home, [before[name] if name in changes else s for name, s in read_specs(file).items()]
+            )
+            self.override({name: {} for name in changes})
+
     def disarm(self, names: Iterable[str], variables: tuple[str, ...]) -> None:
         """Take variables away again: from the next start on, the processes go without them."""
         home = self.stack.home
@@ -126,7 +140,7 @@ class System:
             time.sleep(0.2)
         return len(left)
 
-    def audit(self) -> Verdict:
+    def audit(self, settle_seconds: float = AUDIT_SECONDS) -> Verdict:
         """What the audit says, as soon as the system can be read. Raises what it meets, if that takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
@@ -135,7 +149,7 @@ class System:
             try:
                 return audit(
                     Reader(target.operator(), Ledger(target.ledger_key, target.ledger_url), target.management_url),
-                    settle_seconds=AUDIT_SECONDS,
+                    settle_seconds=settle_seconds,
                     progress=lambda _what: None,
                 )
             except (requests.RequestException, ApiError, stripe.StripeError):

@@ -1,0 +1,1 @@
+"""Holdfast with one guarantee taken away: each mutant must be caught."""

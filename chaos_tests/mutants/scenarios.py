@@ -1,0 +1,197 @@
+"""What is done to the running system, so that a missing guarantee shows. Each must do no harm to one that has it.
+
+A scenario answers what its clients themselves saw broken; the audit looks at the rest afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pika
+import requests
+
+from chaos_tests.matrix.run import BODY, Shopper
+from chaos_tests.runners.system import process_tree
+from holdfast.client import ApiError
+
+if TYPE_CHECKING:
+    from chaos_tests.runners.system import System
+
+Scenario = Callable[["System"], set[str]]
+SHOPPING_SECONDS, DEATH_SECONDS = 4.0, 30.0
+API_SECONDS = 10
+EVENTS = "holdfast.events"
+CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
+
+
+def killed_at(crash_point: str, *processes: str) -> Scenario:
+    """Processes that kill themselves at a named place, and come back without the trap."""
+
+    def scenario(system: System) -> set[str]:
+        trap = {"HOLDFAST_CRASH_POINT": crash_point, "HOLDFAST_TEST_BUILD": "1"}
+        system.override(dict.fromkeys(processes, trap))
+        system.wait_ready()
+        alive = {pid for name in processes for pid in process_tree(system.stack.pid(name))}
+        system.disarm(processes, ("HOLDFAST_CRASH_POINT",))
+        with Shopper(system.customer()):
+            deadline = time.monotonic() + DEATH_SECONDS
+            while all(Path(f"/proc/{pid}").exists() for pid in alive):
+                if time.monotonic() > deadline:
+                    message = f"nobody died at {crash_point}"
+                    raise TimeoutError(message)
+                time.sleep(0.05)
+        system.override({name: {} for name in processes})
+        return set()
+
+    scenario.__name__ = f"killed_at_{crash_point.partition(':')[0].replace('.', '_')}"
+    return scenario
+
+
+def every_event_twice(system: System) -> set[str]:
+    """Whoever listens hears every event of some seconds a second time."""
+    connection = pika.BlockingConnection(pika.URLParameters(system.stack.urls.rabbitmq))
+    channel = connection.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    channel.queue_bind(queue, EVENTS, "#")
+    heard: list[tuple[Any, bytes]] = []
+    with Shopper(system.customer()) as shopper:
+        time.sleep(SHOPPING_SECONDS)
+    system.settle([answer.order_id for answer in shopper.answers if answer.order_id])
+    for method, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=1):
+        if method is None or body is None:
+            break
+        heard.append((properties, body))
+    channel.cancel()
+    channel.queue_unbind(queue, EVENTS, "#")
+    for properties, body in heard:
+        channel.basic_publish(EVENTS, properties.headers["shadow"], body, properties)
+    connection.close()
+    time.sleep(SHOPPING_SECONDS)
+    return set()
+
+
+def broker_swallows(system: System) -> set[str]:
+    """The way to the broker takes every byte and delivers none, until the connections are cut."""
+    return _shopping(
+        system,
+        lambda: system.toxic("rabbitmq", "timeout", "upstream", timeout=0),
+        system.heal_proxies,
+    )
+
+
+def broker_without_bindings(system: System) -> set[str]:
+    """No queue takes any event for a while."""
+    api = f"{system.stack.urls.rabbitmq_management}/api"
+    listed = requests.get(f"{api}/exchanges/%2F/{EVENTS}/bindings/source", timeout=API_SECONDS).json()
+
+    def unbind() -> None:
+        for binding in listed:
+            path = f"bindings/%2F/e/{EVENTS}/q/{binding['destination']}/{binding['properties_key']}"
+            requests.delete(f"{api}/{path}", timeout=API_SECONDS).raise_for_status()
+
+    def bind() -> None:
+        for binding in listed:
+            path = f"bindings/%2F/e/{EVENTS}/q/{binding['destination']}"
+            body = {"routing_key": binding["routing_key"], "arguments": binding["arguments"]}
+            requests.post(f"{api}/{path}", json=body, timeout=API_SECONDS).raise_for_status()
+
+    return _shopping(system, unbind, bind)
+
+
+def document_store_killed(system: System) -> set[str]:
+    """MongoDB is killed three times while events are filed."""
+
+    def kill() -> None:
+        for _ in range(3):
+            system.stack.kill("mongodb")
+            time.sleep(6)
+
+    return _shopping(system, kill, lambda: None, clients=4)
+
+
+def provider_stopped(system: System) -> set[str]:
+    """The payment provider is away for longer than the retries last."""
+    return _shopping(system, lambda: system.stack.stop("sandbox"), lambda: system.stack.start("sandbox"))
+
+
+def answers_lost_after_charging(system: System) -> set[str]:
+    """The provider charges, and its answer is lost."""
+    fault = {"kind": "lost_answer", "rate": 1.0, "match": {"operation": "confirm"}}
+    return _shopping(system, lambda: system.sandbox_fault(**fault), system.heal_sandbox)
+
+
+def cancelled_in_flight(system: System) -> set[str]:
+    """Customers cancel while the provider, which has charged already, still holds its answer back."""
+    customer = system.customer()
+    system.sandbox_fault(**CHARGED_LATE)
+    for _ in range(4):
+        order_id = customer.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
+        time.sleep(1)
+        with suppress(ApiError):
+            customer.post(f"/api/v1/orders/{order_id}/cancel")
+    system.heal_sandbox()
+    return set()
+
+
+def last_items(system: System) -> set[str]:
+    """Ten customers want one of three."""
+    sku = f"CHAOS-LAST-{uuid.uuid4().hex[:8]}"
+    product = {"sku": sku, "name": "Last", "price": {"amount": 100, "currency": "usd"}, "on_hand": 3}
+    system.target().operator().post("/api/v1/products", product)
+    time.sleep(2)
+    customer = system.customer()
+    body = {"items": [{"sku": sku, "quantity": 1}], "payment_method": "pm_card_visa"}
+    with ThreadPoolExecutor(10) as executor:
+        placed = list(executor.map(lambda _: customer.post("/api/v1/orders", body, key=str(uuid.uuid4())), range(10)))
+    unsettled = system.settle([order["id"] for order in placed])
+    return {"P1"} if unsettled else set()
+
+
+def same_key_again(system: System) -> set[str]:
+    """A customer that got no answer asks again under the same key."""
+    customer, key = system.customer(), str(uuid.uuid4())
+    ids = {customer.post("/api/v1/orders", BODY, key=key)["id"] for _ in range(3)}
+    return {"P2"} if len(ids) > 1 else set()
+
+
+def undecodable(system: System) -> set[str]:
+    """Bytes that are no event, straight into a queue: each must be on file."""
+    operator = system.target().operator()
+
+    def filed() -> int:
+        return sum(each["count"] for each in operator.get("/api/v1/system")["dead_letters"] or [])
+
+    before, sent = filed(), 10
+    connection = pika.BlockingConnection(pika.URLParameters(system.stack.urls.rabbitmq))
+    for _ in range(sent):
+        properties = pika.BasicProperties(content_type="application/cloudevents+json", headers={"task": "x"})
+        connection.channel().basic_publish("", "orders.events", uuid.uuid4().bytes, properties)
+    connection.close()
+    deadline = time.monotonic() + 15
+    while filed() < before + sent and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return set() if filed() >= before + sent else {"P5"}
+
+
+def _shopping(system: System, begin: Callable[[], object], heal: Callable[[], object], clients: int = 1) -> set[str]:
+    """Orders before, during and after."""
+    shoppers = [Shopper(system.customer()) for _ in range(clients)]
+    try:
+        for shopper in shoppers:
+            shopper.__enter__()
+        time.sleep(1)
+        begin()
+        time.sleep(SHOPPING_SECONDS)
+        heal()
+        time.sleep(1)
+    finally:
+        heal()
+        for shopper in shoppers:
+            shopper.__exit__()
+    return set()

@@ -1,0 +1,198 @@
+"""The mutants: what is taken away, how, from which processes, and the scenario that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaos_tests.mutants.scenarios import (
+    Scenario,
+    answers_lost_after_charging,
+    broker_swallows,
+    broker_without_bindings,
+    cancelled_in_flight,
+    document_store_killed,
+    every_event_twice,
+    killed_at,
+    last_items,
+    provider_stopped,
+    same_key_again,
+    undecodable,
+)
+
+RELAYS = ("relay-1", "relay-2")
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """`old` must stand exactly once in the source of `module`."""
+
+    module: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One guarantee less. `environment` is what its processes get besides."""
+
+    name: str
+    without: str
+    scenario: Scenario
+    processes: tuple[str, ...]
+    patches: tuple[Patch, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+_SECOND_STATEMENT = """crash_point("orders.placed")
+                from sqlalchemy import text as _text
+                connection.execute(_text("INSERT INTO outbox (event_id, type, correlation_id, body) VALUES "
+                                         "(CAST(:event_id AS uuid), :type, :correlation_id, :body)"), row)"""
+_EVENT_WITH_THE_ORDER = """INSERT INTO outbox (event_id, type, correlation_id, body)
+    SELECT CAST(:event_id AS uuid), :type, :correlation_id, :body FROM placed
+    RETURNING position"""
+
+MUTANTS = (
+    Mutant(
+        "no-inbox",
+        "the inbox, and the guard by state behind it",
+        every_event_twice,
+        ("worker-inventory",),
+        (
+            Patch(
+                "common.inbox",
+                "if connection.execute(_INSERT, values).rowcount == 0:",
+                "if connection.execute(_INSERT, values).rowcount < 0:",
+            ),
+            Patch(
+                "services.inventory.domain",
+                "return Status.SOLD if status is Status.HELD else None",
+                "return Status.SOLD",
+            ),
+        ),
+    ),
+    Mutant(
+        "ack-before-effect",
+        "late acknowledgement",
+        killed_at("consumer.received:5", "worker-archive"),
+        ("worker-archive",),
+        (Patch("common.celeryapp", "bind=True, acks_late=True, reject", "bind=True, acks_late=False, reject"),),
+    ),
+    Mutant(
+        "outbox-second-transaction",
+        "one transaction for an order and its event",
+        killed_at("orders.placed:3", "service-orders"),
+        ("service-orders",),
+        (
+            Patch("services.orders.models", _EVENT_WITH_THE_ORDER, "SELECT id FROM placed"),
+            Patch("services.orders.usecases", 'crash_point("orders.placed")', _SECOND_STATEMENT),
+        ),
+    ),
+    Mutant(
+        "delete-before-confirm",
+        "the relay's order: published and confirmed first, deleted then",
+        killed_at("relay.fetched:5", *RELAYS),
+        RELAYS,
+        (
+            Patch(
+                "common.relay",
+                'crash_point("relay.fetched")',
+                'self._delete([row.position for row in rows])\n        crash_point("relay.fetched")',
+            ),
+        ),
+    ),
+    Mutant(
+        "no-confirms",
+        "waiting for the broker's confirms",
+        broker_swallows,
+        RELAYS,
+        (
+            Patch(
+                "common.publisher",
+                "self._run(lambda: batch.done or not self._is_ready, timeout_seconds)",
+                "self._run(lambda: False, 0.01)\n        return {message.id for message in messages}",
+            ),
+        ),
+    ),
+    Mutant(
+        "no-mandatory",
+        "`mandatory`: the broker confirms what no queue takes",
+        broker_without_bindings,
+        RELAYS,
+        (
+            Patch(
+                "common.publisher",
+                "self._exchange, message.routing_key, message.body, _properties(message), mandatory=True",
+                "self._exchange, message.routing_key, message.body, _properties(message), mandatory=False",
+            ),
+        ),
+    ),
+    Mutant(
+        "charge-again",
+        "looking at the intent before charging again, and the idempotency key",
+        answers_lost_after_charging,
+        ("worker-payments",),
+        (
+            Patch(
+                "services.payments.settlement",
+                "intent = provider.retrieve(payment.provider_id)",
+                "intent = provider.create(payment, payment.terms)",
+            ),
+            Patch("services.payments.provider", '"create", payment.id,', '"create", new_id(),'),
+        ),
+    ),
+    Mutant(
+        "no-compensation",
+        "the refund of a charge that comes after the cancellation",
+        cancelled_in_flight,
+        ("worker-payments", "scheduler"),
+        (
+            Patch(
+                "services.payments.domain",
+                "return Step.REFUND if payment.cancel_requested else Step.NOTHING",
+                "return Step.NOTHING",
+            ),
+        ),
+    ),
+    Mutant(
+        "write-concern-one",
+        "the journal of a majority in MongoDB's write concern",
+        document_store_killed,
+        ("worker-archive",),
+        (Patch("common.documents", 'WriteConcern(w="majority", j=True)', "WriteConcern(w=1, j=False)"),),
+    ),
+    Mutant(
+        "outage-is-an-error",
+        "parking what an outage holds up",
+        provider_stopped,
+        ("worker-payments",),
+        (Patch("common.consumer", "if kind is Unavailable:", "if kind is None:"),),
+        (("RETRY_ATTEMPTS", "1"),),
+    ),
+    Mutant(
+        "oversold",
+        "the look at what is available",
+        last_items,
+        ("worker-inventory",),
+        (
+            Patch(
+                "services.inventory.domain",
+                "if line.quantity > available[line.sku] and refusal is None:",
+                "if line.quantity > 1_000_000_000:",
+            ),
+        ),
+    ),
+    Mutant(
+        "no-idempotency-key",
+        "the customer's Idempotency-Key",
+        same_key_again,
+        ("service-orders",),
+        (Patch("services.orders.models", '        "key": key,', '        "key": order.id,'),),
+    ),
+    Mutant(
+        "undecodable-is-acknowledged",
+        "rejecting what cannot be decoded (Celery's default acknowledges it)",
+        undecodable,
+        ("worker-orders",),
+        (Patch("common.celeryapp", "message.reject_log_error(", "message.ack_log_error("),),
+    ),
+)
