@@ -70,6 +70,7 @@ def _seen(
         target=fault.target,
         began=round(fault.began - start, 3),
         ended=round(fault.ended - start, 3),
+        healed=round(healed - start, 3),
         bit=bit,
         evidence=evidence,
         asked_during=bisect_right(asked, fault.ended) - bisect_left(asked, fault.began),

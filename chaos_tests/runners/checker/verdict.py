@@ -54,15 +54,16 @@ class FaultSeen:
     """A fault as it was seen from outside. Times in seconds; `began` and `ended` from the run's beginning.
 
     `accepted_before` counts the ten seconds before it.
-    The last three are counted from healing (of all that overlapped), None if it did not happen: until an order placed
-    after it was accepted; until one that was open then, or placed later, was seen confirmed; until one that was placed
-    after it was, for which what had piled up had to go first.
+    The last three are counted from `healed` (when all that overlapped was over), None if it did not happen: until an
+    order placed after it was accepted; until one that was open then, or placed later, was seen confirmed; until one
+    that was placed after it was, for which what had piled up had to go first.
     """
 
     name: str
     target: str
     began: float
     ended: float
+    healed: float
     bit: bool | None
     evidence: str
     asked_during: int

@@ -203,7 +203,7 @@ def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for number_, fault in enumerate(faults, 1):
         x, end = time.x(fault["began"]), time.x(fault["ended"])
         recovery = fault["recovery_seconds"]
-        recovered = time.x(fault["ended"] + recovery) if recovery is not None else time.x(time.seconds)
+        recovered = time.x(fault["healed"] + recovery) if recovery is not None else time.x(time.seconds)
         told = f"orders again after {recovery:.1f} s" if recovery is not None else "no order afterwards"
         title = f"{number_}. {fault['name']}, {fault['ended'] - fault['began']:.1f} s; {told}"
         y = TOP + rows[fault["target"] or fault["name"]] * LANE
