@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 _FIELDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("crds.yaml").read_text(encoding="utf-8"))
 KNOWN = frozenset(_FIELDS)

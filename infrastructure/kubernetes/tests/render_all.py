@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, rendered
 

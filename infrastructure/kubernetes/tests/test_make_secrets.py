@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ REFERENCES = {"secretKeyRef", "secretTargetRef", "passwordSecret", "passwordSecr
 BY_HAND = {"postgres-backup"}
 
 
+@cache
 def made(overlay: str) -> dict[str, dict[str, str]]:
     words = [sys.executable, "-m", "infrastructure.kubernetes.make_secrets", overlay]
     words += ["--postgres", "rds.example", "--rabbitmq", "mq.example", "--mongodb", "docdb.example"]

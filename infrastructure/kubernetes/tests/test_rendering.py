@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from infrastructure.kubernetes.tests.merging import MERGE_KEYS
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, ROOM, rendered

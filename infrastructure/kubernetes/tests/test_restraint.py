@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, WORKLOADS, labels_of, of_kind, pod_of, rendered
 

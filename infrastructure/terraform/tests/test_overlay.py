@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from infrastructure.kubernetes.tests.overlays import ROOM as KUBERNETES
 from infrastructure.kubernetes.tests.overlays import of_kind
