@@ -25,7 +25,7 @@ from common.gate import Gate
 from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
 from common.tracing import configure_tracing
-from common.watching import BoundedDispatcher
+from common.watching import is_for_remote_control, let_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,11 +39,6 @@ R = TypeVar("R")
 REQUEUE_SECONDS = 1.0
 _SERIALIZER = "cloudevents"
 _CARRIED = ("lang", "task", "id", "root_id", "shadow", "argsrepr", "kwargsrepr")
-# What remote control may do: look, and switch on what lets others look.
-_LOOKS = (
-    *("active", "active_queues", "clock", "conf", "ping", "query_task", "registered", "report", "reserved"),
-    *("revoked", "scheduled", "stats", "enable_events", "disable_events", "heartbeat"),
-)
 _log = structlog.get_logger(__name__)
 
 
@@ -72,8 +67,7 @@ def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> No
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
     app.conf["holdfast_gate"] = gate
-    _bound_remote_control(app)
-    app.events.dispatcher_cls = f"{BoundedDispatcher.__module__}:{BoundedDispatcher.__name__}"
+    let_watch(app)
     app.worker_main(
         [
             "worker",
@@ -95,8 +89,7 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
     @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def handle(task: Any, event: Any, body: str) -> str:
         try:
-            headers = _sane_headers(task.request.__dict__) | {"id": event.id}
-            return consumer.handle(event, Incoming(body, headers))
+            return consumer.handle(event, Incoming(body, _sane_headers(task.request.__dict__) | {"id": event.id}))
         except Exception as error:
             # It could not even be passed on: the broker is in trouble. It keeps the message; do not spin meanwhile.
             _log.exception("could not pass the message on", event_id=event.id)
@@ -104,17 +97,6 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
             raise Reject(repr(error), requeue=True) from error
 
     return app
-
-
-def _bound_remote_control(app: Celery) -> None:
-    """Let Flower and `celery inspect` look. `revoke`, say, would throw events away; who supervises a worker ends it."""
-    from celery.worker.control import Panel  # noqa: PLC0415 - the module sets up state when imported
-
-    for name in set(Panel.data).difference(_LOOKS):
-        del Panel.data[name]
-    # Left to itself it would speak events' own format, and understand nothing that anybody sends.
-    mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]
-    mailbox.accept, mailbox.serializer = ["json"], "json"
 
 
 class EventConsumer(CeleryConsumer):
@@ -145,9 +127,7 @@ class EventConsumer(CeleryConsumer):
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
-        if message.delivery_info.get("consumer_tag") in (message.channel.no_ack_consumers or ()):
-            # Nonsense in the box of remote control: to reject what needs no acknowledgement would end the worker.
-            get_logger(__name__).warning("undecodable control message dropped: %r", exc)
+        if is_for_remote_control(message):  # to reject what needs no acknowledgement would end the worker
             return
         get_logger(__name__).error("undecodable message rejected: %r", exc)
         message.reject_log_error(get_logger(__name__), self.connection_errors)  # type: ignore[attr-defined]
@@ -157,13 +137,12 @@ class EventConsumer(CeleryConsumer):
         handler = super().create_task_handler(*args, **kwargs)
         channel = self.task_consumer.channel  # type: ignore[attr-defined]
         channel.Message = untouched(channel.Message)
-        context = str(self.hostname).partition("@")[0]
 
         def receive(message: Any) -> Any:
             # Celery's own directives (`expires` and the like) are not for strangers to give.
             message.headers = _sane_headers(message.headers)
             # Whoever watches tells tasks apart by their ids, and each context's work on an event is a task.
-            message.headers["id"] += f".{context}"
+            message.headers["id"] += "." + str(self.hostname).partition("@")[0]
             try:
                 _check_decoded(message.payload)
             except Exception as error:  # noqa: BLE001 - whatever it raises, the message is at fault

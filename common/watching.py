@@ -1,8 +1,8 @@
-"""What a worker tells those who watch it (Flower): Celery's events, of a bounded number of tasks a second.
+"""What those who watch a worker (Flower, `celery inspect`) see of it, and that they change nothing.
 
-All of it would cost a fifth of the processor time that an order takes, so what goes beyond the bound is not shown: a
-quiet system shows every task, a busy one a sample, each task of it from its beginning to its end. So these events count
-nothing; what counts is in the worker's own metrics.
+A worker tells them Celery's events, of a bounded number of tasks a second. All of it would cost a fifth of what an order
+takes of the processor, so what goes beyond the bound is not shown: a quiet system shows every task, a busy one a sample,
+each task of it from its beginning to its end. These events count nothing; what counts is in the worker's own metrics.
 """
 
 from __future__ import annotations
@@ -15,9 +15,33 @@ from celery.events.dispatcher import EventDispatcher
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from celery import Celery
+
+# What remote control may do: look, and switch on what lets others look.
+LOOKS = (
+    *("active", "active_queues", "clock", "conf", "ping", "query_task", "registered", "report", "reserved"),
+    *("revoked", "scheduled", "stats", "enable_events", "disable_events", "heartbeat"),
+)
 SHOWN_PER_SECOND = 5.0
 SHOWN_AT_ONCE = 100.0
 _RECEIVED, _STARTED = "task-received", "task-started"
+
+
+def let_watch(app: Celery) -> None:
+    """Before the worker starts. `revoke`, say, would throw events away; who supervises a worker ends it."""
+    from celery.worker.control import Panel  # noqa: PLC0415 - the module sets up state when imported
+
+    for name in set(Panel.data).difference(LOOKS):
+        del Panel.data[name]
+    # Left to itself the box speaks events' own format, and understands nothing that anybody sends.
+    mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]
+    mailbox.accept, mailbox.serializer = ["json"], "json"
+    app.events.dispatcher_cls = f"{__name__}:{BoundedDispatcher.__name__}"
+
+
+def is_for_remote_control(message: Any) -> bool:
+    """Whether a message came to the box of remote control, and not by the queue of events."""
+    return message.delivery_info.get("consumer_tag") in (message.channel.no_ack_consumers or ())
 
 
 class Allowance:
