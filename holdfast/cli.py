@@ -15,6 +15,8 @@ _COMMANDS = {
     "audit": "holdfast.commands.audit:audit",
     "dead-letters": "holdfast.commands.dead_letters:dead_letters",
     "bench": "holdfast.commands.bench:bench",
+    "chaos": "chaos_tests.command:chaos",
+    "secrets": "holdfast.commands.secrets:secrets",
 }
 
 

@@ -23,9 +23,9 @@ class BrokerSettings:
 
 def configuration(settings: BrokerSettings) -> dict[str, str]:
     """Return the text of each file by its name. `rabbitmq.conf` holds the account's password."""
-    template = (_HERE / "rabbitmq.conf").read_text(encoding="utf-8")
+    own = (_HERE / "rabbitmq.conf").read_text(encoding="utf-8").format(**asdict(settings))
     return {
-        "rabbitmq.conf": template.format(**asdict(settings)),
+        "rabbitmq.conf": own + "\n" + (_HERE / "shared.conf").read_text(encoding="utf-8"),
         "advanced.config": (_HERE / "advanced.config").read_text(encoding="utf-8"),
         "enabled_plugins": (_HERE / "enabled_plugins").read_text(encoding="utf-8"),
     }

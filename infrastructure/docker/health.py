@@ -1,0 +1,47 @@
+"""The image's health check: exit code 0 if the process of this container is of use, 1 if it is not.
+
+It works for every role: who serves HTTP (SERVICE_PORT) is asked whether it is ready, who shows metrics (METRICS_PORT)
+must show them, and a job that listens nowhere is well as long as it runs. Standard library only, and little of it,
+because it runs every few seconds in every container.
+"""
+
+import os
+import socket
+import sys
+
+TIMEOUT_SECONDS = 4.0
+# Services, the sandbox, Flower: the first of these that is known there decides.
+READY = ("/readyz", "/livez", "/healthcheck")
+METRICS = ("/metrics",)
+_OK, _NOT_FOUND = 200, 404
+
+
+def is_well(variables: dict[str, str]) -> bool:
+    """Whether the process described by these variables answers."""
+    for name, paths in (("SERVICE_PORT", READY), ("METRICS_PORT", METRICS)):
+        if variables.get(name):
+            return _first_known(int(variables[name]), paths) == _OK
+    return True
+
+
+def _first_known(port: int, paths: tuple[str, ...]) -> int:
+    status = 0
+    for path in paths:
+        status = _status(port, path)
+        if status != _NOT_FOUND:
+            break
+    return status
+
+
+def _status(port: int, path: str) -> int:
+    try:
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as connection:
+            connection.settimeout(TIMEOUT_SECONDS)
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            return int(connection.recv(64).split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(not is_well(dict(os.environ)))

@@ -1,0 +1,46 @@
+"""compose.yaml as Python sees it, with the values of an `.env` filled in."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infrastructure.docker.secret_file import EXAMPLE, complete
+
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "compose.yaml"
+_VARIABLE = re.compile(r"\$\$|\$\{([A-Z][A-Z0-9_]*)(?::([-?])([^}]*))?\}")
+
+
+def variables() -> dict[str, str]:
+    """What `holdfast secrets` writes."""
+    text, _ = complete(EXAMPLE.read_text(encoding="utf-8"), {})
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def compose(values: dict[str, str]) -> dict[str, Any]:
+    """The whole file; AssertionError if a variable that must be set is not."""
+    found: dict[str, Any] = _filled(yaml.safe_load(FILE.read_text(encoding="utf-8")), values)
+    return found
+
+
+def named_in_file() -> set[str]:
+    return {match[1] for match in _VARIABLE.finditer(FILE.read_text(encoding="utf-8")) if match[1]}
+
+
+def _filled(node: Any, values: dict[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {key: _filled(value, values) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, values) for value in node]
+    return _VARIABLE.sub(lambda match: _value(match, values), node) if isinstance(node, str) else node
+
+
+def _value(match: re.Match[str], values: dict[str, str]) -> str:
+    name, kind, rest = match.groups()
+    if name is None:
+        return "$"
+    assert kind != "?" or values.get(name), f"{name} must be set: {rest}"
+    return values.get(name) or (rest if kind == "-" else "")

@@ -1,0 +1,57 @@
+"""The health check, asked of real sockets."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from infrastructure.docker.health import is_well
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[[dict[str, int]], str]]:
+    """Serve paths with statuses; answers the port."""
+    servers: list[HTTPServer] = []
+
+    def serve(statuses: dict[str, int]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(statuses.get(self.path, 404))
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return str(server.server_port)
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("variable", "statuses", "well"),
+    [
+        ("SERVICE_PORT", {"/readyz": 200, "/livez": 200}, True),
+        ("SERVICE_PORT", {"/readyz": 503, "/livez": 200}, False),
+        ("SERVICE_PORT", {"/livez": 200}, True),
+        ("SERVICE_PORT", {"/healthcheck": 200}, True),
+        ("SERVICE_PORT", {}, False),
+        ("METRICS_PORT", {"/metrics": 200}, True),
+        ("METRICS_PORT", {"/metrics": 500}, False),
+    ],
+)
+def test_each_role_is_asked_what_it_knows(
+    served: Callable[[dict[str, int]], str], variable: str, statuses: dict[str, int], well: bool
+) -> None:
+    assert is_well({variable: served(statuses)}) is well
+
+
+def test_nobody_there_is_not_well_and_a_job_is() -> None:
+    assert not is_well({"SERVICE_PORT": "1"})
+    assert is_well({"RABBITMQ_URL": "amqp://x"})

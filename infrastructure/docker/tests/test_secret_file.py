@@ -1,0 +1,56 @@
+"""`.env`: strong secrets, kept once made."""
+
+import base64
+from pathlib import Path
+
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from holdfast.cli import main
+from infrastructure.docker.secret_file import EXAMPLE, signing_key, write
+
+
+def values(file: Path) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_every_secret_is_made_and_only_its_owner_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    made = write(file)
+    found = values(file)
+    assert set(made) == {name for name, value in values(EXAMPLE).items() if not value and name != "RATE_LIMIT_CALLERS"}
+    assert all(len(found[name]) >= 32 for name in made)
+    assert len({found[name] for name in made}) == len(made)
+    assert file.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_was_there_is_kept_and_what_lacked_is_added(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    write(file)
+    before = values(file)
+    kept = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("FLOWER_PASSWORD")]
+    file.write_text("\n".join(kept).replace("GATEWAY_PORT=8000", "GATEWAY_PORT=9000") + "\nMY_OWN=1\n")
+    assert write(file) == ["FLOWER_PASSWORD"]
+    after = values(file)
+    assert (after["GATEWAY_PORT"], after["MY_OWN"]) == ("9000", "1")
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"FLOWER_PASSWORD", "GATEWAY_PORT"}
+    assert write(file) == []
+
+
+def test_the_signing_key_is_one() -> None:
+    key = load_pem_private_key(base64.b64decode(signing_key()), password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    assert len(key.sign(b"x")) == 64
+
+
+def test_the_command_names_what_it_made_and_shows_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    answer = CliRunner().invoke(main, ["secrets", "--file", str(file)])
+    assert answer.exit_code == 0, answer.output
+    assert "made POSTGRES_PASSWORD" in answer.output
+    assert not [value for name, value in values(file).items() if len(value) >= 32 and value in answer.output]
+    assert CliRunner().invoke(main, ["secrets", "--file", str(tmp_path / "no" / "env")]).exit_code == 1

@@ -1,0 +1,79 @@
+"""`python -m infrastructure.prometheus`: write the configuration, or run Prometheus beside a native stack."""
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import DEFAULT_HOME, existing_home
+from infrastructure.local.urls import HOST
+from infrastructure.prometheus.program import find
+from infrastructure.prometheus.scrape import HERE, RULES, configuration, containers, native
+
+CONTAINERS_FILE = HERE / "prometheus.yml"
+_SECONDS = 15
+_NATIVE_SECONDS = 5
+
+
+@click.group()
+def main() -> None:
+    """Prometheus for Holdfast: scrape configuration, rules and alerts."""
+
+
+@main.command()
+def containers_file() -> None:
+    """Write prometheus.yml for containers, where it lies in the repository."""
+    text = configuration(containers(), by_name=True, interval_seconds=_SECONDS)
+    CONTAINERS_FILE.write_text(text, encoding="utf-8")
+    click.echo(CONTAINERS_FILE)
+
+
+@main.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_HOME, show_default=True)
+def write(directory: Path, home: Path) -> None:
+    """Write prometheus.yml and the rules for a native stack into DIRECTORY."""
+    click.echo(_write(directory, home))
+
+
+@main.command()
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_HOME, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=9090, show_default=True)
+def run(home: Path, port: int) -> None:
+    """Run Prometheus beside a native stack until it is interrupted; its data lie in the stack's home.
+
+    The program is the system's or Debian's, fetched. The fetched one shows no pages: query it at /api/v1/query, or let
+    Grafana.
+    """
+    file = _write(home / "prometheus", home)
+    try:
+        program = find("prometheus")
+    except StackError as error:
+        raise click.ClickException(f"{error}\nBy hand: sudo apt-get install prometheus") from error
+    words = [
+        str(program),
+        f"--config.file={file}",
+        f"--storage.tsdb.path={file.parent / 'data'}",
+        f"--web.listen-address={HOST}:{port}",
+    ]
+    click.echo(f"http://{HOST}:{port}")
+    os.execv(program, words)  # noqa: S606 - its place is taken, so a signal reaches it
+
+
+def _write(directory: Path, home: Path) -> Path:
+    stack = existing_home(home)
+    if stack is None:
+        raise click.ClickException(f"no stack was ever started in {home}")
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in RULES:
+        shutil.copyfile(HERE / name, directory / name)
+    file = directory / "prometheus.yml"
+    text = configuration(native(HOST, stack.port_base), by_name=False, interval_seconds=_NATIVE_SECONDS)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Prometheus' own programs, the system's or from Debian's package in the private folder; nothing is installed.
+
+Guarantee: what is returned has been run once. The private one has no web pages (Debian's package looks for them in a
+fixed place), but everything else: rules, queries, alerts.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from infrastructure.local.cache import cache_directory, filled, locked
+from infrastructure.local.debs import PrivateApt
+from infrastructure.local.errors import MissingServerError
+
+PACKAGE = "prometheus"
+_CHECK_SECONDS = 30
+
+
+def find(name: str) -> Path:
+    """Return `prometheus` or `promtool`, fetched if it was not there; MissingServerError if it cannot be had."""
+    cache = cache_directory()
+    found = _located(name, cache)
+    if found is None:
+        with locked(cache):
+            found = _located(name, cache) or _fetched(name, cache)
+    return found
+
+
+def _located(name: str, cache: Path) -> Path | None:
+    for place in (shutil.which(name), cache / PACKAGE / "usr" / "bin" / name):
+        if place is not None and _runs(Path(place)):
+            return Path(place)
+    return None
+
+
+def _runs(program: Path) -> bool:
+    try:
+        answer = subprocess.run(  # noqa: S603
+            [str(program), "--version"], check=False, capture_output=True, timeout=_CHECK_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0
+
+
+def _fetched(name: str, cache: Path) -> Path:
+    apt = PrivateApt(cache / "apt")
+    apt.update()
+    with filled(cache / PACKAGE) as prefix:
+        apt.extract([PACKAGE], prefix)
+    found = _located(name, cache)
+    if found is None:
+        raise MissingServerError(f"{name} was fetched and does not run. By hand: sudo apt-get install {PACKAGE}")
+    return found

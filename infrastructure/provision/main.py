@@ -1,0 +1,82 @@
+"""A one-shot job for servers in containers: `python -m infrastructure.provision.main postgres|rabbitmq|mongodb`.
+
+Guarantee: it ends with 0 when that server's accounts are as the description says; with 1, and the reason, if the server
+does not come or refuses within `WAIT_SECONDS`. It reads an administrator's access and the passwords from the
+environment. MongoDB's must run on the server's own machine (in its network), see mongodb.py.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg2
+import requests
+from environs import Env, EnvError
+from pymongo.errors import PyMongoError
+
+from infrastructure.provision import mongodb, postgres, rabbitmq
+
+WAIT_SECONDS = 90.0
+_PAUSE_SECONDS = 1.0
+_AWAY = (psycopg2.OperationalError, requests.RequestException, PyMongoError, TimeoutError)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job that the one argument names."""
+    jobs = {"postgres": _postgres, "rabbitmq": _rabbitmq, "mongodb": _mongodb}
+    if len(arguments) != 1 or arguments[0] not in jobs:
+        _complain(f"usage: {Path(__file__).name} {'|'.join(jobs)}")
+        return 2
+    try:
+        job = jobs[arguments[0]](Env())
+    except EnvError as error:
+        _complain(f"bad setting {error}")
+        return 2
+    return _done(job)
+
+
+def _done(job: Callable[[], None]) -> int:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            job()
+        except _AWAY as error:
+            if time.monotonic() > deadline:
+                _complain(f"not within {WAIT_SECONDS:.0f} s: {error}")
+                return 1
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return 0
+
+
+def _postgres(env: Env) -> Callable[[], None]:
+    url, passwords = env.str("POSTGRES_ADMINISTRATOR_URL"), _passwords(env)
+    return lambda: postgres.provision(url, passwords)
+
+
+def _rabbitmq(env: Env) -> Callable[[], None]:
+    url, passwords = env.str("RABBITMQ_ADMINISTRATOR_URL"), _passwords(env)
+    return lambda: rabbitmq.provision(url.rstrip("/"), passwords)
+
+
+def _mongodb(env: Env) -> Callable[[], None]:
+    member, password = env.str("MONGODB_MEMBER"), env.str("MONGODB_ADMINISTRATOR_PASSWORD")
+    passwords = _passwords(env)
+    port = int(member.rpartition(":")[2])
+    return lambda: mongodb.provision("127.0.0.1", port, member, password, passwords)
+
+
+def _passwords(env: Env) -> dict[str, str]:
+    found = env.json("ACCOUNT_PASSWORDS")
+    if not isinstance(found, dict):
+        raise EnvError("ACCOUNT_PASSWORDS: expected a JSON object, account -> password")
+    return {str(account): str(password) for account, password in found.items()}
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
