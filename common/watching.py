@@ -1,8 +1,8 @@
 """What those who watch a worker (Flower, `celery inspect`) see of it, and that they change nothing.
 
-A worker tells them Celery's events, of a bounded number of tasks a second. All of it would cost a fifth of what an order
-takes of the processor, so what goes beyond the bound is not shown: a quiet system shows every task, a busy one a sample,
-each task of it from its beginning to its end. These events count nothing; what counts is in the worker's own metrics.
+A worker tells them Celery's events, of a bounded number of tasks a second. All of it would cost a fifth of what an
+order takes of the processor, so what goes beyond the bound is not shown: a quiet system shows every task, a busy one a
+sample, each task of it from its beginning to its end. So these events count nothing: the worker's own metrics do.
 """
 
 from __future__ import annotations
