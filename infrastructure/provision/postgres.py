@@ -40,8 +40,15 @@ def _provision_context(connection: Connection, context: str, password: str) -> N
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (context,))
         verb = "ALTER" if cursor.fetchone() else "CREATE"
-        role = sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}")
-        cursor.execute(role.format(sql.SQL(verb), name, sql.Literal(password)))
+        # A managed server's administrator is no superuser. Who is none may not even say that another is to be none, and
+        # gives a database only to a role that it has itself.
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
+        is_superuser = cursor.fetchone() == (True,)
+        rights = sql.SQL("NOSUPERUSER " if is_superuser else "")
+        role = sql.SQL("{} ROLE {} LOGIN {}NOCREATEDB NOCREATEROLE PASSWORD {}")
+        cursor.execute(role.format(sql.SQL(verb), name, rights, sql.Literal(password)))
+        if not is_superuser:
+            cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (context,))
         if not cursor.fetchone():
             cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
