@@ -10,6 +10,7 @@ import os
 import random
 import socket
 import struct
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class Proxy:
         self.name, self.listen, self.upstream = name, listen, upstream
         self.enabled = False
         self.toxics: dict[str, Toxic] = {}
+        self.struck: Counter[str] = Counter()  # toxic -> how often it struck, since the proxy was made
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
         self._changed = asyncio.Event()
@@ -53,6 +55,9 @@ class Proxy:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
+    def count(self, toxic: Toxic, *, strikes: bool) -> None:
+        self.struck[toxic.name] += strikes
+
     @property
     def changed(self) -> asyncio.Event:
         return self._changed
@@ -64,6 +69,7 @@ class Proxy:
             "upstream": self.upstream,
             "enabled": self.enabled,
             "toxics": [toxic.document() for toxic in self.toxics.values()],
+            "struck": dict(self.struck),  # ours; Toxiproxy does not tell
         }
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -134,6 +140,7 @@ class _Link:
         """Send `data` on as the toxics want it; False ends the connection."""
         for toxic in self._struck_by(stream):
             values = toxic.attributes
+            self._proxy.count(toxic, strikes=toxic.type != "limit_data" or passed + len(data) > values["bytes"])
             if toxic.type == "timeout":
                 return await self._swallow(toxic)
             if toxic.type == "latency":
@@ -176,6 +183,7 @@ class _Link:
     async def _is_reset(self, stream: str) -> bool:
         for toxic in self._struck_by(stream):
             if toxic.type == "reset_peer":
+                self._proxy.count(toxic, strikes=True)
                 await asyncio.sleep(toxic.attributes["timeout"] / 1000)
                 raw = self._writer.get_extra_info("socket")
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -1,11 +1,16 @@
-"""`python -m chaos_tests.proxy.main --port 8474`: a TCP proxy with faults on request, by Toxiproxy's HTTP API."""
+"""`python -m chaos_tests.proxy.main --port 8474`: a TCP proxy with faults on request, by Toxiproxy's HTTP API.
+
+With --config it begins with the proxies of a file, as Toxiproxy does: a JSON list of name, listen, upstream, enabled.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import threading
+from pathlib import Path
 
 from werkzeug.serving import make_server
 
@@ -16,10 +21,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8474)
+    parser.add_argument("--config", type=Path, help="proxies to begin with")
     wanted = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     loop = asyncio.new_event_loop()
-    server = make_server(wanted.host, wanted.port, make_app(Proxies(loop)), threaded=True)
+    proxies = Proxies(loop)
+    for each in json.loads(wanted.config.read_text(encoding="utf-8")) if wanted.config else ():
+        name, listen, upstream = each["name"], each["listen"], each["upstream"]
+        loop.run_until_complete(proxies.create(name, listen, upstream, enabled=each.get("enabled", True)))
+    server = make_server(wanted.host, wanted.port, make_app(proxies), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"listening on {wanted.host}:{wanted.port}", flush=True)
     try:

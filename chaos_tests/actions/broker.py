@@ -1,0 +1,84 @@
+"""RabbitMQ from inside: its memory and disk alarms, and connections that its administrator closes.
+
+The alarms are set by `rabbitmqctl` of the very installation that runs, with the broker's own environment; they last
+until they are cleared or the broker starts anew.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.runners.drivers.driver import driver_of, local
+from infrastructure.local.readiness import request_here
+from infrastructure.local.spec import read_specs
+
+COMMAND_SECONDS, ALARM_SECONDS, ASK_SECONDS = 60.0, 20.0, 10.0
+# As infrastructure/rabbitmq/rabbitmq.conf has them; what the broker runs with is asked of it before it is changed.
+EVERYTHING = "1000TB"
+ALARMS = {"memory": "mem_alarm", "disk": "disk_free_alarm"}
+
+
+def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Make the broker believe that memory, or disk space, runs out: it stops reading from whoever publishes."""
+    node = _node(configuration)
+    local(configuration).broken.note(clear_alarm, {"kind": kind}, limits=_limits(node))
+    if kind == "memory":
+        _rabbitmqctl(configuration, "set_vm_memory_high_watermark", "absolute", "1MB")
+    else:
+        _rabbitmqctl(configuration, "set_disk_free_limit", EVERYTHING)
+    took = wait_until(lambda: bool(_node(configuration)[ALARMS[kind]]), ALARM_SECONDS, f"the {kind} alarm")
+    return seen(f"the broker's {kind} alarm was on after {took:.1f} s", bit=True)
+
+
+def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Give the broker its limits back."""
+    broken = local(configuration).broken
+    limits = broken.memory(clear_alarm, {"kind": kind}).get("limits") or _limits(_node(configuration))
+    if kind == "memory":
+        _rabbitmqctl(configuration, "set_vm_memory_high_watermark", "absolute", str(limits["memory"]))
+    else:
+        _rabbitmqctl(configuration, "set_disk_free_limit", str(limits["disk"]))
+    took = wait_until(lambda: not _node(configuration)[ALARMS[kind]], ALARM_SECONDS, f"the end of the {kind} alarm")
+    broken.mended(clear_alarm, {"kind": kind})
+    return seen(f"the {kind} alarm was off again after {took:.1f} s")
+
+
+def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Close every connection, as an administrator does. Nothing has to be mended: clients connect again."""
+    management = driver_of(configuration).target().management_url
+    reply = request_here("GET", f"{management}/api/connections", ASK_SECONDS)
+    reply.raise_for_status()
+    closed = 0
+    for connection in reply.json():
+        name = quote(connection["name"], safe="")
+        closed += request_here("DELETE", f"{management}/api/connections/{name}", ASK_SECONDS).ok
+    return seen(f"{closed} connections were closed", bit=closed > 0)
+
+
+def _node(configuration: dict[str, Any]) -> dict[str, Any]:
+    reply = request_here("GET", f"{driver_of(configuration).target().management_url}/api/nodes", ASK_SECONDS)
+    reply.raise_for_status()
+    node: dict[str, Any] = reply.json()[0]
+    return node
+
+
+def _limits(node: dict[str, Any]) -> dict[str, int]:
+    return {"memory": node["mem_limit"], "disk": node["disk_free_limit"]}
+
+
+def _rabbitmqctl(configuration: dict[str, Any], *words: str) -> str:
+    """Raises `OSError` with what it said."""
+    spec = read_specs(local(configuration).stack.home.programs_file)["rabbitmq"]
+    command = [str(Path(spec.words[0]).with_name("rabbitmqctl")), *words]
+    done = subprocess.run(
+        command, env=spec.environment, cwd=spec.directory, capture_output=True, text=True, check=False,
+        timeout=COMMAND_SECONDS,
+    )  # fmt: skip
+    if done.returncode != 0:
+        message = f"rabbitmqctl {' '.join(words)}: {done.stderr.strip()[-300:] or done.stdout.strip()[-300:]}"
+        raise OSError(message)
+    return done.stdout

@@ -1,0 +1,129 @@
+"""Connections between processes and servers: slow, cut, silent, refused, one way or both, for all processes or one."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+import requests
+
+from chaos_tests.actions.evidence import seen
+from chaos_tests.runners.drivers.driver import local
+
+CONNECT_SECONDS = 2.0
+
+
+def strike(
+    servers: list[str],
+    toxic: str,
+    configuration: dict[str, Any],
+    *,
+    streams: tuple[str, ...] | list[str] = ("upstream", "downstream"),
+    attributes: dict[str, int] | None = None,
+    process: str = "",
+) -> dict[str, Any]:
+    """Put a toxic (Toxiproxy's word) on the connections to servers; `process` narrows it to one, or to a context's."""
+    driver = local(configuration)
+    names = _names(configuration, servers, process)
+    arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
+    driver.broken.note(relieve, arguments, struck=_struck(configuration, names, toxic))
+    for name in names:
+        for stream in streams:
+            document = {"name": _called(toxic, stream), "type": toxic, "stream": stream, "attributes": attributes or {}}
+            with suppress(LookupError):
+                _delete(configuration, name, toxic, stream)  # of a run that died
+            driver.detours.call("POST", f"/proxies/{name}/toxics", document)
+    return seen(f"{toxic} {'+'.join(streams)} on {len(names)} connections to {', '.join(servers)}")
+
+
+def relieve(
+    servers: list[str],
+    toxic: str,
+    configuration: dict[str, Any],
+    *,
+    streams: tuple[str, ...] | list[str] = ("upstream", "downstream"),
+    process: str = "",
+) -> dict[str, Any]:
+    """Take the toxic away again. Answers how often it struck."""
+    driver = local(configuration)
+    names = _names(configuration, servers, process)
+    arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
+    before = driver.broken.memory(relieve, arguments).get("struck", 0)
+    struck = _struck(configuration, names, toxic) - before
+    for name in names:
+        for stream in streams:
+            with suppress(LookupError):
+                _delete(configuration, name, toxic, stream)
+    driver.broken.mended(relieve, arguments)
+    return seen(f"{toxic} struck {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
+
+
+def refuse(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
+    """Refuse connections to servers, and end those there are."""
+    driver = local(configuration)
+    names = _names(configuration, servers, process)
+    driver.broken.note(accept, {"servers": servers, "process": process})
+    for name in names:
+        driver.detours.call("POST", f"/proxies/{name}", {"enabled": False})
+    refused = sum(_is_refused(driver.detours.call("GET", f"/proxies/{name}")["listen"]) for name in names)
+    return seen(f"{refused} of {len(names)} addresses of {', '.join(servers)} refused", bit=refused == len(names))
+
+
+def accept(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
+    """Accept connections again."""
+    driver = local(configuration)
+    for name in _names(configuration, servers, process):
+        driver.detours.call("POST", f"/proxies/{name}", {"enabled": True})
+    driver.broken.mended(accept, {"servers": servers, "process": process})
+    return seen(f"connections to {', '.join(servers)} were accepted again")
+
+
+def _names(configuration: dict[str, Any], servers: list[str], process: str) -> list[str]:
+    """The proxies concerned. Raises `LookupError` if there are none."""
+    detours = local(configuration).detours
+    found: list[str] = []
+    for server in servers:
+        try:
+            found += detours.names(server, process)
+        except LookupError:
+            if not process:
+                raise
+    if not found:
+        message = f"{process} talks to none of {', '.join(servers)}"
+        raise LookupError(message)
+    return found
+
+
+def _struck(configuration: dict[str, Any], names: list[str], toxic: str) -> int:
+    proxies = local(configuration).detours.call("GET", "/proxies")
+    return sum(
+        count
+        for name in names
+        for called, count in proxies[name].get("struck", {}).items()
+        if called.startswith(f"{toxic}-")
+    )
+
+
+def _delete(configuration: dict[str, Any], name: str, toxic: str, stream: str) -> None:
+    try:
+        local(configuration).detours.call("DELETE", f"/proxies/{name}/toxics/{_called(toxic, stream)}")
+    except requests.HTTPError as error:
+        if error.response.status_code == requests.codes.not_found:
+            raise LookupError(_called(toxic, stream)) from error
+        raise
+
+
+def _called(toxic: str, stream: str) -> str:
+    return f"{toxic}-{stream}"
+
+
+def _is_refused(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False

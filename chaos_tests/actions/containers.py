@@ -1,0 +1,57 @@
+"""What only containers can: cut off from the network, and run in another number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.actions.evidence import seen
+from chaos_tests.runners.drivers.driver import UnsupportedError, driver_of
+
+if TYPE_CHECKING:
+    from chaos_tests.runners.drivers.compose import Compose
+
+
+def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Take a container off its networks."""
+    driver = _compose(configuration)
+    networks = driver.networks(process)
+    driver.broken.note(reconnect, {"process": process}, networks=networks)
+    driver.disconnect(process)
+    return seen(
+        f"{process} was cut off from {', '.join(networks)}", bit=bool(networks) and not driver.networks(process)
+    )
+
+
+def reconnect(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Put it back."""
+    driver = _compose(configuration)
+    networks = driver.broken.memory(reconnect, {"process": process}).get("networks", [])
+    driver.connect(process, networks)
+    driver.broken.mended(reconnect, {"process": process})
+    return seen(f"{process} was back in {', '.join(networks) or 'its networks'}")
+
+
+def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Run that many of it."""
+    driver = _compose(configuration)
+    before = driver.count(process)
+    driver.broken.note(scale_back, {"process": process}, count=before)
+    driver.scale(process, count)
+    return seen(f"{process} ran {driver.count(process)} times instead of {before}", bit=driver.count(process) == count)
+
+
+def scale_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Run as many as before."""
+    driver = _compose(configuration)
+    count = driver.broken.memory(scale_back, {"process": process}).get("count", 1)
+    driver.scale(process, count)
+    driver.broken.mended(scale_back, {"process": process})
+    return seen(f"{process} ran {count} times again")
+
+
+def _compose(configuration: dict[str, Any]) -> Compose:
+    driver: Any = driver_of(configuration)
+    if driver.name != "compose":
+        raise UnsupportedError("only the compose driver can do this")
+    found: Compose = driver
+    return found

@@ -1,0 +1,140 @@
+"""PostgreSQL and MongoDB from inside: backends terminated, tables locked, deadlocks, a primary that steps down.
+
+It acts as the servers' administrator, beside the system; of the contexts' tables it knows the names only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pymongo
+import pymongo.errors
+from psycopg2 import sql
+
+from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.runners.drivers.driver import local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_SECONDS, PRIMARY_SECONDS = 5, 60.0
+# Where an order's way goes through; the row's key in each.
+TABLES = {"orders": "orders", "inventory": "products", "payments": "payments"}
+APPLICATION = "holdfast-chaos"
+ALL_BACKENDS = """
+    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> %s
+"""
+
+
+def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[str, Any]:
+    """End every client's backend, and once more a second later: pools offer connections that are dead."""
+    ended = 0
+    with _postgres(configuration, "postgres") as cursor:
+        for _ in range(times):
+            cursor.execute(ALL_BACKENDS, [APPLICATION])
+            ended += cursor.fetchone()[0]
+            time.sleep(1)
+    return seen(f"{ended} backends were terminated", bit=ended > 0)
+
+
+def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Lock a context's main table against everybody for that long. It ends with the connection, whatever happens."""
+    waiting = 0
+    with _postgres(configuration, context, seconds) as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(TABLES[context])))
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            waiting = max(waiting, cursor.fetchone()[0])
+            time.sleep(0.2)
+        cursor.execute("ROLLBACK")
+    return seen(f"up to {waiting} backends waited for {context}'s {TABLES[context]}", bit=waiting > 0)
+
+
+def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Lock products one by one, in the order opposite to inventory's: one of the two is picked as the victim."""
+    before = _deadlocks(configuration, "inventory")
+    end = time.monotonic() + seconds
+    adversaries = [threading.Thread(target=_lock_backwards, args=(configuration, end)) for _ in range(2)]
+    for adversary in adversaries:
+        adversary.start()
+    for adversary in adversaries:
+        adversary.join()
+    time.sleep(1)  # the server's statistics come late
+    count = _deadlocks(configuration, "inventory") - before
+    return seen(f"PostgreSQL counted {count} deadlocks", bit=count > 0)
+
+
+def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]:
+    """Make MongoDB's primary step down: until it may stand again, there is none. Returns when there is one."""
+    with _mongodb(configuration) as client:
+        before = client.admin.command("replSetGetStatus")["term"]
+        with suppress(pymongo.errors.AutoReconnect):
+            client.admin.command("replSetStepDown", seconds, force=True)
+        took = wait_until(lambda: _term(client) > before, PRIMARY_SECONDS, "a new primary")
+        after = _term(client)
+    return seen(f"no primary for {took:.1f} s; term {before} became {after}", bit=after > before)
+
+
+def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
+    while time.monotonic() < end:
+        with suppress(psycopg2.Error), _postgres(configuration, "inventory", 5) as cursor:
+            cursor.execute("SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY version DESC LIMIT 12")
+            skus = sorted((sku for (sku,) in cursor.fetchall()), reverse=True)
+            cursor.execute("BEGIN")
+            # Long enough that it is the other who looks for a deadlock first, and is its victim.
+            cursor.execute("SET LOCAL deadlock_timeout = '3s'")
+            for sku in skus:
+                cursor.execute("SELECT 1 FROM products WHERE sku = %s FOR UPDATE", [sku])
+                time.sleep(0.05)
+            cursor.execute("ROLLBACK")
+        time.sleep(0.1)
+
+
+def _deadlocks(configuration: dict[str, Any], database: str) -> int:
+    with _postgres(configuration, "postgres") as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", [database])
+        return int(cursor.fetchone()[0])
+
+
+@contextmanager
+def _postgres(configuration: dict[str, Any], database: str, seconds: float = 10) -> Iterator[Any]:
+    """A cursor of the administrator in a database, each statement by itself; no statement lasts longer than that."""
+    url = local(configuration).stack.urls.postgres_administrator.replace("+psycopg2", "")
+    options = f"-c statement_timeout={int(seconds * 1000) + 5000}"
+    connection = psycopg2.connect(
+        f"{url.rpartition('/')[0]}/{database}",
+        connect_timeout=CONNECT_SECONDS,
+        application_name=APPLICATION,
+        options=options,
+    )
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _mongodb(configuration: dict[str, Any]) -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
+    url = local(configuration).stack.urls.mongodb_administrator
+    with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=CONNECT_SECONDS * 1000) as client:
+        yield client
+
+
+def _term(client: pymongo.MongoClient[dict[str, Any]]) -> int:
+    """The term of the primary that there is. Raises `LookupError` while there is none."""
+    try:
+        status = client.admin.command("replSetGetStatus")
+    except pymongo.errors.PyMongoError as error:
+        raise KeyError(str(error)) from error
+    if status["myState"] != 1:
+        raise KeyError("there is no primary")
+    return int(status["term"])

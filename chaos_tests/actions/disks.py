@@ -1,0 +1,165 @@
+"""Disks: a server's data on a small disk of its own, which is then filled, or loses its power.
+
+The disk is a file with ext4 in it, mounted by a loop device where the server keeps its data. It takes root, and Linux.
+The server is stopped while its data move there and back; all of that is part of the fault.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from fcntl import ioctl
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.processes import start
+from chaos_tests.runners.drivers.driver import local
+from infrastructure.local.accounts import database_account, postgres_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOM_BYTES, CHUNK_BYTES = 96 * 1024 * 1024, 1024 * 1024
+COMMAND_SECONDS = 120.0
+FILLER = "filler"
+# EXT4_IOC_SHUTDOWN with NOLOGFLUSH: what is not on the disk yet never gets there, as when the power goes.
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+
+
+def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Put a server's data on a disk of its own, with little room to spare."""
+    driver = local(configuration)
+    data = _data(configuration, server)
+    driver.broken.note(move_back, {"server": server})
+    driver.stop(server)
+    image, aside = _image(configuration, server), _aside(data)
+    used = int(_run("du", "-sb", str(data)).split()[0])
+    _make_disk(image, used * 5 // 4 + ROOM_BYTES)
+    data.rename(aside)
+    data.mkdir()
+    shutil.copystat(aside, data)
+    _run("mount", "-o", "loop", str(image), str(data))
+    _run("cp", "-a", f"{aside}/.", str(data))
+    shutil.rmtree(data / "lost+found", ignore_errors=True)
+    start(server, configuration)
+    return seen(f"{server} had {_free(data) // 1_000_000} MB to spare on a disk of its own")
+
+
+def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Put the data back where they were, with all that was written since."""
+    driver = local(configuration)
+    data = _data(configuration, server)
+    aside, draft = _aside(data), data.with_name(f"{data.name}-draft")
+    driver.stop(server)
+    (data / FILLER).unlink(missing_ok=True)
+    if data.is_mount():
+        shutil.rmtree(draft, ignore_errors=True)
+        _run("cp", "-a", f"{data}/.", str(draft))
+        shutil.copystat(data, draft)
+        _run("umount", str(data))
+        data.rmdir()
+        draft.rename(data)
+    elif aside.exists():  # it was never mounted: nothing was written since
+        with suppress(OSError):
+            data.rmdir()
+        if not data.exists():
+            aside.rename(data)
+    shutil.rmtree(aside, ignore_errors=True)
+    _image(configuration, server).unlink(missing_ok=True)
+    start(server, configuration)
+    driver.broken.mended(move_back, {"server": server})
+    return seen(f"{server} was back on the large disk")
+
+
+def fill(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Write until there is no room left on the server's disk."""
+    data = _data(configuration, server)
+    if not data.is_mount():
+        raise OSError(f"{server} has no disk of its own")
+    local(configuration).broken.note(make_room, {"server": server})
+    with suppress(OSError), (data / FILLER).open("wb", buffering=0) as file:
+        for size in (CHUNK_BYTES, 4096, 1):
+            with suppress(OSError):
+                while file.write(b"\0" * size):
+                    pass
+    free = _free(data)
+    return seen(f"{free} bytes were free on {server}'s disk", bit=free < CHUNK_BYTES)
+
+
+def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Take the filler away, and return when the server is there."""
+    data = _data(configuration, server)
+    (data / FILLER).unlink(missing_ok=True)
+    start(server, configuration)
+    local(configuration).broken.mended(make_room, {"server": server})
+    return seen(f"{_free(data) // 1_000_000} MB were free again")
+
+
+def lose_power(server: str, configuration: dict[str, Any], before_seconds: float = 4.0) -> dict[str, Any]:
+    """Cut the power of the server's disk under load, kill the server, and start it on what the disk has."""
+    driver = local(configuration)
+    data = _data(configuration, server)
+    if not data.is_mount():
+        raise OSError(f"{server} has no disk of its own")
+    time.sleep(before_seconds)
+    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        ioctl(descriptor, SHUTDOWN, pack("I", NO_LOG_FLUSH))
+    finally:
+        os.close(descriptor)
+    is_off = _is_off(data)
+    with suppress(Exception):  # it may have died of it already
+        driver.kill(server)
+    driver.stop(server)
+    _run("umount", str(data))
+    _run("mount", "-o", "loop", str(_image(configuration, server)), str(data))
+    start(server, configuration)
+    return seen(f"{server}'s disk lost its power, and what was not synced", bit=is_off)
+
+
+def _is_off(data: Path) -> bool:
+    try:
+        (data / FILLER).write_bytes(b"x")
+    except OSError:
+        return True
+    return False
+
+
+def _make_disk(image: Path, size: int) -> None:
+    image.parent.mkdir(parents=True, exist_ok=True)
+    with image.open("wb") as file:
+        file.truncate(size)
+    _run("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
+
+
+def _data(configuration: dict[str, Any], server: str) -> Path:
+    stack = local(configuration).stack
+    if server == "postgres":
+        return postgres_data(stack.home.path, stack.credentials.identity, database_account())
+    return stack.home.data(server) / "data"
+
+
+def _image(configuration: dict[str, Any], server: str) -> Path:
+    return local(configuration).directory / "disks" / f"{server}.ext4"
+
+
+def _aside(data: Path) -> Path:
+    return data.with_name(f"{data.name}-aside")
+
+
+def _free(data: Path) -> int:
+    found = os.statvfs(data)
+    return found.f_bavail * found.f_frsize
+
+
+def _run(*words: str) -> str:
+    """Raises `OSError` with what the command said."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+    if done.returncode != 0:
+        message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"
+        raise OSError(message)
+    return done.stdout

@@ -1,0 +1,132 @@
+"""Processes: killed (-9), frozen and thawed, stopped and started, restarted one after the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.runners.drivers.driver import Driver, driver_of, local
+from chaos_tests.runners.system import process_tree
+from infrastructure.processes import PROCESSES
+
+if TYPE_CHECKING:
+    from infrastructure.local.home import Home
+
+BACK_SECONDS, PAUSED_SECONDS = 90.0, 5.0
+
+
+def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Kill it with signal 9; its supervisor starts it again."""
+    driver = driver_of(configuration)
+    before = driver.identity(process)
+    driver.broken.note(wait_until_back, {"process": process}, before=before)
+    driver.kill(process)
+    wait_until(lambda: driver.identity(process) != before, BACK_SECONDS, f"{process} dies")
+    return seen(f"{process}, {before}, was killed", bit=True)
+
+
+def kill_both(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Kill several at once: a process and its standby, say."""
+    found = [kill(process, configuration)["evidence"] for process in processes]
+    return seen("; ".join(found), bit=True)
+
+
+def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Kill the children that do its work, not itself; it makes new ones."""
+    root, *children = local(configuration).pids(process)
+    if not children:
+        message = f"{process} (process {root}) has no children: it works in threads"
+        raise LookupError(message)
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    wait_until(lambda: set(process_tree(root)[1:]).isdisjoint(children), BACK_SECONDS, "the children die")
+    return seen(f"{process}: killed {', '.join(map(str, children))}, children of {root}", bit=True)
+
+
+def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return when a process that was killed runs again, under another number, and listens."""
+    driver = driver_of(configuration)
+    before = driver.broken.memory(wait_until_back, {"process": process}).get("before", "")
+    took = wait_until(lambda: _is_back(driver, process, before), BACK_SECONDS, f"{process} is back")
+    driver.broken.mended(wait_until_back, {"process": process})
+    return seen(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
+
+
+def wait_until_all_back(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return when all of them are back."""
+    return seen("; ".join(wait_until_back(process, configuration)["evidence"] for process in processes), bit=True)
+
+
+def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Freeze a process and its children: they are there, and answer nobody."""
+    driver = driver_of(configuration)
+    identity = driver.identity(process)
+    driver.broken.note(resume, {"process": process})
+    driver.pause(process)
+    wait_until(lambda: driver.is_paused(process), PAUSED_SECONDS, f"{process} stands still")
+    return seen(f"{process}, {identity}, stood still", bit=True)
+
+
+def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Let it go on."""
+    driver = driver_of(configuration)
+    was = "was frozen still" if driver.identity(process) and driver.is_paused(process) else "was not frozen"
+    driver.resume(process)
+    driver.broken.mended(resume, {"process": process})
+    return seen(f"{process} {was}")
+
+
+def stop(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Stop it in good order."""
+    driver = driver_of(configuration)
+    before = driver.identity(process)
+    driver.broken.note(start, {"process": process})
+    driver.stop(process)
+    return seen(f"{process}, {before}, was stopped", bit=not driver.identity(process))
+
+
+def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Start it again, and return when it listens."""
+    driver = driver_of(configuration)
+    driver.start(process)
+    took = wait_until(lambda: _is_back(driver, process, ""), BACK_SECONDS, f"{process} is back")
+    driver.broken.mended(start, {"process": process})
+    return seen(f"{process} was back after {took:.1f} s")
+
+
+def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> dict[str, Any]:
+    """Restart all processes of ours (or some), one after the other."""
+    driver = driver_of(configuration)
+    names = processes or [line.name for line in PROCESSES if line.command and not line.is_job]
+    before = {name: driver.identity(name) for name in names}
+    driver.roll(processes or [])
+    anew = [name for name in names if driver.identity(name) != before[name]]
+    return seen(f"restarted one after the other: {', '.join(anew)}", bit=len(anew) == len(names))
+
+
+def _is_back(driver: Driver, process: str, before: str) -> bool:
+    identity = driver.identity(process)
+    return bool(identity) and identity != before and _listens(driver, process)
+
+
+def _listens(driver: Driver, process: str) -> bool:
+    """Whether its port accepts a connection, where it has one that can be reached from here."""
+    stack = driver.target().stack
+    port = _port(stack.home, process) if stack else None
+    if port is None:
+        return True
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _port(home: Home, process: str) -> int | None:
+    try:
+        return home.port(process)
+    except LookupError:
+        return None

@@ -1,0 +1,41 @@
+"""The payment provider misbehaves: the sandbox does as it is told (infrastructure/sandbox/README.md has the kinds)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from chaos_tests.actions.evidence import seen
+from chaos_tests.runners.drivers.driver import driver_of
+
+ASK_SECONDS = 10.0
+
+
+def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Add a fault to the provider."""
+    driver = driver_of(configuration)
+    driver.broken.note(behave, {"kind": fault["kind"]})
+    requests.post(_faults(configuration), json={"rate": 1.0, **fault}, timeout=ASK_SECONDS).raise_for_status()
+    return seen(f"the provider was told: {fault}")
+
+
+def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Take faults of that kind away. Answers how often they struck."""
+    url, struck = _faults(configuration), 0
+    known = requests.get(url, timeout=ASK_SECONDS)
+    known.raise_for_status()
+    for fault in known.json()["data"]:
+        if fault["kind"] == kind:
+            reply = requests.delete(f"{url}/{fault['id']}", timeout=ASK_SECONDS)
+            reply.raise_for_status()
+            struck += int(reply.json().get("struck") or 0)
+    driver_of(configuration).broken.mended(behave, {"kind": kind})
+    return seen(f"{kind} struck {struck} requests", bit=struck > 0)
+
+
+def _faults(configuration: dict[str, Any]) -> str:
+    url = driver_of(configuration).target().ledger_url
+    if url is None:
+        raise LookupError("the payment provider is Stripe itself, which takes no orders from here")
+    return f"{url}/faults"

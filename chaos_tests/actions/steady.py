@@ -1,0 +1,60 @@
+"""The steady state: an order is accepted, and confirmed soon after. And healing, for the end of each experiment."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.actions.evidence import PAUSE_SECONDS, TROUBLE, seen
+from chaos_tests.runners.drivers.driver import driver_of
+from holdfast.client import ApiError
+
+if TYPE_CHECKING:
+    from holdfast.client import Client
+    from holdfast.target import Target
+
+SKU = "CHAOS-STEADY"
+STOCK = 10_000_000
+BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
+CONFLICT = 409
+_CUSTOMERS: dict[str, Client] = {}  # by gateway: one customer for all looks of this process
+
+
+def orders_go_through(configuration: dict[str, Any], seconds: float = 60.0) -> bool:
+    """Whether an order that is placed now is confirmed within that time. (It is asked for until it is accepted.)"""
+    target = driver_of(configuration).target()
+    key, deadline = str(uuid.uuid4()), time.monotonic() + seconds
+    order_id = None
+    while time.monotonic() < deadline:
+        with suppress(*TROUBLE):
+            customer = _customer(target.url, target)
+            order_id = order_id or customer.post("/api/v1/orders", BODY, key=key)["id"]
+            if customer.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed":
+                return True
+        time.sleep(PAUSE_SECONDS)
+    return False
+
+
+def heal(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Mend whatever is broken still. Raises `RuntimeError` if something cannot be."""
+    mended, failed = driver_of(configuration).broken.heal(configuration)
+    if failed:
+        raise RuntimeError("; ".join(failed))
+    return seen(f"mended: {', '.join(mended)}" if mended else "nothing was broken any more")
+
+
+def _customer(url: str, target: Target) -> Client:
+    """A customer of our own, and a product of which there is always enough. Raises as the client does."""
+    if url not in _CUSTOMERS:
+        product = {"sku": SKU, "name": "Steady tea", "price": {"amount": 790, "currency": "usd"}, "on_hand": STOCK}
+        try:
+            target.operator().post("/api/v1/products", product, key=f"list-{SKU}")
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+        name = f"steady-{uuid.uuid4().hex[:10]}"
+        user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
+        _CUSTOMERS[url] = target.client_of({"api_key": user["api_key"]})
+    return _CUSTOMERS[url]

@@ -1,0 +1,67 @@
+"""A disk that says that it could not sync: strace answers fsync and fdatasync of a server with an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from chaos_tests.actions.evidence import seen
+from chaos_tests.runners.drivers.driver import local
+
+ATTACH_SECONDS = 1.0
+CALLS = "fsync,fdatasync,sync_file_range"
+
+
+def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, every: int = 5) -> dict[str, Any]:
+    """From the `first` call on, every so-many-th one answers EIO."""
+    driver = local(configuration)
+    directory = driver.directory / "strace"
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / f"{server}.log"
+    log.unlink(missing_ok=True)
+    pids = [word for pid in driver.pids(server) for word in ("-p", str(pid))]
+    words = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={CALLS}"]
+    words += ["-e", f"inject={CALLS}:error=EIO:when={first}+{every}", *pids]
+    driver.broken.note(let_sync, {"server": server}, log=str(log))
+    tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver.broken.note(let_sync, {"server": server}, log=str(log), tracer=tracer.pid, started=_started(tracer.pid))
+    time.sleep(ATTACH_SECONDS)
+    # It ends by itself when the server dies of it.
+    if tracer.poll() is not None and _injected(log) == 0:
+        raise OSError(f"strace did not attach to {server}")
+    return seen(f"strace attached to {len(pids) // 2} processes of {server}")
+
+
+def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Detach, and say how many calls were answered with an error."""
+    broken = local(configuration).broken
+    memory = broken.memory(let_sync, {"server": server})
+    tracer = memory.get("tracer")
+    if tracer and _started(tracer) == memory.get("started"):
+        with suppress(ProcessLookupError):
+            os.kill(tracer, signal.SIGTERM)
+        with suppress(ChildProcessError):
+            os.waitpid(tracer, 0)
+    count = _injected(Path(memory["log"])) if memory else 0
+    broken.mended(let_sync, {"server": server})
+    return seen(f"{count} calls of {server} were answered with EIO", bit=count > 0)
+
+
+def _injected(log: Path) -> int:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").count("(INJECTED)")
+    except OSError:
+        return 0
+
+
+def _started(pid: int) -> str:
+    """What tells this process from a later one of the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

@@ -1,0 +1,177 @@
+"""holdfast chaos: break the running system in every way there is, and see whether the promises hold."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from chaos_tests.runners import schedule
+from chaos_tests.runners.campaign import Interrupted
+from chaos_tests.runners.drivers.driver import driver_of
+from chaos_tests.runners.experiments import load_all
+from chaos_tests.runners.requirements import missing
+from chaos_tests.runners.session import Options, Session
+from holdfast.commands.options import EXIT_FAILED, home_option, told_plainly
+
+if TYPE_CHECKING:
+    from chaos_tests.runners.experiments import Experiment
+
+EXIT_UNKNOWN, EXIT_INTERRUPTED = 4, 130
+EXITS = {"valid": 0, "invalid": EXIT_FAILED, "failed": EXIT_FAILED}
+
+
+@click.group()
+def chaos() -> None:
+    """Break the system under load, in every way there is, and check the promises afterwards.
+
+    `run` starts a stack of its own, unless --home names one that runs. Whatever is broken is mended at the end, also
+    after Ctrl-C; after the death of this command, `heal` does it.
+    """
+
+
+@chaos.command("list")
+@click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
+def show(driver: str) -> None:
+    """List the experiments, what each may strike, and what is missing here for those that cannot run."""
+    _show(load_all(), driver)
+
+
+@chaos.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every experiment, each alone with a verdict of its own.")
+@click.option("--quick", is_flag=True, help="The most telling ten, one after the other in one run.")
+@click.option("--random", "is_random", is_flag=True, help="A schedule drawn from the seed, in one run.")
+@click.option(
+    "--schedule", "schedule_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Again."
+)
+@click.option("--shrink", is_flag=True, help="If a schedule fails, look for a smaller one that does.")
+@click.option("--list", "only_list", is_flag=True, help="Say what there is, and run nothing.")
+@click.option("--together", is_flag=True, help="The named ones in one run, instead of each alone.")
+@click.option("--faults", type=click.IntRange(1, 100_000), default=20, show_default=True, help="With --random.")
+@click.option("--seed", type=int, help="Of the schedule and of the customers.  [default: a new one]")
+@click.option("--orders", type=click.IntRange(0), default=0, help="Go on until that many were accepted.")
+@click.option("--target-service", "target", default="", help="What to strike: a process, or a context such as orders.")
+@click.option("--seconds", "hold_seconds", type=click.FloatRange(0.5, 600), help="How long each fault lasts.")
+@click.option("--clients", type=click.IntRange(1, 100), default=8, show_default=True)
+@click.option("--rate", type=click.FloatRange(0), default=10, show_default=True, help="Orders a second; 0: all it can.")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="A stack that runs.  [default: its own]")
+@click.option("--port-base", type=int, default=8800, show_default=True, help="First port of its own stack.")
+@click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
+@click.option("--project", default="holdfast", show_default=True, help="With --driver compose: the project's name.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="The run's directory.")
+@click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="With --all: where the table goes.")
+@click.option("--keep", is_flag=True, help="Leave its own stack running.")
+@click.pass_context
+def run(context: click.Context, /, **given: Any) -> None:
+    """Run experiments while orders are placed, and judge what came of it.
+
+    Exit codes: 0 every promise held and every experiment passed; 1 one did not; 2 wrong usage; 3 no stack runs there;
+    4 nothing is known, or nothing could be run; 130 interrupted (what was broken is mended).
+    """
+    known = load_all()
+    if given.pop("only_list"):
+        _show(known, given["driver"])
+        return
+    given["seed"] = random.randrange(2**31) if given["seed"] is None else given["seed"]
+    options = Options(**given)
+    steps = _steps(options, known)
+    signal.signal(signal.SIGTERM, _terminated)
+    with told_plainly():
+        try:
+            state = Session(options, known, Console(stderr=True, highlight=False)).run(steps)
+        except (Interrupted, KeyboardInterrupt):
+            click.echo("Interrupted. What was broken is mended.", err=True)
+            context.exit(EXIT_INTERRUPTED)
+    context.exit(EXITS.get(state, EXIT_UNKNOWN))
+
+
+@chaos.command()
+@home_option
+@click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
+@click.option("--project", default="holdfast", show_default=True)
+def heal(home: Path, driver: str, project: str) -> None:
+    """Mend what a run left broken that died. Exit codes: 0 nothing is broken any more; 1 something still is."""
+    configuration = {"home": str(home), "driver": driver, "project": project}
+    with told_plainly():
+        mended, failed = driver_of(configuration).broken.heal(configuration)
+    for text in mended:
+        click.echo(f"mended: {text}")
+    for text in failed:
+        click.echo(f"not mended: {text}", err=True)
+    if not mended and not failed:
+        click.echo("Nothing was broken.")
+    if failed:
+        raise SystemExit(EXIT_FAILED)
+
+
+@chaos.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def report(directory: Path) -> None:
+    """Make the report of a run again from its directory."""
+    from chaos_tests.runners.session import make_report  # noqa: PLC0415
+
+    click.echo(make_report(directory))
+
+
+def _steps(options: Options, known: dict[str, Experiment]) -> list[schedule.Step]:
+    """What is to be carried out. Ends the command for what does not fit together."""
+    chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]
+    if sum(chosen) != 1:
+        raise click.UsageError("give names, or one of --all, --quick, --random, --schedule")
+    if options.schedule_file:
+        return schedule.read(options.schedule_file)[1]
+    if options.is_random:
+        able = {name: each for name, each in known.items() if not missing(each.requires, options.driver)}
+        return schedule.draw(options.seed, options.faults, able)
+    if options.quick:
+        return schedule.of([name for name, each in known.items() if each.quick])
+    if options.everything:
+        return schedule.of([name for name, each in known.items() if _fits(each, options.target)], options.target)
+    if unknown := set(options.names) - known.keys():
+        message = f"there is no experiment {', '.join(sorted(unknown))}; `holdfast chaos list` shows what there is"
+        raise click.UsageError(message)
+    for name in options.names:
+        _target(known[name], options.target)
+    return schedule.of(options.names, options.target)
+
+
+def _fits(experiment: Experiment, target: str) -> bool:
+    try:
+        experiment.target(target)
+    except LookupError:
+        return False
+    return True
+
+
+def _target(experiment: Experiment, target: str) -> str:
+    try:
+        return experiment.target(target)
+    except LookupError as error:
+        raise click.UsageError(str(error.args[0])) from error
+
+
+def _show(known: dict[str, Experiment], driver: str) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("experiment", "what it does", "strikes", "here"):
+        table.add_column(column)
+    for experiment in known.values():
+        lacks = missing(experiment.requires, driver)
+        here = f"[yellow]needs {', '.join(lacks)}" if lacks else "[green]can run"
+        name = f"[bold]{experiment.name}[/]{' *' if experiment.quick else ''}"
+        table.add_row(name, experiment.title, ", ".join(experiment.targets), here)
+    console = Console()
+    console.print(table)
+    console.print(f"{len(known)} experiments; * are those of --quick.", highlight=False)
+
+
+def _terminated(*_: object) -> NoReturn:
+    """SIGTERM between two experiments: as Ctrl-C."""
+    sys.stderr.write("Terminated.\n")
+    raise KeyboardInterrupt

@@ -1,0 +1,100 @@
+"""What is broken at the moment, on disk, so that it can be mended also after the death of whoever broke it.
+
+Guarantee: an entry is written, and has reached the disk, before the thing is broken; it goes when it was mended. An
+entry names the function that mends (`module:function`) and its arguments; mending twice harms nothing. One process at
+a time breaks things in one place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROOM = "chaos_tests.actions."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How one thing is mended; `memory` is what the one who broke it must know then."""
+
+    mend: str
+    arguments: dict[str, Any]
+    memory: dict[str, Any] = field(default_factory=dict)
+
+
+class Broken:
+    """The list at `path`; there is none when nothing is broken."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+
+    def entries(self) -> list[Entry]:
+        """Everything that is broken, in the order in which it was. Raises `ValueError` for a damaged list."""
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return [Entry(**each) for each in json.loads(text)]
+
+    def note(self, mend: Callable[..., Any], arguments: dict[str, Any], **memory: Any) -> None:
+        """Write down what is about to be broken, in place of what was there for the same."""
+        entry = Entry(f"{mend.__module__}:{mend.__name__}", arguments, memory)
+        with self._lock:
+            self._write([each for each in self.entries() if not _same(each, entry)] + [entry])
+
+    def memory(self, mend: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+        """What was remembered with the entry; nothing if there is none."""
+        wanted = Entry(f"{mend.__module__}:{mend.__name__}", arguments)
+        return next((each.memory for each in self.entries() if _same(each, wanted)), {})
+
+    def mended(self, mend: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        """Take the entry off the list."""
+        done = Entry(f"{mend.__module__}:{mend.__name__}", arguments)
+        with self._lock:
+            self._write([each for each in self.entries() if not _same(each, done)])
+
+    def heal(self, configuration: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """Mend everything, the last first; answers what was mended and what could not be. What could not stays."""
+        mended: list[str] = []
+        failed: list[str] = []
+        for entry in reversed(self.entries()):
+            told = f"{entry.mend.rpartition(':')[2]} {' '.join(map(str, entry.arguments.values()))}".strip()
+            try:
+                _mender(entry.mend)(**entry.arguments, configuration=configuration)
+                mended.append(told)
+            except Exception as error:  # noqa: BLE001 - the others are to be mended too
+                failed.append(f"{told}: {error!r}")
+        return mended, failed
+
+    def _write(self, entries: list[Entry]) -> None:
+        if not entries:
+            self._path.unlink(missing_ok=True)
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump([asdict(entry) for entry in entries], file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self._path)
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    return (one.mend, one.arguments) == (other.mend, other.arguments)
+
+
+def _mender(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    if not module.startswith(ROOM):
+        message = f"{name} mends nothing"
+        raise ValueError(message)
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

@@ -1,0 +1,207 @@
+"""A run: the workload places orders while one fault after the other is brought about; then all of it is judged.
+
+Everything goes into one directory: schedule.json, history.jsonl, a journal for each experiment, outcomes.json, and what
+the checker, the audit and the report say. The checker is a process of its own and reads only the files and the system.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.runners import schedule
+from chaos_tests.runners.carrying_out import Outcome, carry_out, fault_of
+from chaos_tests.runners.experiments import bound, pair
+from chaos_tests.runners.history import History
+from chaos_tests.runners.requirements import missing
+from chaos_tests.runners.workload.process import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from chaos_tests.runners.experiments import Experiment
+    from chaos_tests.runners.schedule import Step
+
+LEAD_SECONDS, TAIL_SECONDS = 6.0, 8.0
+MOST_SECONDS_OF_A_STEP = 300.0
+JUDGING_SECONDS, AUDIT_SECONDS = 1_800.0, 600.0
+HOLDFAST = (sys.executable, "-c", "from holdfast.cli import main; main()")
+_ACCEPTED = re.compile(rb'"type":"ok","f":"place","value":\{"id":"([^"]+)"')
+
+
+class Interrupted(Exception):
+    """Somebody ended the run: what was broken is mended, and nothing is proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a run takes place, and how much is ordered meanwhile. `address` are the options that name the system."""
+
+    variables: dict[str, Any]
+    address: list[str]
+    clients: int = 8
+    rate: float | None = 10.0
+
+    @property
+    def driver(self) -> str:
+        return str(self.variables["driver"])
+
+
+@dataclass
+class Result:
+    """What came of a run. `verdict` is the checker's; a run whose experiments did not all pass is not valid."""
+
+    directory: Path
+    outcomes: list[Outcome]
+    verdict: dict[str, Any] = field(default_factory=dict)
+    audit: bool | None = None
+
+    @property
+    def state(self) -> str:
+        if self.verdict.get("verdict") == "invalid" or self.audit is False:
+            return "invalid"
+        carried_out = [each for each in self.outcomes if not each.not_run]
+        if not carried_out:
+            return "not run"
+        if any(each.complaints for each in carried_out):
+            return "failed"
+        return str(self.verdict.get("verdict", "unknown"))
+
+
+class Campaign:
+    """One workload with one history, and the steps of one schedule."""
+
+    def __init__(
+        self, ground: Ground, directory: Path, known: dict[str, Experiment], told: Callable[[str], None]
+    ) -> None:
+        self._ground, self._directory, self._known, self._told = ground, directory, known, told
+
+    def run(self, steps: list[Step], seed: int, orders: int = 0) -> Result:
+        """Carry the steps out, go on until that many orders were accepted, and judge. Raises `Interrupted`."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        schedule.write(steps, seed, self._directory / "schedule.json")
+        outcomes = [self._not_run(step) for step in steps if self._lacks(step)]
+        possible = [step for step in steps if not self._lacks(step)]
+        result = Result(self._directory, outcomes)
+        if possible:
+            with self._workload(seed, len(possible), orders):
+                outcomes += self._carry_out_all(possible)
+                self._go_on(orders)
+            result.verdict = self._judge(orders)
+            result.audit = self._audit()
+        self._write(result)
+        return result
+
+    def _workload(self, seed: int, steps: int, orders: int) -> Workload:
+        seconds = steps * MOST_SECONDS_OF_A_STEP + orders
+        arguments = [*self._ground.address, "--seed", str(seed), "--clients", str(self._ground.clients)]
+        arguments += ["--rate", str(self._ground.rate)] if self._ground.rate else []
+        return Workload(self._directory / "history.jsonl", [*arguments, "--seconds", str(seconds)])
+
+    def _carry_out_all(self, steps: list[Step]) -> list[Outcome]:
+        time.sleep(LEAD_SECONDS)
+        history = History(self._directory / "history.jsonl")
+        outcomes: list[Outcome] = []
+        try:
+            for number, step in enumerate(steps, 1):
+                outcomes.append(self._carry_out(step, number, len(steps), history))
+        finally:
+            history.close()
+        return outcomes
+
+    def _carry_out(self, step: Step, number: int, total: int, history: History) -> Outcome:
+        experiment = self._bound(step)
+        self._told(f"{number}/{total} {_name(experiment)}: {experiment.title}")
+        outcome = carry_out(experiment, self._ground.variables)
+        (self._directory / "journals").mkdir(exist_ok=True)
+        path = self._directory / "journals" / f"{number:03}-{experiment.name}.json"
+        path.write_text(json.dumps(outcome.journal, indent=1, default=str) + "\n")
+        if fault := fault_of(experiment, outcome):
+            history.fault(fault)
+        if outcome.was_interrupted:
+            raise Interrupted(experiment.name)
+        seconds = outcome.ended - outcome.began
+        for complaint in outcome.complaints:
+            self._told(f"[red]✗[/] {_name(experiment)}: {complaint}")
+        if not outcome.complaints:
+            self._told(f"[green]✓[/] {_name(experiment)} ({seconds:.0f} s) [dim]{outcome.evidence[:160]}[/]")
+        time.sleep(step.gap_seconds)
+        return outcome
+
+    def _go_on(self, orders: int) -> None:
+        """Let the workload place what is missing still, and a few after the last fault."""
+        time.sleep(TAIL_SECONDS)
+        counter = _Accepted(self._directory / "history.jsonl")
+        deadline = time.monotonic() + orders
+        while (count := counter.count()) < orders and time.monotonic() < deadline:
+            self._told(f"{count} of {orders} orders accepted")
+            time.sleep(5)
+
+    def _judge(self, orders: int) -> dict[str, Any]:
+        self._told("waiting until the system has come to rest, and judging")
+        words = ["-m", "chaos_tests.runners.checker", "judge", *self._ground.address, "--run", str(self._directory)]
+        words += ["--minimum-orders", str(orders)] if orders else []
+        output = self._directory / "checker.txt"
+        with output.open("w") as file:
+            subprocess.run([sys.executable, *words], stdout=file, stderr=file, check=False, timeout=JUDGING_SECONDS)
+        try:
+            verdict: dict[str, Any] = json.loads((self._directory / "verdict.json").read_text())
+        except (OSError, ValueError):
+            return {"verdict": "unknown", "why": output.read_text()[-500:]}
+        return verdict
+
+    def _audit(self) -> bool | None:
+        """What `holdfast audit` says: kept, broken, or (None) nobody knows."""
+        with (self._directory / "audit.json").open("w") as file:
+            words = [*HOLDFAST, "audit", *self._ground.address, "--json"]
+            done = subprocess.run(words, stdout=file, check=False, timeout=AUDIT_SECONDS, stderr=subprocess.DEVNULL)
+        return {0: True, 1: False}.get(done.returncode)
+
+    def _write(self, result: Result) -> None:
+        document = {
+            "state": result.state,
+            "audit": result.audit,
+            "outcomes": [outcome.document() for outcome in result.outcomes],
+        }
+        (self._directory / "outcomes.json").write_text(json.dumps(document, indent=1) + "\n")
+
+    def _bound(self, step: Step) -> Experiment:
+        one = bound(self._known[step.experiment], step.target, step.hold_seconds)
+        if not step.also:
+            return one
+        return pair(one, bound(self._known[step.also], step.also_target, step.hold_seconds))
+
+    def _lacks(self, step: Step) -> list[str]:
+        return missing(self._bound(step).requires, self._ground.driver)
+
+    def _not_run(self, step: Step) -> Outcome:
+        needs = ", ".join(self._lacks(step))
+        self._told(f"[yellow]-[/] {step.experiment}: not run: needs {needs}")
+        return Outcome(step.experiment, step.target, not_run=f"needs {needs}")
+
+
+class _Accepted:
+    """How many orders a history that is being written has accepted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, 0
+        self._ids: set[bytes] = set()
+
+    def count(self) -> int:
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            lines = file.read().rpartition(b"\n")[0]
+        self._read += len(lines) + 1 if lines else 0
+        self._ids.update(_ACCEPTED.findall(lines))
+        return len(self._ids)
+
+
+def _name(experiment: Experiment) -> str:
+    strikes = f" ({' and '.join(experiment.targets)})" if experiment.targets else ""
+    return f"[bold]{experiment.name}[/]{strikes}"

@@ -1,0 +1,105 @@
+"""One experiment carried out by Chaos Toolkit's library, in this process, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
+from chaoslib.run import RunEventHandler
+
+from chaos_tests.runners import journal as journals
+from chaos_tests.runners.history import Fault
+
+if TYPE_CHECKING:
+    from chaos_tests.runners.experiments import Experiment
+
+ALWAYS_ROLL_BACK = {"runtime": {"rollbacks": {"strategy": "always"}}}
+
+
+@dataclass
+class Outcome:
+    """What became of an experiment. `complaints` is empty for a pass; `not_run` says what it would have needed."""
+
+    name: str
+    target: str
+    complaints: list[str] = field(default_factory=list)
+    not_run: str = ""
+    began: float = 0.0
+    ended: float = 0.0
+    bit: bool | None = None
+    evidence: str = ""
+    was_interrupted: bool = False
+    journal: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def passed(self) -> bool:
+        return not self.not_run and not self.complaints and self.bit is not False
+
+    def document(self) -> dict[str, Any]:
+        """For programs; the journal stays in its own file."""
+        return {name: value for name, value in asdict(self).items() if name != "journal"} | {"passed": self.passed}
+
+
+def carry_out(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
+    """Run it, on what `variables` (home, driver) name. Whatever goes wrong is in the outcome."""
+    ensure_experiment_is_valid(experiment.document)
+    window = _Window()
+    journal = run_experiment(
+        experiment.document,
+        settings=ALWAYS_ROLL_BACK,
+        experiment_vars=(dict(variables), {}),
+        event_handlers=[window],
+    )
+    bit, evidence = journals.evidence(journal)
+    return Outcome(
+        experiment.name,
+        " and ".join(experiment.targets),
+        journals.complaints(journal),
+        began=window.began,
+        ended=window.ended,
+        bit=bit,
+        evidence=evidence,
+        was_interrupted=journals.was_interrupted(journal),
+        journal=journal,
+    )
+
+
+def fault_of(experiment: Experiment, outcome: Outcome) -> Fault | None:
+    """What the history is told; nothing of a fault that never began."""
+    if not outcome.began:
+        return None
+    return Fault(
+        experiment.name,
+        outcome.began,
+        outcome.ended or time.monotonic(),
+        bit=outcome.bit,
+        evidence=outcome.evidence[:1000],
+        target=outcome.target,
+        accepts=experiment.accepts,
+        outage=experiment.outage,
+        dead_letters=experiment.dead_letters,
+    )
+
+
+class _Window(RunEventHandler):  # type: ignore[misc]
+    """When the method's first activity began, and when its last one ended: the fault lasted no longer."""
+
+    def __init__(self) -> None:
+        self.began = self.ended = 0.0
+        self._is_open = False
+
+    def start_method(self, experiment: dict[str, Any]) -> None:  # noqa: ARG002
+        self._is_open = True
+
+    def method_completed(self, experiment: dict[str, Any], state: Any = None) -> None:  # noqa: ARG002
+        self._is_open = False
+
+    def start_activity(self, activity: dict[str, Any]) -> None:  # noqa: ARG002
+        if self._is_open:
+            self.began = self.began or time.monotonic()
+
+    def activity_completed(self, activity: dict[str, Any], run: dict[str, Any]) -> None:  # noqa: ARG002
+        if self._is_open:
+            self.ended = time.monotonic()

@@ -1,0 +1,116 @@
+"""The compose driver: a stack that `docker compose` runs. It kills, freezes, stops, cuts off and scales containers.
+
+What needs a proxy, the supervisor or files of the servers is the local driver's alone. Services of the compose file
+have the names of the process table. Where the system is, the environment says: HOLDFAST_URL, HOLDFAST_PASSWORD,
+HOLDFAST_RABBITMQ_MANAGEMENT, HOLDFAST_LEDGER.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from chaos_tests.runners.broken import Broken
+from holdfast.target import SANDBOX_KEY, Target
+
+COMMAND_SECONDS = 120.0
+GATEWAY, MANAGEMENT = "http://127.0.0.1:8000", "http://guest:guest@127.0.0.1:15672"
+LEDGER = "http://127.0.0.1:8016"
+
+
+class Compose:
+    """The containers of one project."""
+
+    name = "compose"
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._compose = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
+        self.broken = Broken(Path(".holdfast-chaos") / f"broken-{project}.json")
+
+    def target(self) -> Target:
+        return Target(
+            url=os.environ.get("HOLDFAST_URL", GATEWAY),
+            operator_password=os.environ.get("HOLDFAST_PASSWORD", ""),
+            management_url=os.environ.get("HOLDFAST_RABBITMQ_MANAGEMENT", MANAGEMENT),
+            ledger_url=os.environ.get("HOLDFAST_LEDGER", LEDGER),
+            ledger_key=SANDBOX_KEY,
+        )
+
+    def identity(self, process: str) -> str:
+        states = [self._state(container) for container in self._containers(process)]
+        return ", ".join(f"container since {state['StartedAt']}" for state in states if state["Running"])
+
+    def kill(self, process: str) -> None:
+        self._compose_do("kill", process)
+        self._compose_do("start", process)  # Docker starts no container again that was killed by order
+
+    def pause(self, process: str) -> None:
+        self._compose_do("pause", process)
+
+    def resume(self, process: str) -> None:
+        if self.is_paused(process):
+            self._compose_do("unpause", process)
+
+    def is_paused(self, process: str) -> bool:
+        states = [self._state(container) for container in self._containers(process)]
+        return bool(states) and all(state["Paused"] for state in states)
+
+    def stop(self, process: str) -> None:
+        self._compose_do("stop", process)
+
+    def start(self, process: str) -> None:
+        self._compose_do("start", process)
+
+    def roll(self, processes: list[str]) -> None:
+        for process in processes:
+            self._compose_do("restart", process)
+
+    def disconnect(self, process: str) -> None:
+        """Cut a container off from its networks."""
+        for container in self._containers(process):
+            for network in self._networks(container):
+                self._docker("network", "disconnect", network, container)
+
+    def connect(self, process: str, networks: list[str]) -> None:
+        for container in self._containers(process):
+            for network in set(networks) - set(self._networks(container)):
+                self._docker("network", "connect", "--alias", process, network, container)
+
+    def networks(self, process: str) -> list[str]:
+        return sorted({network for container in self._containers(process) for network in self._networks(container)})
+
+    def scale(self, process: str, count: int) -> None:
+        self._compose_do("up", "--detach", "--no-recreate", "--scale", f"{process}={count}", process)
+
+    def count(self, process: str) -> int:
+        return len(self._containers(process))
+
+    def _containers(self, process: str) -> list[str]:
+        return self._compose_do("ps", "--quiet", process).split()
+
+    def _state(self, container: str) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self._docker("inspect", "--format", "{{json .State}}", container))
+        return state
+
+    def _networks(self, container: str) -> list[str]:
+        return list(json.loads(self._docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)))
+
+    def _compose_do(self, *words: str) -> str:
+        return _run(*self._compose, "--project-name", self._project, *words)
+
+    def _docker(self, *words: str) -> str:
+        return _run("docker", *words)
+
+
+def _run(*words: str) -> str:
+    """Raises `OSError` with what the command said."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+    if done.returncode != 0:
+        message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"
+        raise OSError(message)
+    return done.stdout

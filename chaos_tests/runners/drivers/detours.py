@@ -1,0 +1,144 @@
+"""Detours: a proxy between each process and each server that it talks to, so that every connection can be struck alone.
+
+The proxy is one more process of the stack: its supervisor starts it again, and `down` ends it. Its API is Toxiproxy's.
+A proxy is called `<process>.<server>`. The next `up` of the stack goes without detours.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from infrastructure.local.home import write_private
+from infrastructure.local.plan import stand_in
+from infrastructure.local.spec import Spec, read_specs, write_specs
+from infrastructure.local.supervision import Supervisor
+from infrastructure.processes import PROCESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from infrastructure.local.stack import Stack
+
+PROXY = "chaos-proxy"
+SERVERS = ("postgres", "rabbitmq", "mongodb", "sandbox")
+DETOURED = ("service-", "worker-", "relay-", "scheduler")
+API_SECONDS, START_SECONDS = 10.0, 30.0
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+
+
+class Detours:
+    """The detours of one stack; `build` makes them unless they are there."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    @property
+    def _file(self) -> Path:
+        return self._stack.home.path / "chaos" / "detours.json"
+
+    @property
+    def api(self) -> str:
+        """Where the proxy takes orders. Raises `LookupError` if there are no detours."""
+        if not self.are_built:
+            raise LookupError("there are no detours between the processes and the servers")
+        return f"http://127.0.0.1:{json.loads(self._file.read_text(encoding='utf-8'))['port']}"
+
+    @property
+    def are_built(self) -> bool:
+        return self._file.exists() and PROXY in read_specs(self._stack.home.programs_file)
+
+    def build(self) -> None:
+        """Start the proxy, and every process anew with the addresses of its detours. Returns when all of it runs."""
+        if self.are_built:
+            return
+        home = self._stack.home
+        specs = read_specs(home.programs_file)
+        proxies = list(self._proxies(specs))
+        port, *ports = _free_ports(FIRST_PORT + home.port_base % 1000 * 10, len(proxies) + 1)
+        for proxy, listen in zip(proxies, ports, strict=True):
+            proxy["listen"] = f"127.0.0.1:{listen}"
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        config = self._file.with_name("proxies.json")
+        write_private(config, json.dumps(proxies, indent=1) + "\n")
+        write_private(self._file, json.dumps({"port": port}) + "\n")
+        words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(port), "--config", str(config)]
+        changed = {name: _detoured(spec, proxies) for name, spec in specs.items()}
+        changed[PROXY] = Spec(PROXY, words, {"LC_ALL": "C.UTF-8"})
+        write_specs(home, list(changed.values()))
+        Supervisor(home).configure(list(changed.values()))
+        self._stack.start(PROXY)
+        self._wait()
+        with ThreadPoolExecutor(8) as executor:
+            list(executor.map(self._again, [name for name in specs if changed[name] != specs[name]]))
+
+    def call(self, method: str, path: str, document: Any = None) -> Any:
+        """One call of the proxy's API. Raises requests' exceptions."""
+        reply = requests.request(method, f"{self.api}{path}", json=document, timeout=API_SECONDS)
+        reply.raise_for_status()
+        return reply.json() if reply.content else None
+
+    def names(self, server: str, process: str = "") -> list[str]:
+        """The proxies of a server: all, or those of processes that are called so (`orders`: service and worker)."""
+        known = sorted(name for name in self.call("GET", "/proxies") if name.endswith(f".{server}"))
+        chosen = [name for name in known if not process or is_of(process, name.partition(".")[0])]
+        if not chosen:
+            message = f"{process or 'no process'} has no connection to {server}"
+            raise LookupError(message)
+        return chosen
+
+    def _proxies(self, specs: dict[str, Spec]) -> Iterator[dict[str, Any]]:
+        ours = {line.name for line in PROCESSES if line.name.startswith(DETOURED)}
+        for name in sorted(ours & specs.keys()):
+            for server in SERVERS:
+                upstream = f"127.0.0.1:{self._stack.home.port(server)}"
+                if any(upstream in value for value in specs[name].environment.values()):
+                    yield {"name": f"{name}.{server}", "upstream": upstream, "enabled": True}
+
+    def _again(self, name: str) -> None:
+        if self._stack.pid(name):
+            self._stack.stop(name)
+            self._stack.start(name)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(requests.RequestException):
+                self.call("GET", "/proxies")
+                return
+            time.sleep(0.1)
+        raise TimeoutError("the proxy did not start")
+
+
+def is_of(wanted: str, process: str) -> bool:
+    """Whether a process is meant: by its name, or by its context's."""
+    return wanted == process or process.partition("-")[2] == wanted
+
+
+def _detoured(spec: Spec, proxies: list[dict[str, Any]]) -> Spec:
+    environment = dict(spec.environment)
+    for proxy in proxies:
+        owner = proxy["name"].partition(".")[0]
+        if spec.name in (owner, stand_in(owner)):
+            environment = {key: v.replace(proxy["upstream"], proxy["listen"]) for key, v in environment.items()}
+    return replace(spec, environment=environment)
+
+
+def _free_ports(first: int, count: int) -> list[int]:
+    """Ports below those that the kernel gives to clients, so that the proxy finds them free when it starts again."""
+    found: list[int] = []
+    for port in range(first, LAST_PORT):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise TimeoutError("there are not enough free ports")

@@ -1,0 +1,83 @@
+"""The local driver: a native stack on this machine, with proxies between its processes and its servers on request."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from chaos_tests.runners.broken import Broken
+from chaos_tests.runners.drivers.detours import Detours
+from chaos_tests.runners.system import process_tree
+from holdfast.target import SANDBOX_KEY, Target
+from infrastructure.local.errors import StackError
+from infrastructure.local.stack import Stack
+
+
+class Local:
+    """The stack of one home."""
+
+    name = "local"
+
+    def __init__(self, home: Path) -> None:
+        self.stack = Stack(home)
+        self.directory = home / "chaos"
+        self.broken = Broken(self.directory / "broken.json")
+        self.detours = Detours(self.stack)
+
+    def target(self) -> Target:
+        return Target(
+            url=self.stack.urls.http("gateway"),
+            operator_password=self.stack.credentials.operator_password,
+            management_url=self.stack.urls.rabbitmq_management,
+            ledger_url=self.stack.urls.http("sandbox"),
+            ledger_key=SANDBOX_KEY,
+            stack=self.stack,
+        )
+
+    def identity(self, process: str) -> str:
+        pid = self.stack.pid(process)
+        return f"process {pid}" if pid else ""
+
+    def pids(self, process: str) -> list[int]:
+        """The process and all below it. Raises `StackError` if it does not run."""
+        found = process_tree(self.stack.pid(process))
+        if not found:
+            message = f"{process} does not run"
+            raise StackError(message)
+        return found
+
+    def kill(self, process: str) -> None:
+        self.stack.kill(process)
+
+    def pause(self, process: str) -> None:
+        _signal(self.pids(process), signal.SIGSTOP)
+
+    def resume(self, process: str) -> None:
+        _signal(process_tree(self.stack.pid(process)), signal.SIGCONT)
+
+    def is_paused(self, process: str) -> bool:
+        return all(_state(pid) in "TtZX" for pid in self.pids(process))
+
+    def stop(self, process: str) -> None:
+        self.stack.stop(process)
+
+    def start(self, process: str) -> None:
+        self.stack.start(process)
+
+    def roll(self, processes: list[str]) -> None:
+        self.stack.restart(*processes)
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"

@@ -1,0 +1,73 @@
+"""Chaos Toolkit's journal, read with suspicion.
+
+Its exit code is 0 also when the baseline was broken before, when the fault could not be brought about, and when it was
+ended by a signal. A pass is: steady before, every activity done (a process with exit code 0), steady after, every
+rollback done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def complaints(journal: dict[str, Any]) -> list[str]:
+    """Why this is not a pass; empty if it is one."""
+    return list(_complaints(journal))
+
+
+def evidence(journal: dict[str, Any]) -> tuple[bool | None, str]:
+    """Whether the fault took effect, as the actions saw it (None: nobody could tell), and what they saw."""
+    outputs = [run.get("output") for run in journal.get("run") or ()]
+    told = [output for output in outputs if isinstance(output, dict) and "evidence" in output]
+    bits = {output.get("bit") for output in told} - {None}
+    bit = None if not bits else False not in bits
+    return bit, "; ".join(str(output["evidence"]) for output in told)
+
+
+def was_interrupted(journal: dict[str, Any]) -> bool:
+    """Whether somebody ended it: then nobody should go on with the next.
+
+    (A SIGTERM in the middle of a Python activity is, to Chaos Toolkit, an activity that failed; it carries on.)
+    """
+    if journal.get("status") in ("interrupted", "aborted"):
+        return True
+    states = (journal.get("steady_states") or {}).values()
+    probes = [probe for state in states if state for probe in state.get("probes") or ()]
+    runs = [*probes, *(journal.get("run") or ()), *(journal.get("rollbacks") or ())]
+    return any("InterruptExecution" in str(run.get("exception")) for run in runs)
+
+
+def _complaints(journal: dict[str, Any]) -> Iterator[str]:
+    if journal.get("status") != "completed":
+        yield f"it ended as {journal.get('status', 'nothing')}"
+    elif was_interrupted(journal):
+        yield "it was interrupted"
+    states = journal.get("steady_states") or {}
+    if not (states.get("before") or {}).get("steady_state_met"):
+        yield "the system was not in its steady state before"
+    runs = journal.get("run") or []
+    if not runs:
+        yield "nothing was done"
+    yield from _failed(runs, "failed")
+    if not (states.get("after") or {}).get("steady_state_met"):
+        yield "the system was not in its steady state afterwards"
+    if journal.get("deviated"):
+        yield "the steady state deviated"
+    yield from _failed(journal.get("rollbacks") or [], "could not be rolled back")
+
+
+def _failed(runs: Iterable[dict[str, Any]], what: str) -> Iterator[str]:
+    for run in runs:
+        output, provider = run.get("output"), run["activity"].get("provider", {})
+        status = output.get("status") if provider.get("type") == "process" and isinstance(output, dict) else 0
+        if run.get("status") != "succeeded" or status != 0:
+            yield f"{run['activity'].get('name', 'an activity')} {what}: {_why(run, status)}"
+
+
+def _why(run: dict[str, Any], status: Any) -> str:
+    if run.get("exception"):
+        return str(run["exception"][-1]).strip().rpartition("ActivityFailed: ")[2][:500]
+    return f"exit code {status}" if status else f"{run.get('status', 'it never ended')}"

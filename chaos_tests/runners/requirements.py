@@ -1,0 +1,47 @@
+"""What an experiment may need of the machine or of the driver. What is not there makes it "not run", never "passed"."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+FAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1")
+
+
+def missing(requires: Iterable[str], driver: str) -> list[str]:
+    """What is not there, in words. Raises `KeyError` for a need that nobody knows."""
+    found = []
+    for need in requires:
+        if need in ("local", "compose"):
+            found += [] if driver == need else [f"the {need} driver"]
+            continue
+        text, is_there = _NEEDS[need]
+        found += [] if is_there() else [text]
+    return found
+
+
+def _has_loop_devices() -> bool:
+    return Path("/dev/loop-control").exists() and all(map(shutil.which, ("losetup", "mkfs.ext4", "mount", "umount")))
+
+
+def faketime_library() -> str | None:
+    """Where libfaketime is; HOLDFAST_FAKETIME names one elsewhere."""
+    named = os.environ.get("HOLDFAST_FAKETIME")
+    candidates = [Path(named)] if named else [path for pattern in FAKETIME for path in Path("/").glob(pattern[1:])]
+    return next((str(path) for path in candidates if path.exists()), None)
+
+
+_NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "root": ("root", lambda: os.geteuid() == 0),
+    "linux": ("Linux", lambda: sys.platform == "linux"),
+    "strace": ("strace", lambda: shutil.which("strace") is not None),
+    "loop": ("loop devices and mkfs.ext4", _has_loop_devices),
+    "faketime": ("libfaketime", lambda: faketime_library() is not None),
+}
+NEEDS = frozenset({"local", "compose", *_NEEDS})

@@ -1,0 +1,216 @@
+"""One call of `holdfast chaos run`: a stack to break, one run or several on it, and everything mended at the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaos_tests.actions.steady import orders_go_through
+from chaos_tests.runners import schedule, table
+from chaos_tests.runners.campaign import Campaign, Ground, Result
+from chaos_tests.runners.drivers.driver import driver_of, local
+from holdfast.commands.options import no_stack
+from infrastructure.local.errors import StackError
+from infrastructure.local.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from chaos_tests.runners.experiments import Experiment
+    from chaos_tests.runners.schedule import Step
+
+DIRECTORY = Path(".holdfast-chaos")
+REPORT_SECONDS, READY_SECONDS = 300.0, 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """As given on the command line."""
+
+    names: tuple[str, ...] = ()
+    everything: bool = False
+    quick: bool = False
+    is_random: bool = False
+    schedule_file: Path | None = None
+    shrink: bool = False
+    together: bool = False
+    faults: int = 20
+    seed: int = 1
+    orders: int = 0
+    target: str = ""
+    hold_seconds: float | None = None
+    clients: int = 8
+    rate: float = 10
+    home: Path | None = None
+    port_base: int = 8800
+    driver: str = "local"
+    project: str = "holdfast"
+    output: Path | None = None
+    table: Path | None = None
+    keep: bool = False
+
+    @property
+    def is_one_run(self) -> bool:
+        """Whether all steps share a workload and a history."""
+        return self.quick or self.is_random or self.together or bool(self.schedule_file)
+
+
+class Session:
+    """Runs steps on a stack of its own, or on one that runs."""
+
+    def __init__(self, options: Options, known: dict[str, Experiment], console: Console) -> None:
+        self._options, self._known, self._console = options, known, console
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        self._directory = (options.output or DIRECTORY / "runs" / f"{stamp}-{options.seed}").absolute()
+
+    def run(self, steps: list[Step]) -> str:
+        """Answers the worst state there was. Raises `Interrupted`, `KeyboardInterrupt` and `StackError`."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        _log_to(self._directory / "chaostoolkit.log")
+        with self._ground() as ground:
+            if not self._options.is_one_run:
+                return self._each_alone(ground, steps)
+            result = self._one_run(ground, steps, self._directory)
+            if self._options.shrink and result.state in ("invalid", "failed"):
+                self._shrink(ground, steps)
+            return result.state
+
+    def _one_run(self, ground: Ground, steps: list[Step], directory: Path) -> Result:
+        seed, hold = self._options.seed, self._options.hold_seconds
+        held = [_held(step, hold) for step in steps]
+        directory.mkdir(parents=True, exist_ok=True)
+        meta = {"command": shlex.join(["holdfast", *sys.argv[1:]]), "seed": seed, "faults": len(steps)}
+        meta |= {"started_at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        (directory / "meta.json").write_text(json.dumps(meta) + "\n")
+        try:
+            result = Campaign(ground, directory, self._known, self._told).run(held, seed, self._options.orders)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not begin, nobody could judge
+            raise StackError(str(error)) from error
+        self._told(f"[bold]{result.state}[/]: {_counts(result)}; report: {make_report(directory)}")
+        return result
+
+    def _each_alone(self, ground: Ground, steps: list[Step]) -> str:
+        rows = []
+        for number, step in enumerate(steps, 1):
+            self._told(f"[dim]{number} of {len(steps)}[/]")
+            directory = self._directory / f"{number:03}-{step.experiment}"
+            result = self._one_run(ground, [step], directory)
+            rows.append(table.row(self._known[step.experiment], result))
+        table.write(rows, self._directory / "results.md", self._options.seed)
+        if self._options.everything and not self._options.target and self._options.table:
+            table.write(rows, self._options.table, self._options.seed)
+        self._told(f"the table: {self._directory / 'results.md'}")
+        return table.worst(rows)
+
+    def _shrink(self, ground: Ground, steps: list[Step]) -> None:
+        tried = 0
+
+        def fails(part: list[Step]) -> bool:
+            nonlocal tried
+            tried += 1
+            self._told(f"trying {len(part)} of {len(steps)} faults")
+            return self._one_run(ground, part, self._directory / f"shrink-{tried:02}").state in ("invalid", "failed")
+
+        smaller = schedule.shrink(steps, fails)
+        schedule.write(smaller, self._options.seed, self._directory / "shrunk.json")
+        self._told(f"{len(smaller)} faults are enough: {self._directory / 'shrunk.json'}")
+
+    @contextmanager
+    def _ground(self) -> Iterator[Ground]:
+        """The system to break; whatever is broken when the block is left is mended."""
+        options = self._options
+        home = (options.home or DIRECTORY / "stack").absolute()
+        variables: dict[str, Any] = {"home": str(home), "driver": options.driver, "project": options.project}
+        stack = None
+        if options.driver == "local":
+            stack = self._own_stack(home) if options.home is None else None
+            if options.home and not Stack(home).is_running:
+                no_stack(home)
+        try:
+            self._mend(variables)  # what an earlier run has left
+            if options.driver == "local":
+                self._told("a proxy between each process and each server")
+                local(variables).detours.build()
+            self._told("waiting until orders go through")
+            if not orders_go_through(variables, READY_SECONDS):
+                raise StackError(f"no order went through within {READY_SECONDS:.0f} s, before anything was broken")
+            try:
+                yield Ground(variables, _address(variables), options.clients, options.rate or None)
+            finally:
+                self._mend(variables)
+        finally:
+            if stack is not None and not options.keep:
+                self._told("taking the stack down")
+                stack.down()
+
+    def _own_stack(self, home: Path) -> Stack:
+        self._told(f"starting a stack in {home}")
+        stack = Stack(home, self._options.port_base)
+        try:
+            stack.up()
+        except BaseException:
+            stack.down()
+            raise
+        return stack
+
+    def _mend(self, variables: dict[str, Any]) -> None:
+        mended, failed = driver_of(variables).broken.heal(variables)
+        for text in mended:
+            self._told(f"mended: {text}")
+        for text in failed:
+            self._told(f"[red]not mended: {text}[/]; `holdfast chaos heal` tries again")
+
+    def _told(self, text: str) -> None:
+        self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
+
+
+def make_report(directory: Path) -> str:
+    """Make report.html and report.json in a run's directory; answers where, or why not."""
+    words = [sys.executable, "-m", "chaos_tests.runners.report", "--run", str(directory)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=REPORT_SECONDS)
+    return str(directory / "report.html") if done.returncode == 0 else f"none ({done.stderr.strip()[-300:]})"
+
+
+def _held(step: Step, seconds: float | None) -> Step:
+    return step if seconds is None else schedule.Step(**{**_fields(step), "hold_seconds": seconds})
+
+
+def _fields(step: Step) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in step.__dataclass_fields__}
+
+
+def _address(variables: dict[str, Any]) -> list[str]:
+    """The options by which other commands find the system."""
+    if variables["driver"] == "local":
+        return ["--home", variables["home"]]
+    target = driver_of(variables).target()
+    address = ["--url", target.url, "--rabbitmq-management", target.management_url]
+    return [*address, *(["--ledger", target.ledger_url] if target.ledger_url else [])]
+
+
+def _counts(result: Result) -> str:
+    passed = sum(outcome.passed for outcome in result.outcomes)
+    not_run = sum(bool(outcome.not_run) for outcome in result.outcomes)
+    accepted = result.verdict.get("counts", {}).get("accepted", 0)
+    skipped = f", {not_run} not run" if not_run else ""
+    return f"{passed} of {len(result.outcomes) - not_run} experiments passed{skipped}, {accepted:,} orders accepted"
+
+
+def _log_to(path: Path) -> None:
+    """Chaos Toolkit's own account of what it does goes to a file, not over the progress."""
+    for name in ("chaostoolkit", "chaostoolkit-lib", "logzero"):
+        logger = logging.getLogger(name)
+        handler = logging.FileHandler(path)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)

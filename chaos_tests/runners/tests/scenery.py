@@ -1,0 +1,27 @@
+"""Activities for experiments that break nothing."""
+
+import os
+import signal
+from typing import Any
+
+ANSWERS: list[bool] = []
+
+
+def is_steady() -> bool:
+    return True
+
+
+def next_answer() -> bool:
+    return ANSWERS.pop(0)
+
+
+def do(bit: bool | None = None) -> dict[str, Any]:
+    return {"bit": bit, "evidence": "done"}
+
+
+def fail() -> None:
+    raise OSError("it could not be broken")
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,65 @@
+"""What is broken is on disk before it is, and is mended by whoever comes after: the last first, each by itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos_tests.actions import evidence, processes
+from chaos_tests.runners.broken import Broken
+
+CONFIGURATION: dict[str, Any] = {"home": "nowhere"}
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Broken:
+    return Broken(tmp_path / "chaos" / "broken.json")
+
+
+def test_another_process_knows_what_is_broken(broken: Broken, tmp_path: Path) -> None:
+    broken.note(processes.resume, {"process": "relay-1"}, before="process 7")
+    successor = Broken(tmp_path / "chaos" / "broken.json")
+    assert successor.memory(processes.resume, {"process": "relay-1"}) == {"before": "process 7"}
+    successor.mended(processes.resume, {"process": "relay-1"})
+    assert broken.entries() == []
+
+
+def test_the_same_twice_is_one_entry(broken: Broken) -> None:
+    for before in ("7", "8"):
+        broken.note(processes.wait_until_back, {"process": "relay-1"}, before=before)
+    assert [entry.memory for entry in broken.entries()] == [{"before": "8"}]
+
+
+def test_all_are_tried_the_last_first_and_what_fails_stays(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def resume(process: str, configuration: dict[str, Any]) -> None:
+        assert configuration == CONFIGURATION
+        tried.append(process)
+        if process == "second":
+            raise OSError("stuck")
+        broken.mended(processes.resume, {"process": process})
+
+    for process in ("first", "second", "third"):
+        broken.note(processes.resume, {"process": process})
+    resume.__module__, resume.__name__ = processes.__name__, "resume"
+    monkeypatch.setattr(processes, "resume", resume)
+    mended, failed = broken.heal(CONFIGURATION)
+    assert tried == ["third", "second", "first"]
+    assert mended == ["resume third", "resume first"]
+    assert failed == ["resume second: OSError('stuck')"]
+    assert [entry.arguments for entry in broken.entries()] == [{"process": "second"}]
+
+
+def test_only_what_mends_is_ever_called(broken: Broken, tmp_path: Path) -> None:
+    path = tmp_path / "chaos" / "broken.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps([{"mend": "os:remove", "arguments": {"path": str(path)}, "memory": {}}]))
+    assert broken.heal(CONFIGURATION)[1]
+    assert path.exists()
+
+
+def test_waiting_ends() -> None:
+    with pytest.raises(TimeoutError, match="the moon: not within 0 s"):
+        evidence.wait_until(lambda: False, 0.2, "the moon")

@@ -1,0 +1,66 @@
+"""The experiments on file are experiments, undo what they do, and say what they need."""
+
+from pathlib import Path
+
+import pytest
+from chaoslib.experiment import ensure_experiment_is_valid
+
+from chaos_tests.runners.experiments import bound, load, load_all, pair
+from chaos_tests.runners.requirements import NEEDS
+from infrastructure.processes import PROCESSES
+
+KNOWN = load_all()
+CONTEXTS = {line.context for line in PROCESSES if line.context}
+NAMES = {line.name for line in PROCESSES} | CONTEXTS | {"keeper"}
+MENDS = {"resume", "relieve", "accept", "behave", "start", "wait_until_back", "wait_until_all_back"}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_is_valid_and_heals_at_its_end(name: str) -> None:
+    experiment = KNOWN[name]
+    ensure_experiment_is_valid(experiment.document)
+    assert [activity["provider"]["func"] for activity in experiment.document["rollbacks"]] == ["heal"]
+    assert [probe["provider"]["func"] for probe in experiment.document["steady-state-hypothesis"]["probes"]] == [
+        "orders_go_through"
+    ]
+    assert set(experiment.requires) <= NEEDS
+    assert set(experiment.targets) <= NAMES
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_is_bound_to_each_target_without_a_variable_left(name: str) -> None:
+    for target in KNOWN[name].targets or ("",):
+        experiment = bound(KNOWN[name], target, 3.5)
+        assert "${" not in str(experiment.document["method"])
+        ensure_experiment_is_valid(experiment.document)
+
+
+def test_ten_are_quick() -> None:
+    assert sum(experiment.quick for experiment in KNOWN.values()) == 10
+
+
+def test_a_context_names_its_process() -> None:
+    assert KNOWN["worker-killed"].target("payments") == "worker-payments"
+    assert KNOWN["latency-injection"].target("service-orders") == "orders"
+    assert KNOWN["rabbitmq-killed"].target("rabbitmq") == "rabbitmq"
+    with pytest.raises(LookupError, match="not rabbitmq"):
+        KNOWN["worker-killed"].target("rabbitmq")
+
+
+def test_of_a_pair_both_are_broken_before_either_is_mended() -> None:
+    both = pair(bound(KNOWN["worker-paused"], "orders", 2), bound(KNOWN["rabbitmq-refused"], "", 2))
+    ensure_experiment_is_valid(both.document)
+    assert [activity["provider"]["func"] for activity in both.document["method"]] == [
+        "pause",
+        "refuse",
+        "accept",
+        "resume",
+    ]
+    assert both.targets == ("worker-orders", "rabbitmq")
+
+
+def test_an_unknown_word_in_the_extension_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "strange.yaml"
+    path.write_text("title: t\nextensions: [{name: holdfast, targetz: [a]}]\n")
+    with pytest.raises(ValueError, match="targetz"):
+        load(path)

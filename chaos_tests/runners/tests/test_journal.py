@@ -1,0 +1,84 @@
+"""A journal that looks like a pass, and is none, is found out: the runs are made by Chaos Toolkit itself."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from chaos_tests.runners.carrying_out import carry_out, fault_of
+from chaos_tests.runners.experiments import Experiment
+from chaos_tests.runners.tests import scenery
+
+
+def python(func: str, **arguments: Any) -> dict[str, Any]:
+    provider = {"type": "python", "module": scenery.__name__, "func": func, "arguments": arguments}
+    return {"type": "action", "name": func, "provider": provider}
+
+
+def experiment(**changes: Any) -> Experiment:
+    probe = {**python("is_steady"), "type": "probe", "tolerance": True}
+    document = {
+        "title": "t",
+        "description": "d",
+        "steady-state-hypothesis": {"title": "s", "probes": [probe]},
+        "method": [python("do")],
+        "rollbacks": [python("do")],
+    }
+    return Experiment("e", deepcopy(document) | changes)
+
+
+def hypothesis(answers: list[bool]) -> dict[str, Any]:
+    scenery.ANSWERS[:] = answers
+    probe = {**python("next_answer"), "type": "probe", "tolerance": True}
+    return {"steady-state-hypothesis": {"title": "s", "probes": [probe]}}
+
+
+EXIT_3 = {"type": "process", "path": "sh", "arguments": ["-c", "exit 3"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (hypothesis([False]), "was not in its steady state before"),
+        ({"method": [python("fail")]}, "fail failed: "),
+        ({"method": [{"type": "action", "name": "a process", "provider": EXIT_3}]}, "a process failed: exit code 3"),
+        ({"method": []}, "nothing was done"),
+        ({"rollbacks": [python("fail")]}, "fail could not be rolled back"),
+        ({"method": [python("terminate")]}, "it was interrupted"),
+    ],
+)
+def test_is_no_pass(changes: dict[str, Any], complaint: str) -> None:
+    if "steady-state-hypothesis" in changes:
+        scenery.ANSWERS[:] = [False]
+    outcome = carry_out(experiment(**changes), {})
+    assert not outcome.passed
+    assert any(complaint in each for each in outcome.complaints), outcome.complaints
+    assert outcome.was_interrupted == (complaint == "it was interrupted")
+
+
+def test_a_system_that_does_not_come_back_is_no_pass() -> None:
+    outcome = carry_out(experiment(**hypothesis([True, False])), {})
+    assert "the system was not in its steady state afterwards" in outcome.complaints
+
+
+def test_a_fault_that_did_not_take_effect_is_no_pass() -> None:
+    outcome = carry_out(experiment(method=[python("do"), python("do", bit=False)]), {})
+    assert not outcome.complaints
+    assert outcome.bit is False
+    assert not outcome.passed
+
+
+def test_a_pass_has_a_window_and_evidence() -> None:
+    outcome = carry_out(experiment(method=[python("do", bit=True), python("do")]), {})
+    assert outcome.passed
+    assert outcome.evidence == "done; done"
+    fault = fault_of(experiment(), outcome)
+    assert fault is not None
+    assert fault.bit is True
+    assert 0 < fault.began <= fault.ended
+
+
+def test_what_never_began_is_no_fault() -> None:
+    scenery.ANSWERS[:] = [False]
+    never = experiment(**hypothesis([False]))
+    assert fault_of(never, carry_out(never, {})) is None
