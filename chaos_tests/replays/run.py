@@ -1,0 +1,159 @@
+"""`python -m chaos_tests.replays.run`: a handler is broken for a thousand orders, mended, and its letters are replayed.
+
+A test build of the inventory worker raises on every `order.confirmed.v1`. When all of them are dead letters the worker
+is put right, and an operator replays them in bulk at a rate, and a sample of them a second time. Every sale must then
+have happened once: the stock says so, and the audit is green. The figures go to docs/bulk-replay.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from chaos_tests.mutants.run import INJECTION
+from chaos_tests.mutants.table import Patch
+from chaos_tests.runners.system import System
+from holdfast.bench import load
+from holdfast.bench.orders import SKU, Shop
+from holdfast.client import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.client import Client
+
+HOME, PORT_BASE = ".holdfast-replays", 8850
+DOCUMENT = Path("docs/bulk-replay.md")
+QUEUE, RATE, AGAIN = "inventory.events", 200, 50
+LETTERS = "/api/v1/dead-letters"
+WAIT_SECONDS = 900.0
+BROKEN = Patch(
+    "workers.inventory.consumers",
+    "    usecases.order_was_confirmed(engine, delivery, _order_id(delivery))",
+    '    raise RuntimeError("a bug in this release")',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    orders: int
+    letters: int
+    sold_before: int
+    sold_after: int
+    again: int
+    seconds: float
+    still_filed: int
+    broken_promises: list[str]
+
+    @property
+    def passed(self) -> bool:
+        everything = (self.orders, 0, self.orders, 0)
+        seen = (self.letters, self.sold_before, self.sold_after, self.still_filed)
+        return seen == everything and not self.broken_promises
+
+
+def replayed(system: System, count: int) -> Outcome:
+    target = system.target()
+    shop, operator = Shop(target), target.operator()
+    shop.settle()
+    _wait(lambda: _product(operator)["reserved"] == 0)
+    sold = _product(operator)["sold"]
+    patches = system.stack.home.path / "broken-handler.json"
+    patches.write_text(json.dumps([asdict(BROKEN)]))
+    test_build = {"HOLDFAST_MUTANT": str(patches), "HOLDFAST_TEST_BUILD": "1", "PYTHONPATH": str(INJECTION)}
+    with system.changed({"worker-inventory": test_build | {"RETRY_ATTEMPTS": "1"}}):
+        system.wait_ready()
+        placed = load.run(
+            target.url, lambda: shop.request(target.url), connections=4, seconds=WAIT_SECONDS, requests=count
+        )
+        shop.settle()
+        _wait(lambda: _filed(operator) >= count)
+        letters, sold_before = _filed(operator), _product(operator)["sold"] - sold
+    ids = [letter["id"] for letter in operator.get(LETTERS, queue=QUEUE, limit=AGAIN)["data"]]
+    started = time.monotonic()
+    operator.post(f"{LETTERS}/replay", {"queue": QUEUE, "rate": RATE})
+    _wait(lambda: _filed(operator) == 0 and _product(operator)["sold"] - sold >= count)
+    seconds = time.monotonic() - started
+    for letter_id in ids:
+        operator.post(f"{LETTERS}/{letter_id}/replay")
+    time.sleep(5)
+    return Outcome(
+        orders=placed.answered,
+        letters=letters,
+        sold_before=sold_before,
+        sold_after=_product(operator)["sold"] - sold,
+        again=len(ids),
+        seconds=seconds,
+        still_filed=_filed(operator),
+        broken_promises=sorted({finding.promise for finding in system.audit().findings}),
+    )
+
+
+def _filed(operator: Client) -> int:
+    counts = operator.get("/api/v1/system")["dead_letters"] or []
+    return sum(each["count"] for each in counts if each["queue"] == QUEUE and each["status"] in ("filed", "replaying"))
+
+
+def _product(operator: Client) -> dict[str, int]:
+    found: dict[str, int] = operator.get(f"/api/v1/products/{SKU}")
+    return found
+
+
+def _wait(is_done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(ApiError, requests.RequestException):
+            if is_done():
+                return
+        time.sleep(0.5)
+    raise TimeoutError("it did not come about in time")
+
+
+def write(outcome: Outcome) -> None:
+    DOCUMENT.write_text(
+        f"""# A thousand dead letters, replayed in bulk
+
+Written by `python -m chaos_tests.replays.run --orders {outcome.orders}`. A test build of the inventory worker raised on
+every `order.confirmed.v1`; after it was put right, its letters were replayed in bulk ({RATE} a second at most), and
+{outcome.again} of them a second time.
+
+| | |
+|---|--:|
+| orders confirmed while the handler was broken | {outcome.orders} |
+| dead letters of `{QUEUE}` | {outcome.letters} |
+| sales before the replay | {outcome.sold_before} |
+| sales after it | {outcome.sold_after} |
+| letters still on file | {outcome.still_filed} |
+| seconds until the last sale | {outcome.seconds:.0f} |
+| promises broken | {", ".join(outcome.broken_promises) or "none"} |
+"""
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=1_000)
+    parser.add_argument("--home", default=HOME)
+    parser.add_argument("--port-base", type=int, default=PORT_BASE)
+    wanted = parser.parse_args()
+    system = System(wanted.home, wanted.port_base)
+    try:
+        system.start()
+        outcome = replayed(system, wanted.orders)
+    finally:
+        system.stop()
+    write(outcome)
+    print(DOCUMENT.read_text())
+    sys.exit(0 if outcome.passed else 1)
+
+
+if __name__ == "__main__":
+    main()
