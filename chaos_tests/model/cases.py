@@ -35,27 +35,55 @@ class Mutant:
     kind: Kind = Kind.SHORTEST
 
 
-_ONE = {"EVENTS": 1, "CRASHES": 1}
-_CALM = {"EVENTS": 1, "WORKERS": 1, "CRASHES": 0, "LOSSES": 0, "FAILURES": 0, "OUTAGES": 0, "TAKEOVERS": 0}
-
-QUICK = (
-    Case("delivery", Kind.SAFETY, _ONE | {"TAKEOVERS": 0}),
-    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "WORKERS": 1, "CRASHES": 1, "FAILURES": 0, "OUTAGES": 0}),
-    Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 2, "TAKEOVERS": 0, "LOSSES": 0}),
-)
-WIDE = (
-    Case("delivery", Kind.SAFETY, {"EVENTS": 1, "CRASHES": 2}),
-    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 1, "FAILURES": 2, "LOSSES": 0, "TAKEOVERS": 0}),
-    Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 1}),
-)
 # What Spin says of a violation, and the property's name as the head of its model gives it.
 PROPERTIES = {
     "accepted[e])||row": "kept",
     "effect[e]<=1": "once",
     "failed[e]>1": "blame",
     "accepted[e]&&(effect": "quiet",
+    "(taken<=2)": "one-capture",
+    "made[0]<=1": "no-excess",
+    "made[1]<=1": "no-excess",
+    "(taken==2)": "paid",
+    "(taken==given)": "balanced",
+    "reserved==held": "conserved",
+    "(order[o]==2)&&": "balanced",
+    "reservation[o]!=2)": "never-both",
+    "(reservation[o]==1)||(reservation[o]==2)": "never-both",
+    "(payment[o]==1)&&(reservation[o]==1)": "paid",
     "acceptance cycle": "ends",
 }
+_ONE = {"EVENTS": 1, "CRASHES": 1}
+_CALM = {"EVENTS": 1, "WORKERS": 1, "CRASHES": 0, "LOSSES": 0, "FAILURES": 0, "OUTAGES": 0, "TAKEOVERS": 0}
+_TWO = {"SETTLERS": 2, "DUPLICATES": 0, "REFUNDS": 0}
+_SOLE = {"SETTLERS": 1, "DUPLICATES": 0, "REFUNDS": 0}
+_SOLE_REFUND = {"SETTLERS": 1}
+_UNREPLAYED = {"REPLAYS": 0, "DUPLICATES": 0, "RIVALS": 0}
+
+QUICK = (
+    Case("delivery", Kind.SAFETY, _ONE | {"TAKEOVERS": 0}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "WORKERS": 1, "CRASHES": 1, "FAILURES": 0, "OUTAGES": 0}),
+    Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 2, "TAKEOVERS": 0, "LOSSES": 0}),
+    Case("settlement", Kind.SAFETY, _TWO),
+    Case("settlement", Kind.SAFETY, _SOLE_REFUND),
+    Case("settlement", Kind.LIVENESS, _TWO | {"FORGETS": 0, "LATE_CARDS": 0}),
+    Case("saga", Kind.SAFETY, {"DUPLICATES": 1, "REPLAYS": 0}),
+    Case("saga", Kind.SAFETY, {"DUPLICATES": 0, "REPLAYS": 1}),
+    Case("saga", Kind.LIVENESS, _UNREPLAYED),
+)
+WIDE = (
+    Case("delivery", Kind.SAFETY, {"EVENTS": 1, "CRASHES": 2}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 1, "FAILURES": 2, "LOSSES": 0, "TAKEOVERS": 0}),
+    Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 1}),
+    Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "FORGETS": 0}),
+    Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "LATE_CARDS": 0, "FAULTS": 2, "DUPLICATES": 0}),
+    Case("settlement", Kind.SAFETY, {"SETTLERS": 3, "DUPLICATES": 0, "REFUNDS": 0}),
+    Case("settlement", Kind.LIVENESS, {"SETTLERS": 1}),
+    Case("saga", Kind.SAFETY, {"DUPLICATES": 2, "REPLAYS": 1}),
+    Case("saga", Kind.SAFETY, {"DUPLICATES": 2, "REPLAYS": 1, "LETTERS": 2}),
+    Case("saga", Kind.SAFETY, {"ORDERS": 2, "RIVALS": 0, "DUPLICATES": 0, "LETTERS": 0}),
+    Case("saga", Kind.LIVENESS, {"DUPLICATES": 0}),
+)
 MUTANTS = (
     Mutant("delivery", "NO_INBOX", "the inbox", "once", _ONE),
     Mutant("delivery", "INBOX_SECOND_TRANSACTION", "inbox and effect in one transaction", "kept", _ONE),
@@ -67,7 +95,7 @@ MUTANTS = (
     Mutant(
         "delivery",
         "ROUND_NEVER_BEGINS_AGAIN",
-        "to begin again what was left for later",
+        "to begin again with what was left for later",
         "ends",
         _CALM | {"EVENTS": 2},
         Kind.LIVENESS,
@@ -84,4 +112,55 @@ MUTANTS = (
         _CALM | {"FAILURES": 1, "OUTAGES": 1},
     ),
     Mutant("delivery", "GATE_STAYS_CLOSED", "to subscribe again after an outage", "quiet", _CALM | {"OUTAGES": 1}),
+    Mutant("settlement", "NO_IDEMPOTENCY", "an intent made first and under a key, then confirmed", "one-capture", _TWO),
+    Mutant("settlement", "NO_RETRIEVE", "to look at the intent before repeating", "one-capture", _TWO),
+    Mutant(
+        "settlement", "CONFIRM_BEFORE_ATTACH", "to commit the intent's id before it is confirmed", "one-capture", _TWO
+    ),
+    Mutant("settlement", "CONFIRM_THE_OVERTAKEN", "to leave an intent alone that was overtaken", "one-capture", _TWO),
+    Mutant("settlement", "CANCEL_IS_ENOUGH", "to refund what cannot be cancelled any more", "balanced", _SOLE),
+    Mutant(
+        "settlement",
+        "LATE_CAPTURE_IGNORED",
+        "to write down money that came after a decline",
+        "ends",
+        _SOLE,
+        Kind.LIVENESS,
+    ),
+    Mutant("settlement", "DECLINED_STAYS_OPEN", "to cancel the intent of a declined payment", "balanced", _SOLE),
+    Mutant("settlement", "NO_REFUND_LOOK", "to look for a refund before making it", "no-excess", _SOLE_REFUND),
+    Mutant("settlement", "NO_REFUND_KEY", "a key for each refund", "no-excess", _SOLE_REFUND),
+    Mutant("settlement", "NO_SWEEP", "the sweep that finishes what was begun", "balanced", _SOLE_REFUND),
+    Mutant("settlement", "NO_STATE_GUARD", "the guard by the order's state", "balanced", _SOLE),
+    Mutant("saga", "NO_STATE_GUARD", "the guard by the order's state", "never-both", _UNREPLAYED),
+    Mutant("saga", "CANCEL_THE_CONFIRMED", "to refuse to cancel a confirmed order", "never-both", _UNREPLAYED),
+    Mutant(
+        "saga",
+        "NO_RESERVATION_GUARD",
+        "the guard by the reservation's state",
+        "conserved",
+        _UNREPLAYED | {"DUPLICATES": 1},
+    ),
+    Mutant(
+        "saga",
+        "RESERVE_WITHOUT_LOCK",
+        "the lock between looking at stock and holding it",
+        "conserved",
+        _UNREPLAYED | {"RIVALS": 1},
+    ),
+    Mutant("saga", "INVENTORY_GUESSES", "to release only what orders says has ended", "paid", _UNREPLAYED),
+    Mutant("saga", "CHARGE_WITHOUT_STOCK", "to charge only when stock is reserved", "paid", _UNREPLAYED),
+    Mutant("saga", "NO_REFUND", "to give back what was taken for a cancelled order", "balanced", _UNREPLAYED),
+    Mutant(
+        "saga", "LATE_CAPTURE_NOT_ANSWERED", "to tell the end again when a capture comes late", "balanced", _UNREPLAYED
+    ),
+    Mutant("saga", "NO_ASKING", "to ask how an order ended", "balanced", _UNREPLAYED),
+    Mutant(
+        "saga",
+        "CANCELLATION_NOT_REMEMBERED",
+        "to remember a cancellation that comes first (and without asking, which mends it)",
+        "balanced",
+        _UNREPLAYED | {"LETTERS": 0, "NO_ASKING": 1},
+    ),
+    Mutant("saga", "NO_TIME_OUT", "time-outs", "ends", _UNREPLAYED, Kind.LIVENESS),
 )

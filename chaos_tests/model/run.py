@@ -54,7 +54,7 @@ def check_all(programs: Programs, checked: Sequence[Case | Mutant], *, seconds: 
         if isinstance(each, Mutant):
             defines[each.name] = None
         try:
-            verdict = check(programs, each.model, defines, each.kind, seconds=seconds)
+            verdict = check(programs, each.model, defines, each.kind, seconds=seconds, optimise=each in WIDE)
         except UnfinishedError as error:
             print(error, file=sys.stderr)
             verdict = None

@@ -1,0 +1,473 @@
+/* How the money of one order moves: facts that arrive in any order and twice, workers and sweeps that settle the payment
+ * at the same time, a provider whose answers get lost, a customer who cancels (or a time-out) at any moment.
+ *
+ * Guarantees, for every interleaving within the bounds below:
+ *   one-capture   at most one intent of the order ever succeeds (P2)
+ *   no-excess     never is more given back than was taken, and each refund is made once (P4)
+ *   paid          an order is confirmed only with its money taken (P4)
+ *   balanced      when nothing can move any more the order has ended: confirmed, with its total less the operator's
+ *                 refund, or cancelled, with nothing kept; and the row says what the provider says (P1, P4)
+ *   settles       (liveness, weakly fair) it gets there
+ *
+ * Not modelled: how events travel (delivery.pml; here a message is there until its handler ended, and may come again);
+ * the inbox, which decides nothing here: a duplicate writes down what the provider said as well; stock (saga.pml). A
+ * fault between any two steps is a crash, an outage and a lost answer in one. The provider forgets idempotency keys,
+ * but not while somebody stands between looking for a refund and making it.
+ *
+ * The same file is every mutant: -DNAME takes one guarantee away. docs/model.md maps the steps to the code.
+ */
+#ifndef SETTLERS
+#define SETTLERS 2
+#endif
+#ifndef FAULTS
+#define FAULTS 1
+#endif
+#ifndef DUPLICATES
+#define DUPLICATES 1 /* events that come once more after they were handled */
+#endif
+#ifndef FORGETS
+#define FORGETS 1 /* times that the provider forgets its keys */
+#endif
+#ifndef LATE_CARDS
+#define LATE_CARDS 1 /* refused intents that somebody pays after all, past us */
+#endif
+#ifndef REFUNDS
+#define REFUNDS 1 /* 1: an operator may refund half */
+#endif
+#define TOTAL 2
+
+/* the order */
+#define OPEN 0
+#define CONFIRMED 1
+#define CANCELLED 2
+/* the payment (its row) */
+#define PENDING 0
+#define CAPTURED 1
+#define DECLINED 2
+#define VOID 3 /* cancelled: nothing was charged, nothing can be */
+#define PARTLY 4
+#define REFUNDED 5
+/* an intent at the provider */
+#define UNMADE 0
+#define UNCONFIRMED 1
+#define SUCCEEDED 2
+#define REFUSED 3
+#define CANCELED 4
+/* domain.Step */
+#define NOTHING 0
+#define CHARGE 1
+#define CLOSE 2
+#define RELEASE 3
+#define REFUND 4
+/* what wakes a settler */
+#define PLACED 0
+#define RESERVED 1
+#define CANCEL 2
+#define SWEEP 3
+/* cards */
+#define GOOD 0
+#define BAD 1     /* the charge is declined */
+#define INVALID 2 /* no intent is made of it */
+
+byte faults = FAULTS, duplicates = DUPLICATES, forgets = FORGETS, late_cards = LATE_CARDS;
+
+byte order = OPEN;
+bool m_captured, m_declined; /* messages to orders */
+bool message[3];             /* messages to payments: PLACED, RESERVED, CANCEL */
+bool sent[3];
+
+bool known, reserved, cancel; /* the facts */
+byte status = PENDING;
+byte intent; /* provider_id: 0 is none */
+bool closed;
+byte refunded;
+bool pending[2], done[2]; /* refunds on record: the operator's, the compensation */
+byte amount[2];
+
+byte card;
+byte intents; /* made so far */
+byte state[4];
+byte key; /* the intent that the payment's key stands for, while it is remembered */
+byte taken, given;
+byte made[2];
+bool refund_key[2];
+bool asked = !REFUNDS; /* the operator has refunded, or given up */
+byte looking; /* who stands between looking for a refund and making it */
+
+#define REMAINING ((status == CAPTURED || status == PARTLY) -> TOTAL - refunded : 0)
+#define OWED ((pending[0] -> amount[0] : 0) + (pending[1] -> amount[1] : 0))
+#ifdef DECLINED_STAYS_OPEN
+#define NOT_CLOSED false
+#else
+#define NOT_CLOSED (status == DECLINED && intent && !closed)
+#endif
+#define UNSETTLED                                                                                                      \
+    ((status == PENDING && (cancel || (known && reserved))) || ((status == CAPTURED || status == PARTLY) && cancel) || \
+     NOT_CLOSED || pending[0] || pending[1])
+
+inline send(what) { message[what] = true; sent[what] = true }
+
+/* ---- orders ------------------------------------------------------------------------------------------------------ */
+
+proctype Orders() {
+end:
+    do
+    :: atomic { /* the customer cancels, or the time is over */
+           order == OPEN -> order = CANCELLED; send(CANCEL)
+       }
+    :: atomic {
+           m_captured -> m_captured = false;
+           if
+#ifdef NO_STATE_GUARD
+           :: true -> order = CONFIRMED
+#else
+           :: order == OPEN -> order = CONFIRMED; assert(taken == TOTAL)
+           :: order == CANCELLED -> send(CANCEL) /* too late: its end is told again */
+           :: order == CONFIRMED
+#endif
+           fi
+       }
+    :: atomic {
+           m_declined -> m_declined = false;
+           if
+           :: order == OPEN -> order = CANCELLED; send(CANCEL)
+           :: else
+           fi
+       }
+    od
+}
+
+/* What was sent once may come once more, long after: the inbox may be pruned by then. */
+proctype Network() {
+end:
+    do
+    :: atomic { duplicates > 0 && sent[PLACED] && !message[PLACED] -> duplicates--; message[PLACED] = true }
+    :: atomic { duplicates > 0 && sent[RESERVED] && !message[RESERVED] -> duplicates--; message[RESERVED] = true }
+    :: atomic { duplicates > 0 && sent[CANCEL] && !message[CANCEL] -> duplicates--; message[CANCEL] = true }
+    od
+}
+
+/* ---- the provider ------------------------------------------------------------------------------------------------- */
+
+inline charge_at_provider(i) {
+    if
+    :: state[i] == UNCONFIRMED && card == GOOD -> state[i] = SUCCEEDED; taken = taken + TOTAL
+    :: state[i] == UNCONFIRMED && card != GOOD -> state[i] = REFUSED
+    :: else
+    fi;
+    assert(taken <= TOTAL)
+}
+
+proctype Provider() {
+end:
+    do
+    :: atomic { forgets > 0 && key && !looking -> forgets--; key = 0; refund_key[0] = false; refund_key[1] = false }
+    :: atomic {
+           late_cards > 0 && state[1] == REFUSED -> late_cards--;
+           state[1] = SUCCEEDED;
+           taken = taken + TOTAL;
+           assert(taken <= TOTAL)
+       }
+    od
+}
+
+/* Ask for the refund on record `r`: look for it, make it under its key, write down how it ended. */
+inline look_for_refund(r) {
+#ifdef NO_REFUND_LOOK
+    looking++; found = false
+#else
+    found = made[r] > 0;
+    if
+    :: !found -> looking++
+    :: else
+    fi
+#endif
+}
+
+inline make_refund(r) {
+    looking--;
+    if
+#ifdef NO_REFUND_KEY
+    :: true -> made[r]++; given = given + amount[r]
+#else
+    :: refund_key[r]
+    :: else -> refund_key[r] = true; made[r]++; given = given + amount[r]
+#endif
+    fi;
+    assert(made[r] <= 1 && given <= taken)
+}
+
+inline conclude(r) {
+    if
+    :: pending[r] ->
+       pending[r] = false;
+       done[r] = true;
+       refunded = refunded + amount[r];
+       status = (refunded < TOTAL -> PARTLY : REFUNDED)
+    :: else /* somebody else has written it down */
+    fi
+}
+
+/* ---- payments ----------------------------------------------------------------------------------------------------- */
+
+/* domain.next_step of the row as it is now; the settler goes by this snapshot until its next statement. */
+inline next_step() {
+    if
+    :: status == CAPTURED || status == PARTLY -> step = (cancel -> REFUND : NOTHING)
+    :: status == DECLINED -> step = (NOT_CLOSED -> RELEASE : NOTHING) /* it must not succeed later, by whatever way */
+    :: status == PENDING && cancel -> step = (intent -> RELEASE : CLOSE)
+    :: status == PENDING && !cancel -> step = (known && reserved -> CHARGE : NOTHING)
+    :: status == VOID || status == REFUNDED -> step = NOTHING
+    fi;
+    mine = intent
+}
+
+/* settlement.Record.seen: under the row's lock, guarded by its state. `mine` is the intent that was looked at. */
+inline write_seen() {
+    if
+    :: intent != mine /* the answer was about an intent that did not become this payment's */
+#ifdef LATE_CAPTURE_IGNORED
+    :: intent == mine && seen == SUCCEEDED && status == PENDING ->
+#else
+    :: intent == mine && seen == SUCCEEDED && (status == PENDING || status == DECLINED || status == VOID) ->
+#endif
+       status = CAPTURED;
+       m_captured = true
+    :: intent == mine && seen == CANCELED && status == PENDING && cancel -> status = VOID; closed = true
+    :: intent == mine && seen == CANCELED && status == PENDING && !cancel ->
+       status = DECLINED;
+       closed = true;
+       m_declined = true
+    :: intent == mine && seen == CANCELED && (status == DECLINED || status == VOID) -> closed = true
+    :: intent == mine && seen == REFUSED && status == PENDING -> status = DECLINED; m_declined = true
+    :: else
+    fi;
+    seen = UNMADE;
+    next_step()
+}
+
+inline forget() {
+    step = NOTHING; mine = 0; seen = UNMADE; fresh = 0; cause = SWEEP; owed[0] = false; owed[1] = false; found = false;
+    last = false
+}
+
+/* The message is not acknowledged: it comes again. Facts that were committed stay. */
+inline falls() {
+    faults--;
+    if
+    :: cause != SWEEP -> message[cause] = true
+    :: else
+    fi;
+    forget()
+}
+
+#define FAULT :: atomic { faults > 0 -> falls(); goto end }
+
+proctype Settler() {
+    byte step, mine, seen, fresh, cause = SWEEP;
+    bool owed[2], found, last;
+end:
+    do
+    :: atomic { message[PLACED] -> message[PLACED] = false; cause = PLACED; known = true; next_step(); break }
+    :: atomic { message[RESERVED] -> message[RESERVED] = false; cause = RESERVED; reserved = true; next_step(); break }
+    :: atomic { message[CANCEL] -> message[CANCEL] = false; cause = CANCEL; cancel = true; next_step(); break }
+#ifndef NO_SWEEP
+    :: atomic { UNSETTLED -> cause = SWEEP; next_step(); break }
+#endif
+    od;
+
+settle:
+    if
+    :: atomic { step == NOTHING && cause != SWEEP -> forget(); goto end } /* acknowledged */
+    :: atomic { /* finish_refunds: whoever began them */
+           step == NOTHING && cause == SWEEP -> owed[0] = pending[0]; owed[1] = pending[1]; last = true; goto refunding
+       }
+    :: atomic { step == CLOSE -> seen = CANCELED; goto write }
+    :: atomic { step == RELEASE -> /* cancel, or learn that it has succeeded */
+           if
+           :: state[mine] == SUCCEEDED -> seen = SUCCEEDED
+           :: else -> state[mine] = CANCELED; seen = CANCELED
+           fi;
+#ifdef CANCEL_IS_ENOUGH
+           seen = CANCELED;
+#endif
+           goto write
+       }
+    :: atomic { step == REFUND -> /* Record.owe */
+           if
+           :: REMAINING - OWED > 0 ->
+              assert(!pending[1] && !done[1]);
+              amount[1] = REMAINING - OWED;
+              pending[1] = true
+           :: else
+           fi;
+           owed[0] = pending[0];
+           owed[1] = pending[1];
+           next_step();
+           goto refunding
+       }
+#ifdef NO_IDEMPOTENCY
+    :: atomic { step == CHARGE && !mine && card != INVALID -> /* made and charged in one, under no key */
+           intents++;
+           fresh = intents;
+           state[fresh] = UNCONFIRMED;
+           charge_at_provider(fresh);
+           goto attach
+       }
+#else
+    :: atomic { step == CHARGE && !mine && card != INVALID -> /* the same key, the same intent */
+           if
+           :: key -> fresh = key
+           :: else -> intents++; fresh = intents; state[fresh] = UNCONFIRMED; key = fresh
+           fi;
+#ifdef CONFIRM_BEFORE_ATTACH
+           charge_at_provider(fresh);
+#endif
+           goto attach
+       }
+#endif
+    :: atomic { step == CHARGE && !mine && card == INVALID -> seen = REFUSED; goto write }
+#ifdef NO_RETRIEVE
+    :: atomic { step == CHARGE && mine -> /* once more from the start, without a look at what became of it */
+           intents++;
+           fresh = intents;
+           state[fresh] = UNCONFIRMED;
+           intent = fresh;
+           mine = fresh;
+           seen = UNCONFIRMED;
+           goto confirm
+       }
+#else
+    :: atomic { step == CHARGE && mine -> seen = state[mine]; goto confirm } /* retrieve it and look */
+#endif
+    FAULT
+    fi;
+
+attach:
+    if
+    :: atomic { /* only an intent whose id is committed is ever confirmed, and none once the cancellation is known */
+           if
+           :: !intent && status == PENDING && !cancel -> intent = fresh
+           :: else
+           fi;
+           next_step();
+           if
+#ifdef CONFIRM_THE_OVERTAKEN
+           :: true -> mine = fresh; seen = UNCONFIRMED; fresh = 0; goto confirm
+#else
+           :: mine == fresh && step == CHARGE -> seen = UNCONFIRMED; fresh = 0; goto confirm
+           :: else -> fresh = 0; goto settle /* overtaken: this intent is never confirmed */
+#endif
+           fi
+       }
+    FAULT
+    fi;
+
+confirm:
+    if
+    :: atomic { seen == UNCONFIRMED -> charge_at_provider(mine); seen = state[mine]; goto write }
+    :: atomic { seen != UNCONFIRMED -> goto write }
+    FAULT
+    fi;
+
+write:
+    if
+    :: atomic { write_seen(); goto settle }
+    FAULT
+    fi;
+
+refunding:
+    if
+    :: atomic { !owed[0] && !owed[1] && last -> forget(); goto end }
+    :: atomic { !owed[0] && !owed[1] && !last -> goto settle }
+    :: atomic { owed[0] -> look_for_refund(0) };
+       if
+       :: found
+       :: atomic { !found -> make_refund(0) }
+       fi;
+       if
+       :: atomic { owed[0] = false; found = false; conclude(0); next_step(); goto refunding }
+       FAULT
+       fi
+    :: atomic { !owed[0] && owed[1] -> look_for_refund(1) };
+       if
+       :: found
+       :: atomic { !found -> make_refund(1) }
+       fi;
+       if
+       :: atomic { owed[1] = false; found = false; conclude(1); next_step(); goto refunding }
+       FAULT
+       fi
+    FAULT
+    fi
+}
+
+/* ---- an operator gives half of it back ------------------------------------------------------------------------------ */
+
+proctype Operator() {
+    bool found;
+end:
+    if
+    :: atomic { REMAINING - OWED > 0 -> amount[0] = 1; pending[0] = true }
+    fi;
+    if
+    :: atomic { look_for_refund(0) }
+    :: atomic { faults > 0 -> faults--; goto away }
+    fi;
+    if
+    :: found
+    :: atomic { !found -> make_refund(0) }
+    fi;
+    if
+    :: atomic { conclude(0) }
+    :: atomic { faults > 0 -> faults-- }
+    fi;
+away:
+    asked = true
+}
+
+/* ---- what must hold when nothing moves any more ---------------------------------------------------------------------- */
+
+#define RIGHT                                                                                                          \
+    ((order == CANCELLED && taken == given) || (order == CONFIRMED && done[0] && taken - given == TOTAL - 1) ||        \
+     (order == CONFIRMED && !done[0] && taken - given == TOTAL))
+
+#ifndef LIVENESS
+proctype Observer() {
+    timeout;
+    assert(RIGHT && !pending[0] && !pending[1] && refunded == given && status != PENDING);
+    assert(order == CANCELLED || !done[1])
+}
+#endif
+
+init {
+    atomic {
+        if
+        :: card = GOOD
+        :: card = BAD
+        :: card = INVALID
+        fi;
+        send(PLACED);
+        if
+        :: send(RESERVED)
+        :: true /* out of stock */
+        fi;
+        run Orders();
+        run Network();
+        run Provider();
+        byte i;
+        for (i : 1 .. SETTLERS) { run Settler() }
+#if REFUNDS
+        run Operator();
+#endif
+#ifndef LIVENESS
+        run Observer()
+#endif
+    }
+}
+
+#ifdef LIVENESS
+/* Not <>[]: a search under weak fairness misses a system that stands still where that is violated. */
+#define AT_REST (!(UNSETTLED) && status != PENDING && !message[PLACED] && !message[RESERVED] && !message[CANCEL])
+ltl settles { <> (RIGHT && AT_REST && (order == CANCELLED || asked)) }
+#endif
