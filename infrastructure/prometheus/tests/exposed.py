@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +44,7 @@ OTHERS = frozenset(
 _WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf", "nan"})  # PromQL's own
 
 
+@cache
 def known() -> frozenset[str]:
     """Every name that a process may show."""
     return RABBITMQ | OTHERS | frozenset(_ours())
@@ -53,7 +55,7 @@ def used(expression: str) -> set[str]:
     bare = re.sub(r'"(\\.|[^"\\])*"', "", expression)
     bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", bare)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", " ", bare)
-    found = re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?![a-zA-Z0-9_:]*\s*\()", bare)
+    found = re.findall(r"(?<![\w:])[a-zA-Z_:][\w:]*(?![\w:]*\s*\()", bare)
     return {name for name in found if name.lower() not in _WORDS and not name.startswith("$")}
 
 
