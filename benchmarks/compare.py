@@ -23,6 +23,7 @@ import psycopg2
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import target_of
+from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=16)
     wanted = parser.parse_args()
+    end_in_good_order()
     with (
         _stack() as stack,
         _plain(stack, "gunicorn", "-c", "python:common.server", "benchmarks.plain_view:create_app()"),

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import target_of
+from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def main() -> None:
     if wanted.sink:
         _serve_sink()
         return
+    end_in_good_order()
     figures: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
     with _sink() as url:
         for number in range(wanted.rounds):

@@ -21,6 +21,7 @@ import requests
 
 from chaos_tests.runners.system import SKU, System, process_tree
 from holdfast.client import ApiError
+from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,7 @@ def main() -> None:
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=PORT_BASE)
     wanted = parser.parse_args()
+    end_in_good_order()
     system, rows = System(wanted.home, wanted.port_base), []
     try:
         system.start()

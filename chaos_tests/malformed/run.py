@@ -27,6 +27,7 @@ from chaos_tests.runners.history import read
 from chaos_tests.runners.workload.process import Workload
 from holdfast.commands.audit import audited
 from holdfast.target import target_of
+from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def main() -> None:
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=PORT_BASE)
     wanted = parser.parse_args()
+    end_in_good_order()
     with _stack(wanted.home, wanted.port_base) as stack:
         outcome = flood(stack, wanted.count)
     write(outcome)

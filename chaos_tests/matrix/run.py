@@ -23,6 +23,7 @@ from chaos_tests.matrix.faults import FAULTS
 from chaos_tests.matrix.report import Row, line, write
 from chaos_tests.runners.system import SKU, System
 from holdfast.client import ApiError
+from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from chaos_tests.matrix.faults import Fault
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=PORT_BASE)
     wanted = parser.parse_args()
+    end_in_good_order()
     chosen = [f for f in FAULTS if not wanted.only or wanted.only in (f.dependency, f"{f.dependency}:{f.name}")]
     system = System(wanted.home, wanted.port_base)
     rows: list[Row] = []

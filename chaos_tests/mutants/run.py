@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from chaos_tests.mutants.table import MUTANTS
 from chaos_tests.runners.system import System
+from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from chaos_tests.mutants.scenarios import Scenario
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=PORT_BASE)
     wanted = parser.parse_args()
+    end_in_good_order()
     mutants = [mutant for mutant in MUTANTS if wanted.only in (None, mutant.name)]
     system = System(wanted.home, wanted.port_base)
     controls, rows = [], []

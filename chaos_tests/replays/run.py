@@ -24,6 +24,7 @@ from chaos_tests.runners.system import System
 from holdfast.bench import load
 from holdfast.bench.orders import SKU, Shop
 from holdfast.client import ApiError
+from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=PORT_BASE)
     wanted = parser.parse_args()
+    end_in_good_order()
     system = System(wanted.home, wanted.port_base)
     try:
         system.start()

@@ -1,0 +1,14 @@
+"""For commands that start a stack of their own: SIGTERM ends them as Ctrl-C does, so that their stack goes with them."""
+
+import signal
+import sys
+from types import FrameType
+
+
+def end_in_good_order() -> None:
+    """Call once, in the main thread: from now on SIGTERM raises `SystemExit`, and every `finally` runs."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
