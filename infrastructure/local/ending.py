@@ -1,4 +1,4 @@
-"""For commands that start a stack of their own: SIGTERM ends them as Ctrl-C does, so that their stack goes with them."""
+"""For commands that start a stack of their own: SIGTERM ends them as Ctrl-C does, and their stack with them."""
 
 import signal
 import sys
