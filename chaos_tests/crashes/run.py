@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chaos_tests.runners.system import SKU, System, process_tree
+from chaos_tests.runners.system import SKU, System, any_died
 from holdfast.client import ApiError
 from infrastructure.local.ending import end_in_good_order
 
@@ -32,7 +32,6 @@ HOME, PORT_BASE = ".holdfast-crashes", 8700
 DOCUMENT = Path("docs/crash-points.md")
 DEATH_SECONDS = 40.0
 LATER = 3
-TRAP = ("HOLDFAST_CRASH_POINT", "HOLDFAST_TEST_BUILD")
 WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
 # What must be wrong at the provider for the place to be reached at all.
 UNAVAILABLE = {"kind": "error", "rate": 0.5}
@@ -80,18 +79,12 @@ class Row:
 def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fault: dict[str, Any] | None) -> Row:
     """Arm, drive until it dies, let it come back, settle, audit."""
     customer = system.customer()
-    system.override(
-        {name: {"HOLDFAST_CRASH_POINT": f"{place}:{visit}", "HOLDFAST_TEST_BUILD": "1"} for name in processes}
-    )
-    system.wait_ready()
-    # A service's process has a child that does the work, and that is what dies.
-    alive = {pid for name in processes for pid in process_tree(system.stack.pid(name))}
-    system.disarm(processes, TRAP)
+    alive = system.arm(processes, f"{place}:{visit}")
     if fault:
         system.sandbox_fault(**fault)
     placed: list[str] = []
     try:
-        died = _drive_until(lambda: not all(Path(f"/proc/{pid}").exists() for pid in alive), customer, placed)
+        died = _drive_until(lambda: any_died(alive), customer, placed)
     finally:
         system.heal_sandbox()
     # What did not die is armed still, and so is the parent of what did: start them anew without the trap.

@@ -10,14 +10,13 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pika
 import requests
 
 from chaos_tests.matrix.run import BODY, Shopper
-from chaos_tests.runners.system import process_tree
+from chaos_tests.runners.system import any_died
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:
@@ -34,14 +33,10 @@ def killed_at(crash_point: str, *processes: str) -> Scenario:
     """Processes that kill themselves at a named place, and come back without the trap."""
 
     def scenario(system: System) -> set[str]:
-        trap = {"HOLDFAST_CRASH_POINT": crash_point, "HOLDFAST_TEST_BUILD": "1"}
-        system.override(dict.fromkeys(processes, trap))
-        system.wait_ready()
-        alive = {pid for name in processes for pid in process_tree(system.stack.pid(name))}
-        system.disarm(processes, ("HOLDFAST_CRASH_POINT",))
+        alive = system.arm(processes, crash_point)
         with Shopper(system.customer()):
             deadline = time.monotonic() + DEATH_SECONDS
-            while all(Path(f"/proc/{pid}").exists() for pid in alive):
+            while not any_died(alive):
                 if time.monotonic() > deadline:
                     message = f"nobody died at {crash_point}"
                     raise TimeoutError(message)

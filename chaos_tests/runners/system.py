@@ -26,7 +26,7 @@ from infrastructure.local.stack import Stack
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from holdfast.audit.run import Verdict
     from holdfast.target import Target
@@ -38,6 +38,7 @@ STOCK = 10_000_000
 CONFLICT = 409
 READY_SECONDS = SETTLE_SECONDS = 120
 AUDIT_SECONDS = 60.0
+TRAP = "HOLDFAST_CRASH_POINT"
 OPEN = ("pending", "reserved")
 
 
@@ -90,6 +91,21 @@ class System:
                 self.stack.home, [before[name] if name in changes else s for name, s in read_specs(file).items()]
             )
             self.override({name: {} for name in changes})
+
+    def arm(self, names: Sequence[str], crash_point: str) -> set[int]:
+        """Start the named processes with a trap: answers the numbers of all that run now and of which one will die.
+
+        Whoever comes after them has no trap. (A service's process has a child that does the work, and that dies.)
+        """
+        self.override(dict.fromkeys(names, {TRAP: crash_point, "HOLDFAST_TEST_BUILD": "1"}))
+        self.wait_ready()
+        deadline = time.monotonic() + READY_SECONDS
+        while not all(_is_armed(self.stack.pid(name)) for name in names):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the processes did not start")
+            time.sleep(0.05)
+        self.disarm(names, (TRAP,))
+        return {pid for name in names for pid in process_tree(self.stack.pid(name))}
 
     def disarm(self, names: Iterable[str], variables: tuple[str, ...]) -> None:
         """Take variables away again: from the next start on, the processes go without them."""
@@ -197,6 +213,17 @@ class System:
             reply = requests.post(f"{self._proxy_api}/proxies", json=document, timeout=API_SECONDS)
             detours[upstream] = reply.json()["listen"]
         return detours
+
+
+def _is_armed(pid: int | None) -> bool:
+    """Whether it is the process itself by now, and not yet the launcher that reads what it is to be given."""
+    with suppress(OSError):
+        return pid is not None and f"{TRAP}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
+
+
+def any_died(pids: Iterable[int]) -> bool:
+    return not all(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def process_tree(root: int | None) -> list[int]:
