@@ -1,0 +1,24 @@
+"""The dashboards. A module for each has its rows: of every panel the title, the unit and the question in PromQL.
+
+The table BOARDS closes the file. `python -m infrastructure.grafana` writes them to `dashboards/`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infrastructure.grafana import events, overview, servers, traffic
+from infrastructure.grafana.panels import Row, dashboard
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return each dashboard's JSON model by the name of its file."""
+    return {f"{uid}.json": dashboard(uid, title, says, rows) for uid, title, says, rows in BOARDS}
+
+
+BOARDS: tuple[tuple[str, str, str, tuple[Row, ...]], ...] = (
+    ("holdfast-overview", "Holdfast: overview", "Do orders go through, and are the promises kept?", overview.ROWS),
+    ("holdfast-events", "Holdfast: events", "From the outbox to whoever hears it, and what went wrong", events.ROWS),
+    ("holdfast-http", "Holdfast: HTTP", "What is asked, how it is answered, how long it takes", traffic.ROWS),
+    ("holdfast-servers", "Holdfast: servers", "Processes and the broker", servers.ROWS),
+)

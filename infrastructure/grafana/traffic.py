@@ -1,0 +1,71 @@
+"""What is asked over HTTP, how it is answered, how long it takes."""
+
+from infrastructure.grafana.panels import Query, Row, graph
+
+ASKED = 'route!~"/livez|/readyz|/metrics"'
+
+ROWS = (
+    Row(
+        "Services",
+        (
+            graph("Requests", "reqps", Query("holdfast:http_requests:rate5m", "{{job}}"), stacked=True),
+            graph("Share that ends in a 5xx", "percentunit", Query("holdfast:http_errors:ratio5m", "{{job}}")),
+            graph("Duration (p95)", "s", Query("holdfast:http_request_duration_seconds:p95_5m", "{{job}}")),
+        ),
+    ),
+    Row(
+        "Routes",
+        (
+            graph(
+                "Requests",
+                "reqps",
+                Query(f"sum by (method, route) (rate(http_requests_total{{{ASKED}}}[5m]))", "{{method}} {{route}}"),
+                width=12,
+            ),
+            graph(
+                "Duration (p95)",
+                "s",
+                Query(
+                    "histogram_quantile(0.95, sum by (method, route, le)"
+                    f" (rate(http_request_duration_seconds_bucket{{{ASKED}}}[5m])))",
+                    "{{method}} {{route}}",
+                ),
+                width=12,
+            ),
+            graph(
+                "4xx and 5xx",
+                "reqps",
+                Query(
+                    f'sum by (route, status) (rate(http_requests_total{{{ASKED}, status=~"[45]xx"}}[5m]))',
+                    "{{route}} {{status}}",
+                ),
+                width=12,
+            ),
+            graph(
+                "Refused at the door, and beyond a caller's limit",
+                "reqps",
+                Query("sum by (job, reason) (rate(http_requests_refused_total[5m]))", "{{job}} {{reason}}"),
+                Query(
+                    "sum by (job, policy) (rate(http_requests_rate_limited_total[5m]))", "{{job}} limit of {{policy}}"
+                ),
+                width=12,
+            ),
+        ),
+    ),
+    Row(
+        "Room",
+        (
+            graph("Requests inside", "short", Query("sum by (job) (http_requests_admitted)", "{{job}}")),
+            graph(
+                "Database connections in use",
+                "percentunit",
+                Query("max by (pool) (holdfast_database_pool_in_use / holdfast_database_pool_size)", "{{pool}}"),
+            ),
+            graph(
+                "Breakers (2 is open)",
+                "short",
+                Query("max by (job, breaker) (holdfast_breaker_state)", "{{job}} {{breaker}}"),
+            ),
+        ),
+    ),
+)
