@@ -97,7 +97,8 @@ class System:
 
         Whoever comes after them has no trap. (A service's process has a child that does the work, and that dies.)
         """
-        self.override(dict.fromkeys(names, {TRAP: crash_point, "HOLDFAST_TEST_BUILD": "1"}))
+        trap = {TRAP: crash_point, "HOLDFAST_TEST_BUILD": "1"}
+        self.override({name: trap for name in names})  # noqa: C420 - not a value to be shared
         self.wait_ready()
         deadline = time.monotonic() + READY_SECONDS
         while not all(_is_armed(self.stack.pid(name)) for name in names):
