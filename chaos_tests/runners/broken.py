@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ROOM = "chaos_tests.actions."
+ROOM, OF_THE_RUN = "chaos_tests.actions.", "of_the_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,14 @@ class Broken:
         with self._lock:
             self._write([each for each in self.entries() if not _same(each, done)])
 
-    def heal(self, configuration: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """Mend everything, the last first; answers what was mended and what could not be. What could not stays."""
+    def heal(self, configuration: dict[str, Any], *, and_the_run: bool = True) -> tuple[list[str], list[str]]:
+        """Mend everything, the last first; answers what was mended and what could not be. What could not stays.
+
+        Without `and_the_run` what belongs to the run, and not to one of its faults, is left alone.
+        """
         mended: list[str] = []
         failed: list[str] = []
-        for entry in reversed(self.entries()):
+        for entry in reversed([each for each in self.entries() if and_the_run or not each.memory.get(OF_THE_RUN)]):
             told = f"{entry.mend.rpartition(':')[2]} {' '.join(map(str, entry.arguments.values()))}".strip()
             try:
                 _mender(entry.mend)(**entry.arguments, configuration=configuration)

@@ -14,12 +14,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chaos_tests.actions.workloads import end_workload
 from chaos_tests.runners import schedule
 from chaos_tests.runners.carrying_out import Outcome, carry_out, fault_of
+from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import bound, pair
 from chaos_tests.runners.history import History
 from chaos_tests.runners.requirements import missing
 from chaos_tests.runners.workload.process import Workload
+from infrastructure.local import proctable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +50,7 @@ class Ground:
     address: list[str]
     clients: int = 8
     rate: float | None = 10.0
+    recovery_seconds: float = 30.0
 
     @property
     def driver(self) -> str:
@@ -90,9 +94,14 @@ class Campaign:
         possible = [step for step in steps if not self._lacks(step)]
         result = Result(self._directory, outcomes)
         if possible:
-            with self._workload(seed, len(possible), orders):
+            with self._workload(seed, len(possible), orders) as workload:
+                entry = self._note(workload)
                 outcomes += self._carry_out_all(possible)
                 self._go_on(orders)
+                if not workload.is_running:
+                    raise RuntimeError("the workload ended before its time: see history.log")
+            if entry:
+                end_workload(**entry, configuration=self._ground.variables)
             result.verdict = self._judge(orders)
             result.audit = self._audit()
         self._write(result)
@@ -103,6 +112,15 @@ class Campaign:
         arguments = [*self._ground.address, "--seed", str(seed), "--clients", str(self._ground.clients)]
         arguments += ["--rate", str(self._ground.rate)] if self._ground.rate else []
         return Workload(self._directory / "history.jsonl", [*arguments, "--seconds", str(seconds)])
+
+    def _note(self, workload: Workload) -> dict[str, int] | None:
+        """Write down how the workload is ended, should this process not live to do it."""
+        found = proctable.lookup(workload.pid) if workload.pid else None
+        if found is None:
+            return None
+        entry = {"pid": found.pid, "start_ticks": found.start_ticks}
+        driver_of(self._ground.variables).broken.note(end_workload, entry, of_the_run=True)
+        return entry
 
     def _carry_out_all(self, steps: list[Step]) -> list[Outcome]:
         time.sleep(LEAD_SECONDS)
@@ -130,7 +148,8 @@ class Campaign:
         for complaint in outcome.complaints:
             self._told(f"[red]✗[/] {_name(experiment)}: {complaint}")
         if not outcome.complaints:
-            self._told(f"[green]✓[/] {_name(experiment)} ({seconds:.0f} s) [dim]{outcome.evidence[:160]}[/]")
+            mark = "[green]✓[/]" if outcome.passed else "[yellow]?[/] it did not take effect:"
+            self._told(f"{mark} {_name(experiment)} ({seconds:.0f} s) [dim]{outcome.evidence[:160]}[/]")
         time.sleep(step.gap_seconds)
         return outcome
 
@@ -146,6 +165,7 @@ class Campaign:
     def _judge(self, orders: int) -> dict[str, Any]:
         self._told("waiting until the system has come to rest, and judging")
         words = ["-m", "chaos_tests.runners.checker", "judge", *self._ground.address, "--run", str(self._directory)]
+        words += ["--recovery", str(self._ground.recovery_seconds)]
         words += ["--minimum-orders", str(orders)] if orders else []
         output = self._directory / "checker.txt"
         with output.open("w") as file:

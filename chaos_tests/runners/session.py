@@ -51,6 +51,7 @@ class Options:
     hold_seconds: float | None = None
     clients: int = 8
     rate: float = 10
+    recovery: float = 30.0
     home: Path | None = None
     port_base: int = 8800
     driver: str = "local"
@@ -145,7 +146,8 @@ class Session:
             if not orders_go_through(variables, READY_SECONDS):
                 raise StackError(f"no order went through within {READY_SECONDS:.0f} s, before anything was broken")
             try:
-                yield Ground(variables, _address(variables), options.clients, options.rate or None)
+                rate = options.rate or None
+                yield Ground(variables, _address(variables), options.clients, rate, options.recovery)
             finally:
                 self._mend(variables)
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chaos_tests.actions import evidence, processes
+from chaos_tests.actions.workloads import end_workload
 from chaos_tests.runners.broken import Broken
 
 CONFIGURATION: dict[str, Any] = {"home": "nowhere"}
@@ -50,6 +51,12 @@ def test_all_are_tried_the_last_first_and_what_fails_stays(broken: Broken, monke
     assert mended == ["resume third", "resume first"]
     assert failed == ["resume second: OSError('stuck')"]
     assert [entry.arguments for entry in broken.entries()] == [{"process": "second"}]
+
+
+def test_what_belongs_to_the_run_outlasts_its_faults(broken: Broken) -> None:
+    broken.note(end_workload, {"pid": 1, "start_ticks": -1}, of_the_run=True)
+    assert broken.heal(CONFIGURATION, and_the_run=False) == ([], [])
+    assert len(broken.entries()) == 1
 
 
 def test_only_what_mends_is_ever_called(broken: Broken, tmp_path: Path) -> None:

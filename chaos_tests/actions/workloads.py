@@ -1,0 +1,23 @@
+"""The workload of a run that died: asked to end, so that it does not order for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from chaos_tests.actions.evidence import seen
+from chaos_tests.runners.drivers.driver import driver_of
+from infrastructure.local import proctable
+
+
+def end_workload(pid: int, start_ticks: int, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Ask it to end, if it is that very process that runs under the number."""
+    found = proctable.lookup(pid)
+    is_there = found is not None and found.start_ticks == start_ticks
+    if is_there:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    driver_of(configuration).broken.mended(end_workload, {"pid": pid, "start_ticks": start_ticks})
+    return seen(f"the workload {pid} {'was asked to end' if is_there else 'had ended'}")
