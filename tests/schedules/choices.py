@@ -1,0 +1,61 @@
+"""A schedule is a row of bytes, and each decision takes the next one. When they are used up everything goes smoothly.
+
+So a schedule can be kept, repeated and made smaller: without a byte, or with a smaller one, it is a schedule again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Choices:
+    def __init__(self, schedule: bytes) -> None:
+        self._schedule, self._used = schedule, 0
+
+    @property
+    def left(self) -> bool:
+        return self._used < len(self._schedule)
+
+    def take(self, options: int) -> int:
+        """One of `options`, from 0; 0 when the schedule is used up."""
+        if not self.left:
+            return 0
+        self._used += 1
+        return self._schedule[self._used - 1] % options
+
+    def add(self, schedule: bytes) -> None:
+        self._schedule += schedule
+
+    def end(self) -> None:
+        """From now on everything goes smoothly."""
+        self._used = len(self._schedule)
+
+
+def smallest(schedule: bytes, fails: Callable[[bytes], bool], tries: int = 2_000) -> bytes:
+    """A smaller schedule that fails as well; none of its bytes can be left out or zeroed any more, if tries suffice."""
+    progress = True
+    while progress and tries > 0:
+        progress = False
+        for candidate in _smaller(schedule):
+            tries -= 1
+            if fails(candidate):
+                schedule, progress = candidate, True
+                break
+            if tries <= 0:
+                break
+    return schedule
+
+
+def _smaller(schedule: bytes) -> Iterator[bytes]:
+    size = len(schedule) // 2
+    while size:
+        for start in range(0, len(schedule), size):
+            yield schedule[:start] + schedule[start + size :]
+        size //= 2
+    for place, byte in enumerate(schedule):
+        if byte:
+            yield schedule[:place] + b"\0" + schedule[place + 1 :]
+            yield schedule[:place] + bytes([byte // 2]) + schedule[place + 1 :]

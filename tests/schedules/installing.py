@@ -1,0 +1,107 @@
+"""Puts what is simulated in the place of databases, of time and of the log, in the use cases and in nothing else.
+
+Events travel as objects: neither JSON nor schemas are in the way, which have tests of their own and would take four
+fifths of the time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import common.inbox
+import common.outbox
+from common.events import Contract, Event, Trail
+from services.inventory import usecases as inventory
+from services.orders import timeouts
+from services.orders import usecases as orders
+from services.payments import refunding, settlement
+from services.payments import usecases as payments
+from tests.schedules.tables import InventoryTables, OrderTables, PaymentTables, RefundTables, Tables
+from workers.inventory import consumers as inventory_consumers
+from workers.orders import consumers as orders_consumers
+from workers.payments import consumers as payments_consumers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_QUIET = SimpleNamespace(info=lambda *_, **__: None, exception=lambda *_, **__: None)
+_TABLES: dict[Any, dict[str, Any]] = {
+    orders: {"models": OrderTables},
+    timeouts: {"models": OrderTables, "clock": OrderTables},
+    inventory: {"models": InventoryTables},
+    payments: {"models": PaymentTables, "ledger": RefundTables},
+    settlement: {"models": PaymentTables, "ledger": RefundTables},
+    refunding: {"models": PaymentTables, "ledger": RefundTables},
+    common.inbox: {},
+    common.outbox: {"row": lambda event: {"event_id": "", "type": "", "correlation_id": "", "body": event}},
+    inventory_consumers: {},
+    orders_consumers: {},
+    payments_consumers: {},
+}
+
+
+@contextmanager
+def simulated(at: Callable[[str], None]) -> Iterator[pytest.MonkeyPatch]:
+    """Within the block the use cases work on `Tables`, and call `at` wherever a crash point is named."""
+    everywhere: dict[str, Any] = {
+        "transaction": Tables.transaction,
+        "autocommit": Tables.autocommit,
+        "crash_point": at,
+        "origin": _origin,
+        "begin": _begin,
+        "_log": _QUIET,
+        "read": lambda _schema, event: event.data,
+        "AboutOrder": lambda: None,
+        "OrderPlaced": lambda: None,
+        "new_id": _new_id,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Contract, "event", _event)
+        for module, tables in _TABLES.items():
+            for name, value in (everywhere | tables).items():
+                if hasattr(module, name):
+                    patch.setattr(module, name, value)
+        yield patch
+
+
+_numbers = itertools.count()
+
+
+def _new_id() -> str:
+    return f"{next(_numbers):09}"
+
+
+def _event(self: Contract, *, subject: str, sequence: int, data: dict[str, Any], trail: Trail, order_id: str) -> Event:
+    return Event(
+        id=_new_id(),
+        source=self.source,
+        type=self.type,
+        subject=subject,
+        time="",
+        sequence=sequence,
+        correlationid="",
+        causationid=trail.causation_id,
+        orderid=order_id,
+        data=data,
+    )
+
+
+@contextmanager
+def _origin(_name: str, **_: Any) -> Iterator[Trail]:
+    yield Trail("sweep")
+
+
+def _begin(_connection: Tables, _key: None, *, resource_id: str, seconds: float) -> Any:
+    """A refund's request that nobody repeats."""
+    return SimpleNamespace(
+        reply=None,
+        resource_id=resource_id,
+        finish=lambda *_: None,
+        release=lambda *_: None,
+        hand_over=lambda *_: None,
+    )

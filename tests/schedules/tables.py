@@ -1,0 +1,263 @@
+"""A context's database in memory: tables, transactions that roll back, and the statements of the outbox and the inbox.
+
+One thread, so a transaction is never beside another: whoever may break in (`Shop.at`) is not let in while one is open.
+What the statements of `models.py` do is said again here, in a line or two each; that SQL does the same is for the
+contexts' own tests, on a real server.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from common import inbox, outbox
+from common.events import utc_now
+from services.inventory import domain as stock
+from services.inventory.domain import Reservation
+from services.orders.models import Findings
+from services.payments.domain import Payment, Refund, RefundStatus, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from common.events import Event
+    from services.orders.domain import Order
+    from services.payments.domain import Terms
+
+NOW = utc_now()
+
+
+@dataclass
+class Result:
+    rowcount: int
+
+
+@dataclass
+class Tables:
+    """Stands for the engine and for its connection."""
+
+    rows: dict[Any, Any] = field(default_factory=dict)  # (table, key) -> row
+    outbox: dict[int, Event] = field(default_factory=dict)
+    handled: set[tuple[str, str]] = field(default_factory=set)
+    position: int = 0
+    is_open: bool = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tables]:
+        before = dict(self.rows), dict(self.outbox), set(self.handled)
+        self.is_open = True
+        try:
+            yield self
+        except BaseException:
+            self.rows, self.outbox, self.handled = before
+            raise
+        finally:
+            self.is_open = False
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Tables]:
+        yield self
+
+    def execute(self, statement: Any, values: Any) -> Result:
+        if statement is outbox._INSERT:
+            for event in values["bodies"]:
+                self.publish(event)
+            return Result(len(values["bodies"]))
+        assert statement is inbox._INSERT
+        key = (values["consumer"], values["event_id"])
+        is_new = key not in self.handled
+        self.handled.add(key)
+        return Result(int(is_new))
+
+    def publish(self, event: Event) -> None:
+        self.position += 1
+        self.outbox[self.position] = event
+
+    def all(self, table: str) -> list[Any]:
+        return [row for (name, _), row in self.rows.items() if name == table]
+
+
+class OrderTables:
+    """In place of `services.orders.models` and `services.orders.clock`."""
+
+    @staticmethod
+    def find_for_placing(tables: Tables, **values: Any) -> Findings:
+        return Findings(None, {sku: tables.rows["prices", sku] for sku in values["skus"]}, None)
+
+    @staticmethod
+    def insert_placed(tables: Tables, order: Order, *, outbox_row: Any, **_: Any) -> bool:
+        tables.rows["orders", order.id] = order
+        tables.publish(outbox_row["body"])
+        return True
+
+    @staticmethod
+    def lock(tables: Tables, order_id: str) -> Order | None:
+        found: Order | None = tables.rows.get(("orders", order_id))
+        return found
+
+    @staticmethod
+    def change(tables: Tables, order: Order, final_envelope: Any = None) -> None:
+        tables.rows["orders", order.id] = order
+        tables.rows["envelopes", order.id] = final_envelope
+
+    @staticmethod
+    def final_envelope(tables: Tables, order_id: str) -> Any:
+        return tables.rows.get(("envelopes", order_id))
+
+    @staticmethod
+    def adopt(_tables: Tables, _reading: float) -> None:
+        """Each has its reading."""
+
+    @staticmethod
+    def overdue(tables: Tables, **_: Any) -> list[str]:
+        return [order.id for order in tables.all("orders") if order.status in {"pending", "reserved"}]
+
+
+class InventoryTables:
+    """In place of `services.inventory.models`."""
+
+    @staticmethod
+    def claim(tables: Tables, wanted: Reservation) -> dict[str, int] | None:
+        if ("reservations", wanted.order_id) in tables.rows:
+            return None
+        tables.rows["reservations", wanted.order_id] = wanted
+        return {line.sku: tables.rows["stock", line.sku].available for line in wanted.lines}
+
+    @staticmethod
+    def hold(tables: Tables, reservation: Reservation, move: stock.Move, outbox_row: Any) -> None:
+        InventoryTables.settle(tables, reservation, move, outbox_row)
+
+    @staticmethod
+    def reject(tables: Tables, reservation: Reservation, outbox_row: Any) -> None:
+        tables.rows["reservations", reservation.order_id] = reservation
+        tables.publish(outbox_row["body"])
+
+    @staticmethod
+    def lock_reservation(tables: Tables, order_id: str) -> Reservation | None:
+        found: Reservation | None = tables.rows.get(("reservations", order_id))
+        return found
+
+    @staticmethod
+    def settle(tables: Tables, reservation: Reservation, move: stock.Move, outbox_row: Any) -> None:
+        tables.rows["reservations", reservation.order_id] = reservation
+        for line in reservation.lines:
+            tables.rows["stock", line.sku] = stock.move(tables.rows["stock", line.sku], move, line.quantity)
+        tables.publish(outbox_row["body"])
+
+    @staticmethod
+    def remember_cancelled(tables: Tables, order_id: str) -> bool:
+        tables.rows["reservations", order_id] = Reservation(
+            order_id=order_id, status=stock.Status.CANCELLED, lines=(), version=0
+        )
+        return True
+
+    @staticmethod
+    def ask_about_held(tables: Tables, **_: Any) -> list[Reservation]:
+        held = [each for each in tables.all("reservations") if each.status is stock.Status.HELD]
+        asked = [replace(each, version=each.version + 1) for each in held]
+        tables.rows |= {("reservations", each.order_id): each for each in asked}
+        return asked
+
+
+class PaymentTables:
+    """In place of `services.payments.models`. A payment has its order's id."""
+
+    @staticmethod
+    def _hear(tables: Tables, order_id: str, **fact: Any) -> Payment:
+        known = tables.rows.get(("payments", order_id)) or Payment(id=order_id, order_id=order_id, created_at=NOW)
+        return PaymentTables._put(tables, replace(known, **fact))
+
+    @staticmethod
+    def _put(tables: Tables, payment: Payment) -> Payment:
+        tables.rows["payments", payment.id] = payment
+        return payment
+
+    @staticmethod
+    def hear_order(tables: Tables, order_id: str, terms: Terms) -> Payment:
+        return PaymentTables._hear(tables, order_id, terms=terms)
+
+    @staticmethod
+    def hear_reserved(tables: Tables, order_id: str) -> Payment:
+        return PaymentTables._hear(tables, order_id, stock_reserved=True)
+
+    @staticmethod
+    def hear_cancelled(tables: Tables, order_id: str) -> Payment:
+        return PaymentTables._hear(tables, order_id, cancel_requested=True)
+
+    @staticmethod
+    def attach(tables: Tables, payment: Payment, provider_id: str) -> Payment:
+        now: Payment = tables.rows["payments", payment.id]
+        if now.provider_id is None and now.status is Status.PENDING and not now.cancel_requested:
+            return PaymentTables._put(tables, replace(now, provider_id=provider_id))
+        return now
+
+    @staticmethod
+    def lock(tables: Tables, payment_id: str) -> Payment:
+        found: Payment = tables.rows["payments", payment_id]
+        return found
+
+    get = of_order = lock
+
+    @staticmethod
+    def change(tables: Tables, payment: Payment) -> None:
+        names = ("status", "refunded", "decline_code", "closed", "version")
+        now = tables.rows["payments", payment.id]
+        PaymentTables._put(tables, replace(now, **{name: getattr(payment, name) for name in names}))
+
+    @staticmethod
+    def ask_about_waiting(tables: Tables, **_: Any) -> list[Payment]:
+        waiting = [
+            replace(each, version=each.version + 1)
+            for each in tables.all("payments")
+            if each.status is Status.PENDING and each.terms and not each.stock_reserved and not each.cancel_requested
+        ]
+        return [PaymentTables._put(tables, each) for each in waiting]
+
+
+class RefundTables:
+    """In place of `services.payments.ledger`."""
+
+    @staticmethod
+    def insert(tables: Tables, refund: Refund) -> None:
+        tables.rows["refunds", refund.id] = refund
+
+    @staticmethod
+    def get(tables: Tables, refund_id: str) -> Refund | None:
+        found: Refund | None = tables.rows.get(("refunds", refund_id))
+        return found
+
+    @staticmethod
+    def pending(tables: Tables, payment_id: str) -> list[Refund]:
+        return [
+            each
+            for each in tables.all("refunds")
+            if each.payment_id == payment_id and each.status is RefundStatus.PENDING
+        ]
+
+    @staticmethod
+    def conclude(tables: Tables, refund: Refund) -> bool:
+        if tables.rows["refunds", refund.id].status is not RefundStatus.PENDING:
+            return False
+        tables.rows["refunds", refund.id] = refund
+        return True
+
+    @staticmethod
+    def unsettled(tables: Tables, **_: Any) -> list[str]:
+        return [
+            each.order_id
+            for each in tables.all("payments")
+            if RefundTables.pending(tables, each.id) or RefundTables._is_unsettled(each)
+        ]
+
+    @staticmethod
+    def _is_unsettled(payment: Payment) -> bool:
+        if payment.status is Status.PENDING:
+            return payment.cancel_requested or (payment.terms is not None and payment.stock_reserved)
+        if payment.status is Status.DECLINED:
+            return payment.provider_id is not None and not payment.closed
+        return payment.cancel_requested and payment.status in {Status.CAPTURED, Status.PARTIALLY_REFUNDED}
+
+    @staticmethod
+    def postpone(_tables: Tables, _order_id: str) -> None:
+        """There is no line to go to the end of."""

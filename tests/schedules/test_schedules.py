@@ -1,0 +1,219 @@
+"""Thousands of schedules of broker, crashes and people, through the real use cases and handlers: every promise holds.
+
+And the other way round: with one guarantee taken away, a schedule that breaks a promise is found.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from services.inventory import domain as stock
+from services.orders import domain as order
+from services.payments import domain as payment
+from services.payments import settlement
+from services.payments.domain import Intent, IntentState
+from tests.schedules.choices import Choices, smallest
+from tests.schedules.exploring import LENGTH, Explorer, explorer
+from tests.schedules.promises import broken
+from tests.schedules.provider import SimulatedProvider
+from tests.schedules.shop import _ACTIONS, Message, Shop
+from tests.schedules.tables import InventoryTables, Tables
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def explores() -> Iterator[Explorer]:
+    with explorer() as made:
+        yield made
+
+
+def test_every_schedule_keeps_every_promise(explores: Explorer) -> None:
+    finding = explores.explore(seed=20, schedules=3_000, seconds=5)
+    assert finding is None, str(finding)
+    assert explores.schedules >= 100  # on a machine that has other things to do
+
+
+def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
+    """Crashes, duplicates, letters, every end of an order and of a payment: else nothing was tried."""
+    chance, told, statuses = random.Random(7), "", set()
+    for _ in range(150):
+        explores.run(chance.randbytes(LENGTH))
+        told += "\n".join(explores.shop.story)
+        statuses |= {each.status for each in explores.shop.payments.all("payments")}
+        statuses |= {each.cancel_reason for each in explores.shop.orders.all("orders") if each.cancel_reason}
+    assert statuses >= set(payment.Status) - {payment.Status.PENDING} | set(order.CancelReason)
+    for place in ("inbox.committing", "payments.created", "payments.confirmed", "payments.refunded", "provider.asked"):
+        assert f"crash at {place}" in told
+        assert place.startswith("inbox") or f"meanwhile, at {place}" in told
+    for word in ("put aside", "inboxes pruned", "stock.rejected.v1", "payment.overdue.v1", "reservation.overdue.v1"):
+        assert word in told
+
+
+class _Machine(RuleBasedStateMachine):
+    """Each step and its fate chosen by Hypothesis, which makes a failure small by itself."""
+
+    explores: Explorer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choices = Choices(b"")
+        self.shop = self.explores.shop = Shop(self.choices)
+
+    @rule(action=st.sampled_from(_ACTIONS), fate=st.binary(max_size=8))
+    def act(self, action: Callable[[Shop], None], fate: bytes) -> None:
+        self.choices.add(fate)
+        self.shop.do(action)
+
+    def teardown(self) -> None:
+        assert broken(self.shop, settled=self.shop.drain()) == []
+
+
+def test_as_a_state_machine(explores: Explorer) -> None:
+    _Machine.explores = explores
+    run_state_machine_as_test(
+        _Machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+# ---- one guarantee taken away ---------------------------------------------------------------------------------------
+
+
+def _no_state_guard(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(order, "when_payment_is_captured", lambda _status: order.Status.CONFIRMED)
+
+
+def _cancels_the_confirmed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        order, "when_customer_cancels", lambda status: None if status == "cancelled" else order.Status.CANCELLED
+    )
+
+
+def _releases_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        stock,
+        "when_order_is_cancelled",
+        lambda status: stock.Status.CANCELLED if status is None else stock.Status.RELEASED,
+    )
+
+
+def _reserves_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(stock, "refuse", lambda _lines, _available: None)
+
+
+def _keeps_the_money(patch: pytest.MonkeyPatch) -> None:
+    step = payment.next_step
+    patch.setattr(
+        payment,
+        "next_step",
+        lambda each: payment.Step.NOTHING if step(each) is payment.Step.REFUND else step(each),
+    )
+
+
+def _takes_any_cancellation_for_granted(patch: pytest.MonkeyPatch) -> None:
+    def cancel(self: SimulatedProvider, provider_id: str) -> Intent:
+        return Intent(provider_id, IntentState.CANCELED)
+
+    patch.setattr(SimulatedProvider, "cancel", cancel)
+
+
+def _charges_again_without_a_look(patch: pytest.MonkeyPatch) -> None:
+    charge = settlement._STEPS[payment.Step.CHARGE]
+
+    def again(provider: SimulatedProvider, record: settlement.Record, each: payment.Payment) -> payment.Payment:
+        provider.keys.clear()
+        return charge(provider, record, replace(each, provider_id=None))  # type: ignore[arg-type]
+
+    patch.setitem(settlement._STEPS, payment.Step.CHARGE, again)
+    patch.setattr(
+        "tests.schedules.tables.PaymentTables.attach",
+        _attach,
+    )
+
+
+def _attach(tables: Tables, each: payment.Payment, provider_id: str) -> payment.Payment:
+    attached: payment.Payment = replace(tables.rows["payments", each.id], provider_id=provider_id)
+    tables.rows["payments", each.id] = attached
+    return attached
+
+
+def _outbox_in_a_second_transaction(patch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def transaction(self: Tables) -> Iterator[Tables]:
+        before = dict(self.outbox)
+        try:
+            yield self
+        except BaseException:
+            self.outbox = before  # the state stays
+            raise
+
+    patch.setattr(Tables, "transaction", transaction)
+    for module in ("services.orders.usecases", "services.inventory.usecases", "common.inbox"):
+        patch.setattr(f"{module}.transaction", transaction)
+
+
+def _acknowledges_before_the_effect(patch: pytest.MonkeyPatch) -> None:
+    handle = Shop._handle
+
+    def always(self: Shop, message: Message) -> bool:
+        handle(self, message)
+        return True
+
+    patch.setattr(Shop, "_handle", always)
+
+
+def _forgets_reservations(patch: pytest.MonkeyPatch) -> None:
+    def claim(tables: Tables, wanted: stock.Reservation) -> dict[str, int]:
+        tables.rows["reservations", wanted.order_id] = wanted
+        return {line.sku: tables.rows["stock", line.sku].available for line in wanted.lines}
+
+    patch.setattr(InventoryTables, "claim", claim)
+
+
+MUTANTS: tuple[tuple[Patch, str], ...] = (
+    (_no_state_guard, "but its"),
+    (_cancels_the_confirmed, "but its"),
+    (_releases_twice, "P3"),
+    (_reserves_what_is_not_there, "P3"),
+    (_keeps_the_money, "P4"),
+    (_takes_any_cancellation_for_granted, "P4"),
+    (_charges_again_without_a_look, "P2"),
+    (_outbox_in_a_second_transaction, "P"),
+    (_acknowledges_before_the_effect, "P"),
+    (_forgets_reservations, "P"),
+)
+
+
+@pytest.mark.parametrize(("without", "promise"), MUTANTS, ids=[mutant.__name__[1:] for mutant, _ in MUTANTS])
+def test_what_takes_a_guarantee_away_is_found(
+    explores: Explorer, monkeypatch: pytest.MonkeyPatch, without: Patch, promise: str
+) -> None:
+    without(monkeypatch)
+    chance = random.Random(3)
+    findings = (explores.run(chance.randbytes(LENGTH)) for _ in range(1_000))
+    assert any(promise in line for finding in findings if finding for line in finding.broken)
+
+
+def test_a_schedule_is_made_small(explores: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    _keeps_the_money(monkeypatch)
+    chance = random.Random(3)
+    first = next(finding for _ in range(1_000) if (finding := explores.run(chance.randbytes(LENGTH))))
+    small = smallest(first.schedule, lambda each: explores.run(each) is not None, tries=400)
+    assert len(small) < LENGTH / 2
+    finding = explores.run(small)
+    assert finding is not None
+    assert finding.broken == explores.run(small).broken  # type: ignore[union-attr]  # the same each time
