@@ -121,6 +121,19 @@ def report(directory: Path) -> None:
     click.echo(make_report(directory))
 
 
+@chaos.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def crashes(arguments: tuple[str, ...]) -> None:
+    """Kill a process at every named step of an order's way: `holdfast chaos crashes --help`.
+
+    It starts a stack of its own, and writes docs/crash-points.md.
+    """
+    from chaos_tests.crashes.run import main  # noqa: PLC0415
+
+    sys.argv[1:] = arguments
+    main()
+
+
 def _steps(options: Options, known: dict[str, Experiment]) -> list[schedule.Step]:
     """What is to be carried out. Ends the command for what does not fit together."""
     chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]

@@ -59,6 +59,11 @@ def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> di
 
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Lock products one by one, in the order opposite to inventory's: one of the two is picked as the victim."""
+    local(configuration).broken.note(look_late, {})
+    with _postgres(configuration, "postgres") as cursor:
+        # The system's bound on waiting for a lock is shorter than a second, after which PostgreSQL would look.
+        cursor.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
+        cursor.execute("SELECT pg_reload_conf()")
     before = _deadlocks(configuration, "inventory")
     end = time.monotonic() + seconds
     adversaries = [threading.Thread(target=_lock_backwards, args=(configuration, end)) for _ in range(2)]
@@ -66,9 +71,19 @@ def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str
         adversary.start()
     for adversary in adversaries:
         adversary.join()
+    look_late(configuration)
     time.sleep(1)  # the server's statistics come late
     count = _deadlocks(configuration, "inventory") - before
     return seen(f"PostgreSQL counted {count} deadlocks", bit=count > 0)
+
+
+def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Let PostgreSQL look for deadlocks after its usual time again."""
+    with _postgres(configuration, "postgres") as cursor:
+        cursor.execute("ALTER SYSTEM RESET deadlock_timeout")
+        cursor.execute("SELECT pg_reload_conf()")
+    local(configuration).broken.mended(look_late, {})
+    return seen("PostgreSQL looks for deadlocks after its usual time")
 
 
 def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]:
@@ -85,11 +100,11 @@ def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]
 def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
     while time.monotonic() < end:
         with suppress(psycopg2.Error), _postgres(configuration, "inventory", 5) as cursor:
-            cursor.execute("SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY version DESC LIMIT 12")
+            cursor.execute("SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY age(xmin) LIMIT 10")
             skus = sorted((sku for (sku,) in cursor.fetchall()), reverse=True)
             cursor.execute("BEGIN")
             # Long enough that it is the other who looks for a deadlock first, and is its victim.
-            cursor.execute("SET LOCAL deadlock_timeout = '3s'")
+            cursor.execute("SET LOCAL deadlock_timeout = '5s'")
             for sku in skus:
                 cursor.execute("SELECT 1 FROM products WHERE sku = %s FOR UPDATE", [sku])
                 time.sleep(0.05)

@@ -75,6 +75,8 @@ class Result:
             return "not run"
         if any(each.complaints for each in carried_out):
             return "failed"
+        if self.audit is None:
+            return "unknown"
         return str(self.verdict.get("verdict", "unknown"))
 
 

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chaos_tests.runners import beside
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -78,9 +80,9 @@ def write(rows: Sequence[Row], path: Path, seed: int) -> None:
         "Recovery: seconds from healing until an order was confirmed. Before and during: orders accepted a second, in",
         "the ten seconds before the fault and while it lasted.",
         "",
-        f"{states.count('valid')} of {len(rows)} valid, {states.count('not run')} not run. See also",
-        "[every crash point](crash-points.md), [each dependency in each way](failure-matrix.md) and",
-        "[the models](model-results.md).",
+        f"{states.count('valid')} of {len(rows)} valid, {states.count('not run')} not run.",
+        "",
+        *beside.told(path.parent),
         "",
         "| experiment | strikes | verdict | lasted | recovery | before | during | orders | seen |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -1,0 +1,54 @@
+"""The table never calls a success what was not run, and takes the other suites' figures from their documents."""
+
+from pathlib import Path
+
+from chaos_tests.runners import beside, table
+from chaos_tests.runners.campaign import Result
+from chaos_tests.runners.carrying_out import Outcome
+from chaos_tests.runners.experiments import load_all
+
+EXPERIMENT = load_all()["rabbitmq-killed"]
+FAULT = {
+    "target": "rabbitmq", "began": 20.0, "ended": 30.0, "accepted_before": 50, "accepted_during": 20,
+    "recovery_seconds": 1.25,
+}  # fmt: skip
+VERDICT = {"verdict": "valid", "promises": [], "conditions": [], "faults": [FAULT], "counts": {"accepted": 300}}
+
+
+def test_a_row_has_recovery_and_throughput(tmp_path: Path) -> None:
+    outcome = Outcome("rabbitmq-killed", "rabbitmq", bit=True, evidence="process 7 | was killed")
+    row = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=True))
+    assert (row.state, row.recovery_seconds, row.before, row.during) == ("valid", 1.25, 5.0, 2.0)
+    table.write([row], tmp_path / "results.md", 7)
+    text = (tmp_path / "results.md").read_text()
+    assert "| valid | 10.0 s | 1.2 s | 5.0 | 2.0 | 300 | process 7 / was killed |" in text
+    assert "1 of 1 valid" in text
+
+
+def test_what_was_not_run_is_no_success(tmp_path: Path) -> None:
+    row = table.row(EXPERIMENT, Result(tmp_path, [Outcome("rabbitmq-killed", "rabbitmq", not_run="needs root")]))
+    table.write([row], tmp_path / "results.md", 7)
+    assert "**not run**" in (tmp_path / "results.md").read_text()
+    assert "0 of 1 valid, 1 not run" in (tmp_path / "results.md").read_text()
+    assert table.worst([row]) == "not run"
+
+
+def test_a_failed_experiment_or_a_red_audit_outweighs_a_valid_verdict(tmp_path: Path) -> None:
+    passed = Outcome("e", "rabbitmq", bit=True)
+    assert Result(tmp_path, [passed], VERDICT, audit=True).state == "valid"
+    assert Result(tmp_path, [passed, Outcome("f", "", ["it failed"])], VERDICT, audit=True).state == "failed"
+    assert Result(tmp_path, [passed], VERDICT, audit=False).state == "invalid"
+    assert Result(tmp_path, [passed], VERDICT, audit=None).state == "unknown"
+    assert Result(tmp_path, [passed], {}, audit=True).state == "unknown"
+
+
+def test_other_suites_are_quoted_or_named_as_not_run(tmp_path: Path) -> None:
+    (tmp_path / "crash-points.md").write_text("# Killed\n\nPlaces hit: 20 of 20 (100 %).\n")
+    (tmp_path / "model-results.md").write_text(
+        "| saga | safety | bounds | 1,200 | 2 | 3 | holds |\n\n36 of 36. Each is the same model with\n"
+    )
+    assert beside.told(tmp_path) == [
+        "* [Crash points](crash-points.md) hit: 20 of 20 (100 %).",
+        "* [Mutants](mutants.md) of the running system caught: not run.",
+        "* [The models](model-results.md): 1,200 states in 1 searches; mutants found: 36 of 36.",
+    ]
