@@ -49,7 +49,7 @@ AGE = Histogram(
     "holdfast_event_age_seconds",
     "Age of events when their consumer began to handle them, at the first attempt",
     ["consumer"],
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
 )
 _log = structlog.get_logger(__name__)
 

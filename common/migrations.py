@@ -1,8 +1,9 @@
 """`python -m common.migrations <context>`: bring a context's database to its newest migration.
 
 Safe to run by several processes at once (an advisory lock lets one through at a time) and again at any time (what is
-done is done). Waits up to a minute for a server that is still starting; every other wait is bounded as well, so a
-migration that cannot get its locks fails instead of stopping the service behind it.
+done is done). Waits up to a minute for a server that is still starting; every other wait is bounded too. What does not
+get its lock soon gives up and is tried again a few times, since whoever needs the table waits behind it. Each migration
+is a transaction of its own; docs/upgrades.md says what may stand in one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from common.settings import DatabaseSettings, ProcessSettings, load
 
 SERVER_WAIT_SECONDS = 60.0
 STATEMENT_SECONDS = 60.0
+LOCK_SECONDS = 2.0
+LOCK_TRIES = 20
+LOCK_PAUSE_SECONDS = 3.0
 _RETRY_SECONDS = 0.5
+_LOCK_NOT_AVAILABLE = "55P03"
 _ADVISORY_LOCK = 0x686F6C64  # "hold": any number that every instance agrees on
 _log = telemetry.logger(__name__)
 
@@ -44,17 +49,32 @@ def upgrade(name: str, database_url: str) -> None:
         with engine.connect() as connection:
             # Held by the session, not the transaction: it outlives the commit and ends with the connection.
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+            connection.execute(text(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}"))
             connection.commit()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _to_head(config, connection)
     finally:
         engine.dispose()
+
+
+def _to_head(config: Config, connection: Connection) -> None:
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            command.upgrade(config, "head")
+        except OperationalError as error:
+            if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE or not left:
+                raise
+            connection.rollback()
+            _log.info("a table is in use: trying again", tries_left=left)
+            time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 def run() -> None:
     """What every context's migrations/env.py calls: run the migrations on the connection of `upgrade`."""
     connection: Connection = context.config.attributes["connection"]
-    context.configure(connection=connection, transactional_ddl=True)
+    context.configure(connection=connection, transactional_ddl=True, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()

@@ -18,7 +18,7 @@ from common.inbox import AlreadyHandled, Delivery
 from common.redelivery import Incoming, Redelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.integration
 COUNT, SUM = "holdfast_event_age_seconds_count", "holdfast_event_age_seconds_sum"
@@ -41,7 +41,7 @@ def read() -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def handle(vhost: str) -> Callable[..., dict[tuple[str, ...], float]]:
+def handle(vhost: str) -> Iterator[Callable[..., dict[tuple[str, ...], float]]]:
     """Have an event handled that is `seconds` old, with an error to be raised; answers what /metrics says more."""
     topology.declare(vhost, {"measured": ["sample.fine.v1"]})
     errors: list[Exception] = []
@@ -69,7 +69,8 @@ def handle(vhost: str) -> Callable[..., dict[tuple[str, ...], float]]:
         after = read()
         return {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
 
-    return act
+    yield act
+    redelivery._connection.collect(socket_timeout=1)
 
 
 def test_the_age_of_an_event_is_its_time_in_outbox_and_queue(

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from common import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -51,3 +57,84 @@ def test_without_a_context_it_says_how_to_call_it(database: Callable[[], str]) -
     code, output = _run(url="postgresql+psycopg2://u:p@127.0.0.1:1/x")
     assert code == 1
     assert "usage" in output
+
+
+ENV = "from common.migrations import run\n\nrun()\n"
+FIRST = """
+from alembic import op
+
+revision, down_revision = "1", None
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE things (id bigint PRIMARY KEY)")
+"""
+SECOND = """
+from alembic import op
+
+revision, down_revision = "2", "1"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE things ADD COLUMN colour text")
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS things_by_colour ON things (colour)")
+"""
+
+
+@pytest.fixture
+def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Callable[[], str]) -> str:
+    """A database at the first migration of a context of two."""
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    (tmp_path / "env.py").write_text(ENV)
+    (versions / "first.py").write_text(FIRST)
+    monkeypatch.setattr(migrations, "_directory", lambda _: tmp_path)
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.2)
+    url = database()
+    migrations.upgrade("things", url)
+    (versions / "second.py").write_text(SECOND)
+    return url
+
+
+def test_a_migration_that_waits_for_its_lock_keeps_others_waiting_no_longer_than_that(things: str) -> None:
+    engine = create_engine(things)
+    with engine.connect() as reader, ThreadPoolExecutor(1) as executor:
+        reader.execute(text("SELECT count(*) FROM things"))  # its transaction stays open, with a lock on the table
+        migrating = executor.submit(migrations.upgrade, "things", things)
+        slowest = 0.0
+        for _ in range(20):
+            started = time.monotonic()
+            with engine.connect() as other:
+                other.execute(text("SELECT count(*) FROM things"))
+            slowest = max(slowest, time.monotonic() - started)
+            time.sleep(0.05)
+        assert not migrating.done()
+        reader.rollback()
+        migrating.result(timeout=30)
+    assert slowest < 5  # the statement's own bound is a minute
+    with engine.connect() as connection:
+        assert "colour" in {column["name"] for column in inspect(connection).get_columns("things")}
+    engine.dispose()
+
+
+def test_an_index_is_built_beside_who_writes(things: str) -> None:
+    """Outside of the transaction, as docs/upgrades.md shows it; and again after a migration that ended half way."""
+    for _ in range(2):
+        migrations.upgrade("things", things)
+    engine = create_engine(things)
+    with engine.connect() as connection:
+        valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = CAST('things_by_colour' AS regclass)")
+        assert connection.execute(valid).scalar_one() is True
+    engine.dispose()
+
+
+def test_a_lock_that_never_comes_ends_the_migration(things: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TRIES", 2)
+    engine = create_engine(things)
+    with engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM things"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrations.upgrade("things", things)
+    engine.dispose()

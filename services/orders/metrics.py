@@ -17,7 +17,7 @@ from services.orders.domain import CancelReason, Status
 if TYPE_CHECKING:
     from services.orders.domain import Order
 
-_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 900.0, 3600.0)
 ACCEPTED = Counter("holdfast_orders_accepted", "Orders accepted")
 CONFIRMED = Counter("holdfast_orders_confirmed", "Orders confirmed")
 CANCELLED = Counter("holdfast_orders_cancelled", "Orders cancelled, by reason", ["reason"])
