@@ -32,6 +32,7 @@ _NUMBERS = {
     "errors": re.compile(r"errors: (\d+)"),
 }
 _VIOLATION = re.compile(r"^pan:1: (.+?)(?: \(at depth (\d+)\))?$", re.MULTILINE)
+_UNREACHED = re.compile(r'^\s+(\w+\.pml:\d+), state \d+, "(.*)"$', re.MULTILINE)
 _SEEKS_CYCLES = re.compile(r"acceptance\s+cycles\s+\+ \(fairness enabled\)")
 _STEP = re.compile(r"^\s*(\d+):\s+proc\s+\d+ \((?!:init:).*\[.*\]$")
 _UNFINISHED = ("max search depth too small", "out of memory", "reached -DMEMLIM bound", "Search not completed")
@@ -59,13 +60,17 @@ class UnfinishedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`violation` is what was broken, in Spin's words, None if nothing; `steps` is how many lead there."""
+    """`violation` is what was broken, in Spin's words, None if nothing; `steps` is how many lead there.
+
+    `unreached` are the statements that no state came to, as `file:line text`.
+    """
 
     states: int
     transitions: int
     depth: int
     violation: str | None
     steps: int
+    unreached: frozenset[str]
     seconds: float
 
 
@@ -96,7 +101,7 @@ def check(
             "pan.c",
         ]
         _run(room, compiled, COMPILE_SECONDS)
-        said = _run(room, ["./pan", f"-m{DEPTH}", "-w20", "-n", *search], seconds)
+        said = _run(room, ["./pan", f"-m{DEPTH}", "-w20", *search], seconds)
         if "error" in made.lower() or (kind is Kind.LIVENESS and not _SEEKS_CYCLES.search(said)):
             raise UnfinishedError(made + said)  # Spin leaves out a property that it cannot read
         violation = _violation(said)
@@ -110,6 +115,7 @@ def check(
         depth=numbers["depth"],
         violation=violation,
         steps=steps,
+        unreached=frozenset(f"{line} {text}" for line, text in _UNREACHED.findall(said) if text != "-end-"),
         seconds=time.monotonic() - started,
     )
 

@@ -28,8 +28,8 @@
 #ifndef FORGETS
 #define FORGETS 1 /* times that the provider forgets its keys */
 #endif
-#ifndef LATE_CARDS
-#define LATE_CARDS 1 /* refused intents that somebody pays after all, past us */
+#ifndef OUTSIDERS
+#define OUTSIDERS 1 /* who act past us: pay a refused intent after all, or cancel an open one */
 #endif
 #ifndef REFUNDS
 #define REFUNDS 1 /* 1: an operator may refund half */
@@ -69,7 +69,7 @@
 #define BAD 1     /* the charge is declined */
 #define INVALID 2 /* no intent is made of it */
 
-byte faults = FAULTS, duplicates = DUPLICATES, forgets = FORGETS, late_cards = LATE_CARDS;
+byte faults = FAULTS, duplicates = DUPLICATES, forgets = FORGETS, outsiders = OUTSIDERS;
 
 byte order = OPEN;
 bool m_captured, m_declined; /* messages to orders */
@@ -163,11 +163,12 @@ end:
     do
     :: atomic { forgets > 0 && key && !looking -> forgets--; key = 0; refund_key[0] = false; refund_key[1] = false }
     :: atomic {
-           late_cards > 0 && state[1] == REFUSED -> late_cards--;
+           outsiders > 0 && state[1] == REFUSED -> outsiders--;
            state[1] = SUCCEEDED;
            taken = taken + TOTAL;
            assert(taken <= TOTAL)
        }
+    :: atomic { outsiders > 0 && state[1] == UNCONFIRMED -> outsiders--; state[1] = CANCELED }
     od
 }
 

@@ -1,0 +1,56 @@
+"""A verdict is given only for a search that was made; what is missing on the machine is said, and nothing passes."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos_tests.model import checking, programs, run
+from chaos_tests.model.checking import Kind, UnfinishedError, check
+from chaos_tests.model.programs import MissingToolError, Programs, ensure_programs
+
+MODEL = "byte n; active proctype P() { do :: n < 3 -> n++ :: n == 3 -> break od; assert(n < LIMIT) }\n"
+
+
+@pytest.fixture(scope="module")
+def found() -> Programs:
+    try:
+        return ensure_programs()
+    except MissingToolError as missing:
+        pytest.skip(f"no model was checked: {missing}")
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(checking, "ROOM", tmp_path)
+    return tmp_path
+
+
+def test_what_holds_holds_and_what_does_not_is_shown(found: Programs, room: Path) -> None:
+    (room / "tiny.pml").write_text(MODEL)
+    holds = check(found, "tiny", {"LIMIT": 4}, Kind.SAFETY, seconds=60, optimise=False)
+    broken = check(found, "tiny", {"LIMIT": 3}, Kind.SHORTEST, seconds=60, optimise=False)
+    assert (holds.violation, holds.steps, holds.unreached) == (None, 0, frozenset())
+    assert broken.violation == "assertion violated (n<3)"
+    assert broken.steps >= 4
+
+
+def test_a_property_that_spin_cannot_read_is_no_verdict(found: Programs, room: Path) -> None:
+    """Spin says so in passing, leaves the property out, and finds nothing wrong."""
+    (room / "tiny.pml").write_text(MODEL + "ltl p { <> ((n == 3 -> 1 : 0) == 1) }\n")
+    with pytest.raises(UnfinishedError):
+        check(found, "tiny", {"LIMIT": 4}, Kind.LIVENESS, seconds=60, optimise=False)
+
+
+def test_a_search_that_takes_too_long_is_no_verdict(found: Programs) -> None:
+    with pytest.raises(UnfinishedError):
+        check(found, "settlement", {"SETTLERS": 2}, Kind.SAFETY, seconds=0.2, optimise=False)
+
+
+def test_without_a_compiler_nothing_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingToolError, match="no C compiler"):
+        programs.ensure_programs()
+    assert run.main([]) == 2
+    assert "not checked: there is no C compiler" in capsys.readouterr().err
