@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from docs.asyncapi import contracts, document, hearers
 
