@@ -34,7 +34,7 @@ ALL_BACKENDS = """
 def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[str, Any]:
     """End every client's backend, and once more a second later: pools offer connections that are dead."""
     ended = 0
-    with _postgres(configuration, "postgres") as cursor:
+    with administrator_of(configuration, "postgres") as cursor:
         for _ in range(times):
             cursor.execute(ALL_BACKENDS, [APPLICATION])
             ended += cursor.fetchone()[0]
@@ -45,7 +45,7 @@ def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[st
 def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Lock a context's main table against everybody for that long. It ends with the connection, whatever happens."""
     waiting = 0
-    with _postgres(configuration, context, seconds) as cursor:
+    with administrator_of(configuration, context, seconds) as cursor:
         cursor.execute("BEGIN")
         cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(TABLES[context])))
         deadline = time.monotonic() + seconds
@@ -60,7 +60,7 @@ def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> di
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Lock products one by one, in the order opposite to inventory's: one of the two is picked as the victim."""
     local(configuration).broken.note(look_late, {})
-    with _postgres(configuration, "postgres") as cursor:
+    with administrator_of(configuration, "postgres") as cursor:
         # The system's bound on waiting for a lock is shorter than a second, after which PostgreSQL would look.
         cursor.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
         cursor.execute("SELECT pg_reload_conf()")
@@ -79,7 +79,7 @@ def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str
 
 def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
     """Let PostgreSQL look for deadlocks after its usual time again."""
-    with _postgres(configuration, "postgres") as cursor:
+    with administrator_of(configuration, "postgres") as cursor:
         cursor.execute("ALTER SYSTEM RESET deadlock_timeout")
         cursor.execute("SELECT pg_reload_conf()")
     local(configuration).broken.mended(look_late, {})
@@ -99,7 +99,7 @@ def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]
 
 def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
     while time.monotonic() < end:
-        with suppress(psycopg2.Error), _postgres(configuration, "inventory", 5) as cursor:
+        with suppress(psycopg2.Error), administrator_of(configuration, "inventory", 5) as cursor:
             cursor.execute("SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY age(xmin) LIMIT 10")
             skus = sorted((sku for (sku,) in cursor.fetchall()), reverse=True)
             cursor.execute("BEGIN")
@@ -113,13 +113,13 @@ def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
 
 
 def _deadlocks(configuration: dict[str, Any], database: str) -> int:
-    with _postgres(configuration, "postgres") as cursor:
+    with administrator_of(configuration, "postgres") as cursor:
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", [database])
         return int(cursor.fetchone()[0])
 
 
 @contextmanager
-def _postgres(configuration: dict[str, Any], database: str, seconds: float = 10) -> Iterator[Any]:
+def administrator_of(configuration: dict[str, Any], database: str, seconds: float = 10) -> Iterator[Any]:
     """A cursor of the administrator in a database, each statement by itself; no statement lasts longer than that."""
     url = local(configuration).stack.urls.postgres_administrator.replace("+psycopg2", "")
     options = f"-c statement_timeout={int(seconds * 1000) + 5000}"

@@ -10,17 +10,19 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.evidence import seen
 from chaos_tests.actions.processes import start
+from chaos_tests.actions.written import Written
 from chaos_tests.runners.drivers.driver import local
 from infrastructure.local.accounts import database_account, postgres_data
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 ROOM_BYTES, CHUNK_BYTES = 96 * 1024 * 1024, 1024 * 1024
@@ -45,6 +47,7 @@ def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, 
     _run("mount", "-o", "loop", str(image), str(data))
     _run("cp", "-a", f"{aside}/.", str(data))
     shutil.rmtree(data / "lost+found", ignore_errors=True)
+    _run("sync", "--file-system", str(data))  # what was synced before it was copied must be so here too
     start(server, configuration)
     return seen(f"{server} had {_free(data) // 1_000_000} MB to spare on a disk of its own")
 
@@ -59,6 +62,7 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     if data.is_mount():
         shutil.rmtree(draft, ignore_errors=True)
         _run("cp", "-a", f"{data}/.", str(draft))
+        _run("sync", "--file-system", str(draft))
         shutil.copystat(data, draft)
         _run("umount", str(data))
         data.rmdir()
@@ -105,20 +109,42 @@ def lose_power(server: str, configuration: dict[str, Any], before_seconds: float
     data = _data(configuration, server)
     if not data.is_mount():
         raise OSError(f"{server} has no disk of its own")
-    time.sleep(before_seconds)
-    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        ioctl(descriptor, SHUTDOWN, pack("I", NO_LOG_FLUSH))
-    finally:
-        os.close(descriptor)
-    is_off = _is_off(data)
+    with _writing(configuration, server, before_seconds) as written:
+        is_off = _cut(data)
     with suppress(Exception):  # it may have died of it already
         driver.kill(server)
     driver.stop(server)
     _run("umount", str(data))
     _run("mount", "-o", "loop", str(_image(configuration, server)), str(data))
     start(server, configuration)
-    return seen(f"{server}'s disk lost its power, and what was not synced", bit=is_off)
+    what = "; ".join(each.lost(configuration) for each in written)
+    return seen(f"{server}'s disk lost its power{what and ': '}{what}", bit=is_off)
+
+
+@contextmanager
+def _writing(configuration: dict[str, Any], server: str, seconds: float) -> Iterator[list[Written]]:
+    """Under load; PostgreSQL's own promise is tried beside it, with a control that must lose."""
+    if server != "postgres":
+        time.sleep(seconds)
+        yield []
+        return
+    written = [Written(durable=True), Written(durable=False)]
+    for each in written:
+        each.begin(configuration)
+    time.sleep(seconds)
+    yield written
+    for each in written:
+        each.end()
+
+
+def _cut(data: Path) -> bool:
+    """Cut the power; answers whether nothing can be written any more."""
+    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        ioctl(descriptor, SHUTDOWN, pack("I", NO_LOG_FLUSH))
+    finally:
+        os.close(descriptor)
+    return _is_off(data)
 
 
 def _is_off(data: Path) -> bool:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from chaos_tests.actions.evidence import seen, wait_until
 from chaos_tests.runners.drivers.driver import Driver, driver_of, local
 from chaos_tests.runners.system import process_tree
+from infrastructure.local.servers import mongodb, postgres, rabbitmq
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
     from infrastructure.local.home import Home
 
 BACK_SECONDS, PAUSED_SECONDS = 90.0, 5.0
+SERVERS: dict[str, Any] = {"postgres": postgres, "rabbitmq": rabbitmq, "mongodb": mongodb}
 
 
 def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -115,10 +117,16 @@ def _is_back(driver: Driver, process: str, before: str) -> bool:
 
 
 def _listens(driver: Driver, process: str) -> bool:
-    """Whether its port accepts a connection, where it has one that can be reached from here."""
+    """Whether a server answers, or another's port accepts a connection, where that can be seen from here."""
     stack = driver.target().stack
     port = _port(stack.home, process) if stack else None
-    if port is None:
+    if stack is None or port is None:
+        return True
+    if process in SERVERS:
+        try:
+            SERVERS[process].ready(stack.home, stack.credentials)
+        except Exception:  # noqa: BLE001 - each server's client has errors of its own
+            return False
         return True
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
