@@ -75,6 +75,7 @@ class Consumer(Generic[R]):
     ) -> None:
         self._context, self._handlers, self._resources = context, handlers, resources
         self._redelivery, self._retry_attempts, self._gate = redelivery, retry_attempts, gate
+        self._age = AGE.labels(context)
 
     def handle(self, event: Event, message: Incoming) -> str:
         """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
@@ -96,7 +97,7 @@ class Consumer(Generic[R]):
         HANDLED.labels(self._context, kind, outcome).inc()
         if outcome == "done" and not message.was_passed_on:
             # Its time in the outbox and in the queue: the retries' and the replays' delays are on purpose.
-            AGE.labels(self._context).observe(max(0.0, (begun - datetime.fromisoformat(event.time)).total_seconds()))
+            self._age.observe(max(0.0, (begun - datetime.fromisoformat(event.time)).total_seconds()))
         return outcome
 
     def _outcome(self, delivery: Delivery, message: Incoming, span: Span) -> str:

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from threading import Event as Flag
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from common.publisher import ConfirmedPublisher
 
 TASK_NAME = "holdfast.handle"
 BATCH_ROWS = 500
+COUNTED_ROWS = 100_000
+COUNT_SECONDS = 1.0
 CONFIRM_SECONDS = 10.0
 LEASE_SECONDS = 5.0
 STANDBY_SECONDS = 0.5
@@ -45,15 +47,16 @@ _FETCH = text(f"""
            extract(epoch FROM clock_timestamp() - created_at) AS age_seconds
     FROM outbox WHERE position > :after ORDER BY position LIMIT {BATCH_ROWS}
 """)  # noqa: S608 - a constant
-_LAG = text(f"""
-    SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS seconds
+_AGE = text(f"""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)
     FROM (SELECT created_at FROM outbox ORDER BY position LIMIT {BATCH_ROWS}) AS oldest
 """)  # noqa: S608 - a constant
+_COUNT = text(f"SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNTED_ROWS}) AS waiting")  # noqa: S608 - a constant
 _DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
 
 PUBLISHED = Counter("holdfast_relay_published_total", "Events confirmed by the broker", ["database"])
 LAG_SECONDS = Gauge("holdfast_outbox_oldest_seconds", "Age of the oldest event not yet published", ["database"])
-LAG_ROWS = Gauge("holdfast_outbox_rows", f"Events not yet published, up to {BATCH_ROWS}", ["database"])
+LAG_ROWS = Gauge("holdfast_outbox_rows", f"Events not yet published, up to {COUNTED_ROWS}", ["database"])
 ACTIVE = Gauge("holdfast_relay_active", "1 while this relay holds the database's lease", ["database"])
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +68,8 @@ class Relay:
         self._database, self._engine, self._publisher = database, engine, publisher
         self._lease = Lease(engine, "relay", holder, LEASE_SECONDS)
         self._active = ACTIVE.labels(database)
-        self._after = 0
+        self._after = self._counted = 0
+        self._count_due = 0.0
 
     def run(self, stop: Flag) -> None:
         """Work until `stop` is set. Outages are waited out."""
@@ -120,9 +124,10 @@ class Relay:
     def _fetch(self) -> Sequence[Any]:
         with autocommit(self._engine) as connection:
             rows = connection.execute(_FETCH, {"after": self._after}).all()
+            waiting = self._count(connection) if self._after or len(rows) == BATCH_ROWS else len(rows)
         if len(rows) < BATCH_ROWS and self._after:
             self._after = 0  # the end: from the start again
-        self._show_lag(len(rows), max((float(row.age_seconds) for row in rows), default=0))
+        self._show_lag(waiting, max((float(row.age_seconds) for row in rows), default=0))
         return rows
 
     def _delete(self, positions: list[int]) -> None:
@@ -134,8 +139,14 @@ class Relay:
     def _measure(self) -> None:
         """While nothing can be published the lag must be seen to grow."""
         with suppress(Exception), autocommit(self._engine) as connection:  # the database may be what is down
-            lag = connection.execute(_LAG).one()
-            self._show_lag(lag.rows, float(lag.seconds))
+            self._show_lag(self._count(connection), float(connection.execute(_AGE).scalar_one()))
+
+    def _count(self, connection: Connection) -> int:
+        """How many rows there are, more than a batch of them: as of a second ago at most."""
+        if time.monotonic() >= self._count_due:
+            self._counted = int(connection.execute(_COUNT).scalar_one())
+            self._count_due = time.monotonic() + COUNT_SECONDS
+        return self._counted
 
     def _show_lag(self, rows: int, seconds: float) -> None:
         LAG_ROWS.labels(self._database).set(rows)

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
@@ -149,7 +149,7 @@ def _message(contract: Contract, reference: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+class _Dumper(yaml.SafeDumper):
     """Writes a shared value twice, not as an alias that the reader must look up."""
 
     def ignore_aliases(self, _data: Any) -> bool:

@@ -68,6 +68,15 @@ def test_events_go_out_in_order_and_rows_go_away(box: Outbox, ear: Ear, vhost: s
     assert ear.heard == events
 
 
+def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
+    events = 2 * BATCH_ROWS + 7
+    box.fill(events)
+    with Link(vhost) as link:
+        link.cut()
+        with running(make_relay(box, link.url)):
+            eventually(lambda: gauge(LAG_ROWS) == events)
+
+
 def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box: Outbox, ear: Ear, vhost: str) -> None:
     [event] = box.fill(1)
     with running(make_relay(box, vhost)):

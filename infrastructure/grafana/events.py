@@ -10,7 +10,7 @@ ROWS = (
                 "Rows waiting",
                 "short",
                 Query("holdfast:outbox_rows:max", "{{database}}"),
-                says="As far as one batch of the relay reaches: 500 means 500 or more.",
+                says="Counted up to 100 000.",
             ),
             graph("Oldest row", "s", Query("holdfast:outbox_oldest_seconds:max", "{{database}}")),
             graph("Published", "eps", Query("holdfast:relay_published:rate5m", "{{database}}"), stacked=True),

@@ -17,7 +17,12 @@ ROWS = (
                 says="What the last audit found; it is told by holdfast audit.",
             ),
             stat("Last audit, ago", "s", "time() - max(holdfast_audit_last_timestamp_seconds)", red=93_600),
-            stat("Dead letters waiting", "short", "sum(max by (queue) (holdfast_dead_letters_waiting)) or vector(0)", red=1),
+            stat(
+                "Dead letters waiting",
+                "short",
+                "sum(max by (queue) (holdfast_dead_letters_waiting)) or vector(0)",
+                red=1,
+            ),
         ),
     ),
     Row(

@@ -15,7 +15,7 @@ import yaml
 from holdfast.cli import main as cli
 from infrastructure.prometheus.program import find
 from infrastructure.prometheus.scrape import HERE, RULES
-from infrastructure.prometheus.tests.exposed import ROOT, known, used
+from infrastructure.prometheus.tests.exposed import OTHERS, RABBITMQ, ROOT, known, used
 
 CASES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "cases.yaml").read_text(encoding="utf-8"))
 FILES = [yaml.safe_load((HERE / name).read_text(encoding="utf-8")) for name in RULES]
@@ -107,3 +107,11 @@ def _test(alert: str, case: dict[str, Any], series: list[str], expected: list[di
 
 def _filled(text: str, labels: dict[str, str]) -> str:
     return re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda match: labels[match[1]], text)
+
+
+def test_the_page_on_metrics_names_each_of_them() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:holdfast|http|sandbox|rabbitmq)_\w+)`", page))
+    ours = {re.sub("_(bucket|sum|count)$", "", name) for name in known() - RABBITMQ - OTHERS}
+    assert ours - named == set(), "these are missing"
+    assert named - ours - RABBITMQ == set(), "there are none of these"
