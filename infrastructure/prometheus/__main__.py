@@ -10,9 +10,10 @@ from infrastructure.local.errors import StackError
 from infrastructure.local.home import DEFAULT_HOME, existing_home
 from infrastructure.local.urls import HOST
 from infrastructure.prometheus.program import find
-from infrastructure.prometheus.scrape import HERE, RULES, configuration, containers, native
+from infrastructure.prometheus.scrape import HERE, RULES, configuration, containers, kubernetes_rules, native
 
 CONTAINERS_FILE = HERE / "prometheus.yml"
+KUBERNETES_FILE = HERE.parent / "kubernetes" / "components" / "monitoring" / "rules.yaml"
 _SECONDS = 15
 _NATIVE_SECONDS = 5
 
@@ -23,11 +24,12 @@ def main() -> None:
 
 
 @main.command()
-def containers_file() -> None:
-    """Write prometheus.yml for containers, where it lies in the repository."""
+def files() -> None:
+    """Write what lies in the repository: prometheus.yml for containers, and the rules for Kubernetes."""
     text = configuration(containers(), by_name=True, interval_seconds=_SECONDS)
     CONTAINERS_FILE.write_text(text, encoding="utf-8")
-    click.echo(CONTAINERS_FILE)
+    KUBERNETES_FILE.write_text(kubernetes_rules(), encoding="utf-8")
+    click.echo(f"{CONTAINERS_FILE}\n{KUBERNETES_FILE}")
 
 
 @main.command()

@@ -6,6 +6,7 @@ The rules rely on the job's name and on nothing else that an installation adds, 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import indent
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -19,6 +20,16 @@ RABBITMQ = "rabbitmq"
 SERVICE_PORT, METRICS_PORT, RABBITMQ_PORT = 8000, 9000, 15692
 # Of each queue its messages and consumers; all that it tells of queues and connections is a hundred times as much.
 QUEUE_FAMILIES = ("queue_coarse_metrics", "queue_consumer_count")
+_RESOURCE = """\
+# Written by `python -m infrastructure.prometheus files` from the rules in infrastructure/prometheus.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: holdfast
+  labels: {tier: app}
+spec:
+  groups:
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,12 @@ def configuration(targets: list[Target], *, by_name: bool, interval_seconds: int
     )
     template = environment.get_template("prometheus.yml.j2")
     return template.render(targets=targets, by_name=by_name, interval_seconds=interval_seconds)
+
+
+def kubernetes_rules() -> str:
+    """Return all rules as the resource that the Prometheus operator takes."""
+    groups = [(HERE / name).read_text(encoding="utf-8").partition("\ngroups:\n")[2] for name in RULES]
+    return _RESOURCE + indent("\n".join(groups), "  ")
 
 
 def _targets(host: Callable[[str], str], port: Callable[[Process], int], port_base: int | None) -> Iterator[Target]:

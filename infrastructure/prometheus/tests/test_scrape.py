@@ -7,8 +7,17 @@ from typing import Any
 import yaml
 
 from infrastructure.processes import PROCESSES
-from infrastructure.prometheus.__main__ import CONTAINERS_FILE
-from infrastructure.prometheus.scrape import HERE, RULES, configuration, containers, measured, native
+from infrastructure.prometheus.__main__ import CONTAINERS_FILE, KUBERNETES_FILE
+from infrastructure.prometheus.scrape import (
+    HERE,
+    QUEUE_FAMILIES,
+    RULES,
+    configuration,
+    containers,
+    kubernetes_rules,
+    measured,
+    native,
+)
 
 
 def read(text: str) -> dict[str, Any]:
@@ -52,3 +61,14 @@ def test_the_file_for_containers_is_the_one_that_would_be_written() -> None:
         9000,
         15692,
     )
+
+
+def test_kubernetes_has_the_same_rules_and_asks_the_broker_the_same() -> None:
+    text = KUBERNETES_FILE.read_text(encoding="utf-8")
+    assert text == kubernetes_rules()
+    groups = [group for name in RULES for group in read((HERE / name).read_text(encoding="utf-8"))["groups"]]
+    assert read(text)["spec"]["groups"] == groups
+    assert len({group["name"] for group in groups}) == len(groups), "a name that comes twice is refused"
+    monitors = yaml.safe_load_all((KUBERNETES_FILE.parent / "monitors.yaml").read_text(encoding="utf-8"))
+    [broker] = [each for each in monitors if each["kind"] == "PodMonitor"]
+    assert broker["spec"]["podMetricsEndpoints"][1]["params"] == {"family": list(QUEUE_FAMILIES)}
