@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos_tests.runners import schedule
+from chaos_tests.runners.broken import BusyError
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import load_all
@@ -21,6 +23,8 @@ from chaos_tests.runners.session import Options, Session
 from holdfast.commands.options import EXIT_FAILED, home_option, told_plainly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chaos_tests.runners.experiments import Experiment
 
 EXIT_UNKNOWN, EXIT_INTERRUPTED = 4, 130
@@ -84,7 +88,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     options = Options(**given)
     steps = _steps(options, known)
     signal.signal(signal.SIGTERM, _terminated)
-    with told_plainly():
+    with told_plainly(), _told_busy():
         try:
             state = Session(options, known, Console(stderr=True, highlight=False)).run(steps)
         except (Interrupted, KeyboardInterrupt):
@@ -101,7 +105,9 @@ def heal(home: Path, driver: str, project: str) -> None:
     """Mend what a run left broken that died. Exit codes: 0 nothing is broken any more; 1 something still is."""
     configuration = {"home": str(home), "driver": driver, "project": project}
     with told_plainly():
-        mended, failed = driver_of(configuration).broken.heal(configuration)
+        broken = driver_of(configuration).broken
+        with _told_busy(), broken.held():
+            mended, failed = broken.heal(configuration)
     for text in mended:
         click.echo(f"mended: {text}")
     for text in failed:
@@ -183,6 +189,15 @@ def _show(known: dict[str, Experiment], driver: str) -> None:
     console = Console()
     console.print(table)
     console.print(f"{len(known)} experiments; * are those of --quick.", highlight=False)
+
+
+@contextmanager
+def _told_busy() -> Iterator[None]:
+    try:
+        yield
+    except BusyError as error:
+        click.echo(error, err=True)
+        raise SystemExit(EXIT_FAILED) from error
 
 
 def _terminated(*_: object) -> NoReturn:

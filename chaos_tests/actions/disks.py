@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROOM_BYTES, CHUNK_BYTES = 96 * 1024 * 1024, 1024 * 1024
+# More than the 200 MB below which our broker takes nothing more.
+ROOM_BYTES, CHUNK_BYTES = 320 * 1024 * 1024, 1024 * 1024
 COMMAND_SECONDS = 120.0
 FILLER = "filler"
 # EXT4_IOC_SHUTDOWN with NOLOGFLUSH: what is not on the disk yet never gets there, as when the power goes.

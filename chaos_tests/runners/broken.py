@@ -7,18 +7,24 @@ a time breaks things in one place.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ROOM, OF_THE_RUN = "chaos_tests.actions.", "of_the_run"
+
+
+class BusyError(Exception):
+    """Somebody else is at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,17 @@ class Broken:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only one who breaks or heals here. Raises `BusyError`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_name(f"{self._path.stem}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise BusyError("another run breaks this system; it mends what it broke when it ends") from error
+            yield
 
     def entries(self) -> list[Entry]:
         """Everything that is broken, in the order in which it was. Raises `ValueError` for a damaged list."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.run import RunEventHandler
@@ -83,12 +84,20 @@ def fault_of(experiment: Experiment, outcome: Outcome) -> Fault | None:
     )
 
 
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 class _Window(RunEventHandler):  # type: ignore[misc]
     """When the method's first activity began, and when its last one ended: the fault lasted no longer."""
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
         self._is_open = False
+
+    def started(self, experiment: dict[str, Any], journal: dict[str, Any]) -> None:  # noqa: ARG002
+        # Chaos Toolkit's own handler raises what a Python activity turns into its failure, and goes on with the next.
+        signal.signal(signal.SIGTERM, _interrupt)
 
     def start_method(self, experiment: dict[str, Any]) -> None:  # noqa: ARG002
         self._is_open = True

@@ -30,7 +30,7 @@ def evidence(journal: dict[str, Any]) -> tuple[bool | None, str]:
 def was_interrupted(journal: dict[str, Any]) -> bool:
     """Whether somebody ended it: then nobody should go on with the next.
 
-    (A SIGTERM in the middle of a Python activity is, to Chaos Toolkit, an activity that failed; it carries on.)
+    (A SIGTERM in the middle of a Python activity is to `chaos run` an activity that failed; it carries on.)
     """
     if journal.get("status") in ("interrupted", "aborted"):
         return True

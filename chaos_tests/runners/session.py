@@ -138,22 +138,26 @@ class Session:
             if options.home and not Stack(home).is_running:
                 no_stack(home)
         try:
-            self._mend(variables)  # what an earlier run has left
-            if options.driver == "local":
-                self._told("a proxy between each process and each server")
-                local(variables).detours.build()
-            self._told("waiting until orders go through")
-            if not orders_go_through(variables, READY_SECONDS):
-                raise StackError(f"no order went through within {READY_SECONDS:.0f} s, before anything was broken")
-            try:
-                rate = options.rate or None
-                yield Ground(variables, _address(variables), options.clients, rate, options.recovery)
-            finally:
-                self._mend(variables)
+            with driver_of(variables).broken.held():
+                yield from self._prepared(variables)
         finally:
             if stack is not None and not options.keep:
                 self._told("taking the stack down")
                 stack.down()
+
+    def _prepared(self, variables: dict[str, Any]) -> Iterator[Ground]:
+        self._mend(variables)  # what an earlier run has left
+        options = self._options
+        if options.driver == "local":
+            self._told("a proxy between each process and each server")
+            local(variables).detours.build()
+        self._told("waiting until orders go through")
+        if not orders_go_through(variables, READY_SECONDS):
+            raise StackError(f"no order went through within {READY_SECONDS:.0f} s, before anything was broken")
+        try:
+            yield Ground(variables, _address(variables), options.clients, options.rate or None, options.recovery)
+        finally:
+            self._mend(variables)
 
     def _own_stack(self, home: Path) -> Stack:
         self._told(f"starting a stack in {home}")

@@ -8,7 +8,7 @@ import pytest
 
 from chaos_tests.actions import evidence, processes
 from chaos_tests.actions.workloads import end_workload
-from chaos_tests.runners.broken import Broken
+from chaos_tests.runners.broken import Broken, BusyError
 
 CONFIGURATION: dict[str, Any] = {"home": "nowhere"}
 
@@ -57,6 +57,13 @@ def test_what_belongs_to_the_run_outlasts_its_faults(broken: Broken) -> None:
     broken.note(end_workload, {"pid": 1, "start_ticks": -1}, of_the_run=True)
     assert broken.heal(CONFIGURATION, and_the_run=False) == ([], [])
     assert len(broken.entries()) == 1
+
+
+def test_one_at_a_time(broken: Broken, tmp_path: Path) -> None:
+    with broken.held(), pytest.raises(BusyError), Broken(tmp_path / "chaos" / "broken.json").held():
+        pass
+    with broken.held():
+        pass
 
 
 def test_only_what_mends_is_ever_called(broken: Broken, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chaos_tests.runners import journal as journals
 from chaos_tests.runners.carrying_out import carry_out, fault_of
 from chaos_tests.runners.experiments import Experiment
 from chaos_tests.runners.tests import scenery
@@ -44,7 +45,7 @@ EXIT_3 = {"type": "process", "path": "sh", "arguments": ["-c", "exit 3"]}
         ({"method": [{"type": "action", "name": "a process", "provider": EXIT_3}]}, "a process failed: exit code 3"),
         ({"method": []}, "nothing was done"),
         ({"rollbacks": [python("fail")]}, "fail could not be rolled back"),
-        ({"method": [python("terminate")]}, "it was interrupted"),
+        ({"method": [python("terminate")]}, "it ended as interrupted"),
     ],
 )
 def test_is_no_pass(changes: dict[str, Any], complaint: str) -> None:
@@ -53,7 +54,13 @@ def test_is_no_pass(changes: dict[str, Any], complaint: str) -> None:
     outcome = carry_out(experiment(**changes), {})
     assert not outcome.passed
     assert any(complaint in each for each in outcome.complaints), outcome.complaints
-    assert outcome.was_interrupted == (complaint == "it was interrupted")
+    assert outcome.was_interrupted == (complaint == "it ended as interrupted")
+
+
+def test_a_signal_that_became_an_activitys_failure_is_an_interruption() -> None:
+    run = {"activity": {"name": "a"}, "status": "failed", "exception": ["ActivityFailed: InterruptExecution: SIGTERM"]}
+    assert journals.was_interrupted({"status": "completed", "run": [run]})
+    assert not journals.was_interrupted({"status": "completed", "run": [run | {"exception": ["OSError"]}]})
 
 
 def test_a_system_that_does_not_come_back_is_no_pass() -> None:
