@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.evidence import seen, wait_until
 from chaos_tests.runners.drivers.driver import Driver, driver_of, local
-from chaos_tests.runners.system import process_tree
+from chaos_tests.runners.trees import process_tree
 from infrastructure.local.servers import mongodb, postgres, rabbitmq
 from infrastructure.processes import PROCESSES
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chaos_tests.runners.system import SKU, System, any_died
+from chaos_tests.runners.system import SKU, System
+from chaos_tests.runners.trees import any_died
 from holdfast.client import ApiError
 from infrastructure.local.ending import end_in_good_order
 

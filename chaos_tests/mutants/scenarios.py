@@ -16,7 +16,7 @@ import pika
 import requests
 
 from chaos_tests.matrix.run import BODY, Shopper
-from chaos_tests.runners.system import any_died
+from chaos_tests.runners.trees import any_died
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Scenario = Callable[["System"], set[str]]
 SHOPPING_SECONDS, DEATH_SECONDS = 4.0, 30.0
 API_SECONDS = 10
 EVENTS = "holdfast.events"
+RELAYS = ("relay-1", "relay-2")
 CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
 
 
@@ -81,20 +82,24 @@ def broker_swallows(system: System) -> set[str]:
 
 
 def broker_without_bindings(system: System) -> set[str]:
-    """No queue takes any event for a while."""
+    """No queue takes any event for a while. No relay is at work while only some of them do."""
     api = f"{system.stack.urls.rabbitmq_management}/api"
     listed = requests.get(f"{api}/exchanges/%2F/{EVENTS}/bindings/source", timeout=API_SECONDS).json()
 
     def unbind() -> None:
+        _each(system.stack.stop, RELAYS)
         for binding in listed:
             path = f"bindings/%2F/e/{EVENTS}/q/{binding['destination']}/{binding['properties_key']}"
             requests.delete(f"{api}/{path}", timeout=API_SECONDS).raise_for_status()
+        _each(system.stack.start, RELAYS)
 
     def bind() -> None:
+        _each(system.stack.stop, RELAYS)
         for binding in listed:
             path = f"bindings/%2F/e/{EVENTS}/q/{binding['destination']}"
             body = {"routing_key": binding["routing_key"], "arguments": binding["arguments"]}
             requests.post(f"{api}/{path}", json=body, timeout=API_SECONDS).raise_for_status()
+        _each(system.stack.start, RELAYS)
 
     return _shopping(system, unbind, bind)
 
@@ -172,6 +177,11 @@ def undecodable(system: System) -> set[str]:
     while filed() < before + sent and time.monotonic() < deadline:
         time.sleep(0.5)
     return set() if filed() >= before + sent else {"P5"}
+
+
+def _each(act: Callable[[str], object], names: tuple[str, ...]) -> None:
+    for name in names:
+        act(name)
 
 
 def _shopping(system: System, begin: Callable[[], object], heal: Callable[[], object], clients: int = 1) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chaos_tests.mutants.scenarios import (
+    RELAYS,
     Scenario,
     answers_lost_after_charging,
     broker_swallows,
@@ -18,8 +19,6 @@ from chaos_tests.mutants.scenarios import (
     same_key_again,
     undecodable,
 )
-
-RELAYS = ("relay-1", "relay-2")
 
 
 @dataclass(frozen=True, slots=True)

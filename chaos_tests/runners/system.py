@@ -10,12 +10,12 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 import stripe
 
+from chaos_tests.runners.trees import TRAP, is_armed, process_tree
 from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
 from holdfast.audit.run import audit
@@ -38,7 +38,6 @@ STOCK = 10_000_000
 CONFLICT = 409
 READY_SECONDS = SETTLE_SECONDS = 120
 AUDIT_SECONDS = 60.0
-TRAP = "HOLDFAST_CRASH_POINT"
 OPEN = ("pending", "reserved")
 
 
@@ -101,7 +100,7 @@ class System:
         self.override({name: trap for name in names})  # noqa: C420 - not a value to be shared
         self.wait_ready()
         deadline = time.monotonic() + READY_SECONDS
-        while not all(_is_armed(self.stack.pid(name)) for name in names):
+        while not all(is_armed(self.stack.pid(name)) for name in names):
             if time.monotonic() > deadline:
                 raise TimeoutError("the processes did not start")
             time.sleep(0.05)
@@ -214,32 +213,6 @@ class System:
             reply = requests.post(f"{self._proxy_api}/proxies", json=document, timeout=API_SECONDS)
             detours[upstream] = reply.json()["listen"]
         return detours
-
-
-def _is_armed(pid: int | None) -> bool:
-    """Whether it is the process itself by now, and not yet the launcher that reads what it is to be given."""
-    with suppress(OSError):
-        return pid is not None and f"{TRAP}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    return False
-
-
-def any_died(pids: Iterable[int]) -> bool:
-    return not all(Path(f"/proc/{pid}").exists() for pid in pids)
-
-
-def process_tree(root: int | None) -> list[int]:
-    """The numbers of a process and of all below it; none for None."""
-    parents: dict[int, list[int]] = {}
-    for directory in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            fields = (directory / "stat").read_text().rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(int(directory.name))
-    found, todo = [], [root] if root else []
-    while todo:
-        process = todo.pop()
-        found.append(process)
-        todo += parents.get(process, [])
-    return found
 
 
 def _detoured(value: str, detours: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import requests
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holdfast.client import Client
 
@@ -30,12 +30,14 @@ class Drained:
     waiting: str
 
 
-def drain(operator: Client, bound_seconds: float, progress: Callable[[str], None]) -> Drained:
-    """Wait until outboxes and queues are empty, no order is open and no dead letter is on its way."""
+def drain(
+    operator: Client, bound_seconds: float, progress: Callable[[str], None], *, orders_too: bool = True
+) -> Drained:
+    """Wait until outboxes and queues are empty, no dead letter is on its way and, `orders_too`, no order is open."""
     started = time.monotonic()
     quiet_since: float | None = None
     while True:
-        waiting = _waiting(operator)
+        waiting = _waiting(operator, OPEN if orders_too else ())
         now = time.monotonic()
         quiet_since = None if waiting else (quiet_since or now)
         if quiet_since is not None and now - quiet_since >= QUIET_SECONDS:
@@ -46,11 +48,11 @@ def drain(operator: Client, bound_seconds: float, progress: Callable[[str], None
         time.sleep(PAUSE_SECONDS)
 
 
-def _waiting(operator: Client) -> str:
+def _waiting(operator: Client, open_statuses: Sequence[str]) -> str:
     """What is still on its way; empty if nothing is."""
     try:
         found = [*_in_the_system(operator.get("/api/v1/system"))]
-        found += [status for status in OPEN if operator.get("/api/v1/orders", status=status, limit=1)["data"]]
+        found += [status for status in open_statuses if operator.get("/api/v1/orders", status=status, limit=1)["data"]]
         if operator.get("/api/v1/dead-letters", status="replaying", limit=1)["data"]:
             found.append("dead letters on their way back")
     except (ApiError, requests.RequestException) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chaos_tests.runners.broken import Broken
 from chaos_tests.runners.drivers.detours import Detours
-from chaos_tests.runners.system import process_tree
+from chaos_tests.runners.trees import process_tree
 from holdfast.target import SANDBOX_KEY, Target
 from infrastructure.local.errors import StackError
 from infrastructure.local.stack import Stack
