@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 from pymongo import MongoClient
 
@@ -25,6 +26,9 @@ from infrastructure.local.stack import Stack
 
 _ROOT = Path(__file__).parent
 _MANAGEMENT_SECONDS = 10
+# How fast examples are made, or run, is the machine's affair.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 _UUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
