@@ -148,7 +148,11 @@ def _steps(options: Options, known: dict[str, Experiment]) -> list[schedule.Step
     if options.schedule_file:
         return schedule.read(options.schedule_file)[1]
     if options.is_random:
-        able = {name: each for name, each in known.items() if not missing(each.requires, options.driver)}
+        able = {
+            name: each
+            for name, each in known.items()
+            if not each.ruinous and not missing(each.requires, options.driver)
+        }
         return schedule.draw(options.seed, options.faults, able)
     if options.quick:
         return schedule.of([name for name, each in known.items() if each.quick])

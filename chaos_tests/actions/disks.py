@@ -80,19 +80,20 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     return seen(f"{server} was back on the large disk")
 
 
-def fill(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Write until there is no room left on the server's disk."""
+def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -> dict[str, Any]:
+    """Write until there is no more room than that left on the server's disk."""
     data = _data(configuration, server)
     if not data.is_mount():
         raise OSError(f"{server} has no disk of its own")
     local(configuration).broken.note(make_room, {"server": server})
+    leave = leave_megabytes * CHUNK_BYTES
     with suppress(OSError), (data / FILLER).open("wb", buffering=0) as file:
         for size in (CHUNK_BYTES, 4096, 1):
             with suppress(OSError):
-                while file.write(b"\0" * size):
+                while _free(data) > leave and file.write(b"\0" * size):
                     pass
     free = _free(data)
-    return seen(f"{free} bytes were free on {server}'s disk", bit=free < CHUNK_BYTES)
+    return seen(f"{free} bytes were free on {server}'s disk", bit=free < leave + CHUNK_BYTES)
 
 
 def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,11 @@ def heal(configuration: dict[str, Any]) -> dict[str, Any]:
     return seen(f"mended: {', '.join(mended)}" if mended else "nothing was broken any more")
 
 
+def forget_customers() -> None:
+    """For a system that knows nobody any more."""
+    _CUSTOMERS.clear()
+
+
 def _customer(url: str, target: Target) -> Client:
     """A customer of our own, and a product of which there is always enough. Raises as the client does."""
     if url not in _CUSTOMERS:

@@ -2,8 +2,9 @@
 
 A file is an ordinary Chaos Toolkit experiment. What Chaos Toolkit has no word for stands in its extension `holdfast`:
 `targets` (what it may strike; the first unless told otherwise), `accepts`, `outage` and `dead_letters` (see
-runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the most telling ten) and `alone` (not to
-be paired with another).
+runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the most telling ten), `alone` (not to be
+paired with another) and `ruinous` (a server is known not to survive it by itself: never drawn by chance, and what comes
+after it gets a new system).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Experiment:
     requires: tuple[str, ...] = ()
     quick: bool = False
     alone: bool = False
+    ruinous: bool = False
 
     @property
     def title(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaos_tests.actions.steady import orders_go_through
+from chaos_tests.actions.steady import forget_customers, orders_go_through
 from chaos_tests.runners import schedule, table
 from chaos_tests.runners.campaign import Campaign, Ground, Result
 from chaos_tests.runners.drivers.driver import driver_of, local
@@ -107,6 +108,8 @@ class Session:
             directory = self._directory / f"{number:03}-{step.experiment}"
             result = self._one_run(ground, [step], directory)
             rows.append(table.row(self._known[step.experiment], result))
+            if number < len(steps) and (result.state in ("failed", "invalid") or self._known[step.experiment].ruinous):
+                self._begin_anew(ground)
         table.write(rows, self._directory / "results.md", self._options.seed)
         if self._options.everything and not self._options.target and self._options.table:
             table.write(rows, self._options.table, self._options.seed)
@@ -168,6 +171,21 @@ class Session:
             stack.down()
             raise
         return stack
+
+    def _begin_anew(self, ground: Ground) -> None:
+        """What one experiment has ruined must not be held against the next: a new stack, if it is our own."""
+        if self._options.home is not None or ground.driver != "local":
+            return
+        self._told("beginning anew with an empty stack")
+        stack = local(ground.variables).stack
+        shutil.copytree(stack.home.path / "log", self._directory / f"log-{time.strftime('%H%M%S')}", dirs_exist_ok=True)
+        self._mend(ground.variables)
+        stack.down(delete_data=True)
+        Stack(stack.home.path, self._options.port_base).up()
+        forget_customers()
+        local(ground.variables).detours.build()
+        if not orders_go_through(ground.variables, READY_SECONDS):
+            raise StackError("no order went through on the new stack")
 
     def _mend(self, variables: dict[str, Any]) -> None:
         mended, failed = driver_of(variables).broken.heal(variables)
