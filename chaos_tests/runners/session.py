@@ -98,7 +98,8 @@ class Session:
             result = Campaign(ground, directory, self._known, self._told).run(held, seed, self._options.orders)
         except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not begin, nobody could judge
             raise StackError(str(error)) from error
-        self._told(f"[bold]{result.state}[/]: {_counts(result)}; report: {make_report(directory)}")
+        report = f"; report: {make_report(directory)}" if result.verdict else ""
+        self._told(f"[bold]{result.state}[/]: {_counts(result)}{report}")
         return result
 
     def _each_alone(self, ground: Ground, steps: list[Step]) -> str:
