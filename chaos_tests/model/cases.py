@@ -77,11 +77,11 @@ WIDE = (
     Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 1}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "FORGETS": 0}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "OUTSIDERS": 0, "FAULTS": 2, "DUPLICATES": 0}),
-    Case("settlement", Kind.SAFETY, {"SETTLERS": 3, "DUPLICATES": 0, "REFUNDS": 0}),
+    Case("settlement", Kind.SAFETY, {"SETTLERS": 3, "DUPLICATES": 0, "REFUNDS": 0, "FAULTS": 0, "OUTSIDERS": 0}),
     Case("settlement", Kind.LIVENESS, {"SETTLERS": 1}),
     Case("saga", Kind.SAFETY, {"DUPLICATES": 2, "REPLAYS": 1}),
     Case("saga", Kind.SAFETY, {"DUPLICATES": 2, "REPLAYS": 1, "LETTERS": 2}),
-    Case("saga", Kind.SAFETY, {"ORDERS": 2, "RIVALS": 0, "DUPLICATES": 0, "LETTERS": 0}),
+    Case("saga", Kind.SAFETY, {"ORDERS": 2, "RIVALS": 0, "DUPLICATES": 1, "LETTERS": 0, "NO_ASKING": 1}),
     Case("saga", Kind.LIVENESS, {"DUPLICATES": 0}),
 )
 MUTANTS = (
