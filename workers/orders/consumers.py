@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def take_price(delivery: Delivery, engine: Engine) -> None:
-    product = read(ProductPriced(), delivery.event)
+    product = read(_PRODUCT_PRICED, delivery.event)
     price = Money(product["price"]["amount"], product["price"]["currency"])
     usecases.take_price(engine, delivery, sku=product["sku"], name=product["name"], price=price)
 
@@ -42,8 +42,12 @@ def tell_the_end_again(delivery: Delivery, engine: Engine) -> None:
 
 
 def _order_id(delivery: Delivery) -> str:
-    return str(read(AboutOrder(), delivery.event)["order_id"])
+    return str(read(_ABOUT_ORDER, delivery.event)["order_id"])
 
+
+# Made once: a schema copies all its fields whenever it is made.
+_PRODUCT_PRICED = ProductPriced()
+_ABOUT_ORDER = AboutOrder()
 
 HANDLERS = {
     "product.listed.v1": take_price,

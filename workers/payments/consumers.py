@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def remember_order(delivery: Delivery, resources: Resources) -> None:
-    order = read(OrderPlaced(), delivery.event)
+    order = read(_ORDER_PLACED, delivery.event)
     total = Money(order["total"]["amount"], order["total"]["currency"])
     terms = Terms(order["customer_id"], total, order["payment_method"])
     usecases.order_was_placed(resources, delivery, order["order_id"], terms)
@@ -30,8 +30,12 @@ def give_back(delivery: Delivery, resources: Resources) -> None:
 
 
 def _order_id(delivery: Delivery) -> str:
-    return str(read(AboutOrder(), delivery.event)["order_id"])
+    return str(read(_ABOUT_ORDER, delivery.event)["order_id"])
 
+
+# Made once: a schema copies all its fields whenever it is made.
+_ORDER_PLACED = OrderPlaced()
+_ABOUT_ORDER = AboutOrder()
 
 HANDLERS = {
     "order.placed.v1": remember_order,
