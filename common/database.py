@@ -54,6 +54,7 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
             "keepalives_idle": 10,
         },
     )
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "checkout", _check_idle)
     _show(engine, name, pool_size)
     return engine
@@ -99,6 +100,14 @@ def _show(engine: Engine, name: str, pool_size: int) -> None:
 
     POOL_SIZE.labels(name).set(pool_size)
     POOL_IN_USE.labels(name).set_function(in_use)
+
+
+def _connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any:
+    """psycopg2 quotes what it did not understand, and fails to read its own quotation: that, too, is no PostgreSQL."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except UnicodeDecodeError as error:
+        raise psycopg2.OperationalError("what answers there is not PostgreSQL") from error
 
 
 def _check_idle(dbapi_connection: Any, *_: Any) -> None:

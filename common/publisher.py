@@ -7,6 +7,7 @@ Sources: https://www.rabbitmq.com/docs/confirms, https://pika.readthedocs.io/en/
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 0.5
 CLOSE_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
+# Five lines for each attempt while the broker is away, several of them errors; what is raised here says it all.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 class BrokerDownError(Unavailable):

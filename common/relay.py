@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from common.breaker import Breaker
     from common.publisher import ConfirmedPublisher
 
 TASK_NAME = "holdfast.handle"
@@ -39,7 +40,8 @@ COUNT_SECONDS = 1.0
 CONFIRM_SECONDS = 10.0
 LEASE_SECONDS = 5.0
 STANDBY_SECONDS = 0.5
-OUTAGE_SECONDS = 0.5
+OUTAGE_SECONDS = 1.0
+UNROUTABLE_SECONDS = 0.5
 IDLE_SECONDS = (0.005, 0.05)  # the poll interval of an idle relay grows between these
 
 _FETCH = text(f"""
@@ -62,10 +64,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Relay:
-    """Moves the outbox of one database to the broker."""
+    """Moves the outbox of one database to the broker.
 
-    def __init__(self, database: str, engine: Engine, publisher: ConfirmedPublisher, holder: str) -> None:
-        self._database, self._engine, self._publisher = database, engine, publisher
+    The relays of one process share `broker`: while it is away, one of them asks for it in a second, and not each.
+    """
+
+    def __init__(
+        self, database: str, engine: Engine, publisher: ConfirmedPublisher, holder: str, *, broker: Breaker
+    ) -> None:
+        self._database, self._engine, self._publisher, self._broker = database, engine, publisher, broker
         self._lease = Lease(engine, "relay", holder, LEASE_SECONDS)
         self._active = ACTIVE.labels(database)
         self._after = self._counted = 0
@@ -83,7 +90,8 @@ class Relay:
                     log.warning("relay is held up", error=repr(error), exc_info=not known)
                 outage = True
                 self._active.set(0)
-                self._measure()
+                if not self._publisher.is_connected:
+                    self._measure()
                 stop.wait(OUTAGE_SECONDS)
                 continue
             if outage:
@@ -97,7 +105,7 @@ class Relay:
     def step(self) -> int:
         """One batch, if the lease is ours: answers how many events were published. Raises as broker and database do."""
         # The broker first: a relay that cannot publish must leave the lease to one that can.
-        self._publisher.connect()
+        self._connect()
         held = self._lease.hold()
         self._active.set(int(held))
         if not held:
@@ -118,8 +126,15 @@ class Relay:
         if len(positions) < len(rows):
             # What no queue takes stays; but a whole batch of it must not keep the rest from going.
             self._after = rows[-1].position
-            self._publisher.idle(OUTAGE_SECONDS)
+            self._publisher.idle(UNROUTABLE_SECONDS)
         return len(positions)
+
+    def _connect(self) -> None:
+        if self._publisher.is_connected:
+            self._publisher.connect()  # waits while the broker has an alarm
+            return
+        with self._broker.guard():
+            self._publisher.connect()
 
     def _fetch(self) -> Sequence[Any]:
         with autocommit(self._engine) as connection:

@@ -8,6 +8,7 @@ import pika
 from sqlalchemy import Engine, text
 
 from common import leases, outbox, topology
+from common.breaker import Breaker
 from common.database import make_engine, transaction
 from common.events import Event, from_json, new_id, rfc3339, utc_now
 from common.publisher import ConfirmedPublisher
@@ -99,7 +100,13 @@ class Ear:
 
 
 def make_relay(box: Outbox, broker_url: str, holder: str = "relay-a", engine: Engine | None = None) -> Relay:
-    return Relay("test", engine or box.engine, make_publisher(broker_url, holder), holder)
+    return Relay(
+        "test",
+        engine or box.engine,
+        make_publisher(broker_url, holder),
+        holder,
+        broker=Breaker("broker", max_failures=1),
+    )
 
 
 def make_publisher(broker_url: str, name: str = "test") -> ConfirmedPublisher:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -150,3 +152,26 @@ def test_the_use_of_the_pool_is_shown(engine: Engine) -> None:
     with engine.connect(), engine.connect():
         assert shown("in_use") == 2
     assert shown("in_use") == 0
+
+
+@pytest.mark.parametrize("nonsense", [b"\xe7\n", b"\xff" * 64, b"N" + b"\x00" * 9, b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_answers_with_nonsense_is_away(nonsense: bytes) -> None:
+    def answer(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1024)
+                connection.sendall(nonsense)
+                connection.recv(1024)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        url = f"postgresql+psycopg2://somebody:secret@127.0.0.1:{listener.getsockname()[1]}/nothing"
+        engine = make_engine(url, pool_size=1, timeout_seconds=TIMEOUT_SECONDS, name="tested")
+        with pytest.raises(OperationalError) as caught:
+            ping(engine)
+        assert classify(caught.value) is Unavailable
+        listener.shutdown(socket.SHUT_RDWR)

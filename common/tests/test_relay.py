@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from common.breaker import Breaker
 from common.events import CONTENT_TYPE
 from common.relay import BATCH_ROWS, LAG_ROWS, LAG_SECONDS, TASK_NAME, Relay
 from common.tests.link import Link
@@ -163,7 +164,7 @@ def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_
 
     sqlalchemy_event.listen(engine, "before_cursor_execute", fail)
     publisher = make_publisher(vhost)
-    doomed = Relay("test", engine, publisher, "relay-a")
+    doomed = Relay("test", engine, publisher, "relay-a", broker=Breaker("broker", max_failures=1))
     with pytest.raises(MemoryError):
         doomed.step()
     publisher.close()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 from common import topology
+from common.breaker import Breaker
 from common.database import make_engine
 from common.metrics import serve_metrics
 from common.publisher import ConfirmedPublisher
@@ -71,8 +72,11 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     serve_metrics(settings.metrics_host, settings.metrics_port)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    broker = Breaker("broker", max_failures=1)
     threads = [
-        threading.Thread(target=_relay(context, url, holder, settings).run, args=(stop,), name=context, daemon=True)
+        threading.Thread(
+            target=_relay(context, url, holder, settings, broker).run, args=(stop,), name=context, daemon=True
+        )
         for context, url in settings.outbox_database_urls.items()
     ]
     for thread in threads:
@@ -98,11 +102,11 @@ def watch(threads: list[threading.Thread], stop: threading.Event) -> int:
     return 1 if died or late else 0
 
 
-def _relay(context: str, url: str, holder: str, settings: Settings) -> Relay:
+def _relay(context: str, url: str, holder: str, settings: Settings, broker: Breaker) -> Relay:
     # The thread's statements follow one another: one connection is enough.
     engine = make_engine(url, pool_size=1, timeout_seconds=settings.database_timeout_seconds, name=f"relay {context}")
     publisher = ConfirmedPublisher(settings.rabbitmq_url, topology.EVENTS.name, name=f"relay {context}")
-    return Relay(context, engine, publisher, holder)
+    return Relay(context, engine, publisher, holder, broker=broker)
 
 
 if __name__ == "__main__":
