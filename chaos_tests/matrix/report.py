@@ -14,12 +14,13 @@ HEAD = """\
 Written by `python -m chaos_tests.matrix.run`, which breaks each dependency in each way for {seconds:.0f} seconds, while
 an order is placed every {interval_seconds} s. Measured on {machine}; the times are one machine's at one moment.
 
-*During*: the answers to POST /orders while it lasted. *Ready*: the gateway's /readyz at its end. *Accepting*,
-*confirming*: seconds after its end until an order was accepted, and until one placed after it was confirmed. *Verdict*:
-whether every accepted order settled, no event became a dead letter, and the audit was green.
+*During*: the answers to POST /orders while it lasted. *Ready*: the gateway's /readyz at its end. *Back*: seconds after
+its end until the server itself answered, asked directly (one that was killed has to start). *Accepting*, *confirming*:
+seconds after its end until an order was accepted, and until one placed after it was confirmed, behind all that had piled
+up. *Verdict*: whether every accepted order settled, no event became a dead letter, and the audit was green.
 
-| dependency | fault | during | slowest | ready | accepting | confirming | accepted | verdict |
-|---|---|---|---|---|---|---|---|---|
+| dependency | fault | during | slowest | ready | back | accepting | confirming | accepted | verdict |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -32,6 +33,7 @@ class Row:
     during: dict[str, int] = field(default_factory=dict)
     slowest_seconds: float = 0.0
     readiness: int = 0
+    returned_after_seconds: float | None = None
     accepted_after_seconds: float | None = None
     confirmed_after_seconds: float | None = None
     accepted: int = 0
@@ -60,6 +62,7 @@ def line(row: Row) -> str:
         during,
         f"{row.slowest_seconds:.1f} s",
         str(row.readiness),
+        _seconds(row.returned_after_seconds),
         _seconds(row.accepted_after_seconds),
         _seconds(row.confirmed_after_seconds),
         str(row.accepted),

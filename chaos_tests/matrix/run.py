@@ -21,6 +21,7 @@ import requests
 
 from chaos_tests.matrix.faults import FAULTS
 from chaos_tests.matrix.report import Row, line, write
+from chaos_tests.matrix.returning import returned_after
 from chaos_tests.runners.system import SKU, System
 from holdfast.client import ApiError
 from infrastructure.local.ending import end_in_good_order
@@ -90,7 +91,10 @@ def look(system: System, fault: Fault, seconds: float) -> Row:
         row.readiness = _readiness(system)
         fault.heal(system)
         healed = time.monotonic()
-        row.confirmed_after_seconds = _first_confirmed(operator, shopper, healed)
+        with ThreadPoolExecutor(1) as executor:
+            returned = executor.submit(returned_after, system.stack, fault.dependency, healed)
+            row.confirmed_after_seconds = _first_confirmed(operator, shopper, healed)
+        row.returned_after_seconds = returned.result()
         time.sleep(1)
     during = [answer for answer in shopper.answers if began <= answer.at <= healed]
     row.during = dict(Counter(answer.outcome for answer in during))
