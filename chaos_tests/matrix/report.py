@@ -16,8 +16,8 @@ an order is placed every {interval_seconds} s. Measured on {machine}; the times 
 
 *During*: the answers to POST /orders while it lasted. *Ready*: the gateway's /readyz at its end. *Back*: seconds after
 its end until the server itself answered, asked directly (one that was killed has to start). *Accepting*, *confirming*:
-seconds after its end until an order was accepted, and until one placed after it was confirmed, behind all that had piled
-up. *Verdict*: whether every accepted order settled, no event became a dead letter, and the audit was green.
+seconds after its end until an order was accepted, and until one placed after it was confirmed, behind all that had
+piled up. *Verdict*: whether every accepted order settled, no event became a dead letter, and the audit was green.
 
 | dependency | fault | during | slowest | ready | back | accepting | confirming | accepted | verdict |
 |---|---|---|---|---|---|---|---|---|---|
