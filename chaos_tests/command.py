@@ -64,7 +64,7 @@ def show(driver: str) -> None:
 @click.option("--target-service", "target", default="", help="What to strike: a process, or a context such as orders.")
 @click.option("--seconds", "hold_seconds", type=click.FloatRange(0.5, 600), help="How long each fault lasts.")
 @click.option("--clients", type=click.IntRange(1, 100), default=8, show_default=True)
-@click.option("--rate", type=click.FloatRange(0), default=10, show_default=True, help="Orders a second; 0: all it can.")
+@click.option("--rate", type=click.FloatRange(0), default=3, show_default=True, help="Orders a second; 0: all it can.")
 @click.option("--recovery", default=30.0, show_default=True, help="Seconds within which orders must go through again.")
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="A stack that runs.  [default: its own]")
 @click.option("--port-base", type=int, default=8800, show_default=True, help="First port of its own stack.")
