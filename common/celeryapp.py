@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
+from billiard.common import restart_state
 from celery import Celery, signals
 from celery.exceptions import Reject
 from celery.utils.log import get_logger
@@ -22,6 +23,7 @@ from common import topology
 from common.consumer import Consumer
 from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
 from common.gate import Gate
+from common.rawmessage import untouched
 from common.redelivery import Incoming, Redelivery
 from common.relay import TASK_NAME
 from common.tracing import configure_tracing
@@ -109,6 +111,8 @@ class EventConsumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # What ends each new connection, say a queue that the broker cannot serve, is met once a second at most.
+        self._restart_state = restart_state(maxR=1, maxT=1)
         self.gate: Gate = self.app.conf["holdfast_gate"]
         self.gate.attach(lambda: self.call_soon(self._pause), lambda: self.call_soon(self._resume))
 
@@ -202,21 +206,6 @@ def configuration(context: str, queue: Queue) -> dict[str, Any]:
         "enable_utc": True,
         "timezone": "UTC",
     }
-
-
-def untouched(kind: Any) -> Any:
-    """A class of messages that keeps body and headers as they came, where `kind` would unpack what says it is packed.
-
-    A stranger's few bytes could otherwise become gigabytes before anybody looks at them.
-    """
-
-    class Untouched(kind):  # type: ignore[misc]
-        def __init__(self, message: Any, channel: Any = None, **options: Any) -> None:
-            headers = message.properties.pop("application_headers", None)
-            super().__init__(message, channel=channel, **options)
-            self.headers = headers if isinstance(headers, dict) else {}
-
-    return Untouched
 
 
 def _sane_headers(headers: Any) -> dict[str, Any]:

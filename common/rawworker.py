@@ -16,12 +16,12 @@ from celery import Celery
 from celery.exceptions import Reject
 from kombu.serialization import register
 
-from common.celeryapp import EventConsumer, configuration, start, untouched
+from common.celeryapp import EventConsumer, configuration, start
 from common.errors import Unavailable, classify
 from common.events import InvalidEventError, new_id
 from common.gate import Gate
 from common.messaging_spans import taking_span
-from common.rawmessage import RawMessage
+from common.rawmessage import RawMessage, untouched
 from common.tracing import configure_tracing
 
 if TYPE_CHECKING:

@@ -44,11 +44,11 @@ OUTAGE_SECONDS = 1.0
 UNROUTABLE_SECONDS = 0.5
 IDLE_SECONDS = (0.005, 0.05)  # the poll interval of an idle relay grows between these
 
-_FETCH = text(f"""
+_FETCH = text("""
     SELECT position, event_id::text AS event_id, type, correlation_id, body,
            extract(epoch FROM clock_timestamp() - created_at) AS age_seconds
-    FROM outbox WHERE position > :after ORDER BY position LIMIT {BATCH_ROWS}
-""")  # noqa: S608 - a constant
+    FROM outbox WHERE position > :after ORDER BY position LIMIT :limit
+""")
 _AGE = text(f"""
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)
     FROM (SELECT created_at FROM outbox ORDER BY position LIMIT {BATCH_ROWS}) AS oldest
@@ -76,6 +76,7 @@ class Relay:
         self._lease = Lease(engine, "relay", holder, LEASE_SECONDS)
         self._active = ACTIVE.labels(database)
         self._after = self._counted = 0
+        self._window = BATCH_ROWS
         self._count_due = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -117,7 +118,7 @@ class Relay:
             return 0
         crash_point("relay.fetched")
         started_ns = time.time_ns()
-        confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=CONFIRM_SECONDS)
+        confirmed = self._publish(rows)
         positions = [row.position for row in rows if row.event_id in confirmed]
         crash_point("relay.published")
         self._delete(positions)
@@ -129,6 +130,18 @@ class Relay:
             self._publisher.idle(UNROUTABLE_SECONDS)
         return len(positions)
 
+    def _publish(self, rows: Sequence[Any]) -> set[str]:
+        """The ids that were confirmed.
+
+        While one queue refuses, the others take every repetition: so a single event is tried at a time until one is
+        confirmed (a window that closes at once and opens by doubling, as TCP's does, RFC 5681).
+        """
+        window, self._window = self._window, 1
+        confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=CONFIRM_SECONDS)
+        if len(confirmed) + len(self._publisher.returned) == len(rows):
+            self._window = min(2 * window, BATCH_ROWS)
+        return confirmed
+
     def _connect(self) -> None:
         if self._publisher.is_connected:
             self._publisher.connect()  # waits while the broker has an alarm
@@ -138,9 +151,9 @@ class Relay:
 
     def _fetch(self) -> Sequence[Any]:
         with autocommit(self._engine) as connection:
-            rows = connection.execute(_FETCH, {"after": self._after}).all()
-            waiting = self._count(connection) if self._after or len(rows) == BATCH_ROWS else len(rows)
-        if len(rows) < BATCH_ROWS and self._after:
+            rows = connection.execute(_FETCH, {"after": self._after, "limit": self._window}).all()
+            waiting = self._count(connection) if self._after or len(rows) == self._window else len(rows)
+        if len(rows) < self._window and self._after:
             self._after = 0  # the end: from the start again
         self._show_lag(waiting, max((float(row.age_seconds) for row in rows), default=0))
         return rows

@@ -152,6 +152,20 @@ def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, ear: Ear, vhost:
             assert declared_again.listen() == [event.id]
 
 
+def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, ear: Ear, vhost: str) -> None:
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    ear.channel.queue_declare("test.full", arguments=full)
+    ear.channel.queue_bind("test.full", "holdfast.events", HEARD)
+    events = box.fill(200)
+    with running(make_relay(box, vhost)):
+        time.sleep(3)
+        heard = len(ear.listen())
+        assert heard <= 200 + 20  # the first batch, and then one at a time
+        ear.channel.queue_delete("test.full")
+        eventually(lambda: box.waiting() == [])
+    assert set(ear.listen()) >= {event.id for event in events[20:]}
+
+
 def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_none(
     box: Outbox, ear: Ear, vhost: str
 ) -> None:
