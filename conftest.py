@@ -26,9 +26,11 @@ from infrastructure.local.stack import Stack
 
 _ROOT = Path(__file__).parent
 _MANAGEMENT_SECONDS = 10
-# How fast examples are made, or run, is the machine's affair.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# How fast examples are made, or run, is the machine's affair. They are the same in each run, so that a change is judged
+# and not chance; `pytest --hypothesis-profile=random` looks for others.
+settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("random"), derandomize=True)
+settings.load_profile("same")
 _UUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
