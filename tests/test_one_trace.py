@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import pytest
 import requests
 
@@ -115,6 +116,15 @@ class Shop:
         reply = requests.get(f"{self._url}/api/v1/orders/{order_id}", headers=bearer(), timeout=5)
         return bool(reply.json()["status"] == "confirmed")
 
+    def is_told(self) -> bool:
+        """Whether the relay has published all that there is."""
+        for url in self._databases.values():
+            with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM outbox")
+                if cursor.fetchall() != [(0,)]:
+                    return False
+        return True
+
 
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
@@ -174,7 +184,7 @@ def test_an_order_is_one_trace_from_its_request_to_the_provider(shop: Shop, tmp_
     with Collector() as collector:
         with shop.running(log, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url):
             order_id = shop.order(traceparent=PARENT)
-            eventually(lambda: shop.is_confirmed(order_id))
+            eventually(lambda: shop.is_confirmed(order_id) and shop.is_told())
         # All have ended, and have sent what was left; even what came just before the end.
         trace = [span for span in collector.spans if span.trace_id == PARENT.split("-")[1]]
     request = _only(trace, "POST /api/v1/orders", below=PARENT.split("-")[2], status=202)
