@@ -122,7 +122,7 @@ def heal(home: Path, driver: str, project: str) -> None:
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def report(directory: Path) -> None:
     """Make the report of a run again from its directory."""
-    from chaos_tests.runners.session import make_report  # noqa: PLC0415
+    from chaos_tests.runners.session import make_report  # noqa: PLC0415 - Chaos Toolkit is slow to load
 
     click.echo(make_report(directory))
 
@@ -134,7 +134,7 @@ def crashes(arguments: tuple[str, ...]) -> None:
 
     It starts a stack of its own, and writes docs/crash-points.md.
     """
-    from chaos_tests.crashes.run import main  # noqa: PLC0415
+    from chaos_tests.crashes.run import main  # noqa: PLC0415 - a program of its own, loaded when asked for
 
     sys.argv[1:] = arguments
     main()

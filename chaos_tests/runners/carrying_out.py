@@ -88,27 +88,27 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-class _Window(RunEventHandler):  # type: ignore[misc]
+class _Window(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
     """When the method's first activity began, and when its last one ended: the fault lasted no longer."""
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
         self._is_open = False
 
-    def started(self, experiment: dict[str, Any], journal: dict[str, Any]) -> None:  # noqa: ARG002
+    def started(self, experiment: dict[str, Any], journal: dict[str, Any]) -> None:  # noqa: ARG002 - its signature
         # Chaos Toolkit's own handler raises what a Python activity turns into its failure, and goes on with the next.
         signal.signal(signal.SIGTERM, _interrupt)
 
-    def start_method(self, experiment: dict[str, Any]) -> None:  # noqa: ARG002
+    def start_method(self, experiment: dict[str, Any]) -> None:  # noqa: ARG002 - its signature
         self._is_open = True
 
-    def method_completed(self, experiment: dict[str, Any], state: Any = None) -> None:  # noqa: ARG002
+    def method_completed(self, experiment: dict[str, Any], state: Any = None) -> None:  # noqa: ARG002 - its signature
         self._is_open = False
 
-    def start_activity(self, activity: dict[str, Any]) -> None:  # noqa: ARG002
+    def start_activity(self, activity: dict[str, Any]) -> None:  # noqa: ARG002 - its signature
         if self._is_open:
             self.began = self.began or time.monotonic()
 
-    def activity_completed(self, activity: dict[str, Any], run: dict[str, Any]) -> None:  # noqa: ARG002
+    def activity_completed(self, activity: dict[str, Any], run: dict[str, Any]) -> None:  # noqa: ARG002 - its signature
         if self._is_open:
             self.ended = time.monotonic()

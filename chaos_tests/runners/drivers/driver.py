@@ -73,6 +73,6 @@ def _local(home: Path) -> Local:
 
 @lru_cache(8)
 def _compose(project: str) -> Driver:
-    from chaos_tests.runners.drivers.compose import Compose  # noqa: PLC0415
+    from chaos_tests.runners.drivers.compose import Compose  # noqa: PLC0415 - as above
 
     return Compose(project)

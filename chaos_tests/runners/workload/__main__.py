@@ -38,7 +38,7 @@ def main(target: Target, history: Path, metrics: str | None, **plan: object) -> 
         operator={"username": "operator", "password": target.operator_password},
         history=history,
         metrics=json.loads(metrics) if metrics else counters(target),
-        **plan,  # type: ignore[arg-type]
+        **plan,  # type: ignore[arg-type]  # click has checked their types
     )
     try:
         click.echo(f"ended: {asyncio.run(run(wanted))}")

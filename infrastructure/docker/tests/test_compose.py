@@ -142,8 +142,8 @@ def test_the_core_runs_without_the_part_that_watches() -> None:
 
 
 def test_every_variable_is_explained_in_the_example_and_used() -> None:
-    # Which base image and which index of packages is for the caller of a build alone.
-    only_for_builds = {"PYTHON_IMAGE", "PIP_INDEX_URL"}
+    # Which base image is for the caller of a build alone.
+    only_for_builds = {"PYTHON_IMAGE"}
     assert named_in_file() - only_for_builds == set(VALUES) - {"COMPOSE_PROFILES"}
     for line in OURS:
         for name in set(line.environment) & set(VALUES):

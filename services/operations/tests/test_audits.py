@@ -1,0 +1,35 @@
+"""What audits reported, on a real MongoDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.operations import audits
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+pytestmark = pytest.mark.integration
+KEPT = {"orders": 7, "promises": [{"promise": "P1", "broken": 0}, {"promise": "P4", "broken": 0}]}
+BROKEN = {"orders": 8, "promises": [{"promise": "P1", "broken": 2}, {"promise": "P4", "broken": 1}]}
+
+
+def test_without_a_report_there_is_none(store: Database[dict[str, Any]]) -> None:
+    assert audits.last(store) is None
+
+
+def test_the_newest_report_counts_with_all_that_it_found_broken(store: Database[dict[str, Any]]) -> None:
+    audits.record(store, KEPT, by="operator-1")
+    first = audits.last(store)
+    assert first is not None
+    assert (first["ok"], first["broken"], first["by"]) == (True, 0, "operator-1")
+    filed = audits.record(store, BROKEN, by="operator-2")
+    assert audits.last(store) == filed
+    assert (filed["ok"], filed["broken"], filed["orders"], filed["promises"]) == (False, 3, 8, BROKEN["promises"])
+
+
+def test_reports_go_after_a_while(store: Database[dict[str, Any]]) -> None:
+    kept = store[audits.COLLECTION].index_information()["pruned"]
+    assert kept["expireAfterSeconds"] == audits.KEPT_SECONDS
