@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 
 from chaos_tests.matrix.faults import FAULTS
-from chaos_tests.matrix.report import Row, line, write
+from chaos_tests.matrix.report import Row, line, read, write
 from chaos_tests.matrix.returning import returned_after
+from chaos_tests.matrix.working import Workers
 from chaos_tests.runners.system import SKU, System
 from holdfast.client import ApiError
 from infrastructure.local.ending import end_in_good_order
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 HOME, PORT_BASE = ".holdfast-matrix", 8600
 INTERVAL_SECONDS = 0.2
 SETTLE_SECONDS = 120.0
+WARM_SECONDS = 2.0
 BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
 
 
@@ -83,18 +85,21 @@ def look(system: System, fault: Fault, seconds: float) -> Row:
     row = Row(fault.dependency, fault.name)
     client, operator = system.customer(), system.target().operator()
     _confirm(client)
+    workers = Workers(system.stack)
     with Shopper(client) as shopper:
-        time.sleep(1)
+        busy = workers.busy(WARM_SECONDS)
         began = time.monotonic()
         fault.begin(system)
         time.sleep(seconds)
         row.readiness = _readiness(system)
         fault.heal(system)
         healed = time.monotonic()
-        with ThreadPoolExecutor(1) as executor:
+        with ThreadPoolExecutor(2) as executor:
+            working = executor.submit(workers.working_after, busy, healed)
             returned = executor.submit(returned_after, system.stack, fault.dependency, healed)
             row.confirmed_after_seconds = _first_confirmed(operator, shopper, healed)
-        row.returned_after_seconds = returned.result()
+        row.returned_after_seconds, row.working_after_seconds = returned.result(), working.result()
+        row.silent_workers = sorted(busy.difference(row.working_after_seconds))
         time.sleep(1)
     during = [answer for answer in shopper.answers if began <= answer.at <= healed]
     row.during = dict(Counter(answer.outcome for answer in during))
@@ -149,7 +154,7 @@ def _readiness(system: System) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="dependency, or dependency:fault")
+    parser.add_argument("--only", help="dependency, or dependency:fault; the other rows stay as they are")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=PORT_BASE)
@@ -165,9 +170,15 @@ def main() -> None:
             print(line(rows[-1]), flush=True)
     finally:
         system.stop()
-    if not wanted.only:
-        write(rows, seconds=wanted.seconds, interval_seconds=INTERVAL_SECONDS)
+    write(_with_known(rows), seconds=wanted.seconds, interval_seconds=INTERVAL_SECONDS)
     sys.exit(0 if all(row.passed for row in rows) else 1)
+
+
+def _with_known(rows: list[Row]) -> list[Row]:
+    """With the rows of earlier runs, where only some of the faults were looked at."""
+    fresh = {(row.dependency, row.fault): row for row in rows}
+    known = {(row.dependency, row.fault): row for row in read()} | fresh
+    return [known[key] for fault in FAULTS if (key := (fault.dependency, fault.name)) in known]
 
 
 def _looked(system: System, fault: Fault, seconds: float) -> Row:

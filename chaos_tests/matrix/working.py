@@ -1,0 +1,59 @@
+"""When every worker works again: each one's own count of handled events, read over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+if TYPE_CHECKING:
+    from infrastructure.local.stack import Stack
+
+HANDLED, DONE = "holdfast_events_handled_total", "done"
+ATTEMPT_SECONDS, PAUSE_SECONDS, BOUND_SECONDS = 1, 0.1, 120.0
+
+
+class Workers:
+    """The workers that have something to do while orders are placed."""
+
+    def __init__(self, stack: Stack) -> None:
+        addresses = json.loads(stack.urls.metrics)
+        self._addresses = {name: url for name, url in addresses.items() if name.startswith("worker-")}
+        self._executor = ThreadPoolExecutor(len(self._addresses))
+
+    def handled(self) -> dict[str, float]:
+        """How many events each has handled; a worker that does not answer is left out."""
+        found = self._executor.map(_handled, self._addresses.values())
+        return {name: count for name, count in zip(self._addresses, found, strict=True) if count is not None}
+
+    def busy(self, seconds: float) -> set[str]:
+        """Those that handle events within so many seconds."""
+        before = self.handled()
+        time.sleep(seconds)
+        return {name for name, count in self.handled().items() if count > before.get(name, count)}
+
+    def working_after(self, busy: set[str], healed: float) -> dict[str, float]:
+        """Seconds from `healed` (monotonic, now) until each has handled one more; who never does is not in it."""
+        before, after = self.handled(), dict[str, float]()
+        while len(after) < len(busy) and time.monotonic() < healed + BOUND_SECONDS:
+            now = self.handled()
+            seconds = round(time.monotonic() - healed, 2)
+            for name in busy.difference(after):
+                if now.get(name, 0) > before.get(name, 0):
+                    after[name] = seconds
+            time.sleep(PAUSE_SECONDS)
+        return after
+
+
+def _handled(url: str) -> float | None:
+    try:
+        reply = requests.get(url, timeout=ATTEMPT_SECONDS)
+    except requests.RequestException:
+        return None
+    families = text_string_to_metric_families(reply.text)
+    samples = (sample for family in families for sample in family.samples)
+    return sum(s.value for s in samples if s.name == HANDLED and s.labels.get("outcome") == DONE)
