@@ -71,7 +71,11 @@ def show(driver: str) -> None:
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 @click.option("--project", default="holdfast", show_default=True, help="With --driver compose: the project's name.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="The run's directory.")
-@click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="With --all: where the table goes.")
+@click.option(
+    "--table",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page that gets a row for each experiment that ran alone; its other rows stay.",
+)
 @click.option("--keep", is_flag=True, help="Leave its own stack running.")
 @click.pass_context
 def run(context: click.Context, /, **given: Any) -> None:

@@ -109,13 +109,17 @@ class Session:
             directory = self._directory / f"{number:03}-{step.experiment}"
             result = self._one_run(ground, [step], directory)
             rows.append(table.row(self._known[step.experiment], result))
+            self._write_down(rows)
             if number < len(steps) and (result.state in ("failed", "invalid") or self._known[step.experiment].ruinous):
                 self._begin_anew(ground)
-        table.write(rows, self._directory / "results.md", self._options.seed)
-        if self._options.everything and not self._options.target and self._options.table:
-            table.write(rows, self._options.table, self._options.seed)
         self._told(f"the table: {self._directory / 'results.md'}")
         return table.worst(rows)
+
+    def _write_down(self, rows: list[table.Row]) -> None:
+        """After each experiment: a run that is ended early has shown what it has shown."""
+        table.write(rows, self._directory / "results.md")
+        if page := self._options.table:
+            table.write(table.merged(table.read(page), rows[-1:]), page)
 
     def _shrink(self, ground: Ground, steps: list[Step]) -> None:
         tried = 0

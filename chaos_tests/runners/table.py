@@ -1,10 +1,15 @@
-"""The table of single faults: what each came to, how soon orders went through again, and how many went through."""
+"""The table of single faults: what each came to, how soon orders went through again, and how many went through.
+
+The rows stand beside the page as JSON: an experiment that runs again replaces its own row, and leaves the others.
+"""
 
 from __future__ import annotations
 
+import json
 import platform
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chaos_tests.runners import beside
@@ -32,6 +37,7 @@ class Row:
     before: float | None = None
     during: float | None = None
     accepted: int = 0
+    date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
 
 
 def row(experiment: Experiment, result: Result) -> Row:
@@ -68,17 +74,32 @@ def worst(rows: Sequence[Row]) -> str:
     return next((state for state in WORST if state in states), "not run")
 
 
-def write(rows: Sequence[Row], path: Path, seed: int) -> None:
+def read(path: Path) -> list[Row]:
+    """The rows that a page was written from; none if there is no page."""
+    with suppress(OSError):
+        return [Row(**known) for known in json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))]
+    return []
+
+
+def merged(known: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
+    """Each experiment's newest row, by name."""
+    newest = {each.name: each for each in (*known, *fresh)}
+    return [newest[name] for name in sorted(newest)]
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
     states = [row.state for row in rows]
+    dates = sorted({row.date for row in rows})
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     lines = [
         "# Each fault alone",
         "",
-        f"Written by `holdfast chaos run --all --seed {seed} --table docs/{path.name}`, {time.strftime('%Y-%m-%d')},",
-        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}. Each experiment had a",
-        "workload, a history and a verdict of its own. *Valid*: every promise held, the fault took effect, and orders",
-        "went through before and after. *Not run* is no success: it names what is missing on that machine.",
-        "Recovery: seconds from healing until an order was confirmed. Before and during: orders accepted a second, in",
-        "the ten seconds before the fault and while it lasted.",
+        f"Written by `holdfast chaos run --all --table docs/{path.name}` (`run NAME --table ...` replaces one row),",
+        f"{days}, {platform.system()} {platform.machine()}, Python {platform.python_version()}.",
+        "Each experiment had a workload, a history and a verdict of its own. *Valid*: every promise held, the fault took",
+        "effect, and orders went through before and after. *Not run* is no success: it names what is missing on that",
+        "machine. Recovery: seconds from healing until an order was confirmed. Before and during: orders accepted a",
+        "second, in the ten seconds before the fault and while it lasted.",
         "",
         f"{states.count('valid')} of {len(rows)} valid, {states.count('not run')} not run.",
         "",
@@ -90,6 +111,7 @@ def write(rows: Sequence[Row], path: Path, seed: int) -> None:
     lines += [_line(each) for each in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
 
 
 def _broken(verdict: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ def test_a_row_has_recovery_and_throughput(tmp_path: Path) -> None:
     outcome = Outcome("rabbitmq-killed", "rabbitmq", bit=True, evidence="process 7 | was killed")
     row = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=True))
     assert (row.state, row.recovery_seconds, row.before, row.during) == ("valid", 1.25, 5.0, 2.0)
-    table.write([row], tmp_path / "results.md", 7)
+    table.write([row], tmp_path / "results.md")
     text = (tmp_path / "results.md").read_text()
     assert "| valid | 10.0 s | 1.2 s | 5.0 | 2.0 | 300 | process 7 / was killed |" in text
     assert "1 of 1 valid" in text
@@ -27,10 +27,19 @@ def test_a_row_has_recovery_and_throughput(tmp_path: Path) -> None:
 
 def test_what_was_not_run_is_no_success(tmp_path: Path) -> None:
     row = table.row(EXPERIMENT, Result(tmp_path, [Outcome("rabbitmq-killed", "rabbitmq", not_run="needs root")]))
-    table.write([row], tmp_path / "results.md", 7)
+    table.write([row], tmp_path / "results.md")
     assert "**not run**" in (tmp_path / "results.md").read_text()
     assert "0 of 1 valid, 1 not run" in (tmp_path / "results.md").read_text()
     assert table.worst([row]) == "not run"
+
+
+def test_an_experiment_that_runs_again_replaces_its_own_row_and_leaves_the_others(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    assert table.read(page) == []
+    table.write([table.Row("a", "A", "", "invalid", ""), table.Row("b", "B", "", "valid", "")], page)
+    table.write(table.merged(table.read(page), [table.Row("a", "A", "", "valid", "mended")]), page)
+    assert [(row.name, row.state) for row in table.read(page)] == [("a", "valid"), ("b", "valid")]
+    assert "2 of 2 valid" in page.read_text()
 
 
 def test_a_failed_experiment_or_a_red_audit_outweighs_a_valid_verdict(tmp_path: Path) -> None:
