@@ -88,9 +88,10 @@ def run(context: click.Context, /, **given: Any) -> None:
     if given.pop("only_list"):
         _show(known, given["driver"])
         return
-    given["seed"] = random.randrange(2**31) if given["seed"] is None else given["seed"]
+    kept_seed, kept = _kept(given["schedule_file"], known)
+    given["seed"] = next(seed for seed in (given["seed"], kept_seed, random.randrange(2**31)) if seed is not None)
     options = Options(**given)
-    steps = _steps(options, known)
+    steps = _steps(options, known, kept)
     signal.signal(signal.SIGTERM, _terminated)
     with told_plainly(), _told_busy():
         try:
@@ -140,17 +141,31 @@ def crashes(arguments: tuple[str, ...]) -> None:
     """
     from chaos_tests.crashes.run import main  # noqa: PLC0415 - a program of its own, loaded when asked for
 
-    sys.argv[1:] = arguments
+    sys.argv[:] = ["holdfast chaos crashes", *arguments]
     main()
 
 
-def _steps(options: Options, known: dict[str, Experiment]) -> list[schedule.Step]:
+def _kept(path: Path | None, known: dict[str, Experiment]) -> tuple[int | None, list[schedule.Step]]:
+    """Seed and steps of a schedule on file. Ends the command for what is none, or not one of these experiments."""
+    if path is None:
+        return None, []
+    try:
+        seed, steps = schedule.read(path)
+        for step in steps:
+            known[step.experiment].target(step.target)
+            if step.also:
+                known[step.also].target(step.also_target)
+    except (ValueError, KeyError, TypeError, LookupError) as error:
+        message = f"{path} is no schedule of the experiments that there are: {error}"
+        raise click.UsageError(message) from error
+    return seed, steps
+
+
+def _steps(options: Options, known: dict[str, Experiment], kept: list[schedule.Step]) -> list[schedule.Step]:
     """What is to be carried out. Ends the command for what does not fit together."""
-    chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]
-    if sum(chosen) != 1:
-        raise click.UsageError("give names, or one of --all, --quick, --random, --schedule")
+    _demand_one_wish(options)
     if options.schedule_file:
-        return schedule.read(options.schedule_file)[1]
+        return kept
     if options.is_random:
         able = {
             name: each
@@ -168,6 +183,17 @@ def _steps(options: Options, known: dict[str, Experiment]) -> list[schedule.Step
     for name in options.names:
         _target(known[name], options.target)
     return schedule.of(options.names, options.target)
+
+
+def _demand_one_wish(options: Options) -> None:
+    chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]
+    if sum(chosen) != 1:
+        raise click.UsageError("give names, or one of --all, --quick, --random, --schedule")
+    if options.shrink and not (options.is_one_run and options.is_own_stack):
+        # What one try breaks for good would be held against the next, so each begins with an empty stack.
+        raise click.UsageError(
+            "--shrink goes with one run (--schedule, --random, --quick, --together) on its own stack"
+        )
 
 
 def _fits(experiment: Experiment, target: str) -> bool:

@@ -53,7 +53,7 @@ def carry_out(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
         experiment_vars=(dict(variables), {}),
         event_handlers=[window],
     )
-    bit, evidence = journals.evidence(journal)
+    bit, evidence = journals.evidence(journal, is_pair=experiment.is_pair)
     return Outcome(
         experiment.name,
         " and ".join(experiment.targets),

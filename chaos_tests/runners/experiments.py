@@ -36,6 +36,7 @@ class Experiment:
     quick: bool = False
     alone: bool = False
     ruinous: bool = False
+    is_pair: bool = False
 
     @property
     def title(self) -> str:
@@ -94,13 +95,19 @@ def bound(experiment: Experiment, target: str = "", hold_seconds: float | None =
 
 
 def pair(one: Experiment, other: Experiment) -> Experiment:
-    """Both at once: one begins, the other begins, both last, the other is mended, then the one. Takes bound ones."""
+    """Both at once: one begins, the other begins, both last, the other is mended, then the one. Takes bound ones.
+
+    What is one action, from its beginning to its end, is done while the other lasts; two of that kind side by side.
+    """
     document = deepcopy(one.document)
     document["title"] = f"{one.title}, and at the same time: {other.title}"
     document["configuration"] |= other.document["configuration"]
-    begin, mend = _halves(one)
-    other_begin, other_mend = _halves(other)
-    document["method"] = [*begin, *other_begin, *other_mend, *mend]
+    outer, inner = _halves(one), _halves(other)
+    if not outer[1]:
+        outer, inner = inner, outer
+    if not outer[1]:
+        outer[0][0]["background"] = True
+    document["method"] = [*outer[0], *inner[0], *inner[1], *outer[1]]
     return Experiment(
         f"{one.name}+{other.name}",
         document,
@@ -110,12 +117,13 @@ def pair(one: Experiment, other: Experiment) -> Experiment:
         dead_letters=one.dead_letters + other.dead_letters,
         requires=(*one.requires, *other.requires),
         alone=True,
+        is_pair=True,
     )
 
 
 def _halves(experiment: Experiment) -> tuple[list[Any], list[Any]]:
-    """What begins the fault, and what ends it: the pause is between."""
-    method = experiment.document["method"]
+    """What begins the fault, and what ends it: the pause is between. (What was killed comes back without one.)"""
+    method = deepcopy(experiment.document["method"])
     pauses = [number for number, activity in enumerate(method, 1) if activity.get("pauses", {}).get("after")]
-    middle = pauses[0] if pauses else len(method)
+    middle = pauses[0] if pauses else 1
     return method[:middle], method[middle:]

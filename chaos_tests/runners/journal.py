@@ -18,12 +18,15 @@ def complaints(journal: dict[str, Any]) -> list[str]:
     return list(_complaints(journal))
 
 
-def evidence(journal: dict[str, Any]) -> tuple[bool | None, str]:
-    """Whether the fault took effect, as the actions saw it (None: nobody could tell), and what they saw."""
+def evidence(journal: dict[str, Any], *, is_pair: bool = False) -> tuple[bool | None, str]:
+    """Whether the fault took effect, as the actions saw it (None: nobody could tell), and what they saw.
+
+    Of a pair one is enough: where nothing gets through, say, nobody waits for a lock behind it.
+    """
     outputs = [run.get("output") for run in journal.get("run") or ()]
     told = [output for output in outputs if isinstance(output, dict) and "evidence" in output]
     bits = {output.get("bit") for output in told} - {None}
-    bit = None if not bits else False not in bits
+    bit = None if not bits else True in bits if is_pair else False not in bits
     return bit, "; ".join(str(output["evidence"]) for output in told)
 
 

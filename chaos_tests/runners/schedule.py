@@ -90,6 +90,8 @@ def _step(chance: random.Random, known: dict[str, Experiment], name: str) -> Ste
     partner_target = chance.choice(known[partner].targets) if known[partner].targets else ""
     hold = round(chance.uniform(SHORTEST_SECONDS, LONGEST_SECONDS), 1)
     gap = round(chance.uniform(*GAP_SECONDS), 1)
-    if pairs and partner != name and not experiment.alone and not known[partner].alone and partner_target != target:
+    # What has no target acts through the whole system, and could not act on one that is broken elsewhere.
+    may = target and partner_target and partner_target != target and not experiment.alone and not known[partner].alone
+    if pairs and may and partner != name:
         also, also_target = partner, partner_target
     return Step(name, target, also, also_target, hold, gap)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = Path(".holdfast-chaos")
 REPORT_SECONDS, READY_SECONDS = 300.0, 180.0
+FAILED = ("invalid", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Options:
         """Whether all steps share a workload and a history."""
         return self.quick or self.is_random or self.together or bool(self.schedule_file)
 
+    @property
+    def is_own_stack(self) -> bool:
+        return self.driver == "local" and self.home is None
+
 
 class Session:
     """Runs steps on a stack of its own, or on one that runs."""
@@ -83,19 +88,20 @@ class Session:
             if not self._options.is_one_run:
                 return self._each_alone(ground, steps)
             result = self._one_run(ground, steps, self._directory)
-            if self._options.shrink and result.state in ("invalid", "failed"):
+            if self._options.shrink and result.state in FAILED:
                 self._shrink(ground, steps)
             return result.state
 
-    def _one_run(self, ground: Ground, steps: list[Step], directory: Path) -> Result:
+    def _one_run(self, ground: Ground, steps: list[Step], directory: Path, share: float = 1.0) -> Result:
         seed, hold = self._options.seed, self._options.hold_seconds
-        held = [_held(step, hold) for step in steps]
+        held = steps if hold is None else [replace(step, hold_seconds=hold) for step in steps]
+        orders = int(share * self._options.orders)
         directory.mkdir(parents=True, exist_ok=True)
         meta = {"command": shlex.join(["holdfast", *sys.argv[1:]]), "seed": seed, "faults": len(steps)}
         meta |= {"started_at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         (directory / "meta.json").write_text(json.dumps(meta) + "\n")
         try:
-            result = Campaign(ground, directory, self._known, self._told).run(held, seed, self._options.orders)
+            result = Campaign(ground, directory, self._known, self._told).run(held, seed, orders)
         except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not begin, nobody could judge
             raise StackError(str(error)) from error
         report = f"; report: {make_report(directory)}" if result.verdict else ""
@@ -110,7 +116,7 @@ class Session:
             result = self._one_run(ground, [step], directory)
             rows.append(table.row(self._known[step.experiment], result))
             self._write_down(rows)
-            if number < len(steps) and (result.state in ("failed", "invalid") or self._known[step.experiment].ruinous):
+            if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
                 self._begin_anew(ground)
         self._told(f"the table: {self._directory / 'results.md'}")
         return table.worst(rows)
@@ -122,17 +128,23 @@ class Session:
             table.write(table.merged(table.read(page), rows[-1:]), page)
 
     def _shrink(self, ground: Ground, steps: list[Step]) -> None:
-        tried = 0
+        tried, has_failed, file = 0, True, self._directory / "shrunk.json"
 
         def fails(part: list[Step]) -> bool:
-            nonlocal tried
+            nonlocal tried, has_failed
             tried += 1
+            if has_failed:
+                self._begin_anew(ground)
             self._told(f"trying {len(part)} of {len(steps)} faults")
-            return self._one_run(ground, part, self._directory / f"shrink-{tried:02}").state in ("invalid", "failed")
+            directory, share = self._directory / f"shrink-{tried:02}", len(part) / len(steps)
+            has_failed = self._one_run(ground, part, directory, share).state in FAILED
+            if has_failed:  # written at once: whoever loses patience has the smallest one so far
+                schedule.write(part, self._options.seed, file)
+            return has_failed
 
         smaller = schedule.shrink(steps, fails)
-        schedule.write(smaller, self._options.seed, self._directory / "shrunk.json")
-        self._told(f"{len(smaller)} faults are enough: {self._directory / 'shrunk.json'}")
+        schedule.write(smaller, self._options.seed, file)
+        self._told(f"enough to fail, {len(smaller)} of {len(steps)}: {file}")
 
     @contextmanager
     def _ground(self) -> Iterator[Ground]:
@@ -142,7 +154,7 @@ class Session:
         variables: dict[str, Any] = {"home": str(home), "driver": options.driver, "project": options.project}
         stack = None
         if options.driver == "local":
-            stack = self._own_stack(home) if options.home is None else None
+            stack = self._own_stack(home) if options.is_own_stack else None
             if options.home and not Stack(home).is_running:
                 no_stack(home)
         try:
@@ -179,7 +191,7 @@ class Session:
 
     def _begin_anew(self, ground: Ground) -> None:
         """What one experiment has ruined must not be held against the next: a new stack, if it is our own."""
-        if self._options.home is not None or ground.driver != "local":
+        if not self._options.is_own_stack:
             return
         self._told("beginning anew with an empty stack")
         stack = local(ground.variables).stack
@@ -208,14 +220,6 @@ def make_report(directory: Path) -> str:
     words = [sys.executable, "-m", "chaos_tests.runners.report", "--run", str(directory)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=REPORT_SECONDS)
     return str(directory / "report.html") if done.returncode == 0 else f"none ({done.stderr.strip()[-300:]})"
-
-
-def _held(step: Step, seconds: float | None) -> Step:
-    return step if seconds is None else schedule.Step(**{**_fields(step), "hold_seconds": seconds})
-
-
-def _fields(step: Step) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in step.__dataclass_fields__}
 
 
 def _address(variables: dict[str, Any]) -> list[str]:

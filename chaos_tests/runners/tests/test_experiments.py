@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
-from chaos_tests.runners.experiments import bound, load, load_all, pair
+from chaos_tests.runners.experiments import Experiment, bound, load, load_all, pair
 from chaos_tests.runners.requirements import NEEDS
 from infrastructure.processes import PROCESSES
 
@@ -57,6 +57,28 @@ def test_of_a_pair_both_are_broken_before_either_is_mended() -> None:
         "resume",
     ]
     assert both.targets == ("worker-orders", "rabbitmq")
+
+
+def test_what_was_killed_comes_back_while_the_other_lasts() -> None:
+    both = pair(bound(KNOWN["worker-killed"], "orders", 2), bound(KNOWN["rabbitmq-refused"], "", 2))
+    assert _functions(both) == ["kill", "refuse", "accept", "wait_until_back"]
+
+
+@pytest.mark.parametrize("names", [("worker-paused", "mongodb-steps-down"), ("mongodb-steps-down", "worker-paused")])
+def test_what_is_one_action_is_done_while_the_other_lasts(names: tuple[str, str]) -> None:
+    both = pair(*(bound(KNOWN[name], "", 2) for name in names))
+    assert _functions(both) == ["pause", "step_down", "resume"]
+
+
+def test_two_that_are_one_action_each_are_done_side_by_side() -> None:
+    both = pair(bound(KNOWN["mongodb-steps-down"]), bound(KNOWN["postgres-deadlocks"], "", 2))
+    ensure_experiment_is_valid(both.document)
+    assert [activity.get("background", False) for activity in both.document["method"]] == [True, False]
+    assert not any("background" in activity for activity in KNOWN["mongodb-steps-down"].document["method"])
+
+
+def _functions(experiment: Experiment) -> list[str]:
+    return [activity["provider"]["func"] for activity in experiment.document["method"]]
 
 
 def test_an_unknown_word_in_the_extension_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from chaos_tests.runners import journal as journals
 from chaos_tests.runners.carrying_out import carry_out, fault_of
-from chaos_tests.runners.experiments import Experiment
+from chaos_tests.runners.experiments import Experiment, pair
 from chaos_tests.runners.tests import scenery
 
 
@@ -89,3 +89,19 @@ def test_what_never_began_is_no_fault() -> None:
     scenery.ANSWERS[:] = [False]
     never = experiment(**hypothesis([False]))
     assert fault_of(never, carry_out(never, {})) is None
+
+
+def test_of_a_pair_one_that_took_effect_is_enough() -> None:
+    journal = {"run": [{"output": {"bit": bit, "evidence": "seen"}} for bit in (True, None, False)]}
+    assert journals.evidence(journal)[0] is False
+    assert journals.evidence(journal, is_pair=True)[0] is True
+    assert journals.evidence({"run": journal["run"][1:]}, is_pair=True)[0] is False
+
+
+def test_two_side_by_side_are_both_in_the_journal() -> None:
+    one, other = (experiment(method=[python("do", bit=bit)], configuration={}) for bit in (True, False))
+    outcome = carry_out(pair(one, other), {})
+    assert outcome.passed
+    assert outcome.evidence == "done; done"
+    failing = experiment(method=[python("fail")], configuration={})
+    assert len(carry_out(pair(failing, one), {}).complaints) == 1

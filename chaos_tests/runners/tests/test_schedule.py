@@ -24,6 +24,7 @@ def test_every_kind_comes_and_some_in_pairs() -> None:
     pairs = [step for step in steps if step.also]
     assert 5 < len(pairs) < 60
     assert not any(KNOWN[name].alone for step in pairs for name in (step.experiment, step.also))
+    assert all(step.target and step.also_target for step in pairs)
     assert all(step.target in KNOWN[step.experiment].targets for step in steps if step.target)
 
 

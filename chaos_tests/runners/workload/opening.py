@@ -31,9 +31,7 @@ async def register(url: str, name: str) -> tuple[str, Login]:
 async def list_product(url: str, operator: Login, product: Product) -> None:
     price = {"amount": product.amount, "currency": "usd"}
     body = {"sku": product.sku, "name": product.name, "price": price, "on_hand": product.on_hand}
-    token = await operator.token(TRY_SECONDS)
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"list-{product.sku}"}
-    await _insist(url, "POST", "/api/v1/products", body, headers)
+    await _insist(url, "POST", "/api/v1/products", body, {"Idempotency-Key": f"list-{product.sku}"}, login=operator)
 
 
 async def order_everything(session: Session, products: list[Product]) -> None:
@@ -53,14 +51,17 @@ async def order_everything(session: Session, products: list[Product]) -> None:
     raise OpeningError(message)
 
 
-async def _insist(url: str, method: str, path: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
-    """Ask until there is a success."""
+async def _insist(
+    url: str, method: str, path: str, body: dict[str, Any], headers: dict[str, str], *, login: Login | None = None
+) -> dict[str, Any]:
+    """Ask until there is a success, for a token as well. Raises `OpeningError`."""
     deadline, trouble = time.monotonic() + OPENING_SECONDS, ""
     while time.monotonic() < deadline:
         connection = Connection(url)
         try:
             async with asyncio.timeout(TRY_SECONDS):
-                reply = await connection.request(method, path, body, headers)
+                signed = {"Authorization": f"Bearer {await login.token(TRY_SECONDS)}"} if login else {}
+                reply = await connection.request(method, path, body, headers | signed)
             if reply.status < 300:
                 return reply.document()
             trouble = f"{reply.status} {reply.body[:200]!r}"

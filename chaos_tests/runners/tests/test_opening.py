@@ -1,0 +1,58 @@
+"""The opening goes on asking while the system is not there yet, and ends when its time is up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from chaos_tests.runners.workload import opening
+from chaos_tests.runners.workload.calls import Login
+from chaos_tests.runners.workload.opening import OpeningError, list_product
+from chaos_tests.runners.workload.plan import catalogue
+
+PRODUCT = catalogue("R1")[0]
+
+
+@asynccontextmanager
+async def shop(refusals: int, asked: list[str]) -> AsyncIterator[str]:
+    """A server that refuses that many times to give a token, and takes every product."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split()[1].decode()
+        asked.append(path)
+        refused = path == "/api/v1/tokens" and asked.count(path) <= refusals
+        body = b"{}" if refused else b'{"access_token": "t"}'
+        status = b"503 Service Unavailable" if refused else b"200 OK"
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield "http://{}:{}".format(*server.sockets[0].getsockname())
+    finally:
+        server.close()
+
+
+def listed(refusals: int) -> list[str]:
+    """What was asked for until the product was listed."""
+    asked: list[str] = []
+
+    async def run() -> None:
+        async with shop(refusals, asked) as url:
+            await list_product(url, Login(url, {"username": "operator", "password": "p"}), PRODUCT)
+
+    asyncio.run(run())
+    return asked
+
+
+def test_the_operators_token_is_asked_for_again() -> None:
+    assert listed(2) == ["/api/v1/tokens"] * 3 + ["/api/v1/products"]
+
+
+def test_it_is_not_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "OPENING_SECONDS", 0.5)
+    with pytest.raises(OpeningError, match="no token"):
+        listed(1_000)
