@@ -62,9 +62,14 @@ class RemoteKeys:
         found = self._keys.get(kid)
         if found is None:
             return self._unknown(kid)
-        if time.monotonic() - self._fetched_at > REFRESH_SECONDS and not self._lock.locked():
+        if self._is_stale() and not self._lock.locked():
             threading.Thread(target=self._fetch, args=(UNKNOWN_KEY_SECONDS,), daemon=True).start()
         return found
+
+    def _is_stale(self) -> bool:
+        """Whether the keys are old, and it was not just tried to fetch them: every request asks."""
+        now = time.monotonic()
+        return now - self._fetched_at > REFRESH_SECONDS and now - self._tried_at > UNKNOWN_KEY_SECONDS
 
     def _unknown(self, kid: str) -> Ed25519PublicKey:
         self._fetch(UNKNOWN_KEY_SECONDS if self._keys and not self._failed else FAILURE_SECONDS)

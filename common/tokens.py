@@ -2,7 +2,7 @@
 
 Only EdDSA is accepted, whatever the token's header says. A token is valid until it expires: there is no revocation
 list, which is why tokens live for an hour. A verified token is remembered until then, so that its signature is checked
-once.
+once; it is good for as long as its key is.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Verifier:
 
     def __init__(self, keys: KeySource) -> None:
         self._keys = keys
-        self._cache: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[Caller, float, str]] = OrderedDict()
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Caller:
@@ -57,21 +57,21 @@ class Verifier:
         digest = hashlib.sha256(token.encode()).digest()
         known = self._cache.get(digest)
         if known is not None and time.time() < known[1]:
+            self._keys.key(known[2])  # raises if it was withdrawn
             return known[0]
-        caller, expires_at = self._check(token)
+        verified = self._check(token)
         with self._lock:
-            self._cache[digest] = (caller, expires_at)
+            self._cache[digest] = verified
             if len(self._cache) > _MAX_CACHED:
                 self._cache.popitem(last=False)
-        return caller
+        return verified[0]
 
-    def _check(self, token: str) -> tuple[Caller, float]:
+    def _check(self, token: str) -> tuple[Caller, float, str]:
         try:
-            header = jwt.get_unverified_header(token)
-            key = self._keys.key(_kid(header))
+            kid = _kid(jwt.get_unverified_header(token))
             claims = jwt.decode(
                 token,
-                key,
+                self._keys.key(kid),
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=AUDIENCE,
@@ -82,7 +82,7 @@ class Verifier:
             raise Unauthenticated("the token has expired", code="token_expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise _invalid("the token is not one of ours") from None
-        return _caller(claims), float(claims["exp"]) + LEEWAY_SECONDS
+        return _caller(claims), float(claims["exp"]) + LEEWAY_SECONDS, kid
 
 
 def _kid(header: dict[str, Any]) -> str:

@@ -127,6 +127,22 @@ def test_old_keys_are_renewed_in_the_background(server: KeyServer, monkeypatch: 
     assert keys.key("one") is not first
 
 
+def test_while_old_keys_cannot_be_renewed_it_is_not_tried_for_every_request(
+    server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = RemoteKeys(server.url)
+    keys.key("one")
+    monkeypatch.setattr(jwks, "REFRESH_SECONDS", 0.0)
+    tries: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: tries.append(thread))
+    for _ in range(20):
+        keys.key("one")
+    assert tries == []  # the last one was less than UNKNOWN_KEY_SECONDS ago
+    monkeypatch.setattr(jwks, "UNKNOWN_KEY_SECONDS", 0.0)
+    keys.key("one")
+    assert len(tries) == 1
+
+
 def test_a_process_that_never_had_a_key_says_unavailable_and_recovers(server: KeyServer, impatient: None) -> None:
     server.status = 500
     keys = RemoteKeys(server.url)

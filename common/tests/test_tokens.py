@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from common import tokens
@@ -108,22 +108,36 @@ def test_forged_tokens(kind: str) -> None:
     assert (caught.value.status, caught.value.code) == (401, "invalid_token")
 
 
-class _CountingKeys(StaticKeys):
-    def __init__(self) -> None:
-        super().__init__({KID: KEY.public_key()})
-        self.asked = 0
+def _count_checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signature was checked, in order."""
+    checked: list[str] = []
+    decode = jwt.decode
 
-    def key(self, kid: str) -> Ed25519PublicKey:
-        self.asked += 1
-        return super().key(kid)
+    def counting(text: str, *arguments: Any, **options: Any) -> Any:
+        checked.append(text)
+        return decode(text, *arguments, **options)
+
+    monkeypatch.setattr(jwt, "decode", counting)
+    return checked
 
 
-def test_the_signature_is_checked_once() -> None:
-    keys = _CountingKeys()
-    verifier = Verifier(keys)
+def test_the_signature_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = _count_checks(monkeypatch)
+    verifier = Verifier(StaticKeys({KID: KEY.public_key()}))
     text = token()
     assert {verifier.verify(text).id for _ in range(5)} == {"u1"}
-    assert keys.asked == 1
+    assert checked == [text]
+
+
+def test_a_remembered_token_ends_with_its_key() -> None:
+    trusted = {KID: KEY.public_key()}
+    verifier = Verifier(StaticKeys(trusted))
+    text = token()
+    assert verifier.verify(text).id == "u1"
+    del trusted[KID]
+    with pytest.raises(Unauthenticated) as caught:
+        verifier.verify(text)
+    assert caught.value.code == "invalid_token"
 
 
 def test_a_remembered_token_expires_all_the_same() -> None:
@@ -138,9 +152,9 @@ def test_a_remembered_token_expires_all_the_same() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_MAX_CACHED", 2)
-    keys = _CountingKeys()
-    verifier = Verifier(keys)
+    checked = _count_checks(monkeypatch)
+    verifier = Verifier(StaticKeys({KID: KEY.public_key()}))
     first, *others = (token(sub=f"u{number}") for number in range(3))
     for text in (first, *others, first):
         verifier.verify(text)
-    assert keys.asked == 4
+    assert checked == [first, *others, first]

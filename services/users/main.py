@@ -17,7 +17,7 @@ from common.settings import DatabaseSettings, HttpSettings, load, setting
 from common.tokens import Verifier
 from services.users import api
 from services.users.passwords import Passwords
-from services.users.signing import Signer, check_key, read_key
+from services.users.signing import Signer, check_key, check_public_keys, read_key, read_public_keys
 from services.users.usecases import Context
 
 if TYPE_CHECKING:
@@ -28,9 +28,13 @@ NAME = "users"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(HttpSettings, DatabaseSettings):
-    """What this service reads. `token_signing_key` is the base64 of an Ed25519 PKCS8 PEM."""
+    """What this service reads. `token_signing_key` is the base64 of an Ed25519 PKCS8 PEM.
+
+    `token_public_keys` are published beside its public half: of the key before, and of the next (docs/signing-keys.md).
+    """
 
     token_signing_key: str = setting("TOKEN_SIGNING_KEY", check=check_key)
+    token_public_keys: str = setting("TOKEN_PUBLIC_KEYS", default="", check=check_public_keys)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -41,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         timeout_seconds=settings.database_timeout_seconds,
         name=f"service-{NAME}",
     )
-    signer = Signer(read_key(settings.token_signing_key))
+    signer = Signer(read_key(settings.token_signing_key), read_public_keys(settings.token_public_keys))
     return appfactory.create_app(
         NAME,
         settings,

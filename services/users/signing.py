@@ -1,14 +1,17 @@
-"""The key that access tokens are signed with, and its public half as a JSON Web Key Set.
+"""The key that access tokens are signed with, and the public keys to verify them with, as a JSON Web Key Set.
 
-The key id is the key's RFC 7638 thumbprint, so a new key gets a new id by itself.
+One key signs; others may be published beside it: the next one, so that everybody knows it before it signs anything, and
+the one before, whose tokens have not yet expired. The key id is the key's RFC 7638 thumbprint, so a new key gets a new
+id by itself. How a key is changed: docs/signing-keys.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from base64 import b64decode, urlsafe_b64encode
-from typing import Any
+import re
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,25 +22,37 @@ from marshmallow import ValidationError
 from common.jwks import StaticKeys
 from common.tokens import ALGORITHM
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MAX_PUBLIC_KEYS = 8  # every verifier fetches them all
+_RAW_KEY = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
+
 
 class Signer:
-    """Signs tokens with `private_key`."""
+    """Signs tokens with `private_key`; those that one of `others` signed stay good as well."""
 
-    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, private_key: Ed25519PrivateKey, others: Iterable[Ed25519PublicKey] = ()) -> None:
         self._private_key = private_key
-        self._public_key = private_key.public_key()
-        self.kid = thumbprint(self._public_key)
+        own = private_key.public_key()
+        self.kid = thumbprint(own)
+        self._public_keys = {self.kid: own} | {thumbprint(each): each for each in others}
 
     def sign(self, claims: dict[str, Any]) -> str:
         return jwt.encode(claims, self._private_key, algorithm=ALGORITHM, headers={"kid": self.kid})
 
     def jwks(self) -> dict[str, Any]:
-        """The public key set that the other services verify with."""
-        return {"keys": [_public_jwk(self._public_key) | {"kid": self.kid, "use": "sig", "alg": ALGORITHM}]}
+        """The public key set that the other services verify with, the key that signs first."""
+        return {
+            "keys": [
+                _public_jwk(key) | {"kid": kid, "use": "sig", "alg": ALGORITHM}
+                for kid, key in self._public_keys.items()
+            ]
+        }
 
     def keys(self) -> StaticKeys:
         """The same, for this process."""
-        return StaticKeys({self.kid: self._public_key})
+        return StaticKeys(self._public_keys)
 
 
 def read_key(value: str) -> Ed25519PrivateKey:
@@ -51,10 +66,29 @@ def read_key(value: str) -> Ed25519PrivateKey:
     return key
 
 
+def read_public_keys(value: str) -> list[Ed25519PublicKey]:
+    """The keys in `value`, each as the member `x` of its JSON Web Key, with commas between. Raises ValueError."""
+    texts = [text.strip() for text in value.split(",")] if value.strip() else []
+    if len(texts) > MAX_PUBLIC_KEYS or not all(map(_RAW_KEY.fullmatch, texts)):
+        raise ValueError(
+            f"expected up to {MAX_PUBLIC_KEYS} Ed25519 public keys with commas between, each as `x` in its JSON Web Key"
+        )
+    return [Ed25519PublicKey.from_public_bytes(urlsafe_b64decode(f"{text}=")) for text in texts]
+
+
 def check_key(value: str) -> None:
     """A settings check for `read_key`."""
+    _check(read_key, value)
+
+
+def check_public_keys(value: str) -> None:
+    """A settings check for `read_public_keys`."""
+    _check(read_public_keys, value)
+
+
+def _check(read: Callable[[str], object], value: str) -> None:
     try:
-        read_key(value)
+        read(value)
     except ValueError as error:
         raise ValidationError(str(error)) from None
 

@@ -10,11 +10,11 @@ from infrastructure.local.environment import environment_of
 from infrastructure.local.home import open_home
 from infrastructure.local.plan import spec_of
 from infrastructure.local.ports import listening_offsets
-from infrastructure.processes import PORTS_PER_STACK, PROCESSES, port_of, process
+from infrastructure.processes import PORTS_PER_STACK, PROCESSES, Process, port_of, process
 
 OURS = [line for line in PROCESSES if line.command]
 # Settings without a default: they are handed on only if the caller has them.
-UNSET = {"OTEL_EXPORTER_OTLP_ENDPOINT", "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS"}
+UNSET = {"OTEL_EXPORTER_OTLP_ENDPOINT", "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS", "TOKEN_PUBLIC_KEYS"}
 
 
 def test_names_and_ports_are_unique() -> None:
@@ -37,15 +37,15 @@ def test_ports_count_from_the_base() -> None:
 
 @pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
 def test_a_process_gets_what_its_line_lists_and_no_more(
-    line: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "the caller's own")
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
     for name in UNSET:
         monkeypatch.delenv(name, raising=False)
     home = open_home(tmp_path / "home", 9000)
-    found = environment_of(line, home, load_credentials(home))  # type: ignore[arg-type]
-    listed = set(line.environment) - UNSET  # type: ignore[attr-defined]
+    found = environment_of(line, home, load_credentials(home))
+    listed = set(line.environment) - UNSET
     assert set(found) == {*listed, "PATH", "HOME", "LANG", "TZ"}
     assert "the caller's own" not in found.values()
     assert all(found.values())

@@ -12,10 +12,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from marshmallow import ValidationError
 
+from common.errors import Unauthenticated
 from common.jwks import StaticKeys, parse
 from common.tokens import Verifier
 from services.users.domain import token_claims
-from services.users.signing import Signer, check_key, read_key, thumbprint
+from services.users.signing import (
+    MAX_PUBLIC_KEYS,
+    Signer,
+    check_key,
+    check_public_keys,
+    read_key,
+    read_public_keys,
+    thumbprint,
+)
 from services.users.tests.accounts import signing_key
 from services.users.tests.test_domain import _NOW, _USER
 
@@ -36,6 +45,42 @@ def test_what_it_signs_its_published_keys_verify() -> None:
 def test_only_the_public_half_is_published() -> None:
     (jwk,) = Signer(read_key(signing_key())).jwks()["keys"]
     assert set(jwk) == {"kty", "crv", "x", "kid", "use", "alg"}
+
+
+def _public(signer: Signer) -> str:
+    """What somebody copies from the key set of a running service."""
+    return str(signer.jwks()["keys"][0]["x"])
+
+
+def test_a_key_is_changed_without_a_token_refused() -> None:
+    claims = token_claims(_USER, token_id="t1", now=_NOW) | {"exp": 4_000_000_000}
+    old_key, new_key = read_key(signing_key()), read_key(signing_key())
+    both = f"{_public(Signer(old_key))}, {_public(Signer(new_key))}"
+    announced = Signer(old_key, read_public_keys(both))
+    changed = Signer(new_key, read_public_keys(both))
+    assert [len(each.jwks()["keys"]) for each in (announced, changed)] == [2, 2]
+    # While replicas are replaced, each of them meets the tokens of the other, and any of them answers for the keys.
+    for published in (announced, changed):
+        for keys in (StaticKeys(parse(published.jwks())), published.keys()):
+            for signer in (announced, changed):
+                assert Verifier(keys).verify(signer.sign(claims)).is_operator
+    with pytest.raises(Unauthenticated):
+        Verifier(StaticKeys(parse(Signer(new_key).jwks()))).verify(announced.sign(claims))
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_there_need_be_no_other_key(value: str) -> None:
+    assert read_public_keys(value) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["nonsense", ",", signing_key(), "a" * 42, "a" * 44, "a" * 42 + "+", ",".join(["a" * 43] * (MAX_PUBLIC_KEYS + 1))],
+)
+def test_what_is_no_list_of_public_keys_is_refused_without_being_shown(value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        check_public_keys(value)
+    assert value == "," or value not in str(caught.value)
 
 
 def _pem(key: Ed25519PrivateKey | X25519PrivateKey, encryption: KeySerializationEncryption) -> str:
