@@ -134,7 +134,7 @@ def test_while_old_keys_cannot_be_renewed_it_is_not_tried_for_every_request(
     keys.key("one")
     monkeypatch.setattr(jwks, "REFRESH_SECONDS", 0.0)
     tries: list[threading.Thread] = []
-    monkeypatch.setattr(threading.Thread, "start", lambda thread: tries.append(thread))
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: tries.append(thread))  # noqa: PLW0108 - a bound one is no method
     for _ in range(20):
         keys.key("one")
     assert tries == []  # the last one was less than UNKNOWN_KEY_SECONDS ago
