@@ -10,7 +10,7 @@ import pytest
 
 from chaos_tests.runners.history import History, read
 from chaos_tests.runners.workload.calls import Login, Recorder, Session, outcome
-from chaos_tests.runners.workload.plan import INTENTS, catalogue, steps
+from chaos_tests.runners.workload.plan import INTENTS, catalogue, restocking_seconds, steps
 from chaos_tests.runners.workload.wire import Reply
 
 PRODUCTS = catalogue("R1")
@@ -28,6 +28,13 @@ def test_a_client_never_wishes_the_same_twice_and_wishes_everything() -> None:
     wishes = list(islice(steps(1, "client-1", PRODUCTS), 3000))
     assert len({(wish.basket, wish.payment_method) for wish in wishes}) == 3000
     assert {wish.intent for wish in wishes} == set(INTENTS)
+
+
+@pytest.mark.parametrize("rate", [0.5, 3, 10, 1_000])
+def test_scarce_products_run_out_at_any_rate(rate: float) -> None:
+    ordered = rate * INTENTS["scarce"] / 100
+    assert 1.5 / restocking_seconds(rate) < 0.6 * ordered
+    assert restocking_seconds(None) == restocking_seconds(1_000) == 5
 
 
 def reply(status: int, body: bytes = b"{}", **headers: str) -> Reply:

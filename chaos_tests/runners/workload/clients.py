@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chaos_tests.runners.history import FAIL, OK
 from chaos_tests.runners.workload.buying import PAUSES_SECONDS, Buyer, is_passing
-from chaos_tests.runners.workload.plan import SCARCE, steps
+from chaos_tests.runners.workload.plan import DELIVERED, SCARCE, restocking_seconds, steps
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.workload.ending import Ending
     from chaos_tests.runners.workload.plan import Product
 
-OPERATOR_SECONDS, PROBE_SECONDS = 5.0, 0.5
+PROBE_SECONDS = 0.5
 
 
 class Customer:
@@ -59,16 +59,18 @@ class Prober:
 class Operator:
     """Keeps a few of the scarce products coming, so that there is always a last one to fight for."""
 
-    def __init__(self, session: Session, seed: int, products: list[Product], ending: Ending) -> None:
-        self._session, self._ending = session, ending
+    def __init__(
+        self, session: Session, seed: int, products: list[Product], ending: Ending, rate: float | None = None
+    ) -> None:
+        self._session, self._ending, self._pause_seconds = session, ending, restocking_seconds(rate)
         self._chance = random.Random(f"{seed}/operator")
         self._scarce = sorted(products, key=lambda product: product.on_hand)[:SCARCE]
         self._number = 0
 
     async def work(self) -> None:
         while not self._ending.has_come():
-            await self._ending.pause(OPERATOR_SECONDS)
-            sku, delta = self._chance.choice(self._scarce).sku, self._chance.randint(1, 2)
+            await self._ending.pause(self._pause_seconds)
+            sku, delta = self._chance.choice(self._scarce).sku, self._chance.randint(*DELIVERED)
             self._number += 1
             await self._restock(sku, delta, f"restock-{sku}-{self._number}")
         self._session.close()

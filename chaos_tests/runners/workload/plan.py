@@ -20,6 +20,8 @@ Kind = TypeVar("Kind")
 
 COMMON, SCARCE = 12, 4
 COMMON_STOCK, SCARCE_STOCK = 50_000_000, 3
+RESTOCKING_SECONDS = 5.0
+DELIVERED = (1, 2)  # pieces of a scarce product, at least and at most
 CARDS = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex", "pm_card_visa_debit")
 DECLINING = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired")
 # Out of a hundred orders.
@@ -79,6 +81,14 @@ def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
         asked.add(wish)
         number += 1
         yield Step(number, intent, *wish, chance.expovariate(1 / 0.15), _one_of(chance, LOOKS))
+
+
+def restocking_seconds(rate: float | None) -> float:
+    """How often scarce products come in: at most half as fast as they are ordered, so that they do run out."""
+    if rate is None:
+        return RESTOCKING_SECONDS
+    ordered_a_second = rate * INTENTS["scarce"] / sum(INTENTS.values())
+    return max(RESTOCKING_SECONDS, 2 * sum(DELIVERED) / len(DELIVERED) / ordered_a_second)
 
 
 def _basket(chance: random.Random, common: list[str], scarce: list[str]) -> tuple[tuple[str, int], ...]:

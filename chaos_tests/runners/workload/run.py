@@ -133,7 +133,7 @@ class _Shop:
         prober = Prober(lambda: self._session("probe"), plan.seed, self._products, ending)
         async with asyncio.TaskGroup() as group:
             group.create_task(observer.watch(ending))
-            group.create_task(Operator(operator, plan.seed, self._products, ending).work())
+            group.create_task(Operator(operator, plan.seed, self._products, ending, plan.rate).work())
             group.create_task(prober.probe(group))
             for customer in customers:
                 group.create_task(customer.shop(pace.turn))
