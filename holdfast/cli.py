@@ -1,8 +1,11 @@
 """The `holdfast` command. A subcommand is one line of the table; its module is read when it is called."""
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from holdfast.commands.options import told_plainly
 
 _COMMANDS = {
     "up": "holdfast.commands.stack:up",
@@ -32,6 +35,10 @@ class _Table(click.Group):
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with told_plainly():
+            return super().invoke(ctx)
 
 
 @click.group(cls=_Table, context_settings={"help_option_names": ["-h", "--help"]})

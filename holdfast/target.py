@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import requests
@@ -15,6 +16,7 @@ from holdfast.client import ApiError, Client
 from holdfast.commands.options import home_option, no_stack
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import existing_home
+from infrastructure.local.readiness import probe_port
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
@@ -50,13 +52,38 @@ class Target:
         return Client(self.url, lambda: str(self.anyone().post("/api/v1/tokens", credentials)["access_token"]))
 
 
+class _HttpUrl(click.ParamType[str]):
+    """An address that can be asked, without a slash at the end."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a bad port, or a bad IPv6 address
+            valid = False
+        return value.rstrip("/") if valid else self.fail("expected an address like http://127.0.0.1:8000", param, ctx)
+
+
+HTTP_URL = _HttpUrl()
+
+
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --home and --url and what goes with them; the command gets one `target`."""
 
     @home_option
-    @click.option("--url", help="A gateway elsewhere; the operator's password is then HOLDFAST_PASSWORD.")
-    @click.option("--rabbitmq-management", help="With --url: RabbitMQ's management API, with user and password.")
-    @click.option("--ledger", help="With --url: the payment provider, if it is not Stripe; its key is STRIPE_API_KEY.")
+    @click.option(
+        "--url", type=HTTP_URL, help="A gateway elsewhere; the operator's password is then HOLDFAST_PASSWORD."
+    )
+    @click.option(
+        "--rabbitmq-management", type=HTTP_URL, help="With --url: RabbitMQ's management API, with user and password."
+    )
+    @click.option(
+        "--ledger",
+        type=HTTP_URL,
+        help="With --url: the payment provider, if it is not Stripe; its key is STRIPE_API_KEY.",
+    )
     @wraps(command)
     def wrapped(home: Path, url: str | None, rabbitmq_management: str | None, ledger: str | None, **rest: Any) -> Any:
         target = _elsewhere(url, rabbitmq_management, ledger) if url else _here(home)
@@ -75,10 +102,21 @@ def told_unreachable() -> Iterator[None]:
         raise SystemExit(EXIT_UNREADABLE) from error
 
 
-def _here(home: Path) -> Target:
+def running_stack(home: Path) -> Stack:
+    """The stack of that home; ends the command with exit code 3 if it is down."""
     if existing_home(home) is None:
         no_stack(home)
-    return target_of(Stack(home))
+    stack = Stack(home)
+    if not stack.is_running:
+        try:  # its supervisor may have died; what answers can be asked all the same
+            probe_port(stack.home.port("gateway"))
+        except OSError:
+            no_stack(home)
+    return stack
+
+
+def _here(home: Path) -> Target:
+    return target_of(running_stack(home))
 
 
 def target_of(stack: Stack) -> Target:
@@ -99,9 +137,9 @@ def _elsewhere(url: str, management: str | None, ledger: str | None) -> Target:
     if not password or not management:
         raise click.UsageError("--url needs --rabbitmq-management and the operator's password in HOLDFAST_PASSWORD")
     return Target(
-        url=url.rstrip("/"),
+        url=url,
         operator_password=password,
-        management_url=management.rstrip("/"),
-        ledger_url=ledger.rstrip("/") if ledger else None,
+        management_url=management,
+        ledger_url=ledger,
         ledger_key=os.environ.get("STRIPE_API_KEY") or SANDBOX_KEY,
     )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from holdfast.bench.orders import Measured, measure
-from holdfast.target import target_options
+from holdfast.target import target_options, told_unreachable
 
 if TYPE_CHECKING:
     from holdfast.target import Target
@@ -28,10 +28,10 @@ def bench(target: Target, connections: int, seconds: float, orders: int, *, as_j
     The figures are this machine's at this moment, and the load generator takes its share of it: compare them with
     something measured beside them (benchmarks/README.md does).
 
-    Exit codes: 0 measured; 1 an order was refused or never settled; 3 no stack runs there.
+    Exit codes: 0 measured; 1 an order was refused or never settled; 3 no stack runs there; 4 it does not answer.
     """
     console = Console(stderr=True)
-    with console.status("Measuring") as status:
+    with told_unreachable(), console.status("Measuring") as status:
         measured = measure(target, connections=connections, seconds=seconds, requests=orders, progress=status.update)
     figures = figures_of(measured)
     if as_json:

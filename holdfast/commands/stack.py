@@ -34,12 +34,13 @@ def up(home: Path, port_base: int | None, servers_only: bool) -> None:
     Exit codes: 0 everything is ready; 1 something is not, and what and why is printed.
     """
     stack = Stack(home, port_base)
+    ran_before = stack.is_running
     try:
         with shown_steps("Starting") as progress:
             stack.up(servers_only=servers_only, progress=progress)
     except StackError as error:
         click.echo(f"\n{error}", err=True)
-        if stack.is_running:
+        if stack.is_running and not ran_before:
             click.echo(f"\nWhat did start goes on running; `holdfast down --home {home}` ends it.", err=True)
         raise SystemExit(EXIT_FAILED) from error
     if servers_only:
@@ -98,9 +99,14 @@ def status(home: Path, as_json: bool) -> None:
     with told_plainly():
         found = stack.status()
         running = stack.is_running
-    click.echo(json.dumps(found, indent=2)) if as_json else _print_table(found)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        _print_table(found)
     if not running:
         raise SystemExit(EXIT_NO_STACK)
+    if not as_json:
+        click.echo(f"\n{found['gateway']} is the gateway; --json has every address, with its password.")
     if any(process["state"] != RUNNING for process in found["processes"]):
         raise SystemExit(EXIT_FAILED)
 

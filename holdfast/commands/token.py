@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 import requests
 
-from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
-from infrastructure.local.home import existing_home
+from holdfast.commands.options import EXIT_FAILED, home_option
+from holdfast.target import HTTP_URL, running_stack
 from infrastructure.local.readiness import request_here
-from infrastructure.local.stack import Stack
 
 _SECONDS = 15
 
@@ -17,25 +16,22 @@ _SECONDS = 15
 @click.command()
 @home_option
 @click.option("--role", type=click.Choice(["operator", "customer"]), default="operator", show_default=True)
-@click.option("--url", help="Another gateway than the home's; the password is then HOLDFAST_PASSWORD.")
+@click.option("--url", type=HTTP_URL, help="Another gateway than the home's; the password is then HOLDFAST_PASSWORD.")
 def token(home: Path, role: str, url: str | None) -> None:
     """Print a bearer token, and nothing else.
 
     For use like: curl -H "Authorization: Bearer $(holdfast token)" ...
 
-    Exit codes: 0 printed; 1 refused, or the gateway cannot be reached; 3 there is no stack in this home.
+    Exit codes: 0 printed; 1 refused, or the gateway cannot be reached; 3 no stack runs in this home.
     """
     elsewhere = url is not None
     password = os.environ.get("HOLDFAST_PASSWORD") if elsewhere else None
     if password is None:
-        if existing_home(home) is None:
-            no_stack(home)
-        with told_plainly():
-            stack = Stack(home)
-            password = getattr(stack.credentials, f"{role}_password")
-            url = url or stack.urls.http("gateway")
+        stack = running_stack(home)
+        password = getattr(stack.credentials, f"{role}_password")
+        url = url or stack.urls.http("gateway")
     try:
-        address = f"{(url or '').rstrip('/')}/api/v1/tokens"
+        address = f"{url}/api/v1/tokens"
         body = {"username": role, "password": password}
         reply = (
             requests.post(address, json=body, timeout=_SECONDS)

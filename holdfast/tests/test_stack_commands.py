@@ -68,13 +68,49 @@ def test_every_command_explains_itself() -> None:
     assert run("nonsense").exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["restart", "status", "logs", "token"])
-def test_without_a_stack_the_exit_code_is_3(command: str, tmp_path: Path) -> None:
-    result = run(command, "--home", tmp_path / "nowhere")
+ASKING = (("token",), ("demo",), ("audit",), ("bench",), ("dead-letters", "list"))
+
+
+@pytest.mark.parametrize("command", [("restart",), ("status",), ("logs",), *ASKING], ids=" ".join)
+def test_without_a_stack_the_exit_code_is_3(command: tuple[str, ...], tmp_path: Path) -> None:
+    result = run(*command, "--home", tmp_path / "nowhere")
     assert result.exit_code == 3
     assert "holdfast up --home" in result.stderr
     assert not result.stdout
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("command", [("restart",), *ASKING], ids=" ".join)
+def test_when_the_stack_is_down_it_is_3_as_well(command: tuple[str, ...], home: Home) -> None:
+    result = run(*command, "--home", home.path)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert f"holdfast up --home {home.path}" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("up",), ("down",), ("status",), ("restart",), ("logs",), *ASKING], ids=" ".join)
+def test_a_damaged_home_is_named_without_a_traceback(command: tuple[str, ...], home: Home) -> None:
+    (home.path / "settings.json").write_text("{")
+    result = run(*command, "--home", home.path)
+    assert result.exit_code == 1
+    assert "settings.json is damaged" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_a_home_is_no_directory_with_somebodys_files(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("mine")
+    tmp_path.chmod(0o755)
+    assert run("up", "--home", tmp_path).exit_code == 1
+    assert run("down", "--delete-data", "--home", tmp_path).exit_code == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["letter"]
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://x", "http://", "http://x:99999", "http://[x"])
+def test_what_is_no_address_is_wrong_usage(url: str) -> None:
+    for words in (("token", "--url", url), ("audit", "--url", url), ("audit", "--ledger", url)):
+        result = run(*words, HOLDFAST_PASSWORD="secret")
+        assert result.exit_code == 2
+        assert "expected an address like" in result.stderr
 
 
 def test_down_without_a_stack_is_no_error(tmp_path: Path) -> None:

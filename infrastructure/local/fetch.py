@@ -4,6 +4,7 @@ Guarantee: afterwards each has been run once, or one error names what is missing
 Nothing is installed on the system. Doing it again costs a second and downloads nothing.
 """
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,7 @@ def _fetched(name: str, cache: Path, say: Say) -> Program:
     try:
         with filled(cache / name) as prefix:
             _FETCHERS[name](prefix, cache, say)
-    except (StackError, OSError) as error:
+    except (StackError, OSError, subprocess.SubprocessError) as error:
         raise MissingServerError(f"{_TITLES[name]} cannot be had: {error}\nBy hand: {_BY_HAND[name]}") from error
     program = locate(name, cache)
     if program is None:

@@ -24,6 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 _SOCKET_PATH_BYTES = 96
 _LOWEST_PORT_BASE = 1024
 _HIGHEST_PORT_BASE = 65535 - PORTS_PER_STACK
+# One of these makes a directory a home; the others may be there before they are.
+_MARKS = frozenset({"settings.json", "secrets.json"})
+_BEGINNINGS = frozenset({"run", "log", "lock", "chaos"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def open_home(path: Path, port_base: int | None = None) -> Home:
         raise StackError(f"the port base must be between {_LOWEST_PORT_BASE} and {_HIGHEST_PORT_BASE}, not {base}")
     home = Home(path, base)
     try:
+        if _is_foreign(path):
+            raise StackError(f"{path} holds other things: a home must be a directory of its own")
         for directory in (path, home.run, path / "log"):
             directory.mkdir(parents=True, exist_ok=True)
         # Others may pass through, since PostgreSQL's account must when root runs the stack; they read nothing.
@@ -130,8 +135,16 @@ def _known_port_base(path: Path) -> int | None:
         return int(json.loads((path / "settings.json").read_text(encoding="utf-8"))["port_base"])
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StackError(f"{path} cannot be used as a home: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(f"{path / 'settings.json'} is damaged: {error}") from error
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether somebody's files lie there. They would be closed to others, and deleted with the home's data."""
+    found = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    return not found & _MARKS and bool(found - _BEGINNINGS)
 
 
 def _prepare_socket_directory(home: Home) -> None:

@@ -107,6 +107,6 @@ class Stack:
         known = existing_home(self._path)
         if known is None or not (supervisor := Supervisor(known)).is_running:
             raise StackError(f"no stack runs in {self._path}")
-        if name not in supervisor.processes():
-            raise StackError(f"the stack has no process {name}")
+        if name not in (known_names := supervisor.processes()):
+            raise StackError(f"the stack has no process {name}; it has {', '.join(sorted(known_names))}")
         return supervisor
