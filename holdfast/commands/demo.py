@@ -14,12 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.commands.audit import audited, show
-from holdfast.commands.options import EXIT_FAILED
+from holdfast.commands.options import EXIT_FAILED, program
 from holdfast.demo import shop
 from holdfast.demo.run import Course, run
 from holdfast.target import target_options, told_unreachable
+from infrastructure.local.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from holdfast.target import Target
 
 AUDIT_SECONDS = 60
@@ -103,9 +106,17 @@ def _say_what_next(console: Console, target: Target, seconds: float) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_row("   The API, to try out", f"{target.url}/docs")
     if target.stack is not None:
-        table.add_row("   The processes, their logs", "holdfast status, holdfast logs worker-orders")
-        table.add_row("   A token for your own calls", "holdfast token --role customer")
-        table.add_row("   The broker's own pages", "holdfast status --json shows their address and password")
-        table.add_row("   The audit again, at any time", "holdfast audit")
-        table.add_row("   To end it all", "make down")
+        command = _command(target.stack.home.path)
+        table.add_row("   The processes", command.format("status"))
+        table.add_row("   What one of them wrote", command.format("logs worker-orders"))
+        table.add_row("   A token for your own calls", command.format("token --role customer"))
+        table.add_row("   Every address, with its password", command.format("status --json"))
+        table.add_row("   The audit again, at any time", command.format("audit"))
+        table.add_row("   To end it all", command.format("down"))
     console.print(table)
+
+
+def _command(home: Path) -> str:
+    """How a command is typed here, with a place for its words."""
+    at = "" if home == DEFAULT_HOME.absolute() else f" --home {home}"
+    return f"{program()} {{}}{at}"

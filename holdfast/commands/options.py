@@ -1,5 +1,7 @@
 """Options and exit codes that several commands share."""
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +38,13 @@ def told_plainly() -> Iterator[None]:
         raise SystemExit(EXIT_FAILED) from error
 
 
+def program() -> str:
+    """How this command is typed: with its place, where it is not in PATH (nobody is asked to activate `.venv`)."""
+    typed = Path(sys.argv[0])
+    return str(typed) if typed.name == "holdfast" and shutil.which("holdfast") is None else "holdfast"
+
+
 def no_stack(home: Path) -> NoReturn:
     """End with exit code 3."""
-    click.echo(f"No stack runs in {home}. `holdfast up --home {home}` starts one.", err=True)
+    click.echo(f"No stack runs in {home}. `{program()} up --home {home}` starts one.", err=True)
     raise SystemExit(EXIT_NO_STACK)

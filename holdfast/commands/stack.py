@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, told_plainly
+from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, program, told_plainly
 from holdfast.commands.steps import shown_steps
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import existing_home
@@ -41,7 +41,7 @@ def up(home: Path, port_base: int | None, servers_only: bool) -> None:
     except StackError as error:
         click.echo(f"\n{error}", err=True)
         if stack.is_running and not ran_before:
-            click.echo(f"\nWhat did start goes on running; `holdfast down --home {home}` ends it.", err=True)
+            click.echo(f"\nWhat did start goes on running; `{program()} down --home {home}` ends it.", err=True)
         raise SystemExit(EXIT_FAILED) from error
     if servers_only:
         click.echo(f"The servers are ready. Their addresses: holdfast status --json --home {home}")

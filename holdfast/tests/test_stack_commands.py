@@ -80,6 +80,16 @@ def test_without_a_stack_the_exit_code_is_3(command: tuple[str, ...], tmp_path: 
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_command_that_is_not_in_path_is_named_as_it_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/holdfast", "status"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "`.venv/bin/holdfast up --home" in run("status", "--home", tmp_path / "nowhere").stderr
+    (tmp_path / "holdfast").touch(mode=0o755)
+    assert "`holdfast up --home" in run("status", "--home", tmp_path / "nowhere").stderr
+
+
 @pytest.mark.parametrize("command", [("restart",), *ASKING], ids=" ".join)
 def test_when_the_stack_is_down_it_is_3_as_well(command: tuple[str, ...], home: Home) -> None:
     result = run(*command, "--home", home.path)
