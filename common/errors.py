@@ -129,6 +129,7 @@ _LIBRARIES: dict[str, type[HoldfastError]] = {
     "bson.errors.BSONError": Rejected,  # too large, or not to be said in BSON
     "pika.exceptions.AMQPError": Unavailable,
     "amqp.exceptions.RecoverableConnectionError": Unavailable,
+    "amqp.exceptions.InternalError": Unavailable,  # a queue whose nodes find no majority in time, say
     "kombu.exceptions.OperationalError": Unavailable,
     "requests.exceptions.ConnectionError": Unavailable,
     "requests.exceptions.Timeout": Unavailable,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -42,13 +43,14 @@ class BrokerDownError(Unavailable):
 
 
 class ConfirmedPublisher:
-    """One connection and channel to one exchange; reconnects when it is used after a failure. Not thread-safe."""
+    """One connection and channel to one exchange; reconnects when it is used after a failure. Not thread-safe.
+
+    Of several URLs, separated by `;`, the next one's turn comes with each failure, so that a node that takes
+    connections and confirms nothing is left as well as one that is gone.
+    """
 
     def __init__(self, broker_url: str, exchange: str, *, name: str) -> None:
-        self._parameters = pika.URLParameters(broker_url)
-        self._parameters.heartbeat = HEARTBEAT_SECONDS
-        self._parameters.socket_timeout = self._parameters.stack_timeout = CONNECT_SECONDS
-        self._parameters.client_properties = {"connection_name": name}
+        self._nodes = deque(_parameters(url, name) for url in broker_url.split(";"))
         self._exchange = exchange
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
@@ -58,24 +60,34 @@ class ConfirmedPublisher:
         self._published = 0
 
     def connect(self) -> None:
-        """Connect if not connected. Raises `BrokerDownError` within some seconds."""
+        """Connect if not connected. Raises `BrokerDownError` within some seconds for each node."""
         if self._is_ready:
             self._wait_while_blocked()
             return
+        for _ in range(len(self._nodes)):
+            if self._open():
+                return
+            self._give_up()
+        message = f"the broker did not open a channel: {self._failure}"
+        raise BrokerDownError(message)
+
+    def _open(self) -> bool:
         self.close()
         self._failure = "no answer"
         self._connection = pika.SelectConnection(
-            self._parameters,
+            self._nodes[0],
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_closed,
             on_close_callback=self._on_closed,
         )
         # Longer than pika's own bound: what it gives up by itself, it cleans up.
         self._run(lambda: self._is_ready, CONNECT_SECONDS + 0.5)
-        if not self._is_ready:
-            self.close()
-            message = f"the broker did not open a channel: {self._failure}"
-            raise BrokerDownError(message)
+        return self._is_ready
+
+    def _give_up(self) -> None:
+        """Leave this node; the next one's turn comes."""
+        self.close()
+        self._nodes.rotate(-1)
 
     def publish(self, messages: Sequence[Message], *, timeout_seconds: float) -> set[str]:
         """Publish in order; answers the ids that were confirmed and not returned. Raises `BrokerDownError`.
@@ -99,7 +111,7 @@ class ConfirmedPublisher:
             )
         if not batch.done:
             if not self._blocked:
-                self.close()  # it may have lost what it did not confirm
+                self._give_up()  # it may have lost what it did not confirm
             if not batch.confirmed:
                 failure = f"the broker confirmed nothing: {self._failure or 'no answer'}"
                 raise BrokerDownError(failure)
@@ -197,6 +209,14 @@ class ConfirmedPublisher:
         self._batch.settle(frame.method.delivery_tag, multiple=frame.method.multiple, taken=taken)
         if self._batch.done:
             self._stop()
+
+
+def _parameters(url: str, name: str) -> pika.URLParameters:
+    made = pika.URLParameters(url)
+    made.heartbeat = HEARTBEAT_SECONDS
+    made.socket_timeout = made.stack_timeout = CONNECT_SECONDS
+    made.client_properties = {"connection_name": name}
+    return made
 
 
 def _properties(message: Message) -> pika.BasicProperties:

@@ -72,6 +72,21 @@ def url_with(*schemes: str) -> Any:
     return check
 
 
+def urls_with(*schemes: str) -> Any:
+    """A check: one such URL, or several that lead to the same, separated by `;` alone (a cluster's nodes)."""
+    check_one = url_with(*schemes)
+
+    def check(value: str) -> None:
+        for number, url in enumerate(urls := value.split(";"), 1):
+            try:
+                check_one("" if url != url.strip() else url)
+            except ValidationError as error:  # without the URL itself: there is a password in it
+                place = f"URL {number} of {len(urls)}: " if len(urls) > 1 else ""
+                raise ValidationError(f"{place}{error.messages[0]}") from None
+
+    return check
+
+
 def _is_host(text: str) -> bool:
     parts = urlsplit(f"//{text}")
     return bool(parts.hostname) and parts.port != 0
@@ -145,10 +160,10 @@ class DocumentSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerSettings:
-    """RabbitMQ."""
+    """RabbitMQ. A cluster's nodes are several URLs, separated by `;`: where one does not answer, the next one does."""
 
     rabbitmq_url: str = setting(
-        "RABBITMQ_URL", default="amqp://guest:guest@localhost:5672/", check=url_with("amqp", "amqps")
+        "RABBITMQ_URL", default="amqp://guest:guest@localhost:5672/", check=urls_with("amqp", "amqps")
     )
 
 

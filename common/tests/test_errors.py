@@ -53,6 +53,7 @@ UNAVAILABLE = [
     pika.exceptions.ChannelWrongStateError(),
     pika.exceptions.ConnectionClosedByBroker(320, "forced"),
     amqp.exceptions.ConnectionForced("shutdown"),
+    amqp.exceptions.InternalError("no majority of the queue's nodes"),
     kombu.exceptions.OperationalError("refused"),
     requests.ConnectionError(),
     requests.ConnectTimeout(),

@@ -103,6 +103,22 @@ def test_it_connects_again_after_the_link_broke(vhost: str, ear: Ear) -> None:
         publisher.close()
 
 
+def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str, ear: Ear) -> None:
+    with Link(vhost) as first, Link(vhost) as second:
+        publisher = make_publisher(f"amqp://guest:guest@127.0.0.1:1/;{first.url};{second.url}")
+        assert publisher.publish([message(1)], timeout_seconds=5) == {"id-1"}
+        first.freeze()  # it is there, and confirms nothing
+        with pytest.raises(BrokerDownError):
+            publisher.publish([message(2)], timeout_seconds=0.3)
+        assert publisher.publish([message(2)], timeout_seconds=5) == {"id-2"}
+        second.cut()
+        with pytest.raises(BrokerDownError):
+            publisher.publish([message(3)], timeout_seconds=5)
+        first.heal()
+        assert publisher.publish([message(3)], timeout_seconds=5) == {"id-3"}
+        publisher.close()
+
+
 def test_an_idle_connection_stays_usable(publisher: ConfirmedPublisher, ear: Ear) -> None:
     publisher.connect()
     publisher.idle(0.2)

@@ -91,6 +91,27 @@ def test_a_variable_set_to_nothing_means_its_default(monkeypatch: pytest.MonkeyP
     assert load(Sample).service_port == 8000
 
 
+def test_a_cluster_of_brokers_has_several_urls(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for good in ("amqp://u:p@a:5672/", "amqp://u:p@a/;amqps://u:p@b:5673/v;amqp://c"):
+        monkeypatch.setenv("RABBITMQ_URL", good)
+        assert load(WorkerSettings).rabbitmq_url == good
+    for wrong in (
+        "amqp://u:p@a/;",
+        "amqp://u:p@a/;http://b/",
+        "amqp://a/ ; amqp://b/",
+        "amqp://u:secret@a:0/;amqp://b",
+    ):
+        monkeypatch.setenv("RABBITMQ_URL", wrong)
+        with pytest.raises(SystemExit):
+            load(WorkerSettings)
+        told = capsys.readouterr().err
+        assert "RABBITMQ_URL: URL " in told
+        assert "of 2" in told
+        assert "secret" not in told
+
+
 def test_a_replica_set_has_several_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     several = "mongodb://u:p@a:27017,b:27018,[::1]:27019/d?replicaSet=r"
     for url in (several, "mongodb://u:p@a/d", "mongodb+srv://u:p@a.example/d"):

@@ -10,6 +10,7 @@ import requests
 
 from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, OrderView, ProductView, Reading
 from holdfast.client import ApiError, Client
+from holdfast.management import ask_broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -107,7 +108,7 @@ class Reader:
 
     def _queues(self) -> tuple[int, int]:
         """Dead letters that are not on file yet, and messages still on their way."""
-        reply = requests.get(f"{self._management_url}/api/queues", params={"columns": "name,messages"}, timeout=10)
+        reply = ask_broker(self._management_url, "/api/queues", columns="name,messages")
         reply.raise_for_status()
         counts = {queue["name"]: queue.get("messages", 0) for queue in reply.json()}
         unfiled = counts.get(DEAD_LETTERS, 0)

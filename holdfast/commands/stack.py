@@ -23,8 +23,13 @@ _STYLES = {RUNNING: "green", "stopped": "dim"}
 @click.option(
     "--port-base", type=int, help="The first port of the stack.  [default: the home's, or 8000, or free ones]"
 )
+@click.option(
+    "--rabbitmq-nodes",
+    type=int,
+    help="1, or 3 for a cluster; a home keeps what it began with.  [default: the home's, or 1]",
+)
 @click.option("--servers-only", is_flag=True, help="Only PostgreSQL, RabbitMQ and MongoDB.")
-def up(home: Path, port_base: int | None, servers_only: bool) -> None:
+def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_only: bool) -> None:
     """Start the stack; return when all of it is ready.
 
     What runs already is left alone, so doing it twice is harmless. After a crash it takes up where it was.
@@ -33,7 +38,7 @@ def up(home: Path, port_base: int | None, servers_only: bool) -> None:
 
     Exit codes: 0 everything is ready; 1 something is not, and what and why is printed.
     """
-    stack = Stack(home, port_base)
+    stack = Stack(home, port_base, rabbitmq_nodes)
     ran_before = stack.is_running
     try:
         with shown_steps("Starting") as progress:

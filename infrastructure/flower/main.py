@@ -70,7 +70,8 @@ def _set_options(settings: Settings) -> None:
 
     options.address, options.port = settings.host, settings.port
     options.basic_auth = [settings.basic_auth]
-    options.broker_api = f"{settings.management_url.rstrip('/')}/api/"
+    # Of a cluster's nodes Flower knows how to ask one; its page of queues is empty while that is away.
+    options.broker_api = f"{settings.management_url.partition(';')[0].rstrip('/')}/api/"
     options.read_only = True
     options.enable_events = False  # the workers send them unasked
     # What became of it, too: done, duplicate, retried, parked or dead are all the same success to Celery.

@@ -24,6 +24,11 @@ class Settings:
     log_level: str
 
 
+def _urls(start: str, pattern: str) -> validate.Regexp:
+    """One URL, or one for each node of a cluster, separated by `;`."""
+    return validate.Regexp(rf"^{pattern}(;{pattern})*$", error=f"expected {start}, or several separated by ;")
+
+
 def read_settings() -> Settings:
     """Read SERVICE_HOST, SERVICE_PORT, FLOWER_BASIC_AUTH, RABBITMQ_URL, RABBITMQ_MANAGEMENT_URL and LOG_LEVEL."""
     env = Env()
@@ -34,10 +39,8 @@ def read_settings() -> Settings:
             basic_auth=env.str(
                 "FLOWER_BASIC_AUTH", validate=validate.Regexp(r"^[^:\s]+:\S{8,}$", error="expected name:password")
             ),
-            broker_url=env.str("RABBITMQ_URL", validate=validate.Regexp(r"^amqps?://", error="expected amqp://")),
-            management_url=env.str(
-                "RABBITMQ_MANAGEMENT_URL", validate=validate.Regexp(r"^https?://", error="expected http://")
-            ),
+            broker_url=env.str("RABBITMQ_URL", validate=_urls("amqp://", r"amqps?://[^;]+")),
+            management_url=env.str("RABBITMQ_MANAGEMENT_URL", validate=_urls("http://", r"https?://[^;]+")),
             log_level=env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(LOG_LEVELS)),
         )
     except EnvError as error:

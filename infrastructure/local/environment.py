@@ -14,7 +14,7 @@ from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
 from infrastructure.privileges import broker_account
-from infrastructure.processes import Process
+from infrastructure.processes import PROCESSES, Process
 
 _PASSED_ON = {
     "LOG_LEVEL": "INFO",
@@ -55,7 +55,7 @@ def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Ca
         "METRICS_PORT": lambda: str(home.port(line.name)),
         "DATABASE_URL": lambda: urls.database(line.context),
         "MONGODB_URL": lambda: urls.documents(line.context),
-        "RABBITMQ_URL": lambda: urls.broker(broker_account(line)),
+        "RABBITMQ_URL": lambda: urls.broker(broker_account(line), first=PROCESSES.index(line)),
         "OUTBOX_DATABASE_URLS": lambda: urls.outbox_databases,
         "DATABASE_URLS": lambda: urls.outbox_databases,
         "METRICS_URLS": lambda: urls.metrics,

@@ -15,7 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from infrastructure.local.errors import StackError
-from infrastructure.processes import PORTS_PER_STACK, port_of
+from infrastructure.local.nodes import COUNTS, NODES, Node, processes
+from infrastructure.processes import PORTS_PER_STACK, Process
 
 DEFAULT_HOME = Path(".holdfast")
 DEFAULT_PORT_BASE = 8000
@@ -26,19 +27,34 @@ _LOWEST_PORT_BASE = 1024
 _HIGHEST_PORT_BASE = 65535 - PORTS_PER_STACK
 # One of these makes a directory a home; the others may be there before they are.
 _MARKS = frozenset({"settings.json", "secrets.json"})
-_BEGINNINGS = frozenset({"run", "log", "lock", "chaos"})
+# What may be there before a home is one: an earlier attempt, a chaos run, test sessions that share it.
+_BEGINNINGS = frozenset({"run", "log", "lock", "chaos", "holders", "turn", "started-by-tests"})
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The directory and the first port of a stack."""
+    """The directory and the first port of a stack, and how many nodes its broker has."""
 
     path: Path
     port_base: int
+    rabbitmq_nodes: int = 1
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """The process table, with each node of the broker, in the order of phases."""
+        return processes(self.rabbitmq_nodes)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The broker's nodes."""
+        return NODES[: self.rabbitmq_nodes]
 
     def port(self, name: str) -> int:
-        """Return the port of the named process."""
-        return port_of(name, self.port_base)
+        """Return the port of the named process; LookupError if it has none."""
+        for line in self.processes:
+            if line.name == name and line.port_offset is not None:
+                return self.port_base + line.port_offset
+        raise LookupError(f"{name} listens on no port of this stack")
 
     def log(self, name: str) -> Path:
         """Return the file with what the named process wrote."""
@@ -69,14 +85,14 @@ class Home:
         return directory / f"{sha256(os.fsencode(self.path)).hexdigest()[:16]}.sock"
 
 
-def open_home(path: Path, port_base: int | None = None) -> Home:
-    """Return the home, made if need be. Without a port base it keeps the one it has."""
+def open_home(path: Path, port_base: int | None = None, rabbitmq_nodes: int | None = None) -> Home:
+    """Return the home, made if need be. Without a port base it keeps the one it has; its nodes it keeps always."""
     path = path.absolute()
-    known = _known_port_base(path)
-    base = port_base or known or DEFAULT_PORT_BASE
+    known = existing_home(path)
+    base = port_base or (known.port_base if known else DEFAULT_PORT_BASE)
     if not _LOWEST_PORT_BASE <= base <= _HIGHEST_PORT_BASE:
         raise StackError(f"the port base must be between {_LOWEST_PORT_BASE} and {_HIGHEST_PORT_BASE}, not {base}")
-    home = Home(path, base)
+    home = Home(path, base, _node_count(known, rabbitmq_nodes))
     try:
         if _is_foreign(path):
             raise StackError(f"{path} holds other things: a home must be a directory of its own")
@@ -94,13 +110,22 @@ def open_home(path: Path, port_base: int | None = None) -> Home:
 
 def existing_home(path: Path) -> Home | None:
     """Return the home if a stack was ever started there."""
-    base = _known_port_base(path.absolute())
-    return Home(path.absolute(), base) if base else None
+    path = path.absolute()
+    try:
+        known = json.loads((path / "settings.json").read_text(encoding="utf-8"))
+        return Home(path, int(known["port_base"]), int(known.get("rabbitmq_nodes", 1)))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StackError(f"{path} cannot be used as a home: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StackError(f"{path / 'settings.json'} is damaged: {error}") from error
 
 
 def remember(home: Home) -> None:
-    """Write down the home's ports, so that later commands need only its path."""
-    write_private(home.path / "settings.json", json.dumps({"port_base": home.port_base}) + "\n")
+    """Write down the home's ports and nodes, so that later commands need only its path."""
+    known = {"port_base": home.port_base, "rabbitmq_nodes": home.rabbitmq_nodes}
+    write_private(home.path / "settings.json", json.dumps(known) + "\n")
 
 
 @contextmanager
@@ -130,15 +155,15 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _known_port_base(path: Path) -> int | None:
-    try:
-        return int(json.loads((path / "settings.json").read_text(encoding="utf-8"))["port_base"])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StackError(f"{path} cannot be used as a home: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StackError(f"{path / 'settings.json'} is damaged: {error}") from error
+def _node_count(known: Home | None, wanted: int | None) -> int:
+    if wanted is not None and wanted not in COUNTS:
+        raise StackError(f"a stack has {' or '.join(map(str, COUNTS))} RabbitMQ nodes, not {wanted}")
+    if known and wanted not in {None, known.rabbitmq_nodes}:
+        raise StackError(
+            f"the stack in {known.path} was made with --rabbitmq-nodes {known.rabbitmq_nodes} and keeps that: its "
+            f"queues lie on those nodes. Take another --home for {wanted}, or delete this one's data first."
+        )
+    return wanted or (known.rabbitmq_nodes if known else 1)
 
 
 def _is_foreign(path: Path) -> bool:

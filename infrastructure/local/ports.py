@@ -2,37 +2,34 @@
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home
+from infrastructure.local.nodes import NODES, processes
 from infrastructure.local.urls import HOST
-from infrastructure.processes import (
-    PORTS_PER_STACK,
-    PROCESSES,
-    RABBITMQ_DISTRIBUTION_PORT_OFFSET,
-    RABBITMQ_MANAGEMENT_PORT_OFFSET,
-    RABBITMQ_PROMETHEUS_PORT_OFFSET,
-)
+from infrastructure.processes import PORTS_PER_STACK
 
 # Below the range that the system hands out for outgoing connections: a listener there could not come back.
 _FIRST_BASE, _LAST_BASE, _STEP = 10_000, 32_000, 50
 _CHOICE_STEP = 100
 
 
-def listening_offsets() -> dict[int, str]:
+def listening_offsets(rabbitmq_nodes: int = 1) -> dict[int, str]:
     """Return every offset at which a stack listens, with who does."""
-    offsets = {line.port_offset: line.name for line in PROCESSES if line.port_offset is not None}
-    offsets[RABBITMQ_MANAGEMENT_PORT_OFFSET] = "rabbitmq (management)"
-    offsets[RABBITMQ_DISTRIBUTION_PORT_OFFSET] = "rabbitmq (distribution)"
-    offsets[RABBITMQ_PROMETHEUS_PORT_OFFSET] = "rabbitmq (prometheus)"
+    offsets = {line.port_offset: line.name for line in processes(rabbitmq_nodes) if line.port_offset is not None}
+    for node in NODES[:rabbitmq_nodes]:
+        offsets[node.management_port] = f"{node.name} (management)"
+        offsets[node.distribution_port] = f"{node.name} (distribution)"
+        offsets[node.prometheus_port] = f"{node.name} (prometheus)"
     return offsets
 
 
 def assert_ports_free(home: Home) -> None:
     """Raise StackError naming the first port that something else listens on."""
-    for offset, name in sorted(listening_offsets().items()):
+    for offset, name in sorted(listening_offsets(home.rabbitmq_nodes).items()):
         port = home.port_base + offset
         if not is_free(port):
             raise StackError(
@@ -44,8 +41,8 @@ def assert_ports_free(home: Home) -> None:
 def choose_ports(home: Home) -> Home:
     """Return the home with its ports if all are free, else with the next range that is."""
     for base in range(home.port_base, _LAST_BASE, _CHOICE_STEP):
-        if all(is_free(base + offset) for offset in listening_offsets()):
-            return Home(home.path, base)
+        if all(is_free(base + offset) for offset in listening_offsets(home.rabbitmq_nodes)):
+            return replace(home, port_base=base)
     raise StackError("there is no free range of ports on this machine")
 
 

@@ -19,7 +19,7 @@ from infrastructure.local.readiness import request_here, wait_for
 from infrastructure.local.startup import Startup
 from infrastructure.local.supervision import Supervisor
 from infrastructure.local.urls import HOST
-from infrastructure.processes import PROCESSES, Phase, Process
+from infrastructure.processes import Phase, Process
 
 # Of the servers there is one each, and no request can wait for their return: they are restarted by name only.
 _ROLLED = (Phase.PROCESSES, Phase.GATEWAY)
@@ -34,7 +34,7 @@ def restart(home: Home, names: Collection[str], progress: Progress) -> None:
     startup = Startup(home, progress)
     with locked(home):
         known = supervisor.processes()
-        for line in _chosen(names):
+        for line in _chosen(home, names):
             progress(Step(line.name, "restarting"))
             double = plan.stand_in(line.name)
             if double in known:
@@ -44,8 +44,8 @@ def restart(home: Home, names: Collection[str], progress: Progress) -> None:
                 startup.start([line])
 
 
-def _chosen(names: Collection[str]) -> list[Process]:
-    known = [line for line in PROCESSES if not line.is_job]
+def _chosen(home: Home, names: Collection[str]) -> list[Process]:
+    known = [line for line in home.processes if not line.is_job]
     if unknown := set(names) - {line.name for line in known}:
         raise StackError(f"the stack has no process {', '.join(sorted(unknown))}")
     return [line for line in known if (line.name in names if names else line.phase in _ROLLED)]

@@ -19,7 +19,10 @@ from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The addresses of running servers, each with an administrator's credentials; and what the processes have."""
+    """The addresses of running servers, each with an administrator's credentials; and what the processes have.
+
+    Of a broker's several nodes it is the first: what one of them does, another need not be asked.
+    """
 
     postgres_admin_url: str
     rabbitmq_url: str
@@ -34,8 +37,8 @@ def servers_of(stack: Stack) -> Servers:
     urls = stack.urls
     return Servers(
         postgres_admin_url=urls.postgres_administrator,
-        rabbitmq_url=urls.rabbitmq,
-        rabbitmq_management_url=urls.rabbitmq_management,
+        rabbitmq_url=urls.rabbitmq.partition(";")[0],
+        rabbitmq_management_url=urls.rabbitmq_management.partition(";")[0],
         mongodb_url=urls.mongodb_administrator,
         database_urls={context: urls.database(context) for context in RELATIONAL_CONTEXTS},
         document_urls={context: urls.documents(context) for context in DOCUMENT_CONTEXTS},

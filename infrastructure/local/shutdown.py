@@ -15,7 +15,7 @@ from infrastructure.local.home import Home
 from infrastructure.local.progress import Progress, Step, note
 from infrastructure.local.spec import read_specs
 from infrastructure.local.supervision import Supervisor
-from infrastructure.processes import PROCESSES, Phase
+from infrastructure.processes import Phase
 
 _MARGIN_SECONDS = 10
 _ORPHAN_GRACE_SECONDS = 20
@@ -48,7 +48,7 @@ def delete_home(home: Home) -> None:
 def _stop_in_order(home: Home, supervisor: Supervisor, progress: Progress) -> None:
     bounds = {name: spec.stop_seconds for name, spec in read_specs(home.programs_file).items()}
     for phase in sorted(Phase, reverse=True):
-        names = [line.name for line in PROCESSES if line.phase == phase and not line.is_job]
+        names = [line.name for line in home.processes if line.phase == phase and not line.is_job]
         # The port mapper last: the broker leaves its name there until it ends.
         for group in ([name for name in names if name != "epmd"], [name for name in names if name == "epmd"]):
             _stop_together(supervisor, group, bounds, progress)

@@ -26,16 +26,19 @@ from infrastructure.local.urls import Urls
 
 
 class Stack:
-    """The stack of one home. Without a port base it keeps the one that the home has."""
+    """The stack of one home. Without a port base it keeps the one that the home has; likewise its broker's nodes."""
 
-    def __init__(self, home: Path | str = DEFAULT_HOME, port_base: int | None = None) -> None:
+    def __init__(
+        self, home: Path | str = DEFAULT_HOME, port_base: int | None = None, rabbitmq_nodes: int | None = None
+    ) -> None:
         self._path = Path(home).absolute()
         self._port_base = port_base
+        self._rabbitmq_nodes = rabbitmq_nodes
 
     @property
     def home(self) -> Home:
         """The directory and its ports, made if need be."""
-        return open_home(self._path, self._port_base)
+        return open_home(self._path, self._port_base, self._rabbitmq_nodes)
 
     @property
     def credentials(self) -> Credentials:
@@ -54,7 +57,7 @@ class Stack:
 
     def up(self, servers_only: bool = False, progress: Progress = silent) -> None:
         """Start what does not run, and return when all of it is ready."""
-        bring_up(self._path, self._port_base, servers_only, progress)
+        bring_up(self._path, self._port_base, self._rabbitmq_nodes, servers_only, progress)
 
     def down(self, progress: Progress = silent, delete_data: bool = False) -> None:
         """Stop everything. Afterwards no process of the stack is left, whatever state it was in.

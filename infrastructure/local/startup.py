@@ -20,19 +20,22 @@ from infrastructure.local.progress import Progress, Step, note
 from infrastructure.local.readiness import probe_http, probe_port, wait_for
 from infrastructure.local.run import quick_ends
 from infrastructure.local.servers import mongodb, postgres, rabbitmq
+from infrastructure.local.servers.ready import READY
 from infrastructure.local.spec import read_specs, write_specs
 from infrastructure.local.supervision import Supervisor
-from infrastructure.processes import PROCESSES, Phase, Process
+from infrastructure.processes import Phase, Process
 
-_SERVERS = {"postgres": postgres, "rabbitmq": rabbitmq, "mongodb": mongodb}
+_SERVERS = (postgres, rabbitmq, mongodb)
 _READY_SECONDS = 120
 _HOPELESS_ENDS = 4
 _ORPHAN_GRACE_SECONDS = 10
 
 
-def bring_up(path: Path, port_base: int | None, servers_only: bool, progress: Progress) -> None:
+def bring_up(
+    path: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_only: bool, progress: Progress
+) -> None:
     """Start what does not run; return when all of it is ready, raise StackError otherwise."""
-    home = open_home(path, port_base)
+    home = open_home(path, port_base, rabbitmq_nodes)
     known = existing_home(path)
     if known is None and port_base is None:
         chosen = choose_ports(home)
@@ -90,23 +93,24 @@ class Startup:
 
     def _start_servers(self) -> None:
         # The port mapper first: a broker that finds none starts one that nobody supervises.
-        self.start(_lines(Phase.SERVERS, "epmd"))
-        self.start([line for line in _lines(Phase.SERVERS) if line.name != "epmd"])
-        for server in _SERVERS.values():
+        servers = self._lines(Phase.SERVERS)
+        self.start([line for line in servers if line.name == "epmd"])
+        self.start([line for line in servers if line.name != "epmd"])
+        for server in _SERVERS:
             server.provision(self._home, self._credentials)
 
     def _start_the_rest(self) -> None:
         self._supervisor.start(plan.KEEPER)
         if not self._is_complete():
             for phase in (Phase.SCHEMA, Phase.SEED):
-                specs = [plan.spec_of(line, self._home, self._credentials) for line in _lines(phase)]
+                specs = [plan.spec_of(line, self._home, self._credentials) for line in self._lines(phase)]
                 run_jobs(self._home, specs, self._progress)
-        self.start(_lines(Phase.PROCESSES))
-        self.start(_lines(Phase.GATEWAY))
+        self.start(self._lines(Phase.PROCESSES))
+        self.start(self._lines(Phase.GATEWAY))
 
     def _is_complete(self) -> bool:
         known = self._supervisor.processes()
-        return all(known[line.name]["statename"] == "RUNNING" for line in PROCESSES if not line.is_job)
+        return all(known[line.name]["statename"] == "RUNNING" for line in self._home.processes if not line.is_job)
 
     def start(self, lines: list[Process]) -> None:
         """Start the processes and wait until all of them are ready; StackError names those that are not."""
@@ -121,7 +125,8 @@ class Startup:
     def _await(self, line: Process) -> NotReadyError | None:
         began = time.monotonic()
         try:
-            wait_for(lambda: self._check(line), _READY_SECONDS, "no answer")
+            # Nodes of a cluster wait for each other, and share the machine's processors while they start.
+            wait_for(lambda: self._check(line), _READY_SECONDS * self._home.rabbitmq_nodes, "no answer")
         except StackError as error:
             self._progress(Step(line.name, "failed"))
             return NotReadyError(line.name, str(error), self._home.log(line.name))
@@ -131,8 +136,8 @@ class Startup:
     def _check(self, line: Process) -> None:
         if quick_ends(self._home.run, line.name) >= _HOPELESS_ENDS:
             raise StackError("it keeps ending as soon as it is started")
-        if line.name in _SERVERS:
-            _SERVERS[line.name].ready(self._home, self._credentials)
+        if line.name in READY:
+            READY[line.name](self._home, self._credentials)
         elif line.probe:
             probe_http(self._home.port(line.name), line.probe)
         else:
@@ -142,6 +147,5 @@ class Startup:
             # The supervisor waits a moment before it believes it; after `up`, `status` is to show it so.
             raise ConnectionError(f"it is {state.lower()}")
 
-
-def _lines(phase: Phase, name: str = "") -> list[Process]:
-    return [line for line in PROCESSES if line.phase == phase and name in {"", line.name}]
+    def _lines(self, phase: Phase) -> list[Process]:
+        return [line for line in self._home.processes if line.phase == phase]

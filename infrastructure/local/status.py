@@ -6,7 +6,7 @@ from infrastructure.local.credentials import load_credentials
 from infrastructure.local.home import Home
 from infrastructure.local.supervision import Supervisor
 from infrastructure.local.urls import Urls
-from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS
+from infrastructure.processes import RELATIONAL_CONTEXTS
 
 RUNNING = "running"
 _STOPPED = {"pid": 0, "statename": "STOPPED"}
@@ -29,7 +29,7 @@ def status_of(home: Home) -> dict[str, Any]:
         "flower": urls.flower,
         "processes": [
             _process(line.name, known.get(line.name, _STOPPED), home.port(line.name))
-            for line in PROCESSES
+            for line in home.processes
             if not line.is_job and line.name != _HIDDEN
         ],
     }

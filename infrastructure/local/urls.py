@@ -4,7 +4,8 @@ import json
 
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
-from infrastructure.processes import PROCESSES, RABBITMQ_MANAGEMENT_PORT_OFFSET, RELATIONAL_CONTEXTS
+from infrastructure.local.nodes import Node
+from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS
 from infrastructure.provision.mongodb import ADMINISTRATOR as MONGODB_ADMINISTRATOR
 from infrastructure.provision.mongodb import REPLICA_SET
 
@@ -43,21 +44,25 @@ class Urls:
     @property
     def rabbitmq(self) -> str:
         """The broker as its administrator: for people and for tests, not for a process of the stack."""
-        return f"amqp://{self._rabbitmq_account}@{HOST}:{self._home.port('rabbitmq')}/"
+        return self._amqp(self._rabbitmq_account)
 
-    def broker(self, account: str) -> str:
-        """The broker as one of the accounts that processes have."""
-        return f"amqp://{account}:{self._credentials.brokers[account]}@{HOST}:{self._home.port('rabbitmq')}/"
+    def broker(self, account: str, first: int = 0) -> str:
+        """The broker as one of the accounts that processes have; its nodes one after the other, from number `first`."""
+        return self._amqp(f"{account}:{self._credentials.brokers[account]}", first)
 
     @property
     def rabbitmq_management(self) -> str:
-        port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
-        return f"http://{self._rabbitmq_account}@{HOST}:{port}"
+        """The management API as the administrator; of each node, if there are several."""
+        return ";".join(map(self.rabbitmq_node, self._home.nodes))
+
+    def rabbitmq_node(self, node: Node) -> str:
+        """The management API of one node, as the administrator."""
+        return self._management(self._rabbitmq_account, node)
 
     def rabbitmq_monitoring(self, account: str = RABBITMQ_MONITOR) -> str:
-        """The management API as an account that may look and do nothing else."""
-        port = self._home.port_base + RABBITMQ_MANAGEMENT_PORT_OFFSET
-        return f"http://{account}:{self._credentials.brokers[account]}@{HOST}:{port}"
+        """The management API as an account that may look and do nothing else; of each node."""
+        password = self._credentials.brokers[account]
+        return ";".join(self._management(f"{account}:{password}", node) for node in self._home.nodes)
 
     @property
     def flower(self) -> str:
@@ -85,6 +90,15 @@ class Urls:
     @property
     def _rabbitmq_account(self) -> str:
         return f"{self._credentials.rabbitmq_user}:{self._credentials.rabbitmq_password}"
+
+    def _amqp(self, account: str, first: int = 0) -> str:
+        nodes = self._home.nodes
+        start = first % len(nodes)
+        ports = [self._home.port_base + node.port for node in (*nodes[start:], *nodes[:start])]
+        return ";".join(f"amqp://{account}@{HOST}:{port}/" for port in ports)
+
+    def _management(self, account: str, node: Node) -> str:
+        return f"http://{account}@{HOST}:{self._home.port_base + node.management_port}"
 
     def _postgres(self, user: str, password: str, database: str) -> str:
         return f"postgresql+psycopg2://{user}:{password}@{HOST}:{self._home.port('postgres')}/{database}"

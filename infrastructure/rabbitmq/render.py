@@ -3,6 +3,7 @@
 The values come from the caller; the files beside this module are the only source of settings.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,11 +22,21 @@ class BrokerSettings:
     password: str
 
 
-def configuration(settings: BrokerSettings) -> dict[str, str]:
-    """Return the text of each file by its name. `rabbitmq.conf` holds the account's password."""
-    own = (_HERE / "rabbitmq.conf").read_text(encoding="utf-8").format(**asdict(settings))
+def configuration(settings: BrokerSettings, cluster: Sequence[str] = ()) -> dict[str, str]:
+    """Return the text of each file by its name. `rabbitmq.conf` holds the account's password.
+
+    `cluster` names all nodes, by their Erlang names, where there are several.
+    """
+    parts = [_text("rabbitmq.conf").format(**asdict(settings)), _text("shared.conf")]
+    if cluster:
+        names = [f"cluster_formation.classic_config.nodes.{number} = {name}" for number, name in enumerate(cluster, 1)]
+        parts.append(_text("cluster.conf") + "\n".join(names) + "\n")
     return {
-        "rabbitmq.conf": own + "\n" + (_HERE / "shared.conf").read_text(encoding="utf-8"),
-        "advanced.config": (_HERE / "advanced.config").read_text(encoding="utf-8"),
-        "enabled_plugins": (_HERE / "enabled_plugins").read_text(encoding="utf-8"),
+        "rabbitmq.conf": "\n".join(parts),
+        "advanced.config": _text("advanced.config"),
+        "enabled_plugins": _text("enabled_plugins"),
     }
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

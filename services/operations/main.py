@@ -13,7 +13,7 @@ from common.appfactory import create_app as create_service
 from common.breaker import Breaker
 from common.development import serve_for_development
 from common.documents import Store, connect, ping
-from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting, url_with
+from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting, url_with, urls_with
 from services.operations import api, system_api
 from services.operations.metrics import Figures
 from services.operations.monitoring import Monitor
@@ -45,7 +45,9 @@ class Settings(ServiceSettings, DocumentSettings):
 
     circuit_breaker_max_failures: int = MAX_FAILURES
     metrics_urls: Mapping[str, str] | None = setting("METRICS_URLS", "json", default=None, check=metrics_urls)
-    rabbitmq_management_url: str | None = setting("RABBITMQ_MANAGEMENT_URL", default=None, check=_HTTP_URL)
+    rabbitmq_management_url: str | None = setting(
+        "RABBITMQ_MANAGEMENT_URL", default=None, check=urls_with("http", "https")
+    )
 
 
 @dataclass(frozen=True, slots=True)

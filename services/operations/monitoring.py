@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from common import telemetry
 from common.events import rfc3339, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 LOOK_SECONDS = 1.5
 KEPT_SECONDS = 2.0
@@ -51,7 +52,9 @@ class Look:
 
 
 class Monitor:
-    """`metrics_urls` has the address of each process's metrics; `management_url` the broker's, with its account."""
+    """`metrics_urls` has the address of each process's metrics; `management_url` the broker's, with its account
+    (of a cluster, those of its nodes, separated by `;`: whichever answers speaks for all).
+    """
 
     def __init__(self, metrics_urls: Mapping[str, str], management_url: str | None) -> None:
         self.processes = list(metrics_urls)
@@ -131,14 +134,21 @@ def _get(url: str, **query: str) -> bytes:
             return body
 
 
+def _get_from_any(urls: Sequence[str], path: str, **query: str) -> bytes:
+    *others, last = urls
+    for url in others:
+        with suppress(requests.ConnectionError, requests.Timeout):
+            return _get(f"{url.rstrip('/')}{path}", **query)
+    return _get(f"{last.rstrip('/')}{path}", **query)
+
+
 def _samples(url: str) -> list[Sample]:
     families = text_string_to_metric_families(_get(url).decode())
     return [Sample(each.name, dict(each.labels), each.value) for family in families for each in family.samples]
 
 
 def _queues(management_url: str) -> list[dict[str, Any]]:
-    body = _get(f"{management_url.rstrip('/')}/api/queues", columns=_QUEUE_COLUMNS)
-    found = json.loads(body)
+    found = json.loads(_get_from_any(management_url.split(";"), "/api/queues", columns=_QUEUE_COLUMNS))
     if not isinstance(found, list):
         raise TypeError("not a list of queues")
     return found

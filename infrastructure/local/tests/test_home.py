@@ -67,6 +67,24 @@ def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
     assert known.port("postgres") == 9010
 
 
+def test_a_home_keeps_its_brokers_nodes(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="1 or 3"):
+        open_home(tmp_path, 9000, 2)
+    remember(open_home(tmp_path, 9000, 3))
+    assert open_home(tmp_path).rabbitmq_nodes == open_home(tmp_path, 9100, 3).rabbitmq_nodes == 3
+    with pytest.raises(StackError, match="--rabbitmq-nodes 3 and keeps that"):
+        open_home(tmp_path, 9000, 1)
+
+
+def test_a_home_of_an_earlier_version_has_one_node(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"port_base": 9000}')
+    known = existing_home(tmp_path)
+    assert known == open_home(tmp_path)
+    assert known.rabbitmq_nodes == 1
+    with pytest.raises(StackError, match="--rabbitmq-nodes 1 and keeps that"):
+        open_home(tmp_path, None, 3)
+
+
 @pytest.mark.parametrize("base", [1, 1023, 65530, -5])
 def test_impossible_ports_are_refused(tmp_path: Path, base: int) -> None:
     with pytest.raises(StackError, match="port base"):

@@ -1,0 +1,18 @@
+"""The broker's management API, of whichever node answers: each of them speaks for the whole cluster."""
+
+import requests
+
+from infrastructure.local.readiness import request_here
+
+ASK_SECONDS = 10.0
+
+
+def ask_broker(management_url: str, path: str, method: str = "GET", **query: str) -> requests.Response:
+    """Ask by one URL, or by the first that answers of several, separated by `;`. Raises requests' exceptions."""
+    *others, last = management_url.split(";")
+    for url in others:
+        try:
+            return request_here(method, f"{url}{path}", ASK_SECONDS, params=query)
+        except (requests.ConnectionError, requests.Timeout):
+            continue
+    return request_here(method, f"{last}{path}", ASK_SECONDS, params=query)

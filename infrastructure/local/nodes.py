@@ -1,0 +1,53 @@
+"""The broker's nodes of a native stack: one, or three that form a cluster.
+
+The process table has one line `rabbitmq`, for elsewhere a broker of several nodes is one address. Here each node is a
+process of its own; the first one has the table's name and ports, so a stack of one node knows nothing of others.
+"""
+
+from dataclasses import dataclass
+
+from infrastructure.processes import (
+    PROCESSES,
+    RABBITMQ_DISTRIBUTION_PORT_OFFSET,
+    RABBITMQ_MANAGEMENT_PORT_OFFSET,
+    RABBITMQ_PROMETHEUS_PORT_OFFSET,
+    Phase,
+    Process,
+    port_of,
+)
+
+# Two would be worse than one: without either of them there is no majority.
+COUNTS = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: the process that it is, what Erlang knows it by, and its ports, counted from the stack's first."""
+
+    name: str
+    erlang_name: str
+    port: int
+    management_port: int
+    distribution_port: int
+    prometheus_port: int
+
+
+NODES = (
+    Node(
+        "rabbitmq",
+        # By this name the node finds its data again, whatever the machine is called meanwhile.
+        "holdfast@localhost",
+        port_of("rabbitmq", 0),
+        RABBITMQ_MANAGEMENT_PORT_OFFSET,
+        RABBITMQ_DISTRIBUTION_PORT_OFFSET,
+        RABBITMQ_PROMETHEUS_PORT_OFFSET,
+    ),
+    Node("rabbitmq-2", "holdfast-2@localhost", 33, 34, 35, 19),
+    Node("rabbitmq-3", "holdfast-3@localhost", 36, 37, 38, 20),
+)
+
+
+def processes(node_count: int) -> tuple[Process, ...]:
+    """The process table of a stack with that many nodes."""
+    more = [Process(node.name, Phase.SERVERS, port_offset=node.port) for node in NODES[1:node_count]]
+    return tuple(sorted((*PROCESSES, *more), key=lambda line: line.phase))
