@@ -1,0 +1,46 @@
+"""Looking for a smaller schedule that fails: what one try has broken for good is not held against the next."""
+
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from chaos_tests.runners import schedule
+from chaos_tests.runners.campaign import Ground, Result
+from chaos_tests.runners.schedule import Step
+from chaos_tests.runners.session import Options, Session
+
+GROUND = Ground({"driver": "local", "home": "/nowhere"}, [])
+STEPS = [Step(name) for name in ("one", "two", "culprit", "three", "four", "five")]
+
+
+class Shrinking(Session):
+    """A session whose stack is ruined by one fault, and stays so until it begins anew."""
+
+    def __init__(self, directory: Path) -> None:
+        options = Options(is_random=True, seed=7, orders=600, shrink=True, output=directory)
+        super().__init__(options, {}, Console(file=StringIO()))
+        self.is_ruined, self.tries = True, list[tuple[int, float]]()
+        directory.mkdir(exist_ok=True)
+
+    def _one_run(self, ground: Ground, steps: list[Step], directory: Path, share: float = 1.0) -> Result:  # noqa: ARG002 - as it is called
+        self.tries.append((len(steps), share))
+        self.is_ruined = self.is_ruined or Step("culprit") in steps
+        return Result(directory, [], {"verdict": "valid"}, audit=not self.is_ruined)
+
+    def _begin_anew(self, ground: Ground) -> None:  # noqa: ARG002 - as it is called
+        self.is_ruined = False
+
+
+def test_the_culprit_is_found_on_stacks_that_begin_empty(tmp_path: Path) -> None:
+    session = Shrinking(tmp_path)
+    session._shrink(GROUND, STEPS)
+    assert schedule.read(tmp_path / "shrunk.json") == (7, [Step("culprit")])
+    assert all(share == count / len(STEPS) for count, share in session.tries)
+
+
+def test_what_cannot_be_made_smaller_is_kept_whole(tmp_path: Path) -> None:
+    session = Shrinking(tmp_path)
+    session._shrink(GROUND, [Step("culprit")])
+    assert schedule.read(tmp_path / "shrunk.json") == (7, [Step("culprit")])
+    assert not session.tries

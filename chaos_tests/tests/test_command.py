@@ -1,0 +1,81 @@
+"""`holdfast chaos run` carries out what was asked for, and says what does not fit before it starts anything."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chaos_tests import command
+from chaos_tests.runners import schedule
+from chaos_tests.runners.schedule import Step
+from chaos_tests.runners.session import Options
+
+STEPS = [
+    Step("worker-killed", "worker-orders", "rabbitmq-refused", "rabbitmq", 2.0, 1.0),
+    Step("relay-paused", "relay-1"),
+]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Options, list[Step]]]:
+    """What a session would have been asked to do."""
+    found: list[tuple[Options, list[Step]]] = []
+
+    class Session:
+        def __init__(self, options: Options, *_: Any) -> None:
+            self._options = options
+
+        def run(self, steps: list[Step]) -> str:
+            found.append((self._options, steps))
+            return "valid"
+
+    monkeypatch.setattr(command, "Session", Session)
+    monkeypatch.setattr("chaos_tests.command.signal.signal", lambda *_: None)
+    return found
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(command.chaos, ["run", *map(str, words)])
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    schedule.write(STEPS, 77, tmp_path / "schedule.json")
+    return tmp_path / "schedule.json"
+
+
+def test_a_schedule_on_file_brings_its_steps_and_its_seed(kept: Path, asked: list[tuple[Options, list[Step]]]) -> None:
+    assert run("--schedule", kept).exit_code == 0
+    assert run("--schedule", kept, "--seed", 5).exit_code == 0
+    assert [(options.seed, steps) for options, steps in asked] == [(77, STEPS), (5, STEPS)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"seed": 1, "steps": [{}]}', '{"seed": 1, "steps": [{"experiment": "of-another-time"}]}']
+)
+def test_what_is_no_schedule_is_refused(text: str, kept: Path, asked: list[tuple[Options, list[Step]]]) -> None:
+    kept.write_text(text)
+    ended = run("--schedule", kept)
+    assert ended.exit_code == 2
+    assert "is no schedule" in ended.output
+    assert not asked
+
+
+def test_a_target_that_the_experiment_does_not_strike_is_refused(
+    kept: Path, asked: list[tuple[Options, list[Step]]]
+) -> None:
+    schedule.write([Step("worker-killed", "mongodb")], 1, kept)
+    assert "strikes worker-orders" in " ".join(run("--schedule", kept).output.split())
+    assert not asked
+
+
+@pytest.mark.parametrize("words", [("--all",), ("--home", ".", "--quick"), ("--driver", "compose", "--quick")])
+def test_smaller_schedules_are_looked_for_on_empty_stacks_only(
+    words: tuple[str, ...], asked: list[tuple[Options, list[Step]]]
+) -> None:
+    ended = run(*words, "--shrink")
+    assert ended.exit_code == 2
+    assert "--shrink goes with one run" in " ".join(ended.output.split())
+    assert not asked
+    assert run("--quick", "--shrink").exit_code == 0
