@@ -104,7 +104,11 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
 class EventConsumer(CeleryConsumer):
     """Celery's consumer, made to lose nothing and to come back quickly."""
 
-    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[valid-type,misc]
+    # Set by Celery's own steps; its type stubs do not have them.
+    task_consumer: Any
+    connection_errors: Any
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[valid-type,misc]  # to the stubs it is a variable
         """Without Celery's delayed delivery, which would bind every exchange to one of its own."""
 
         default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
@@ -117,12 +121,12 @@ class EventConsumer(CeleryConsumer):
         self.gate.attach(lambda: self.call_soon(self._pause), lambda: self.call_soon(self._resume))
 
     def _pause(self) -> None:
-        if self.gate.is_closed and self.task_consumer:  # type: ignore[attr-defined]
-            self.task_consumer.cancel()  # type: ignore[attr-defined]
+        if self.gate.is_closed and self.task_consumer:
+            self.task_consumer.cancel()
 
     def _resume(self) -> None:
-        if not self.gate.is_closed and self.task_consumer:  # type: ignore[attr-defined]
-            self.task_consumer.consume()  # type: ignore[attr-defined]
+        if not self.gate.is_closed and self.task_consumer:
+            self.task_consumer.consume()
 
     def on_ready(self) -> None:
         """After a reconnection Celery subscribes by itself, whatever the gate says."""
@@ -134,12 +138,12 @@ class EventConsumer(CeleryConsumer):
         if is_for_remote_control(message):  # to reject what needs no acknowledgement would end the worker
             return
         get_logger(__name__).error("undecodable message rejected: %r", exc)
-        message.reject_log_error(get_logger(__name__), self.connection_errors)  # type: ignore[attr-defined]
+        message.reject_log_error(get_logger(__name__), self.connection_errors)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Let nothing through to Celery's own reading that could end the worker or discard an event."""
         handler = super().create_task_handler(*args, **kwargs)
-        channel = self.task_consumer.channel  # type: ignore[attr-defined]
+        channel = self.task_consumer.channel
         channel.Message = untouched(channel.Message)
 
         def receive(message: Any) -> Any:

@@ -23,7 +23,7 @@ def untouched(kind: Any) -> Any:
     A stranger's few bytes could otherwise become gigabytes before anybody looks at them.
     """
 
-    class Untouched(kind):  # type: ignore[misc]
+    class Untouched(kind):  # type: ignore[misc]  # which transport's class it is shows at run time
         def __init__(self, message: Any, channel: Any = None, **options: Any) -> None:
             headers = message.properties.pop("application_headers", None)
             super().__init__(message, channel=channel, **options)

@@ -79,7 +79,7 @@ class RawConsumer(EventConsumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Called before the subscription to the queue is made: the right moment to keep kombu's hands off it."""
         handler = super(EventConsumer, self).create_task_handler(*args, **kwargs)
-        channel = self.task_consumer.channel  # type: ignore[attr-defined]
+        channel = self.task_consumer.channel
         channel.auto_decode = False
         channel.Message = untouched(channel.Message)
 

@@ -34,7 +34,7 @@ def let_watch(app: Celery) -> None:
     for name in set(Panel.data).difference(LOOKS):
         del Panel.data[name]
     # Left to itself the box speaks events' own format, and understands nothing that anybody sends.
-    mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]
+    mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]  # the stubs lack it
     mailbox.accept, mailbox.serializer = ["json"], "json"
     app.events.dispatcher_cls = f"{__name__}:{BoundedDispatcher.__name__}"
 

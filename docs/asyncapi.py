@@ -95,8 +95,9 @@ def document() -> dict[str, Any]:
 
 def _schemas(published: list[Contract]) -> tuple[dict[str, Any], dict[str, Any]]:
     """All schemas by name, and for each event type a reference to its own."""
-    spec = APISpec("", "", "3.1.0", plugins=[MarshmallowPlugin(_schema_name)])
-    resolver = spec.plugins[0].resolver  # type: ignore[attr-defined]
+    marshmallow = MarshmallowPlugin(_schema_name)
+    spec = APISpec("", "", "3.1.0", plugins=[marshmallow])
+    resolver: Any = marshmallow.resolver  # made by the specification; it has no annotations
     references = {each.type: resolver.resolve_schema_dict(each.schema) for each in published}
     return spec.to_dict()["components"]["schemas"], references
 
