@@ -18,8 +18,9 @@ from chaos_tests.runners.broken import BusyError
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import load_all
+from chaos_tests.runners.options import Options
 from chaos_tests.runners.requirements import missing
-from chaos_tests.runners.session import Options, Session
+from chaos_tests.runners.session import Session
 from holdfast.commands.options import EXIT_FAILED, home_option, told_plainly
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def show(driver: str) -> None:
 @click.option("--recovery", default=30.0, show_default=True, help="Seconds within which orders must go through again.")
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="A stack that runs.  [default: its own]")
 @click.option("--port-base", type=int, default=8800, show_default=True, help="First port of its own stack.")
+@click.option("--rabbitmq-nodes", type=click.Choice([1, 3]), help="Of its own stack.  [default: 1]")
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 @click.option("--project", default="holdfast", show_default=True, help="With --driver compose: the project's name.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="The run's directory.")
@@ -91,6 +93,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     kept_seed, kept = _kept(given["schedule_file"], known)
     given["seed"] = next(seed for seed in (given["seed"], kept_seed, random.randrange(2**31)) if seed is not None)
     options = Options(**given)
+    if options.home and options.rabbitmq_nodes not in {None, options.nodes}:
+        raise click.UsageError(f"the broker in {options.home} has --rabbitmq-nodes {options.nodes}")
     steps = _steps(options, known, kept)
     signal.signal(signal.SIGTERM, _terminated)
     with told_plainly(), _told_busy():
@@ -170,7 +174,7 @@ def _steps(options: Options, known: dict[str, Experiment], kept: list[schedule.S
         able = {
             name: each
             for name, each in known.items()
-            if not each.ruinous and not missing(each.requires, options.driver)
+            if not each.ruinous and not missing(each.requires, options.driver, options.nodes)
         }
         return schedule.draw(options.seed, options.faults, able)
     if options.quick:

@@ -1,5 +1,7 @@
 """The broker's management API, of whichever node answers: each of them speaks for the whole cluster."""
 
+from typing import Any
+
 import requests
 
 from infrastructure.local.readiness import request_here
@@ -7,12 +9,15 @@ from infrastructure.local.readiness import request_here
 ASK_SECONDS = 10.0
 
 
-def ask_broker(management_url: str, path: str, method: str = "GET", **query: str) -> requests.Response:
-    """Ask by one URL, or by the first that answers of several, separated by `;`. Raises requests' exceptions."""
+def ask_broker(management_url: str, path: str, method: str = "GET", **options: Any) -> requests.Response:
+    """Ask by one URL, or by the first that answers of several, separated by `;`. Raises requests' exceptions.
+
+    `options` are those of `requests.request`.
+    """
     *others, last = management_url.split(";")
     for url in others:
         try:
-            return request_here(method, f"{url}{path}", ASK_SECONDS, params=query)
+            return request_here(method, f"{url}{path}", ASK_SECONDS, **options)
         except (requests.ConnectionError, requests.Timeout):
             continue
-    return request_here(method, f"{last}{path}", ASK_SECONDS, params=query)
+    return request_here(method, f"{last}{path}", ASK_SECONDS, **options)

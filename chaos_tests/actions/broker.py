@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from chaos_tests.actions.evidence import seen, wait_until
 from chaos_tests.runners.drivers.driver import driver_of, local
+from holdfast.management import ask_broker
 from infrastructure.local.readiness import request_here
 from infrastructure.local.spec import read_specs
 
@@ -49,20 +50,22 @@ def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
 def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
     """Close every connection, as an administrator does. Nothing has to be mended: clients connect again."""
     management = driver_of(configuration).target().management_url
-    reply = request_here("GET", f"{management}/api/connections", ASK_SECONDS)
+    reply = ask_broker(management, "/api/connections")
     reply.raise_for_status()
     closed = 0
     for connection in reply.json():
         name = quote(connection["name"], safe="")
-        closed += request_here("DELETE", f"{management}/api/connections/{name}", ASK_SECONDS).ok
+        closed += ask_broker(management, f"/api/connections/{name}", "DELETE").ok
     return seen(f"{closed} connections were closed", bit=closed > 0)
 
 
 def _node(configuration: dict[str, Any]) -> dict[str, Any]:
-    reply = request_here("GET", f"{driver_of(configuration).target().management_url}/api/nodes", ASK_SECONDS)
+    """The one that `_rabbitmqctl` gives orders to; of a cluster, whoever has an alarm stops publishing everywhere."""
+    stack = local(configuration).stack
+    reply = request_here("GET", f"{stack.urls.rabbitmq_node(stack.home.nodes[0])}/api/nodes", ASK_SECONDS)
     reply.raise_for_status()
-    node: dict[str, Any] = reply.json()[0]
-    return node
+    name = stack.home.nodes[0].erlang_name
+    return next(node for node in reply.json() if node["name"] == name)
 
 
 def _limits(node: dict[str, Any]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from chaos_tests.actions.evidence import seen, wait_until
 from chaos_tests.runners.drivers.driver import driver_of
-from infrastructure.local.readiness import request_here
+from holdfast.management import ask_broker
 
 EXCHANGE = "holdfast.events"
 CONTENT_TYPE = "application/cloudevents+json"
@@ -104,14 +104,13 @@ def _publish(
     configuration: dict[str, Any], exchange: str, key: str, body: bytes, *, content_type: str, headers: dict[str, Any]
 ) -> bool:
     """Whether a queue took it. Raises requests' exceptions."""
-    management = driver_of(configuration).target().management_url
     document = {
         "properties": {"content_type": content_type, "delivery_mode": 2, "headers": headers},
         "routing_key": key,
         "payload": base64.b64encode(body).decode(),
         "payload_encoding": "base64",
     }
-    url = f"{management}/api/exchanges/%2F/{exchange or 'amq.default'}/publish"
-    reply = request_here("POST", url, ASK_SECONDS, json=document)
+    path = f"/api/exchanges/%2F/{exchange or 'amq.default'}/publish"
+    reply = ask_broker(driver_of(configuration).target().management_url, path, "POST", json=document)
     reply.raise_for_status()
     return bool(reply.json()["routed"])

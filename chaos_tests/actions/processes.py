@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from chaos_tests.actions.evidence import seen, wait_until
 from chaos_tests.runners.drivers.driver import Driver, driver_of, local
 from chaos_tests.runners.trees import process_tree
-from infrastructure.local.servers import mongodb, postgres, rabbitmq
+from infrastructure.local.servers.ready import READY
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
     from infrastructure.local.home import Home
 
 BACK_SECONDS, PAUSED_SECONDS = 90.0, 5.0
-SERVERS: dict[str, Any] = {"postgres": postgres, "rabbitmq": rabbitmq, "mongodb": mongodb}
 
 
 def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -122,9 +121,9 @@ def _listens(driver: Driver, process: str) -> bool:
     port = _port(stack.home, process) if stack else None
     if stack is None or port is None:
         return True
-    if process in SERVERS:
+    if process in READY:
         try:
-            SERVERS[process].ready(stack.home, stack.credentials)
+            READY[process](stack.home, stack.credentials)
         except Exception:  # noqa: BLE001 - each server's client has errors of its own
             return False
         return True

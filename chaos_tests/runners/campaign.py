@@ -51,6 +51,7 @@ class Ground:
     clients: int = 8
     rate: float | None = 10.0
     recovery_seconds: float = 30.0
+    rabbitmq_nodes: int = 1
 
     @property
     def driver(self) -> str:
@@ -200,7 +201,7 @@ class Campaign:
         return pair(one, bound(self._known[step.also], step.also_target, step.hold_seconds))
 
     def _lacks(self, step: Step) -> list[str]:
-        return missing(self._bound(step).requires, self._ground.driver)
+        return missing(self._bound(step).requires, self._ground.driver, self._ground.rabbitmq_nodes)
 
     def _not_run(self, step: Step) -> Outcome:
         needs = ", ".join(self._lacks(step))

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+CLUSTER = "rabbitmq-cluster"
 FAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1")
 
 
-def missing(requires: Iterable[str], driver: str) -> list[str]:
+def missing(requires: Iterable[str], driver: str, rabbitmq_nodes: int = 1) -> list[str]:
     """What is not there, in words. Raises `KeyError` for a need that nobody knows."""
     found = []
     for need in requires:
         if need in ("local", "compose"):
             found += [] if driver == need else [f"the {need} driver"]
+            continue
+        if need == CLUSTER:
+            found += [] if rabbitmq_nodes > 1 else ["a broker of three nodes (--rabbitmq-nodes 3)"]
             continue
         text, is_there = _NEEDS[need]
         found += [] if is_there() else [text]
@@ -44,4 +48,4 @@ _NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     "loop": ("loop devices and mkfs.ext4", _has_loop_devices),
     "faketime": ("libfaketime", lambda: faketime_library() is not None),
 }
-NEEDS = frozenset({"local", "compose", *_NEEDS})
+NEEDS = frozenset({"local", "compose", CLUSTER, *_NEEDS})

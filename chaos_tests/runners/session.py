@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,48 +28,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from chaos_tests.runners.experiments import Experiment
+    from chaos_tests.runners.options import Options
     from chaos_tests.runners.schedule import Step
 
 DIRECTORY = Path(".holdfast-chaos")
 REPORT_SECONDS, READY_SECONDS = 300.0, 180.0
 FAILED = ("invalid", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """As given on the command line."""
-
-    names: tuple[str, ...] = ()
-    everything: bool = False
-    quick: bool = False
-    is_random: bool = False
-    schedule_file: Path | None = None
-    shrink: bool = False
-    together: bool = False
-    faults: int = 20
-    seed: int = 1
-    orders: int = 0
-    target: str = ""
-    hold_seconds: float | None = None
-    clients: int = 8
-    rate: float = 10
-    recovery: float = 30.0
-    home: Path | None = None
-    port_base: int = 8800
-    driver: str = "local"
-    project: str = "holdfast"
-    output: Path | None = None
-    table: Path | None = None
-    keep: bool = False
-
-    @property
-    def is_one_run(self) -> bool:
-        """Whether all steps share a workload and a history."""
-        return self.quick or self.is_random or self.together or bool(self.schedule_file)
-
-    @property
-    def is_own_stack(self) -> bool:
-        return self.driver == "local" and self.home is None
 
 
 class Session:
@@ -150,7 +114,7 @@ class Session:
     def _ground(self) -> Iterator[Ground]:
         """The system to break; whatever is broken when the block is left is mended."""
         options = self._options
-        home = (options.home or DIRECTORY / "stack").absolute()
+        home = (options.home or DIRECTORY / ("stack" if options.nodes == 1 else "cluster")).absolute()
         variables: dict[str, Any] = {"home": str(home), "driver": options.driver, "project": options.project}
         stack = None
         if options.driver == "local":
@@ -175,13 +139,14 @@ class Session:
         if not orders_go_through(variables, READY_SECONDS):
             raise StackError(f"no order went through within {READY_SECONDS:.0f} s, before anything was broken")
         try:
-            yield Ground(variables, _address(variables), options.clients, options.rate or None, options.recovery)
+            address, rate = _address(variables), options.rate or None
+            yield Ground(variables, address, options.clients, rate, options.recovery, options.nodes)
         finally:
             self._mend(variables)
 
     def _own_stack(self, home: Path) -> Stack:
         self._told(f"starting a stack in {home}")
-        stack = Stack(home, self._options.port_base)
+        stack = Stack(home, self._options.port_base, self._options.nodes)
         try:
             stack.up()
         except BaseException:
@@ -198,7 +163,7 @@ class Session:
         shutil.copytree(stack.home.path / "log", self._directory / f"log-{time.strftime('%H%M%S')}", dirs_exist_ok=True)
         self._mend(ground.variables)
         stack.down(delete_data=True)
-        Stack(stack.home.path, self._options.port_base).up()
+        Stack(stack.home.path, self._options.port_base, self._options.nodes).up()
         forget_customers()
         local(ground.variables).detours.build()
         if not orders_go_through(ground.variables, READY_SECONDS):

@@ -8,8 +8,8 @@ from click.testing import CliRunner, Result
 
 from chaos_tests import command
 from chaos_tests.runners import schedule
+from chaos_tests.runners.options import Options
 from chaos_tests.runners.schedule import Step
-from chaos_tests.runners.session import Options
 
 STEPS = [
     Step("worker-killed", "worker-orders", "rabbitmq-refused", "rabbitmq", 2.0, 1.0),

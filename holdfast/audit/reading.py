@@ -108,7 +108,7 @@ class Reader:
 
     def _queues(self) -> tuple[int, int]:
         """Dead letters that are not on file yet, and messages still on their way."""
-        reply = ask_broker(self._management_url, "/api/queues", columns="name,messages")
+        reply = ask_broker(self._management_url, "/api/queues", params={"columns": "name,messages"})
         reply.raise_for_status()
         counts = {queue["name"]: queue.get("messages", 0) for queue in reply.json()}
         unfiled = counts.get(DEAD_LETTERS, 0)

@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 _SOCKET_PATH_BYTES = 96
 _LOWEST_PORT_BASE = 1024
 _HIGHEST_PORT_BASE = 65535 - PORTS_PER_STACK
-# One of these makes a directory a home; the others may be there before they are.
+# One of these makes a directory a home.
 _MARKS = frozenset({"settings.json", "secrets.json"})
 # What may be there before a home is one: an earlier attempt, a chaos run, test sessions that share it.
 _BEGINNINGS = frozenset({"run", "log", "lock", "chaos", "holders", "turn", "started-by-tests"})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from chaos_tests.runners.drivers.crossings import crossings, with_mapper
 from infrastructure.local.home import write_private
 from infrastructure.local.plan import stand_in
 from infrastructure.local.spec import Spec, read_specs, write_specs
@@ -63,9 +64,10 @@ class Detours:
             return
         home = self._stack.home
         specs = read_specs(home.programs_file)
-        proxies = list(self._proxies(specs))
-        port, *ports = _free_ports(FIRST_PORT + home.port_base % 1000 * 10, len(proxies) + 1)
-        for proxy, listen in zip(proxies, ports, strict=True):
+        proxies = [*self._proxies(specs), *crossings(home)]
+        count = len(proxies) + 1 + len(home.nodes)
+        port, *ports = _free_ports(FIRST_PORT + home.port_base % 1000 * 10, count)
+        for proxy, listen in zip(proxies, ports, strict=False):
             proxy["listen"] = f"127.0.0.1:{listen}"
         self._file.parent.mkdir(parents=True, exist_ok=True)
         config = self._file.with_name("proxies.json")
@@ -73,10 +75,12 @@ class Detours:
         write_private(self._file, json.dumps({"port": port}) + "\n")
         words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(port), "--config", str(config)]
         changed = {name: _detoured(spec, proxies) for name, spec in specs.items()}
+        changed = with_mapper(home, changed, proxies, ports[len(proxies) :], config.with_name("mapper.json"))
         changed[PROXY] = Spec(PROXY, words, {"LC_ALL": "C.UTF-8"})
         write_specs(home, list(changed.values()))
         Supervisor(home).configure(list(changed.values()))
-        self._stack.start(PROXY)
+        for name in changed.keys() - specs.keys():
+            self._stack.start(name)
         self._wait()
         with ThreadPoolExecutor(8) as executor:
             list(executor.map(self._again, [name for name in specs if changed[name] != specs[name]]))
@@ -99,7 +103,7 @@ class Detours:
     def _proxies(self, specs: dict[str, Spec]) -> Iterator[dict[str, Any]]:
         ours = {line.name for line in PROCESSES if line.name.startswith(DETOURED)}
         for name in sorted(ours & specs.keys()):
-            for server in SERVERS:
+            for server in dict.fromkeys((*SERVERS, *(node.name for node in self._stack.home.nodes))):
                 upstream = f"127.0.0.1:{self._stack.home.port(server)}"
                 if any(upstream in value for value in specs[name].environment.values()):
                     yield {"name": f"{name}.{server}", "upstream": upstream, "enabled": True}

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from chaos_tests.runners import schedule
 from chaos_tests.runners.campaign import Ground, Result
+from chaos_tests.runners.options import Options
 from chaos_tests.runners.schedule import Step
-from chaos_tests.runners.session import Options, Session
+from chaos_tests.runners.session import Session
 
 GROUND = Ground({"driver": "local", "home": "/nowhere"}, [])
 STEPS = [Step(name) for name in ("one", "two", "culprit", "three", "four", "five")]

@@ -1,0 +1,154 @@
+"""A broker of three nodes: the one that leads killed, the nodes cut off from each other, both ways or one.
+
+Who leads is asked when it is struck. The nodes are cut off from each other only: every process still reaches each of
+them, also one that has nothing to say any more.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.runners.drivers.crossings import crossing
+from chaos_tests.runners.drivers.driver import local
+from infrastructure.local.readiness import request_here
+
+if TYPE_CHECKING:
+    from infrastructure.local.nodes import Node
+
+# The busiest queue of an order's way: who leads it has the most to lose.
+QUEUE = "orders.events"
+TOXIC = "timeout"
+NOTICED_SECONDS, ELECTED_SECONDS, WHOLE_SECONDS, ASK_SECONDS = 60.0, 60.0, 150.0, 5.0
+
+
+def kill_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
+    """Kill the node that leads a queue with signal 9, and wait until another one leads it."""
+    driver = local(configuration)
+    leader = _leader(configuration, queue)
+    driver.broken.note(wait_until_whole, {})
+    before = driver.identity(leader)
+    driver.kill(leader)
+    wait_until(lambda: driver.identity(leader) != before, ELECTED_SECONDS, f"{leader} dies")
+    took = wait_until(
+        lambda: _leader(configuration, queue, but=leader) != leader, ELECTED_SECONDS, f"another node leads {queue}"
+    )
+    now = _leader(configuration, queue, but=leader)
+    return seen(f"{leader}, {before}, led {queue} and was killed; {now} led it after {took:.1f} s", bit=True)
+
+
+def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
+    """Cut the node that leads a queue off from both others, and wait until they miss it."""
+    leader = _leader(configuration, queue)
+    others = [name for name in _names(configuration) if name != leader]
+    local(configuration).broken.note(rejoin, {})
+    for other in others:
+        _cut(configuration, leader, other)
+        _cut(configuration, other, leader)
+    took = wait_until(
+        lambda: not any(_sees(configuration, other, leader) for other in others), NOTICED_SECONDS, f"{leader} is missed"
+    )
+    return seen(f"{leader}, which led {queue}, was cut off; the others missed it after {took:.1f} s", bit=True)
+
+
+def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
+    """Let nothing through from the node that leads a queue to another one, and wait until either misses the other."""
+    leader = _leader(configuration, queue)
+    other, third = (name for name in _names(configuration) if name != leader)
+    local(configuration).broken.note(rejoin, {})
+    _cut(configuration, leader, other)
+    took = wait_until(
+        lambda: not (_sees(configuration, other, leader) and _sees(configuration, leader, other)),
+        NOTICED_SECONDS,
+        f"{other} misses {leader}",
+    )
+    said = f"{other} heard nothing from {leader}, which led {queue}; {third} heard both"
+    return seen(f"{said}; missed after {took:.1f} s", bit=True)
+
+
+def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Let everything through between all nodes, and return when they are one broker again."""
+    driver = local(configuration)
+    struck = 0
+    if driver.detours.are_built:
+        struck = sum(_mend(configuration, one, other) for one, other in permutations(_names(configuration), 2))
+    took = _await_whole(configuration)
+    driver.broken.mended(rejoin, {})
+    return seen(f"the cut struck {struck} times; the nodes were one broker {took:.1f} s after it")
+
+
+def wait_until_whole(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return when all nodes run as one broker, and every queue has a leader and all its members."""
+    took = _await_whole(configuration)
+    local(configuration).broken.mended(wait_until_whole, {})
+    return seen(f"the nodes were one broker again after {took:.1f} s", bit=True)
+
+
+def _await_whole(configuration: dict[str, Any]) -> float:
+    names = _names(configuration)
+
+    def is_whole() -> bool:
+        return all(_sees(configuration, one, other) for one in names for other in names) and all(
+            len(queue.get("online", ())) == len(names) and queue.get("leader")
+            for queue in _ask(configuration, names[0], "queues")
+            if queue["type"] == "quorum"
+        )
+
+    return wait_until(is_whole, WHOLE_SECONDS, "the nodes are one broker")
+
+
+def _cut(configuration: dict[str, Any], source: str, target: str) -> None:
+    """What `source` says to `target` goes nowhere, whichever of them has opened the connection."""
+    for name, stream in ((crossing(source, target), "upstream"), (crossing(target, source), "downstream")):
+        document = {"name": f"{TOXIC}-{stream}", "type": TOXIC, "stream": stream, "attributes": {"timeout": 0}}
+        local(configuration).detours.call("POST", f"/proxies/{name}/toxics", document)
+
+
+def _mend(configuration: dict[str, Any], one: str, other: str) -> int:
+    """Answers how often the toxics struck. (A proxy that died has forgotten them.)"""
+    name, struck = crossing(one, other), 0
+    detours = local(configuration).detours
+    for toxic in [each["name"] for each in detours.call("GET", f"/proxies/{name}/toxics")]:
+        struck += detours.call("GET", f"/proxies/{name}").get("struck", {}).get(toxic, 0)
+        detours.call("DELETE", f"/proxies/{name}/toxics/{toxic}")
+    return struck
+
+
+def _names(configuration: dict[str, Any]) -> list[str]:
+    return [node.name for node in local(configuration).stack.home.nodes]
+
+
+def _node(configuration: dict[str, Any], process: str) -> Node:
+    return next(node for node in local(configuration).stack.home.nodes if node.name == process)
+
+
+def _leader(configuration: dict[str, Any], queue: str, but: str = "") -> str:
+    """The process that leads the queue, asked of any node `but` one. Raises as requests does; LookupError if none."""
+    home = local(configuration).stack.home
+    for node in home.nodes:
+        with suppress(requests.ConnectionError, requests.Timeout):
+            if node.name != but:
+                leader = _ask(configuration, node.name, f"queues/%2F/{queue}").get("leader")
+                return next(each.name for each in home.nodes if each.erlang_name == leader)
+    message = f"no node says who leads {queue}"
+    raise LookupError(message)
+
+
+def _sees(configuration: dict[str, Any], one: str, other: str) -> bool:
+    """Whether a node serves, and counts another one to those that run."""
+    wanted = _node(configuration, other).erlang_name
+    try:
+        return any(node["name"] == wanted and node["running"] for node in _ask(configuration, one, "nodes"))
+    except requests.RequestException:
+        return False
+
+
+def _ask(configuration: dict[str, Any], process: str, what: str) -> Any:
+    url = local(configuration).stack.urls.rabbitmq_node(_node(configuration, process))
+    reply = request_here("GET", f"{url}/api/{what}", ASK_SECONDS)
+    reply.raise_for_status()
+    return reply.json()

@@ -1,0 +1,96 @@
+"""Erlang's port mapper with detours: `python -m chaos_tests.proxy.mapper --mapper 127.0.0.1:4369 --config FILE`.
+
+Each node of a cluster asks a mapper of its own, here, where the others are, and is told a proxy's port instead of
+theirs; so each way between two nodes can be struck alone. All else is the real mapper's business.
+The file is a JSON list of `listen` (a port) and `ports` (by node's name, without its host).
+Source: https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html#epmd-protocol
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WHERE_IS, IT_IS_AT, FOUND = 122, 119, 0
+WHO_IS_THERE = 110
+# The questions that are answered at once; for all others the connection stays open.
+ASKED_ONCE = (WHERE_IS, WHO_IS_THERE)
+ANSWER_SECONDS, MOST_BYTES = 5.0, 65_536
+Address = tuple[str, int]
+
+
+def detoured(question: bytes, answer: bytes, ports: Mapping[str, int], own_port: int) -> bytes:
+    """The mapper's answer, with another port if the question was for a node that has one.
+
+    A list of all begins with the port of the mapper that was asked; with another one it counts as no answer.
+    """
+    if question[0] == WHO_IS_THERE:
+        return own_port.to_bytes(4) + answer[4:]
+    port = ports.get(question[1:].decode("utf-8", "replace"))
+    if port is None or question[0] != WHERE_IS or answer[:2] != bytes([IT_IS_AT, FOUND]):
+        return answer
+    return answer[:2] + port.to_bytes(2) + answer[4:]
+
+
+async def serve(mapper: Address, listeners: list[tuple[int, Mapping[str, int]]]) -> None:
+    """Serve until cancelled."""
+    servers = [
+        await asyncio.start_server(partial(_answer, mapper, ports, port), "127.0.0.1", port)
+        for port, ports in listeners
+    ]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+async def _answer(
+    mapper: Address,
+    ports: Mapping[str, int],
+    own_port: int,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    far_writer = None
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, IndexError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            size = await reader.readexactly(2)
+            question = await reader.readexactly(int.from_bytes(size))
+            far_reader, far_writer = await asyncio.open_connection(*mapper)
+            far_writer.write(size + question)
+            if question[0] in ASKED_ONCE:
+                writer.write(detoured(question, await far_reader.read(), ports, own_port))
+        if question[0] not in ASKED_ONCE:  # a node is known for as long as its connection is open
+            ways = [asyncio.ensure_future(_copy(reader, far_writer)), asyncio.ensure_future(_copy(far_reader, writer))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+    for each in (writer, far_writer):
+        if each is not None:
+            each.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(MOST_BYTES):
+            writer.write(data)
+            await writer.drain()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mapper", required=True, help="where the real one is")
+    parser.add_argument("--config", type=Path, required=True)
+    wanted = parser.parse_args()
+    host, _, port = wanted.mapper.rpartition(":")
+    listeners = [(each["listen"], each["ports"]) for each in json.loads(wanted.config.read_text(encoding="utf-8"))]
+    asyncio.run(serve((host, int(port)), listeners))
+
+
+if __name__ == "__main__":
+    main()

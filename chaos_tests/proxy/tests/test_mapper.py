@@ -1,0 +1,72 @@
+"""What a node is told of the others: a detour's port for those that have one, and else what the real mapper says."""
+
+import asyncio
+import socket
+
+from chaos_tests.proxy.mapper import detoured, serve
+
+FOUND = bytes([119, 0]) + (25_672).to_bytes(2) + b"M\0\0\6\0\5\0\4abcd\0\0"
+UNKNOWN = bytes([119, 1])
+KNOWN_NOW = b"v\0\0\0\0\1"
+PORTS = {"holdfast-2": 20_001}
+OWN_PORT = 20_009
+
+
+def test_only_the_port_of_a_node_with_a_detour_is_another() -> None:
+    assert detoured(b"zholdfast-2", FOUND, PORTS, OWN_PORT) == FOUND[:2] + (20_001).to_bytes(2) + FOUND[4:]
+    assert detoured(b"zholdfast", FOUND, PORTS, OWN_PORT) == FOUND
+    assert detoured(b"zholdfast-2", UNKNOWN, PORTS, OWN_PORT) == UNKNOWN
+    assert detoured(b"zholdfast-2", b"", PORTS, OWN_PORT) == b""
+
+
+def test_a_list_of_all_comes_from_the_mapper_that_was_asked() -> None:
+    listed = b"name holdfast at port 25672\n"
+    assert detoured(b"n", (4369).to_bytes(4) + listed, PORTS, OWN_PORT) == OWN_PORT.to_bytes(4) + listed
+
+
+def test_a_node_stays_known_for_as_long_as_it_is_connected() -> None:
+    """The real mapper's side is spoken here."""
+    asyncio.run(_scenario())
+
+
+async def _scenario() -> None:
+    hung_up = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        question = (await reader.read(1000))[2:]
+        writer.write(FOUND if question[:1] == b"z" else KNOWN_NOW)
+        if question[:1] != b"z":
+            assert await reader.read() == b""
+            hung_up.set()
+        writer.close()
+
+    mapper = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = _free_port()
+    serving = asyncio.ensure_future(serve(mapper.sockets[0].getsockname(), [(port, PORTS)]))
+    async with asyncio.timeout(10):
+        reader, writer = await _ask(port, b"zholdfast-2")
+        assert (await reader.read())[2:4] == (20_001).to_bytes(2)
+        writer.close()
+        reader, writer = await _ask(port, b"xI am holdfast-2")
+        assert await reader.read(1000) == KNOWN_NOW
+        assert not hung_up.is_set()
+        writer.close()
+        await hung_up.wait()
+    serving.cancel()
+    mapper.close()
+
+
+async def _ask(port: int, question: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:  # it is not there yet
+            await asyncio.sleep(0.01)
+            continue
+        writer.write(len(question).to_bytes(2) + question)
+        return reader, writer
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -1,0 +1,70 @@
+"""Crossings: what the nodes of a broker say to each other, made to go through the proxy, each way of each pair alone.
+
+A node finds another by asking Erlang's port mapper for its port. Here it asks a mapper of its own, which names the port
+of a proxy. A crossing is called `<node>.to-<other node>`: the connections that the one opens to the other. Either may
+open the one connection that a pair has, so what the one says travels upstream in its own crossing and downstream in
+the other's. No root and no rule of the kernel is needed, and what forgets a cut (the proxy, when it dies) mends it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+from infrastructure.local.home import write_private
+from infrastructure.local.spec import Spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infrastructure.local.home import Home
+
+MAPPER = "chaos-mapper"
+
+
+def crossing(node: str, other: str) -> str:
+    """What the proxy of that way is called."""
+    return f"{node}.to-{other}"
+
+
+def crossings(home: Home) -> list[dict[str, Any]]:
+    """A proxy for each way between two nodes; none for a broker of one node."""
+    return [
+        {
+            "name": crossing(node.name, other.name),
+            "upstream": f"127.0.0.1:{home.port_base + other.distribution_port}",
+            "enabled": True,
+        }
+        for node, other in permutations(home.nodes, 2)
+    ]
+
+
+def with_mapper(
+    home: Home, specs: dict[str, Spec], proxies: list[dict[str, Any]], ports: list[int], config: Path
+) -> dict[str, Spec]:
+    """The nodes asking the mapper at `ports`, and the mapper; `proxies` have their addresses already."""
+    if len(home.nodes) == 1:
+        return specs
+    listening = {proxy["name"]: int(proxy["listen"].rpartition(":")[2]) for proxy in proxies}
+    listeners = [
+        {
+            "listen": port,
+            "ports": {
+                other.erlang_name.partition("@")[0]: listening[crossing(node.name, other.name)]
+                for other in home.nodes
+                if other != node
+            },
+        }
+        for node, port in zip(home.nodes, ports, strict=True)
+    ]
+    write_private(config, json.dumps(listeners, indent=1) + "\n")
+    real = f"127.0.0.1:{home.port('epmd')}"
+    words = [sys.executable, "-m", "chaos_tests.proxy.mapper", "--mapper", real, "--config", str(config)]
+    asking = {
+        node.name: replace(specs[node.name], environment=specs[node.name].environment | {"ERL_EPMD_PORT": str(port)})
+        for node, port in zip(home.nodes, ports, strict=True)
+    }
+    return specs | asking | {MAPPER: Spec(MAPPER, words, {"LC_ALL": "C.UTF-8"})}
