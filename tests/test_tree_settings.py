@@ -55,9 +55,13 @@ def read_by(line: Process) -> tuple[set[str], set[str]]:
 
 
 def _read_by_itself(module: str) -> tuple[set[str], set[str]]:
-    tree = ast.parse((ROOT / module.replace(".", "/")).with_name("settings.py").read_text(encoding="utf-8"))
+    own = (ROOT / module.replace(".", "/")).with_name("settings.py")
+    shared = ROOT / "infrastructure" / "settings.py"
     calls = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.")
+        node
+        for path in (own, shared)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.")
     ]
     known = {ast.literal_eval(call.args[0]) for call in calls}
     return known, {ast.literal_eval(call.args[0]) for call in calls if len(call.args) == 1}

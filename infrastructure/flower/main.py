@@ -16,7 +16,8 @@ from celery import Celery
 from tornado.log import enable_pretty_logging
 from tornado.options import options
 
-from infrastructure.flower.settings import Settings, SettingsError, read_settings
+from infrastructure.flower.settings import Settings, read_settings
+from infrastructure.settings import SettingsError
 
 TASKS = 10_000
 WORKERS = 100
@@ -68,7 +69,7 @@ def make_app(settings: Settings) -> Celery:
 def _set_options(settings: Settings) -> None:
     import flower.options  # noqa: F401, PLC0415 - defines what is set here
 
-    options.address, options.port = settings.host, settings.port
+    options.address, options.port = settings.served.host, settings.served.port
     options.basic_auth = [settings.basic_auth]
     # Of a cluster's nodes Flower knows how to ask one; its page of queues is empty while that is away.
     options.broker_api = f"{settings.management_url.partition(';')[0].rstrip('/')}/api/"
@@ -78,7 +79,7 @@ def _set_options(settings: Settings) -> None:
     options.tasks_columns = "name,worker,state,result,received,runtime,uuid"
     options.max_tasks, options.max_workers = TASKS, WORKERS
     options.purge_offline_workers = _PURGE_SECONDS
-    options.logging = settings.log_level.lower()
+    options.logging = settings.served.log_level.lower()
     enable_pretty_logging(options)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
 

@@ -11,8 +11,9 @@ import threading
 from infrastructure.sandbox.app import Sandbox
 from infrastructure.sandbox.logs import log, start_logging
 from infrastructure.sandbox.server import Server
-from infrastructure.sandbox.settings import Settings, SettingsError, read_settings
+from infrastructure.sandbox.settings import Settings, read_settings
 from infrastructure.sandbox.storage import Storage, StorageError
+from infrastructure.settings import SettingsError
 
 DRAIN_SECONDS = 10.0
 
@@ -22,9 +23,9 @@ def main() -> int:
     try:
         settings = read_settings()
     except SettingsError as error:
-        sys.stderr.write(f"sandbox: {error}\n")
+        sys.stderr.write(f"bad setting {error}\n")
         return 2
-    start_logging(settings.log_level)
+    start_logging(settings.served.log_level)
     try:
         return serve(settings)
     except (OSError, sqlite3.Error, StorageError) as error:
@@ -38,10 +39,10 @@ def serve(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     storage = Storage(settings.directory)
-    server = Server((settings.host, settings.port), Sandbox(storage, stopping))
+    server = Server((settings.served.host, settings.served.port), Sandbox(storage, stopping))
     accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="accept")
     accepting.start()
-    log.info("serving", host=settings.host, port=settings.port, directory=str(settings.directory))
+    log.info("serving", host=settings.served.host, port=settings.served.port, directory=str(settings.directory))
     stopping.wait()
     server.draining.set()
     server.shutdown()

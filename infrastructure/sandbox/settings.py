@@ -7,35 +7,22 @@ It does not promise that the port is free or the directory writable; the start f
 from dataclasses import dataclass
 from pathlib import Path
 
-from environs import Env, EnvError, validate
+from environs import validate
 
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-HIGHEST_PORT = 65_535
-
-
-class SettingsError(Exception):
-    """The environment does not describe a sandbox that can start."""
+from infrastructure.settings import Served, environment, read_served
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Where to listen, where to keep the ledger, how much to say."""
+    """Where to listen and how much to say; where to keep the ledger."""
 
-    host: str
-    port: int
+    served: Served
     directory: Path
-    log_level: str
 
 
 def read_settings() -> Settings:
-    """Read SERVICE_HOST, SERVICE_PORT, SANDBOX_DATA and LOG_LEVEL."""
-    env = Env()
-    try:
+    """Read SANDBOX_DATA, and where to serve."""
+    with environment() as env:
         return Settings(
-            host=env.str("SERVICE_HOST", "127.0.0.1"),
-            port=env.int("SERVICE_PORT", validate=validate.Range(min=1, max=HIGHEST_PORT)),
-            directory=Path(env.str("SANDBOX_DATA", validate=validate.Length(min=1))),
-            log_level=env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(LOG_LEVELS)),
+            served=read_served(env), directory=Path(env.str("SANDBOX_DATA", validate=validate.Length(min=1)))
         )
-    except EnvError as error:
-        raise SettingsError(str(error)) from error

@@ -2,7 +2,8 @@
 
 import pytest
 
-from infrastructure.flower.settings import SettingsError, read_settings
+from infrastructure.flower.settings import read_settings
+from infrastructure.settings import SettingsError
 
 GOOD = {
     "SERVICE_PORT": "5555",
@@ -16,7 +17,8 @@ def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
     found = read_settings()
-    assert (found.port, found.host, found.basic_auth) == (5555, "127.0.0.1", "flower:long-enough")
+    assert (found.served.port, found.served.host) == (5555, "127.0.0.1")
+    assert (found.served.log_level, found.basic_auth) == ("INFO", "flower:long-enough")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,7 @@ def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RABBITMQ_URL", "http://localhost"),
         ("RABBITMQ_MANAGEMENT_URL", None),
         ("SERVICE_PORT", "0"),
+        ("LOG_LEVEL", "LOUD"),
     ],
 )
 def test_bad_settings_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str | None) -> None:
