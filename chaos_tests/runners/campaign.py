@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LEAD_SECONDS, TAIL_SECONDS = 6.0, 8.0
 MOST_SECONDS_OF_A_STEP = 300.0
 JUDGING_SECONDS, AUDIT_SECONDS = 1_800.0, 600.0
+AUDIT_TRIES, AUDITED = 3, {0: True, 1: False}
 HOLDFAST = (sys.executable, "-c", "from holdfast.cli import main; main()")
 _ACCEPTED = re.compile(rb'"type":"ok","f":"place","value":\{"id":"([^"]+)"')
 
@@ -180,11 +181,14 @@ class Campaign:
         return verdict
 
     def _audit(self) -> bool | None:
-        """What `holdfast audit` says: kept, broken, or (None) nobody knows."""
-        with (self._directory / "audit.json").open("w") as file:
-            words = [*HOLDFAST, "audit", *self._ground.address, "--json"]
-            done = subprocess.run(words, stdout=file, check=False, timeout=AUDIT_SECONDS, stderr=subprocess.DEVNULL)
-        return {0: True, 1: False}.get(done.returncode)
+        """What `holdfast audit` says: kept, broken, or (None) nobody knows. It is asked again if it could not read."""
+        words = [*HOLDFAST, "audit", *self._ground.address, "--json"]
+        for _ in range(AUDIT_TRIES):
+            with (self._directory / "audit.json").open("w") as file:
+                done = subprocess.run(words, stdout=file, check=False, timeout=AUDIT_SECONDS, stderr=subprocess.DEVNULL)
+            if done.returncode in AUDITED:
+                return AUDITED[done.returncode]
+        return None
 
     def _write(self, result: Result) -> None:
         document = {

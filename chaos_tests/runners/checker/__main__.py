@@ -12,18 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-import requests
-import stripe
 from rich.console import Console
 from rich.table import Table
 
 from chaos_tests.runners.checker import snapshot as snapshots
 from chaos_tests.runners.checker.check import check_files
-from chaos_tests.runners.checker.collect import Collector
+from chaos_tests.runners.checker.collect import TROUBLE, Collector
 from chaos_tests.runners.checker.conditions import Demands
 from chaos_tests.runners.checker.verdict import INVALID, PROMISES, VALID
 from chaos_tests.runners.history import read
-from holdfast.client import ApiError
 from holdfast.target import target_options
 
 if TYPE_CHECKING:
@@ -101,8 +98,10 @@ def _collect(target: Target, history: Path, snapshot: Path, drain_seconds: float
     with Console(stderr=True).status("Waiting") as status:
         try:
             collector = Collector(target, run, lambda what: status.update(f"Waiting, reading: {what}"))
-            taken = collector.collect(drain_seconds=drain_seconds, settle_seconds=settle_seconds, versions=_versions())
-        except (requests.RequestException, ApiError, stripe.StripeError) as error:
+            taken = collector.collect_patiently(
+                drain_seconds=drain_seconds, settle_seconds=settle_seconds, versions=_versions()
+            )
+        except TROUBLE as error:
             _unknown(f"the system could not be read: {error}")
     snapshots.write(taken, snapshot)
 

@@ -12,6 +12,9 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import requests
+import stripe
+
 from chaos_tests.runners.checker.drain import drain
 from chaos_tests.runners.checker.snapshot import Snapshot
 from holdfast.audit.ledger import Ledger
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from holdfast.target import Target
 
 EARLIER_SECONDS, STRAY_SECONDS = 900.0, 360.0
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS, PATIENCE_SECONDS = 2.0, 600.0
+# One of thousands of questions that is not answered in time must not leave a whole run unjudged.
+TROUBLE = (requests.RequestException, ApiError, stripe.StripeError)
 NOT_FOUND = 404
 EVENT = ("id", "type", "source", "subject", "sequence", "time", "data")
 
@@ -41,6 +46,18 @@ class Collector:
         self._reader = Reader(self._client, self._ledger, target.management_url)
         self._since: float = run["wall"] - EARLIER_SECONDS
         self._customers = set(run["customers"].values())
+
+    def collect_patiently(self, **words: Any) -> Snapshot:
+        """As `collect`, from its beginning for as long as the system is too busy. Raises what it meets after that."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.collect(**words)
+            except TROUBLE as error:
+                if time.monotonic() > deadline or _is_refusal(error):
+                    raise
+                self._progress(f"again: {error}"[:200])
+                time.sleep(PAUSE_SECONDS)
 
     def collect(self, *, drain_seconds: float, settle_seconds: float, versions: dict[str, str]) -> Snapshot:
         """Wait, read, read again. Raises requests' exceptions, `ApiError` and Stripe's."""
@@ -122,6 +139,13 @@ class Collector:
 
     def _is_of_this_time(self, order_id: str) -> bool:
         return _made_at(order_id) >= self._since + EARLIER_SECONDS - STRAY_SECONDS
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether asking again gets the same answer."""
+    return (
+        isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != requests.codes.too_many_requests
+    )
 
 
 def _offers_webhooks(client: Client) -> bool:

@@ -1,0 +1,52 @@
+"""A system that is too busy to be read is asked again; one that refuses is not, and nobody asks for ever."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from chaos_tests.runners.checker import collect
+from chaos_tests.runners.checker.collect import Collector
+from chaos_tests.runners.checker.snapshot import Snapshot
+from holdfast.client import ApiError
+from holdfast.target import Target
+
+TARGET = Target("http://127.0.0.1:9", "p", "http://127.0.0.1:9", "http://127.0.0.1:9", "k")
+RUN = {"wall": 0.0, "customers": {}, "products": []}
+LATE, BUSY = requests.ReadTimeout("late"), ApiError(503, {"code": "unavailable"}, "1")
+FORBIDDEN = ApiError(403, {"code": "forbidden"}, "")
+
+
+class Reading(Collector):
+    """A collector of a system that answers so."""
+
+    def __init__(self, *troubles: Exception) -> None:
+        super().__init__(TARGET, RUN, lambda _: None)
+        self.troubles = list(troubles)
+
+    def collect(self, **_: Any) -> Snapshot:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return Snapshot(drained=True)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "PAUSE_SECONDS", 0.01)
+
+
+def test_a_busy_system_is_read_again() -> None:
+    assert Reading(LATE, BUSY, LATE).collect_patiently().drained
+
+
+def test_a_refusal_is_not_asked_for_twice() -> None:
+    reading = Reading(FORBIDDEN, LATE)
+    with pytest.raises(ApiError):
+        reading.collect_patiently()
+    assert reading.troubles == [LATE]
+
+
+def test_nobody_asks_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "PATIENCE_SECONDS", 0.05)
+    with pytest.raises(requests.ReadTimeout):
+        Reading(*[LATE] * 1_000).collect_patiently()
