@@ -1,7 +1,12 @@
-"""A client of the public API, for the commands: every call is bounded, and an error reply becomes an exception."""
+"""A client of the public API, for the commands: every call is bounded, and an error reply becomes an exception.
+
+A patient one asks again, a few times, what changes nothing, when the system says that it is busy (429, 503): so it can
+be read under load. What changes something is sent once.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -11,14 +16,18 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 15.0
 PAGE = 100
+BUSY = frozenset({requests.codes.too_many_requests, requests.codes.service_unavailable})
+TRIES = 4
+LONGEST_PAUSE_SECONDS = 3.0
 
 
 class ApiError(Exception):
     """A reply that is no success: its status and, where there is one, its problem document."""
 
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+    def __init__(self, status: int, problem: dict[str, Any], retry_after: str = "") -> None:
         super().__init__(f"{status} {problem.get('code', '')}: {problem.get('detail', '')}")
         self.status, self.problem = status, problem
+        self.retry_after_seconds = float(retry_after) if retry_after.isdecimal() else 1.0
 
     @property
     def code(self) -> str:
@@ -28,18 +37,23 @@ class ApiError(Exception):
 class Client:
     """Speaks to the gateway at `url`; `token` answers a bearer token whenever a new one is needed."""
 
-    def __init__(self, url: str, token: Callable[[], str] | None = None) -> None:
+    def __init__(self, url: str, token: Callable[[], str] | None = None, *, patient: bool = False) -> None:
         self.url = url.rstrip("/")
         self._token = token
+        self._tries = TRIES if patient else 1
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy for the outside world is none for this machine
 
     def get(self, path: str, **query: Any) -> Any:
-        return self.call("GET", path, query=query)
+        return self._patiently(lambda: self.call("GET", path, query=query))
 
     def post(self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> Any:
         """POST `body`; `key` is the Idempotency-Key."""
         return self.call("POST", path, body=body or {}, headers={"Idempotency-Key": key} if key else {})
+
+    def token(self, credentials: dict[str, str]) -> str:
+        """A bearer token for whoever has these credentials."""
+        return str(self._patiently(lambda: self.post("/api/v1/tokens", credentials))["access_token"])
 
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page; the cursor is the item's `id`, or its `sku`."""
@@ -51,6 +65,16 @@ class Client:
                 return
             last = page["data"][-1]
             after = {"starting_after": last.get("id", last.get("sku"))}
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        for _ in range(self._tries - 1):
+            try:
+                return ask()
+            except ApiError as error:
+                if error.status not in BUSY:
+                    raise
+                time.sleep(min(error.retry_after_seconds, LONGEST_PAUSE_SECONDS))
+        return ask()
 
     def call(
         self,
@@ -67,7 +91,7 @@ class Client:
             self._session.headers.pop("Authorization", None)
             reply = self._send(method, path, query, body, headers or {})
         if not reply.ok:
-            raise ApiError(reply.status_code, _problem(reply))
+            raise ApiError(reply.status_code, _problem(reply), reply.headers.get("Retry-After", ""))
         return reply.json() if reply.content else None
 
     def _send(

@@ -39,17 +39,17 @@ class Target:
     ledger_key: str
     stack: Stack | None = None
 
-    def anyone(self) -> Client:
+    def anyone(self, *, patient: bool = False) -> Client:
         """A client without a token."""
-        return Client(self.url)
+        return Client(self.url, patient=patient)
 
-    def operator(self) -> Client:
+    def operator(self, *, patient: bool = False) -> Client:
         """A client that acts as the operator."""
-        return self.client_of({"username": OPERATOR, "password": self.operator_password})
+        return self.client_of({"username": OPERATOR, "password": self.operator_password}, patient=patient)
 
-    def client_of(self, credentials: dict[str, str]) -> Client:
+    def client_of(self, credentials: dict[str, str], *, patient: bool = False) -> Client:
         """A client that acts for whoever has these credentials (a body for POST /tokens)."""
-        return Client(self.url, lambda: str(self.anyone().post("/api/v1/tokens", credentials)["access_token"]))
+        return Client(self.url, lambda: self.anyone(patient=patient).token(credentials), patient=patient)
 
 
 class _HttpUrl(click.ParamType[str]):

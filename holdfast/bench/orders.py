@@ -38,12 +38,12 @@ class Shop:
     """One customer with one product, enough of it for any load."""
 
     def __init__(self, target: Target) -> None:
-        self._operator = target.operator()
+        self._operator = target.operator(patient=True)
         _list_product(self._operator)
         name = f"bench-{uuid.uuid4().hex[:10]}"
         user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
         self.customer_id = user["id"]
-        self._customer = target.client_of({"api_key": user["api_key"]})
+        self._customer = target.client_of({"api_key": user["api_key"]}, patient=True)
         token = target.anyone().post("/api/v1/tokens", {"api_key": user["api_key"]})["access_token"]
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         body = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}

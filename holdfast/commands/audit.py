@@ -74,7 +74,7 @@ def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -
 
 def audited(target: Target, settle_seconds: float, console: Console) -> Verdict:
     """The verdict, with progress on `console`; ends the command if the system cannot be read."""
-    reader = Reader(target.operator(), Ledger(target.ledger_key, target.ledger_url), target.management_url)
+    reader = Reader(target.operator(patient=True), Ledger(target.ledger_key, target.ledger_url), target.management_url)
     with console.status("Reading") as status:
         try:
             return run_audit(

@@ -1,0 +1,97 @@
+"""The commands' client at a server that is busy: what changes nothing is asked again, what changes something is not."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdfast import client
+from holdfast.client import ApiError, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Busy(HTTPServer):
+    """Refuses the next `refusals` requests with `status`; keeps what it was asked."""
+
+    refusals, status = 0, 503
+    asked: list[str]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, Busy)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        server.asked.append(f"{self.command} {self.path}")
+        refused = len(server.asked) <= server.refusals
+        self.send_response(server.status if refused else 200)
+        self.send_header("Retry-After", "0")
+        self.end_headers()
+        self.wfile.write(json.dumps({"code": "overloaded"} if refused else {"access_token": "t"}).encode())
+
+    do_POST = do_GET  # noqa: N815 - the library's name
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Busy]:
+    with Busy(("127.0.0.1", 0), _Handler) as running:
+        running.asked = []
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join(timeout=5)
+
+
+@pytest.fixture
+def shop(server: Busy) -> Client:
+    return Client(f"http://127.0.0.1:{server.server_port}", patient=True)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_is_read_is_read_again(server: Busy, shop: Client, status: int) -> None:
+    server.status, server.refusals = status, client.TRIES - 1
+    assert shop.get("/orders") == {"access_token": "t"}
+    assert server.asked == ["GET /orders"] * client.TRIES
+
+
+def test_a_token_is_asked_for_again(server: Busy, shop: Client) -> None:
+    server.refusals = 1
+    assert shop.token({}) == "t"
+
+
+def test_it_is_given_up_after_a_few_times(server: Busy, shop: Client) -> None:
+    server.refusals = 100
+    with pytest.raises(ApiError, match="503 overloaded"):
+        shop.get("/orders")
+    assert len(server.asked) == client.TRIES
+
+
+def test_who_is_not_patient_hears_it_at_once(server: Busy) -> None:
+    server.refusals = 1
+    with pytest.raises(ApiError):
+        Client(f"http://127.0.0.1:{server.server_port}").get("/orders")
+    assert len(server.asked) == 1
+
+
+def test_an_order_is_sent_once(server: Busy, shop: Client) -> None:
+    server.refusals = 1
+    with pytest.raises(ApiError):
+        shop.post("/orders", {})
+    assert server.asked == ["POST /orders"]
+
+
+def test_what_is_refused_for_good_is_not_asked_again(server: Busy, shop: Client) -> None:
+    server.status, server.refusals = 404, 1
+    with pytest.raises(ApiError):
+        shop.get("/orders")
+    assert len(server.asked) == 1
