@@ -21,7 +21,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 IMPATIENT_SECONDS = 0.004
 FOLLOW_SECONDS = 60.0
 # Between two looks: soon at first, then less often, since each look costs what it measures some time.
-SOONEST_SECONDS, SLOWEST_SECONDS, SLOWER = 0.1, 0.6, 1.3
+SOONEST_SECONDS, SLOWEST_SECONDS, SLOWER = 0.1, 2.0, 1.3
 REPEATED, LAST_QUESTIONS = 50, (100, 101)
 FINAL = ("confirmed", "cancelled")
 
