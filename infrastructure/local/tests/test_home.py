@@ -8,7 +8,7 @@ import pytest
 from infrastructure.local.accounts import Account, can_reach, postgres_data
 from infrastructure.local.credentials import credentials_file, load_credentials
 from infrastructure.local.errors import StackError
-from infrastructure.local.home import existing_home, locked, open_home, remember
+from infrastructure.local.home import Home, existing_home, locked, open_home, remember
 from infrastructure.local.spec import Spec, read_specs, write_specs
 
 NOBODY = Account("nobody", uid=65534, gid=65534)
@@ -56,6 +56,20 @@ def test_the_process_file_holds_secrets_and_is_private(tmp_path: Path) -> None:
     assert mode(home.programs_file) == 0o600
     assert read_specs(home.programs_file) == {"x": spec}
     assert mode(home.run) == mode(home.path / "log") == 0o700
+
+
+def test_tests_that_share_a_home_may_have_been_there_first(tmp_path: Path) -> None:
+    for name in ("holders", "turn", "started-by-tests"):
+        (tmp_path / name).touch()
+    assert open_home(tmp_path, 9000).path == tmp_path
+
+
+def test_a_directory_with_somebodys_files_is_none(tmp_path: Path) -> None:
+    (tmp_path / "letter").touch()
+    with pytest.raises(StackError, match="holds other things"):
+        open_home(tmp_path, 9000)
+    remember(Home(tmp_path, 9000))
+    assert open_home(tmp_path).port_base == 9000  # somebody put it into a home: that is no reason to refuse it
 
 
 def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
