@@ -29,21 +29,25 @@ NOTICED_SECONDS, ELECTED_SECONDS, WHOLE_SECONDS, ASK_SECONDS = 60.0, 60.0, 150.0
 def kill_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
     """Kill the node that leads a queue with signal 9, and wait until another one leads it."""
     driver = local(configuration)
-    leader = _leader(configuration, queue)
+    leader = _known_leader(configuration, queue)
     driver.broken.note(wait_until_whole, {})
     before = driver.identity(leader)
     driver.kill(leader)
     wait_until(lambda: driver.identity(leader) != before, ELECTED_SECONDS, f"{leader} dies")
-    took = wait_until(
-        lambda: _leader(configuration, queue, but=leader) != leader, ELECTED_SECONDS, f"another node leads {queue}"
-    )
-    now = _leader(configuration, queue, but=leader)
+    now = ""
+
+    def is_another() -> bool:
+        nonlocal now
+        now = _leader(configuration, queue, but=leader)
+        return now not in {"", leader}
+
+    took = wait_until(is_another, ELECTED_SECONDS, f"another node leads {queue}")
     return seen(f"{leader}, {before}, led {queue} and was killed; {now} led it after {took:.1f} s", bit=True)
 
 
 def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
     """Cut the node that leads a queue off from both others, and wait until they miss it."""
-    leader = _leader(configuration, queue)
+    leader = _known_leader(configuration, queue)
     others = [name for name in _names(configuration) if name != leader]
     local(configuration).broken.note(rejoin, {})
     for other in others:
@@ -57,7 +61,7 @@ def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[st
 
 def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
     """Let nothing through from the node that leads a queue to another one, and wait until either misses the other."""
-    leader = _leader(configuration, queue)
+    leader = _known_leader(configuration, queue)
     other, third = (name for name in _names(configuration) if name != leader)
     local(configuration).broken.note(rejoin, {})
     _cut(configuration, leader, other)
@@ -126,16 +130,21 @@ def _node(configuration: dict[str, Any], process: str) -> Node:
     return next(node for node in local(configuration).stack.home.nodes if node.name == process)
 
 
+def _known_leader(configuration: dict[str, Any], queue: str) -> str:
+    """The process that leads the queue, as soon as one does."""
+    wait_until(lambda: _leader(configuration, queue) != "", ELECTED_SECONDS, f"a node leads {queue}")
+    return _leader(configuration, queue)
+
+
 def _leader(configuration: dict[str, Any], queue: str, but: str = "") -> str:
-    """The process that leads the queue, asked of any node `but` one. Raises as requests does; LookupError if none."""
+    """The process that leads the queue, asked of any node `but` one; empty while none does, or none says so."""
     home = local(configuration).stack.home
+    by_erlang_name = {node.erlang_name: node.name for node in home.nodes}
     for node in home.nodes:
-        with suppress(requests.ConnectionError, requests.Timeout):
+        with suppress(requests.RequestException):
             if node.name != but:
-                leader = _ask(configuration, node.name, f"queues/%2F/{queue}").get("leader")
-                return next(each.name for each in home.nodes if each.erlang_name == leader)
-    message = f"no node says who leads {queue}"
-    raise LookupError(message)
+                return by_erlang_name.get(_ask(configuration, node.name, f"queues/%2F/{queue}").get("leader"), "")
+    return ""
 
 
 def _sees(configuration: dict[str, Any], one: str, other: str) -> bool:
