@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from common.confirms import Message
 from common.errors import Unavailable, classify
 from common.publisher import CONNECT_SECONDS, BrokerDownError, ConfirmedPublisher
+from common.telemetry import configure_logging
 from common.tests.link import Link
 from common.tests.outboxes import HEARD, UNHEARD, Ear, make_publisher
 
@@ -117,6 +119,19 @@ def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str,
         first.heal()
         assert publisher.publish([message(3)], timeout_seconds=5) == {"id-3"}
         publisher.close()
+
+
+def test_what_pika_says_of_a_failed_attempt_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging("relay")
+    try:
+        with pytest.raises(BrokerDownError):
+            make_publisher("amqp://guest:guest@127.0.0.1:1/").connect()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert "pika" not in capsys.readouterr().out
 
 
 def test_an_idle_connection_stays_usable(publisher: ConfirmedPublisher, ear: Ear) -> None:
