@@ -110,7 +110,7 @@ def _checked(name: str, known: Operations, snapshot: Snapshot) -> str:
         "P4": lambda: f"{sum(len(view.charges) for view in views):,} charges in the provider's ledger",
         "P5": lambda: f"{sum(len(view.events) for view in views):,} events, {len(snapshot.letters)} dead letters",
         "P6": lambda: "nothing here can tell" if snapshot.offers_webhooks else "the system has no subscribers yet",
-        "P7": lambda: f"{tried} outages" if tried else "no outage in this run",
+        "P7": lambda: f"{tried} {'outage' if tried == 1 else 'outages'}" if tried else "no outage in this run",
     }
     return tellers[name]()
 

@@ -144,14 +144,21 @@ def drawn(time: Time, series: Series) -> list[Figure]:
 
 def _summary(verdict: Mapping[str, Any], series: Series) -> str:
     accepted, faults = verdict["counts"]["accepted"], verdict["faults"]
+    return f"{accepted:,} orders were accepted in {_spoken(series.seconds)} {_struck(faults)}."
+
+
+def _struck(faults: Sequence[Mapping[str, Any]]) -> str:
+    if len(faults) < 2:
+        return "while one fault struck" if faults else "without any fault"
     kinds = len({fault["name"] for fault in faults})
-    broke = f"while {len(faults)} faults of {kinds} kinds struck" if faults else "without any fault"
-    return f"{accepted:,} orders were accepted in {_spoken(series.seconds)} {broke}."
+    return f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
 
 
 def _spoken(length: float) -> str:
     """109 seconds are 1 min 49 s."""
     minutes, rest = divmod(round(length), 60)
+    if not minutes:
+        return f"{rest} s"
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
