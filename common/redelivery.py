@@ -117,6 +117,8 @@ class Redelivery:
                 # A late confirm must not be taken for that of the next message.
                 self._producer = None
                 self._connection.collect(socket_timeout=1)
+                # Of a cluster's nodes this one may take connections for a while yet, and confirm nothing.
+                self._connection.maybe_switch_next()
                 raise
         crash_point("redelivery.published")
 
