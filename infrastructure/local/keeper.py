@@ -3,8 +3,10 @@
 Guarantee: while a process that listens is being replaced, its socket stays open, so that who connects meanwhile waits
 in the kernel for the successor instead of being refused. A process that is away for longer than `AWAY_SECONDS`, or was
 stopped on purpose, is refused again: nobody waits for what does not come.
-The keeper itself may be killed: who listens goes on listening, and the next start asks the keeper's successor. Requests
-that a killed process had already taken are lost; that is not the keeper's to mend.
+The keeper itself may be killed: who listens goes on listening, and the next start asks the keeper's successor, which
+opens a second socket beside the first (so the first stand-in after that gets its share of the connections before it can
+answer: they wait until it does). Requests that a killed process had already taken are lost; that is not the keeper's to
+mend.
 """
 
 import json
@@ -125,6 +127,9 @@ def _listen(address: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What a keeper that was killed had handed out is still listened on, and cannot be had again: its successor
+        # opens a second one beside it, or nothing that listens could be replaced any more without a gap.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(endpoint)
         listener.listen(BACKLOG)
         # nginx leaves an inherited socket as it finds it. Of two processes that wake for one connection the second

@@ -3,7 +3,8 @@
 Guarantee: a process ends in its own good order (SIGTERM, its whole time to finish) and no request fails for it. While a
 service is replaced its stand-in serves, at the same kept socket; what connects while the gateway is replaced waits
 there for a moment. Each process runs with the settings that it had, and the code that is there now. The first one that
-does not come back ends the restart: those after it, and its stand-in, go on as they are.
+does not come back ends the restart: those after it, and its stand-in, go on as they are. If it is the stand-in that does
+not come, the process is left alone.
 """
 
 import re
@@ -56,7 +57,11 @@ def _replace(home: Home, supervisor: Supervisor, startup: Startup, line: Process
     supervisor.stop(double)  # of a restart that was cut short
     youngest = _started_at(port)
     supervisor.start(double)
-    youngest = _wait_for_younger(port, youngest)
+    try:
+        youngest = _wait_for_younger(port, youngest)
+    except StackError:
+        supervisor.stop(double)  # it would be tried for ever
+        raise
     supervisor.stop(line.name)
     startup.start([line])
     _wait_for_younger(port, youngest)

@@ -124,17 +124,20 @@ def test_what_was_stopped_on_purpose_is_refused_at_once(home: Home, keeper: Path
     release(keeper, address)  # nothing to close any more
 
 
-def test_a_keeper_that_died_is_followed_by_another(home: Home, address: str) -> None:
+def test_after_the_keeper_died_who_listens_is_replaced_without_a_gap_all_the_same(home: Home, address: str) -> None:
     with keeping(home):
         first = listening(home, address)
         first.__enter__()
     assert not is_refused(address), "who listens goes on listening"
-    with keeping(home) as keeper:
-        with pytest.raises(OSError, match="Address already in use"):
-            take(keeper, address)
+    with keeping(home), listening(home, address):
         first.__exit__(None, None, None)
-        take(keeper, address).close()
         assert not is_refused(address)
+
+
+def test_an_address_that_a_stranger_has_is_not_shared(keeper: Path, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    with create_server((host, int(port))), pytest.raises(OSError, match="Address already in use"):
+        take(keeper, address)
 
 
 def test_nonsense_does_not_end_the_keeper(keeper: Path, address: str) -> None:
