@@ -3,8 +3,8 @@
 Guarantee: a process ends in its own good order (SIGTERM, its whole time to finish) and no request fails for it. While a
 service is replaced its stand-in serves, at the same kept socket; what connects while the gateway is replaced waits
 there for a moment. Each process runs with the settings that it had, and the code that is there now. The first one that
-does not come back ends the restart: those after it, and its stand-in, go on as they are. If it is the stand-in that does
-not come, the process is left alone.
+does not come back ends the restart: those after it, and its stand-in, go on as they are. Where it is the stand-in that
+does not come, the process is left alone.
 """
 
 import re
