@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.integration
+CONNECT_SECONDS = 4.0
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def test_a_node_that_confirms_nothing_is_left(declared: str, first: Link, monkey
     first.freeze()
     with pytest.raises(OSError, match="timed out"):
         passing_on.retry(message, failed_attempts=1, rung_seconds=120, error=None)
+    started = time.monotonic()
     passing_on.retry(message, failed_attempts=1, rung_seconds=120, error=None)
+    assert time.monotonic() - started < CONNECT_SECONDS, "it asked the same node again first"
     passing_on._connection.collect(socket_timeout=1)  # a worker keeps it for life
     with Connection(declared) as connection:
         waiting = topology.count(connection, topology.rung_exchange(120).name).messages
