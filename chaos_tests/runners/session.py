@@ -89,7 +89,7 @@ class Session:
         """After each experiment: a run that is ended early has shown what it has shown."""
         table.write(rows, self._directory / "results.md")
         if page := self._options.table:
-            table.write(table.merged(table.read(page), rows[-1:]), page)
+            table.write(table.merged(table.read(page), rows[-1:]), page, self._known)
 
     def _shrink(self, ground: Ground, steps: list[Step]) -> None:
         tried, has_failed, file = 0, True, self._directory / "shrunk.json"

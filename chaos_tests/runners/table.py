@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chaos_tests.runners import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from chaos_tests.runners.campaign import Result
@@ -87,7 +87,9 @@ def merged(known: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
     return [newest[name] for name in sorted(newest)]
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
+def write(rows: Sequence[Row], path: Path, known: Iterable[str] = ()) -> None:
+    """The page and its rows. Of the `known` experiments it names those that have none."""
+    lacking = sorted(set(known).difference(each.name for each in rows))
     states = [row.state for row in rows]
     dates = sorted({row.date for row in rows})
     days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
@@ -102,6 +104,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
         "the ten seconds before the fault and while it lasted.",
         "",
         f"{states.count('valid')} of {len(rows)} valid, {states.count('not run')} not run.",
+        *([f"Not in this table yet: {', '.join(lacking)}."] if lacking else []),
         "",
         *beside.told(path.parent),
         "",

@@ -40,6 +40,8 @@ def test_an_experiment_that_runs_again_replaces_its_own_row_and_leaves_the_other
     table.write(table.merged(table.read(page), [table.Row("a", "A", "", "valid", "mended")]), page)
     assert [(row.name, row.state) for row in table.read(page)] == [("a", "valid"), ("b", "valid")]
     assert "2 of 2 valid" in page.read_text()
+    table.write(table.read(page), page, ["a", "b", "c"])
+    assert "Not in this table yet: c." in page.read_text()
 
 
 def test_a_failed_experiment_or_a_red_audit_outweighs_a_valid_verdict(tmp_path: Path) -> None:
