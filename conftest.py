@@ -39,14 +39,6 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return re.sub(_UUID, "uuid", val) if isinstance(val, str) and re.search(_UUID, val) else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the whole system go to one of xdist's processes, one after the other, and first: they take longest."""
-    for item in items:
-        if item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
-
-
 @pytest.fixture(autouse=True)
 def _no_log_context() -> None:
     """A request binds its ids to its thread; the next test must not inherit those of the last."""
