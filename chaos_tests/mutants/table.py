@@ -74,7 +74,15 @@ MUTANTS = (
         "late acknowledgement",
         killed_at("consumer.received:5", "worker-archive"),
         ("worker-archive",),
-        (Patch("common.celeryapp", "bind=True, acks_late=True, reject", "bind=True, acks_late=False, reject"),),
+        (
+            Patch("common.celeryapp", "bind=True, acks_late=True, reject", "bind=True, acks_late=False, reject"),
+            # Celery acknowledges in another thread: as in most systems, the work takes longer than that.
+            Patch(
+                "common.consumer",
+                'crash_point("consumer.received")',
+                'time.sleep(0.2)\n        crash_point("consumer.received")',
+            ),
+        ),
     ),
     Mutant(
         "outbox-second-transaction",
