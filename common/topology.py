@@ -11,6 +11,7 @@ so at least once, which needs `reject-publish` (https://www.rabbitmq.com/docs/qu
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ RUNG_SECONDS = (1, 5, 30, 120)
 # A killed worker charges one delivery to every message it held, the healthy ones too.
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
+# A broker writes down which log belongs to a new quorum queue half a second later (`auto_save` of the Raft library's
+# directory). Killed before that on all its nodes, it starts the queue anew: without a leader, and without what it held.
+SETTLE_SECONDS = 1.0
 _EVENTS_QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}[.]events")
 # No delivery limit: a dead letter has nowhere further to fall. From 4.0 on RabbitMQ has a limit of 20 unless told
 # otherwise (https://www.rabbitmq.com/docs/quorum-queues#position-in-queue); before, it does not know the value -1.
@@ -78,9 +82,12 @@ def count(connection: Connection, queue: str) -> QueueCount:
     return QueueCount(found.message_count, found.consumer_count)
 
 
-def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10) -> list[str]:
+def declare(
+    broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10, settle_seconds: float = 0
+) -> list[str]:
     """Declare everything, for `bindings` = {context: event types}; answers the names of the queues. Safe to repeat.
 
+    Nothing reaches a new queue for `settle_seconds`: pass `SETTLE_SECONDS` wherever messages must not be lost.
     Raises kombu's and amqp's errors; a broker that accepts the connection and then stands still, too, ends in one.
     """
     bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
@@ -90,6 +97,9 @@ def declare(broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_s
         queues = [_dead_letters(_major_version(connection)), *map(_rung, RUNG_SECONDS)]
         queues += [_bound(context, types) for context, types in bindings.items()]
         EVENTS(channel).declare()
+        for queue in queues:
+            queue(channel).queue_declare()
+        time.sleep(settle_seconds)
         for queue in queues:
             queue(channel).declare()
         return [queue.name for queue in queues]

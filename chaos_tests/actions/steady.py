@@ -23,16 +23,18 @@ _CUSTOMERS: dict[str, Client] = {}  # by gateway: one customer for all looks of 
 
 
 def orders_go_through(configuration: dict[str, Any], seconds: float = 60.0) -> bool:
-    """Whether an order that is placed now is confirmed within that time. (It is asked for until it is accepted.)"""
+    """Whether an order that is placed now is confirmed within that time; another follows one that was cancelled."""
     target = driver_of(configuration).target()
-    key, deadline = str(uuid.uuid4()), time.monotonic() + seconds
-    order_id = None
+    key, order_id, deadline = str(uuid.uuid4()), "", time.monotonic() + seconds
     while time.monotonic() < deadline:
         with suppress(*TROUBLE):
             customer = _customer(target.url, target)
             order_id = order_id or customer.post("/api/v1/orders", BODY, key=key)["id"]
-            if customer.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed":
-                return True
+            match customer.get(f"/api/v1/orders/{order_id}")["status"]:
+                case "confirmed":
+                    return True
+                case "cancelled":
+                    key, order_id = str(uuid.uuid4()), ""
         time.sleep(PAUSE_SECONDS)
     return False
 

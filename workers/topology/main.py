@@ -56,7 +56,7 @@ def declare(broker_url: str, *, wait_seconds: float) -> list[str]:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
-            return topology.declare(broker_url, BINDINGS)
+            return topology.declare(broker_url, BINDINGS, settle_seconds=topology.SETTLE_SECONDS)
         except Exception as error:
             if classify(error) is not Unavailable or time.monotonic() + PAUSE_SECONDS > deadline:
                 raise

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 
+from common import topology
 from holdfast.cli import main
 from infrastructure.local import proctable
 from infrastructure.local.errors import StackError
@@ -44,8 +45,10 @@ def leave_a_mark(stack: Stack) -> None:
     broker = pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq))
     channel = broker.channel()
     channel.confirm_delivery()
-    channel.queue_declare("mark", durable=True, arguments={"x-queue-type": "quorum"})
-    channel.basic_publish("", "mark", b"42", pika.BasicProperties(delivery_mode=2), mandatory=True)
+    topology.declare(stack.urls.rabbitmq, {"mark": ["mark.left.v1"]}, settle_seconds=topology.SETTLE_SECONDS)
+    channel.basic_publish(
+        topology.EVENTS.name, "mark.left.v1", b"42", pika.BasicProperties(delivery_mode=2), mandatory=True
+    )
     broker.close()
 
 
@@ -64,7 +67,7 @@ def assert_the_mark_is_there(stack: Stack) -> None:
 def assert_the_message_is_there(stack: Stack) -> None:
     broker = pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq))
     try:
-        _, _, body = broker.channel().basic_get("mark")
+        _, _, body = broker.channel().basic_get("mark.events")
         assert body == b"42"
     finally:
         if broker.is_open:
