@@ -21,7 +21,7 @@ from chaos_tests.runners.experiments import load_all
 from chaos_tests.runners.options import Options
 from chaos_tests.runners.requirements import missing
 from chaos_tests.runners.session import Session
-from holdfast.commands.options import EXIT_FAILED, home_option, told_plainly
+from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,12 @@ def run(context: click.Context, /, **given: Any) -> None:
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 @click.option("--project", default="holdfast", show_default=True)
 def heal(home: Path, driver: str, project: str) -> None:
-    """Mend what a run left broken that died. Exit codes: 0 nothing is broken any more; 1 something still is."""
+    """Mend what a run left broken that died.
+
+    Exit codes: 0 nothing is broken any more; 1 something still is; 3 there is no stack's home.
+    """
+    if driver == "local" and not home.is_dir():
+        no_stack(home)
     configuration = {"home": str(home), "driver": driver, "project": project}
     with told_plainly():
         broken = driver_of(configuration).broken

@@ -79,3 +79,10 @@ def test_smaller_schedules_are_looked_for_on_empty_stacks_only(
     assert "--shrink goes with one run" in " ".join(ended.output.split())
     assert not asked
     assert run("--quick", "--shrink").exit_code == 0
+
+
+def test_there_is_nothing_to_mend_where_there_is_no_home(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(command.chaos, ["heal", "--home", str(tmp_path / "nowhere")])
+    assert ended.exit_code == 3
+    assert "No stack runs in" in ended.output
+    assert not (tmp_path / "nowhere").exists()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from chaos_tests.runners.tests.serving import listening
 from chaos_tests.runners.workload import opening
 from chaos_tests.runners.workload.calls import Login
 from chaos_tests.runners.workload.opening import OpeningError, list_product
@@ -29,11 +30,8 @@ async def shop(refusals: int, asked: list[str]) -> AsyncIterator[str]:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield "http://{}:{}".format(*server.sockets[0].getsockname())
-    finally:
-        server.close()
+    async with listening(serve) as url:
+        yield url
 
 
 def listed(refusals: int) -> list[str]:

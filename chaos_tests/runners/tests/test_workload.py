@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos_tests.runners.history import History, read
+from chaos_tests.runners.tests.serving import listening
 from chaos_tests.runners.workload.calls import Login, Recorder, Session, outcome
 from chaos_tests.runners.workload.plan import INTENTS, catalogue, restocking_seconds, steps
 from chaos_tests.runners.workload.wire import Reply
@@ -75,11 +76,8 @@ async def answering(answer: bytes) -> AsyncIterator[str]:
             pass
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield "http://{}:{}".format(*server.sockets[0].getsockname())
-    finally:
-        server.close()
+    async with listening(serve) as url:
+        yield url
 
 
 def operation(url: str, path: Path) -> list[dict[str, object]]:
