@@ -69,8 +69,12 @@ def remove(url: str) -> None:
 
 
 def ask(link: socket.socket, data: bytes = b"hello") -> bytes:
+    """What came back, as long as what was sent: a stream may bring it in pieces."""
     link.sendall(data)
-    return link.recv(4096)
+    received = b""
+    while len(received) < len(data) and (more := link.recv(4096)):
+        received += more
+    return received
 
 
 def test_without_toxics_bytes_pass(proxy: tuple[str, int]) -> None:
@@ -135,11 +139,7 @@ def test_slices_arrive_whole(proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "slicer", average_size=2, size_variation=1, delay=1000)
     with connect(port) as link:
-        link.sendall(b"0123456789")
-        received = b""
-        while len(received) < 10:
-            received += link.recv(100)
-        assert received == b"0123456789"
+        assert ask(link, b"0123456789") == b"0123456789"
 
 
 def test_a_disabled_proxy_refuses_and_ends_what_is_open(proxy: tuple[str, int]) -> None:
