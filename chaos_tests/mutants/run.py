@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from chaos_tests.mutants.scenarios import Scenario
     from chaos_tests.mutants.table import Mutant
 
+Findings = dict[tuple[str, str], str]  # what is broken, by promise and subject, in words
+
 HOME, PORT_BASE = ".holdfast-mutants", 8750
 DOCUMENT = Path("docs/mutants.md")
 INJECTION = Path(__file__).parent / "injection"
@@ -81,7 +83,7 @@ def _tried(system: System, scenario: Scenario, without: str, mutant: Mutant) -> 
     # Nothing is on its way any more; what is still open then, stays so.
     drain(system.target().operator(), REST_SECONDS, lambda _what: None, orders_too=False)
     after = _findings(system)
-    new = sorted(set(after) - set(before))
+    new = newly_broken(before, after)
     broken = sorted(told | {promise for promise, _ in new})
     example = next((f"{promise} {after[promise, subject]}" for promise, subject in new), "")
     return Row(
@@ -89,8 +91,13 @@ def _tried(system: System, scenario: Scenario, without: str, mutant: Mutant) -> 
     )
 
 
-def _findings(system: System) -> dict[tuple[str, str], str]:
-    """What is broken, by promise and subject, in words."""
+def newly_broken(before: Findings, after: Findings) -> list[tuple[str, str]]:
+    """Of what is broken afterwards, what was whole before: an earlier mutant's order may go on to break otherwise."""
+    known = {subject for _, subject in before}
+    return sorted((promise, subject) for promise, subject in after if subject not in known)
+
+
+def _findings(system: System) -> Findings:
     found = {(finding.promise, finding.subject): finding.text for finding in system.audit(QUIET_SECONDS).findings}
     letters = system.target().operator().all("/api/v1/dead-letters", status="filed")
     return found | {
