@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 STALL_SECONDS = 2.0
 FEW_TROUBLES = 1
 BEFORE_SECONDS = 10.0
+MOMENT_SECONDS = 1.0  # what is over sooner may fall between two customers
 EVERY_KIND = ("confirmed", "payment_declined", "out_of_stock", "customer_request")
 
 
@@ -188,9 +189,12 @@ def _during(known: Operations, seen: list[FaultSeen]) -> Condition:
     stopped = [each.name for each in held if not each.accepted_during and each.asked_during]
     if stopped:
         return Condition(name, INVALID, f"none was accepted during {_names(stopped)}")
-    if unasked := [each.name for each in held if not each.asked_during]:
-        return Condition(name, UNKNOWN, f"none was asked for during {_names(unasked)}")
-    return Condition(name, VALID, f"{sum(each.accepted_during for each in held):,} during {len(held)} of them")
+    unasked = [each for each in held if not each.asked_during]
+    asked = len(held) - len(unasked)
+    if owed := [each.name for each in unasked if not asked or each.ended - each.began >= MOMENT_SECONDS]:
+        return Condition(name, UNKNOWN, f"none was asked for during {_names(owed)}")
+    moments = f"; {len(unasked)} were over before one was asked for" if unasked else ""
+    return Condition(name, VALID, f"{sum(each.accepted_during for each in held):,} during {asked} of them{moments}")
 
 
 def _recovered(known: Operations, seen: list[FaultSeen], demands: Demands) -> Condition:

@@ -1,0 +1,30 @@
+"""The checker's files: they say what the values said, and half a file is none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chaos_tests.runners.checker import snapshot as snapshots
+from chaos_tests.runners.checker.check import check
+from chaos_tests.runners.checker.synthetic import make
+from chaos_tests.runners.history import read
+
+WISHES = 150
+
+
+def test_the_files_say_what_the_values_said(tmp_path: Path) -> None:
+    made = make(WISHES)
+    history, snapshot = tmp_path / "history.jsonl", tmp_path / "snapshot.jsonl"
+    history.write_text("".join(f"{json.dumps(each)}\n" for each in made.records))
+    snapshots.write(made.snapshot, snapshot)
+    assert check(read(history), snapshots.load(snapshot)) == check(made.records, made.snapshot)
+
+
+def test_half_a_snapshot_is_none(tmp_path: Path) -> None:
+    made = make(WISHES)
+    path = tmp_path / "snapshot.jsonl"
+    snapshots.write(made.snapshot, path)
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]))
+    with pytest.raises(ValueError, match="whole"):
+        snapshots.load(path)
