@@ -196,8 +196,11 @@ def milliseconds(value: float) -> str:
 
 
 def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Each target's faults on a lane of its own, with a tail until orders went through again."""
-    targets = list(dict.fromkeys(fault["target"] or fault["name"] for fault in faults))
+    """Each target's faults on a lane of its own, with a tail until orders went through again.
+
+    What strikes two is on both lanes.
+    """
+    targets = list(dict.fromkeys(target for fault in faults for target in _struck(fault)))
     rows = {target: index for index, target in enumerate(targets)}
     bars = []
     for number_, fault in enumerate(faults, 1):
@@ -206,11 +209,17 @@ def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
         recovered = time.x(fault["healed"] + recovery) if recovery is not None else time.x(time.seconds)
         told = f"orders again after {recovery:.1f} s" if recovery is not None else "no order afterwards"
         title = f"{number_}. {fault['name']}, {fault['ended'] - fault['began']:.1f} s; {told}"
-        y = TOP + rows[fault["target"] or fault["name"]] * LANE
-        bars.append({
-            "x": x, "width": round(max(end - x, PALEST_SECONDS), 2), "y": y + 6, "end": end, "recovered": recovered,
-            "middle": y + LANE / 2, "title": title, "ok": recovery is not None, "number": number_,
-        })  # fmt: skip
+        bar = {
+            "x": x, "width": round(max(end - x, PALEST_SECONDS), 2), "end": end, "recovered": recovered,
+            "title": title, "ok": recovery is not None, "number": number_,
+        }  # fmt: skip
+        tops = (TOP + rows[target] * LANE for target in _struck(fault))
+        bars += [bar | {"y": top + 6, "middle": top + LANE / 2} for top in tops]
     labels = [Tick(TOP + index * LANE + LANE / 2, target) for index, target in enumerate(targets)]
     height = TOP + LANE * len(targets) + BOTTOM
     return {"bars": bars, "labels": labels, "height": height, "x_ticks": time.ticks(), "bottom": height - BOTTOM}
+
+
+def _struck(fault: dict[str, Any]) -> list[str]:
+    """What it struck; a pair names both."""
+    return list(dict.fromkeys((fault["target"] or fault["name"]).split(" and ")))

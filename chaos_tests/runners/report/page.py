@@ -150,7 +150,7 @@ def _summary(verdict: Mapping[str, Any], series: Series) -> str:
 def _struck(faults: Sequence[Mapping[str, Any]]) -> str:
     if len(faults) < 2:
         return "while one fault struck" if faults else "without any fault"
-    kinds = len({fault["name"] for fault in faults})
+    kinds = len({name for fault in faults for name in fault["name"].split("+")})  # a pair is two at once
     return f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
 
 

@@ -11,7 +11,7 @@ from chaos_tests.runners.checker import snapshot as snapshots
 from chaos_tests.runners.checker.check import check
 from chaos_tests.runners.checker.synthetic import Made, make
 from chaos_tests.runners.report.__main__ import write
-from chaos_tests.runners.report.figures import Drawn, Panel, Time, clock, linear, round_step
+from chaos_tests.runners.report.figures import Drawn, Panel, Time, clock, lanes, linear, round_step
 from chaos_tests.runners.report.series import count
 
 WISHES = 150
@@ -106,3 +106,11 @@ def test_axes_begin_at_zero_and_have_round_steps() -> None:
     assert [tick.label for tick in figure.y_ticks] == ["0", "200", "400", "600", "800"]
     assert [round_step(top) for top in (0.3, 1, 7, 4999)] == [0.1, 0.2, 2, 1000]
     assert [clock(75), clock(3_700)] == ["1:15", "1:01:40"]
+
+
+def test_what_strikes_two_is_on_the_lanes_of_both() -> None:
+    fault = {"name": "pair", "began": 1.0, "ended": 2.0, "healed": 2.0, "recovery_seconds": 0.5}
+    drawn = lanes(Time(10.0, 1.0), [fault | {"target": "mongodb"}, fault | {"target": "rabbitmq and mongodb"}])
+    assert [label.label for label in drawn["labels"]] == ["mongodb", "rabbitmq"]
+    assert [bar["number"] for bar in drawn["bars"]] == [1, 2, 2]
+    assert len({bar["y"] for bar in drawn["bars"]}) == 2
