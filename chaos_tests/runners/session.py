@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chaos_tests.actions.steady import forget_customers, orders_go_through
 from chaos_tests.runners import schedule, table
 from chaos_tests.runners.campaign import Campaign, Ground, Result
+from chaos_tests.runners.carrying_out import Outcome
 from chaos_tests.runners.drivers.driver import driver_of, local
 from holdfast.commands.options import no_stack
 from infrastructure.local.errors import StackError
@@ -77,7 +78,11 @@ class Session:
         for number, step in enumerate(steps, 1):
             self._told(f"[dim]{number} of {len(steps)}[/]")
             directory = self._directory / f"{number:03}-{step.experiment}"
-            result = self._one_run(ground, [step], directory)
+            try:
+                result = self._one_run(ground, [step], directory)
+            except StackError as error:  # the others are tried all the same
+                self._told(f"[red]✗[/] {error}")
+                result = Result(directory, [Outcome(step.experiment, step.target, [str(error)])])
             rows.append(table.row(self._known[step.experiment], result))
             self._write_down(rows)
             if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
