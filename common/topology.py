@@ -11,8 +11,8 @@ so at least once, which needs `reject-publish` (https://www.rabbitmq.com/docs/qu
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from kombu import Connection, Exchange, Queue
@@ -99,7 +99,7 @@ def declare(
         EVENTS(channel).declare()
         for queue in queues:
             queue(channel).queue_declare()
-        time.sleep(settle_seconds)
+        sleep(settle_seconds)
         for queue in queues:
             queue(channel).declare()
         return [queue.name for queue in queues]

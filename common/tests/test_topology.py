@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pika
 import pytest
+from pika.exceptions import UnroutableError
 
 from common import topology
 from common.tests.link import Link
@@ -55,6 +56,23 @@ def test_declaring_again_changes_nothing(vhost: str, channel: BlockingChannel) -
     names = topology.declare(vhost, BINDINGS)
     assert set(names) >= {"orders.events", "payments.events", "archive.events", "operations.dead-letters"}
     assert len(names) == len(set(names)) == len(BINDINGS) + len(topology.RUNG_SECONDS) + 1
+
+
+def test_nothing_reaches_a_new_queue_before_it_has_settled(vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    def publish_meanwhile(seconds: float) -> None:
+        waited.append(seconds)
+        with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            assert set(counts(channel).values()) == {0}, "the queues are there"
+            with pytest.raises(UnroutableError):
+                publish(channel, "holdfast.events", "order.placed.v1")
+
+    monkeypatch.setattr(topology, "sleep", publish_meanwhile)
+    topology.declare(vhost, BINDINGS, settle_seconds=topology.SETTLE_SECONDS)
+    assert waited == [topology.SETTLE_SECONDS]
 
 
 def test_an_event_comes_to_all_that_are_bound_to_its_type(channel: BlockingChannel) -> None:

@@ -48,6 +48,19 @@ def test_every_context_that_consumes_has_a_line() -> None:
     assert set(BINDINGS) == consuming
 
 
+def test_it_lets_new_queues_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def declared(*_: object, settle_seconds: float) -> list[str]:
+        given.append(settle_seconds)
+        return []
+
+    monkeypatch.setattr(topology, "declare", declared)
+    declare("amqp://nobody", wait_seconds=0)
+    assert given == [topology.SETTLE_SECONDS]
+    assert topology.SETTLE_SECONDS >= 1  # measured: lost when killed after 0.1 s, kept after 1 s
+
+
 @pytest.mark.integration
 def test_it_declares_every_queue_and_exactly_the_bindings_of_the_handlers(servers: Servers, vhost: str) -> None:
     for _ in range(2):  # it may run again at any time
