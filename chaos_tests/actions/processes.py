@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.evidence import seen, wait_until
-from chaos_tests.runners.drivers.driver import Driver, driver_of, local
+from chaos_tests.runners.drivers.driver import OURS, Driver, driver_of, local
 from chaos_tests.runners.trees import process_tree
 from infrastructure.local.servers.ready import READY
-from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
     from infrastructure.local.home import Home
@@ -103,7 +102,7 @@ def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> dict[str, Any]:
     """Restart all processes of ours (or some), one after the other."""
     driver = driver_of(configuration)
-    names = processes or [line.name for line in PROCESSES if line.command and not line.is_job]
+    names = processes or OURS
     before = {name: driver.identity(name) for name in names}
     driver.roll(processes or [])
     anew = [name for name in names if driver.identity(name) != before[name]]

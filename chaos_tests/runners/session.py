@@ -83,7 +83,7 @@ class Session:
             except StackError as error:  # the others are tried all the same
                 self._told(f"[red]✗[/] {error}")
                 result = Result(directory, [Outcome(step.experiment, step.target, [str(error)])])
-            rows.append(table.row(self._known[step.experiment], result))
+            rows.append(table.row(self._known[step.experiment], result, self._options.driver))
             self._write_down(rows)
             if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
                 self._begin_anew(ground)

@@ -1,6 +1,7 @@
 """The table of single faults: what each came to, how soon orders went through again, and how many went through.
 
 The rows stand beside the page as JSON: an experiment that runs again replaces its own row, and leaves the others.
+One that ran on processes and on containers has a row for each.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import platform
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chaos_tests.runners import beside
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from chaos_tests.runners.experiments import Experiment
 
 BEFORE_SECONDS = 10.0
+NOT_RUN = "not run"
+WHERE = {"local": "processes", "compose": "containers"}
 WORST = ("invalid", "failed", "unknown", "valid")
 
 
@@ -38,40 +42,37 @@ class Row:
     during: float | None = None
     accepted: int = 0
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
+    driver: str = "local"
 
 
-def row(experiment: Experiment, result: Result) -> Row:
-    """One experiment that ran alone."""
+def row(experiment: Experiment, result: Result, driver: str = "local") -> Row:
+    """One experiment that ran alone, on the system that the driver runs."""
     outcome = result.outcomes[0]
+    of = partial(Row, experiment.name, experiment.title, driver=driver)
     if outcome.not_run:
-        return Row(experiment.name, experiment.title, outcome.target, "not run", outcome.not_run)
+        return of(outcome.target, NOT_RUN, outcome.not_run)
     why = "; ".join([*outcome.complaints, *_broken(result.verdict)]) or outcome.evidence
     fault = next(iter(result.verdict.get("faults", ())), None)
     accepted = result.verdict.get("counts", {}).get("accepted", 0)
     if fault is None:
-        return Row(experiment.name, experiment.title, outcome.target, result.state, why, accepted=accepted)
+        return of(outcome.target, result.state, why, accepted=accepted)
     seconds = max(fault["ended"] - fault["began"], 0.001)
-    before = fault["accepted_before"] / min(BEFORE_SECONDS, max(fault["began"], 0.001))
-    during = fault["accepted_during"] / seconds
-    recovery = fault["recovery_seconds"]
-    return Row(
-        experiment.name,
-        experiment.title,
+    return of(
         fault["target"],
         result.state,
         why,
-        seconds,
-        recovery,
-        before,
-        during,
-        accepted,
+        seconds=seconds,
+        recovery_seconds=fault["recovery_seconds"],
+        before=fault["accepted_before"] / min(BEFORE_SECONDS, max(fault["began"], 0.001)),
+        during=fault["accepted_during"] / seconds,
+        accepted=accepted,
     )
 
 
 def worst(rows: Sequence[Row]) -> str:
     """The worst state among those that ran; "not run" if none did."""
     states = {row.state for row in rows}
-    return next((state for state in WORST if state in states), "not run")
+    return next((state for state in WORST if state in states), NOT_RUN)
 
 
 def read(path: Path) -> list[Row]:
@@ -82,15 +83,19 @@ def read(path: Path) -> list[Row]:
 
 
 def merged(known: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
-    """Each experiment's newest row, by name."""
-    newest = {each.name: each for each in (*known, *fresh)}
-    return [newest[name] for name in sorted(newest)]
+    """Each experiment's newest row with each driver, by name.
+
+    What one driver cannot do and another did has been run: it leaves no row "not run".
+    """
+    newest = {(each.name, each.driver): each for each in (*known, *fresh)}
+    ran = {each.name for each in newest.values() if each.state != NOT_RUN}
+    kept = [each for each in newest.values() if each.state != NOT_RUN or each.name not in ran]
+    return sorted(kept, key=lambda each: (each.name, each.driver != "local"))
 
 
 def write(rows: Sequence[Row], path: Path, known: Iterable[str] = ()) -> None:
     """The page and its rows. Of the `known` experiments it names those that have none."""
     lacking = sorted(set(known).difference(each.name for each in rows))
-    states = [row.state for row in rows]
     dates = sorted({row.date for row in rows})
     days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     lines = [
@@ -103,18 +108,27 @@ def write(rows: Sequence[Row], path: Path, known: Iterable[str] = ()) -> None:
         "Recovery: seconds from healing until an order was confirmed. Before and during: orders accepted a second, in",
         "the ten seconds before the fault and while it lasted.",
         "",
-        f"{states.count('valid')} of {len(rows)} valid, {states.count('not run')} not run.",
+        *_counted(rows),
         *([f"Not in this table yet: {', '.join(lacking)}."] if lacking else []),
         "",
         *beside.told(path.parent),
         "",
-        "| experiment | strikes | verdict | lasted | recovery | before | during | orders | seen |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| experiment | strikes | on | verdict | lasted | recovery | before | during | orders | seen |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_line(each) for each in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     path.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+
+
+def _counted(rows: Sequence[Row]) -> list[str]:
+    lines, unrun = [], sum(each.state == NOT_RUN for each in rows)
+    for driver, where in WHERE.items():
+        states = [each.state for each in rows if each.driver == driver and each.state != NOT_RUN]
+        if states:
+            lines.append(f"{where.capitalize()} (`--driver {driver}`): {states.count('valid')} of {len(states)} valid.")
+    return [*lines, f"Not run: {unrun}."]
 
 
 def _broken(verdict: dict[str, Any]) -> list[str]:
@@ -130,7 +144,7 @@ def _line(each: Row) -> str:
     verdict = each.state if each.state == "valid" else f"**{each.state}**"
     why = each.why if len(each.why) <= 200 else f"{each.why[:200]} ..."
     cells = [
-        f"`{each.name}`: {each.title}", each.target, verdict, _number(each.seconds, " s"),
+        f"`{each.name}`: {each.title}", each.target, WHERE[each.driver], verdict, _number(each.seconds, " s"),
         _number(each.recovery_seconds, " s"), _number(each.before), _number(each.during), f"{each.accepted:,}", why,
     ]  # fmt: skip
     return f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"

@@ -14,13 +14,17 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from chaos_tests.runners.broken import Broken
+from chaos_tests.runners.drivers.driver import OURS
 from holdfast.target import SANDBOX_KEY, Target
 
-COMMAND_SECONDS = 120.0
+COMMAND = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
+COMMAND_SECONDS, READY_SECONDS = 120.0, 120.0
+READY = {"Status": "healthy"}
 GATEWAY, MANAGEMENT = "http://127.0.0.1:8000", "http://guest:guest@127.0.0.1:8012"
 LEDGER = "http://127.0.0.1:8016"
 
@@ -32,7 +36,6 @@ class Compose:
 
     def __init__(self, project: str) -> None:
         self._project = project
-        self._compose = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
         self.broken = Broken(Path(".holdfast-chaos") / f"broken-{project}.json")
 
     def target(self) -> Target:
@@ -48,6 +51,11 @@ class Compose:
         states = [self._state(container) for container in self._there(process)]
         return ", ".join(f"container since {state['StartedAt']}" for state in states if state["Running"])
 
+    def is_ready(self, process: str) -> bool:
+        """Whether each of its containers runs and, where it has a check of its health, passed it."""
+        states = [self._state(container) for container in self._there(process)]
+        return all(state["Running"] and state.get("Health", READY)["Status"] == "healthy" for state in states)
+
     def kill(self, process: str) -> None:
         containers = self._there(process)
         self._docker("kill", *containers)
@@ -57,12 +65,12 @@ class Compose:
         self._docker("pause", *self._there(process))
 
     def resume(self, process: str) -> None:
-        for container in self._containers(process):
+        for container in self.containers(process):
             if self._state(container)["Paused"]:
                 self._docker("unpause", container)
 
     def is_paused(self, process: str) -> bool:
-        states = [self._state(container) for container in self._containers(process)]
+        states = [self._state(container) for container in self.containers(process)]
         return bool(states) and all(state["Paused"] for state in states)
 
     def stop(self, process: str) -> None:
@@ -72,40 +80,52 @@ class Compose:
         self._compose_do("start", process)
 
     def roll(self, processes: list[str]) -> None:
-        for process in processes:
+        for process in processes or OURS:
             self._compose_do("restart", process)
+            self._wait_until_ready(process)
 
     def disconnect(self, process: str) -> None:
         """Cut a container off from its networks."""
-        for container in self._containers(process):
+        for container in self.containers(process):
             for network in self._networks(container):
                 self._docker("network", "disconnect", network, container)
 
     def connect(self, process: str, networks: list[str]) -> None:
-        for container in self._containers(process):
+        for container in self.containers(process):
             for network in set(networks) - set(self._networks(container)):
                 self._docker("network", "connect", "--alias", process, network, container)
 
     def networks(self, process: str) -> list[str]:
-        return sorted({network for container in self._containers(process) for network in self._networks(container)})
+        return sorted({network for container in self.containers(process) for network in self._networks(container)})
 
     def scale(self, process: str, count: int) -> None:
         self._compose_do("up", "--detach", "--no-deps", "--no-recreate", "--scale", f"{process}={count}", process)
 
     def count(self, process: str) -> int:
-        return len(self._containers(process))
+        return len(self.containers(process))
 
-    def _containers(self, process: str) -> list[str]:
-        labels = (f"com.docker.compose.project={self._project}", f"com.docker.compose.service={process}")
+    def containers(self, process: str) -> list[str]:
+        """The numbers of its containers, whether they run or not."""
+        compose = "com.docker.compose"
+        labels = (f"{compose}.project={self._project}", f"{compose}.service={process}", f"{compose}.oneoff=False")
         filters = [word for label in labels for word in ("--filter", f"label={label}")]
         return self._docker("ps", "--all", "--quiet", *filters).split()
 
     def _there(self, process: str) -> list[str]:
         """Raises `LookupError` if there is none."""
-        if not (found := self._containers(process)):
+        if not (found := self.containers(process)):
             message = f"the project {self._project} has no container of {process}"
             raise LookupError(message)
         return found
+
+    def _wait_until_ready(self, process: str) -> None:
+        """Raises `TimeoutError`."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.is_ready(process):
+            if time.monotonic() > deadline:
+                message = f"{process} is not healthy after {READY_SECONDS:.0f} s"
+                raise TimeoutError(message)
+            time.sleep(0.5)
 
     def _state(self, container: str) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self._docker("inspect", "--format", "{{json .State}}", container))
@@ -115,7 +135,7 @@ class Compose:
         return list(json.loads(self._docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)))
 
     def _compose_do(self, *words: str) -> str:
-        return _run(*self._compose, "--project-name", self._project, *words)
+        return _run(*COMMAND, "--project-name", self._project, *words)
 
     def _docker(self, *words: str) -> str:
         return _run("docker", *words)

@@ -7,10 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from infrastructure.processes import PROCESSES
+
 if TYPE_CHECKING:
     from chaos_tests.runners.broken import Broken
     from chaos_tests.runners.drivers.local import Local
     from holdfast.target import Target
+
+OURS = [line.name for line in PROCESSES if line.command and not line.is_job]
 
 
 class UnsupportedError(Exception):

@@ -21,15 +21,16 @@ def test_a_row_has_recovery_and_throughput(tmp_path: Path) -> None:
     assert (row.state, row.recovery_seconds, row.before, row.during) == ("valid", 1.25, 5.0, 2.0)
     table.write([row], tmp_path / "results.md")
     text = (tmp_path / "results.md").read_text()
-    assert "| valid | 10.0 s | 1.2 s | 5.0 | 2.0 | 300 | process 7 / was killed |" in text
-    assert "1 of 1 valid" in text
+    assert "| rabbitmq | processes | valid | 10.0 s | 1.2 s | 5.0 | 2.0 | 300 | process 7 / was killed |" in text
+    assert "Processes (`--driver local`): 1 of 1 valid." in text
 
 
 def test_what_was_not_run_is_no_success(tmp_path: Path) -> None:
     row = table.row(EXPERIMENT, Result(tmp_path, [Outcome("rabbitmq-killed", "rabbitmq", not_run="needs root")]))
     table.write([row], tmp_path / "results.md")
     assert "**not run**" in (tmp_path / "results.md").read_text()
-    assert "0 of 1 valid, 1 not run" in (tmp_path / "results.md").read_text()
+    assert "Not run: 1." in (tmp_path / "results.md").read_text()
+    assert " valid." not in (tmp_path / "results.md").read_text()
     assert table.worst([row]) == "not run"
 
 
@@ -39,9 +40,30 @@ def test_an_experiment_that_runs_again_replaces_its_own_row_and_leaves_the_other
     table.write([table.Row("a", "A", "", "invalid", ""), table.Row("b", "B", "", "valid", "")], page)
     table.write(table.merged(table.read(page), [table.Row("a", "A", "", "valid", "mended")]), page)
     assert [(row.name, row.state) for row in table.read(page)] == [("a", "valid"), ("b", "valid")]
-    assert "2 of 2 valid" in page.read_text()
+    assert "2 of 2 valid." in page.read_text()
     table.write(table.read(page), page, ["a", "b", "c"])
     assert "Not in this table yet: c." in page.read_text()
+
+
+def test_a_row_for_processes_and_one_for_containers(tmp_path: Path) -> None:
+    outcome = Outcome("rabbitmq-killed", "rabbitmq", bit=True)
+    on_processes = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=True))
+    in_containers = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=False), "compose")
+    rows = table.merged([in_containers], [on_processes])
+    assert [(row.driver, row.state) for row in rows] == [("local", "valid"), ("compose", "invalid")]
+    table.write(rows, tmp_path / "results.md")
+    text = (tmp_path / "results.md").read_text()
+    assert "Processes (`--driver local`): 1 of 1 valid." in text
+    assert "Containers (`--driver compose`): 0 of 1 valid." in text
+    assert "| rabbitmq | containers | **invalid** |" in text
+
+
+def test_what_one_driver_cannot_do_is_not_run_until_the_other_has_done_it() -> None:
+    unable = table.Row("worker-scaled", "", "", table.NOT_RUN, "needs the compose driver")
+    assert table.merged([], [unable]) == [unable]
+    able = table.Row("worker-scaled", "", "worker-orders", "valid", "", driver="compose")
+    assert table.merged([unable], [able]) == [able]
+    assert table.merged([able], [unable]) == [able]
 
 
 def test_a_failed_experiment_or_a_red_audit_outweighs_a_valid_verdict(tmp_path: Path) -> None:
