@@ -99,12 +99,24 @@ def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     return seen(f"{process} was back after {took:.1f} s")
 
 
+def start_all(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Start those that do not run."""
+    driver = driver_of(configuration)
+    gone = [process for process in processes if not driver.identity(process)]
+    for process in gone:
+        start(process, configuration)
+    driver.broken.mended(start_all, {"processes": processes})
+    return seen(f"started: {', '.join(gone) or 'nothing'}")
+
+
 def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> dict[str, Any]:
     """Restart all processes of ours (or some), one after the other."""
     driver = driver_of(configuration)
     names = processes or OURS
     before = {name: driver.identity(name) for name in names}
+    driver.broken.note(start_all, {"processes": names})
     driver.roll(processes or [])
+    driver.broken.mended(start_all, {"processes": names})
     anew = [name for name in names if driver.identity(name) != before[name]]
     return seen(f"restarted one after the other: {', '.join(anew)}", bit=len(anew) == len(names))
 

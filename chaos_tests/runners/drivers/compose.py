@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from holdfast.target import SANDBOX_KEY, Target
 
 COMMAND = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
 COMMAND_SECONDS, READY_SECONDS = 120.0, 120.0
+KILLED = 128 + signal.SIGKILL
 READY = {"Status": "healthy"}
 GATEWAY, MANAGEMENT = "http://127.0.0.1:8000", "http://guest:guest@127.0.0.1:8012"
 LEDGER = "http://127.0.0.1:8016"
@@ -74,14 +76,19 @@ class Compose:
         return bool(states) and all(state["Paused"] for state in states)
 
     def stop(self, process: str) -> None:
+        """Raises `OSError` for one that the engine had to kill when its time was up: that was no good order."""
         self._compose_do("stop", process)
+        if any(self._state(container)["ExitCode"] == KILLED for container in self._there(process)):
+            message = f"{process} did not end when it was asked to, and was killed"
+            raise OSError(message)
 
     def start(self, process: str) -> None:
         self._compose_do("start", process)
 
     def roll(self, processes: list[str]) -> None:
         for process in processes or OURS:
-            self._compose_do("restart", process)
+            self.stop(process)
+            self.start(process)
             self._wait_until_ready(process)
 
     def disconnect(self, process: str) -> None:

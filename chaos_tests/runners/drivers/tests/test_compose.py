@@ -17,7 +17,8 @@ pytestmark = pytest.mark.containers
 IMAGE = "python:3.11-slim-bookworm"
 IDLE = {"image": IMAGE, "command": ["sleep", "900"], "init": True}
 HEALTHY_AFTER_A_WHILE = {"test": ["CMD", "test", "-e", "/proc/1"], "interval": "1s", "retries": 3}
-SERVICES = {"relay-1": IDLE, "worker-orders": IDLE | {"healthcheck": HEALTHY_AFTER_A_WHILE}}
+STUBBORN = {"image": IMAGE, "command": ["sleep", "900"], "stop_grace_period": "1s"}  # number 1 ignores SIGTERM
+SERVICES = {"scheduler": STUBBORN, "relay-1": IDLE, "worker-orders": IDLE | {"healthcheck": HEALTHY_AFTER_A_WHILE}}
 Configuration = dict[str, Any]
 
 
@@ -81,6 +82,17 @@ def test_a_stopped_container_stays_so_until_it_is_started(driver: Compose, confi
     assert driver.identity("relay-1")
 
 
+def test_what_had_to_be_killed_was_not_stopped_in_good_order(driver: Compose, configuration: Configuration) -> None:
+    with pytest.raises(OSError, match="scheduler did not end"):
+        processes.stop("scheduler", configuration)
+    with pytest.raises(OSError, match="scheduler did not end"):
+        processes.roll(configuration, ["relay-1", "scheduler"])
+    mended, failed = driver.broken.heal(configuration)
+    assert (len(mended), failed) == (2, [])
+    assert driver.identity("scheduler")
+    assert not driver.broken.entries()
+
+
 def test_restarted_one_after_the_other_each_is_healthy_before_the_next(
     driver: Compose, configuration: Configuration
 ) -> None:
@@ -132,5 +144,5 @@ def test_what_a_dead_run_left_broken_is_healed(driver: Compose, configuration: C
 
 
 def test_a_process_that_has_no_container_is_named(configuration: Configuration) -> None:
-    with pytest.raises(LookupError, match="no container of scheduler"):
-        processes.kill("scheduler", configuration)
+    with pytest.raises(LookupError, match="no container of flower"):
+        processes.kill("flower", configuration)
