@@ -18,7 +18,7 @@ from chaos_tests.runners.broken import BusyError
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import load_all
-from chaos_tests.runners.options import Options
+from chaos_tests.runners.options import Options, demand_one_wish, demand_settings
 from chaos_tests.runners.requirements import missing
 from chaos_tests.runners.session import Session
 from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
@@ -96,6 +96,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     if options.home and options.rabbitmq_nodes not in {None, options.nodes}:
         raise click.UsageError(f"the broker in {options.home} has --rabbitmq-nodes {options.nodes}")
     steps = _steps(options, known, kept)
+    demand_settings(options)
     signal.signal(signal.SIGTERM, _terminated)
     with told_plainly(), _told_busy():
         try:
@@ -172,7 +173,7 @@ def _kept(path: Path | None, known: dict[str, Experiment]) -> tuple[int | None, 
 
 def _steps(options: Options, known: dict[str, Experiment], kept: list[schedule.Step]) -> list[schedule.Step]:
     """What is to be carried out. Ends the command for what does not fit together."""
-    _demand_one_wish(options)
+    demand_one_wish(options)
     if options.schedule_file:
         return kept
     if options.is_random:
@@ -192,17 +193,6 @@ def _steps(options: Options, known: dict[str, Experiment], kept: list[schedule.S
     for name in options.names:
         _target(known[name], options.target)
     return schedule.of(options.names, options.target)
-
-
-def _demand_one_wish(options: Options) -> None:
-    chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]
-    if sum(chosen) != 1:
-        raise click.UsageError("give names, or one of --all, --quick, --random, --schedule")
-    if options.shrink and not (options.is_one_run and options.is_own_stack):
-        # What one try breaks for good would be held against the next, so each begins with an empty stack.
-        raise click.UsageError(
-            "--shrink goes with one run (--schedule, --random, --quick, --together) on its own stack"
-        )
 
 
 def _fits(experiment: Experiment, target: str) -> bool:

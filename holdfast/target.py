@@ -77,7 +77,11 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--url", type=HTTP_URL, help="A gateway elsewhere; the operator's password is then HOLDFAST_PASSWORD."
     )
     @click.option(
-        "--rabbitmq-management", type=HTTP_URL, help="With --url: RabbitMQ's management API, with user and password."
+        "--rabbitmq-management",
+        type=HTTP_URL,
+        envvar="HOLDFAST_RABBITMQ_MANAGEMENT",
+        show_envvar=True,
+        help="With --url: RabbitMQ's management API, with user and password.",
     )
     @click.option(
         "--ledger",
@@ -135,7 +139,10 @@ def target_of(stack: Stack) -> Target:
 def _elsewhere(url: str, management: str | None, ledger: str | None) -> Target:
     password = os.environ.get("HOLDFAST_PASSWORD")
     if not password or not management:
-        raise click.UsageError("--url needs --rabbitmq-management and the operator's password in HOLDFAST_PASSWORD")
+        raise click.UsageError(
+            "--url needs --rabbitmq-management (or HOLDFAST_RABBITMQ_MANAGEMENT) and the operator's password in "
+            "HOLDFAST_PASSWORD"
+        )
     return Target(
         url=url,
         operator_password=password,

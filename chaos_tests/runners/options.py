@@ -1,10 +1,13 @@
-"""What a call of `holdfast chaos run` asks for."""
+"""What a call of `holdfast chaos run` asks for, and whether it fits together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import click
+
+from chaos_tests.runners.drivers import compose
 from infrastructure.local.home import existing_home
 
 if TYPE_CHECKING:
@@ -55,3 +58,21 @@ class Options:
             return 1
         known = existing_home(self.home) if self.home else None
         return known.rabbitmq_nodes if known else self.rabbitmq_nodes or 1
+
+
+def demand_one_wish(options: Options) -> None:
+    """Raises `click.UsageError`."""
+    chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]
+    if sum(chosen) != 1:
+        raise click.UsageError("give names, or one of --all, --quick, --random, --schedule")
+    if options.shrink and not (options.is_one_run and options.is_own_stack):
+        # What one try breaks for good would be held against the next, so each begins with an empty stack.
+        raise click.UsageError(
+            "--shrink goes with one run (--schedule, --random, --quick, --together) on its own stack"
+        )
+
+
+def demand_settings(options: Options) -> None:
+    """Raises `click.UsageError`."""
+    if options.driver == "compose" and (unset := compose.unset()):
+        raise click.UsageError(f"--driver compose needs {' and '.join(unset)} in the environment")

@@ -81,6 +81,21 @@ def test_smaller_schedules_are_looked_for_on_empty_stacks_only(
     assert run("--quick", "--shrink").exit_code == 0
 
 
+def test_where_containers_are_asked_is_said_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, asked: list[tuple[Options, list[Step]]]
+) -> None:
+    words = ("worker-scaled", "--driver", "compose")
+    monkeypatch.setenv("HOLDFAST_PASSWORD", "secret")
+    monkeypatch.delenv("HOLDFAST_RABBITMQ_MANAGEMENT", raising=False)
+    ended = run(*words)
+    assert ended.exit_code == 2
+    assert "needs HOLDFAST_RABBITMQ_MANAGEMENT in the environment" in " ".join(ended.output.split())
+    assert not asked
+    monkeypatch.setenv("HOLDFAST_RABBITMQ_MANAGEMENT", "http://monitor:secret@127.0.0.1:8012")
+    assert run(*words).exit_code == 0
+    assert len(asked) == 1
+
+
 def test_there_is_nothing_to_mend_where_there_is_no_home(tmp_path: Path) -> None:
     ended = CliRunner().invoke(command.chaos, ["heal", "--home", str(tmp_path / "nowhere")])
     assert ended.exit_code == 3

@@ -67,8 +67,8 @@ def test_the_exit_code_is_the_verdicts_alone(
     verdict = Verdict(reading(shelf(), GOOD), findings, 0)
     monkeypatch.setattr(command, "audited", lambda *_: verdict)
     monkeypatch.setenv("HOLDFAST_PASSWORD", "secret")
-    words = ["--url", gateway.url if gateway else NOBODY, "--rabbitmq-management", NOBODY]
-    ended = CliRunner().invoke(command.audit, [*words, "--json"])
+    monkeypatch.setenv("HOLDFAST_RABBITMQ_MANAGEMENT", NOBODY)
+    ended = CliRunner().invoke(command.audit, ["--url", gateway.url if gateway else NOBODY, "--json"])
     assert ended.exit_code == code
     assert json.loads(ended.stdout)["ok"] is (code == 0)
     told = {"P1": 0, "P2": 0, "P3": len(findings), "P4": 0, "P5": 0}

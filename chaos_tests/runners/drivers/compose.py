@@ -1,8 +1,8 @@
 """The compose driver: a stack that `docker compose` runs. It kills, freezes, stops, cuts off and scales containers.
 
 What needs a proxy, the supervisor or files of the servers is the local driver's alone. Services of the compose file
-have the names of the process table. Where the system is, the environment says: HOLDFAST_URL, HOLDFAST_PASSWORD,
-HOLDFAST_RABBITMQ_MANAGEMENT, HOLDFAST_LEDGER.
+have the names of the process table. Where the system is, the environment says: HOLDFAST_PASSWORD (the operator's) and
+HOLDFAST_RABBITMQ_MANAGEMENT (with user and password), HOLDFAST_URL and HOLDFAST_LEDGER if they are not the usual ones.
 
 Containers are found by Compose's labels, and looked at, killed and frozen by the engine's own command: docker-compose
 takes a second to begin, which is long for what is asked ten times a second.
@@ -27,8 +27,13 @@ COMMAND = ("docker-compose",) if shutil.which("docker-compose") else ("docker", 
 COMMAND_SECONDS, READY_SECONDS = 120.0, 120.0
 KILLED = 128 + signal.SIGKILL
 READY = {"Status": "healthy"}
-GATEWAY, MANAGEMENT = "http://127.0.0.1:8000", "http://guest:guest@127.0.0.1:8012"
-LEDGER = "http://127.0.0.1:8016"
+GATEWAY, LEDGER = "http://127.0.0.1:8000", "http://127.0.0.1:8016"
+PASSWORD, MANAGEMENT = "HOLDFAST_PASSWORD", "HOLDFAST_RABBITMQ_MANAGEMENT"
+
+
+def unset() -> list[str]:
+    """The names of what the environment must say, and does not."""
+    return [name for name in (PASSWORD, MANAGEMENT) if not os.environ.get(name)]
 
 
 class Compose:
@@ -43,8 +48,8 @@ class Compose:
     def target(self) -> Target:
         return Target(
             url=os.environ.get("HOLDFAST_URL", GATEWAY),
-            operator_password=os.environ.get("HOLDFAST_PASSWORD", ""),
-            management_url=os.environ.get("HOLDFAST_RABBITMQ_MANAGEMENT", MANAGEMENT),
+            operator_password=os.environ.get(PASSWORD, ""),
+            management_url=os.environ.get(MANAGEMENT, ""),
             ledger_url=os.environ.get("HOLDFAST_LEDGER", LEDGER),
             ledger_key=SANDBOX_KEY,
         )
