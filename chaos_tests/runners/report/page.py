@@ -150,8 +150,10 @@ def _summary(verdict: Mapping[str, Any], series: Series) -> str:
 def _struck(faults: Sequence[Mapping[str, Any]]) -> str:
     if len(faults) < 2:
         return "while one fault struck" if faults else "without any fault"
-    kinds = len({name for fault in faults for name in fault["name"].split("+")})  # a pair is two at once
-    return f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
+    names = [fault["name"].split("+") for fault in faults]
+    kinds, pairs = len({name for each in names for name in each}), any(len(each) > 1 for each in names)
+    told = f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
+    return f"{told}, some two at once" if pairs else told
 
 
 def _spoken(length: float) -> str:

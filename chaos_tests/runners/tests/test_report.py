@@ -73,6 +73,23 @@ def test_what_is_broken_is_said_with_its_time_line(tmp_path: Path) -> None:
     assert "asked for by" in text
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a"], "while one fault struck."),
+        (["a", "a"], "while 2 faults of 1 kind struck."),
+        (["a", "b"], "while 2 faults of 2 kinds struck."),
+        (["a", "b+c"], "while 2 faults of 3 kinds struck, some two at once."),
+    ],
+)
+def test_faults_and_their_kinds_are_counted(names: list[str], told: str, tmp_path: Path) -> None:
+    directory = directory_of(make(WISHES), tmp_path)
+    verdict = json.loads((directory / "verdict.json").read_text())
+    verdict["faults"] = [verdict["faults"][0] | {"name": name} for name in names]
+    (directory / "verdict.json").write_text(json.dumps(verdict))
+    assert told in write(directory).read_text()
+
+
 def test_names_cannot_break_the_page(tmp_path: Path) -> None:
     made = make(WISHES)
     for record in made.records:
