@@ -20,12 +20,13 @@ BACK_SECONDS, PAUSED_SECONDS = 90.0, 5.0
 
 
 def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Kill it with signal 9; its supervisor starts it again."""
+    """Kill it with signal 9, and see to it that it starts again."""
     driver = driver_of(configuration)
     before = driver.identity(process)
-    driver.broken.note(wait_until_back, {"process": process}, before=before)
+    driver.broken.note(wait_until_back, {"process": process})
     driver.kill(process)
     wait_until(lambda: driver.identity(process) != before, BACK_SECONDS, f"{process} dies")
+    driver.revive(process)
     return seen(f"{process}, {before}, was killed", bit=True)
 
 
@@ -49,10 +50,10 @@ def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]
 
 
 def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return when a process that was killed runs again, under another number, and listens."""
+    """Return when a process that was killed runs again, and listens."""
     driver = driver_of(configuration)
-    before = driver.broken.memory(wait_until_back, {"process": process}).get("before", "")
-    took = wait_until(lambda: _is_back(driver, process, before), BACK_SECONDS, f"{process} is back")
+    driver.revive(process)  # whoever killed it may have died before doing so
+    took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
     driver.broken.mended(wait_until_back, {"process": process})
     return seen(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
 
@@ -94,7 +95,7 @@ def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Start it again, and return when it listens."""
     driver = driver_of(configuration)
     driver.start(process)
-    took = wait_until(lambda: _is_back(driver, process, ""), BACK_SECONDS, f"{process} is back")
+    took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
     driver.broken.mended(start, {"process": process})
     return seen(f"{process} was back after {took:.1f} s")
 
@@ -121,9 +122,8 @@ def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> d
     return seen(f"restarted one after the other: {', '.join(anew)}", bit=len(anew) == len(names))
 
 
-def _is_back(driver: Driver, process: str, before: str) -> bool:
-    identity = driver.identity(process)
-    return bool(identity) and identity != before and _listens(driver, process)
+def _is_back(driver: Driver, process: str) -> bool:
+    return bool(driver.identity(process)) and _listens(driver, process)
 
 
 def _listens(driver: Driver, process: str) -> bool:

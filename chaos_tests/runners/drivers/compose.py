@@ -64,9 +64,11 @@ class Compose:
         return all(state["Running"] and state.get("Health", READY)["Status"] == "healthy" for state in states)
 
     def kill(self, process: str) -> None:
-        containers = self._there(process)
-        self._docker("kill", *containers)
-        self._docker("start", *containers)  # Docker starts no container again that was killed by order
+        self._docker("kill", *self._there(process))
+
+    def revive(self, process: str) -> None:
+        """Docker starts no container again that was killed by order. One that runs it leaves alone."""
+        self._docker("start", *self._there(process))
 
     def pause(self, process: str) -> None:
         self._docker("pause", *self._there(process))

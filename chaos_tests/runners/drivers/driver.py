@@ -34,7 +34,10 @@ class Driver(Protocol):
         """What changes when the process is started anew; empty while it does not run."""
 
     def kill(self, process: str) -> None:
-        """End it with signal 9. Whoever supervises it starts it again."""
+        """End it with signal 9."""
+
+    def revive(self, process: str) -> None:
+        """See to it that what was killed starts again; nothing if somebody does so anyway."""
 
     def pause(self, process: str) -> None:
         """Freeze it, with all its children."""

@@ -51,6 +51,9 @@ class Local:
     def kill(self, process: str) -> None:
         self.stack.kill(process)
 
+    def revive(self, process: str) -> None:
+        """The supervisor does."""
+
     def pause(self, process: str) -> None:
         _signal(self.pids(process), signal.SIGSTOP)
 

@@ -67,6 +67,20 @@ def test_a_killed_container_is_another_afterwards(driver: Compose, configuration
     assert driver.identity("relay-1") not in {"", before}
 
 
+@pytest.mark.parametrize("kills", [True, False])
+def test_a_run_that_died_before_it_started_what_it_killed_is_healed(
+    kills: bool, driver: Compose, configuration: Configuration
+) -> None:
+    before = driver.identity("relay-1")
+    driver.broken.note(processes.wait_until_back, {"process": "relay-1"})
+    if kills:
+        driver.kill("relay-1")
+        assert driver.identity("relay-1") == ""
+    assert driver.broken.heal(configuration) == (["wait_until_back relay-1"], [])
+    assert driver.identity("relay-1")
+    assert (driver.identity("relay-1") == before) is not kills
+
+
 def test_a_paused_container_stands_still_until_it_is_resumed(driver: Compose, configuration: Configuration) -> None:
     assert processes.pause("relay-1", configuration)["bit"]
     assert driver.is_paused("relay-1")
