@@ -47,7 +47,7 @@ def main() -> None:
     end_in_good_order()
     with (
         _stack() as stack,
-        _plain(stack, "gunicorn", "-c", "python:common.server", "benchmarks.plain_view:create_app()"),
+        _plain(stack, "gunicorn", "-c", "python:common.web.gunicorn", "benchmarks.plain_view:create_app()"),
     ):
         comparison = Comparison(stack, wanted)
         for number in range(wanted.rounds):

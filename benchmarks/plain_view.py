@@ -5,7 +5,7 @@ takes the order through four tasks, each of which inserts a row and sends the ne
 but without a payment provider, an inbox, an outbox or an archive. If a process dies between a row and its task, the
 order stays where it is and nobody hears of it; the comparison is of speed only.
 
-Served as the services are: `gunicorn -c python:common.server 'benchmarks.plain_view:create_app()'`; the worker is
+Served as the services are: `gunicorn -c python:common.web.gunicorn 'benchmarks.plain_view:create_app()'`; the worker is
 `python -m benchmarks.plain_view`.
 """
 

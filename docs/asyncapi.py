@@ -17,13 +17,13 @@ import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from common import attempts, topology
-from common.events import CONTENT_TYPE, Contract
+from common.messaging import attempt_events, topology
+from common.messaging.events import CONTENT_TYPE, Contract
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "contracts"
 # Published with a retry, by whichever worker it is.
-ATTEMPT_FAILED = Contract("attempt.failed.v1", "/workers/{context}", attempts.SCHEMA, attempts.SUMMARY)
+ATTEMPT_FAILED = Contract("attempt.failed.v1", "/workers/{context}", attempt_events.SCHEMA, attempt_events.SUMMARY)
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 512}
 _ENVELOPE = {

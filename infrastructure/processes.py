@@ -72,7 +72,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
         name=f"service-{context}",
         phase=Phase.PROCESSES,
         command=(
-            "python", "-m", "gunicorn", "-c", "python:common.server", f"services.{context}.main:create_app()",
+            "python", "-m", "gunicorn", "-c", "python:common.web.gunicorn", f"services.{context}.main:create_app()",
         ),
         environment=("SERVICE_PORT", _store(context), "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS", *_OBSERVED, *also),
         context=context,
@@ -108,7 +108,7 @@ def _migration(context: str) -> Process:
     return Process(
         name=f"migrate-{context}",
         phase=Phase.SCHEMA,
-        command=("python", "-m", "common.migrations", context),
+        command=("python", "-m", "common.storage.migrations", context),
         environment=("DATABASE_URL",),
         context=context,
     )

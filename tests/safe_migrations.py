@@ -25,7 +25,7 @@ OLDEST_POSTGRESQL = "13"
 LEFT_OUT = {
     "prefer-bigint-over-int": "what counts up to a few is an integer",
     "prefer-bigint-over-smallint": "likewise",
-    "require-lock-timeout": "common.migrations sets it for every migration",
+    "require-lock-timeout": "common.storage.migrations sets it for every migration",
     "require-statement-timeout": "likewise",
     "prefer-robust-stmts": "a migration is one transaction: it is there as a whole or not at all",
 }

@@ -15,9 +15,9 @@ import pytest
 from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 
-from common import topology
-from common.events import CONTENT_TYPE, Contract, Event, InvalidEventError, from_json
-from common.inbox import Delivery
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE, Contract, Event, InvalidEventError, from_json
+from common.messaging.inbox import Delivery
 from docs.asyncapi import ATTEMPT_FAILED, contracts
 
 ROOT = Path(__file__).parents[1]

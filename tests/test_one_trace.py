@@ -17,8 +17,8 @@ import psycopg2
 import pytest
 import requests
 
-from common.events import new_id
-from common.migrations import upgrade
+from common.messaging.events import new_id
+from common.storage.migrations import upgrade
 from common.tests.otlp_receiver import Collector, Received
 from common.tests.sample_service import KEY, KID, VERIFIER, bearer
 from infrastructure.processes import process

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Engine, text
 
-from common.database import autocommit, make_engine
-from common.events import from_json
-from common.inbox import AlreadyHandled, Delivery
-from common.migrations import upgrade
+from common.messaging.events import from_json
+from common.messaging.inbox import AlreadyHandled, Delivery
+from common.storage.migrations import upgrade
+from common.storage.postgresql import autocommit, make_engine
 from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
 from services.orders import usecases as orders
@@ -24,7 +24,7 @@ from workers.orders.consumers import HANDLERS as ORDERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from common.events import Event
+    from common.messaging.events import Event
 
 pytestmark = pytest.mark.integration
 _TAKE = text("DELETE FROM outbox RETURNING position, body")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common import outbox, topology
-from common.consumer import Consumer
-from common.database import make_engine, transaction
-from common.events import Event, Trail, new_id
-from common.gate import Gate
-from common.inbox import Delivery
-from common.migrations import upgrade
-from common.redelivery import Incoming, Redelivery
+from common.messaging import outbox, topology
+from common.messaging.consumer import Consumer
+from common.messaging.consumer_pause import Gate
+from common.messaging.events import Event, Trail, new_id
+from common.messaging.inbox import Delivery
+from common.messaging.redelivery import Incoming, Redelivery
+from common.storage.migrations import upgrade
+from common.storage.postgresql import make_engine, transaction
 from services.inventory.tests.warehouse import add, published, stock
 from services.orders.domain import Line, Money, Order, Status
 from services.orders.producers import order_placed

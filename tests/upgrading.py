@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from common.events import Contract, Event, read
+from common.messaging.events import Contract, Event, read
 from common.schemas import MoneySchema, StrictSchema, TolerantSchema, id_field, text_field
 from services.inventory import usecases
 from services.inventory.domain import Line
@@ -23,8 +23,8 @@ from workers.inventory.schemas import OrderedItem
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.events import Trail
-    from common.inbox import Delivery
+    from common.messaging.events import Trail
+    from common.messaging.inbox import Delivery
     from services.orders.domain import Order
 
 

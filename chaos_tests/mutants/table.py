@@ -58,7 +58,7 @@ MUTANTS = (
         ("worker-inventory",),
         (
             Patch(
-                "common.inbox",
+                "common.messaging.inbox",
                 "if connection.execute(_INSERT, values).rowcount == 0:",
                 "if connection.execute(_INSERT, values).rowcount < 0:",
             ),
@@ -75,10 +75,14 @@ MUTANTS = (
         killed_at("consumer.received:5", "worker-archive"),
         ("worker-archive",),
         (
-            Patch("common.celeryapp", "bind=True, acks_late=True, reject", "bind=True, acks_late=False, reject"),
+            Patch(
+                "common.messaging.celery_worker",
+                "bind=True, acks_late=True, reject",
+                "bind=True, acks_late=False, reject",
+            ),
             # Celery acknowledges in another thread: as in most systems, the work takes longer than that.
             Patch(
-                "common.consumer",
+                "common.messaging.consumer",
                 'crash_point("consumer.received")',
                 'time.sleep(0.2)\n        crash_point("consumer.received")',
             ),
@@ -101,7 +105,7 @@ MUTANTS = (
         RELAYS,
         (
             Patch(
-                "common.relay",
+                "common.messaging.relay",
                 'crash_point("relay.fetched")',
                 'self._delete([row.position for row in rows])\n        crash_point("relay.fetched")',
             ),
@@ -114,7 +118,7 @@ MUTANTS = (
         RELAYS,
         (
             Patch(
-                "common.publisher",
+                "common.messaging.publisher",
                 "self._run(lambda: batch.done or not self._is_ready, timeout_seconds)",
                 "self._run(lambda: False, 0.01)\n        return {message.id for message in messages}",
             ),
@@ -127,7 +131,7 @@ MUTANTS = (
         RELAYS,
         (
             Patch(
-                "common.publisher",
+                "common.messaging.publisher",
                 "self._exchange, message.routing_key, message.body, _properties(message), mandatory=True",
                 "self._exchange, message.routing_key, message.body, _properties(message), mandatory=False",
             ),
@@ -165,14 +169,14 @@ MUTANTS = (
         "the journal of a majority in MongoDB's write concern",
         document_store_killed,
         ("worker-archive",),
-        (Patch("common.documents", 'WriteConcern(w="majority", j=True)', "WriteConcern(w=1, j=False)"),),
+        (Patch("common.storage.mongodb", 'WriteConcern(w="majority", j=True)', "WriteConcern(w=1, j=False)"),),
     ),
     Mutant(
         "outage-is-an-error",
         "parking what an outage holds up",
         provider_stopped,
         ("worker-payments",),
-        (Patch("common.consumer", "if kind is Unavailable:", "if kind is None:"),),
+        (Patch("common.messaging.consumer", "if kind is Unavailable:", "if kind is None:"),),
         (("RETRY_ATTEMPTS", "1"),),
     ),
     Mutant(
@@ -200,6 +204,6 @@ MUTANTS = (
         "rejecting what cannot be decoded (Celery's default acknowledges it)",
         undecodable,
         ("worker-orders",),
-        (Patch("common.celeryapp", "message.reject_log_error(", "message.ack_log_error("),),
+        (Patch("common.messaging.celery_worker", "message.reject_log_error(", "message.ack_log_error("),),
     ),
 )

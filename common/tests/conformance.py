@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from common.events import new_id
+from common.messaging.events import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from common import tracing
+from common.observability import tracing
 from common.settings import ProcessSettings
 
 if TYPE_CHECKING:

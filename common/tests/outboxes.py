@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import pika
 from sqlalchemy import Engine, text
 
-from common import leases, outbox, topology
-from common.breaker import Breaker
-from common.database import make_engine, transaction
-from common.events import Event, from_json, new_id, rfc3339, utc_now
-from common.publisher import ConfirmedPublisher
-from common.relay import Relay
+from common.messaging import outbox, topology
+from common.messaging.events import Event, from_json, new_id, rfc3339, utc_now
+from common.messaging.publisher import ConfirmedPublisher
+from common.messaging.relay import Relay
+from common.resilience.circuit_breaker import Breaker
+from common.storage import leases
+from common.storage.postgresql import make_engine, transaction
 
 if TYPE_CHECKING:
     from types import TracebackType

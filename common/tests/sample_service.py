@@ -9,16 +9,16 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marshmallow import fields, validate
 
-from common import appfactory
-from common.auth import caller, operators_only, public, require_operator
 from common.errors import Conflict, Contention, Unavailable
-from common.jwks import StaticKeys
-from common.openapi import Blueprint
-from common.pagination import PageQuerySchema, page_schema, render_page
-from common.request import request_id, request_trail
 from common.schemas import Integer, MoneySchema, StrictSchema, text_field
+from common.security.auth import caller, operators_only, public, require_operator
+from common.security.jwks import StaticKeys
+from common.security.tokens import Verifier
 from common.settings import HttpSettings
-from common.tokens import Verifier
+from common.web import app_factory
+from common.web.openapi import Blueprint
+from common.web.pagination import PageQuerySchema, page_schema, render_page
+from common.web.request import request_id, request_trail
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -60,7 +60,7 @@ def answer(reply: TestResponse) -> Any:
 
 def make_app(**options: Any) -> Flask:
     options = dict[str, Any]({"ready_checks": {}, "verifier": VERIFIER}) | options
-    return appfactory.create_app("things", SETTINGS, blueprints=[_blueprint()], **options)
+    return app_factory.create_app("things", SETTINGS, blueprints=[_blueprint()], **options)
 
 
 def _blueprint() -> Blueprint:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, text
 
-from common.celeryapp import run_worker
-from common.database import make_engine, ping, transaction
 from common.errors import Rejected, Unavailable
-from common.inbox import Delivery, once
+from common.messaging.celery_worker import run_worker
+from common.messaging.inbox import Delivery, once
+from common.observability.logs import configure_logging
 from common.settings import DatabaseSettings, WorkerSettings, load
-from common.telemetry import configure_logging
+from common.storage.postgresql import make_engine, ping, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

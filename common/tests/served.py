@@ -14,7 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:common.server", "common.tests.sample_service:make_app()"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "-c",
+    "python:common.web.gunicorn",
+    "common.tests.sample_service:make_app()",
+]
 SECONDS = 30
 
 

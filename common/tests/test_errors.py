@@ -18,7 +18,6 @@ import sqlalchemy.exc
 import stripe
 from sqlalchemy import text
 
-from common.database import make_engine, transaction
 from common.errors import (
     Conflict,
     Contention,
@@ -30,7 +29,8 @@ from common.errors import (
     Unavailable,
     classify,
 )
-from common.events import InvalidEventError
+from common.messaging.events import InvalidEventError
+from common.storage.postgresql import make_engine, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common import topology
+from common.messaging import topology
 from infrastructure.privileges import (
     BROKER_ACCOUNTS,
     DEAD_EXCHANGE,

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request
 
-from common.appfactory import context
-from common.auth import caller, operators_only
 from common.errors import NotFound
-from common.openapi import Blueprint
-from common.pagination import Page, page_schema, render_page
 from common.schemas import is_id
+from common.security.auth import caller, operators_only
+from common.web.app_factory import context
+from common.web.openapi import Blueprint
+from common.web.pagination import Page, page_schema, render_page
 from services.archive import usecases
 from services.archive.domain import Filter, summary
 from services.archive.schemas import ArchivedEventSchema, EventsQuerySchema, TimelineEntrySchema
 
 if TYPE_CHECKING:
-    from common.documents import Store
+    from common.storage.mongodb import Store
     from services.archive.domain import Entry, Step
 
 blueprint = Blueprint("archive", __name__, url_prefix="/api/v1", description="What happened, and when")

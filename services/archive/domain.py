@@ -38,7 +38,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which events are wanted; None is any. `since` is a moment as `common.events.rfc3339` writes it."""
+    """Which events are wanted; None is any. `since` is a moment as `common.messaging.events.rfc3339` writes it."""
 
     subject: str | None = None
     type: str | None = None

@@ -1,4 +1,4 @@
-"""The archive service: `gunicorn -c python:common.server 'services.archive.main:create_app()'`."""
+"""The archive service: `gunicorn -c python:common.web.gunicorn 'services.archive.main:create_app()'`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.appfactory import create_app as create_service
-from common.breaker import Breaker
-from common.development import serve_for_development
-from common.documents import Store, connect, ping
+from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
+from common.storage.mongodb import Store, connect, ping
+from common.web.app_factory import create_app as create_service
+from common.web.development import serve_for_development
 from services.archive.api import blueprint
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from common.tokens import Verifier
+    from common.security.tokens import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from common.events import rfc3339
+from common.messaging.events import rfc3339
 from services.archive.domain import Entry
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-    from common.events import Event
+    from common.messaging.events import Event
     from services.archive.domain import Filter
 
     Document = dict[str, Any]

@@ -8,16 +8,16 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from common.events import rfc3339
-from common.pagination import PageQuerySchema
+from common.messaging.events import rfc3339
 from common.schemas import text_field
+from common.web.pagination import PageQuerySchema
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_MAX_ATTRIBUTE_LENGTH = 512  # as common.events accepts it
+_MAX_ATTRIBUTE_LENGTH = 512  # as common.messaging.events accepts it
 
 
 class Moment(fields.String):
-    """A moment with a zone (RFC 3339); loads into the same moment as `common.events.rfc3339` writes it."""
+    """A moment with a zone (RFC 3339); loads into the same moment as `common.messaging.events.rfc3339` writes it."""
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's way
         "invalid": "Not an RFC 3339 date-time with a zone, such as 2026-01-31T12:00:00Z (in a query, + is %2B)."

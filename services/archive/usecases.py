@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common.crashpoints import crash_point
 from common.errors import NotFound, Rejected
-from common.events import utc_now
-from common.inbox import AlreadyHandled
+from common.messaging.events import utc_now
+from common.messaging.inbox import AlreadyHandled
+from common.resilience.crash_points import crash_point
 from services.archive import domain, models
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-    from common.inbox import Delivery
-    from common.pagination import Page
+    from common.messaging.inbox import Delivery
+    from common.web.pagination import Page
     from services.archive.domain import Entry, Filter, Step
 
     Documents = Database[dict[str, Any]]

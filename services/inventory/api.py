@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import request as http
-from common.appfactory import context
-from common.auth import operators_only
-from common.openapi import Blueprint
-from common.pagination import Page, page_schema, render_page
+from common.security.auth import operators_only
+from common.web import request as http
+from common.web.app_factory import context
+from common.web.openapi import Blueprint
+from common.web.pagination import Page, page_schema, render_page
 from services.inventory import usecases
 from services.inventory.schemas import (
     NewProductSchema,

@@ -1,4 +1,4 @@
-"""The inventory service: `gunicorn -c python:common.server 'services.inventory.main:create_app()'`."""
+"""The inventory service: `gunicorn -c python:common.web.gunicorn 'services.inventory.main:create_app()'`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.appfactory import create_app as create_service
-from common.database import make_engine, ping
-from common.development import serve_for_development
 from common.settings import DatabaseSettings, ServiceSettings, load
+from common.storage.postgresql import make_engine, ping
+from common.web.app_factory import create_app as create_service
+from common.web.development import serve_for_development
 from services.inventory.api import blueprint
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from common.tokens import Verifier
+    from common.security.tokens import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from common import outbox
-from common.database import autocommit, transaction
 from common.errors import Contention, NotFound
-from common.idempotency import claim
-from common.inbox import once
-from common.origin import origin
+from common.messaging import outbox
+from common.messaging.inbox import once
+from common.messaging.message_context import origin
+from common.storage.postgresql import autocommit, transaction
+from common.web.idempotency import claim
 from services.inventory import domain, models, producers
 from services.inventory.domain import MOVES, Line, Money, Product, Reservation, Status, Stock
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Event, Trail
-    from common.idempotency import Reply, RequestKey
-    from common.inbox import Delivery
+    from common.messaging.events import Event, Trail
+    from common.messaging.inbox import Delivery
+    from common.web.idempotency import Reply, RequestKey
 
 INITIAL = "initial"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common import request as http
-from common.appfactory import context
-from common.auth import caller, operators_only
 from common.errors import NotFound
-from common.openapi import Blueprint
-from common.pagination import Page, page_schema, render_page
 from common.schemas import is_id
+from common.security.auth import caller, operators_only
+from common.web import request as http
+from common.web.app_factory import context
+from common.web.openapi import Blueprint
+from common.web.pagination import Page, page_schema, render_page
 from services.operations import usecases
 from services.operations.domain import Filter, Status
 from services.operations.rendering import render_job, render_letter, render_summary
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from common.documents import Store
-    from common.idempotency import Reply
+    from common.storage.mongodb import Store
+    from common.web.idempotency import Reply
 
     Documents = Database[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from common.events import new_id, rfc3339
+from common.messaging.events import new_id, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """What a dead message died of, read from what is left of it. Pure; whatever the message is, an answer comes out.
 
-Our own consumers say it in headers (`common.redelivery`). What no code could catch the broker sends here by itself,
-with no more than `x-death`: then the body is held against what a consumer accepts, up to the size that one would read.
+Our own consumers say it in headers (`common.messaging.redelivery`). What no code could catch the broker sends here by
+itself, with no more than `x-death`: then the body is checked against what a consumer accepts, up to its size limit.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from common.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, rfc3339
+from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, rfc3339
+from common.messaging.topology import DELIVERY_LIMIT as DELIVERIES
 from common.schemas import is_id
-from common.topology import DELIVERY_LIMIT as DELIVERIES
 from services.operations.domain import DELIVERY_LIMIT, LETTER, REPLAY, Death
 from services.operations.plain import MAX_TEXT, plain, text, utc
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from common.rawmessage import RawMessage
+    from common.messaging.raw_message import RawMessage
 
 ATTEMPT = "holdfast-attempt"
 NOT_AN_EVENT, UNKNOWN, UNDIAGNOSED = "not_an_event", "unknown", "undiagnosed"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, IndexModel, ReturnDocument
 
-from common.events import new_id, rfc3339
+from common.messaging.events import new_id, rfc3339
 from services.operations.domain import Job, Status
 from services.operations.models import letters, matching
 

@@ -1,4 +1,4 @@
-"""The operations service: `gunicorn -c python:common.server 'services.operations.main:create_app()'`."""
+"""The operations service: `gunicorn -c python:common.web.gunicorn 'services.operations.main:create_app()'`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from marshmallow import ValidationError
 
-from common.appfactory import create_app as create_service
-from common.breaker import Breaker
-from common.development import serve_for_development
-from common.documents import Store, connect, ping
+from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting, url_with, urls_with
+from common.storage.mongodb import Store, connect, ping
+from common.web.app_factory import create_app as create_service
+from common.web.development import serve_for_development
 from services.operations import api, system_api
 from services.operations.metrics import Figures
 from services.operations.monitoring import Monitor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from common.tokens import Verifier
+    from common.security.tokens import Verifier
 
 _HTTP_URL = url_with("http", "https")
 

@@ -15,7 +15,7 @@ import pymongo
 from prometheus_client import Counter, Gauge
 
 from common.errors import Unavailable, classify
-from common.topology import is_events_queue
+from common.messaging.topology import is_events_queue
 from services.operations import audits, models
 from services.operations.domain import REASONS
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from common.documents import Store
+    from common.storage.mongodb import Store
     from services.operations.domain import Death
 
 KEPT_SECONDS = 5.0

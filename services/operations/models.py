@@ -15,7 +15,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from common.errors import Unavailable
-from common.events import new_id
+from common.messaging.events import new_id
 from services.operations import bodies
 from services.operations.domain import AUTOMATIC, Status
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from common import telemetry
-from common.events import rfc3339, utc_now
+from common.messaging.events import rfc3339, utc_now
+from common.observability import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ KEPT_SECONDS = 2.0
 REQUEST_SECONDS = (0.5, 1.0)
 MAX_BYTES = 4 * 1024 * 1024
 _QUEUE_COLUMNS = "name,messages,messages_ready,messages_unacknowledged,consumers"
-_log = telemetry.logger(__name__)
+_log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from common.events import rfc3339
+from common.messaging.events import rfc3339
 
 MAX_TEXT = 8_000
 MAX_DEPTH = 16

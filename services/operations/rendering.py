@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from common.events import MAX_EVENT_BYTES, InvalidEventError, from_json
+from common.messaging.events import MAX_EVENT_BYTES, InvalidEventError, from_json
 from services.operations.schemas import LetterSchema
 
 if TYPE_CHECKING:

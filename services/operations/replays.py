@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, ReturnDocument, UpdateOne
 
-from common.events import CONTENT_TYPE, new_id, rfc3339
+from common.messaging.events import CONTENT_TYPE, new_id, rfc3339
 from services.operations import bodies
 from services.operations.domain import PUBLISHED, Replay, Status
 from services.operations.models import MAX_HISTORY, letters, requested

@@ -15,7 +15,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from common.errors import Rejected
-from common.idempotency import Reply, RequestKey
+from common.web.idempotency import Reply, RequestKey
 
 if TYPE_CHECKING:
     from pymongo.database import Database

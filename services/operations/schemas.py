@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from common.pagination import PageQuerySchema
 from common.schemas import StrictSchema, text_field
+from common.web.pagination import PageQuerySchema
 from services.operations.domain import Status
 
 STATUSES = [status.value for status in Status]

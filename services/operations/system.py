@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from common.events import rfc3339
+from common.messaging.events import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

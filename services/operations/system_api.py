@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields, validate
 
-from common import request as http
-from common.appfactory import context
-from common.auth import caller, operators_only
-from common.openapi import Blueprint
 from common.schemas import Integer, StrictSchema
+from common.security.auth import caller, operators_only
+from common.web import request as http
+from common.web.app_factory import context
+from common.web.openapi import Blueprint
 from services.operations import usecases
 
 if TYPE_CHECKING:
-    from common.idempotency import Reply
+    from common.web.idempotency import Reply
 
 blueprint = Blueprint("system", __name__, url_prefix="/api/v1/system", description="How the whole system is")
 PROMISES = ["P1", "P2", "P3", "P4", "P5", "P6"]

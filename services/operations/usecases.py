@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 
-from common import topology
-from common.crashpoints import crash_point
 from common.errors import Conflict, NotFound, Rejected, Unavailable, classify
-from common.events import from_document, rfc3339, utc_now
-from common.idempotency import Reply
+from common.messaging import topology
+from common.messaging.events import from_document, rfc3339, utc_now
+from common.resilience.crash_points import crash_point
+from common.web.idempotency import Reply
 from services.operations import audits, bodies, jobs, metrics, models, replays, replies
 from services.operations.diagnosis import diagnose
 from services.operations.domain import Status
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from common.documents import Store
-    from common.idempotency import RequestKey
-    from common.pagination import Page
-    from common.rawmessage import RawMessage
+    from common.messaging.raw_message import RawMessage
+    from common.storage.mongodb import Store
+    from common.web.idempotency import RequestKey
+    from common.web.pagination import Page
     from services.operations.domain import Filter, Job, Replay
     from services.operations.monitoring import Monitor
 

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, make_response
 
-from common import request as http
-from common.appfactory import context
-from common.auth import caller, operators_only
 from common.errors import NotFound
-from common.events import rfc3339
-from common.openapi import Blueprint
-from common.pagination import Page, page_schema, render_page
+from common.messaging.events import rfc3339
 from common.schemas import is_id
+from common.security.auth import caller, operators_only
+from common.web import request as http
+from common.web.app_factory import context
+from common.web.openapi import Blueprint
+from common.web.pagination import Page, page_schema, render_page
 from services.orders import usecases
 from services.orders.schemas import OrderSchema, OrdersQuerySchema, PlaceOrderSchema
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.shedding import Shedding
+    from common.web.load_shedding import Shedding
     from services.orders.domain import Money, Order
 
 

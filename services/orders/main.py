@@ -1,4 +1,4 @@
-"""The orders service: `gunicorn -c python:common.server 'services.orders.main:create_app()'`."""
+"""The orders service: `gunicorn -c python:common.web.gunicorn 'services.orders.main:create_app()'`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.appfactory import create_app as create_service
-from common.database import make_engine, ping
-from common.development import serve_for_development
 from common.settings import DatabaseSettings, ServiceSettings, between, load, setting
-from common.shedding import Shedding
+from common.storage.postgresql import make_engine, ping
+from common.web.app_factory import create_app as create_service
+from common.web.development import serve_for_development
+from common.web.load_shedding import Shedding
 from services.orders.api import Context, blueprint
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from common.tokens import Verifier
+    from common.security.tokens import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)

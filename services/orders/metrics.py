@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
-from common.events import utc_now
+from common.messaging.events import utc_now
 from services.orders.domain import CancelReason, Status
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common import outbox
+from common.messaging import outbox
 from services.orders.domain import CancelReason, Line, Money, Order, Status
 
 if TYPE_CHECKING:

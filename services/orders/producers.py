@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from common.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, Trail
 from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_field, text_field
 from services.orders.domain import CancelReason, Status
 

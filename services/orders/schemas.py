@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
-from common.pagination import PageQuerySchema
 from common.schemas import Integer, MoneySchema, StrictSchema, sku_field, text_field
+from common.web.pagination import PageQuerySchema
 from services.orders.domain import CancelReason, Status
 
 MAX_LINES = 100

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
-from common.database import autocommit, transaction
-from common.origin import origin
+from common.messaging.message_context import origin
+from common.storage.postgresql import autocommit, transaction
 from services.orders import clock, domain, metrics, models
 from services.orders.domain import CancelReason
 from services.orders.usecases import cancel

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from common import outbox
-from common.crashpoints import crash_point
-from common.database import autocommit, transaction
 from common.errors import Conflict, NotFound, Rejected
-from common.events import new_id, utc_now
-from common.idempotency import claim
-from common.inbox import Delivery, once
-from common.shedding import NEVER
+from common.messaging import outbox
+from common.messaging.events import new_id, utc_now
+from common.messaging.inbox import Delivery, once
+from common.resilience.crash_points import crash_point
+from common.storage.postgresql import autocommit, transaction
+from common.web.idempotency import claim
+from common.web.load_shedding import NEVER
 from services.orders import domain, metrics, models, producers
 from services.orders.domain import CancelReason, Money, Order, Status
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Event, Trail
-    from common.idempotency import Reply, RequestKey
-    from common.shedding import Shedding
+    from common.messaging.events import Event, Trail
+    from common.web.idempotency import Reply, RequestKey
+    from common.web.load_shedding import Shedding
 
 
 class KeyReusedError(Rejected):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from common import appfactory
-from common import request as http
-from common.auth import caller, operators_only
 from common.errors import NotFound
-from common.events import rfc3339
-from common.openapi import Blueprint
-from common.pagination import Page, page_schema, render_page
+from common.messaging.events import rfc3339
 from common.schemas import is_id
+from common.security.auth import caller, operators_only
+from common.web import app_factory
+from common.web import request as http
+from common.web.openapi import Blueprint
+from common.web.pagination import Page, page_schema, render_page
 from services.payments import usecases
 from services.payments.domain import Money
 from services.payments.refunding import RefundWish, refund_payment
@@ -126,4 +126,4 @@ def _id(payment_id: str) -> str:
 
 
 def _resources() -> Resources:
-    return cast("Resources", appfactory.context())
+    return cast("Resources", app_factory.context())

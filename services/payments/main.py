@@ -1,4 +1,4 @@
-"""The payments service: `gunicorn -c python:common.server 'services.payments.main:create_app()'`."""
+"""The payments service: `gunicorn -c python:common.web.gunicorn 'services.payments.main:create_app()'`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.appfactory import create_app as create_service
-from common.database import ping
-from common.development import serve_for_development
 from common.settings import ServiceSettings, load
+from common.storage.postgresql import ping
+from common.web.app_factory import create_app as create_service
+from common.web.development import serve_for_development
 from services.payments.api import blueprint
 from services.payments.resources import ResourceSettings, open_resources
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from common.tokens import Verifier
+    from common.security.tokens import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)

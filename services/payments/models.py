@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import TextClause, text
 
-from common.events import new_id
+from common.messaging.events import new_id
 from services.payments.domain import Money, Payment, Status, Terms
 
 if TYPE_CHECKING:

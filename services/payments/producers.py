@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from common.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, Trail
 from common.schemas import MoneySchema, StrictSchema, id_field, text_field
 from services.payments.domain import Money, RefundKind, Status
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
-from common import tracing
-from common.breaker import Breaker
-from common.events import new_id
+from common.messaging.events import new_id
+from common.observability import tracing
+from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, between, setting, url_with
 from services.payments.answers import (
     UNEXPECTED_STATE,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from common.database import transaction
 from common.errors import Conflict, Contention
-from common.events import new_id, utc_now
-from common.idempotency_lease import Lease, begin
+from common.messaging.events import new_id, utc_now
+from common.storage.postgresql import transaction
+from common.web.idempotency_lease import Lease, begin
 from services.payments import domain, ledger, models
 from services.payments.domain import Money, Payment, Refund, RefundKind, RefundStatus
 from services.payments.settlement import ask_for_refund, write_refund
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Trail
-    from common.idempotency import Reply, RequestKey
+    from common.messaging.events import Trail
+    from common.web.idempotency import Reply, RequestKey
     from services.payments.resources import Resources
 
 # Longer than the calls of one refund to the provider take, if each waits as long as it may.

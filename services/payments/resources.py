@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common.database import make_engine
 from common.settings import DatabaseSettings
+from common.storage.postgresql import make_engine
 from services.payments.provider import Provider, ProviderSettings, make_provider
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from common.pagination import PageQuerySchema
 from common.schemas import MAX_AMOUNT, Integer, MoneySchema, StrictSchema, id_field, text_field
+from common.web.pagination import PageQuerySchema
 from services.payments.domain import RefundStatus, Status
 
 MAX_REASON_LENGTH = 200

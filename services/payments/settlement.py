@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from common import outbox
-from common.crashpoints import crash_point
-from common.database import autocommit, transaction
 from common.errors import Transient
-from common.events import new_id, utc_now
-from common.inbox import AlreadyHandled, Delivery, once
-from common.telemetry import logger
+from common.messaging import outbox
+from common.messaging.events import new_id, utc_now
+from common.messaging.inbox import AlreadyHandled, Delivery, once
+from common.observability.logs import logger
+from common.resilience.crash_points import crash_point
+from common.storage.postgresql import autocommit, transaction
 from services.payments import domain, ledger, models, producers
 from services.payments.domain import Intent, IntentState, Payment, Refund, RefundKind, RefundStatus, Step
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Trail
+    from common.messaging.events import Trail
     from services.payments.provider import Provider
     from services.payments.resources import Resources
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common import outbox
-from common.database import autocommit, transaction
 from common.errors import NotFound, Unavailable, classify
-from common.origin import origin
-from common.telemetry import logger
+from common.messaging import outbox
+from common.messaging.message_context import origin
+from common.observability.logs import logger
+from common.storage.postgresql import autocommit, transaction
 from services.payments import ledger, models, producers
 from services.payments.settlement import finish_refunds, settle
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Trail
-    from common.inbox import Delivery
+    from common.messaging.events import Trail
+    from common.messaging.inbox import Delivery
     from services.payments.domain import Payment, Terms
     from services.payments.resources import Resources
 

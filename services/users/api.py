@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, jsonify
 
-from common import appfactory
-from common.auth import caller, public
-from common.openapi import Blueprint
-from common.pagination import PageQuerySchema, page_schema, render_page
-from common.ratelimits import costly
-from common.request import render, request_key, request_trail
+from common.security.auth import caller, public
+from common.web import app_factory
+from common.web.openapi import Blueprint
+from common.web.pagination import PageQuerySchema, page_schema, render_page
+from common.web.rate_limits import costly
+from common.web.request import render, request_key, request_trail
 from services.users import usecases
 from services.users.schemas import (
     ApiKeySchema,
@@ -104,4 +104,4 @@ def get_keys() -> Response:
 
 
 def _context() -> Context:
-    return cast("Context", appfactory.context())
+    return cast("Context", app_factory.context())

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from common.errors import Conflict, Unauthenticated
-from common.tokens import AUDIENCE, ISSUER
+from common.security.tokens import AUDIENCE, ISSUER
 
 if TYPE_CHECKING:
     from datetime import datetime

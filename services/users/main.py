@@ -1,6 +1,6 @@
 """The users service: accounts, API keys, access tokens and the keys to verify them.
 
-Production: `gunicorn -c python:common.server 'services.users.main:create_app()'`;
+Production: `gunicorn -c python:common.web.gunicorn 'services.users.main:create_app()'`;
 `python services/users/main.py` serves it for development.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common import appfactory
-from common.database import make_engine, ping
-from common.development import serve_for_development
+from common.security.tokens import Verifier
 from common.settings import DatabaseSettings, HttpSettings, load, setting
-from common.tokens import Verifier
+from common.storage.postgresql import make_engine, ping
+from common.web import app_factory
+from common.web.development import serve_for_development
 from services.users import api
 from services.users.passwords import Passwords
 from services.users.signing import Signer, check_key, check_public_keys, read_key, read_public_keys
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         name=f"service-{NAME}",
     )
     signer = Signer(read_key(settings.token_signing_key), read_public_keys(settings.token_public_keys))
-    return appfactory.create_app(
+    return app_factory.create_app(
         NAME,
         settings,
         blueprints=[api.users, api.keys],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, Trail
 from common.schemas import StrictSchema, id_field, text_field
 
 if TYPE_CHECKING:

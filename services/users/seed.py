@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from marshmallow import validate
 
-from common import telemetry
-from common.database import make_engine
-from common.events import Trail, new_id
+from common.messaging.events import Trail, new_id
+from common.observability import logs
 from common.settings import DatabaseSettings, ProcessSettings, load, setting
+from common.storage.postgresql import make_engine
 from services.users.domain import Role
 from services.users.passwords import Passwords
 from services.users.usecases import RegisterUser, ensure_account
 
 _PASSWORD = validate.Length(min=8, max=128)
-_log = telemetry.logger(__name__)
+_log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def seed(settings: Settings) -> None:
 
 def main() -> None:
     settings = load(Settings)
-    telemetry.configure_logging("seed-users", settings.log_level)
+    logs.configure_logging("seed-users", settings.log_level)
     seed(settings)
 
 

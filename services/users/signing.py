@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from marshmallow import ValidationError
 
-from common.jwks import StaticKeys
-from common.tokens import ALGORITHM
+from common.security.jwks import StaticKeys
+from common.security.tokens import ALGORITHM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,11 +6,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common import outbox
-from common.database import autocommit, transaction
 from common.errors import NotFound
-from common.events import new_id, rfc3339, utc_now
-from common.idempotency import claim
+from common.messaging import outbox
+from common.messaging.events import new_id, rfc3339, utc_now
+from common.storage.postgresql import autocommit, transaction
+from common.web.idempotency import claim
 from services.users import domain, models, producers
 from services.users.domain import ApiKey, InvalidCredentialsError, Role, User
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.events import Trail
-    from common.idempotency import Reply, RequestKey
+    from common.messaging.events import Trail
+    from common.web.idempotency import Reply, RequestKey
     from services.users.passwords import Passwords
     from services.users.signing import Signer
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import common.inbox
-import common.outbox
-from common.events import Contract, Event, Trail
+import common.messaging.inbox
+import common.messaging.outbox
+from common.messaging.events import Contract, Event, Trail
 from services.inventory import usecases as inventory
 from services.orders import timeouts
 from services.orders import usecases as orders
@@ -37,8 +37,8 @@ _TABLES: dict[Any, dict[str, Any]] = {
     payments: {"models": PaymentTables, "ledger": RefundTables},
     settlement: {"models": PaymentTables, "ledger": RefundTables},
     refunding: {"models": PaymentTables, "ledger": RefundTables},
-    common.inbox: {},
-    common.outbox: {"row": lambda event: {"event_id": "", "type": "", "correlation_id": "", "body": event}},
+    common.messaging.inbox: {},
+    common.messaging.outbox: {"row": lambda event: {"event_id": "", "type": "", "correlation_id": "", "body": event}},
     inventory_consumers: {},
     orders_consumers: {},
     payments_consumers: {},

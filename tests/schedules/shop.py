@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from common.errors import Conflict, Rejected, Unavailable, classify
-from common.events import Event, Trail
-from common.inbox import AlreadyHandled, Delivery
+from common.messaging.events import Event, Trail
+from common.messaging.inbox import AlreadyHandled, Delivery
 from services.inventory import usecases as inventory
 from services.inventory.domain import Stock
 from services.orders import timeouts

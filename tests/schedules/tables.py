@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from common import inbox, outbox
-from common.events import utc_now
+from common.messaging import inbox, outbox
+from common.messaging.events import utc_now
 from services.inventory import domain as stock
 from services.inventory.domain import Reservation
 from services.orders.models import Findings
@@ -21,7 +21,7 @@ from services.payments.domain import Payment, Refund, RefundStatus, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from common.events import Event
+    from common.messaging.events import Event
     from services.orders.domain import Order
     from services.payments.domain import Terms
 

@@ -162,7 +162,7 @@ def _outbox_in_a_second_transaction(patch: pytest.MonkeyPatch) -> None:
             raise
 
     patch.setattr(Tables, "transaction", transaction)
-    for module in ("services.orders.usecases", "services.inventory.usecases", "common.inbox"):
+    for module in ("services.orders.usecases", "services.inventory.usecases", "common.messaging.inbox"):
         patch.setattr(f"{module}.transaction", transaction)
 
 

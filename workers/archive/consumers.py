@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from common import topology
-from common.events import InvalidEventError, read
+from common.messaging import topology
+from common.messaging.events import InvalidEventError, read
 from services.archive import usecases
 from workers.archive.schemas import CustomersOrder
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-    from common.events import Event
-    from common.inbox import Delivery
+    from common.messaging.events import Event
+    from common.messaging.inbox import Delivery
 
 ORDER_PLACED = "order.placed.v1"
 _log = structlog.get_logger(__name__)

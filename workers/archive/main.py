@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from common.celeryapp import run_worker
-from common.documents import connect, ping
-from common.metrics import serve_metrics
+from common.messaging.celery_worker import run_worker
+from common.observability.logs import configure_logging
+from common.observability.metrics import serve_metrics
 from common.settings import DocumentSettings, WorkerSettings, load
-from common.telemetry import configure_logging
+from common.storage.mongodb import connect, ping
 from workers.archive.consumers import HANDLERS
 
 

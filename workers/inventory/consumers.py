@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.events import read
+from common.messaging.events import read
 from services.inventory import usecases
 from services.inventory.domain import Line
 from workers.inventory.schemas import AboutOrder, OrderPlaced
@@ -12,7 +12,7 @@ from workers.inventory.schemas import AboutOrder, OrderPlaced
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.inbox import Delivery
+    from common.messaging.inbox import Delivery
 
 
 def reserve(delivery: Delivery, engine: Engine) -> None:

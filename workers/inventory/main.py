@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from common.celeryapp import run_worker
-from common.database import make_engine, ping
-from common.metrics import serve_metrics
+from common.messaging.celery_worker import run_worker
+from common.observability.logs import configure_logging
+from common.observability.metrics import serve_metrics
 from common.settings import DatabaseSettings, WorkerSettings, load
-from common.telemetry import configure_logging
+from common.storage.postgresql import make_engine, ping
 from workers.inventory.consumers import HANDLERS
 
 

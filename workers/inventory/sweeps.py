@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common import pruning
-from common.sweeps import Sweep
+from common.resilience.sweeps import Sweep
+from common.storage import pruning
 from services.inventory import usecases
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.sweeps import Turn
+    from common.resilience.sweeps import Turn
 
 HELD_SECONDS = 600.0  # longer than an order is usually open
 AT_ONCE = 50

@@ -6,13 +6,13 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 
-from common import topology
-from common.documents import connect, ping
-from common.metrics import serve_metrics
-from common.publisher import ConfirmedPublisher
-from common.rawworker import run_raw_worker
+from common.messaging import topology
+from common.messaging.publisher import ConfirmedPublisher
+from common.messaging.raw_worker import run_raw_worker
+from common.observability.logs import configure_logging
+from common.observability.metrics import serve_metrics
 from common.settings import DocumentSettings, WorkerSettings, load
-from common.telemetry import configure_logging
+from common.storage.mongodb import connect, ping
 from services.operations import usecases
 from workers.operations.replaying import CONFIRM_SECONDS, Replayer
 

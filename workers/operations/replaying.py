@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from prometheus_client import Counter, Gauge
 
-from common.confirms import Message
 from common.errors import Unavailable, classify
-from common.events import MAX_EVENT_BYTES, InvalidEventError, from_json, new_id
-from common.relay import headers as event_headers
-from common.topology import is_events_queue
+from common.messaging.confirms import Message
+from common.messaging.events import MAX_EVENT_BYTES, InvalidEventError, from_json, new_id
+from common.messaging.relay import headers as event_headers
+from common.messaging.topology import is_events_queue
 from services.operations import usecases
 from services.operations.domain import LETTER, NO_SUCH_QUEUE, PUBLISHED, REPLAY, UNPUBLISHABLE, IncompleteBodyError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from common.publisher import ConfirmedPublisher
+    from common.messaging.publisher import ConfirmedPublisher
     from services.operations.domain import Replay
 
 BATCH = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.events import read
+from common.messaging.events import read
 from services.orders import usecases
 from services.orders.domain import CancelReason, Money
 from workers.orders.schemas import AboutOrder, ProductPriced
@@ -12,7 +12,7 @@ from workers.orders.schemas import AboutOrder, ProductPriced
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.inbox import Delivery
+    from common.messaging.inbox import Delivery
 
 
 def take_price(delivery: Delivery, engine: Engine) -> None:

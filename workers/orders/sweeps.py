@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common import pruning
-from common.sweeps import Sweep
+from common.resilience.sweeps import Sweep
+from common.storage import pruning
 from services.orders import timeouts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.sweeps import Turn
+    from common.resilience.sweeps import Turn
 
 TIMEOUTS_AT_ONCE = 200
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.events import read
+from common.messaging.events import read
 from services.payments import usecases
 from services.payments.domain import Money, Terms
 from workers.payments.schemas import AboutOrder, OrderPlaced
 
 if TYPE_CHECKING:
-    from common.inbox import Delivery
+    from common.messaging.inbox import Delivery
     from services.payments.resources import Resources
 
 

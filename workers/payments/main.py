@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.celeryapp import run_worker
-from common.database import ping
-from common.metrics import serve_metrics
+from common.messaging.celery_worker import run_worker
+from common.observability.logs import configure_logging
+from common.observability.metrics import serve_metrics
 from common.settings import WorkerSettings, load
-from common.telemetry import configure_logging
+from common.storage.postgresql import ping
 from services.payments.resources import ResourceSettings, open_resources
 from workers.payments.consumers import HANDLERS
 

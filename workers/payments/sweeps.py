@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common import pruning
-from common.sweeps import Sweep
+from common.resilience.sweeps import Sweep
+from common.storage import pruning
 from services.payments import usecases
 
 if TYPE_CHECKING:
-    from common.sweeps import Turn
+    from common.resilience.sweeps import Turn
     from services.payments.resources import Resources
 
 IDLE_SECONDS = 60.0  # longer than a refund's lease, and than any call to the provider takes

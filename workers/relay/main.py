@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
-from common import topology
-from common.breaker import Breaker
-from common.database import make_engine
-from common.metrics import serve_metrics
-from common.publisher import ConfirmedPublisher
-from common.relay import Relay
+from common.messaging import topology
+from common.messaging.publisher import ConfirmedPublisher
+from common.messaging.relay import Relay
+from common.observability.logs import configure_logging, logger
+from common.observability.metrics import serve_metrics
+from common.observability.tracing import configure_tracing
+from common.resilience.circuit_breaker import Breaker
 from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
-from common.telemetry import configure_logging, logger
-from common.tracing import configure_tracing
+from common.storage.postgresql import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

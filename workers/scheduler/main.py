@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
-from common.breaker import Breaker
-from common.database import make_engine
-from common.holdups import QueueReader, Watch
-from common.metrics import serve_metrics
+from common.observability.logs import configure_logging, logger
+from common.observability.metrics import serve_metrics
+from common.observability.tracing import configure_tracing
+from common.resilience.circuit_breaker import Breaker
+from common.resilience.saga_health import QueueReader, Watch
+from common.resilience.sweeps import Sweeper, run_all
 from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
-from common.sweeps import Sweeper, run_all
-from common.telemetry import configure_logging, logger
-from common.tracing import configure_tracing
+from common.storage.postgresql import make_engine
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources as PaymentsResources
 from workers.inventory import sweeps as inventory

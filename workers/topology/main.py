@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common import topology
 from common.errors import Unavailable, classify
+from common.messaging import topology
+from common.observability.logs import configure_logging, logger
 from common.settings import BrokerSettings, ProcessSettings, load
-from common.telemetry import configure_logging, logger
 from workers.archive import consumers as archive
 from workers.inventory import consumers as inventory
 from workers.orders import consumers as orders

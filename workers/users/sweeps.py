@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common import pruning
-from common.sweeps import Sweep
+from common.resilience.sweeps import Sweep
+from common.storage import pruning
 
 SWEEPS = (Sweep("prune-replies", 600.0, pruning.sweep_replies),)

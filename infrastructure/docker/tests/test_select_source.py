@@ -18,11 +18,11 @@ def modules(place: Path) -> set[str]:
 def test_one_context_has_its_own_code_and_no_others(tmp_path: Path) -> None:
     select(ROOT, tmp_path / "app", "orders")
     found = modules(tmp_path / "app")
-    assert {"services/orders/main.py", "workers/orders/main.py", "common/consumer.py"} <= found
+    assert {"services/orders/main.py", "workers/orders/main.py", "common/messaging/consumer.py"} <= found
     assert "infrastructure/docker/health.py" in found
     assert not [name for name in found if "payments" in name or "tests" in Path(name).parts]
     # It is whole: everything that a process of it imports is there.
-    for module in ("services.orders.main", "workers.orders.main", "common.migrations"):
+    for module in ("services.orders.main", "workers.orders.main", "common.storage.migrations"):
         answer = subprocess.run(
             [sys.executable, "-B", "-c", f"import {module}"], cwd=tmp_path / "app", check=False, capture_output=True
         )

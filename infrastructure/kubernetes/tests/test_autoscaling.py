@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common import topology
+from common.messaging import topology
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, labels_of, of_kind
 from infrastructure.processes import PROCESSES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common import sweeps
+from common.resilience import sweeps
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, main_container, of_kind, pod_of
 from services.payments.provider import ProviderSettings
 from workers.relay import main as relay
@@ -22,7 +22,7 @@ CALLS = 6
 def taken_seconds(name: str, role: str) -> float:
     """How long the process may take after SIGTERM."""
     if role == "service":
-        text = (ROOT / "common" / "server.py").read_text(encoding="utf-8")  # importing it reads the environment
+        text = (ROOT / "common" / "web" / "gunicorn.py").read_text(encoding="utf-8")  # importing it reads the environment
         found = re.search(r"^graceful_timeout = (\d+)", text, re.MULTILINE)
         assert found
         return float(found[1])

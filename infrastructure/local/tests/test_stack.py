@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 
-from common import topology
+from common.messaging import topology
 from holdfast.cli import main
 from infrastructure.local import proctable
 from infrastructure.local.errors import StackError

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import CollectionInvalid
 
-from common import telemetry
-from common.documents import ping
 from common.errors import Unavailable, classify
+from common.observability import logs
+from common.storage.mongodb import ping
 from services.archive.models import COLLECTION, INDEXES
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 RETRY_SECONDS = 0.5
-_log = telemetry.logger(__name__)
+_log = logs.logger(__name__)
 
 
 def upgrade(database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:

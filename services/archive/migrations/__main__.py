@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common import telemetry
-from common.documents import connect
+from common.observability import logs
 from common.settings import DocumentSettings, ProcessSettings, load
+from common.storage.mongodb import connect
 from services.archive.migrations import upgrade
 
 SERVER_WAIT_SECONDS = 60.0
@@ -20,10 +20,10 @@ class Settings(ProcessSettings, DocumentSettings):
 
 def main() -> None:
     settings = load(Settings)
-    telemetry.configure_logging("migrate-archive", settings.log_level)
+    logs.configure_logging("migrate-archive", settings.log_level)
     database = connect(settings.mongodb_url, timeout_seconds=INDEX_SECONDS, name="migrate-archive", pool_size=1)
     names = upgrade(database, wait_seconds=SERVER_WAIT_SECONDS)
-    telemetry.logger(__name__).info("migrated", context="archive", indexes=names)
+    logs.logger(__name__).info("migrated", context="archive", indexes=names)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common.events import Event, new_id
-from common.inbox import AlreadyHandled, Delivery
+from common.messaging.events import Event, new_id
+from common.messaging.inbox import AlreadyHandled, Delivery
 from services.archive import usecases
 
 if TYPE_CHECKING:

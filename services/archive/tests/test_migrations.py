@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.documents import connect
 from common.errors import Unavailable, classify
+from common.storage.mongodb import connect
 from common.tests.link import Link
 from services.archive.migrations import upgrade
 from services.archive.models import COLLECTION, INDEXES

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import NotFound, Rejected, classify
-from common.events import new_id
-from common.inbox import AlreadyHandled, Delivery
-from common.pagination import Page
+from common.messaging.events import new_id
+from common.messaging.inbox import AlreadyHandled, Delivery
+from common.web.pagination import Page
 from services.archive import usecases
 from services.archive.domain import Filter
 from services.archive.tests.happenings import CUSTOMER, at, file, happening, placed

@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 from sqlalchemy import text
 
-from common.database import make_engine, transaction
-from common.migrations import upgrade
+from common.storage.migrations import upgrade
+from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_service import VERIFIER
 from services.inventory.main import Settings, create_app
 from services.inventory.tests.warehouse import THREADS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.events import Contract, Event, InvalidEventError, Trail, from_json
+from common.messaging.events import Contract, Event, InvalidEventError, Trail, from_json
 from services.inventory import producers
 from services.inventory.domain import Line, Money, Product, Reason, Refusal, Reservation, Status, Stock
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit
-from common.inbox import AlreadyHandled
-from common.pruning import prune_inbox
+from common.messaging.inbox import AlreadyHandled
+from common.storage.postgresql import autocommit
+from common.storage.pruning import prune_inbox
 from services.inventory import usecases
 from services.inventory.domain import Line
 from services.inventory.tests.warehouse import (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.inbox import AlreadyHandled
+from common.messaging.inbox import AlreadyHandled
 from services.inventory import usecases
 from services.inventory.domain import Line, ReservationEndedError, UnknownReservationError
 from services.inventory.tests import warehouse

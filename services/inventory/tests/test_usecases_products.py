@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.errors import Conflict, NotFound
-from common.idempotency import RequestKey
+from common.web.idempotency import RequestKey
 from services.inventory import usecases
 from services.inventory.domain import BelowReservedError, Money, SkuTakenError, StockTooLargeError
 from services.inventory.tests import warehouse

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common.database import autocommit
-from common.events import Contract, Trail, from_json, new_id
-from common.inbox import Delivery
+from common.messaging.events import Contract, Trail, from_json, new_id
+from common.messaging.inbox import Delivery
 from common.schemas import TolerantSchema
+from common.storage.postgresql import autocommit
 from services.inventory import usecases
 from services.inventory.domain import Line, Money
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from common.events import Event
+    from common.messaging.events import Event
 
 TRAIL = Trail("test")
 PRICE = Money(1999, "usd")

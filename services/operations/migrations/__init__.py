@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import CollectionInvalid
 
-from common import telemetry
-from common.documents import ping
 from common.errors import Unavailable, classify
+from common.observability import logs
+from common.storage.mongodb import ping
 from services.operations import audits, bodies, jobs, models, replies
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ COLLECTIONS: dict[str, list[IndexModel]] = {
     replies.COLLECTION: replies.INDEXES,
     audits.COLLECTION: audits.INDEXES,
 }
-_log = telemetry.logger(__name__)
+_log = logs.logger(__name__)
 
 
 def upgrade(database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.documents import connect
+from common.storage.mongodb import connect
 from common.tests.sample_service import VERIFIER
 from services.operations.main import Settings, create_app
 from services.operations.migrations import upgrade

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
-from common.rawmessage import RawMessage
+from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.messaging.raw_message import RawMessage
 from services.operations import usecases
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.events import new_id
+from common.messaging.events import new_id
 from common.tests.conformance import check_conformance
 from common.tests.link import Link
 from common.tests.sample_service import answer, bearer

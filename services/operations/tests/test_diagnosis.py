@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.events import CONTENT_TYPE, new_id
-from common.rawmessage import RawMessage
+from common.messaging.events import CONTENT_TYPE, new_id
+from common.messaging.raw_message import RawMessage
 from services.operations.diagnosis import diagnose
 from services.operations.tests.letters import QUEUE, dead, happening
 
@@ -66,7 +66,7 @@ def test_the_last_error_of_an_event_that_then_killed_its_worker_is_told() -> Non
 )
 def test_what_a_worker_rejected_is_told_why_it_is_no_event(body: bytes, content_type: str | None, problem: str) -> None:
     death = read(by_broker(body, "rejected", content_type=content_type))
-    assert (death.reason, death.error_class) == ("not_an_event", "common.events.InvalidEventError")
+    assert (death.reason, death.error_class) == ("not_an_event", "common.messaging.events.InvalidEventError")
     assert problem in death.error
     assert not death.earns_a_replay
 

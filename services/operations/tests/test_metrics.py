@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.events import new_id
+from common.messaging.events import new_id
 from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
 from services.operations import metrics, usecases

@@ -1,5 +1,5 @@
-"""Alembic's entry: the connection comes from `common.migrations`."""
+"""Alembic's entry: the connection comes from `common.storage.migrations`."""
 
-from common.migrations import run
+from common.storage.migrations import run
 
 run()

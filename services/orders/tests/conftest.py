@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import make_engine, transaction
-from common.migrations import upgrade
+from common.storage.migrations import upgrade
+from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_service import VERIFIER
 from services.orders.domain import Money
 from services.orders.main import Settings, create_app

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common.database import autocommit
-from common.events import Contract, Event, Trail, from_json, new_id
-from common.inbox import Delivery
+from common.messaging.events import Contract, Event, Trail, from_json, new_id
+from common.messaging.inbox import Delivery
 from common.schemas import TolerantSchema
+from common.storage.postgresql import autocommit
 from services.orders import usecases
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.events import new_id
+from common.messaging.events import new_id
 from common.tests.sample_service import bearer
 from services.orders import usecases
 from services.orders.domain import CancelReason

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.inbox import AlreadyHandled
+from common.messaging.inbox import AlreadyHandled
 from services.orders import timeouts, usecases
 from services.orders.domain import CancelReason
 from services.orders.tests.shop import heard, place

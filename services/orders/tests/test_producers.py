@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from common.errors import Rejected
-from common.events import Trail, new_id, utc_now
+from common.messaging.events import Trail, new_id, utc_now
 from services.orders import producers
 from services.orders.domain import CancelReason, Line, Money, Order, Status
 

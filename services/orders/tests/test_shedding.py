@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from common.database import transaction
-from common.outbox import COLUMNS
-from common.shedding import OverloadedError, Shedding
+from common.messaging.outbox import COLUMNS
+from common.storage.postgresql import transaction
+from common.web.load_shedding import OverloadedError, Shedding
 from services.orders import usecases
 from services.orders.tests.shop import TRAIL, wish
 from services.orders.tests.test_api import BODY, post

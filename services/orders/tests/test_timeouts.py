@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit, transaction
-from common.inbox import AlreadyHandled
+from common.messaging.inbox import AlreadyHandled
+from common.storage.postgresql import autocommit, transaction
 from services.orders import models, timeouts, usecases
 from services.orders.domain import CancelReason, Status
 from services.orders.tests.shop import heard, place, published, together

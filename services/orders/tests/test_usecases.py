@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import transaction
 from common.errors import NotFound
-from common.events import new_id
+from common.messaging.events import new_id
+from common.storage.postgresql import transaction
 from services.orders import usecases
 from services.orders.domain import CancelReason, NotCancellableError, Status
 from services.orders.tests.conftest import THREADS

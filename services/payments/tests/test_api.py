@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.events import new_id, rfc3339
+from common.messaging.events import new_id, rfc3339
 from common.tests.sample_service import bearer
 from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
 from services.payments.tests.moments import Crash, crash, interrupted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import transaction
+from common.storage.postgresql import transaction
 from services.payments import domain, models, usecases
 from services.payments.domain import Status, Step
 from services.payments.refunding import RefundWish, refund_payment

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.events import new_id
+from common.messaging.events import new_id
 from common.settings import variables
 from common.tests.sample_service import VERIFIER
 from services.payments import main

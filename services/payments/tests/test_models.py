@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from common.database import autocommit, transaction
+from common.storage.postgresql import autocommit, transaction
 from services.payments import domain, models
 from services.payments.domain import Intent, IntentState, Money, Status, Terms
 from services.payments.tests.till import new_order, together

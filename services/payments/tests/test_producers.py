@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.events import Contract, Event, InvalidEventError, Trail, from_json
+from common.messaging.events import Contract, Event, InvalidEventError, Trail, from_json
 from services.payments import domain, producers
 from services.payments.domain import Intent, IntentState, Money, Payment, Refund, RefundKind, RefundStatus, Terms
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stripe
 
-from common.breaker import Breaker
 from common.errors import Contention, Rejected, Unavailable, classify
+from common.resilience.circuit_breaker import Breaker
 from infrastructure.sandbox.tests.process import KEY, free_port
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.provider import Provider, ProviderSettings, make_provider

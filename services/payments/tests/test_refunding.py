@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.events import new_id
+from common.messaging.events import new_id
 from services.payments.tests.calls import REASON, answer, get, problem, refund, usd
 from services.payments.tests.till import (
     AMOUNT,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.inbox import AlreadyHandled
+from common.messaging.inbox import AlreadyHandled
 from services.payments.tests.till import (
     AMOUNT,
     CANCELLED,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.database import autocommit
+from common.storage.postgresql import autocommit
 from services.payments import models
 from services.payments.tests.moments import Crash, crash, interrupted
 from services.payments.tests.till import (

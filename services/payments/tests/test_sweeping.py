@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit
 from common.errors import Unavailable, classify
-from common.inbox import AlreadyHandled
-from common.pruning import prune_inbox
+from common.messaging.inbox import AlreadyHandled
+from common.storage.postgresql import autocommit
+from common.storage.pruning import prune_inbox
 from services.payments import usecases
 from services.payments.domain import RefundStatus
 from services.payments.refunding import RefundWish, refund_payment

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit
 from common.errors import NotFound
-from common.events import new_id
+from common.messaging.events import new_id
+from common.storage.postgresql import autocommit
 from services.payments import usecases
 from services.payments.refunding import RefundWish, refund_payment
 from services.payments.tests.moments import Crash, crash, interrupted

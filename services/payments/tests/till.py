@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common.database import autocommit
 from common.errors import Contention, Unavailable, classify
-from common.events import Contract, Trail, from_json, new_id
-from common.inbox import AlreadyHandled, Delivery
+from common.messaging.events import Contract, Trail, from_json, new_id
+from common.messaging.inbox import AlreadyHandled, Delivery
 from common.schemas import TolerantSchema
+from common.storage.postgresql import autocommit
 from services.payments import models, usecases
 from services.payments.domain import Money, Terms
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import stripe
     from sqlalchemy import Engine
 
-    from common.events import Event
+    from common.messaging.events import Event
     from infrastructure.sandbox.tests.process import SandboxProcess
     from services.payments.domain import Payment
     from services.payments.resources import Resources

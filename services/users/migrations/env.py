@@ -1,3 +1,3 @@
-from common.migrations import run
+from common.storage.migrations import run
 
 run()

@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from common.migrations import upgrade
+from common.storage.migrations import upgrade
 from services.users.main import create_app
 from services.users.tests.accounts import NOWHERE, settings
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Engine, text
 
-from common.database import transaction
-from common.events import from_json
-from common.jwks import StaticKeys, parse
-from common.tokens import Caller, Verifier
+from common.messaging.events import from_json
+from common.security.jwks import StaticKeys, parse
+from common.security.tokens import Caller, Verifier
+from common.storage.postgresql import transaction
 from services.users.tests.accounts import JOHN, PASSWORD, THREADS, answer, register, sign_in
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from common.database import transaction
-from common.events import new_id, utc_now
+from common.messaging.events import new_id, utc_now
+from common.storage.postgresql import transaction
 from services.users import models
 from services.users.domain import ApiKey, EmailTakenError, Role, User, UsernameTakenError
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from common.events import Contract, InvalidEventError, Trail, from_json
+from common.messaging.events import Contract, InvalidEventError, Trail, from_json
 from services.users import producers
 from services.users.domain import Role, User
 from services.users.tests.test_domain import _NOW

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Engine, text
 
-from common.database import transaction
+from common.storage.postgresql import transaction
 from services.users import seed
 from services.users.tests.accounts import answer, sign_in
 

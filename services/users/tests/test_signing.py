@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
 from marshmallow import ValidationError
 
 from common.errors import Unauthenticated
-from common.jwks import StaticKeys, parse
-from common.tokens import Verifier
+from common.security.jwks import StaticKeys, parse
+from common.security.tokens import Verifier
 from services.users.domain import token_claims
 from services.users.signing import (
     MAX_PUBLIC_KEYS,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from sqlalchemy import text
 
-from common.database import transaction
 from common.errors import Conflict, NotFound
-from common.events import Trail, new_id
-from common.idempotency import RequestKey
+from common.messaging.events import Trail, new_id
+from common.storage.postgresql import transaction
+from common.web.idempotency import RequestKey
 from services.users import usecases
 from services.users.domain import InvalidCredentialsError, Role
 from services.users.tests.accounts import JOHN, PASSWORD

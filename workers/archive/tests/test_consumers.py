@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common import topology
-from common.documents import connect
 from common.errors import NotFound
-from common.events import Event, from_document
-from common.inbox import AlreadyHandled, Delivery
-from common.pagination import Page
+from common.messaging import topology
+from common.messaging.events import Event, from_document
+from common.messaging.inbox import AlreadyHandled, Delivery
+from common.storage.mongodb import connect
+from common.web.pagination import Page
 from services.archive import usecases
 from services.archive.domain import Filter
 from services.archive.migrations import upgrade

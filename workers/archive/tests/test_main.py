@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pika
 import pytest
 
-from common import topology
-from common.confirms import Message
-from common.documents import connect
-from common.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
-from common.publisher import ConfirmedPublisher
-from common.relay import headers
+from common.messaging import topology
+from common.messaging.confirms import Message
+from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.messaging.publisher import ConfirmedPublisher
+from common.messaging.relay import headers
+from common.storage.mongodb import connect
 from common.tests.link import Link
 
 if TYPE_CHECKING:

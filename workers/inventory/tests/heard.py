@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.events import from_document, new_id
-from common.inbox import AlreadyHandled, Delivery
+from common.messaging.events import from_document, new_id
+from common.messaging.inbox import AlreadyHandled, Delivery
 from workers.inventory.consumers import HANDLERS
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.events import Event
+    from common.messaging.events import Event
 
 _SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 PLACED, CONFIRMED, CANCELLED = "order.placed.v1", "order.confirmed.v1", "order.cancelled.v1"

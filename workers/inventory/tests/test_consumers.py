@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.errors import Rejected
-from common.events import InvalidEventError, from_document
+from common.messaging.events import InvalidEventError, from_document
 from services.inventory.tests import warehouse
 from services.inventory.tests.warehouse import add, new_order, published, status_of, stock, types
 from workers.inventory.consumers import HANDLERS
@@ -18,7 +18,7 @@ from workers.inventory.tests.heard import CANCELLED, CONFIRMED, PLACED, event, h
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.events import Event
+    from common.messaging.events import Event
 
 pytestmark = pytest.mark.integration
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
-from common import topology
-from common.events import CONTENT_TYPE, from_json
-from common.relay import headers
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE, from_json
+from common.messaging.relay import headers
 from common.settings import variables
 from services.inventory.domain import UnknownReservationError
 from services.inventory.tests.warehouse import add, check_books, new_order, stock, types
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from common.events import Event
+    from common.messaging.events import Event
 
 SECONDS = 30.0
 UNKNOWN = f"{UnknownReservationError.__module__}.{UnknownReservationError.__qualname__}"

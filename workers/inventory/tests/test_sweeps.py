@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.sweeps import Turn
+from common.resilience.sweeps import Turn
 from services.inventory.tests.test_sweeping import age
 from services.inventory.tests.warehouse import add, new_order, place, types
 from workers.inventory.sweeps import HELD_SECONDS, SWEEPS

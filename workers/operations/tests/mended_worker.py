@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from common.celeryapp import run_worker
-from common.database import make_engine, ping, transaction
+from common.messaging.celery_worker import run_worker
+from common.observability.logs import configure_logging
 from common.settings import load
-from common.telemetry import configure_logging
+from common.storage.postgresql import make_engine, ping, transaction
 from common.tests.sample_worker import Settings, succeed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.inbox import Delivery
+    from common.messaging.inbox import Delivery
 
 
 class BugError(ValueError):

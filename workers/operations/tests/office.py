@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pika
 
-from common import topology
-from common.documents import connect
-from common.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
-from common.publisher import ConfirmedPublisher
-from common.rawmessage import RawMessage
-from common.relay import headers
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.messaging.publisher import ConfirmedPublisher
+from common.messaging.raw_message import RawMessage
+from common.messaging.relay import headers
+from common.storage.mongodb import connect
 from services.operations import usecases
 from services.operations.migrations import upgrade
 from workers.operations.replaying import Replayer

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Engine, text
 
-from common import inbox, topology
-from common.database import make_engine, transaction
-from common.events import CONTENT_TYPE
-from common.relay import headers
+from common.messaging import inbox, topology
+from common.messaging.events import CONTENT_TYPE
+from common.messaging.relay import headers
+from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_worker import SCHEMA
 from services.operations import usecases
 from services.operations.domain import Filter

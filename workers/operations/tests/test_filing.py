@@ -1,4 +1,4 @@
-"""Filing dead letters: a real worker process (`rawworker.py`), a real broker, a real MongoDB.
+"""Filing dead letters: a real worker process (`raw_worker.py`), a real broker, a real MongoDB.
 
 What is in their headers goes through `plain.py`.
 """
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common import topology
-from common.events import CONTENT_TYPE
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE
 from common.tests.link import Link
 from services.operations import usecases
 from workers.operations.tests.office import QUEUE, sample, wait_until

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common import topology
+from common.messaging import topology
 from workers.operations.tests.office import wait_until
 
 if TYPE_CHECKING:

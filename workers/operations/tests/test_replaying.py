@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common import topology
 from common.errors import Conflict
-from common.events import CONTENT_TYPE, InvalidEventError
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE, InvalidEventError
 from services.operations import usecases
 from services.operations.domain import Filter
 from workers.operations.tests.office import QUEUE, sample, wait_until

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import Rejected
-from common.inbox import AlreadyHandled
+from common.messaging.inbox import AlreadyHandled
 from services.orders import usecases
 from services.orders.domain import CancelReason, Status
 from services.orders.tests.conftest import database_url, engine
@@ -18,7 +18,7 @@ from workers.orders.consumers import HANDLERS
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.inbox import Delivery
+    from common.messaging.inbox import Delivery
 
 __all__ = ["database_url", "engine"]
 pytestmark = pytest.mark.integration

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit
-from common.sweeps import Turn
+from common.resilience.sweeps import Turn
+from common.storage.postgresql import autocommit
 from services.orders import usecases
 from services.orders.domain import Status
 from services.orders.tests.conftest import database_url, engine

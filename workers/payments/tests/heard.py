@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.events import from_document, new_id
-from common.inbox import AlreadyHandled, Delivery
+from common.messaging.events import from_document, new_id
+from common.messaging.inbox import AlreadyHandled, Delivery
 from workers.payments.consumers import HANDLERS
 
 if TYPE_CHECKING:
-    from common.events import Event
+    from common.messaging.events import Event
     from services.payments.resources import Resources
 
 _SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.events import InvalidEventError
+from common.messaging.events import InvalidEventError
 from services.payments.tests.till import check_books, held_by, new_order, published, status_of, told
 from workers.payments.consumers import HANDLERS
 from workers.payments.tests.heard import CANCELLED, PLACED, RESERVED, TOTAL, event, hear

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
-from common import topology
-from common.events import CONTENT_TYPE
-from common.relay import headers
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE
+from common.messaging.relay import headers
 from common.settings import variables
 from infrastructure.sandbox.tests.process import KEY, free_port
 from services.payments.tests.till import check_books, new_order, told
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from common.events import Event
+    from common.messaging.events import Event
     from infrastructure.sandbox.tests.process import SandboxProcess
 
 SECONDS = 30.0

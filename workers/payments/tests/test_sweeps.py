@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit
-from common.sweeps import Turn
+from common.resilience.sweeps import Turn
+from common.storage.postgresql import autocommit
 from services.payments.tests.moments import Crash, crash, interrupted
 from services.payments.tests.test_sweeping import age
 from services.payments.tests.till import new_order, place, reserve, status_of, told

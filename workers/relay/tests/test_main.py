@@ -17,9 +17,9 @@ import pytest
 import requests
 from sqlalchemy import text
 
-from common.database import transaction
-from common.relay import BATCH_ROWS, LEASE_SECONDS
+from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
 from common.settings import variables
+from common.storage.postgresql import transaction
 from common.tests.link import Link
 from common.tests.outboxes import Ear, Outbox
 from workers.relay import main

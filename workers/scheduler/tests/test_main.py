@@ -17,10 +17,10 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
-from common import topology
-from common.database import autocommit, make_engine
-from common.migrations import upgrade
+from common.messaging import topology
 from common.settings import variables
+from common.storage.migrations import upgrade
+from common.storage.postgresql import autocommit, make_engine
 from infrastructure.sandbox.tests.process import KEY, SandboxProcess, free_port
 from services.orders import usecases
 from services.orders.domain import Money, Status

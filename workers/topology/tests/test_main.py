@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
-from common import topology
+from common.messaging import topology
 from common.tests.link import Link
 from workers.orders.consumers import HANDLERS as ORDERS
 from workers.topology.main import BINDINGS, declare

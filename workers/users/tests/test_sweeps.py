@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.database import autocommit, make_engine
-from common.migrations import upgrade
-from common.sweeps import Turn
+from common.resilience.sweeps import Turn
+from common.storage.migrations import upgrade
+from common.storage.postgresql import autocommit, make_engine
 from workers.users.sweeps import SWEEPS
 
 if TYPE_CHECKING:

@@ -2,7 +2,9 @@
 
 from alembic import op
 
-from common import idempotency, inbox, leases, outbox
+from common.messaging import inbox, outbox
+from common.storage import leases
+from common.web import idempotency
 
 revision = "0001"
 down_revision = None

@@ -2,7 +2,8 @@
 
 from alembic import op
 
-from common import idempotency, outbox
+from common.messaging import outbox
+from common.web import idempotency
 
 revision = "0001"
 down_revision = None

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from common import leases
+from common.storage import leases
 
 revision = "0002"
 down_revision = "0001"

@@ -1,0 +1,63 @@
+"""`attempt.failed.v1`: a consumer's failed attempt, told to whoever listens, so that it shows in the order's time line.
+
+Best effort: it is published with the retry and not through an outbox, so it may be missing. Its `sequence` is the
+attempt's number, and its id follows from event, consumer and attempt: telling it twice is telling it once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
+
+from marshmallow import fields
+
+from common.messaging.events import Contract
+from common.schemas import Integer, StrictSchema, id_field, text_field
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+    from common.messaging.events import Event
+    from common.messaging.inbox import Delivery
+
+MAX_ERROR_CHARACTERS = 500
+SUMMARY = "A consumer's attempt to handle an event failed; it tries again later."
+
+
+class AttemptFailed(StrictSchema):
+    event_id = id_field(required=True)
+    event_type = text_field(high=512, required=True)
+    consumer = text_field(high=64, required=True)
+    attempt = Integer(required=True)
+    error_class = text_field(high=512, required=True)
+    error = fields.String(required=True)
+    next_try_seconds = Integer(required=True)
+
+
+SCHEMA: Schema = AttemptFailed()
+
+
+def attempt_failed(delivery: Delivery, *, attempt: int, error: BaseException, next_try_seconds: int) -> Event:
+    """The event that tells of a failed attempt (from 1) at a delivery."""
+    event, consumer = delivery.event, delivery.consumer
+    told = Contract("attempt.failed.v1", f"/workers/{consumer}", SCHEMA, SUMMARY).event(
+        subject=event.subject,
+        sequence=attempt,
+        data={
+            "event_id": event.id,
+            "event_type": event.type,
+            "consumer": consumer,
+            "attempt": attempt,
+            "error_class": f"{type(error).__module__}.{type(error).__qualname__}",
+            "error": _printable(str(error)),
+            "next_try_seconds": next_try_seconds,
+        },
+        trail=delivery.trail,
+        order_id=event.orderid,
+    )
+    return replace(told, id=str(uuid5(NAMESPACE_URL, f"{event.id}/{consumer}/{attempt}")))
+
+
+def _printable(text: str) -> str:
+    return text[:MAX_ERROR_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,243 @@
+"""The Celery seam: one worker process for one context's queue.
+
+Celery brings the connection, the pool, remote control and Flower. What it would lose or repeat by default is set or
+overridden here; each line says why. The body of a message is a CloudEvents document and nothing else: any other content
+type, and any body that is not an event, is rejected to the dead-letter exchange without reaching a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from billiard.common import restart_state
+from celery import Celery, signals
+from celery.exceptions import Reject
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.serialization import register
+
+from common.messaging import topology
+from common.messaging.consumer import Consumer
+from common.messaging.consumer_pause import Gate
+from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
+from common.messaging.monitoring import is_for_remote_control, let_watch
+from common.messaging.raw_message import untouched
+from common.messaging.redelivery import Incoming, Redelivery
+from common.messaging.relay import TASK_NAME
+from common.observability.tracing import configure_tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kombu import Queue
+
+    from common.messaging.inbox import Delivery
+    from common.settings import WorkerSettings
+
+R = TypeVar("R")
+REQUEUE_SECONDS = 1.0
+_SERIALIZER = "cloudevents"
+_CARRIED = ("lang", "task", "id", "root_id", "shadow", "argsrepr", "kwargsrepr")
+_log = structlog.get_logger(__name__)
+
+
+def run_worker(
+    context: str,
+    handlers: Mapping[str, Callable[[Delivery, R], None]],
+    resources: R,
+    settings: WorkerSettings,
+    *,
+    probes: Mapping[str, Callable[[], object]],
+) -> None:
+    """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT.
+
+    `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
+    """
+    configure_tracing(f"worker-{context}", settings)
+    gate = Gate(context, probes)
+    redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
+    consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts, gate=gate)
+    start(_make_app(context, consumer, settings), context, gate, settings)
+
+
+def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> None:
+    """Run `app` as this process's worker until a signal ends it."""
+    signals.setup_logging.connect(_keep_our_logging)
+    for noisy in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
+    app.conf["holdfast_gate"] = gate
+    let_watch(app)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={settings.worker_threads}",
+            f"--hostname={context}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            f"--loglevel={settings.log_level}",
+        ]
+    )
+
+
+def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
+    register(_SERIALIZER, _encode, _decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
+    app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
+    app.conf.update(configuration(context, topology.consumer_queue(context)))
+
+    @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
+    def handle(task: Any, event: Any, body: str) -> str:
+        try:
+            return consumer.handle(event, Incoming(body, _sane_headers(task.request.__dict__) | {"id": event.id}))
+        except Exception as error:
+            # It could not even be passed on: the broker is in trouble. It keeps the message; do not spin meanwhile.
+            _log.exception("could not pass the message on", event_id=event.id)
+            time.sleep(REQUEUE_SECONDS)
+            raise Reject(repr(error), requeue=True) from error
+
+    return app
+
+
+class EventConsumer(CeleryConsumer):
+    """Celery's consumer, made to lose nothing and to come back quickly."""
+
+    # Set by Celery's own steps; its type stubs do not have them.
+    task_consumer: Any
+    connection_errors: Any
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[valid-type,misc]  # to the stubs it is a variable
+        """Without Celery's delayed delivery, which would bind every exchange to one of its own."""
+
+        default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What ends each new connection, say a queue that the broker cannot serve, is met once a second at most.
+        self._restart_state = restart_state(maxR=1, maxT=1)
+        self.gate: Gate = self.app.conf["holdfast_gate"]
+        self.gate.attach(lambda: self.call_soon(self._pause), lambda: self.call_soon(self._resume))
+
+    def _pause(self) -> None:
+        if self.gate.is_closed and self.task_consumer:
+            self.task_consumer.cancel()
+
+    def _resume(self) -> None:
+        if not self.gate.is_closed and self.task_consumer:
+            self.task_consumer.consume()
+
+    def on_ready(self) -> None:
+        """After a reconnection Celery subscribes by itself, whatever the gate says."""
+        super().on_ready()
+        self._pause()
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
+        if is_for_remote_control(message):  # to reject what needs no acknowledgement would end the worker
+            return
+        get_logger(__name__).error("undecodable message rejected: %r", exc)
+        message.reject_log_error(get_logger(__name__), self.connection_errors)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Let nothing through to Celery's own reading that could end the worker or discard an event."""
+        handler = super().create_task_handler(*args, **kwargs)
+        channel = self.task_consumer.channel
+        channel.Message = untouched(channel.Message)
+
+        def receive(message: Any) -> Any:
+            # Celery's own directives (`expires` and the like) are not for strangers to give.
+            message.headers = _sane_headers(message.headers)
+            # Whoever watches tells tasks apart by their ids, and each context's work on an event is a task.
+            message.headers["id"] += "." + str(self.hostname).partition("@")[0]
+            try:
+                _check_decoded(message.payload)
+            except Exception as error:  # noqa: BLE001 - whatever it raises, the message is at fault
+                return self.on_decode_error(message, error)
+            return handler(message)
+
+        return receive
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Celery backs off 2, 4, 6 ... s; after an outage work is to resume within seconds."""
+        return conn.ensure_connection(
+            lambda error, seconds: _log.warning("broker unreachable", error=repr(error), retry_in_seconds=seconds),
+            max_retries=None,
+            interval_start=0.5,
+            interval_step=0.5,
+            interval_max=1,
+            callback=_maybe_shutdown,
+        )
+
+
+def _maybe_shutdown() -> None:
+    from celery.worker.state import maybe_shutdown  # noqa: PLC0415 - the module sets up state when imported
+
+    maybe_shutdown()
+
+
+def configuration(context: str, queue: Queue) -> dict[str, Any]:
+    """What every worker of ours is told: Celery's own defaults lose messages, or repeat them."""
+    return {
+        "accept_content": [_SERIALIZER],
+        "task_serializer": _SERIALIZER,
+        "task_queues": [queue],
+        "task_default_queue": queue.name,
+        "task_create_missing_queues": False,
+        # Late acks that mean it: a raise, a lost child and a time-out all leave the message with the broker.
+        "task_acks_late": True,
+        "task_acks_on_failure_or_timeout": False,
+        "task_reject_on_worker_lost": True,
+        # A killed worker charges a delivery to every message it holds: hold no more than can be worked on.
+        "worker_prefetch_multiplier": 1,
+        "worker_detect_quorum_queues": True,
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_consumer": f"{__name__}:{EventConsumer.__name__}",
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": True,
+        "worker_soft_shutdown_timeout": 10.0,
+        "control_queue_exclusive": True,
+        "event_queue_exclusive": True,
+        "broker_heartbeat": 10,
+        "broker_connection_timeout": 4,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {"client_properties": {"connection_name": f"{context} worker"}},
+        "broker_pool_limit": 1,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _sane_headers(headers: Any) -> dict[str, Any]:
+    known = dict(headers or {})
+    sane = {name: value for name, value in known.items() if name.startswith(("holdfast-", "x-"))}
+    sane |= {name: str(known[name]) for name in _CARRIED if known.get(name) is not None}
+    # Whoever published it: the body decides what it is.
+    return sane | {"task": TASK_NAME, "id": sane.get("id") or new_id()}
+
+
+def _encode(_payload: Any) -> str:
+    raise InvalidEventError("events are published by the relay, never by Celery")
+
+
+def _decode(body: Any) -> list[Any]:
+    """Celery's `[args, kwargs, embed]`; anything else would end the whole worker: what is not an event raises."""
+    if len(body) > MAX_EVENT_BYTES:
+        message = f"larger than {MAX_EVENT_BYTES} bytes"
+        raise InvalidEventError(message)
+    text = body if isinstance(body, str) else bytes(body).decode()
+    return [[from_json(text), text], {}, {}]
+
+
+def _check_decoded(payload: Any) -> None:
+    """An empty body, or one without a content type, passes kombu undecoded; Celery would exit on it."""
+    if not (isinstance(payload, list) and payload and isinstance(payload[0], list) and type(payload[0][0]) is Event):
+        raise InvalidEventError("not an event document")
+
+
+def _keep_our_logging(**_: Any) -> None:
+    """A receiver of this signal is what keeps Celery from setting up logging of its own."""

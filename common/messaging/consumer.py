@@ -1,0 +1,169 @@
+"""What becomes of an event: handled once, retried later, parked, or dead. Nothing is acknowledged before one of these.
+
+`Consumer.handle` returns when the message may be acknowledged, and raises when it must stay with the broker. The seam
+to Celery is `celery_worker.py`; a handler runs one use case, whose transaction holds the inbox row and the effect.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from common.errors import Contention, Rejected, Unavailable, classify
+from common.messaging import topology
+from common.messaging.attempt_events import attempt_failed
+from common.messaging.event_spans import delivery_span
+from common.messaging.events import utc_now
+from common.messaging.inbox import AlreadyHandled, Delivery
+from common.observability.traceparent import log_ids
+from common.resilience.crash_points import crash_point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from common.messaging.consumer_pause import Gate
+    from common.messaging.events import Event
+    from common.messaging.redelivery import Incoming, Redelivery
+    from common.observability.tracing import Span
+
+R = TypeVar("R")
+CONTENTION_REPEATS = 3
+
+HANDLED = Counter(
+    "holdfast_events_handled_total",
+    "Deliveries by what became of them: done, duplicate, retried, parked, dead",
+    ["consumer", "type", "outcome"],
+)
+SECONDS = Histogram("holdfast_event_handling_seconds", "Time a handler took", ["consumer", "type"])
+FAILURES = Counter(
+    "holdfast_event_failures_total",
+    "Deliveries that failed, by what became of them (retried, parked, dead) and the class of the error",
+    ["consumer", "outcome", "error"],
+)
+AGE = Histogram(
+    "holdfast_event_age_seconds",
+    "Age of events when their consumer began to handle them, at the first attempt",
+    ["consumer"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
+)
+_log = structlog.get_logger(__name__)
+
+
+class UnknownEventTypeError(Rejected):
+    """No handler for this type: the binding and the table of handlers disagree."""
+
+    code = "unknown_event_type"
+
+
+class Consumer(Generic[R]):
+    """One context's handlers, with what they work on (`resources`)."""
+
+    def __init__(
+        self,
+        context: str,
+        handlers: Mapping[str, Callable[[Delivery, R], None]],
+        resources: R,
+        redelivery: Redelivery,
+        *,
+        retry_attempts: int,
+        gate: Gate,
+    ) -> None:
+        self._context, self._handlers, self._resources = context, handlers, resources
+        self._redelivery, self._retry_attempts, self._gate = redelivery, retry_attempts, gate
+        self._age = AGE.labels(context)
+
+    def handle(self, event: Event, message: Incoming) -> str:
+        """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
+        kind = event.type if self._handler(event.type) else "unknown"
+        begun = utc_now()
+        with (
+            delivery_span(self._context, event, attempt=message.attempt + 1) as span,
+            structlog.contextvars.bound_contextvars(
+                consumer=self._context,
+                event_id=event.id,
+                event_type=event.type,
+                subject=event.subject,
+                correlation_id=event.correlationid,
+                **log_ids(span.traceparent),
+            ),
+        ):
+            outcome = self._outcome(Delivery(self._context, event, span.traceparent), message, span)
+            span.describe({"holdfast.outcome": outcome})
+        HANDLED.labels(self._context, kind, outcome).inc()
+        if outcome == "done" and not message.was_passed_on:
+            # Its time in the outbox and in the queue: the retries' and the replays' delays are on purpose.
+            self._age.observe(max(0.0, (begun - datetime.fromisoformat(event.time)).total_seconds()))
+        return outcome
+
+    def _outcome(self, delivery: Delivery, message: Incoming, span: Span) -> str:
+        crash_point("consumer.received")
+        try:
+            self._run(delivery)
+            crash_point("consumer.handled")
+        except AlreadyHandled:
+            _log.info("duplicate dropped")
+            return "duplicate"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is passed on, never swallowed
+            return self._pass_on(delivery, message, error, span)
+        return "done"
+
+    def _run(self, delivery: Delivery) -> None:
+        handler = self._handler(delivery.event.type)
+        if handler is None:
+            message = f"no handler for {delivery.event.type}"
+            raise UnknownEventTypeError(message)
+        with SECONDS.labels(self._context, delivery.event.type).time():
+            for repeat in range(CONTENTION_REPEATS + 1):
+                try:
+                    handler(delivery, self._resources)
+                except Exception as error:
+                    if classify(error) is not Contention or repeat == CONTENTION_REPEATS:
+                        raise
+                    time.sleep(0.01 * 2**repeat)
+                else:
+                    return
+
+    def _handler(self, event_type: str) -> Callable[[Delivery, R], None] | None:
+        return self._handlers.get(event_type) or self._handlers.get(topology.EVERYTHING)
+
+    def _pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
+        outcome = self._pass_on_as(delivery, message, error, span)
+        FAILURES.labels(self._context, outcome, type(error).__name__).inc()
+        return outcome
+
+    def _pass_on_as(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
+        kind, failed = classify(error), message.attempt + 1
+        if kind is Unavailable:
+            # An outage is not an error: the lowest rung, and no attempt is counted.
+            self._redelivery.retry(
+                message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
+            )
+            span.note("parked", {"error": repr(error)})
+            _log.warning("parked: a dependency is down", error=repr(error))
+            self._gate.close(repr(error))
+            return "parked"
+        span.fail(error)
+        if kind is Rejected or failed > self._retry_attempts:
+            reason = "rejected" if kind is Rejected else "attempts_exhausted"
+            trace = "".join(traceback.format_exception(error))
+            self._redelivery.dead(message, attempts=failed, reason=reason, error=error, traceback=trace)
+            span.note("dead-lettered", {"reason": reason, "attempts": failed})
+            _log.error("dead-lettered", reason=reason, attempts=failed, error=repr(error))
+            return "dead"
+        seconds = topology.rung_for(failed)
+        self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+        span.note("retried later", {"attempt": failed, "seconds": seconds})
+        _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
+        self._tell(delivery, failed, seconds, error)
+        return "retried"
+
+    def _tell(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:
+        try:
+            self._redelivery.tell(attempt_failed(delivery, attempt=attempt, error=error, next_try_seconds=seconds))
+        except Exception as trouble:  # noqa: BLE001 - best effort: the retry itself is on its way
+            _log.warning("could not tell of the failed attempt", error=repr(trouble))

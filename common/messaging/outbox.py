@@ -1,0 +1,67 @@
+"""The transactional outbox: events are rows, written in the transaction of the state they tell of.
+
+The row is the proof that an event is not published yet; the relay deletes it once the broker has confirmed it. So the
+table stays small, and nothing depends on the order in which positions become visible.
+Pattern: https://microservices.io/patterns/data/transactional-outbox.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, text
+
+if TYPE_CHECKING:
+    from common.messaging.events import Event
+
+# A hot queue of a table: every row dies young, so vacuum goes by count, not by share of the table.
+SCHEMA_V1 = """
+CREATE TABLE outbox (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    correlation_id text NOT NULL,
+    body text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 10000,
+        autovacuum_vacuum_cost_delay = 0)
+"""
+
+# The age of the oldest row, and about how many there are: positions are given in order and go in about that order.
+BACKLOG = """
+    'outbox_seconds', coalesce(extract(epoch FROM clock_timestamp() -
+        (SELECT created_at FROM outbox ORDER BY position LIMIT 1)), 0),
+    'outbox_rows', coalesce((SELECT max(position) - min(position) + 1 FROM outbox), 0)
+"""
+COLUMNS = "event_id, type, correlation_id, body"
+_INSERT = text(
+    f"INSERT INTO outbox ({COLUMNS}) SELECT * FROM unnest("  # noqa: S608 - a constant
+    "CAST(:event_ids AS uuid[]), CAST(:types AS text[]), CAST(:correlation_ids AS text[]), CAST(:bodies AS text[]))"
+)
+
+
+def add(connection: Connection, *events: Event) -> None:
+    """Write `events`, in this order, in the caller's transaction."""
+    if not events:
+        return
+    rows = [row(event) for event in events]
+    connection.execute(
+        _INSERT,
+        {
+            "event_ids": [values["event_id"] for values in rows],
+            "types": [values["type"] for values in rows],
+            "correlation_ids": [values["correlation_id"] for values in rows],
+            "bodies": [values["body"] for values in rows],
+        },
+    )
+
+
+def row(event: Event) -> dict[str, Any]:
+    """The values of COLUMNS, for a use case that writes its state and its event in one statement."""
+    return {
+        "event_id": event.id,
+        "type": event.type,
+        "correlation_id": event.correlationid,
+        "body": event.to_json(),
+    }

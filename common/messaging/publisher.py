@@ -1,0 +1,229 @@
+"""Publishing with confirms: a batch goes out in order, and the answer says what the broker has taken for good.
+
+Each message is persistent and mandatory; a message that no queue took is returned and does not count as confirmed.
+pika's BlockingConnection confirms one message at a time, so a SelectConnection's loop runs in the caller's thread.
+Sources: https://www.rabbitmq.com/docs/confirms, https://pika.readthedocs.io/en/stable/
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import pika
+import structlog
+
+from common.errors import Unavailable
+from common.messaging.confirms import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pika.channel import Channel
+    from pika.frame import Method
+    from pika.spec import Basic, BasicProperties
+
+    from common.messaging.confirms import Message
+
+CONNECT_SECONDS = 4.0
+HEARTBEAT_SECONDS = 10
+BLOCKED_SECONDS = 0.5
+CLOSE_SECONDS = 1.0
+_log = structlog.get_logger(__name__)
+# Five lines for each attempt while the broker is away, several of them errors; what is raised here says it all.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+class BrokerDownError(Unavailable):
+    """The broker cannot be reached, or stopped answering."""
+
+    code = "broker_unavailable"
+
+
+class ConfirmedPublisher:
+    """One connection and channel to one exchange; reconnects when it is used after a failure. Not thread-safe.
+
+    Of several URLs, separated by `;`, the next one's turn comes with each failure, so that a node that takes
+    connections and confirms nothing is left as well as one that is gone.
+    """
+
+    def __init__(self, broker_url: str, exchange: str, *, name: str) -> None:
+        self._nodes = deque(_parameters(url, name) for url in broker_url.split(";"))
+        self._exchange = exchange
+        self._connection: pika.SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._blocked = False
+        self._failure: object = None
+        self._batch = Batch([])
+        self._published = 0
+
+    def connect(self) -> None:
+        """Connect if not connected. Raises `BrokerDownError` within some seconds for each node."""
+        if self._is_ready:
+            self._wait_while_blocked()
+            return
+        for _ in range(len(self._nodes)):
+            if self._open():
+                return
+            self._give_up()
+        message = f"the broker did not open a channel: {self._failure}"
+        raise BrokerDownError(message)
+
+    def _open(self) -> bool:
+        self.close()
+        self._failure = "no answer"
+        self._connection = pika.SelectConnection(
+            self._nodes[0],
+            on_open_callback=self._on_open,
+            on_open_error_callback=self._on_closed,
+            on_close_callback=self._on_closed,
+        )
+        # Longer than pika's own bound: what it gives up by itself, it cleans up.
+        self._run(lambda: self._is_ready, CONNECT_SECONDS + 0.5)
+        return self._is_ready
+
+    def _give_up(self) -> None:
+        """Leave this node; the next one's turn comes."""
+        self.close()
+        self._nodes.rotate(-1)
+
+    def publish(self, messages: Sequence[Message], *, timeout_seconds: float) -> set[str]:
+        """Publish in order; answers the ids that were confirmed and not returned. Raises `BrokerDownError`.
+
+        What is confirmed before the connection breaks is answered; the rest counts as not published.
+        """
+        self.connect()
+        channel = self._channel
+        if channel is None:
+            raise BrokerDownError("the connection was lost")
+        batch = self._batch = Batch([message.id for message in messages], self._published + 1)
+        self._published += len(messages)
+        for message in messages:
+            channel.basic_publish(
+                self._exchange, message.routing_key, message.body, _properties(message), mandatory=True
+            )
+        self._run(lambda: batch.done or not self._is_ready, timeout_seconds)
+        if batch.returned:
+            _log.error(
+                "no queue takes these messages", count=len(batch.returned), keys=sorted(set(batch.returned.values()))
+            )
+        if not batch.done:
+            if not self._blocked:
+                self._give_up()  # it may have lost what it did not confirm
+            if not batch.confirmed:
+                failure = f"the broker confirmed nothing: {self._failure or 'no answer'}"
+                raise BrokerDownError(failure)
+        return batch.confirmed
+
+    @property
+    def returned(self) -> set[str]:
+        """The ids of the last batch that no queue takes."""
+        return set(self._batch.returned)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._is_ready
+
+    def idle(self, seconds: float) -> None:
+        """Serve heartbeats for `seconds`."""
+        self._run(lambda: False, seconds)
+
+    def close(self) -> None:
+        connection, self._connection, self._channel, self._blocked = self._connection, None, None, False
+        if connection is None:
+            return
+        if connection.is_open:
+            connection.close()
+            self._run(lambda: bool(connection.is_closed), CLOSE_SECONDS, connection)
+        if not connection.is_closed:
+            # The other side stands still: without this its socket would stay until the garbage collector comes by.
+            connection._adapter_disconnect_stream()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public hangs up
+            self._run(lambda: bool(connection.is_closed), CLOSE_SECONDS, connection)
+        try:
+            connection.ioloop.close()
+        except Exception as error:  # noqa: BLE001 - pika asserts when a broken loop is closed; the socket goes anyway
+            _log.debug("closing a broken connection failed", error=repr(error))
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._channel is not None and self._channel.is_open
+
+    def _wait_while_blocked(self) -> None:
+        # In an alarm (memory, disk) the broker stops reading. What was sent waits in its socket and is taken later: to
+        # connect anew and send it again, time after time, would pile it up just when there is no room.
+        if self._blocked:
+            self._run(lambda: not self._blocked or not self._is_ready, BLOCKED_SECONDS)
+        if self._blocked:
+            raise BrokerDownError("the broker has an alarm and takes no messages")
+
+    def _run(self, done: Callable[[], bool], seconds: float, connection: pika.SelectConnection | None = None) -> None:
+        connection = connection or self._connection
+        deadline = time.monotonic() + seconds
+        while connection is not None and not done() and (left := deadline - time.monotonic()) > 0:
+            if connection.is_closed:
+                return
+            timer = connection.ioloop.call_later(left, connection.ioloop.stop)
+            connection.ioloop.start()
+            connection.ioloop.remove_timeout(timer)
+
+    def _stop(self) -> None:
+        if self._connection is not None:
+            self._connection.ioloop.stop()
+
+    def _on_open(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(lambda *_: self._on_blocked(blocked=True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._on_blocked(blocked=False))
+        connection.channel(on_open_callback=self._on_channel)
+
+    def _on_blocked(self, *, blocked: bool) -> None:
+        _log.warning("the broker blocks publishers" if blocked else "the broker takes messages again")
+        self._blocked = blocked
+        self._stop()
+
+    def _on_channel(self, channel: Channel) -> None:
+        channel.add_on_return_callback(self._on_return)
+        channel.add_on_close_callback(self._on_closed)
+        channel.confirm_delivery(self._on_confirm, callback=lambda _frame: self._on_ready(channel))
+
+    def _on_ready(self, channel: Channel) -> None:
+        self._published, self._blocked, self._failure = 0, False, None
+        self._channel = channel
+        self._stop()
+
+    def _on_closed(self, closed: Any, reason: Any) -> None:
+        # Of the connection, of its channel alone (an exchange that is not there), or of an attempt to connect.
+        self._failure = str(reason) or repr(reason)
+        if self._channel is not None:
+            _log.warning("the broker ended the connection", reason=self._failure)
+        self._channel, self._blocked = None, False
+        closed_connection = getattr(closed, "connection", closed)
+        closed_connection.ioloop.stop()
+
+    def _on_return(self, _channel: Channel, method: Basic.Return, properties: BasicProperties, _body: bytes) -> None:
+        self._batch.returned[str(properties.message_id)] = str(method.routing_key)
+
+    def _on_confirm(self, frame: Method[Any]) -> None:
+        taken = type(frame.method).__name__ == "Ack"
+        self._batch.settle(frame.method.delivery_tag, multiple=frame.method.multiple, taken=taken)
+        if self._batch.done:
+            self._stop()
+
+
+def _parameters(url: str, name: str) -> pika.URLParameters:
+    made = pika.URLParameters(url)
+    made.heartbeat = HEARTBEAT_SECONDS
+    made.socket_timeout = made.stack_timeout = CONNECT_SECONDS
+    made.client_properties = {"connection_name": name}
+    return made
+
+
+def _properties(message: Message) -> pika.BasicProperties:
+    return pika.BasicProperties(
+        message_id=message.id,
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        delivery_mode=pika.DeliveryMode.Persistent.value,
+        headers=message.headers,
+    )

@@ -1,0 +1,137 @@
+"""Where an event goes that its consumer could not handle: a rung of the retry ladder, or the dead-letter exchange.
+
+Both publish with confirms and `mandatory`; only then may the caller acknowledge the original. The original bytes travel
+on unchanged. Headers that the broker wrote (`x-death` and the like) are dropped: a re-published message that carries
+them can stick in a quorum queue's dead-letter buffer.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from kombu import Connection, Exchange, Producer
+
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE, Event, rfc3339, utc_now
+from common.messaging.relay import headers as event_headers
+from common.resilience.crash_points import crash_point
+
+ATTEMPT, REPLAY = "holdfast-attempt", "holdfast-replay"
+CONFIRM_SECONDS = 5.0
+MAX_TEXT = 8_000
+_BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as it came: its bytes and its headers."""
+
+    body: str
+    headers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> int:
+        """How many attempts have failed before this one."""
+        value = self.headers.get(ATTEMPT)
+        return value if isinstance(value, int) and value >= 0 else 0
+
+    @property
+    def was_passed_on(self) -> bool:
+        """Whether it has failed before, or is an operator's replay: its delay is none of the queue's."""
+        return self.attempt > 0 or REPLAY in self.headers
+
+
+class Redelivery:
+    """Republishes for one queue, over a connection of its own. Thread-safe; raises kombu's errors."""
+
+    def __init__(self, broker_url: str, queue: str) -> None:
+        # No heartbeat: nobody serves this connection while it is idle. A dead one shows at the next publish.
+        self._connection = Connection(
+            broker_url,
+            heartbeat=0,
+            connect_timeout=4,
+            transport_options={
+                "confirm_publish": True,
+                # What waits without a bound of its own (opening a channel, say) ends too.
+                "read_timeout": CONFIRM_SECONDS,
+                "write_timeout": CONFIRM_SECONDS,
+                "client_properties": {"connection_name": f"{queue} redelivery"},
+            },
+        )
+        self._queue = queue
+        self._producer: Producer | None = None
+        self._lock = threading.Lock()
+
+    def retry(self, message: Incoming, *, failed_attempts: int, rung_seconds: int, error: BaseException | None) -> None:
+        """Send it round by a rung: it returns to this queue alone, after `rung_seconds`."""
+        headers = _carried(message.headers) | {ATTEMPT: failed_attempts}
+        if error is not None:
+            headers |= {"holdfast-error-class": _class_name(error), "holdfast-error": str(error)[:MAX_TEXT]}
+        self._publish(topology.rung_exchange(rung_seconds), message.body, headers)
+
+    def tell(self, event: Event) -> None:
+        """Publish an event of ours to everybody who listens; nobody may."""
+        known = event_headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
+        self._publish(topology.EVENTS, event.to_json(), dict(known), routing_key=event.type, mandatory=False)
+
+    def dead(self, message: Incoming, *, attempts: int, reason: str, error: BaseException, traceback: str) -> None:
+        """Send it to the dead-letter exchange, with all that is known of why."""
+        headers = _carried(message.headers) | {
+            ATTEMPT: attempts,
+            "holdfast-reason": reason,
+            "holdfast-error-class": _class_name(error),
+            "holdfast-error": str(error)[:MAX_TEXT],
+            "holdfast-traceback": traceback[-MAX_TEXT:],
+            "holdfast-queue": self._queue,
+            "holdfast-failed-at": rfc3339(utc_now()),
+        }
+        self._publish(topology.DEAD, message.body, headers)
+
+    def _publish(
+        self,
+        exchange: Exchange,
+        body: str,
+        headers: dict[str, Any],
+        *,
+        routing_key: str | None = None,
+        mandatory: bool = True,
+    ) -> None:
+        crash_point("redelivery.publishing")
+        with self._lock:
+            try:
+                self._ready().publish(
+                    body,
+                    exchange=exchange.name,
+                    routing_key=routing_key or self._queue,
+                    headers=headers,
+                    content_type=CONTENT_TYPE,
+                    content_encoding="utf-8",
+                    delivery_mode=2,
+                    mandatory=mandatory,
+                    timeout=CONFIRM_SECONDS,
+                    confirm_timeout=CONFIRM_SECONDS,
+                )
+            except BaseException:
+                # A late confirm must not be taken for that of the next message.
+                self._producer = None
+                self._connection.collect(socket_timeout=1)
+                # Of a cluster's nodes this one may take connections for a while yet, and confirm nothing.
+                self._connection.maybe_switch_next()
+                raise
+        crash_point("redelivery.published")
+
+    def _ready(self) -> Producer:
+        if self._producer is None or not self._connection.connected:
+            self._connection.collect(socket_timeout=1)
+            self._producer = Producer(self._connection.channel())
+        return self._producer
+
+
+def _carried(headers: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in headers.items() if not name.startswith(_BROKER_HEADERS)}
+
+
+def _class_name(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -1,0 +1,350 @@
+"""A consuming worker, seen from outside: a real process, a real broker, a real database.
+
+This is also where `redelivery.py` is tried: what goes round the retry ladder, and what is dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pika
+import pytest
+from celery import Celery
+from sqlalchemy import Engine, text
+
+from common.messaging import inbox, topology
+from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.messaging.relay import headers
+from common.storage.postgresql import autocommit, make_engine, transaction
+from common.tests.sample_worker import HANDLERS, SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from infrastructure.local.sharing import Servers
+
+pytestmark = pytest.mark.integration
+QUEUE = topology.events_queue("sample")
+SECONDS = 30.0
+
+
+class World:
+    """A broker with the topology, a database, and what a test asks of them."""
+
+    def __init__(self, broker_url: str, database_url: str, admin_url: str) -> None:
+        self.broker_url, self.database_url, self.admin_url = broker_url, database_url, admin_url
+        self.engine: Engine = make_engine(database_url, pool_size=2, timeout_seconds=5, name="test")
+        topology.declare(broker_url, {"sample": HANDLERS})
+        parameters = pika.URLParameters(broker_url)
+        parameters.heartbeat = 0
+        self._connection = pika.BlockingConnection(parameters)
+        self.channel = self._connection.channel()
+        with transaction(self.engine) as connection:
+            connection.execute(text(SCHEMA))
+            connection.execute(text(inbox.SCHEMA_V1))
+
+    def close(self) -> None:
+        self._connection.close()
+        self.engine.dispose()
+
+    def publish(self, event: Event, **extra: Any) -> str:
+        """As the relay does."""
+        known = headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
+        self.publish_raw(event.to_json().encode(), content_type=CONTENT_TYPE, headers=known | extra)
+        return event.id
+
+    def publish_raw(self, body: bytes, **properties: Any) -> None:
+        self.channel.basic_publish("", QUEUE, body, pika.BasicProperties(delivery_mode=2, **properties))
+
+    def count(self, table: str, event_id: str) -> int:
+        query = text(f"SELECT count(*) FROM {table} WHERE event_id = :id")
+        with transaction(self.engine) as connection:
+            return int(connection.execute(query, {"id": event_id}).scalar_one())
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """The database accepts no connection and has ended those there were."""
+        name = self.database_url.rpartition("/")[2]
+        admin = make_engine(self.admin_url, pool_size=1, timeout_seconds=5, name="test")
+        switch = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
+        end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        with autocommit(admin) as connection:
+            connection.execute(text(switch.format(name, "false")))
+            connection.execute(end, {"name": name})
+        try:
+            yield
+        finally:
+            with autocommit(admin) as connection:
+                connection.execute(text(switch.format(name, "true")))
+            self.engine.dispose()
+            admin.dispose()
+
+    def dead_letter(self) -> tuple[dict[str, Any], bytes]:
+        """The headers and the body of the next one."""
+        found: list[Any] = []
+
+        def look() -> bool:
+            method, properties, body = self.channel.basic_get(topology.DEAD_LETTERS, auto_ack=True)
+            if method is not None:
+                found.extend([dict((properties and properties.headers) or {}), body])
+            return method is not None
+
+        wait_until(look)
+        return found[0], found[1]
+
+    def waiting(self, queue: str) -> int:
+        return int(self.channel.queue_declare(queue, passive=True).method.message_count)
+
+    @contextmanager
+    def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        environment = os.environ | {
+            "RABBITMQ_URL": self.broker_url,
+            "DATABASE_URL": self.database_url,
+            "METRICS_PORT": "1",
+            "LOG_LEVEL": "INFO",
+            **variables,
+        }
+        process = subprocess.Popen([sys.executable, "-m", "common.tests.sample_worker"], env=environment)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def sample(event_type: str) -> Event:
+    return Event(
+        id=new_id(),
+        source="/services/sample",
+        type=event_type,
+        subject="s-1",
+        time=rfc3339(utc_now()),
+        sequence=1,
+        correlationid="c-1",
+        data={"n": 1},
+    )
+
+
+@pytest.fixture
+def world(vhost: str, database: Callable[[], str], servers: Servers) -> Iterator[World]:
+    made = World(vhost, database(), servers.postgres_admin_url)
+    yield made
+    made.close()
+
+
+def test_an_event_takes_effect_once_however_often_it_is_delivered(world: World) -> None:
+    event = sample("sample.fine.v1")
+    with world.worker():
+        for _ in range(5):
+            world.publish(event)
+        wait_until(lambda: world.count("attempts", event.id) == 5)
+        wait_until(lambda: world.waiting(QUEUE) == 0)
+    assert world.count("effects", event.id) == 1
+
+
+def test_a_rejected_event_is_dead_at_once_with_its_reason(world: World) -> None:
+    event = sample("sample.rejected.v1")
+    with world.worker():
+        world.publish(event)
+        found, body = world.dead_letter()
+    assert json.loads(body) == event.to_document()
+    assert found["holdfast-reason"] == "rejected"
+    assert found["holdfast-error-class"] == "common.errors.Rejected"
+    assert found["holdfast-queue"] == QUEUE
+    assert "raise Rejected" in found["holdfast-traceback"]
+    assert world.count("attempts", event.id) == 1
+
+
+def test_a_failing_event_is_retried_by_the_ladder_and_then_dead(world: World) -> None:
+    event = sample("sample.failing.v1")
+    with world.worker(RETRY_ATTEMPTS="1"):
+        world.publish(event)
+        found, _ = world.dead_letter()
+    assert world.count("attempts", event.id) == 2
+    assert found["holdfast-reason"] == "attempts_exhausted"
+    assert found["holdfast-attempt"] == 2
+    assert "x-death" not in found
+
+
+def test_a_retry_returns_to_the_failing_queue_alone(world: World) -> None:
+    world.channel.queue_declare("bystander", durable=True)
+    world.channel.queue_bind("bystander", topology.EVENTS.name, "#")
+    with world.worker(RETRY_ATTEMPTS="1"):
+        event = sample("sample.failing.v1")
+        known = headers(event_id=event.id, event_type=event.type, correlation_id="c")
+        properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known)
+        world.channel.basic_publish(topology.EVENTS.name, event.type, event.to_json().encode(), properties)
+        world.dead_letter()
+    heard = [world.channel.basic_get("bystander", auto_ack=True)[2] for _ in range(world.waiting("bystander"))]
+    documents = [json.loads(body) for body in heard if body]
+    assert [document["type"] for document in documents] == ["sample.failing.v1", "attempt.failed.v1"]
+    told = documents[1]
+    assert (told["source"], told["subject"], told["sequence"]) == ("/workers/sample", event.subject, 1)
+    assert told["data"]["event_id"] == event.id
+    assert told["data"]["error_class"] == "builtins.RuntimeError"
+
+
+def test_an_outage_uses_up_no_attempt(world: World) -> None:
+    event = sample("sample.held_up.v1")
+    with world.worker(RETRY_ATTEMPTS="1"):
+        world.publish(event)
+        wait_until(lambda: world.count("attempts", event.id) >= 4)
+        with transaction(world.engine) as connection:
+            connection.execute(text("INSERT INTO switches VALUES ('mended')"))
+        wait_until(lambda: world.count("effects", event.id) == 1)
+    assert world.waiting(topology.DEAD_LETTERS) == 0
+
+
+def test_a_worker_takes_no_messages_while_a_dependency_is_down_and_comes_back_by_itself(world: World) -> None:
+    """The probe of the sample worker is its database: here its role may not log in for a while."""
+    with world.worker() as process:
+        first = world.publish(sample("sample.fine.v1"))
+        wait_until(lambda: world.count("effects", first) == 1)
+        with world.database_away():
+            events = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
+            wait_until(lambda: not _has_consumer(world))
+            time.sleep(2)
+            assert not _has_consumer(world)
+            assert world.waiting(topology.DEAD_LETTERS) == 0
+        wait_until(lambda: all(world.count("effects", event_id) == 1 for event_id in events))
+        assert process.poll() is None
+
+
+def test_a_worker_killed_between_commit_and_acknowledgement_repeats_nothing(world: World) -> None:
+    event = sample("sample.crashed_late.v1")
+    world.publish(event)
+    with world.worker() as process:
+        process.wait(SECONDS)
+    assert world.count("effects", event.id) == 1
+    with world.worker() as process:
+        wait_until(lambda: world.count("attempts", event.id) >= 2)
+        time.sleep(0.5)
+        wait_until(lambda: world.waiting(QUEUE) == 0)
+    assert world.count("effects", event.id) == 1
+
+
+_BOMB = zlib.compress(b" " * 50_000_000, 9)
+POISON: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "random bytes": (os.urandom(64), {"content_type": CONTENT_TYPE}),
+    "half JSON": (b'{"specversion": "1.0", "id"', {"content_type": CONTENT_TYPE}),
+    "empty body": (b"", {"content_type": CONTENT_TYPE}),
+    "a list": (b"[1, 2]", {"content_type": CONTENT_TYPE}),
+    "Celery's own shape": (b"[[], {}, {}]", {"content_type": CONTENT_TYPE}),
+    "null": (b"null", {"content_type": CONTENT_TYPE}),
+    "no properties": (b"hello", {}),
+    "pickle": (b"\x80\x04N.", {"content_type": "application/x-python-serialize"}),
+    "plain JSON": (b"{}", {"content_type": "application/json", "headers": {"task": "holdfast.handle", "id": "1"}}),
+    "not an event": (b'{"specversion": "1.0"}', {"content_type": CONTENT_TYPE}),
+    "too large": (b'{"a": "' + b"x" * 300_000 + b'"}', {"content_type": CONTENT_TYPE}),
+    "deep nesting": (b"[" * 100_000, {"content_type": CONTENT_TYPE}),
+    "wrong encoding": (b"\xff\xfe{}", {"content_type": CONTENT_TYPE, "content_encoding": "no-such-codec"}),
+    "compressed, it says": (b"{}", {"content_type": CONTENT_TYPE, "headers": {"compression": "application/x-gzip"}}),
+    "a bomb, packed": (_BOMB, {"content_type": CONTENT_TYPE, "headers": {"compression": "application/x-gzip"}}),
+    "Celery's first protocol": (b'{"task": "os.system", "id": "1", "args": []}', {"content_type": "application/json"}),
+}
+
+
+def test_poison_is_dead_lettered_and_the_worker_lives_on(world: World) -> None:
+    with world.worker() as process:
+        for body, properties in POISON.values():
+            world.publish_raw(body, **properties)
+        dead = sorted(world.dead_letter()[1] for _ in POISON)
+        assert dead == sorted(body for body, _ in POISON.values())
+        fine = world.publish(sample("sample.fine.v1"))
+        wait_until(lambda: world.count("effects", fine) == 1)
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"expires": "2001-01-01T00:00:00+00:00"},
+        {"expires": "nonsense"},
+        {"eta": "2099-01-01T00:00:00+00:00"},
+        {"retries": "many"},
+        {"timelimit": [1, 2]},
+        {"task": "os.system"},
+        {"id": None},
+        {"ignore_result": "yes", "chord": 1, "callbacks": ["x"], "args": [], "group": "g", "stamped_headers": 3},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_directives_for_celery_in_foreign_headers_change_nothing(world: World, foreign: dict[str, Any]) -> None:
+    with world.worker():
+        event_id = world.publish(sample("sample.fine.v1"), **foreign)
+        wait_until(lambda: world.count("effects", event_id) == 1)
+
+
+def test_remote_control_may_look_and_touches_nothing(world: World) -> None:
+    remote = Celery("remote", broker=world.broker_url, set_as_current=False).control
+    with world.worker() as process:
+        wait_until(lambda: _has_consumer(world))
+        for content_type in ("application/json", "application/x-python-serialize", CONTENT_TYPE, "text/plain"):
+            properties = pika.BasicProperties(content_type=content_type, content_encoding="utf-8")
+            world.channel.basic_publish("celery.pidbox", "", b"nonsense", properties)
+        event = sample("sample.fine.v1")
+        remote.revoke(event.id, terminate=True)
+        remote.broadcast("hello", arguments={"from_node": "me", "revoked": {event.id: time.time()}})
+        remote.cancel_consumer(QUEUE)
+        remote.shutdown()
+        wait_until(lambda: bool(remote.inspect(timeout=2).stats()))
+        world.publish(event)
+        wait_until(lambda: world.count("effects", event.id) == 1)
+        assert process.poll() is None
+
+
+def test_an_unknown_type_is_dead_with_its_reason(world: World) -> None:
+    with world.worker():
+        world.publish(sample("sample.unheard_of.v1"))
+        found, _ = world.dead_letter()
+    assert found["holdfast-error-class"].endswith("UnknownEventTypeError")
+
+
+def test_a_message_that_kills_its_worker_each_time_ends_at_the_delivery_limit(world: World) -> None:
+    event = sample("sample.crashing.v1")
+    world.publish(event)
+    charged = 0
+    while charged <= topology.DELIVERY_LIMIT:
+        # The same charge as a crash makes, without starting twenty workers.
+        method, _, _ = world.channel.basic_get(QUEUE)
+        if method is not None:
+            charged += 1
+            world.channel.basic_nack(method.delivery_tag or 0, requeue=True)
+    found, body = world.dead_letter()
+    assert json.loads(body)["id"] == event.id
+    assert found["x-death"][0]["reason"] == "delivery_limit"
+
+
+def test_sigterm_finishes_what_is_in_hand(world: World) -> None:
+    events = [sample("sample.fine.v1") for _ in range(50)]
+    with world.worker() as process:
+        wait_until(lambda: _has_consumer(world))
+        for event in events:
+            world.publish(event)
+        wait_until(lambda: any(world.count("effects", event.id) for event in events))
+        process.terminate()
+        assert process.wait(20) == 0
+    done = sum(world.count("effects", event.id) for event in events)
+    wait_until(lambda: world.waiting(QUEUE) == len(events) - done)
+
+
+def _has_consumer(world: World) -> bool:
+    return bool(world.channel.queue_declare(QUEUE, passive=True).method.consumer_count)

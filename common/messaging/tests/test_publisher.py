@@ -1,0 +1,140 @@
+"""Publishing with confirms on a real RabbitMQ, also when the link to it breaks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.errors import Unavailable, classify
+from common.messaging.confirms import Message
+from common.messaging.publisher import CONNECT_SECONDS, BrokerDownError, ConfirmedPublisher
+from common.observability.logs import configure_logging
+from common.tests.link import Link
+from common.tests.outboxes import HEARD, UNHEARD, Ear, make_publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def ear(vhost: str) -> Iterator[Ear]:
+    with Ear(vhost) as listening:
+        yield listening
+
+
+@pytest.fixture
+def publisher(vhost: str) -> Iterator[ConfirmedPublisher]:
+    made = make_publisher(vhost)
+    yield made
+    made.close()
+
+
+def message(number: int, key: str = HEARD) -> Message:
+    return Message(id=f"id-{number}", routing_key=key, body=b"body %d" % number, content_type="text/plain")
+
+
+def bodies(ear: Ear, count: int) -> list[bytes]:
+    found = []
+    for _method, _properties, body in ear.channel.consume("test.events", auto_ack=True, inactivity_timeout=5):
+        assert body is not None, "it did not arrive"
+        found.append(body)
+        if len(found) == count:
+            break
+    ear.channel.cancel()
+    return found
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_what_is_confirmed_is_in_the_queue_in_order(publisher: ConfirmedPublisher, ear: Ear) -> None:
+    first = publisher.publish([message(number) for number in range(50)], timeout_seconds=10)
+    second = publisher.publish([message(number) for number in range(50, 60)], timeout_seconds=10)
+    assert first == {f"id-{number}" for number in range(50)}
+    assert second == {f"id-{number}" for number in range(50, 60)}
+    assert bodies(ear, 60) == [b"body %d" % number for number in range(60)]
+
+
+def test_what_no_queue_takes_is_not_confirmed(publisher: ConfirmedPublisher, ear: Ear) -> None:
+    batch = [message(1), message(2, UNHEARD), message(3)]
+    assert publisher.publish(batch, timeout_seconds=10) == {"id-1", "id-3"}
+
+
+def test_a_broker_that_refuses_is_an_outage_and_leaks_nothing() -> None:
+    refused = make_publisher("amqp://guest:guest@127.0.0.1:1/")
+    before = open_files()
+    for _ in range(5):
+        with pytest.raises(BrokerDownError) as caught:
+            refused.connect()
+        assert classify(caught.value) is Unavailable
+    assert open_files() <= before
+
+
+def test_a_broker_that_stands_still_is_given_up_in_time(vhost: str, ear: Ear) -> None:
+    with Link(vhost) as link:
+        publisher = make_publisher(link.url)
+        publisher.connect()
+        link.freeze()
+        started = time.monotonic()
+        with pytest.raises(BrokerDownError):
+            publisher.publish([message(1)], timeout_seconds=0.5)
+        assert time.monotonic() - started < 3
+        started = time.monotonic()
+        with pytest.raises(BrokerDownError):
+            publisher.connect()
+        assert time.monotonic() - started < CONNECT_SECONDS + 2
+        publisher.close()
+
+
+def test_it_connects_again_after_the_link_broke(vhost: str, ear: Ear) -> None:
+    with Link(vhost) as link:
+        publisher = make_publisher(link.url)
+        publisher.connect()
+        link.cut()
+        with pytest.raises(BrokerDownError):
+            publisher.publish([message(1)], timeout_seconds=5)
+        link.heal()
+        assert publisher.publish([message(2)], timeout_seconds=5) == {"id-2"}
+        publisher.close()
+
+
+def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str, ear: Ear) -> None:
+    with Link(vhost) as first, Link(vhost) as second:
+        publisher = make_publisher(f"amqp://guest:guest@127.0.0.1:1/;{first.url};{second.url}")
+        assert publisher.publish([message(1)], timeout_seconds=5) == {"id-1"}
+        first.freeze()  # it is there, and confirms nothing
+        with pytest.raises(BrokerDownError):
+            publisher.publish([message(2)], timeout_seconds=0.3)
+        assert publisher.publish([message(2)], timeout_seconds=5) == {"id-2"}
+        second.cut()
+        with pytest.raises(BrokerDownError):
+            publisher.publish([message(3)], timeout_seconds=5)
+        first.heal()
+        assert publisher.publish([message(3)], timeout_seconds=5) == {"id-3"}
+        publisher.close()
+
+
+def test_what_pika_says_of_a_failed_attempt_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging("relay")
+    try:
+        with pytest.raises(BrokerDownError):
+            make_publisher("amqp://guest:guest@127.0.0.1:1/").connect()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert "pika" not in capsys.readouterr().out
+
+
+def test_an_idle_connection_stays_usable(publisher: ConfirmedPublisher, ear: Ear) -> None:
+    publisher.connect()
+    publisher.idle(0.2)
+    assert publisher.publish([message(1)], timeout_seconds=5) == {"id-1"}

@@ -1,0 +1,235 @@
+"""The outbox relay against a real PostgreSQL and a real RabbitMQ."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+
+from common.messaging.events import CONTENT_TYPE
+from common.messaging.relay import BATCH_ROWS, LAG_ROWS, LAG_SECONDS, TASK_NAME, Relay
+from common.resilience.circuit_breaker import Breaker
+from common.tests.link import Link
+from common.tests.outboxes import HEARD, UNHEARD, Ear, Outbox, make_event, make_publisher, make_relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.integration
+SECONDS = 20.0
+
+
+@pytest.fixture
+def box(database: Callable[[], str]) -> Iterator[Outbox]:
+    made = Outbox(database())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ear(vhost: str) -> Iterator[Ear]:
+    with Ear(vhost) as listening:
+        yield listening
+
+
+@contextmanager
+def running(relay: Relay) -> Iterator[None]:
+    """The relay in a thread, which must end soon after it is told to."""
+    stop = threading.Event()
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def gauge(metric: Any) -> float:
+    return float(metric.labels("test")._value.get())
+
+
+def test_events_go_out_in_order_and_rows_go_away(box: Outbox, ear: Ear, vhost: str) -> None:
+    events = box.fill(BATCH_ROWS + 20)
+    with running(make_relay(box, vhost)):
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id for event in events]
+    assert ear.heard == events
+
+
+def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
+    events = 2 * BATCH_ROWS + 7
+    box.fill(events)
+    with Link(vhost) as link:
+        link.cut()
+        with running(make_relay(box, link.url)):
+            eventually(lambda: gauge(LAG_ROWS) == events)
+
+
+def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box: Outbox, ear: Ear, vhost: str) -> None:
+    [event] = box.fill(1)
+    with running(make_relay(box, vhost)):
+        eventually(lambda: box.waiting() == [])
+    ear.listen()
+    [properties] = ear.properties
+    assert properties.content_type == CONTENT_TYPE
+    assert properties.delivery_mode == 2
+    assert properties.message_id == event.id
+    known = {"task": TASK_NAME, "id": event.id, "root_id": event.correlationid, "shadow": HEARD}
+    assert properties.headers.items() >= known.items()
+
+
+def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(vhost) as link, running(make_relay(box, link.url)):
+        first = box.fill(10)
+        eventually(lambda: box.waiting() == [])
+        link.cut()
+        second = box.fill(10)
+        time.sleep(1.0)
+        assert box.waiting() == [event.id for event in second]
+        assert ear.listen() == [event.id for event in first]
+        link.heal()
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id for event in first + second]
+
+
+def test_an_outage_shows_as_growing_lag(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(vhost) as link:
+        link.cut()
+        box.fill(3)
+        with running(make_relay(box, link.url)):
+            # Both at once: the gauges belong to the process, and other tests have set them too.
+            eventually(lambda: gauge(LAG_ROWS) == 3 and gauge(LAG_SECONDS) > 1.0)
+            link.heal()
+            eventually(lambda: gauge(LAG_ROWS) == gauge(LAG_SECONDS) == 0)
+
+
+def test_a_broker_that_stands_still_loses_nothing(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(vhost) as link, running(make_relay(box, link.url)):
+        eventually(lambda: box.holder() == "relay-a")
+        link.freeze()
+        events = box.fill(5)
+        time.sleep(1.0)
+        assert len(box.waiting()) == 5
+        link.heal()
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id for event in events]
+
+
+def test_what_no_queue_takes_stays_and_the_rest_goes_on(box: Outbox, ear: Ear, vhost: str) -> None:
+    """More of it than a batch holds, in front of everything else."""
+    lost = [make_event(number, event_type=UNHEARD) for number in range(1, BATCH_ROWS + 2)]
+    heard = make_event()
+    box.add(*lost, heard)
+    with running(make_relay(box, vhost)):
+        eventually(lambda: heard.id not in box.waiting())
+        assert box.waiting() == [event.id for event in lost]
+        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        eventually(lambda: box.waiting() == [])
+    assert sorted(ear.listen()) == sorted(event.id for event in [*lost, heard])
+
+
+def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, ear: Ear, vhost: str) -> None:
+    ear.channel.exchange_delete("holdfast.events")
+    [event] = box.fill(1)
+    with running(make_relay(box, vhost)):
+        time.sleep(1.0)
+        assert box.waiting() == [event.id]
+        with Ear(vhost) as declared_again:
+            eventually(lambda: box.waiting() == [])
+            assert declared_again.listen() == [event.id]
+
+
+def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, ear: Ear, vhost: str) -> None:
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    ear.channel.queue_declare("test.full", arguments=full)
+    ear.channel.queue_bind("test.full", "holdfast.events", HEARD)
+    events = box.fill(200)
+    with running(make_relay(box, vhost)):
+        time.sleep(3)
+        heard = len(ear.listen())
+        assert heard <= 200 + 20  # the first batch, and then one at a time
+        ear.channel.queue_delete("test.full")
+        eventually(lambda: box.waiting() == [])
+    assert set(ear.listen()) >= {event.id for event in events[20:]}
+
+
+def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_none(
+    box: Outbox, ear: Ear, vhost: str
+) -> None:
+    events = box.fill(3)
+    engine = box.connect()
+
+    def fail(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM outbox"):
+            raise MemoryError("it died here")
+
+    sqlalchemy_event.listen(engine, "before_cursor_execute", fail)
+    publisher = make_publisher(vhost)
+    doomed = Relay("test", engine, publisher, "relay-a", broker=Breaker("broker", max_failures=1))
+    with pytest.raises(MemoryError):
+        doomed.step()
+    publisher.close()
+    assert box.waiting() == [event.id for event in events]
+    with running(make_relay(box, vhost)):
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id for event in events] * 2
+    engine.dispose()
+
+
+def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outbox, ear: Ear, vhost: str) -> None:
+    second = running(make_relay(box, vhost, "relay-b"))
+    with running(make_relay(box, vhost, "relay-a")):
+        eventually(lambda: box.holder() == "relay-a")
+        second.__enter__()
+        first_events = box.fill(100)
+        eventually(lambda: box.waiting() == [])
+        assert box.holder() == "relay-a"
+    # The lease was given back: no need to wait until it runs out.
+    started = time.monotonic()
+    last_events = box.fill(100)
+    eventually(lambda: box.waiting() == [])
+    assert time.monotonic() - started < 3
+    assert box.holder() == "relay-b"
+    second.__exit__(None, None, None)
+    assert ear.listen() == [event.id for event in first_events + last_events]
+
+
+def test_a_database_that_is_away_is_waited_for(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(box.url) as link:
+        beyond = Outbox.__new__(Outbox)
+        beyond.url = link.url
+        engine = beyond.connect()
+        with running(make_relay(box, vhost, engine=engine)):
+            link.cut()
+            [event] = box.fill(1)
+            time.sleep(0.5)
+            assert box.waiting() == [event.id]
+            link.heal()
+            eventually(lambda: box.waiting() == [])
+        engine.dispose()
+
+
+def test_throughput(box: Outbox, ear: Ear, vhost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 5_000
+    events = box.fill(count)
+    started = time.monotonic()
+    with running(make_relay(box, vhost)):
+        eventually(lambda: box.waiting() == [])
+    seconds = time.monotonic() - started
+    with capsys.disabled():
+        # A figure to look at: what a busy machine does is no reason to fail.
+        print(f"\nrelay: {count} events in {seconds:.2f} s, {count / seconds:.0f}/s")  # noqa: T201
+    assert ear.listen() == [event.id for event in events]

@@ -1,0 +1,155 @@
+"""The recording side of `tracing.py`: the only file, with `span_export.py`, that knows OpenTelemetry's SDK.
+
+A trace is recorded as a whole or not at all: whoever begins it draws by the ratio, everybody after follows the flag in
+the `traceparent`. OpenTelemetry's process-wide provider is left alone, so a process can stop and start again.
+Source: https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased
+"""
+
+from __future__ import annotations
+
+import atexit
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+from common.observability import traceparent as w3c
+from common.observability.span_export import make_processor
+from common.observability.tracing import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+
+    from common.observability.tracing import Kind, Value
+
+MAX_TEXT = 2_000
+_KINDS = {
+    "server": trace.SpanKind.SERVER,
+    "client": trace.SpanKind.CLIENT,
+    "producer": trace.SpanKind.PRODUCER,
+    "consumer": trace.SpanKind.CONSUMER,
+    "internal": trace.SpanKind.INTERNAL,
+}
+
+
+class RecordedSpan(Span):
+    """A span that is sent to the collector when it ends. As a context manager: the current one of its thread."""
+
+    __slots__ = ("_answers", "_span", "_token")
+
+    def __init__(self, span: trace.Span, answers: tuple[type[BaseException], ...] = ()) -> None:
+        made = span.get_span_context()
+        super().__init__(
+            w3c.make(f"{made.trace_id:032x}", f"{made.span_id:016x}", sampled=bool(made.trace_flags.sampled))
+        )
+        self._span, self._answers = span, answers
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> Span:
+        self._token = contexts.attach(trace.set_span_in_context(self._span))
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, self._answers):
+            self.note(type(error).__name__, {})
+        elif error is not None:
+            self.fail(error)
+        if self._token is not None:
+            contexts.detach(self._token)
+        self._span.end()
+
+    def describe(self, attributes: Mapping[str, Value | None]) -> None:
+        self._span.set_attributes(_present(attributes))
+
+    def note(self, name: str, attributes: Mapping[str, Value | None]) -> None:
+        self._span.add_event(name, _present(attributes))
+
+    def fail(self, error: BaseException | str) -> None:
+        if isinstance(error, BaseException):
+            kind = f"{type(error).__module__}.{type(error).__qualname__}"
+            self.describe({"error.type": kind})
+            self.note("exception", {"exception.type": kind, "exception.message": str(error)})
+        self._span.set_status(trace.StatusCode.ERROR, str(error)[:MAX_TEXT])
+
+
+class Recorder:
+    """Makes the spans of one process."""
+
+    def __init__(self, service: str, endpoint: str, ratio: float) -> None:
+        from common.observability import statement_spans  # noqa: PLC0415, F401 - it listens to SQLAlchemy from here on
+
+        resource = Resource.create({"service.name": service, "service.namespace": "holdfast"})
+        sampler = ParentBased(TraceIdRatioBased(ratio))
+        # No exit handler of its own: it would wait half a minute for a collector that hangs.
+        self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(make_processor(endpoint))
+        self._tracer = self._provider.get_tracer("holdfast")
+        atexit.register(self.shutdown)
+
+    def shutdown(self) -> None:
+        atexit.unregister(self.shutdown)
+        self._provider.shutdown()
+
+    def entry(
+        self, name: str, kind: Kind, traceparent: str | None, attributes: Mapping[str, Value | None]
+    ) -> RecordedSpan:
+        return RecordedSpan(
+            self._tracer.start_span(
+                name, context=_context_of(traceparent), kind=_KINDS[kind], attributes=_present(attributes)
+            )
+        )
+
+    def child(
+        self,
+        name: str,
+        kind: Kind,
+        attributes: Mapping[str, Value | None],
+        answers: tuple[type[BaseException], ...],
+    ) -> RecordedSpan | None:
+        if not trace.get_current_span().is_recording():
+            return None
+        return RecordedSpan(self._tracer.start_span(name, kind=_KINDS[kind], attributes=_present(attributes)), answers)
+
+    def past(
+        self,
+        name: str,
+        kind: Kind,
+        traceparent: str | None,
+        attributes: Mapping[str, Value | None],
+        *,
+        started_ns: int,
+        ended_ns: int,
+    ) -> None:
+        parent = _context_of(traceparent)
+        span = self._tracer.start_span(
+            name, context=parent, kind=_KINDS[kind], attributes=_present(attributes), start_time=started_ns
+        )
+        span.end(ended_ns)
+
+
+def _context_of(traceparent: str | None) -> Context:
+    """Never the thread's own context: who comes from outside brings their parent along."""
+    parts = w3c.parse(traceparent)
+    if parts is None:
+        return contexts.Context()
+    parent = trace.SpanContext(
+        int(parts.trace_id, 16), int(parts.span_id, 16), is_remote=True, trace_flags=trace.TraceFlags(parts.flags)
+    )
+    return trace.set_span_in_context(trace.NonRecordingSpan(parent), contexts.Context())
+
+
+def _present(attributes: Mapping[str, Value | None]) -> dict[str, Value]:
+    return {
+        name: value[:MAX_TEXT] if isinstance(value, str) else value
+        for name, value in attributes.items()
+        if value is not None
+    }

@@ -1,0 +1,27 @@
+import socket
+import urllib.request
+
+import pytest
+
+from common.observability import metrics
+
+
+def test_a_worker_serves_its_metrics_until_stopped() -> None:
+    metrics.count_request("GET", "/from-a-worker", 200, 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    stop = metrics.serve_metrics("127.0.0.1", port)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+        text = reply.read().decode()
+    assert 'http_requests_total{method="GET",route="/from-a-worker",status="2xx"} 1.0' in text
+    stop()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+
+
+def test_label_values_are_bounded() -> None:
+    for number in range(5):
+        metrics.count_request(f"VERB{number}", None, 404, 0.01)
+    text = metrics.exposition()[0].decode()
+    assert 'http_requests_total{method="OTHER",route="unmatched",status="4xx"} 5.0' in text
+    assert "VERB" not in text

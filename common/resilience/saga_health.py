@@ -1,0 +1,144 @@
+"""Is anything held up? While it is, the clock that bounds how long an order may stay open stands still.
+
+Held up is: a database whose outbox lags, a consumer's queue without a consumer or with a deep backlog, messages parked
+on the lowest rung, a probe that fails, and anything that cannot be found out. So a wrong "no" needs everything asked to
+answer. It looks from one process, at one moment: an outage shorter than the time between two looks goes unseen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from kombu import Connection
+from prometheus_client import Gauge
+from sqlalchemy import text
+
+from common.messaging import topology
+from common.observability.logs import logger
+from common.storage.postgresql import autocommit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Engine
+
+LAG_SECONDS = 3.0
+BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's time
+LOOK_SECONDS = 0.5
+BROKER_SECONDS = 2.0
+_LAG = text("""
+    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - created_at)), 0)
+    FROM (SELECT created_at FROM outbox ORDER BY position LIMIT 1) AS oldest
+""")
+HELD_UP = Gauge("holdfast_held_up", "1 while something holds sagas up, and the clock of their bound stands still")
+_log = logger(__name__)
+
+
+class QueueReader:
+    """Counts queues over a connection of its own. Not thread-safe; raises kombu's and amqp's errors."""
+
+    def __init__(self, broker_url: str, *, name: str) -> None:
+        self._broker_url = broker_url
+        self._options = {
+            "read_timeout": BROKER_SECONDS,
+            "write_timeout": BROKER_SECONDS,
+            "client_properties": {"connection_name": name},
+        }
+        self._connection: Connection | None = None
+
+    def read(self, queues: Sequence[str]) -> dict[str, topology.QueueCount]:
+        """Ask for each queue; a connection that fails once is not used again."""
+        try:
+            connection = self._connected()
+            return {queue: topology.count(connection, queue) for queue in queues}
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it may be broken: then what closing it raises says nothing new
+                connection.collect(BROKER_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            # No heartbeat: nobody serves this connection between two looks. A dead one shows at the next.
+            self._connection = Connection(
+                self._broker_url, heartbeat=0, connect_timeout=BROKER_SECONDS, transport_options=self._options
+            )
+            self._connection.connect()  # once; left to itself kombu would try for ever
+        return self._connection
+
+
+class Watch:
+    """Looks at everything that sagas pass. Thread-safe; what was seen counts for `LOOK_SECONDS`."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        queues: QueueReader,
+        contexts: Sequence[str],
+        probes: Mapping[str, Callable[[], object]],
+    ) -> None:
+        self._engines, self._queues, self._contexts, self._probes = engines, queues, contexts, probes
+        self._lock = threading.Lock()
+        self._reason: str | None = "nothing was looked at yet"
+        self._until = 0.0
+
+    def reason(self) -> str | None:
+        """Why sagas cannot go on now; None if nothing holds them up."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                before, self._reason = self._reason, self._look()
+                self._until = time.monotonic() + LOOK_SECONDS
+                HELD_UP.set(self._reason is not None)
+                if (before is None) != (self._reason is None):
+                    _log.info("held up" if self._reason else "nothing is held up", reason=self._reason)
+            return self._reason
+
+    def _look(self) -> str | None:
+        looks: list[tuple[str, Callable[[], str | None]]] = [("the broker", self._queues_held_up)]
+        looks += [(context, partial(_lag, engine)) for context, engine in self._engines.items()]
+        looks += [(name, partial(_probe, probe)) for name, probe in self._probes.items()]
+        for name, look in looks:
+            try:
+                reason = look()
+            except Exception as error:  # noqa: BLE001 - what cannot be found out counts as held up
+                reason = repr(error)
+            if reason is not None:
+                return f"{name}: {reason}"
+        return None
+
+    def _queues_held_up(self) -> str | None:
+        lowest_rung = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
+        consumed = [topology.events_queue(context) for context in self._contexts]
+        counts = self._queues.read([lowest_rung, *consumed])
+        for queue in consumed:
+            if counts[queue].consumers == 0:
+                return f"nobody consumes {queue}"
+            if counts[queue].messages > BACKLOG_MESSAGES:
+                return f"{counts[queue].messages} messages wait in {queue}"
+        parked = counts[lowest_rung].messages
+        return f"{parked} messages are parked" if parked else None
+
+
+def _lag(engine: Engine) -> str | None:
+    with autocommit(engine) as connection:
+        seconds = float(connection.execute(_LAG).scalar_one())
+    return f"the outbox lags by {seconds:.1f} s" if seconds > LAG_SECONDS else None
+
+
+def _probe(probe: Callable[[], object]) -> str | None:
+    probe()
+    return None

@@ -1,0 +1,170 @@
+"""Sweeps: periodic work that finds what nobody has finished, one holder at a time per sweep.
+
+Each sweep has a lease in its context's database, so of any number of schedulers one runs it and the others stand by; if
+that one dies or freezes, another takes over when the lease has run out. A lease is no fence: a run must be safe beside
+another one of the same sweep. An outage is waited out, about once a second; any other failure waits for the sweep's
+next turn. What a run cannot do in one go it leaves to the next: it asks `Turn.goes_on` between two pieces of work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from common.errors import Unavailable, classify
+from common.observability.logs import logger
+from common.storage.leases import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from threading import Event as Flag
+
+    from sqlalchemy import Engine
+
+    from common.resilience.circuit_breaker import Breaker
+
+R = TypeVar("R")
+LEASE_SECONDS = 6.0
+STANDBY_SECONDS = 1.0
+OUTAGE_SECONDS = 1.0
+WATCH_SECONDS = 0.5
+STOP_SECONDS = 12.0  # less than a supervisor waits before it kills
+_LABELS = ("context", "sweep")
+SUCCEEDED = Gauge("holdfast_sweep_last_success_timestamp_seconds", "When the sweep last ended well", _LABELS)
+RECONCILED = Gauge(
+    "holdfast_reconciliation_last_success_timestamp_seconds", "When contexts were last compared", ["context"]
+)
+SECONDS = Histogram("holdfast_sweep_seconds", "Time a run took", _LABELS)
+FOUND = Counter("holdfast_sweep_found_total", "What the sweep found to do", _LABELS)
+FAILURES = Counter("holdfast_sweep_failures_total", "Runs that failed, by class of failure", (*_LABELS, "failure"))
+INTERVAL = Gauge("holdfast_sweep_interval_seconds", "How long after one run the next begins", _LABELS)
+ACTIVE = Gauge("holdfast_sweep_active", "1 while this process holds the sweep's lease", _LABELS)
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a run is told. `goes_on`: still wanted here. `held_up`: why sagas cannot go on now, None if they can."""
+
+    goes_on: Callable[[], bool]
+    held_up: Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep(Generic[R]):
+    """`run` works on its context's resources and answers how much it found to do.
+
+    One that `reconciles` compares what this context holds with what another one, or the payment provider, says.
+    """
+
+    name: str
+    every_seconds: float
+    run: Callable[[R, Turn], int]
+    reconciles: bool = False
+
+
+class Sweeper(Generic[R]):
+    """Runs one sweep of one context in the caller's thread.
+
+    Sweeps of one database share a `breaker`: while it is down, one of them asks for it in a second, and not each.
+    """
+
+    def __init__(
+        self,
+        context: str,
+        sweep: Sweep[R],
+        engine: Engine,
+        resources: R,
+        *,
+        holder: str,
+        held_up: Callable[[], str | None],
+        breaker: Breaker,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self.name = f"{context}.{sweep.name}"
+        self._labels = (context, sweep.name)
+        self._sweep, self._resources, self._held_up, self._breaker = sweep, resources, held_up, breaker
+        self._lease = Lease(engine, f"sweep.{sweep.name}", holder, lease_seconds)
+        self._pause_seconds = lease_seconds / 3  # as often as the lease wants to be renewed
+        self._in_outage = False
+        ACTIVE.labels(*self._labels).set(0)
+        INTERVAL.labels(*self._labels).set(sweep.every_seconds)
+
+    def work(self, stop: Flag) -> None:
+        """Sweep until `stop` is set."""
+        due = time.monotonic()
+        while not stop.is_set():
+            pause, ran = self._step(stop, due=time.monotonic() >= due)
+            if ran:
+                due = time.monotonic() + self._sweep.every_seconds
+            stop.wait(max(0.01, min(pause, self._pause_seconds)))
+        self._stand_down()
+
+    def _step(self, stop: Flag, *, due: bool) -> tuple[float, bool]:
+        """Hold the lease, and run if it is time: for how long to wait, and whether it ran."""
+        try:
+            held = self._hold()
+            ACTIVE.labels(*self._labels).set(int(held))
+            if not held:
+                return STANDBY_SECONDS, False
+            if due:
+                self._run(Turn(lambda: not stop.is_set() and self._hold(), self._held_up))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sweep has another turn
+            return self._failed(error)
+        else:
+            return self._sweep.every_seconds, due
+
+    def _hold(self) -> bool:
+        with self._breaker.guard():
+            return self._lease.hold()
+
+    def _run(self, turn: Turn) -> None:
+        with SECONDS.labels(*self._labels).time():
+            found = self._sweep.run(self._resources, turn)
+        FOUND.labels(*self._labels).inc(found)
+        SUCCEEDED.labels(*self._labels).set_to_current_time()
+        if self._sweep.reconciles:
+            RECONCILED.labels(self._labels[0]).set_to_current_time()
+        if found or self._in_outage:
+            _log.info("swept", sweep=self.name, found=found)
+        self._in_outage = False
+
+    def _failed(self, error: Exception) -> tuple[float, bool]:
+        kind = classify(error)
+        FAILURES.labels(*self._labels, kind.__name__.lower()).inc()
+        if kind is not Unavailable:
+            _log.error("sweep failed", sweep=self.name, error=repr(error), exc_info=error)
+            return max(OUTAGE_SECONDS, self._sweep.every_seconds), True
+        if not self._in_outage:
+            _log.warning("sweep is held up", sweep=self.name, error=repr(error))
+        self._in_outage = True
+        ACTIVE.labels(*self._labels).set(0)
+        return OUTAGE_SECONDS, False
+
+    def _stand_down(self) -> None:
+        try:
+            self._lease.release()
+        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+            _log.info("could not release the lease", sweep=self.name, error=repr(error))
+
+
+def run_all(sweepers: Sequence[Sweeper[R]], stop: Flag) -> int:
+    """Run each in a thread of its own until `stop` (0), or until one dies, which ends the others as well (1)."""
+    threads = [threading.Thread(target=each.work, args=(stop,), name=each.name, daemon=True) for each in sweepers]
+    for thread in threads:
+        thread.start()
+    died: list[str] = []
+    while not died and not stop.wait(WATCH_SECONDS):
+        died = [thread.name for thread in threads if not thread.is_alive()]
+    stop.set()
+    deadline = time.monotonic() + STOP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = [thread.name for thread in threads if thread.is_alive()]
+    if died or late:
+        _log.error("sweeps ended badly", died=died, late=late)
+    return 1 if died or late else 0

@@ -1,0 +1,156 @@
+"""Whether anything is held up, on real servers: each kind of trouble is seen, and seen to be over."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pika
+import pytest
+from sqlalchemy import text
+
+from common.errors import Unavailable
+from common.messaging import topology
+from common.resilience import saga_health
+from common.resilience.saga_health import BACKLOG_MESSAGES, BROKER_SECONDS, QueueReader, Watch
+from common.storage.postgresql import transaction
+from common.tests.link import Link
+from common.tests.outboxes import Outbox, make_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pika.adapters.blocking_connection import BlockingChannel
+
+pytestmark = pytest.mark.integration
+SECONDS = 20.0
+CONTEXTS = ("orders", "payments")
+
+
+@pytest.fixture
+def box(database: Callable[[], str]) -> Iterator[Outbox]:
+    made = Outbox(database())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def channel(vhost: str) -> Iterator[BlockingChannel]:
+    topology.declare(vhost, {context: ["thing.happened.v1"] for context in CONTEXTS})
+    connection = pika.BlockingConnection(pika.URLParameters(vhost))
+    yield connection.channel()
+    connection.close()
+
+
+@pytest.fixture(autouse=True)
+def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saga_health, "LOOK_SECONDS", 0.0)
+
+
+def consume(channel: BlockingChannel, *contexts: str) -> None:
+    for context in contexts:
+        channel.basic_qos(prefetch_count=1)
+        channel.basic_consume(topology.events_queue(context), lambda *_: None)
+
+
+def watch(box: Outbox, queues: QueueReader, **probes: Callable[[], object]) -> Watch:
+    return Watch({"things": box.engine}, queues, CONTEXTS, probes)
+
+
+def eventually(looks: Watch, reason: str | None) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        seen = looks.reason()
+        if (reason is None and seen is None) or (reason is not None and seen is not None and reason in seen):
+            return
+        assert time.monotonic() < deadline, f"wanted {reason!r}, but it says {seen!r}"
+        time.sleep(0.05)
+
+
+def test_a_queue_without_a_consumer_a_backlog_and_parked_messages(
+    box: Outbox, vhost: str, channel: BlockingChannel
+) -> None:
+    with QueueReader(vhost, name="test") as queues:
+        looks = watch(box, queues)
+        eventually(looks, "nobody consumes orders.events")
+        consume(channel, "orders")
+        eventually(looks, "nobody consumes payments.events")
+        consume(channel, "payments")
+        eventually(looks, None)
+
+        for _ in range(BACKLOG_MESSAGES + 2):  # the consumer holds one of them
+            channel.basic_publish("", "orders.events", b"")
+        eventually(looks, "messages wait in orders.events")
+        channel.queue_purge("orders.events")
+        eventually(looks, None)
+
+        rung = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
+        channel.basic_publish(rung, "payments.events", b"parked", pika.BasicProperties(expiration="3000"))
+        eventually(looks, "1 messages are parked")
+        eventually(looks, None)
+
+
+def test_a_lagging_outbox(box: Outbox, vhost: str, channel: BlockingChannel) -> None:
+    consume(channel, *CONTEXTS)
+    with QueueReader(vhost, name="test") as queues:
+        looks = watch(box, queues)
+        box.add(make_event())
+        eventually(looks, None)  # an event on its way is no lag
+        _age(box, 10)
+        eventually(looks, "things: the outbox lags by 10")
+        with transaction(box.engine) as connection:
+            connection.execute(text("DELETE FROM outbox"))
+        eventually(looks, None)
+
+
+def test_what_cannot_be_found_out_counts_as_held_up(box: Outbox, vhost: str, channel: BlockingChannel) -> None:
+    consume(channel, *CONTEXTS)
+    down = [True]
+
+    def probe() -> None:
+        if down[0]:
+            raise Unavailable("no answer")
+
+    with QueueReader(vhost, name="test") as queues:
+        looks = watch(box, queues, provider=probe)
+        eventually(looks, "provider: Unavailable('no answer')")
+        down[0] = False
+        eventually(looks, None)
+    channel.queue_delete("orders.events")
+    with QueueReader(vhost, name="test") as queues:
+        eventually(watch(box, queues), "NotFound")
+
+
+def test_servers_that_are_gone_or_stand_still_are_seen_within_a_bound(
+    box: Outbox, vhost: str, channel: BlockingChannel
+) -> None:
+    consume(channel, *CONTEXTS)
+    with Link(vhost) as link, QueueReader(link.url, name="test") as queues:
+        looks = watch(box, queues)
+        eventually(looks, None)
+        for trouble in (link.cut, link.freeze):
+            trouble()
+            began = time.monotonic()
+            assert "the broker" in (looks.reason() or "")
+            assert "the broker" in (looks.reason() or "")
+            assert time.monotonic() - began < 8 * BROKER_SECONDS
+            link.heal()
+            eventually(looks, None)
+
+
+def test_what_was_seen_counts_for_a_moment(box: Outbox, vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saga_health, "LOOK_SECONDS", 60.0)
+    asked: list[int] = []
+    topology.declare(vhost, {})
+    with QueueReader(vhost, name="test") as queues:
+        looks = Watch({}, queues, (), {"provider": lambda: asked.append(1)})
+        assert looks.reason() is None
+        assert looks.reason() is None
+    assert asked == [1]
+
+
+def _age(box: Outbox, seconds: float) -> None:
+    with transaction(box.engine) as connection:
+        connection.execute(
+            text("UPDATE outbox SET created_at = clock_timestamp() - make_interval(secs => :s)"), {"s": seconds}
+        )

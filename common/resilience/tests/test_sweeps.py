@@ -1,0 +1,196 @@
+"""Sweeps on a real PostgreSQL: one at a time, taken over, through outages, ended cleanly."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import Engine, text
+
+from common.errors import Unavailable
+from common.resilience.circuit_breaker import Breaker
+from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, Sweeper, Turn, run_all
+from common.storage import leases
+from common.storage.postgresql import make_engine, transaction
+from common.tests.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.integration
+LEASE_SECONDS = 0.9
+SECONDS = 20.0
+
+
+@pytest.fixture
+def url(database: Callable[[], str]) -> str:
+    made = database()
+    engine = make_engine(made, pool_size=1, timeout_seconds=5, name="test")
+    with transaction(engine) as connection:
+        connection.execute(text(leases.SCHEMA_V1))
+    engine.dispose()
+    return made
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    made = make_engine(url, pool_size=10, timeout_seconds=1, name="test")
+    yield made
+    made.dispose()
+
+
+class Log:
+    """What ran, by whom."""
+
+    def __init__(self, *failures: Exception, found: int = 1) -> None:
+        self.runs: list[str] = []
+        self._failures, self._found = list(failures), found
+
+    def run(self, who: str, _turn: Turn) -> int:
+        self.runs.append(who)
+        if self._failures:
+            raise self._failures.pop(0)
+        return self._found
+
+
+def sweeper(engine: Engine, log: Log, who: str = "a", *, every: float = 0.05, name: str = "test") -> Sweeper[str]:
+    return make(engine, Sweep(name, every, log.run), who)
+
+
+def make(engine: Engine, sweep: Sweep[str], who: str) -> Sweeper[str]:
+    patience = Breaker(f"database of {who}", max_failures=1)
+    return Sweeper(
+        "things",
+        sweep,
+        engine,
+        who,
+        holder=who,
+        held_up=lambda: None,
+        breaker=patience,
+        lease_seconds=LEASE_SECONDS,
+    )
+
+
+class Running:
+    """Sweepers at work until the block ends."""
+
+    def __init__(self, *sweepers: Sweeper[str]) -> None:
+        self.stop, self.code = threading.Event(), -1
+        self._sweepers = sweepers
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self.code = run_all(self._sweepers, self.stop)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._thread.join(SECONDS)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def metric(name: str, sweep: str = "test", **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, {"context": "things", "sweep": sweep} | labels) or 0.0
+
+
+def test_of_two_schedulers_one_sweeps_and_the_other_takes_over_at_once_when_it_ends(engine: Engine) -> None:
+    log = Log()
+    with Running(sweeper(engine, log, "a")) as first:
+        eventually(lambda: len(log.runs) > 3)
+        with Running(sweeper(engine, log, "b")) as second:
+            time.sleep(2 * LEASE_SECONDS)
+            assert set(log.runs) == {"a"}
+            first.stop.set()
+            eventually(lambda: "b" in log.runs)
+        assert (first.code, second.code) == (0, 0)
+
+
+def test_a_frozen_holder_loses_its_turn_and_does_not_go_on(engine: Engine) -> None:
+    frozen, thawed, went_on = threading.Event(), threading.Event(), []
+
+    def freeze(_who: str, turn: Turn) -> int:
+        frozen.set()
+        thawed.wait(SECONDS)
+        went_on.append(turn.goes_on())
+        return 0
+
+    log = Log()
+    first, second = make(engine, Sweep("test", 0.05, freeze), "a"), sweeper(engine, log, "b")
+    with Running(first):
+        assert frozen.wait(SECONDS)
+        with Running(second):
+            eventually(lambda: "b" in log.runs)
+            thawed.set()
+            eventually(lambda: bool(went_on))
+            assert went_on == [False]
+
+
+def test_an_outage_is_waited_out_about_once_a_second_and_work_resumes(engine: Engine) -> None:
+    log = Log(Unavailable("down"), Unavailable("down"))
+    began = time.monotonic()
+    with Running(sweeper(engine, log, every=60)):
+        eventually(lambda: len(log.runs) == 3)
+        assert time.monotonic() - began > 2 * min(OUTAGE_SECONDS, LEASE_SECONDS / 3)
+        time.sleep(1)
+        assert len(log.runs) == 3  # it went well: the next turn is a minute away
+
+
+def test_an_ordinary_failure_waits_for_the_next_turn(engine: Engine) -> None:
+    log, failed = Log(ValueError("a bug"), found=7), metric("holdfast_sweep_failures_total", failure="transient")
+    found, began = metric("holdfast_sweep_found_total"), time.time()
+    with Running(sweeper(engine, log, every=1.2)):
+        eventually(lambda: len(log.runs) == 1)
+        time.sleep(0.8)
+        assert len(log.runs) == 1
+        eventually(lambda: metric("holdfast_sweep_found_total") == found + 7)
+    assert metric("holdfast_sweep_failures_total", failure="transient") == failed + 1
+    assert metric("holdfast_sweep_last_success_timestamp_seconds") >= began
+    assert metric("holdfast_sweep_seconds_count") >= 2
+
+
+def test_a_database_that_is_away_stops_nobody_else_and_is_swept_when_it_is_back(url: str, engine: Engine) -> None:
+    with Link(url) as link:
+        far = make_engine(link.url, pool_size=3, timeout_seconds=0.5, name="test")
+        near_log, far_log = Log(), Log()
+        with Running(sweeper(engine, near_log, name="near"), sweeper(far, far_log, name="far")) as running:
+            eventually(lambda: bool(far_log.runs) and bool(near_log.runs))
+            for trouble in (link.cut, link.freeze):
+                trouble()
+                time.sleep(1.5)
+                far_runs, near_runs = len(far_log.runs), len(near_log.runs)
+                time.sleep(0.5)
+                assert len(far_log.runs) == far_runs
+                assert len(near_log.runs) > near_runs
+                link.heal()
+                back = time.monotonic()
+                eventually(lambda runs=far_runs: len(far_log.runs) > runs)  # type: ignore[misc]
+                assert time.monotonic() - back < 3
+        assert running.code == 0
+        far.dispose()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_ends_them_all(engine: Engine) -> None:
+    def die(_who: str, _turn: Turn) -> int:
+        raise SystemExit
+
+    running = Running(sweeper(engine, Log()), make(engine, Sweep("deadly", 0.05, die), "a"))
+    with running:
+        eventually(lambda: running.code == 1)
+
+
+def test_how_often_it_is_to_run_is_shown(engine: Engine) -> None:
+    sweeper(engine, Log(), every=42.0, name="patient")
+    assert metric("holdfast_sweep_interval_seconds", "patient") == 42

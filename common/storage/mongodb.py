@@ -1,0 +1,63 @@
+"""MongoDB: a client whose every wait is bounded, and writes that a majority has on its journal.
+
+`timeoutMS` bounds an operation as a whole, with choosing a server and retries
+(https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/connection-options/csot/).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pymongo import MongoClient
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from common.observability.command_spans import CommandSpans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymongo.database import Database
+
+    from common.resilience.circuit_breaker import Breaker
+
+Document = dict[str, Any]
+
+
+def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> Database[Document]:
+    """The database that `url` names. Connects when first used; raises pymongo's errors then."""
+    client: MongoClient[Document] = MongoClient(
+        url,
+        appname=name,
+        maxPoolSize=pool_size,
+        timeoutMS=int(timeout_seconds * 1000),
+        serverSelectionTimeoutMS=int(timeout_seconds * 1000),
+        connectTimeoutMS=int(timeout_seconds * 1000),
+        retryWrites=True,
+        tz_aware=True,
+        event_listeners=[CommandSpans()],
+    )
+    return client.get_default_database().with_options(
+        write_concern=WriteConcern(w="majority", j=True), read_concern=ReadConcern("majority")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A database behind a circuit breaker, for whoever answers people: a worker has its gate instead."""
+
+    database: Database[Document]
+    breaker: Breaker
+
+    @contextmanager
+    def use(self) -> Iterator[Database[Document]]:
+        """The database, if it answered lately; raises `CircuitOpenError` at once otherwise."""
+        with self.breaker.guard():
+            yield self.database
+
+
+def ping(database: Database[Document]) -> None:
+    """For readiness: returns if the database answers, raises as it does otherwise."""
+    database.command("ping")

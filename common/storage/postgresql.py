@@ -1,0 +1,146 @@
+"""PostgreSQL: an engine whose every wait is bounded, and the transactions of the use cases.
+
+psycopg2 has no client-side time-out: against a frozen server a thread would hang for ever. A wait callback with a
+deadline ends each wait; the connection is then closed, since nobody knows what it is in the middle of. An unknown
+outcome is reported as an outage: the caller's repetition meets the idempotency key or the inbox.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import psycopg2
+import psycopg2.extensions
+from prometheus_client import Gauge
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import QueuePool
+
+from common.observability import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POOL_WAIT_SECONDS = 1.0
+POOL_SIZE = Gauge("holdfast_database_pool_size", "Connections that a pool may have at most", ["pool"])
+POOL_IN_USE = Gauge("holdfast_database_pool_in_use", "Connections that are in use now", ["pool"])
+_EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POLL_WRITE: select.POLLOUT}
+
+
+def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) -> Engine:
+    """An engine with at most `pool_size` connections; no statement, lock or socket waits past `timeout_seconds`.
+
+    The server ends what is late a little earlier than the client gives up, so that a slow server answers with a clean
+    error and only a frozen one costs the connection.
+    """
+    server_ms = int(timeout_seconds * 900)
+    options = f"-c statement_timeout={server_ms} -c lock_timeout={server_ms} "
+    options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_use_lifo=True,
+        hide_parameters=True,  # an exception's text ends in a log; hashes and addresses do not belong there
+        connect_args={
+            "connection_factory": _bounded_connection(timeout_seconds),
+            "options": options,
+            "application_name": name,
+            "keepalives_idle": 10,
+        },
+    )
+    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "checkout", _check_idle)
+    _show(engine, name, pool_size)
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    with tracing.child("transaction", "internal", {}, answers=(Exception,)), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """A connection whose every statement is its own transaction: one round trip instead of three.
+
+    psycopg2's attribute is set without a word to the server; SQLAlchemy's isolation level "AUTOCOMMIT" is put back by
+    statements that no wait callback bounds.
+    """
+    with engine.connect() as connection:
+        underlying: Any = connection.connection.dbapi_connection
+        underlying.autocommit = True
+        try:
+            yield connection
+        finally:
+            if not underlying.closed:
+                underlying.autocommit = False
+
+
+def ping(engine: Engine) -> None:
+    """For readiness: returns if the database answers, raises as it does otherwise."""
+    with autocommit(engine) as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def _show(engine: Engine, name: str, pool_size: int) -> None:
+    """Two gauges; what is in use is asked for when somebody looks, so it costs a statement nothing."""
+    seen = ref(engine)
+
+    def in_use() -> float:
+        shown = seen()
+        return float(shown.pool.checkedout()) if shown is not None and isinstance(shown.pool, QueuePool) else 0.0
+
+    POOL_SIZE.labels(name).set(pool_size)
+    POOL_IN_USE.labels(name).set_function(in_use)
+
+
+def _connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any:
+    """psycopg2 quotes what it did not understand, and fails to read its own quotation: that, too, is no PostgreSQL."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except UnicodeDecodeError as error:
+        raise psycopg2.OperationalError("what answers there is not PostgreSQL") from error
+
+
+def _check_idle(dbapi_connection: Any, *_: Any) -> None:
+    """Replace a connection that the server closed while nobody used it, or a restart would cost a request for each.
+
+    A server says nothing to an idle connection but farewell. To see that costs no round trip.
+    """
+    poller = select.poll()
+    poller.register(dbapi_connection.fileno(), select.POLLIN)
+    if poller.poll(0):
+        raise DisconnectionError("PostgreSQL closed the connection")
+
+
+class StalledError(psycopg2.OperationalError):
+    """The server did not answer within the bound."""
+
+
+def _bounded_connection(timeout_seconds: float) -> type[psycopg2.extensions.connection]:
+    class BoundedConnection(psycopg2.extensions.connection):
+        wait_seconds = timeout_seconds
+
+    return BoundedConnection
+
+
+def _wait(connection: Any) -> None:
+    deadline = time.monotonic() + getattr(connection, "wait_seconds", 10.0)
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        poller = select.poll()
+        poller.register(connection.fileno(), _EVENTS[state])
+        left_ms = (deadline - time.monotonic()) * 1000
+        if left_ms <= 0 or not poller.poll(left_ms):
+            raise StalledError("PostgreSQL did not answer in time")
+
+
+# Process-wide by psycopg2's design; connections without a bound of their own get ten seconds.
+psycopg2.extensions.set_wait_callback(_wait)

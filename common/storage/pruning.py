@@ -1,0 +1,78 @@
+"""Pruning: rows that have served go, in small batches, so that the kit's tables do not grow with history.
+
+What keeps P2 when a row is gone: an event that comes again after its inbox row was pruned finds a handler that is
+guarded by state, and changes nothing; a reply is kept longer than the 24 hours that are promised, and an order keeps
+its key in its own row, for good.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from common.storage.postgresql import autocommit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine, TextClause
+
+    from common.resilience.sweeps import Turn
+
+INBOX_SECONDS = 7 * 24 * 3600.0
+REPLIES_SECONDS = 48 * 3600.0
+BATCH_ROWS = 2_000
+
+_OLD = "clock_timestamp() - make_interval(secs => :seconds)"
+_INBOX = text(f"""
+    DELETE FROM inbox WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM inbox WHERE received_at < {_OLD} LIMIT :limit
+    ))
+""")  # noqa: S608 - constants
+# A lease that still runs is a request in flight, however long ago it began.
+_REPLIES = text(f"""
+    DELETE FROM idempotency_replies WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM idempotency_replies
+        WHERE created_at < {_OLD} AND (leased_until IS NULL OR leased_until < clock_timestamp())
+        LIMIT :limit
+    )) AND (leased_until IS NULL OR leased_until < clock_timestamp())
+""")  # noqa: S608 - constants
+
+
+def prune_inbox(
+    engine: Engine, goes_on: Callable[[], bool], *, older_seconds: float = INBOX_SECONDS, batch_rows: int = BATCH_ROWS
+) -> int:
+    """Delete inbox rows that are older; answers how many."""
+    return _prune(engine, goes_on, _INBOX, older_seconds, batch_rows)
+
+
+def prune_replies(
+    engine: Engine, goes_on: Callable[[], bool], *, older_seconds: float = REPLIES_SECONDS, batch_rows: int = BATCH_ROWS
+) -> int:
+    """Delete kept replies that are older, unless their request is in flight; answers how many."""
+    return _prune(engine, goes_on, _REPLIES, older_seconds, batch_rows)
+
+
+def sweep_inbox(engine: Engine, turn: Turn) -> int:
+    """As a sweep."""
+    return prune_inbox(engine, turn.goes_on)
+
+
+def sweep_replies(engine: Engine, turn: Turn) -> int:
+    """As a sweep."""
+    return prune_replies(engine, turn.goes_on)
+
+
+def _prune(
+    engine: Engine, goes_on: Callable[[], bool], statement: TextClause, older_seconds: float, batch_rows: int
+) -> int:
+    pruned = 0
+    while goes_on():
+        # Each batch is a transaction of its own: short locks, and what is done is done.
+        with autocommit(engine) as connection:
+            deleted = connection.execute(statement, {"seconds": older_seconds, "limit": batch_rows}).rowcount
+        pruned += deleted
+        if deleted < batch_rows:
+            break
+    return pruned

@@ -1,0 +1,127 @@
+"""A service's Flask app: every promise of its HTTP side in one place.
+
+`create_app` gives: problem documents for all errors, a `Request-Id` on every reply, strict and bounded input, tokens
+required unless a route is `public`, OpenAPI 3.1 at /openapi.json with a page at /docs, /livez, /readyz, /metrics, an
+access line and a metric per request. It starts nothing: the caller hands in what the routes need as `context`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from flask import Flask, Response, current_app, g, request
+
+from common.errors import Contention, classify
+from common.observability import logs, metrics
+from common.observability.traceparent import log_ids
+from common.observability.tracing import configure_tracing
+from common.security import auth
+from common.security.jwks import RemoteKeys
+from common.security.tokens import Verifier
+from common.settings import ServiceSettings
+from common.web import docs, health, problems, rate_limits, request_span
+from common.web.openapi import Api, Blueprint
+from common.web.request import MAX_BODY_BYTES, check_target, request_id, request_trail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flask.typing import ResponseReturnValue
+
+    from common.settings import HttpSettings
+
+MAX_TRIES = 3
+_log = logs.logger("access")
+
+
+def create_app(
+    name: str,
+    settings: HttpSettings,
+    *,
+    blueprints: Sequence[Blueprint],
+    ready_checks: Mapping[str, Callable[[], object]],
+    context: Any = None,
+    verifier: Verifier | None = None,
+) -> Flask:
+    """The app of the service `name`.
+
+    Routes find `context` through `context()`. Tokens are verified by `verifier`, or with the keys at
+    `settings.jwks_url`.
+    """
+    logs.configure_logging(name, settings.log_level)
+    configure_tracing(name, settings)
+    app = _ServiceFlask(__name__, static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
+    app.url_map.merge_slashes = False  # a redirect would name this process's own address
+    app.extensions["context"] = context
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.teardown_request(request_span.leave)
+    problems.register(app)
+    auth.register(app, verifier or _remote_verifier(settings))
+    rate_limits.register(app, settings)
+    api = Api(app, name)
+    app.view_functions["api-docs.openapi_json"] = auth.public(app.view_functions["api-docs.openapi_json"])
+    app.register_blueprint(health.make_blueprint(ready_checks))
+    app.register_blueprint(docs.make_blueprint(name))
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    return app
+
+
+def context() -> Any:
+    """What `create_app` was given as `context`."""
+    return current_app.extensions["context"]
+
+
+class _ServiceFlask(Flask):
+    """Runs a view again at once when its transaction lost against another one (deadlock, serialization failure).
+
+    The exception has rolled the transaction back, so nothing of the first try is left.
+    """
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return super().dispatch_request()
+            except Exception as error:
+                if not issubclass(classify(error), Contention):
+                    raise
+                logs.logger(__name__).info("contention: trying again", error=f"{type(error).__name__}: {error}")
+        return super().dispatch_request()
+
+
+def _remote_verifier(settings: HttpSettings) -> Verifier:
+    if not isinstance(settings, ServiceSettings):
+        raise TypeError("settings that do not say where the keys are need a verifier")
+    return Verifier(RemoteKeys(settings.jwks_url))
+
+
+def _begin() -> None:
+    g.started_at = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    request_span.enter()
+    structlog.contextvars.bind_contextvars(correlation_id=request_id(), **log_ids(request_trail().traceparent))
+    check_target()
+
+
+def _end(response: Response) -> Response:
+    response.headers["Request-Id"] = request_id()
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")  # replies are about one caller, and hold secrets at times
+    seconds = time.perf_counter() - g.started_at
+    route = request.url_rule.rule if request.url_rule else None
+    metrics.count_request(request.method, route, response.status_code, seconds)
+    request_span.describe(response.status_code)
+    if request.path not in health.PATHS:
+        _log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            duration_ms=round(seconds * 1000, 2),
+        )
+    return response

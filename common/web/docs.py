@@ -1,0 +1,48 @@
+"""/docs: the Swagger page of a service, from files in the wheel of flask-swagger-ui, so it works offline.
+
+All its addresses are relative: it works at /docs as well as behind a gateway at /<context>/docs.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from flask import Blueprint, Response, render_template_string, send_from_directory
+
+from common.security.auth import public
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <title>{{ title }}</title>
+  <link rel="stylesheet" href="docs/swagger-ui.css">
+  <link rel="icon" type="image/png" href="docs/favicon-32x32.png">
+</head>
+<body>
+  <div id="swagger-ui"></div>
+  <script src="docs/swagger-ui-bundle.js"></script>
+  <script>
+    window.ui = SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true});
+  </script>
+</body>
+</html>
+"""
+
+
+def make_blueprint(name: str) -> Blueprint:
+    blueprint = Blueprint("docs", __name__)
+    assets = Path(str(files("flask_swagger_ui"))) / "dist"
+
+    @blueprint.get("/docs")
+    @public
+    def page() -> str:
+        return render_template_string(_PAGE, title=f"Holdfast {name}")
+
+    @blueprint.get("/docs/<path:path>")
+    @public
+    def asset(path: str) -> Response:
+        return send_from_directory(assets, path, max_age=3600)
+
+    return blueprint

@@ -1,0 +1,106 @@
+"""Idempotency-Key for work in three steps: a transaction, a remote call, a second transaction.
+
+    with transaction(engine) as connection:
+        lease = begin(connection, request_key, resource_id=new_id(), seconds=30)
+        if lease.reply:
+            return lease.reply
+        refund = models.find_or_record(connection, lease.resource_id, ...)   # what the repetition finds again
+    ... the remote call, itself idempotent under lease.resource_id ...
+    with transaction(engine) as connection:
+        ...
+        return lease.finish(connection, 201, body)
+
+The row is there from the first commit on. While the lease runs, a repetition is told 409; when its holder died, the
+next repetition takes it over with the first one's `resource_id`, looks how far that got, and goes on. A holder whose
+lease was taken over cannot finish: its second transaction is rolled back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, text
+
+from common.errors import Contention
+from common.messaging.events import new_id
+from common.web.idempotency import Reply, RequestKey, find, in_flight, kept_values, key_values
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_BEGIN = text(
+    "INSERT INTO idempotency_replies AS kept (scope, key, fingerprint, resource_id, lease_id, leased_until) "
+    "VALUES (:scope, :key, :fingerprint, :resource_id, :lease_id, "
+    "clock_timestamp() + make_interval(secs => :seconds)) "
+    "ON CONFLICT (scope, key) DO UPDATE SET lease_id = EXCLUDED.lease_id, leased_until = EXCLUDED.leased_until "
+    "WHERE kept.status IS NULL AND kept.fingerprint = EXCLUDED.fingerprint AND kept.leased_until < clock_timestamp() "
+    "RETURNING resource_id"
+)
+_OWNED = "WHERE scope = :scope AND key = :key AND lease_id = :lease_id AND status IS NULL"
+_FINISH = text(
+    "UPDATE idempotency_replies SET status = :status, headers = CAST(:headers AS jsonb), "  # noqa: S608 - a constant
+    f"body = CAST(:body AS jsonb), leased_until = NULL {_OWNED}"
+)
+_HAND_OVER = text(
+    f"UPDATE idempotency_replies SET leased_until = clock_timestamp() {_OWNED}"  # noqa: S608 - a constant
+)
+_RELEASE = text(f"DELETE FROM idempotency_replies {_OWNED}")  # noqa: S608 - a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a request. `resource_id` is the first attempt's, also for who takes over."""
+
+    resource_id: str
+    reply: Reply | None = None
+    request_key: RequestKey | None = None
+    lease_id: str | None = None
+
+    def finish(
+        self,
+        connection: Connection,
+        status: int,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
+    ) -> Reply:
+        """Keep this reply and answer it. Raises `Contention` if the lease was taken over."""
+        if self.request_key is not None:
+            self._write(connection, _FINISH, kept_values(status, body, headers or {}, secrets))
+        return Reply(status, dict(body), dict(headers or {}))
+
+    def hand_over(self, connection: Connection) -> None:
+        """Let a repetition take over at once: the outcome is open, and nobody is at work on it any more."""
+        if self.request_key is not None:
+            self._write(connection, _HAND_OVER, {})
+
+    def release(self, connection: Connection) -> None:
+        """Forget the key: the attempt ended for certain without effect, and a repetition may start anew."""
+        if self.request_key is not None:
+            self._write(connection, _RELEASE, {})
+
+    def _write(self, connection: Connection, statement: Any, values: dict[str, Any]) -> None:
+        assert self.request_key is not None  # noqa: S101 - for the type checker
+        owned = key_values(self.request_key) | {"lease_id": self.lease_id}
+        if connection.execute(statement, values | owned).rowcount == 0:
+            raise Contention("the lease on this Idempotency-Key was taken over")
+
+
+def begin(connection: Connection, request_key: RequestKey | None, *, resource_id: str, seconds: float) -> Lease:
+    """Lease the key for `seconds`. Check `reply` first: then there is nothing left to do.
+
+    Raises `Conflict` (`idempotency_key_in_flight`) and `Rejected` (`idempotency_key_reused`).
+    """
+    if request_key is None:
+        return Lease(resource_id)
+    lease_id = new_id()
+    values = key_values(request_key) | {"resource_id": resource_id, "lease_id": lease_id, "seconds": seconds}
+    first_id = connection.execute(_BEGIN, values).scalar_one_or_none()
+    if first_id is not None:
+        return Lease(first_id, request_key=request_key, lease_id=lease_id)
+    reply = find(connection, request_key)
+    if reply is None:  # released in this very moment
+        raise in_flight()
+    return Lease(resource_id, reply=reply, request_key=request_key)

@@ -1,0 +1,137 @@
+"""Requests per caller and time: what is beyond is answered 429 with `Retry-After`, and every reply tells what is left.
+
+Two policies: `callers` counts by the token's subject, on every route that needs one (off unless RATE_LIMIT_CALLERS is
+set); `strangers` counts by the client's address, on the public routes marked `costly`. Counted in this process, or with
+RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer limits nobody: a few requests too
+many are better than none.
+Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import current_app, g, request
+from limits import parse
+from limits.storage import storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
+from prometheus_client import Counter
+
+from common.observability.logs import logger
+from common.resilience.circuit_breaker import Breaker, CircuitOpenError
+from common.web import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask, Response
+    from limits import RateLimitItem
+
+    from common.settings import HttpSettings
+
+View = TypeVar("View", bound="Callable[..., Any]")
+STORE_MS = 300
+LIMITED = Counter("http_requests_rate_limited", "Requests beyond a caller's limit", ["policy"])
+_log = logger(__name__)
+
+
+def costly(view: View) -> View:
+    """Mark a public view that costs much: it is limited by the client's address."""
+    view.__dict__["costly"] = True
+    return view
+
+
+def register(app: Flask, settings: HttpSettings) -> None:
+    """Limit the routes of `app`; call it after `auth.register`, which says who calls."""
+    policies = {
+        "callers": settings.rate_limit_callers,
+        "strangers": settings.rate_limit_strangers,
+    }
+    limits = {name: parse(quota) for name, quota in policies.items() if quota}
+    if not limits:
+        return
+    guard = _Guard(limits, settings.rate_limit_storage_url, settings.trusted_hops)
+    app.before_request(guard.check)
+    app.after_request(_tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Where one client stands: the draft's q, w, r and t."""
+
+    policy: str
+    quota: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+
+class _Guard:
+    def __init__(self, limits: dict[str, RateLimitItem], storage_url: str, trusted_hops: int) -> None:
+        self._limits, self._trusted_hops = limits, trusted_hops
+        storage = storage_from_string(storage_url, **_options(storage_url))
+        self._counter = SlidingWindowCounterRateLimiter(storage)
+        self._breaker = Breaker("rate-limit-store", max_failures=1)
+
+    def check(self) -> Response | None:
+        policy, who = self._subject()
+        limit = self._limits.get(policy)
+        if limit is None:
+            return None
+        try:
+            with self._breaker.guard():
+                passes = self._counter.hit(limit, policy, who)
+                window = self._counter.get_window_stats(limit, policy, who)
+        except CircuitOpenError:
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever its store answers, no request fails for a limit
+            _log.warning("the store of rate limits does not answer", error=f"{type(error).__name__}: {error}")
+            return None
+        seconds = max(1, math.ceil(window.reset_time - time.time()))
+        g.rate_count = _Count(policy, limit.amount, limit.get_expiry(), max(0, window.remaining), seconds)
+        return None if passes else _refusal(g.rate_count)
+
+    def _subject(self) -> tuple[str, str]:
+        view = current_app.view_functions.get(request.endpoint or "")
+        if getattr(view, "costly", False):
+            return "strangers", client_network(self._trusted_hops)
+        return ("callers", g.caller.id) if "caller" in g else ("", "")
+
+
+def client_network(trusted_hops: int) -> str:
+    """The client's address, of IPv6 the /64 that one client has: as the outermost of the trusted proxies saw it."""
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    trusted = forwarded[-trusted_hops] if 0 < trusted_hops <= len(forwarded) else ""
+    given = trusted or request.remote_addr or ""
+    try:
+        address = ip_address(given)
+    except ValueError:
+        return "unknown"
+    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
+
+
+def _refusal(count: _Count) -> Response:
+    LIMITED.labels(count.policy).inc()
+    detail = f"at most {count.quota} requests in {count.window_seconds} s: try again later"
+    seconds = str(problems.retry_after(count.reset_seconds))
+    return problems.problem(429, "rate_limited", detail, headers={"Retry-After": seconds})
+
+
+def _tell(response: Response) -> Response:
+    count: _Count | None = g.get("rate_count")
+    if count is not None:
+        response.headers["RateLimit-Policy"] = f'"{count.policy}";q={count.quota};w={count.window_seconds}'
+        response.headers["RateLimit"] = f'"{count.policy}";r={count.remaining};t={count.reset_seconds}'
+    return response
+
+
+def _options(storage_url: str) -> dict[str, Any]:
+    if not storage_url.startswith("mongodb"):
+        return {}
+    waits = dict.fromkeys(("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"), STORE_MS)
+    return waits | {"database_name": urlsplit(storage_url).path.strip("/") or "limits"}

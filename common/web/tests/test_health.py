@@ -1,0 +1,61 @@
+import threading
+import time
+
+from common.tests.sample_service import answer, make_app
+from common.web.health import CHECK_SECONDS
+
+
+def test_alive_whatever_the_dependencies_do() -> None:
+    def broken() -> None:
+        raise ConnectionError
+
+    assert make_app(ready_checks={"database": broken}).test_client().get("/livez").status_code == 200
+
+
+def test_ready_when_every_check_passes() -> None:
+    reply = make_app(ready_checks={"a": lambda: None, "b": lambda: None}).test_client().get("/readyz")
+    assert (reply.status_code, reply.json) == (200, {"status": "ok", "checks": ["a", "b"]})
+
+
+def test_not_ready_names_what_failed_and_recovers() -> None:
+    state = {"down": True}
+
+    def check() -> None:
+        if state["down"]:
+            raise ConnectionError("10.0.0.1 refused")
+
+    client = make_app(ready_checks={"good": lambda: None, "bad": check}).test_client()
+    reply = client.get("/readyz")
+    problem = answer(reply)
+    assert (reply.status_code, problem["code"], list(problem["errors"])) == (503, "not_ready", ["bad"])
+    assert "10.0.0.1" not in reply.get_data(as_text=True)
+    assert "Retry-After" in reply.headers
+    state["down"] = False
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_check_that_hangs_is_bounded_and_does_not_pile_up() -> None:
+    release, calls = threading.Event(), []
+
+    def hang() -> None:
+        calls.append(1)
+        release.wait(30)
+
+    client = make_app(ready_checks={"frozen": hang}).test_client()
+    started = time.monotonic()
+    assert [client.get("/readyz").status_code for _ in range(2)] == [503, 503]
+    assert time.monotonic() - started < 2 * CHECK_SECONDS + 1
+    assert len(calls) == 1
+    release.set()
+
+
+def test_metrics_count_by_template_not_by_address() -> None:
+    client = make_app().test_client()
+    for number in range(3):
+        client.get(f"/unknown-{number}")
+        client.get(f"/things/{number}")
+    text = client.get("/metrics").get_data(as_text=True)
+    assert 'http_requests_total{method="GET",route="/things/<name>",status="4xx"}' in text
+    assert 'route="unmatched"' in text
+    assert "unknown-" not in text
+    assert "http_request_duration_seconds_bucket" in text

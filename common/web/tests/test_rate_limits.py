@@ -1,0 +1,120 @@
+"""How many requests one caller may send; with the counts in the process, and in a MongoDB that instances share."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.security.auth import public
+from common.tests.sample_service import SETTINGS, VERIFIER, answer, bearer
+from common.web import app_factory
+from common.web.openapi import Blueprint
+from common.web.rate_limits import costly
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+
+def client(**settings: Any) -> FlaskClient:
+    things = Blueprint("things", __name__, url_prefix="/things")
+
+    @things.route("")
+    @things.response(200)
+    def index() -> dict[str, Any]:
+        return {}
+
+    @things.route("/sign-in", methods=["POST"])
+    @public
+    @costly
+    @things.response(200)
+    def sign_in() -> dict[str, Any]:
+        return {}
+
+    @things.route("/free")
+    @public
+    @things.response(200)
+    def free() -> dict[str, Any]:
+        return {}
+
+    chosen = dataclasses.replace(SETTINGS, **settings)
+    made = app_factory.create_app("things", chosen, blueprints=[things], ready_checks={}, verifier=VERIFIER)
+    return made.test_client()
+
+
+def sign_in(app: FlaskClient, forwarded_for: str = "192.0.2.1") -> TestResponse:
+    return app.post("/things/sign-in", headers={"X-Forwarded-For": forwarded_for})
+
+
+def assert_refused(reply: TestResponse, policy: str, quota: int) -> None:
+    assert (reply.status_code, answer(reply)["code"]) == (429, "rate_limited")
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert 1 <= int(reply.headers["Retry-After"]) <= 62
+    assert reply.headers["RateLimit-Policy"] == f'"{policy}";q={quota};w=60'
+    assert reply.headers["RateLimit"].startswith(f'"{policy}";r=0;t=')
+
+
+def test_a_caller_is_limited_by_who_it_is_and_told_what_is_left() -> None:
+    app = client(rate_limit_callers="3/minute")
+    ann, bob = bearer(sub="ann"), bearer(sub="bob")
+    replies = [app.get("/things", headers=ann) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200]
+    assert [reply.headers["RateLimit"].split(";")[1] for reply in replies] == ["r=2", "r=1", "r=0"]
+    assert_refused(app.get("/things", headers=ann | {"X-Forwarded-For": "192.0.2.9"}), "callers", 3)
+    assert app.get("/things", headers=bob).status_code == 200
+
+
+def test_a_stranger_is_limited_by_its_address_where_it_costs_much() -> None:
+    app = client(rate_limit_strangers="2/minute")
+    assert [sign_in(app).status_code for _ in range(2)] == [200, 200]
+    assert_refused(sign_in(app), "strangers", 2)
+    assert sign_in(app, "192.0.2.2").status_code == 200
+    assert "RateLimit" not in app.get("/things/free", headers={"X-Forwarded-For": "192.0.2.1"}).headers
+    assert "RateLimit" not in app.get("/things", headers=bearer()).headers
+
+
+@pytest.mark.parametrize(
+    ("hops", "first", "second", "same"),
+    [
+        (1, "192.0.2.1", "6.6.6.6, 192.0.2.1", True),  # what the client wrote itself does not count
+        (1, "192.0.2.1, 10.0.0.1", "192.0.2.2, 10.0.0.1", True),
+        (2, "192.0.2.1, 10.0.0.1", "192.0.2.2, 10.0.0.1", False),
+        (0, "192.0.2.1", "192.0.2.2", True),  # no proxy is trusted: the connection's own address
+        (1, "2001:db8::1", "2001:db8::ffff:1", True),
+        (1, "2001:db8::1", "2001:db8:0:1::1", False),
+        (1, "nonsense", "more nonsense", True),
+    ],
+)
+def test_who_is_the_same_stranger(hops: int, first: str, second: str, *, same: bool) -> None:
+    app = client(rate_limit_strangers="1/minute", trusted_hops=hops)
+    assert sign_in(app, first).status_code == 200
+    assert sign_in(app, second).status_code == (429 if same else 200)
+
+
+def test_by_default_no_caller_is_limited() -> None:
+    app = client()
+    replies = [app.get("/things", headers=bearer()) for _ in range(200)]
+    assert {reply.status_code for reply in replies} == {200}
+    assert "r=1199" in sign_in(app).headers["RateLimit"]
+
+
+def test_a_stranger_that_is_refused_is_refused_before_its_body_is_read() -> None:
+    app = client(rate_limit_strangers="1/minute")
+    sign_in(app)
+    reply = app.post("/things/sign-in", data=b"\xff" * 100, headers={"X-Forwarded-For": "192.0.2.1"})
+    assert reply.status_code == 429
+
+
+@pytest.mark.integration
+def test_instances_with_a_shared_store_count_together(document_store: str) -> None:
+    settings = {"rate_limit_strangers": "4/minute", "rate_limit_storage_url": document_store}
+    one, other = client(**settings), client(**settings)
+    assert [sign_in(app).status_code for app in (one, other, one, other)] == [200] * 4
+    assert sign_in(one).status_code == sign_in(other).status_code == 429
+
+
+def test_a_store_that_does_not_answer_limits_nobody() -> None:
+    app = client(rate_limit_strangers="1/minute", rate_limit_storage_url="mongodb://127.0.0.1:1/limits")
+    assert [sign_in(app).status_code for _ in range(20)] == [200] * 20
