@@ -62,7 +62,7 @@ _LIST = text(f"""
     WHERE (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
       AND (CAST(:status AS text) IS NULL OR status = :status)
       AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
-    ORDER BY id DESC LIMIT :limit
+    ORDER BY orders.id DESC LIMIT :limit
 """)  # noqa: S608 - constants
 _CHANGE = text("""
     UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now(),

@@ -24,7 +24,7 @@ _INSERT = text("""
 """)
 _GET = text(f"SELECT {_COLUMNS} FROM refunds WHERE id = :id")  # noqa: S608 - constants
 _PENDING = text(f"""
-    SELECT {_COLUMNS} FROM refunds WHERE payment_id = :payment_id AND status = 'pending' ORDER BY id
+    SELECT {_COLUMNS} FROM refunds WHERE payment_id = :payment_id AND status = 'pending' ORDER BY refunds.id
 """)  # noqa: S608 - constants
 _CONCLUDE = text("""
     UPDATE refunds SET status = :status, provider_id = :provider_id, updated_at = clock_timestamp()

@@ -73,7 +73,7 @@ _LIST = text(f"""
       AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
       AND (CAST(:order_id AS uuid) IS NULL OR order_id = CAST(:order_id AS uuid))
       AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
-    ORDER BY id DESC LIMIT :limit
+    ORDER BY payments.id DESC LIMIT :limit
 """)  # noqa: S608 - constants
 _CHANGE = text("""
     UPDATE payments SET status = :status, refunded = :refunded, decline_code = :decline_code, closed = :closed,

@@ -36,7 +36,7 @@ _INSERT_KEY = text("""
 _LIST_KEYS = text(f"""
     SELECT {_KEY} FROM api_keys
     WHERE user_id = CAST(:user_id AS uuid) AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
-    ORDER BY id DESC LIMIT :limit
+    ORDER BY api_keys.id DESC LIMIT :limit
 """)  # noqa: S608 - constants
 _DELETE_KEY = text("DELETE FROM api_keys WHERE id = CAST(:id AS uuid) AND user_id = CAST(:user_id AS uuid)")
 

@@ -1,0 +1,43 @@
+"""Listing reads a page by an index, however many orders there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from common.storage.postgresql import autocommit, transaction
+from common.tests.query_plans import explained
+from services.orders import models
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+pytestmark = pytest.mark.integration
+_MANY = text("""
+    INSERT INTO orders (id, customer_id, idempotency_key, fingerprint, status, items, total, currency, payment_method,
+                        version, created_at, updated_at, clock_reading)
+    SELECT gen_random_uuid(), 'customer-' || n % 20, n, 'f', 'confirmed', '[]', 1, 'usd', 'pm_card_visa', 3, now(),
+           now(), 0
+    FROM generate_series(1, 20000) AS n
+""")
+
+
+@pytest.fixture
+def many(engine: Engine) -> Engine:
+    with transaction(engine) as connection:
+        connection.execute(_MANY)
+    with autocommit(engine) as connection:
+        connection.execute(text("ANALYZE orders"))
+    return engine
+
+
+@pytest.mark.parametrize("customer_id", [None, "customer-7"])
+@pytest.mark.parametrize("before", [None, "ffffffff-ffff-4fff-bfff-ffffffffffff"])
+def test_a_page_is_read_by_an_index(many: Engine, customer_id: str | None, before: str | None) -> None:
+    with explained(many) as nodes, autocommit(many) as connection:
+        found = models.page(connection, customer_id=customer_id, status=None, before=before, limit=10)
+    assert len(found) == 10
+    assert [order.id for order in found] == sorted((order.id for order in found), reverse=True)
+    assert {node["Node Type"] for node in nodes} == {"Limit", "Index Scan"}
