@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sys
@@ -24,7 +25,7 @@ from chaos_tests.runners.session import Session
 from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chaos_tests.runners.experiments import Experiment
 
@@ -46,6 +47,22 @@ def chaos() -> None:
 def show(driver: str) -> None:
     """List the experiments, what each may strike, and what is missing here for those that cannot run."""
     _show(load_all(), driver)
+
+
+@chaos.command("show")
+@click.argument("name")
+@click.option("--target-service", "target", default="", help="What to act on: a process, or a context such as orders.")
+def document(name: str, target: str) -> None:
+    """Print an experiment as Chaos Toolkit reads it.
+
+    Example: holdfast chaos show worker-killed > x.json && chaos run x.json --var target=worker-payments
+    """
+    known = load_all()
+    _demand_known([name], known)
+    found = known[name]
+    if target:
+        found.document["configuration"]["target"]["default"] = _target(found, target)
+    click.echo(json.dumps(found.document, indent=2))
 
 
 @chaos.command()
@@ -187,12 +204,16 @@ def _steps(options: Options, known: dict[str, Experiment], kept: list[schedule.S
         return schedule.of([name for name, each in known.items() if each.quick])
     if options.everything:
         return schedule.of([name for name, each in known.items() if _fits(each, options.target)], options.target)
-    if unknown := set(options.names) - known.keys():
-        message = f"there is no experiment {', '.join(sorted(unknown))}; `holdfast chaos list` shows what there is"
-        raise click.UsageError(message)
+    _demand_known(options.names, known)
     for name in options.names:
         _target(known[name], options.target)
     return schedule.of(options.names, options.target)
+
+
+def _demand_known(names: Iterable[str], known: dict[str, Experiment]) -> None:
+    if unknown := set(names) - known.keys():
+        message = f"there is no experiment {', '.join(sorted(unknown))}; `holdfast chaos list` shows what there is"
+        raise click.UsageError(message)
 
 
 def _fits(experiment: Experiment, target: str) -> bool:

@@ -1,7 +1,11 @@
-"""The experiments on file: what each is called, what it strikes, and what it needs. Nothing here runs one.
+"""The experiments on file: what each is called, what it acts on, and what it needs. Nothing here runs one.
 
-A file is an ordinary Chaos Toolkit experiment. What Chaos Toolkit has no word for stands in its extension `holdfast`:
-`targets` (what it may strike; the first unless told otherwise), `accepts`, `outage` and `dead_letters` (see
+A file in `experiments/` is one kind of fault: a method, and the experiments that follow it, by name. Each becomes an
+ordinary Chaos Toolkit experiment (`holdfast chaos show NAME` prints it) in the frame that all share, `_frame.yaml`.
+An activity is `name`, `does` (a function of `chaos_tests.actions`), `with` (its arguments) and `lasts` (the pause after
+it). `${target}`, `${seconds}` and an experiment's own `variables` are filled in.
+What Chaos Toolkit has no field for becomes its extension `holdfast`:
+`targets` (what it may act on; the first unless one is named), `accepts`, `outage` and `dead_letters` (see
 runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the most telling ten), `alone` (not to be
 paired with another) and `ruinous` (a server is known not to survive it by itself: never drawn by chance, and what comes
 after it gets a new system).
@@ -9,8 +13,10 @@ after it gets a new system).
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +25,19 @@ from chaoslib import substitute
 
 from chaos_tests.runners.drivers.detours import is_of
 
-ROOM = Path(__file__).parents[1] / "experiments"
+DIRECTORY = Path(__file__).parents[1] / "experiments"
+FRAME = DIRECTORY / "_frame.yaml"
+DOCUMENTED = ("title", "description", "tags")
+VARIABLES = {
+    "target": {"type": "env", "key": "HOLDFAST_CHAOS_TARGET"},
+    "seconds": {"type": "env", "key": "HOLDFAST_CHAOS_SECONDS", "env_var_type": "float"},
+}
+KEPT = {name: f"${{{name}}}" for name in VARIABLES}  # filled in later, by `bound` or by Chaos Toolkit itself
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One file. `document` is what Chaos Toolkit gets."""
+    """`document` is what Chaos Toolkit gets."""
 
     name: str
     document: dict[str, Any] = field(repr=False)
@@ -53,31 +66,59 @@ class Experiment:
         raise LookupError(message)
 
 
-def load_all(room: Path = ROOM) -> dict[str, Experiment]:
+def load_all(directory: Path = DIRECTORY) -> dict[str, Experiment]:
     """Every experiment by its name, in the order of names."""
-    return {path.stem: load(path) for path in sorted(room.glob("*.yaml"))}
+    found = [each for path in directory.glob("[!_]*.yaml") for each in load(path)]
+    return {each.name: each for each in sorted(found, key=lambda each: each.name)}
 
 
-def load(path: Path) -> Experiment:
-    """Read one file. Raises `ValueError` naming it."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    ours = [each for each in document.get("extensions", ()) if each.get("name") == "holdfast"]
-    if len(ours) != 1:
-        message = f"{path.name} has no extension `holdfast`"
-        raise ValueError(message)
-    words: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in ours[0].items() if key != "name"
-    }
+def load(path: Path) -> list[Experiment]:
+    """Read one kind of fault. Raises `ValueError` naming the file and the experiment."""
+    kind = _read(path)
+    return [
+        _experiment(f"{path.name}, {name}", name, {"method": kind["method"]} | deepcopy(given))
+        for name, given in kind["experiments"].items()
+    ]
+
+
+def _experiment(where: str, name: str, given: dict[str, Any]) -> Experiment:
+    document = {key: given.pop(key) for key in DOCUMENTED if key in given}
+    method, variables, seconds = (given.pop(key, None) for key in ("method", "variables", "seconds"))
+    words: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     try:
-        return Experiment(path.stem, document, **words)
+        found = Experiment(name, document, **words)
     except TypeError as error:
-        message = f"{path.name}: {error}"
+        message = f"{where}: {error}"
         raise ValueError(message) from error
+    document |= {"extensions": [{"name": "holdfast", **given}]} | deepcopy(_read(FRAME))
+    for key, default in (("target", found.target() or None), ("seconds", seconds)):
+        if f"${{{key}}}" not in json.dumps(method):
+            continue
+        if default is None:
+            message = f"{where}: its method needs {key}"
+            raise ValueError(message)
+        document["configuration"][key] = VARIABLES[key] | {"default": default}
+    document["method"] = substitute([_activity(each) for each in method], (variables or {}) | KEPT, None)
+    return found
+
+
+def _activity(short: dict[str, Any]) -> dict[str, Any]:
+    """Write an activity as Chaos Toolkit has it."""
+    module, _, function = short["does"].partition(".")
+    provider = {"type": "python", "module": f"chaos_tests.actions.{module}", "func": function}
+    arguments = {"arguments": short["with"]} if "with" in short else {}
+    pauses = {"pauses": {"after": short["lasts"]}} if "lasts" in short else {}
+    return {"type": "action", "name": short["name"], "provider": provider | arguments} | pauses
+
+
+@cache
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def bound(experiment: Experiment, target: str = "", hold_seconds: float | None = None) -> Experiment:
     """The experiment with its target and its time written in."""
-    variables: dict[str, Any] = {"process": experiment.target(target)}
+    variables: dict[str, Any] = {"target": experiment.target(target)}
     configuration = experiment.document["configuration"]
     variables["seconds"] = hold_seconds or configuration.get("seconds", {}).get("default", 0)
     document = deepcopy(experiment.document)
@@ -86,7 +127,7 @@ def bound(experiment: Experiment, target: str = "", hold_seconds: float | None =
     return Experiment(
         experiment.name,
         document,
-        (variables["process"],) if variables["process"] else (),
+        (variables["target"],) if variables["target"] else (),
         experiment.accepts,
         experiment.outage,
         experiment.dead_letters,

@@ -1,9 +1,11 @@
 """`holdfast chaos run` carries out what was asked for, and says what does not fit before it starts anything."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chaoslib.experiment import ensure_experiment_is_valid
 from click.testing import CliRunner, Result
 
 from chaos_tests import command
@@ -101,3 +103,18 @@ def test_there_is_nothing_to_mend_where_there_is_no_home(tmp_path: Path) -> None
     assert ended.exit_code == 3
     assert "No stack runs in" in ended.output
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_experiment_is_shown_as_chaos_toolkit_reads_it() -> None:
+    shown = CliRunner().invoke(command.chaos, ["show", "worker-killed", "--target-service", "payments"])
+    assert shown.exit_code == 0
+    document = json.loads(shown.output)
+    ensure_experiment_is_valid(document)
+    assert document["configuration"]["target"]["default"] == "worker-payments"
+
+
+@pytest.mark.parametrize("words", [["no-such"], ["worker-killed", "--target-service", "rabbitmq"]])
+def test_what_cannot_be_shown_is_named(words: list[str]) -> None:
+    shown = CliRunner().invoke(command.chaos, ["show", *words])
+    assert shown.exit_code == 2
+    assert words[-1] in shown.output

@@ -1,5 +1,6 @@
 """The experiments on file are experiments, undo what they do, and say what they need."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,29 @@ def _functions(experiment: Experiment) -> list[str]:
     return [activity["provider"]["func"] for activity in experiment.document["method"]]
 
 
-def test_an_unknown_word_in_the_extension_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "strange.yaml"
-    path.write_text("title: t\nextensions: [{name: holdfast, targetz: [a]}]\n")
+def _kind(directory: Path, **given: object) -> Path:
+    path = directory / "strange.yaml"
+    method = [{"name": "freeze it", "does": "processes.pause", "with": {"process": "${target}"}}]
+    path.write_text(json.dumps({"method": method, "experiments": {"strange": {"title": "t"} | given}}))
+    return path
+
+
+def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="targetz"):
-        load(path)
+        load(_kind(tmp_path, targetz=["a"]))
+
+
+def test_a_method_without_its_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs target"):
+        load(_kind(tmp_path))
+
+
+def test_an_experiment_may_have_a_method_of_its_own(tmp_path: Path) -> None:
+    (found,) = load(_kind(tmp_path, method=[{"name": "step down", "does": "databases.step_down"}]))
+    assert _functions(found) == ["step_down"]
+
+
+def test_variables_keep_their_types() -> None:
+    (misbehave, _) = KNOWN["provider-slow"].document["method"]
+    assert misbehave["provider"]["arguments"]["fault"]["rate"] == 1.0
+    assert KNOWN["postgres-paused"].document["method"][0]["pauses"] == {"after": "${seconds}"}
