@@ -14,18 +14,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from chaos_tests.runners import schedule
 from chaos_tests.runners.broken import BusyError
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import load_all
-from chaos_tests.runners.options import Options, demand_one_wish, demand_settings
+from chaos_tests.runners.options import Options, demand_settings
 from chaos_tests.runners.requirements import missing
+from chaos_tests.runners.selection import chosen_steps, chosen_target, demand_known, kept_schedule
 from chaos_tests.runners.session import Session
 from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from chaos_tests.runners.experiments import Experiment
 
@@ -58,10 +58,10 @@ def document(name: str, target: str) -> None:
     Example: holdfast chaos show worker-killed > x.json && chaos run x.json --var target=worker-payments
     """
     known = load_all()
-    _demand_known([name], known)
+    demand_known([name], known)
     found = known[name]
     if target:
-        found.document["configuration"]["target"]["default"] = _target(found, target)
+        found.document["configuration"]["target"]["default"] = chosen_target(found, target)
     click.echo(json.dumps(found.document, indent=2))
 
 
@@ -107,12 +107,12 @@ def run(context: click.Context, /, **given: Any) -> None:
     if given.pop("only_list"):
         _show(known, given["driver"])
         return
-    kept_seed, kept = _kept(given["schedule_file"], known)
+    kept_seed, kept = kept_schedule(given["schedule_file"], known)
     given["seed"] = next(seed for seed in (given["seed"], kept_seed, random.randrange(2**31)) if seed is not None)
     options = Options(**given)
     if options.home and options.rabbitmq_nodes not in {None, options.nodes}:
         raise click.UsageError(f"the broker in {options.home} has --rabbitmq-nodes {options.nodes}")
-    steps = _steps(options, known, kept)
+    steps = chosen_steps(options, known, kept)
     demand_settings(options)
     signal.signal(signal.SIGTERM, _terminated)
     with told_plainly(), _told_busy():
@@ -170,65 +170,6 @@ def crashes(arguments: tuple[str, ...]) -> None:
 
     sys.argv[:] = ["holdfast chaos crashes", *arguments]
     main()
-
-
-def _kept(path: Path | None, known: dict[str, Experiment]) -> tuple[int | None, list[schedule.Step]]:
-    """Seed and steps of a schedule on file. Ends the command for what is none, or not one of these experiments."""
-    if path is None:
-        return None, []
-    try:
-        seed, steps = schedule.read(path)
-        for step in steps:
-            known[step.experiment].target(step.target)
-            if step.also:
-                known[step.also].target(step.also_target)
-    except (ValueError, KeyError, TypeError, LookupError) as error:
-        message = f"{path} is no schedule of the experiments that there are: {error}"
-        raise click.UsageError(message) from error
-    return seed, steps
-
-
-def _steps(options: Options, known: dict[str, Experiment], kept: list[schedule.Step]) -> list[schedule.Step]:
-    """What is to be carried out. Ends the command for what does not fit together."""
-    demand_one_wish(options)
-    if options.schedule_file:
-        return kept
-    if options.is_random:
-        able = {
-            name: each
-            for name, each in known.items()
-            if not each.ruinous and not missing(each.requires, options.driver, options.nodes)
-        }
-        return schedule.draw(options.seed, options.faults, able)
-    if options.quick:
-        return schedule.of([name for name, each in known.items() if each.quick])
-    if options.everything:
-        return schedule.of([name for name, each in known.items() if _fits(each, options.target)], options.target)
-    _demand_known(options.names, known)
-    for name in options.names:
-        _target(known[name], options.target)
-    return schedule.of(options.names, options.target)
-
-
-def _demand_known(names: Iterable[str], known: dict[str, Experiment]) -> None:
-    if unknown := set(names) - known.keys():
-        message = f"there is no experiment {', '.join(sorted(unknown))}; `holdfast chaos list` shows what there is"
-        raise click.UsageError(message)
-
-
-def _fits(experiment: Experiment, target: str) -> bool:
-    try:
-        experiment.target(target)
-    except LookupError:
-        return False
-    return True
-
-
-def _target(experiment: Experiment, target: str) -> str:
-    try:
-        return experiment.target(target)
-    except LookupError as error:
-        raise click.UsageError(str(error.args[0])) from error
 
 
 def _show(known: dict[str, Experiment], driver: str) -> None:
