@@ -97,7 +97,7 @@ def between(low: float, high: float) -> Any:
     return validate.Range(min=low, max=high)
 
 
-POSTGRES_URL = url_with("postgresql+psycopg2")
+POSTGRES_URL = url_with("postgresql", "postgresql+psycopg2")
 RATE = validate.Regexp(r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$", error="expected a rate like 600/minute")
 RATE_STORE = validate.Regexp(r"^(memory://|mongodb(\+srv)?://.+)$", error="expected memory:// or a URL of MongoDB")
 

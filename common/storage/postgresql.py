@@ -16,7 +16,7 @@ from weakref import ref
 import psycopg2
 import psycopg2.extensions
 from prometheus_client import Gauge
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 POOL_WAIT_SECONDS = 1.0
 POOL_SIZE = Gauge("holdfast_database_pool_size", "Connections that a pool may have at most", ["pool"])
 POOL_IN_USE = Gauge("holdfast_database_pool_in_use", "Connections that are in use now", ["pool"])
+_DRIVER = "postgresql+psycopg2"
 _EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POLL_WRITE: select.POLLOUT}
 
 
@@ -41,7 +42,7 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
     options = f"-c statement_timeout={server_ms} -c lock_timeout={server_ms} "
     options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
     engine = create_engine(
-        url,
+        make_url(url).set(drivername=_DRIVER),  # SQLAlchemy 2.1 takes a bare `postgresql` for psycopg 3
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,

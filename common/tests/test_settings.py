@@ -47,7 +47,8 @@ def test_a_process_reads_what_it_declares_only() -> None:
     [
         ("DATABASE_URL", None),
         ("DATABASE_URL", ""),
-        ("DATABASE_URL", "postgresql://u:p@h/d"),
+        ("DATABASE_URL", "postgres://u:p@h/d"),
+        ("DATABASE_URL", "postgresql+psycopg://u:p@h/d"),
         ("DATABASE_URL", "postgresql+psycopg2:///d"),
         ("DATABASE_URL", "postgresql+psycopg2://h:port/d"),
         ("DATABASE_URL", "postgresql+psycopg2://h:65536/d"),
@@ -72,6 +73,12 @@ def test_a_bad_variable_stops_the_process_and_names_itself(
         load(Sample)
     assert stopped.value.code == 2
     assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgresql+psycopg2://u:p@h:5432/d?sslmode=require"])
+def test_a_database_is_named_with_or_without_its_driver(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert load(Sample).database_url == url
 
 
 def test_all_bad_variables_are_named_at_once(

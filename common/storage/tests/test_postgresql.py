@@ -45,6 +45,15 @@ def other(url: str) -> Iterator[Engine]:
     made.dispose()
 
 
+def test_a_url_without_a_driver_runs_on_psycopg2(url: str) -> None:
+    engine = make_engine(url.replace("+psycopg2", ""), pool_size=1, timeout_seconds=TIMEOUT_SECONDS, name="tested")
+    try:
+        ping(engine)
+        assert engine.driver == "psycopg2"
+    finally:
+        engine.dispose()
+
+
 def fill_pool(engine: Engine) -> None:
     """Have the engine hold as many connections as it may, all of them idle."""
     connections = [engine.connect() for _ in range(POOL)]

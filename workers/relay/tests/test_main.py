@@ -51,7 +51,10 @@ def process(
     environment = more | {
         "PATH": os.environ["PATH"],
         "RABBITMQ_URL": broker_url,
-        "OUTBOX_DATABASE_URLS": json.dumps({context: box.url for context, box in boxes.items()}),
+        # As people write it: without the driver.
+        "OUTBOX_DATABASE_URLS": json.dumps(
+            {context: box.url.replace("+psycopg2", "") for context, box in boxes.items()}
+        ),
         "METRICS_PORT": str(port),
     }
     with log.open("ab") as output:
@@ -163,7 +166,7 @@ def test_one_database_that_cannot_be_used_holds_up_no_other(
 
 @pytest.mark.parametrize(
     "urls",
-    ["", "{", "[]", "{}", '{"orders": 1}', '{"orders": "mysql://localhost/orders"}', '{"orders": "postgresql://x/y"}'],
+    ["", "{", "[]", "{}", '{"orders": 1}', '{"orders": "mysql://localhost/orders"}', '{"orders": "postgres://x/y"}'],
 )
 def test_bad_settings_stop_it_at_once_and_name_the_variable(urls: str) -> None:
     environment = {"PATH": os.environ["PATH"], "OUTBOX_DATABASE_URLS": urls, "METRICS_PORT": "none"}

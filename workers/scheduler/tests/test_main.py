@@ -87,7 +87,8 @@ class Started:
         self.port, self._log = free_port(), log
         environment = {
             "PATH": os.environ["PATH"],
-            "DATABASE_URLS": json.dumps(urls),
+            # As people write it: without the driver.
+            "DATABASE_URLS": json.dumps({name: url.replace("+psycopg2", "") for name, url in urls.items()}),
             "RABBITMQ_URL": vhost,
             "STRIPE_API_KEY": KEY,
             "STRIPE_API_BASE": sandbox.url,
