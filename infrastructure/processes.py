@@ -56,7 +56,8 @@ DOCUMENT_CONTEXTS = ("archive", "operations")
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
-_PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE")
+_BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
+_PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", _BREAKER)
 
 
 def _store(context: str) -> str:
@@ -156,8 +157,8 @@ PROCESSES: tuple[Process, ...] = (
     _service("inventory", 2, *_KEYS),
     _service("orders", 3, *_KEYS),
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
-    _service("archive", 5, *_KEYS),
-    _service("operations", 6, *_KEYS, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
+    _service("archive", 5, *_KEYS, _BREAKER),
+    _service("operations", 6, *_KEYS, _BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
     _worker("inventory", 22),
     _worker("orders", 23),
     _worker("payments", 24, *_PAYMENT_PROVIDER),

@@ -5,15 +5,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.settings import HttpSettings, variables
 from infrastructure.processes import PROCESSES, Process
+from tests.test_tree import ROOT, is_test, python_files
 
-ROOT = Path(__file__).parents[1]
 CONTEXTS = sorted(path.parent.name for path in (ROOT / "services").glob("*/main.py"))
 OURS = [line for line in PROCESSES if line.command]
 
@@ -86,6 +85,23 @@ def test_a_process_gets_only_what_it_reads_and_all_that_it_needs(line: Process) 
     given = set(line.environment)
     assert given - known == set(), "it reads none of these"
     assert needed - given == set(), "it cannot start without these"
+
+
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "RETRY_ATTEMPTS", "CIRCUIT_BREAKER_MAX_FAILURES"])
+def test_what_people_adjust_reaches_every_process_that_reads_it(name: str) -> None:
+    readers = [line for line in OURS if not line.is_job and name in read_by(line)[0]]
+    assert readers
+    assert [line.name for line in readers if name not in line.environment] == []
+
+
+def test_a_breaker_follows_its_setting_or_says_why_not() -> None:
+    modules = [path for path in python_files("common", "services", "workers") if not is_test(path)]
+    text = "".join(path.read_text(encoding="utf-8") for path in modules)
+    breakers = list(re.finditer(r"((?:^ *#.*\n)*)^.*\bBreaker\(.*max_failures=(.*)$", text, re.MULTILINE))
+    assert len(breakers) >= 6
+    for made in breakers:
+        follows = made[2].startswith("settings.circuit_breaker_max_failures")
+        assert follows or "Not CIRCUIT_BREAKER_MAX_FAILURES:" in made[1], made[0]
 
 
 def test_the_server_reads_nothing_that_a_service_does_not() -> None:

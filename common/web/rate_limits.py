@@ -76,6 +76,7 @@ class _Guard:
         self._limits, self._trusted_hops = limits, trusted_hops
         storage = storage_from_string(storage_url, **_options(storage_url))
         self._counter = SlidingWindowCounterRateLimiter(storage)
+        # Not CIRCUIT_BREAKER_MAX_FAILURES: while it is open no request is refused, and each failure delays one.
         self._breaker = Breaker("rate-limit-store", max_failures=1)
 
     def check(self) -> Response | None:

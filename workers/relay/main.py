@@ -72,6 +72,8 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     serve_metrics(settings.metrics_host, settings.metrics_port)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    # Not CIRCUIT_BREAKER_MAX_FAILURES: the events wait in their outboxes either way, and the threads share one broker;
+    # after the first failure one of them tries for all.
     broker = Breaker("broker", max_failures=1)
     threads = [
         threading.Thread(

@@ -92,6 +92,8 @@ def main() -> int:
 def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
     """Every sweep of every context, with what it works on."""
     engines = {context: _engine(context, settings) for context in SWEEPS}
+    # Not CIRCUIT_BREAKER_MAX_FAILURES: a sweep that is not run has its turn again soon, and the sweeps of one database
+    # share it; after the first failure one of them tries for all.
     breakers = {context: Breaker(f"postgres_{context}", max_failures=1) for context in SWEEPS}
     provider = make_provider(settings)
     resources: dict[str, Any] = {

@@ -59,6 +59,16 @@ def test_spans_go_where_the_caller_says(tmp_path: Path, monkeypatch: pytest.Monk
         assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://localhost:4318"
 
 
+def test_breakers_open_after_as_many_outages_as_the_caller_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = open_home(tmp_path, 9000)
+    monkeypatch.setenv("CIRCUIT_BREAKER_MAX_FAILURES", "2")
+    for name in ("service-archive", "service-operations", "service-payments", "worker-payments", "scheduler"):
+        found = environment_of(process(name), home, load_credentials(home))
+        assert found["CIRCUIT_BREAKER_MAX_FAILURES"] == "2"
+
+
 def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     credentials = load_credentials(home)
