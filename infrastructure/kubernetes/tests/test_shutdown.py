@@ -22,7 +22,8 @@ CALLS = 6
 def taken_seconds(name: str, role: str) -> float:
     """How long the process may take after SIGTERM."""
     if role == "service":
-        text = (ROOT / "common" / "web" / "gunicorn.py").read_text(encoding="utf-8")  # importing it reads the environment
+        # Importing it reads the environment.
+        text = (ROOT / "common" / "web" / "gunicorn.py").read_text(encoding="utf-8")
         found = re.search(r"^graceful_timeout = (\d+)", text, re.MULTILINE)
         assert found
         return float(found[1])
