@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOMS = ("common", "services", "workers", "infrastructure")
-_NOT_IN_IMAGES = shutil.ignore_patterns("tests", "__pycache__", ".env*", "*.md")
+_NOT_IN_IMAGES = shutil.ignore_patterns("tests", "__pycache__", ".env*", "*.md", "Dockerfile")
 
 
 def select(origin: Path, target: Path, context: str) -> None:

@@ -1,4 +1,4 @@
-"""The Dockerfile as a list of instructions."""
+"""A Dockerfile as a list of instructions."""
 
 import re
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Instruction:
     stage: str
 
 
-def instructions() -> list[Instruction]:
+def instructions(path: Path = PATH) -> list[Instruction]:
     """Every instruction with the stage it belongs to; continued lines are one."""
-    text = re.sub(r"\\\n\s*", " ", PATH.read_text(encoding="utf-8"))
+    text = re.sub(r"\\\n\s*", " ", path.read_text(encoding="utf-8"))
     found, stage = [], ""
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
