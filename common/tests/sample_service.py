@@ -14,7 +14,7 @@ from common.schemas import Integer, MoneySchema, StrictSchema, text_field
 from common.security.auth import caller, operators_only, public, require_operator
 from common.security.jwks import StaticKeys
 from common.security.tokens import Verifier
-from common.settings import HttpSettings
+from common.settings import DatabaseSettings, HttpSettings, load
 from common.web import app_factory
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
@@ -61,6 +61,12 @@ def answer(reply: TestResponse) -> Any:
 def make_app(**options: Any) -> Flask:
     options = dict[str, Any]({"ready_checks": {}, "verifier": VERIFIER}) | options
     return app_factory.create_app("things", SETTINGS, blueprints=[_blueprint()], **options)
+
+
+def make_app_with_a_database() -> Flask:
+    """The service if it had settings of its own, as every real one has."""
+    load(DatabaseSettings)
+    return make_app()
 
 
 def _blueprint() -> Blueprint:

@@ -25,6 +25,11 @@ COMMAND = [
 SECONDS = 30
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -38,8 +43,7 @@ class Server:
     """Runs until `stop`. Settings are the variables' names and values."""
 
     def __init__(self, **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(self.port), "SERVICE_THREADS": "2", **settings}
         self.process = subprocess.Popen(
             COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

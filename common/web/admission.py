@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
 from common.settings import HttpSettings, load
@@ -44,7 +45,13 @@ class AdmittingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def load_wsgi(self) -> None:
         from common.web.overload import Doorman  # noqa: PLC0415 - loads Flask, which the master does without
 
-        self.wsgi = Doorman(self.app.wsgi(), self._refusal, lambda: self._admitted)
+        try:
+            app = self.app.wsgi()
+        except (
+            SystemExit
+        ) as error:  # a bad setting, which is named by now: gunicorn would start one worker after the other
+            raise SystemExit(Arbiter.APP_LOAD_ERROR) from error
+        self.wsgi = Doorman(app, self._refusal, lambda: self._admitted)
 
     def enqueue_req(self, conn: Any) -> None:
         conn.enqueued_at = time.monotonic()

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.tests.served import COMMAND, Server
+from common.tests.served import COMMAND, Server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+APP_LOAD_ERROR = 4  # gunicorn: there is no use in another worker
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,11 @@ def test_a_bad_setting_stops_it_at_once_and_names_itself() -> None:
     ended = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert "SERVICE_PORT" in ended.stderr
+
+
+def test_a_setting_that_only_the_service_reads_stops_it_as_well() -> None:
+    command = [*COMMAND[:-1], "common.tests.sample_service:make_app_with_a_database()"]
+    environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(free_port())}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == APP_LOAD_ERROR
+    assert ended.stderr.count("DATABASE_URL") == 1
