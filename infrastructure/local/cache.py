@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infrastructure.local.accounts import can_reach, database_account
+from infrastructure.local.locks import open_lock
 
 _SYSTEM_CACHE = Path("/var/cache/holdfast")
 
@@ -37,7 +38,7 @@ def _default() -> Path:
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the folder's lock. (Waits as long as another fetch takes; that one is bounded.)"""
-    with (directory / "lock").open("w") as file:
+    with open_lock(directory / "lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

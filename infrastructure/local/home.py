@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from infrastructure.local.accounts import can_reach, database_account
 from infrastructure.local.errors import StackError
+from infrastructure.local.locks import open_lock
 from infrastructure.local.nodes import COUNTS, NODES, Node, processes
 from infrastructure.processes import PORTS_PER_STACK, Process
 
@@ -98,8 +100,7 @@ def open_home(path: Path, port_base: int | None = None, rabbitmq_nodes: int | No
             raise StackError(f"{path} holds other things: a home must be a directory of its own")
         for directory in (path, home.run, path / "log"):
             directory.mkdir(parents=True, exist_ok=True)
-        # Others may pass through, since PostgreSQL's account must when root runs the stack; they read nothing.
-        path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        _close(path)
         for directory in (home.run, path / "log"):
             directory.chmod(0o700)
         _prepare_socket_directory(home)
@@ -132,7 +133,7 @@ def remember(home: Home) -> None:
 def locked(home: Home, timeout_seconds: float = 300) -> Iterator[None]:
     """Hold the home's lock: one `up` or `down` at a time."""
     deadline = time.monotonic() + timeout_seconds
-    with (home.path / "lock").open("w") as file:
+    with open_lock(home.path / "lock") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,6 +171,16 @@ def _is_foreign(path: Path) -> bool:
     """Whether somebody's files lie there. They would be closed to others, and deleted with the home's data."""
     found = {entry.name for entry in path.iterdir()} if path.exists() else set()
     return not found & _MARKS and bool(found - _BEGINNINGS)
+
+
+def _close(path: Path) -> None:
+    """Only its owner enters; if root runs the stack, PostgreSQL's account may pass through and reads nothing."""
+    account = database_account()
+    if account is None or not can_reach(account, path.parent):
+        path.chmod(0o700)
+        return
+    os.chown(path, -1, account.gid)
+    path.chmod(0o710)
 
 
 def _prepare_socket_directory(home: Home) -> None:

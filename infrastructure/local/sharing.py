@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infrastructure.local.home import existing_home, open_home
+from infrastructure.local.locks import open_lock
 from infrastructure.local.ports import free_port_base
 from infrastructure.local.progress import Progress, silent
 from infrastructure.local.stack import Stack
@@ -52,11 +53,11 @@ def shared_stack(home: Path, servers_only: bool, progress: Progress = silent) ->
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     ours = home / "started-by-tests"
-    with (home / "holders").open("w") as holders, (home / "turn").open("w") as turn:
+    with open_lock(home / "holders") as holders, open_lock(home / "turn") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         stack = _stack(home)
         if not stack.is_running:
-            ours.touch()
+            ours.touch(0o600)
         fcntl.flock(holders, fcntl.LOCK_SH)
         try:
             stack.up(servers_only=servers_only, progress=progress)

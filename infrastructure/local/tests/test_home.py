@@ -1,21 +1,34 @@
 """A stack's directory: who can read it, and what it remembers."""
 
 import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from infrastructure.local.accounts import Account, can_reach, postgres_data
+from infrastructure.local.accounts import Account, can_reach, database_account, postgres_data
 from infrastructure.local.credentials import credentials_file, load_credentials
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home, existing_home, locked, open_home, remember
 from infrastructure.local.spec import Spec, read_specs, write_specs
 
 NOBODY = Account("nobody", uid=65534, gid=65534)
+SOMEBODY_ELSE = 64_999
 
 
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that every user of the machine can pass through; pytest's own is closed."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
@@ -118,6 +131,42 @@ def test_one_command_at_a_time(tmp_path: Path) -> None:
         pass
     with locked(home, timeout_seconds=0.2):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_no_other_user_can_take_the_lock_of_a_home(reachable: Path) -> None:
+    home = open_home(reachable / "home", 9000)
+    lock = home.path / "lock"
+    lock.touch()
+    lock.chmod(0o644)  # as an earlier version left it
+    with locked(home):
+        pass
+    for place in (0o710, 0o755):  # the file alone is enough
+        home.path.chmod(place)
+        taken = subprocess.run(
+            ["flock", "--nonblock", lock, "true"],
+            user=SOMEBODY_ELSE, group=SOMEBODY_ELSE, extra_groups=[], check=False, capture_output=True, timeout=30,
+        )  # fmt: skip
+        assert taken.returncode != 0
+        assert b"Permission denied" in taken.stderr
+    assert mode(lock) == 0o600
+
+
+def test_a_home_is_closed_to_everybody_but_the_account_of_postgres(reachable: Path) -> None:
+    reachable.joinpath("home").mkdir(mode=0o755)
+    home = open_home(reachable / "home", 9000).path
+    account = database_account()
+    if account is None:
+        assert mode(home) == 0o700
+    else:
+        assert (mode(home), home.stat().st_gid) == (0o710, account.gid)
+        assert can_reach(account, home)
+    assert not can_reach(Account("else", SOMEBODY_ELSE, SOMEBODY_ELSE), home)
+
+
+def test_a_home_that_postgres_cannot_reach_is_closed_to_everybody(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    assert mode(open_home(tmp_path / "home", 9000).path) == 0o700
 
 
 def test_postgres_data_lie_where_its_account_can_reach_them(tmp_path: Path) -> None:

@@ -78,8 +78,13 @@ def pids(stack: Stack) -> dict[str, int | None]:
     return {name: stack.pid(name) for name in ("epmd", "postgres", "rabbitmq", "mongodb")}
 
 
+def open_to_others(home: Path) -> list[str]:
+    return [entry.name for entry in home.iterdir() if entry.stat().st_mode & 0o077]
+
+
 def test_the_life_of_a_stack(own_stack: Stack) -> None:
     own_stack.up(servers_only=True)
+    assert open_to_others(own_stack.home.path) == []
     leave_a_mark(own_stack)
     first = pids(own_stack)
     assert all(first.values())
