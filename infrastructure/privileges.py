@@ -118,13 +118,13 @@ def _own_box(context: str) -> str:
 
 
 def _flower() -> BrokerAccount:
-    own = r"celeryev\..+|[^/]+\.reply\.celery\.pidbox"
-    # It asks the workers how they are, which goes the same way as an order to them; its pages give none.
+    own = r"celeryev\..+"
+    # To ask workers anything goes the same way as an order to them: it only receives what they send unasked.
     return BrokerAccount(
         "flower",
-        configure=_one_of(own, _exactly(_CONTROL, _REPLIES, _WATCHED)),
-        write=_one_of(own, _exactly(_CONTROL)),
-        read=_one_of(own, _exactly(_REPLIES, _WATCHED)),
+        configure=_one_of(own, _exactly(_WATCHED)),
+        write=_one_of(own),
+        read=_one_of(own, _exactly(_WATCHED)),
         topics=(TopicRight(_WATCHED, read=ANYTHING),),
         tag="management",
     )

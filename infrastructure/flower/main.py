@@ -2,7 +2,7 @@
 
 It shows each event that a context handles as a task under the event's own name, and how the workers are; /healthcheck
 and /metrics are open, for whoever supervises and measures inside. Its pages change nothing (read-only): retries and
-replays are the system's own business, and a worker is stopped by whoever supervises it.
+replays are the system's own business, and a worker is stopped by whoever supervises it. It sends workers nothing.
 What it shows it has from Celery's events, kept in memory, the last `TASKS` of them; it is no witness: a worker sends
 those without confirms, and they are lost while Flower is away.
 """
@@ -16,6 +16,7 @@ from celery import Celery
 from tornado.log import enable_pretty_logging
 from tornado.options import options
 
+from infrastructure.flower.observation import ObservedWorkers, SilentControl
 from infrastructure.flower.settings import Settings, read_settings
 from infrastructure.settings import SettingsError
 
@@ -44,6 +45,7 @@ def serve(settings: Settings) -> None:
     from flower.urls import settings as pages  # noqa: PLC0415
 
     flower = Flower(capp=make_app(settings), options=options, **pages)
+    flower.inspector = ObservedWorkers(flower.events.state)
     flower.start_http_server()
     try:
         flower.start()
@@ -53,9 +55,8 @@ def serve(settings: Settings) -> None:
 
 def make_app(settings: Settings) -> Celery:
     """Return a Celery app that only listens; its queues are its own and end with it."""
-    app = Celery("holdfast-flower", broker=settings.broker_url, set_as_current=False)
+    app = Celery("holdfast-flower", broker=settings.broker_url, set_as_current=False, control=SilentControl)
     app.conf.update(
-        control_queue_exclusive=True,
         event_queue_exclusive=True,
         broker_heartbeat=10,
         broker_connection_timeout=4,

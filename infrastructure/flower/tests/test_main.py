@@ -1,6 +1,7 @@
 """A real Flower at a real broker, with no right but Flower's: who is let in, and what it says to those who measure."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from celery import Celery
 
 from infrastructure.local.readiness import request_here, wait_for
 from infrastructure.local.sharing import Servers
@@ -54,6 +56,31 @@ def test_its_pages_want_the_password(flower: int) -> None:
 @pytest.mark.integration
 def test_whoever_measures_needs_none(flower: int) -> None:
     assert "flower_worker_online" in request_here("GET", f"http://127.0.0.1:{flower}/metrics", 10).text
+
+
+def heartbeat(servers: Servers, worker: str, **fields: object) -> None:
+    """What a worker sends unasked, every two seconds."""
+    app = Celery(broker=servers.rabbitmq_url, set_as_current=False)
+    with app.connection() as connection, app.events.Dispatcher(connection, hostname=worker) as dispatcher:
+        dispatcher.send("worker-heartbeat", **fields)
+
+
+@pytest.mark.integration
+def test_it_shows_a_worker_by_what_the_worker_sends(flower: int, servers: Servers) -> None:
+    worker = f"orders@{secrets.token_hex(4)}"
+    url = f"http://flower:{PASSWORD}@127.0.0.1:{flower}"
+
+    def shown() -> None:
+        heartbeat(servers, worker, freq=2, active=1, processed=7, loadavg=[0.5, 0.5, 0.5], sw_ident="py-celery")
+        assert worker in request_here("GET", f"{url}/workers?json=1", 10).text
+
+    wait_for(shown, SECONDS, "the worker is not shown")
+    page = request_here("GET", f"{url}/worker/{worker}", 10)
+    assert page.status_code == 200
+    assert "py-celery" in page.text
+    assert request_here("GET", f"{url}/worker/nobody@here", 10).status_code == 404
+    known = request_here("GET", f"{url}/api/workers?refresh=1", 10).json()
+    assert known[worker]["stats"]["total"] == {"processed": 7}
 
 
 @pytest.mark.integration

@@ -40,7 +40,7 @@ def broker(servers: Servers) -> Iterator[Callable[[str], str]]:
 def declared(broker: Callable[[str], str]) -> Callable[[str], str]:
     assert "payments.events" in declare(broker("topology"), wait_seconds=10)
     declare(broker("topology"), wait_seconds=10)
-    do(broker("flower"), lambda channel: channel.exchange_declare("celery.pidbox", "fanout"))
+    do(broker("worker-orders"), lambda channel: channel.exchange_declare("celery.pidbox", "fanout"))
     return broker
 
 
@@ -89,6 +89,7 @@ FORBIDDEN: list[tuple[str, str, Action]] = [
     ("scheduler", "takes from a queue", take("orders.events")),
     ("scheduler", "publishes", publish("holdfast.events", "order.placed.v1")),
     ("topology", "publishes an event", publish("holdfast.events", "order.placed.v1")),
+    ("flower", "gives orders to workers", publish("celery.pidbox", "")),
     ("flower", "takes from a queue", take("orders.events")),
     ("flower", "publishes an event", publish("holdfast.events", "order.placed.v1")),
     ("monitor", "takes from a queue", take("orders.events")),
