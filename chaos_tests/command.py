@@ -14,6 +14,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from chaos_tests.crashes.run import crashes
+from chaos_tests.malformed.run import malformed
+from chaos_tests.matrix.run import matrix
+from chaos_tests.model.run import model
+from chaos_tests.mutants.run import mutants
+from chaos_tests.replays.run import replays
 from chaos_tests.runners.broken import BusyError
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
@@ -159,19 +165,6 @@ def report(directory: Path) -> None:
     click.echo(make_report(directory))
 
 
-@chaos.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def crashes(arguments: tuple[str, ...]) -> None:
-    """Kill a process at every named step of an order's way: `holdfast chaos crashes --help`.
-
-    It starts a stack of its own, and writes docs/crash-points.md.
-    """
-    from chaos_tests.crashes.run import main  # noqa: PLC0415 - a program of its own, loaded when asked for
-
-    sys.argv[:] = ["holdfast chaos crashes", *arguments]
-    main()
-
-
 def _show(known: dict[str, Experiment], driver: str) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("experiment", "what it does", "strikes", "here"):
@@ -199,3 +192,7 @@ def _terminated(*_: object) -> NoReturn:
     """SIGTERM between two experiments: as Ctrl-C."""
     sys.stderr.write("Terminated.\n")
     raise KeyboardInterrupt
+
+
+for _program in (matrix, crashes, malformed, replays, mutants, model):
+    chaos.add_command(_program)

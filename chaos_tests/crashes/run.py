@@ -1,4 +1,4 @@
-"""`python -m chaos_tests.crashes.run`: kill a process at every step of an order's way, on its first and a later visit.
+"""`holdfast chaos crashes`: kill a process at every step of an order's way, on its first and a later visit.
 
 A test build (HOLDFAST_TEST_BUILD=1) kills itself with SIGKILL at the place that HOLDFAST_CRASH_POINT names. For each
 place: the process is armed, orders of every kind are placed until it dies, it starts again without the trap, every
@@ -8,32 +8,37 @@ goes to docs/crash-points.md.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
 import requests
 
+from chaos_tests.runners.programs import Results, command, table
 from chaos_tests.runners.system import SKU, System
 from chaos_tests.runners.trees import any_died
 from holdfast.client import ApiError
-from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from holdfast.client import Client
 
-HOME, PORT_BASE = ".holdfast-crashes", 8700
-DOCUMENT, FIGURES = Path("docs/crash-points.md"), Path("docs/crash-points.json")
 DEATH_SECONDS = 40.0
 LATER = 3
+HEAD = """# Killed at every step of an order's way
+
+Written by `holdfast chaos crashes`. Each row: a process was killed (SIGKILL) by a test build when it reached the named
+place (`common/resilience/crash_points.py`) for the given time. Then every accepted order settled, and the audit was
+green.
+
+Places hit: {hit} of {places} ({percent} %).
+
+"""
+COLUMNS = ("place", "visit", "processes", "killed", "orders", "verdict")
 WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
 # What must be wrong at the provider for the place to be reached at all.
 UNAVAILABLE = {"kind": "error", "rate": 0.5}
@@ -115,58 +120,31 @@ def _drive_until(is_dead: Callable[[], bool], customer: Client, placed: list[str
     return False
 
 
-def _with_earlier(rows: list[Row]) -> list[Row]:
-    """What is on file of the other places as well, in the order of the table."""
-    earlier = [Row(**values) for values in json.loads(FIGURES.read_text())] if FIGURES.exists() else []
-    places = {row.place for row in rows}
-    order = list(PLACES)
-    return sorted([*(row for row in earlier if row.place not in places), *rows], key=lambda row: order.index(row.place))
-
-
-def write(rows: list[Row]) -> None:
-    FIGURES.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+def render(rows: Sequence[Row]) -> str:
     hit = {row.place for row in rows if row.died}
-    lines = [
-        "# Killed at every step of an order's way",
-        "",
-        "Written by `python -m chaos_tests.crashes.run`. Each row: a process was killed (SIGKILL) by a test build when",
-        "it reached the named place (`common/resilience/crash_points.py`) for the given time. Then every accepted",
-        "order settled, and the audit was green.",
-        "",
-        f"Places hit: {len(hit)} of {len(PLACES)} ({100 * len(hit) // len(PLACES)} %).",
-        "",
-        "| place | visit | processes | killed | orders | verdict |",
-        "|---|---|---|---|---|---|",
+    cells = [
+        (f"`{row.place}`", row.visit, row.process, "yes" if row.died else "**no**", row.accepted, _verdict(row))
+        for row in rows
     ]
-    for row in rows:
-        verdict = "kept" if row.passed else f"**broken**: {row.unsettled} open, {', '.join(row.broken_promises)}"
-        died = "yes" if row.died else "**no**"
-        lines.append(f"| `{row.place}` | {row.visit} | {row.process} | {died} | {row.accepted} | {verdict} |")
-    DOCUMENT.write_text("\n".join(lines) + "\n")
+    return HEAD.format(hit=len(hit), places=len(PLACES), percent=100 * len(hit) // len(PLACES)) + table(COLUMNS, cells)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", action="append", choices=PLACES, help="this place alone, or these; what is on file of others stays"
-    )
-    parser.add_argument("--home", default=HOME)
-    parser.add_argument("--port-base", type=int, default=PORT_BASE)
-    wanted = parser.parse_args()
-    end_in_good_order()
-    system, rows = System(wanted.home, wanted.port_base), []
-    try:
-        system.start()
-        for place, (processes, fault) in PLACES.items():
-            if not wanted.only or place in wanted.only:
-                for visit in (1, LATER):
-                    rows.append(crash(system, place, visit, processes, fault))
-                    print(rows[-1], flush=True)
-    finally:
-        system.stop()
-    write(_with_earlier(rows) if wanted.only else rows)
-    sys.exit(0 if all(row.passed for row in rows) else 1)
+def _verdict(row: Row) -> str:
+    return "kept" if row.passed else f"**broken**: {row.unsettled} open, {', '.join(row.broken_promises)}"
+
+
+RESULTS = Results("crashes", "crash-points", Row, lambda row: (row.place, row.visit), render)
+
+
+@command(RESULTS, port_base=8700)
+@click.option("--only", multiple=True, type=click.Choice(list(PLACES)), help="This place alone, or these.")
+def crashes(system: System, only: tuple[str, ...]) -> Iterator[Row]:
+    """Kill a process at every named step of an order's way, on its first and a later visit."""
+    for place, (processes, fault) in PLACES.items():
+        if not only or place in only:
+            for visit in (1, LATER):
+                yield crash(system, place, visit, processes, fault)
 
 
 if __name__ == "__main__":
-    main()
+    crashes()

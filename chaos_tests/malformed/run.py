@@ -1,4 +1,4 @@
-"""`python -m chaos_tests.malformed.run`: thousands of messages that nobody can understand, beside orders that go on.
+"""`holdfast chaos malformed`: thousands of malformed messages, beside orders that go on.
 
 They go straight into the consumers' queues, past the publishers' own checks. Every one must be found in the dead-letter
 store under its queue with the bytes that were sent, no process may have been restarted, every order that was accepted
@@ -7,47 +7,55 @@ meanwhile must settle, and the audit must be green. The table goes to docs/malfo
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
 import time
 import uuid
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pika
 from rich.console import Console
 
 from chaos_tests.malformed.kinds import KINDS, make, queue_for
 from chaos_tests.runners.history import read
+from chaos_tests.runners.programs import Results, command, table
 from chaos_tests.runners.workload.process import Workload
 from holdfast.commands.audit import audited
 from holdfast.target import target_of
-from infrastructure.local.ending import end_in_good_order
-from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from chaos_tests.runners.system import System
     from holdfast.client import Client
+    from infrastructure.local.stack import Stack
 
-HOME, PORT_BASE = ".holdfast-malformed", 8800
-DOCUMENT = Path("docs/malformed-messages.md")
 ORDERS_PER_SECOND = 4
 FILING_SECONDS, SETTLE_SECONDS = 900.0, 120.0
 READERS = 8
+HEAD = """# Malformed messages
+
+Written by `holdfast chaos malformed --count {total}`: so many messages of {kinds} kinds went straight into the
+consumers' queues, while customers went on ordering. Each was looked up in the dead-letter store by its queue and the
+digest of its bytes.
+
+* filed: {filed} of {total}, {seconds:.0f} s after the first was sent
+* orders accepted at the same time: {accepted}, all of them settled
+* processes restarted: {restarted}
+* promises broken: {broken}
+
+"""
 
 
 @dataclass
 class Outcome:
     """`sent` and `filed`: how many of each kind; `errors`: what a letter of the kind says."""
 
-    sent: Counter[str] = field(default_factory=Counter)
-    filed: Counter[str] = field(default_factory=Counter)
+    sent: dict[str, int] = field(default_factory=dict)
+    filed: dict[str, int] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     filing_seconds: float = 0.0
     accepted: int = 0
@@ -80,7 +88,7 @@ def flood(stack: Stack, count: int) -> Outcome:
         for letter in executor.map(lambda known: _whole(clients[known[0] % READERS], known[1]), letters):
             kind = expected.pop((letter["queue"], letter["body"]["sha256"]), None)
             if kind is not None:
-                outcome.filed[kind] += 1
+                outcome.filed[kind] = outcome.filed.get(kind, 0) + 1
                 outcome.errors.setdefault(kind, f"{letter['reason']}: {letter['error']}")
     verdict = audited(target, SETTLE_SECONDS, Console(stderr=True, quiet=True))
     outcome.broken_promises = sorted({finding.promise for finding in verdict.findings})
@@ -100,7 +108,7 @@ def _publish(broker_url: str, count: int, outcome: Outcome) -> dict[tuple[str, s
         queue = queue_for(kind, number // len(kinds))
         channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties), mandatory=True)
         sent[queue, hashlib.sha256(body).hexdigest()] = kind
-        outcome.sent[kind] += 1
+        outcome.sent[kind] = outcome.sent.get(kind, 0) + 1
     connection.close()
     return sent
 
@@ -122,52 +130,37 @@ def _processes(stack: Stack) -> dict[str, int | None]:
     return {process["name"]: process["pid"] for process in stack.status()["processes"]}
 
 
-def write(outcome: Outcome) -> None:
+def render(rows: Sequence[Outcome]) -> str:
+    return "\n".join(map(_page, rows))
+
+
+def _page(outcome: Outcome) -> str:
     total = sum(outcome.sent.values())
-    lines = [
-        "# Messages that nobody understands",
-        "",
-        f"Written by `python -m chaos_tests.malformed.run --count {total}`: so many messages of {len(KINDS)} kinds",
-        "went straight into the consumers' queues, while customers went on ordering. Each was looked up in the",
-        "dead-letter store by its queue and the digest of its bytes.",
-        "",
-        f"* filed: {sum(outcome.filed.values())} of {total}, {outcome.filing_seconds:.0f} s after the first was sent",
-        f"* orders accepted meanwhile: {outcome.accepted}, all of them settled",
-        f"* processes restarted: {', '.join(outcome.restarted) or 'none'}",
-        f"* promises broken: {', '.join(outcome.broken_promises) or 'none'}",
-        "",
-        "| kind | sent | filed | what one of its letters says |",
-        "|---|---|---|---|",
+    head = HEAD.format(
+        total=total,
+        kinds=len(KINDS),
+        filed=sum(outcome.filed.values()),
+        seconds=outcome.filing_seconds,
+        accepted=outcome.accepted,
+        restarted=", ".join(outcome.restarted) or "none",
+        broken=", ".join(outcome.broken_promises) or "none",
+    )
+    cells = [
+        (kind, sent, outcome.filed.get(kind, 0), outcome.errors.get(kind, "")[:110])
+        for kind, sent in outcome.sent.items()
     ]
-    for kind, sent in outcome.sent.items():
-        error = outcome.errors.get(kind, "").replace("|", "\\|").replace("\n", " ")[:110]
-        lines.append(f"| {kind} | {sent} | {outcome.filed[kind]} | {error} |")
-    DOCUMENT.write_text("\n".join(lines) + "\n")
+    return head + table(("kind", "sent", "filed", "what one of its dead letters says"), cells)
 
 
-@contextmanager
-def _stack(home: str, port_base: int) -> Iterator[Stack]:
-    stack = Stack(home, port_base)
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.down()
+RESULTS = Results("malformed", "malformed-messages", Outcome, lambda _: "", render)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--home", default=HOME)
-    parser.add_argument("--port-base", type=int, default=PORT_BASE)
-    wanted = parser.parse_args()
-    end_in_good_order()
-    with _stack(wanted.home, wanted.port_base) as stack:
-        outcome = flood(stack, wanted.count)
-    write(outcome)
-    print(DOCUMENT.read_text())
-    sys.exit(0 if outcome.passed else 1)
+@command(RESULTS, port_base=8800)
+@click.option("--count", default=10_000, show_default=True, help="How many messages.")
+def malformed(system: System, count: int) -> Iterator[Outcome]:
+    """Put thousands of malformed messages into the queues, and look for each in the dead-letter store."""
+    yield flood(system.stack, count)
 
 
 if __name__ == "__main__":
-    main()
+    malformed()

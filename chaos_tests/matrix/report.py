@@ -1,19 +1,21 @@
-"""The matrix as a page for people, and its figures for programs."""
+"""A row of the matrix, and the page of all rows."""
 
 from __future__ import annotations
 
-import json
-import platform
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-DOCUMENT = Path("docs/failure-matrix.md")
+from chaos_tests.runners.programs import machine, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FAULT_SECONDS, INTERVAL_SECONDS = 8.0, 0.2
 HEAD = """\
 # What happens when something fails
 
-Written by `python -m chaos_tests.matrix.run`, which breaks each dependency in each way for {seconds:.0f} seconds, while
-an order is placed every {interval_seconds} s. Measured on {machine}; the times are one machine's at one moment.
+Written by `holdfast chaos matrix`, which breaks each dependency in each way for {seconds:.0f} seconds, while an
+order is placed every {interval_seconds} s. Measured on {machine}; the times are one machine's at one moment.
 
 *During*: the answers to POST /orders while it lasted. *Ready*: the gateway's /readyz at its end. *Back*: seconds after
 its end until the server itself answered, asked directly (one that was killed has to start). *Working*: seconds after
@@ -21,9 +23,11 @@ its end until the last of the workers that orders keep busy had handled an event
 seconds after its end until an order was accepted, and until one placed after it was confirmed, behind all that had
 piled up. *Verdict*: whether every accepted order settled, no event became a dead letter, and the audit was green.
 
-| dependency | fault | during | slowest | ready | back | working | accepting | confirming | accepted | verdict |
-|---|---|---|---|---|---|---|---|---|---|---|
 """
+COLUMNS = (
+    *("dependency", "fault", "during", "slowest", "ready", "back", "working"),
+    *("accepting", "confirming", "accepted", "verdict"),
+)
 
 
 @dataclass
@@ -55,37 +59,27 @@ class Row:
         return None if self.silent_workers else max(self.working_after_seconds.values(), default=None)
 
 
-def write(rows: list[Row], *, seconds: float, interval_seconds: float) -> None:
-    machine = f"{platform.system()}, {platform.machine()}, CPython {platform.python_version()}"
-    head = HEAD.format(seconds=seconds, interval_seconds=interval_seconds, machine=machine)
-    DOCUMENT.write_text(head + "\n".join(map(line, rows)) + "\n")
-    DOCUMENT.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+def render(rows: Sequence[Row]) -> str:
+    head = HEAD.format(seconds=FAULT_SECONDS, interval_seconds=INTERVAL_SECONDS, machine=machine())
+    return head + table(COLUMNS, map(_cells, rows))
 
 
-def read() -> list[Row]:
-    """What is on file, or nothing."""
-    with suppress(OSError):
-        return [Row(**known) for known in json.loads(DOCUMENT.with_suffix(".json").read_text())]
-    return []
-
-
-def line(row: Row) -> str:
+def _cells(row: Row) -> tuple[object, ...]:
     during = ", ".join(f"{count} x {outcome}" for outcome, count in sorted(row.during.items()))
     verdict = "kept" if row.passed else f"**broken**: {_complaint(row)}"
-    cells = [
+    return (
         "provider" if row.dependency == "sandbox" else row.dependency,
         row.fault,
         during,
         f"{row.slowest_seconds:.1f} s",
-        str(row.readiness),
+        row.readiness,
         _seconds(row.returned_after_seconds),
         _seconds(row.all_working_after_seconds),
         _seconds(row.accepted_after_seconds),
         _seconds(row.confirmed_after_seconds),
-        str(row.accepted),
+        row.accepted,
         verdict,
-    ]
-    return f"| {' | '.join(cells)} |"
+    )
 
 
 def _complaint(row: Row) -> str:

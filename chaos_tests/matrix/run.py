@@ -1,4 +1,4 @@
-"""`python -m chaos_tests.matrix.run`: break each dependency in each way under load, and write down what was seen.
+"""`holdfast chaos matrix`: break each dependency in each way under load, and write down what was seen.
 
 For each fault: orders are placed all the time; it begins; it is healed some seconds later; every order that was
 accepted must settle, and the audit must be green. The table goes to docs/failure-matrix.md, the figures beside it as
@@ -7,7 +7,6 @@ JSON. Times are this machine's at that moment; the verdicts are not.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 import time
@@ -17,22 +16,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+import click
 import requests
 
 from chaos_tests.matrix.faults import FAULTS
-from chaos_tests.matrix.report import Row, line, read, write
+from chaos_tests.matrix.report import FAULT_SECONDS, INTERVAL_SECONDS, Row, render
 from chaos_tests.matrix.returning import returned_after
 from chaos_tests.matrix.working import Workers
+from chaos_tests.runners.programs import Results, command
 from chaos_tests.runners.system import SKU, System
 from holdfast.client import ApiError
-from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chaos_tests.matrix.faults import Fault
     from holdfast.client import Client
 
-HOME, PORT_BASE = ".holdfast-matrix", 8600
-INTERVAL_SECONDS = 0.2
 SETTLE_SECONDS = 120.0
 WARM_SECONDS = 2.0
 BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
@@ -152,35 +152,6 @@ def _readiness(system: System) -> int:
         return 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="dependency, or dependency:fault; the other rows stay as they are")
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--home", default=HOME)
-    parser.add_argument("--port-base", type=int, default=PORT_BASE)
-    wanted = parser.parse_args()
-    end_in_good_order()
-    chosen = [f for f in FAULTS if not wanted.only or wanted.only in (f.dependency, f"{f.dependency}:{f.name}")]
-    system = System(wanted.home, wanted.port_base)
-    rows: list[Row] = []
-    try:
-        system.start()
-        for fault in chosen:
-            rows.append(_looked(system, fault, wanted.seconds))
-            print(line(rows[-1]), flush=True)
-    finally:
-        system.stop()
-    write(_with_known(rows), seconds=wanted.seconds, interval_seconds=INTERVAL_SECONDS)
-    sys.exit(0 if all(row.passed for row in rows) else 1)
-
-
-def _with_known(rows: list[Row]) -> list[Row]:
-    """With the rows of earlier runs, where only some of the faults were looked at."""
-    fresh = {(row.dependency, row.fault): row for row in rows}
-    known = {(row.dependency, row.fault): row for row in read()} | fresh
-    return [known[key] for fault in FAULTS if (key := (fault.dependency, fault.name)) in known]
-
-
 def _looked(system: System, fault: Fault, seconds: float) -> Row:
     try:
         return look(system, fault, seconds)
@@ -197,5 +168,17 @@ def _try(heal: Any, system: System) -> None:
         print(f"healing: {error!r}", file=sys.stderr)
 
 
+RESULTS = Results("matrix", "failure-matrix", Row, lambda row: (row.dependency, row.fault), render)
+
+
+@command(RESULTS, port_base=8600)
+@click.option("--only", help="A dependency, or dependency:fault; the other rows stay as they are.")
+def matrix(system: System, only: str | None) -> Iterator[Row]:
+    """Break each dependency in each way under load, and judge what clients see and whether the promises hold."""
+    for fault in FAULTS:
+        if not only or only in (fault.dependency, f"{fault.dependency}:{fault.name}"):
+            yield _looked(system, fault, FAULT_SECONDS)
+
+
 if __name__ == "__main__":
-    main()
+    matrix()

@@ -1,30 +1,46 @@
-"""`python -m chaos_tests.model.run`: check the models exhaustively, and that the mutants are found.
+"""`holdfast chaos model`: check the models exhaustively, and that the mutants are found.
 
-Writes docs/model-results.md. `--wide` takes the larger bounds (minutes); `--only WORD` what has the word in its name,
-without writing. Exit code 0: all hold and all mutants are found; 1: not so; 2: nothing can be checked on this machine.
+Exit code 0: all hold and all mutants are found; 1: not so; 4: nothing can be checked on this machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from chaos_tests.model.cases import MUTANTS, PROPERTIES, QUICK, WIDE, Case, Mutant
 from chaos_tests.model.checking import UnfinishedError, Verdict, check
 from chaos_tests.model.programs import MissingToolError, Programs, ensure_programs
+from chaos_tests.runners.programs import Results, finish, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "model-results.md"
 QUICK_SECONDS, WIDE_SECONDS = 120.0, 1_800.0
+EXIT_NOT_CHECKED = 4
+HEAD = """# The models' results
+
+Written by `holdfast chaos model`; what the models say, and the code behind each line, is in [model.md](model.md).
+
+{spin}. Every state within the bounds was visited; nothing was hashed away.
+
+## The models hold
+
+"""
+MUTANTS_HEAD = """
+## The mutants are found
+
+{found} of {count}. Each is the same model with one guarantee taken away. The steps are those of the way to the
+violation, for safety a shortest one.
+
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Checked:
     """One check: `verdict` is None if it did not come to an end."""
 
     checked: Case | Mutant
@@ -48,7 +64,25 @@ class Row:
         return next((name for sign, name in PROPERTIES.items() if sign in said), said)
 
 
-def check_all(programs: Programs, checked: Sequence[Case | Mutant], *, seconds: float) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A check as it is kept: no times, for they belong to the machine. `mutant` is empty for a model as it is."""
+
+    model: str
+    mutant: str
+    without: str
+    kind: str
+    bounds: str
+    states: int | None
+    transitions: int | None
+    depth: int | None
+    steps: int | None
+    violated: str | None
+    passed: bool
+    spin: str
+
+
+def check_all(programs: Programs, checked: Sequence[Case | Mutant], *, seconds: float) -> Iterator[Checked]:
     for each in checked:
         defines: dict[str, int | None] = dict(each.bounds)
         if isinstance(each, Mutant):
@@ -56,91 +90,79 @@ def check_all(programs: Programs, checked: Sequence[Case | Mutant], *, seconds: 
         try:
             verdict = check(programs, each.model, defines, each.kind, seconds=seconds, optimise=each in WIDE)
         except UnfinishedError as error:
-            print(error, file=sys.stderr)
+            click.echo(error, err=True)
             verdict = None
-        yield Row(each, verdict)
+        yield Checked(each, verdict)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m chaos_tests.model.run", description=__doc__)
-    parser.add_argument("--wide", action="store_true", help="the larger bounds as well")
-    parser.add_argument("--only", metavar="WORD", help="only what has this word in its model or name")
-    options = parser.parse_args(arguments)
+@click.command("model")
+@click.option("--wide", is_flag=True, help="The larger bounds as well: some minutes, some gigabytes.")
+@click.option("--only", metavar="WORD", help="Only what has this word in its model or name.")
+def model(*, wide: bool, only: str | None) -> None:
+    """Check the models of delivery, settlement and saga exhaustively with Spin, and that their mutants are found.
+
+    Exit codes: 0 all hold and all mutants are found; 1 not so; 4 nothing can be checked on this machine.
+    """
     try:
         programs = ensure_programs()
     except MissingToolError as error:
-        print(f"not checked: {error}", file=sys.stderr)
-        return 2
-    checked: list[Case | Mutant] = [*QUICK, *(WIDE if options.wide else ()), *MUTANTS]
-    if options.only:
-        checked = [each for each in checked if options.only in f"{each.model} {getattr(each, 'name', '')}"]
+        click.echo(f"not checked: {error}", err=True)
+        sys.exit(EXIT_NOT_CHECKED)
+    checked: list[Case | Mutant] = [*QUICK, *(WIDE if wide else ()), *MUTANTS]
+    chosen = [each for each in checked if not only or only in f"{each.model} {getattr(each, 'name', '')}"]
     rows = []
-    for row in check_all(programs, checked, seconds=WIDE_SECONDS if options.wide else QUICK_SECONDS):
-        print(_line(row), flush=True)
-        rows.append(row)
-    print(f"{sum(row.passed for row in rows)} of {len(rows)} as they must be")
-    if not options.only:
-        DOCUMENT.write_text(page(rows, programs), encoding="utf-8")
-        print(f"written: {DOCUMENT}")
-    return 0 if rows and all(row.passed for row in rows) else 1
+    for each in check_all(programs, chosen, seconds=WIDE_SECONDS if wide else QUICK_SECONDS):
+        rows.append(_row(each, programs.spin_version))
+        click.echo(rows[-1])
+    finish(RESULTS, rows, partly=bool(only))
 
 
-def page(rows: Sequence[Row], programs: Programs) -> str:
-    """The results as a page of Markdown. No times: they belong to the machine, and would change with each run."""
-    cases = [row for row in rows if isinstance(row.checked, Case)]
-    mutants = [(row, row.checked) for row in rows if isinstance(row.checked, Mutant)]
-    return "\n".join(
-        [
-            "# The models' results",
-            "",
-            "Written by `python -m chaos_tests.model.run`; what the models say, and the code behind each line, is in",
-            "[model.md](model.md).",
-            "",
-            f"{programs.spin_version}. Every state within the bounds was visited; nothing was hashed away.",
-            "",
-            "## The models hold",
-            "",
-            "| model | searched for | bounds | states | transitions | depth | verdict |",
-            "|---|---|---|--:|--:|--:|---|",
-            *(_case(row) for row in cases),
-            "",
-            "## The mutants are found",
-            "",
-            f"{sum(row.passed for row, _ in mutants)} of {len(mutants)}. Each is the same model with one guarantee",
-            "taken away. The steps are those of the way to the violation, for safety a shortest one.",
-            "",
-            "| mutant | model | without | violated | steps | states until then | found |",
-            "|---|---|---|---|--:|--:|---|",
-            *(_mutant(row, mutant) for row, mutant in mutants),
-            "",
-        ]
+def _row(checked: Checked, spin: str) -> Row:
+    each, verdict = checked.checked, checked.verdict
+    return Row(
+        model=each.model,
+        mutant=getattr(each, "name", ""),
+        without=getattr(each, "without", ""),
+        kind=each.kind.value,
+        bounds=", ".join(f"{name.lower().replace('_', ' ')} {value}" for name, value in each.bounds.items()),
+        states=verdict.states if verdict else None,
+        transitions=verdict.transitions if verdict else None,
+        depth=verdict.depth if verdict else None,
+        steps=verdict.steps if verdict else None,
+        violated=checked.broken,
+        passed=checked.passed,
+        spin=spin,
     )
 
 
-def _case(row: Row) -> str:
-    verdict = row.verdict
-    numbers = f"{verdict.states:,} | {verdict.transitions:,} | {verdict.depth:,}" if verdict else "| | "
-    said = "unfinished" if verdict is None else "holds" if row.passed else f"violated: {row.broken}"
-    return f"| {row.checked.model} | {row.checked.kind} | {_bounds(row)} | {numbers} | {said} |"
+def render(rows: Sequence[Row]) -> str:
+    mutants = [row for row in rows if row.mutant]
+    models = [_model_cells(row) for row in rows if not row.mutant]
+    found = sum(row.passed for row in mutants)
+    return (
+        HEAD.format(spin=rows[0].spin if rows else "Nothing was checked")
+        + table(("model", "searched for", "bounds", "states", "transitions", "depth", "verdict"), models)
+        + MUTANTS_HEAD.format(found=found, count=len(mutants))
+        + table(("mutant", "model", "without", "violated", "steps", "states", "found"), map(_mutant_cells, mutants))
+    )
 
 
-def _mutant(row: Row, mutant: Mutant) -> str:
-    verdict = row.verdict
-    numbers = f"{row.broken} | {verdict.steps} | {verdict.states:,}" if verdict else "| | "
-    return f"| {mutant.name} | {mutant.model} | {mutant.without} | {numbers} | {'yes' if row.passed else '**no**'} |"
+def _model_cells(row: Row) -> tuple[object, ...]:
+    verdict = "holds" if row.passed else f"violated: {row.violated}" if row.violated else "unfinished"
+    return row.model, row.kind, row.bounds, _count(row.states), _count(row.transitions), _count(row.depth), verdict
 
 
-def _bounds(row: Row) -> str:
-    return ", ".join(f"{name.lower().replace('_', ' ')} {value}" for name, value in row.checked.bounds.items())
+def _mutant_cells(row: Row) -> tuple[object, ...]:
+    found = "yes" if row.passed else "**no**"
+    return row.mutant, row.model, row.without, row.violated or "", _count(row.steps), _count(row.states), found
 
 
-def _line(row: Row) -> str:
-    verdict = row.verdict
-    name = row.checked.name if isinstance(row.checked, Mutant) else f"{row.checked.kind} {_bounds(row)}"
-    found = f"violates `{row.broken}` in {verdict.steps} steps, " if verdict and row.broken else ""
-    counted = f"{verdict.states:,} states, depth {verdict.depth}, {verdict.seconds:.1f} s" if verdict else "unfinished"
-    return f"{'ok ' if row.passed else 'NOT'} {row.checked.model} {name}: {found}{counted}"
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+RESULTS = Results("model", "model-results", Row, lambda row: (row.model, row.mutant, row.kind, row.bounds), render)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    model()

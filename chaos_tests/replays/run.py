@@ -1,4 +1,4 @@
-"""`python -m chaos_tests.replays.run`: a handler is broken for a thousand orders, mended, and its letters are replayed.
+"""`holdfast chaos replays`: a handler is broken for a thousand orders and repaired, and its dead letters are replayed.
 
 A test build of the inventory worker raises on every `order.confirmed.v1`. When all of them are dead letters the worker
 is put right, and an operator replays them in bulk at a rate, and a sample of them a second time. Every sale must then
@@ -7,32 +7,28 @@ have happened once: the stock says so, and the audit is green. The figures go to
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import requests
 
 from chaos_tests.mutants.run import INJECTION
 from chaos_tests.mutants.table import Patch
-from chaos_tests.runners.system import System
+from chaos_tests.runners.programs import Results, command
 from holdfast.bench import load
 from holdfast.bench.orders import SKU, Shop
 from holdfast.client import ApiError
-from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
+    from chaos_tests.runners.system import System
     from holdfast.client import Client
 
-HOME, PORT_BASE = ".holdfast-replays", 8850
-DOCUMENT = Path("docs/bulk-replay.md")
 QUEUE, RATE, AGAIN = "inventory.events", 200, 50
 LETTERS = "/api/v1/dead-letters"
 WAIT_SECONDS = 900.0
@@ -118,12 +114,15 @@ def _wait(is_done: Callable[[], bool]) -> None:
     raise TimeoutError("it did not come about in time")
 
 
-def write(outcome: Outcome) -> None:
-    DOCUMENT.write_text(
-        f"""# A thousand dead letters, replayed in bulk
+def render(rows: Sequence[Outcome]) -> str:
+    return "\n".join(map(_page, rows))
 
-Written by `python -m chaos_tests.replays.run --orders {outcome.orders}`. A test build of the inventory worker raised on
-every `order.confirmed.v1`; after it was put right, its letters were replayed in bulk ({RATE} a second at most), and
+
+def _page(outcome: Outcome) -> str:
+    return f"""# A thousand dead letters, replayed in bulk
+
+Written by `holdfast chaos replays --orders {outcome.orders}`. A test build of the inventory worker raised on every
+`order.confirmed.v1`; after it was repaired, its dead letters were replayed in bulk ({RATE} a second at most), and
 {outcome.again} of them a second time.
 
 | | |
@@ -132,30 +131,21 @@ every `order.confirmed.v1`; after it was put right, its letters were replayed in
 | dead letters of `{QUEUE}` | {outcome.letters} |
 | sales before the replay | {outcome.sold_before} |
 | sales after it | {outcome.sold_after} |
-| letters still on file | {outcome.still_filed} |
+| dead letters still on file | {outcome.still_filed} |
 | seconds until the last sale | {outcome.seconds:.0f} |
 | promises broken | {", ".join(outcome.broken_promises) or "none"} |
 """
-    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=1_000)
-    parser.add_argument("--home", default=HOME)
-    parser.add_argument("--port-base", type=int, default=PORT_BASE)
-    wanted = parser.parse_args()
-    end_in_good_order()
-    system = System(wanted.home, wanted.port_base)
-    try:
-        system.start()
-        outcome = replayed(system, wanted.orders)
-    finally:
-        system.stop()
-    write(outcome)
-    print(DOCUMENT.read_text())
-    sys.exit(0 if outcome.passed else 1)
+RESULTS = Results("replays", "bulk-replay", Outcome, lambda _: "", render)
+
+
+@command(RESULTS, port_base=8850)
+@click.option("--orders", default=1_000, show_default=True, help="How many orders meet the broken handler.")
+def replays(system: System, orders: int) -> Iterator[Outcome]:
+    """Break a handler, repair it, and replay its dead letters in bulk: every effect happens once."""
+    yield replayed(system, orders)
 
 
 if __name__ == "__main__":
-    main()
+    replays()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from chaos_tests.model import checking, programs, run
 from chaos_tests.model.checking import Kind, UnfinishedError, check
@@ -46,11 +47,10 @@ def test_a_search_that_takes_too_long_is_no_verdict(found: Programs) -> None:
         check(found, "settlement", {"SETTLERS": 2}, Kind.SAFETY, seconds=0.2, optimise=False)
 
 
-def test_without_a_compiler_nothing_is_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_compiler_nothing_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingToolError, match="no C compiler"):
         programs.ensure_programs()
-    assert run.main([]) == 2
-    assert "not checked: there is no C compiler" in capsys.readouterr().err
+    ended = CliRunner().invoke(run.model, [])
+    assert ended.exit_code == 4
+    assert "not checked: there is no C compiler" in ended.output
