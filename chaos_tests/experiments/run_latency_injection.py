@@ -1,14 +1,22 @@
-"""`python chaos_tests/experiments/run_latency_injection.py --target-service orders`: make one service slow, and see.
+"""`cd chaos_tests/experiments && python run_latency_injection.py --target-service orders`
 
-As such suites are usually called; takes the options of `holdfast chaos run`, and answers with its exit codes.
+It finds the repository from any directory, and says what to do where the libraries are missing. The command itself is
+chaos_tests/latency_injection.py.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # called by its path, it finds the rest of the repository
-
-from chaos_tests.command import run
+ROOT = Path(__file__).resolve().parents[2]
+EXIT_USAGE = 2
 
 if __name__ == "__main__":
-    run(["latency-injection", *sys.argv[1:]], prog_name="run_latency_injection.py")
+    sys.path.insert(0, str(ROOT))
+    try:
+        from chaos_tests.latency_injection import inject_latency
+    except ModuleNotFoundError as error:
+        print(
+            f"{error}. Run `make setup` in {ROOT}, then `. {ROOT}/.venv/bin/activate` in this shell.", file=sys.stderr
+        )
+        sys.exit(EXIT_USAGE)
+    inject_latency()

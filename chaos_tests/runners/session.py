@@ -140,14 +140,21 @@ class Session:
         if options.driver == "local":
             self._told("a proxy between each process and each server")
             local(variables).detours.build()
-        self._told("waiting until orders go through")
-        if not orders_go_through(variables, READY_SECONDS):
-            raise StackError(f"no order went through within {READY_SECONDS:.0f} s, before anything was broken")
         try:
+            self._wait_for_orders(variables, "before anything was broken")
             address, rate = _address(variables), options.rate or None
             yield Ground(variables, address, options.clients, rate, options.recovery, options.nodes)
         finally:
             self._mend(variables)
+            if options.driver == "local" and not options.is_own_stack:
+                self._told("taking the proxies away")
+                local(variables).detours.remove()
+                self._wait_for_orders(variables, "without the proxies")
+
+    def _wait_for_orders(self, variables: dict[str, Any], when: str) -> None:
+        self._told("waiting until orders go through")
+        if not orders_go_through(variables, READY_SECONDS):
+            raise StackError(f"no order went through within {READY_SECONDS:.0f} s, {when}")
 
     def _own_stack(self, home: Path) -> Stack:
         self._told(f"starting a stack in {home}")
@@ -171,8 +178,7 @@ class Session:
         Stack(stack.home.path, self._options.port_base, self._options.nodes).up()
         forget_customers()
         local(ground.variables).detours.build()
-        if not orders_go_through(ground.variables, READY_SECONDS):
-            raise StackError("no order went through on the new stack")
+        self._wait_for_orders(ground.variables, "on the new stack")
 
     def _mend(self, variables: dict[str, Any]) -> None:
         mended, failed = driver_of(variables).broken.heal(variables)

@@ -84,6 +84,11 @@ class Supervisor:
         """Stop the program; it stays stopped until it is started."""
         self._call("supervisor.stopProcess", name, wait, allowed=(_NOT_RUNNING, _NO_SUCH_NAME))
 
+    def remove(self, name: str) -> None:
+        """Stop the program, and know it no more."""
+        self.stop(name)
+        self._call("supervisor.removeProcessGroup", name)
+
     def shut_down(self) -> None:
         """Stop the supervisor and whatever still runs under it."""
         self._call("supervisor.shutdown")

@@ -1,7 +1,7 @@
 """Detours: a proxy between each process and each server that it talks to, so that every connection can be struck alone.
 
 The proxy is one more process of the stack: its supervisor starts it again, and `down` ends it. Its API is Toxiproxy's.
-A proxy is called `<process>.<server>`. The next `up` of the stack goes without detours.
+A proxy is called `<process>.<server>`. `remove` gives every process back what it had; so does a start of the stack.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 class Detours:
-    """The detours of one stack; `build` makes them unless they are there."""
+    """The detours of one stack; `build` makes them unless they are there, `remove` takes them away."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -46,6 +46,11 @@ class Detours:
     @property
     def _file(self) -> Path:
         return self._stack.home.path / "chaos" / "detours.json"
+
+    @property
+    def _before(self) -> Path:
+        """How every process ran without detours."""
+        return self._file.with_name("programs-before.json")
 
     @property
     def api(self) -> str:
@@ -70,6 +75,7 @@ class Detours:
         for proxy, listen in zip(proxies, ports, strict=False):
             proxy["listen"] = f"127.0.0.1:{listen}"
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_private(self._before, home.programs_file.read_text(encoding="utf-8"))
         config = self._file.with_name("proxies.json")
         write_private(config, json.dumps(proxies, indent=1) + "\n")
         write_private(self._file, json.dumps({"port": port}) + "\n")
@@ -82,8 +88,20 @@ class Detours:
         for name in changed.keys() - specs.keys():
             self._stack.start(name)
         self._wait()
-        with ThreadPoolExecutor(8) as executor:
-            list(executor.map(self._again, [name for name in specs if changed[name] != specs[name]]))
+        self._restart([name for name in specs if changed[name] != specs[name]])
+
+    def remove(self) -> None:
+        """Start every process anew that went by a detour, as it ran before, and end the proxy."""
+        if not self.are_built or not self._before.exists():
+            return
+        home = self._stack.home
+        specs, before = read_specs(home.programs_file), read_specs(self._before)
+        write_specs(home, list(before.values()))
+        Supervisor(home).configure(list(before.values()))
+        self._restart([name for name in before if before[name] != specs.get(name)])
+        for name in specs.keys() - before.keys():
+            Supervisor(home).remove(name)
+        self._file.unlink()
 
     def call(self, method: str, path: str, document: Any = None) -> Any:
         """One call of the proxy's API. Raises requests' exceptions."""
@@ -107,6 +125,10 @@ class Detours:
                 upstream = f"127.0.0.1:{self._stack.home.port(server)}"
                 if any(upstream in value for value in specs[name].environment.values()):
                     yield {"name": f"{name}.{server}", "upstream": upstream, "enabled": True}
+
+    def _restart(self, names: list[str]) -> None:
+        with ThreadPoolExecutor(8) as executor:
+            list(executor.map(self._again, names))
 
     def _again(self, name: str) -> None:
         if self._stack.pid(name):

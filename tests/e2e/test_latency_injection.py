@@ -1,0 +1,43 @@
+"""The chaos command of the README, pasted as it stands there, on a running stack; which runs as before afterwards."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infrastructure.local.spec import read_specs
+from infrastructure.local.stack import Stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+ROOT = Path(__file__).parents[2]
+SCRIPT = "run_latency_injection.py"
+PAGES = ("README.md", "chaos_tests/README.md")
+
+
+def pasted() -> str:
+    """The line with the command, the same in each page."""
+    lines = [line for page in PAGES for line in (ROOT / page).read_text(encoding="utf-8").splitlines()]
+    found = [line for line in lines if f"python {SCRIPT}" in line]
+    assert len(found) == len(PAGES)
+    assert len(set(found)) == 1
+    return found[0]
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_promises_are_kept_while_orders_is_slow(stack: Stack) -> None:
+    before = read_specs(stack.home.programs_file)
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOLDFAST_HOME": str(stack.home.path),
+    }
+    ended = subprocess.run(
+        pasted(), shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = " ".join(ended.stderr.split())
+    assert "latency-injection (orders)" in told
+    assert "valid: 1 of 1 experiments passed" in told
+    assert read_specs(stack.home.programs_file) == before
+    assert all(process["state"] == "running" for process in stack.status()["processes"])
