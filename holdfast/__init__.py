@@ -1,0 +1,3 @@
+"""The command, and the version of the whole."""
+
+__version__ = "0.1.0"

@@ -5,7 +5,10 @@ from typing import Any
 
 import click
 
+from holdfast import __version__
 from holdfast.commands.options import told_plainly
+
+_OWN = ("common", "services", "workers", "infrastructure", "holdfast", "chaos_tests")
 
 _COMMANDS = {
     "up": "holdfast.commands.stack:up",
@@ -33,7 +36,12 @@ class _Table(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        try:
+            command: click.Command = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in _OWN:
+                raise
+            return _unavailable(cmd_name, error)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -41,8 +49,26 @@ class _Table(click.Group):
             return super().invoke(ctx)
 
 
+def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
+    """Return a command that says what is missing: `make demo` installs no package that only tests need."""
+
+    def explain() -> None:
+        raise click.ClickException(
+            f"`holdfast {name}` needs packages that are not installed ({error.name}). Run: make setup"
+        )
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(
+        name,
+        callback=explain,
+        help="Not installed yet: run `make setup`.",
+        context_settings=settings,
+        add_help_option=False,
+    )
+
+
 @click.group(cls=_Table, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="holdfast")
+@click.version_option(__version__, package_name="holdfast")
 def main() -> None:
     """Run Holdfast on this machine, look into it, and prove what it promises.
 

@@ -1,68 +1,101 @@
-"""`make setup`: the virtual environment, the locked libraries, the `holdfast` command, the servers.
+"""`make setup`: the virtual environment, the locked packages, the `holdfast` command, the servers.
 
-Guarantee: every library is the one whose hash the lock has; nothing outside `.venv` and the private
-folder of servers is changed; doing it again does only what has changed. (Standard library only: it runs
-before anything is installed.)
+Guarantee: every package is the one whose hash the lock has; nothing outside `.venv` and the private folder of servers
+is changed; a second run does only what has changed. What fails says why in its first line, and `.holdfast-setup.log`
+has all that was printed. (Standard library only: it runs before anything is installed.)
 """
 
+import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
 
-from infrastructure.local.cache import cache_directory, filled, locked
-from infrastructure.local.debs import PrivateApt
+from infrastructure.local import locked_packages, virtualenv
 from infrastructure.local.errors import StackError
-from infrastructure.local.pip_progress import install
+from infrastructure.local.setup_errors import SetupError, SetupLog, cause_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 _VENV = _ROOT / ".venv"
 _PYTHON = _VENV / "bin" / "python"
 _STAMP = _VENV / "holdfast-setup.json"
-_LOCK = _ROOT / "requirements" / "dev.txt"
-_VENV_SECONDS = 300
+_LOG = _ROOT / ".holdfast-setup.log"
+# The first line is a shell's, because a path in `#!` may be neither long nor hold a space; to Python it is a string.
+_COMMAND = """\
+#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
+import sys
+
+from holdfast.cli import main
+
+sys.exit(main())
+"""
 
 
 def main() -> int:
-    """Set everything up; exit code 1, with what to do about it, if something cannot be had."""
+    """Set everything up; exit code 1, with the cause and what to do, if something cannot be had."""
+    options = _options()
     try:
-        _set_up()
-    except StackError as error:
-        print(f"\n{error}", file=sys.stderr)  # noqa: T201
+        _set_up("dev" if options.tests else "runtime")
+    except (StackError, OSError, subprocess.SubprocessError) as error:
+        known = (
+            error if isinstance(error, StackError) else SetupError(cause_of(str(error)) or "Set-up failed.", str(error))
+        )
+        print(f"\n{known}", file=sys.stderr)  # noqa: T201
         return 1
-    return subprocess.run(  # noqa: S603
-        [_PYTHON, "-m", "infrastructure.local.fetch"], check=False, cwd=_ROOT
-    ).returncode
+    return 0 if options.without_servers else _find_servers()
 
 
-def _set_up() -> None:
-    wanted = _wanted()
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="setup.sh", description="Make .venv, and fetch the servers this machine lacks."
+    )
+    parser.add_argument("--tests", action="store_true", help="with the packages of tests and checks as well")
+    parser.add_argument("--without-servers", action="store_true", help="only .venv")
+    return parser.parse_args()
+
+
+def _set_up(asked: str) -> None:
     done = _done()
+    # What is there is never taken away: `make demo` after `make test` leaves the tests' packages where they are.
+    chosen = "dev" if done.get("packages") == "dev" else asked
+    wanted = _wanted(chosen, done)
     if done == wanted:
         return
-    if not _works() or done.get("place", wanted["place"]) != wanted["place"]:
-        _say("[1/4] Making the virtual environment .venv")
-        _make_environment()
-        done = {}
-    if done.get("lock") != wanted["lock"]:
-        _say("[2/4] Installing the locked libraries into it")
-        install(_PYTHON, ["--require-hashes", "--requirement", str(_LOCK)], _locked_count())
-    _say("[3/4] Installing the command `holdfast`")
-    install(_PYTHON, ["--no-deps", "--no-build-isolation", "--editable", str(_ROOT)], 0)
-    _STAMP.write_text(json.dumps(wanted), encoding="utf-8")
-    _say("[4/4] Looking for the servers")
+    log = SetupLog(_LOG)
+    if done.get("python") != wanted["python"]:
+        _say("[1/3] Making the virtual environment .venv")
+        virtualenv.make(_VENV, log)
+    _write_stamp({**wanted, "packages": done.get("packages", "runtime"), "lock": "unfinished"})
+    _say(f"[2/3] Installing the locked packages ({chosen})")
+    locked_packages.install(_PYTHON, _lock(chosen), log)
+    _install_command(wanted["python"])
+    _write_stamp(wanted)
+    _say("[3/3] Looking for the servers")
 
 
-def _wanted() -> dict[str, str]:
+def _find_servers() -> int:
+    """Look for the servers and fetch what is missing, with the Python of .venv."""
+    command = [str(_PYTHON), "-m", "infrastructure.local.fetch"]
+    done = subprocess.run(command, check=False, cwd=_ROOT, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    if done.returncode != 0:
+        SetupLog(_LOG).write(done.stderr)
+        print(f"\n{done.stderr}", end="", file=sys.stderr)  # noqa: T201
+    return done.returncode
+
+
+def _wanted(packages: str, done: dict[str, str]) -> dict[str, str]:
     """Return what a finished set-up depends on. A virtual environment cannot be moved, hence the place."""
+    running = ".".join(map(str, sys.version_info[:2]))
     return {
         "place": str(_ROOT),
-        "python": ".".join(map(str, sys.version_info[:2])),
-        "lock": sha256(_LOCK.read_bytes()).hexdigest(),
-        "project": sha256((_ROOT / "pyproject.toml").read_bytes()).hexdigest(),
+        # Unless one is chosen, the Python of the last set-up stays: tox, for one, runs in this very environment.
+        "python": running if os.environ.get("PYTHON") else done.get("python", running),
+        "packages": packages,
+        "lock": sha256(_lock(packages).read_bytes()).hexdigest(),
     }
 
 
@@ -71,72 +104,25 @@ def _done() -> dict[str, str]:
         found: dict[str, str] = json.loads(_STAMP.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if _works() else {}
+    is_usable = found.get("place") == str(_ROOT) and found.get("python") == virtualenv.version_of(_PYTHON)
+    return found if is_usable else {}
 
 
-def _works() -> bool:
-    """Whether there is an environment of this Python version with pip in it."""
-    check = f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"
-    try:
-        return subprocess.run([_PYTHON, "-c", check], check=False, capture_output=True, timeout=60).returncode == 0  # noqa: S603
-    except OSError:
-        return False
+def _write_stamp(state: dict[str, str]) -> None:
+    _STAMP.write_text(json.dumps(state), encoding="utf-8")
 
 
-def _make_environment() -> None:
-    shutil.rmtree(_VENV, ignore_errors=True)
-    answer = _venv()
-    if answer.returncode == 0:
-        return
-    shutil.rmtree(_VENV, ignore_errors=True)
-    bare = _venv("--without-pip")
-    if bare.returncode != 0:
-        raise StackError(f"{answer.stdout}{bare.stdout}{_ADVICE}")
-    _say("      this Python lacks `ensurepip`: fetching pip as a package")
-    try:
-        _add_pip()
-    except (StackError, OSError, subprocess.SubprocessError) as error:
-        shutil.rmtree(_VENV, ignore_errors=True)
-        raise StackError(f"pip could not be had: {error}\n{_ADVICE}") from error
+def _lock(packages: str) -> Path:
+    return _ROOT / "requirements" / f"{packages}.txt"
 
 
-_ADVICE = (
-    "This Python cannot make a virtual environment with pip in it.\n"
-    f"Debian and Ubuntu:  sudo apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-    "  (or python3-venv)"
-)
-
-
-def _venv(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "venv", *options, str(_VENV)],
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_VENV_SECONDS,
-        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
-    )
-
-
-def _add_pip() -> None:
-    cache = cache_directory()
-    with locked(cache):
-        if not list((cache / "pip").glob("usr/share/python-wheels/pip-*.whl")):
-            with filled(cache / "pip") as prefix:
-                apt = PrivateApt(cache / "apt")
-                apt.update()
-                apt.extract(["python3-pip-whl"], prefix)
-    wheel = next((cache / "pip").glob("usr/share/python-wheels/pip-*.whl"), None)
-    if wheel is None:
-        raise StackError("the distribution's package python3-pip-whl holds no pip")
-    subprocess.run(  # noqa: S603
-        [_PYTHON, f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)], check=True, timeout=_VENV_SECONDS
-    )
-
-
-def _locked_count() -> int:
-    return sum("==" in line for line in _LOCK.read_text(encoding="utf-8").splitlines())
+def _install_command(python_version: str) -> None:
+    """Put `holdfast` into .venv, and this folder on its path: what an editable installation does, without a build."""
+    site = _VENV / "lib" / f"python{python_version}" / "site-packages"
+    (site / "holdfast.pth").write_text(f"{_ROOT}\n", encoding="utf-8")
+    command = _VENV / "bin" / "holdfast"
+    command.write_text(_COMMAND.format(python=_PYTHON), encoding="utf-8")
+    command.chmod(0o755)
 
 
 def _say(line: str) -> None:

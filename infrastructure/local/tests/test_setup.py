@@ -1,0 +1,75 @@
+"""Set-up installs the lock as it is, with every Python and pip that it may meet; `bootstrap.py`, `virtualenv.py`."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infrastructure.local.tests.setup_clone import Clone, Index, pythons
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+# What the old command did: it resolved the lock while it installed it.
+RESOLVING = (".venv/bin/python", "-m", "pip", "install", "--require-hashes", "--target", "resolved", "--requirement")
+RESOLVES_EXTRAS_PAST_THE_PIN = (23, 2)  # the last pip that does; Python 3.11 and 3.12 bring it, or an older one
+
+
+def locked_then_released(index: Index) -> list[str]:
+    """Lock three packages, of which one asks for another with an extra; then release a newer one of that."""
+    lock = [
+        index.release("paint", "1.0", "Provides-Extra: gloss", 'Requires-Dist: varnish ; extra == "gloss"'),
+        index.release("canvas", "1.0", "Requires-Dist: paint[gloss]>=1.0"),
+        index.release("varnish", "1.0"),
+    ]
+    index.release("paint", "2.0", "Provides-Extra: gloss", 'Requires-Dist: varnish ; extra == "gloss"')
+    return lock
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_a_release_after_the_lock_was_written_changes_nothing(tmp_path: Path, python: str) -> None:
+    index = Index(tmp_path / "index")
+    clone = Clone(tmp_path / "clone", index.url)
+    lock = clone.lock(*locked_then_released(index))
+    done = clone.set_up(python=python)
+    assert done.returncode == 0, done.stderr
+    installed = clone.installed()
+    pip = tuple(int(part) for part in installed.pop("pip").split(".")[:2])
+    assert installed == {"paint": "1.0", "canvas": "1.0", "varnish": "1.0"}
+    resolved = clone.run(*RESOLVING, str(lock))
+    if pip <= RESOLVES_EXTRAS_PAST_THE_PIN:
+        assert "must have their versions pinned with ==" in resolved.stderr
+    else:
+        assert resolved.returncode == 0, resolved.stderr
+
+
+def test_what_only_tests_need_is_installed_when_asked_for_and_then_kept(clone: Clone, index: Index) -> None:
+    runtime = index.release("paint", "1.0")
+    clone.lock(runtime)
+    clone.lock(runtime, index.release("easel", "1.0"), packages="dev")
+    for options, packages in (((), {"paint"}), (("--tests",), {"paint", "easel"}), ((), {"paint", "easel"})):
+        done = clone.set_up(*options)
+        assert done.returncode == 0, done.stderr
+        assert clone.installed().keys() - {"pip"} == packages
+    assert done.stdout == ""  # nothing was left to do
+
+
+def test_what_the_lock_no_longer_names_is_removed(clone: Clone, index: Index) -> None:
+    kept = index.release("paint", "1.0")
+    for lock in ((kept, index.release("easel", "1.0")), (kept,)):
+        clone.lock(*lock, packages="dev")
+        assert clone.set_up("--tests").returncode == 0
+    assert clone.installed().keys() == {"paint", "pip"}
+
+
+def test_the_command_runs_from_anywhere(clone: Clone) -> None:
+    clone.lock(packages="dev")
+    (clone.root / "holdfast").mkdir()
+    (clone.root / "holdfast" / "cli.py").write_text("def main() -> str:\n    return 'called'\n")
+    assert clone.set_up("--tests").returncode == 0
+    command = clone.root / ".venv/bin/holdfast"
+    called = subprocess.run([command], check=False, cwd="/", capture_output=True, text=True)
+    assert called.stderr == "called\n"  # what `sys.exit` does with a text

@@ -1,0 +1,87 @@
+"""`.venv`: an environment with pip in it, on whatever the distribution calls Python.
+
+Guarantee: afterwards there is an environment of this Python version with pip, or none at all and the reason. A Python
+without `ensurepip` (Debian's, when python3-venv is missing) gets the distribution's own pip, verified by apt.
+(Standard library only: it runs before anything is installed.)
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from infrastructure.local.cache import cache_directory, filled, locked
+from infrastructure.local.debs import PrivateApt
+from infrastructure.local.errors import StackError
+from infrastructure.local.setup_errors import SetupError, SetupLog
+
+_SECONDS = 300
+_CHECK_SECONDS = 60
+_INSTALL = (
+    f"Debian, Ubuntu: sudo apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv. "
+    "Another Python: make setup PYTHON=/path/to/python3"
+)
+
+
+def version_of(python: Path) -> str | None:
+    """Return the version ("3.12") of an environment that has pip in it; None if there is none that works."""
+    check = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run(  # noqa: S603
+            [python, "-c", check], check=False, capture_output=True, text=True, timeout=_CHECK_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def make(directory: Path, log: SetupLog) -> None:
+    """Make the environment in place of what is there."""
+    if _run(log, sys.executable, "-m", "venv", "--clear", "--without-pip", str(directory)) != 0:
+        raise log.failure(f"{sys.executable} cannot make a virtual environment. {_INSTALL}")
+    python = directory / "bin" / "python"
+    # As `venv` would do it, but for its output: venv hides why it failed.
+    if _run(log, str(python), "-Im", "ensurepip", "--upgrade", "--default-pip") != 0:
+        _fetch_pip(python, log)
+
+
+def _fetch_pip(python: Path, log: SetupLog) -> None:
+    if log.cause():
+        raise log.failure("")
+    print("      this Python lacks `ensurepip`: fetching pip as a package", flush=True)  # noqa: T201
+    try:
+        _add_pip(python)
+    except (StackError, OSError, subprocess.SubprocessError) as error:
+        raise SetupError(
+            f"This Python lacks `ensurepip`, and with it pip. {_INSTALL}", f"Nor can pip be fetched: {error}"
+        ) from error
+
+
+def _run(log: SetupLog, *command: str) -> int:
+    done = subprocess.run(  # noqa: S603
+        command,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_SECONDS,
+        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
+    )
+    log.write(done.stdout)
+    return done.returncode
+
+
+def _add_pip(python: Path) -> None:
+    cache = cache_directory()
+    with locked(cache):
+        if not list((cache / "pip").glob("usr/share/python-wheels/pip-*.whl")):
+            with filled(cache / "pip") as prefix:
+                apt = PrivateApt(cache / "apt")
+                apt.update()
+                apt.extract(["python3-pip-whl"], prefix)
+    wheel = next((cache / "pip").glob("usr/share/python-wheels/pip-*.whl"), None)
+    if wheel is None:
+        raise StackError("the distribution's package python3-pip-whl holds no pip")
+    subprocess.run(  # noqa: S603
+        [python, f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)], check=True, timeout=_SECONDS
+    )

@@ -1,0 +1,114 @@
+"""The locks are complete: what pyproject.toml asks for, all that this requires in turn, each with hashes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib.metadata import requires
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.test_tree import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+RUNTIME: list[str] = PROJECT["project"]["dependencies"]
+ASKED: dict[str, list[str]] = {
+    "runtime": RUNTIME,
+    "dev": [*RUNTIME, *PROJECT["project"]["optional-dependencies"]["dev"]],
+    **PROJECT["dependency-groups"],
+}
+PLACES = [
+    {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.9", "platform_machine": machine}
+    for minor in range(11, 15)
+    for machine in ("x86_64", "aarch64")
+]
+LOCKS = sorted(ASKED)
+
+
+def text_of(lock: str) -> str:
+    return (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+
+
+@cache
+def locked(lock: str) -> list[Requirement]:
+    lines = text_of(lock).replace("\\\n", " ").splitlines()
+    return [Requirement(line.partition(" --hash")[0]) for line in lines]
+
+
+def pins(lock: str, place: dict[str, str]) -> dict[str, str]:
+    """The version of each package that is installed in such a place."""
+    chosen = [each for each in locked(lock) if each.marker is None or each.marker.evaluate(place)]
+    found: dict[str, str] = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in chosen}
+    assert len(found) == len(chosen), "a package is locked twice for one place"
+    return found
+
+
+def unsatisfied(asked: list[str], pinned: dict[str, str], place: dict[str, str]) -> list[str]:
+    """Which requirements the pins do not satisfy, those of the packages and of their extras included."""
+    missing = []
+    seen: set[tuple[str, str]] = set()
+    todo = [(Requirement(each), "") for each in asked]
+    while todo:
+        wanted, extra = todo.pop()
+        if wanted.marker is not None and not wanted.marker.evaluate({**place, "extra": extra}):
+            continue
+        name = canonicalize_name(wanted.name)
+        if name not in pinned or not wanted.specifier.contains(pinned[name], prereleases=True):
+            missing.append(str(wanted))
+            continue
+        new = {(name, each) for each in ("", *wanted.extras)} - seen
+        seen |= new
+        todo += [(Requirement(each), further) for _, further in new for each in requires(name) or ()]
+    return missing
+
+
+def test_there_are_locks() -> None:
+    assert {path.stem for path in (ROOT / "requirements").glob("*.txt")} == set(LOCKS)
+    assert len(locked("runtime")) > 50
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_each_package_has_hashes_and_no_address_is_named(lock: str) -> None:
+    text = text_of(lock)
+    assert len(re.findall(r"==[^\\\n]*\\\n    --hash=sha256:[0-9a-f]{64}", text)) == len(locked(lock))
+    assert not re.findall(r"(?m)://|^ *--(?!hash=)|@", text)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
+def test_each_lock_has_what_the_project_asks_for(lock: str, place: dict[str, str]) -> None:
+    pinned = pins(lock, place)
+    asked = [Requirement(each) for each in ASKED[lock]]
+    assert [str(each) for each in asked if not each.specifier.contains(pinned[canonicalize_name(each.name)])] == []
+
+
+@pytest.mark.parametrize("lock", ["runtime", "dev"])  # tox runs `pip check` where the others are installed
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
+def test_each_package_finds_what_it_requires_in_the_lock(lock: str, place: dict[str, str]) -> None:
+    assert unsatisfied(ASKED[lock], pins(lock, place), place) == []
+
+
+def test_a_lock_that_lacks_what_an_extra_requires_is_noticed() -> None:
+    place = PLACES[0]
+    pinned = pins("dev", place)
+    del pinned["sortedcontainers"]
+    assert unsatisfied(["hypothesis"], pinned, place) == ["sortedcontainers<3.0.0,>=2.1.0"]
+    assert unsatisfied(["coverage[toml]>99"], pinned, place) == ["coverage[toml]>99"]
+
+
+def test_tests_run_on_the_versions_that_are_shipped() -> None:
+    dev = {str(each) for each in locked("dev")}
+    assert {str(each) for each in locked("runtime")} <= dev
+
+
+@pytest.mark.parametrize(
+    "file", ["tox.ini", "infrastructure/docker/Dockerfile", "infrastructure/local/locked_packages.py"]
+)
+def test_nothing_is_resolved_where_packages_are_installed(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    hashed = re.findall(r"(--no-deps\W+)?--require-hashes", text)
+    assert hashed
+    assert all(hashed)
