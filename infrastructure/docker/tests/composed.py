@@ -10,6 +10,7 @@ from infrastructure.docker.secret_file import EXAMPLE, complete
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "compose.yaml"
+DEVELOPMENT = ROOT / "compose.dev.yaml"  # what it adds; given after the other
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Z][A-Z0-9_]*)(?::([-?])([^}]*))?\}")
 
 
@@ -20,14 +21,15 @@ def variables() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def compose(values: dict[str, str]) -> dict[str, Any]:
+def compose(values: dict[str, str], file: Path = FILE) -> dict[str, Any]:
     """The whole file; AssertionError if a variable that must be set is not."""
-    found: dict[str, Any] = _filled(yaml.safe_load(FILE.read_text(encoding="utf-8")), values)
+    found: dict[str, Any] = _filled(yaml.safe_load(file.read_text(encoding="utf-8")), values)
     return found
 
 
-def named_in_file() -> set[str]:
-    return {match[1] for match in _VARIABLE.finditer(FILE.read_text(encoding="utf-8")) if match[1]}
+def named_in_files() -> set[str]:
+    text = "".join(file.read_text(encoding="utf-8") for file in (FILE, DEVELOPMENT))
+    return {match[1] for match in _VARIABLE.finditer(text) if match[1]}
 
 
 def _filled(node: Any, values: dict[str, str]) -> Any:

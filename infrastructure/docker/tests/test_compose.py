@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from infrastructure.docker.tests.composed import FILE, ROOT, compose, named_in_file, variables
+from infrastructure.docker.tests.composed import FILE, ROOT, compose, named_in_files, variables
 from infrastructure.gateway.routes import SERVICES as ROUTED
 from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
 from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS, Process
@@ -144,7 +144,7 @@ def test_the_core_runs_without_the_part_that_watches() -> None:
 def test_every_variable_is_explained_in_the_example_and_used() -> None:
     # Which base image is for the caller of a build alone.
     only_for_builds = {"PYTHON_IMAGE"}
-    assert named_in_file() - only_for_builds == set(VALUES) - {"COMPOSE_PROFILES"}
+    assert named_in_files() - only_for_builds == set(VALUES) - {"COMPOSE_PROFILES"}
     for line in OURS:
         for name in set(line.environment) & set(VALUES):
             assert environment(line.name)[name] == VALUES[name], f"{line.name}: {name}"
