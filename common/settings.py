@@ -2,7 +2,7 @@
 
 A process declares what it reads as a frozen dataclass made of `setting(...)` fields; `load` answers an instance or
 stops the process, naming every variable that is missing or malformed (twelve-factor: https://12factor.net/config).
-Nothing else in the tree reads the environment.
+Nothing else in the tree reads the environment. docs/configuration.md and the .env.examples are made from these classes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import os
 import sys
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
-from environs import Env, EnvValidationError, validate
-from marshmallow import ValidationError
+from environs import Env, EnvValidationError
+
+from common.setting_checks import HTTP_URL, PORT, POSTGRES_URL, RATE, RATE_STORE, between, one_of, url_with, urls_with
 
 T = TypeVar("T")
 _REQUIRED = object()
@@ -22,12 +22,15 @@ _REQUIRED = object()
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def setting(name: str, kind: str = "str", *, default: Any = _REQUIRED, check: Any = None) -> Any:
-    """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json)."""
+def setting(name: str, kind: str = "str", *, meaning: str, default: Any = _REQUIRED, check: Any = None) -> Any:
+    """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json).
+
+    `meaning` is one sentence for whoever sets it, with the unit and what an empty value does.
+    """
     options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
     if check is not None:
         options["validate"] = check
-    metadata = {"name": name, "kind": kind, "options": options}
+    metadata = {"name": name, "kind": kind, "options": options, "meaning": meaning}
     return field(metadata=metadata) if default is _REQUIRED else field(default=default, metadata=metadata)
 
 
@@ -55,107 +58,150 @@ def variables(kind: type[Any]) -> list[str]:
     return [item.metadata["name"] for item in fields(kind)]
 
 
-def url_with(*schemes: str) -> Any:
-    """A check: the value is a URL with a host and one of `schemes`. MongoDB's may name several: its replica set's."""
-
-    def check(value: str) -> None:
-        try:
-            parts = urlsplit(value)
-            hosts = parts.netloc.rpartition("@")[2].split(",") if parts.scheme == "mongodb" else [parts.netloc]
-            valid = parts.scheme in schemes and all(map(_is_host, hosts))
-        except ValueError:  # a bad port, or a bad IPv6 address
-            valid = False
-        if not valid:
-            message = f"expected a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-            raise ValidationError(message)
-
-    return check
-
-
-def urls_with(*schemes: str) -> Any:
-    """A check: one such URL, or several that lead to the same, separated by `;` alone (a cluster's nodes)."""
-    check_one = url_with(*schemes)
-
-    def check(value: str) -> None:
-        for number, url in enumerate(urls := value.split(";"), 1):
-            try:
-                check_one("" if url != url.strip() else url)
-            except ValidationError as error:  # without the URL itself: there is a password in it
-                place = f"URL {number} of {len(urls)}: " if len(urls) > 1 else ""
-                raise ValidationError(f"{place}{error.messages[0]}") from None
-
-    return check
-
-
-def _is_host(text: str) -> bool:
-    parts = urlsplit(f"//{text}")
-    return bool(parts.hostname) and parts.port != 0
-
-
-def between(low: float, high: float) -> Any:
-    """A check: low <= value <= high."""
-    return validate.Range(min=low, max=high)
-
-
-POSTGRES_URL = url_with("postgresql", "postgresql+psycopg2")
-RATE = validate.Regexp(r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$", error="expected a rate like 600/minute")
-RATE_STORE = validate.Regexp(r"^(memory://|mongodb(\+srv)?://.+)$", error="expected memory:// or a URL of MongoDB")
-
-# How many outages in a row open a circuit breaker; for the settings of processes that have one.
-MAX_FAILURES: Any = setting("CIRCUIT_BREAKER_MAX_FAILURES", "int", default=5, check=between(1, 1000))
+# For the settings of processes with a breaker that follows it.
+MAX_FAILURES: Any = setting(
+    "CIRCUIT_BREAKER_MAX_FAILURES",
+    "int",
+    default=5,
+    check=between(1, 1000),
+    meaning="Outages in a row after which a circuit breaker opens (of MongoDB, or of the payment provider).",
+)
+DATABASE_WAIT = "Longest wait for PostgreSQL in one call, in seconds."
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessSettings:
-    """What every process reads. Without a collector no spans are recorded; the ratio is that of new traces."""
+class LogSettings:
+    """How much a process logs."""
 
-    log_level: str = setting("LOG_LEVEL", default="INFO", check=validate.OneOf(LOG_LEVELS))
-    otel_exporter_otlp_endpoint: str | None = setting(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", default=None, check=url_with("http", "https")
+    log_level: str = setting(
+        "LOG_LEVEL", default="INFO", check=one_of(*LOG_LEVELS), meaning=f"Lowest level logged: {', '.join(LOG_LEVELS)}."
     )
-    otel_traces_sampler_arg: float = setting("OTEL_TRACES_SAMPLER_ARG", "float", default=1.0, check=between(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
-class HttpSettings(ProcessSettings):
-    """What every HTTP process reads.
+class ProcessSettings(LogSettings):
+    """What every process of a context reads."""
+
+    otel_exporter_otlp_endpoint: str | None = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default=None,
+        check=HTTP_URL,
+        meaning="Base URL of a collector that takes spans by OTLP over HTTP (port 4318 by habit). Empty: no tracing.",
+    )
+    otel_traces_sampler_arg: float = setting(
+        "OTEL_TRACES_SAMPLER_ARG",
+        "float",
+        default=1.0,
+        check=between(0, 1),
+        meaning="Ratio of the new traces that are recorded, 0 to 1.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenSettings:
+    """Where a process takes requests."""
+
+    service_port: int = setting(
+        "SERVICE_PORT", "int", default=8000, check=PORT, meaning="Port that the service listens on."
+    )
+    service_host: str = setting("SERVICE_HOST", default="127.0.0.1", meaning="Address that the service listens on.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSettings(ProcessSettings, ListenSettings):
+    """What every HTTP service reads.
 
     Threads bound how many requests run at once; the pool has one connection each. Beyond those a bounded number waits,
     for a bounded time; the rest is refused. The gateway is the one trusted hop that says where a request came from.
     """
 
-    service_port: int = setting("SERVICE_PORT", "int", default=8000, check=between(1, 65535))
-    service_host: str = setting("SERVICE_HOST", default="127.0.0.1")
-    service_threads: int = setting("SERVICE_THREADS", "int", default=8, check=between(1, 128))
-    service_queue: int = setting("SERVICE_QUEUE", "int", default=256, check=between(1, 10_000))
-    service_wait_seconds: float = setting("SERVICE_WAIT_SECONDS", "float", default=1.0, check=between(0.01, 60))
-    rate_limit_callers: str | None = setting("RATE_LIMIT_CALLERS", default=None, check=RATE)
-    rate_limit_strangers: str | None = setting("RATE_LIMIT_STRANGERS", default="1200/minute", check=RATE)
-    rate_limit_storage_url: str = setting("RATE_LIMIT_STORAGE_URL", default="memory://", check=RATE_STORE)
-    trusted_hops: int = setting("TRUSTED_HOPS", "int", default=1, check=between(0, 10))
+    service_threads: int = setting(
+        "SERVICE_THREADS",
+        "int",
+        default=8,
+        check=between(1, 128),
+        meaning="Requests handled at once, with one connection to the database each.",
+    )
+    service_queue: int = setting(
+        "SERVICE_QUEUE",
+        "int",
+        default=256,
+        check=between(1, 10_000),
+        meaning="Requests that may wait for a thread; more are refused with 503.",
+    )
+    service_wait_seconds: float = setting(
+        "SERVICE_WAIT_SECONDS",
+        "float",
+        default=1.0,
+        check=between(0.01, 60),
+        meaning="Longest wait for a thread, in seconds; then the request is refused with 503.",
+    )
+    rate_limit_callers: str | None = setting(
+        "RATE_LIMIT_CALLERS",
+        default=None,
+        check=RATE,
+        meaning="Limit for the requests of one authenticated caller, like 600/minute. Empty: no limit.",
+    )
+    rate_limit_strangers: str | None = setting(
+        "RATE_LIMIT_STRANGERS",
+        default="1200/minute",
+        check=RATE,
+        meaning="Limit for the requests of one address to public routes that cost much processor time.",
+    )
+    rate_limit_storage_url: str = setting(
+        "RATE_LIMIT_STORAGE_URL",
+        default="memory://",
+        check=RATE_STORE,
+        meaning="Where requests are counted: `memory://`, or a MongoDB database that instances share.",
+    )
+    trusted_hops: int = setting(
+        "TRUSTED_HOPS",
+        "int",
+        default=1,
+        check=between(0, 10),
+        meaning="Proxies in front that are trusted to say where a request came from; the gateway is one.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings(HttpSettings):
     """What every HTTP service reads that verifies tokens with the users service's published keys."""
 
-    jwks_url: str = setting("JWKS_URL", check=url_with("http", "https"))
+    jwks_url: str = setting(
+        "JWKS_URL", check=HTTP_URL, meaning="Where the users service publishes the keys that verify tokens."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
     """PostgreSQL: where it is, and how long a call may wait for it (a frozen server must not hold a thread)."""
 
-    database_url: str = setting("DATABASE_URL", check=POSTGRES_URL)
-    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=1.0, check=between(0.1, 60))
+    database_url: str = setting(
+        "DATABASE_URL",
+        check=POSTGRES_URL,
+        meaning="PostgreSQL database of the context, as the role that owns it: postgresql://ROLE:PASSWORD@HOST:PORT/NAME.",
+    )
+    database_timeout_seconds: float = setting(
+        "DATABASE_TIMEOUT_SECONDS", "float", default=1.0, check=between(0.1, 60), meaning=DATABASE_WAIT
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentSettings:
     """MongoDB: where it is, and how long a call may wait for it."""
 
-    mongodb_url: str = setting("MONGODB_URL", check=url_with("mongodb", "mongodb+srv"))
-    mongodb_timeout_seconds: float = setting("MONGODB_TIMEOUT_SECONDS", "float", default=1.0, check=between(0.1, 60))
+    mongodb_url: str = setting(
+        "MONGODB_URL",
+        check=url_with("mongodb", "mongodb+srv"),
+        meaning="MongoDB database of the context, on a replica set, as the account that owns it.",
+    )
+    mongodb_timeout_seconds: float = setting(
+        "MONGODB_TIMEOUT_SECONDS",
+        "float",
+        default=1.0,
+        check=between(0.1, 60),
+        meaning="Longest wait for MongoDB in one call, in seconds.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,15 +209,40 @@ class BrokerSettings:
     """RabbitMQ. A cluster's nodes are several URLs, separated by `;`: where one does not answer, the next one does."""
 
     rabbitmq_url: str = setting(
-        "RABBITMQ_URL", default="amqp://guest:guest@localhost:5672/", check=urls_with("amqp", "amqps")
+        "RABBITMQ_URL",
+        default="amqp://guest:guest@localhost:5672/",
+        check=urls_with("amqp", "amqps"),
+        meaning="RabbitMQ, as the account of this kind of process. Nodes of a cluster: one URL each, separated by `;`.",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(ProcessSettings, BrokerSettings):
-    """What every Celery worker reads. `retry_attempts` bounds the delayed retries of one event, then it is dead."""
+class MetricsSettings:
+    """Where a process without routes of its own serves its metrics."""
 
-    retry_attempts: int = setting("RETRY_ATTEMPTS", "int", default=3, check=between(0, 20))
-    worker_threads: int = setting("WORKER_THREADS", "int", default=4, check=between(1, 64))
-    metrics_port: int = setting("METRICS_PORT", "int", default=9000, check=between(1, 65535))
-    metrics_host: str = setting("METRICS_HOST", default="127.0.0.1")
+    metrics_port: int = setting(
+        "METRICS_PORT", "int", default=9000, check=PORT, meaning="Port that the process serves /metrics on."
+    )
+    metrics_host: str = setting(
+        "METRICS_HOST", default="127.0.0.1", meaning="Address that the process serves /metrics on."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(ProcessSettings, BrokerSettings, MetricsSettings):
+    """What every Celery worker reads."""
+
+    retry_attempts: int = setting(
+        "RETRY_ATTEMPTS",
+        "int",
+        default=3,
+        check=between(0, 20),
+        meaning="Delayed retries of one event; then it is a dead letter. (worker-operations tries without end.)",
+    )
+    worker_threads: int = setting(
+        "WORKER_THREADS",
+        "int",
+        default=4,
+        check=between(1, 64),
+        meaning="Messages handled at once, with one connection to the database each.",
+    )

@@ -16,7 +16,7 @@ from common.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(ServiceSettings, DatabaseSettings):
-    extra: str = setting("EXTRA", default="x")
+    extra: str = setting("EXTRA", default="x", meaning="One more.")
 
 
 _GOOD = {"JWKS_URL": "http://127.0.0.1:1/k", "DATABASE_URL": "postgresql+psycopg2://u:p@h/d"}

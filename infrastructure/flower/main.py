@@ -16,9 +16,9 @@ from celery import Celery
 from tornado.log import enable_pretty_logging
 from tornado.options import options
 
+from common.settings import load
 from infrastructure.flower.observation import ObservedWorkers, SilentControl
-from infrastructure.flower.settings import Settings, read_settings
-from infrastructure.settings import SettingsError
+from infrastructure.flower.settings import Settings
 
 TASKS = 10_000
 WORKERS = 100
@@ -27,11 +27,7 @@ _PURGE_SECONDS = 3600
 
 def main() -> int:
     """Serve until a signal comes; 2 if the settings do not do."""
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        print(f"bad setting {error}", file=sys.stderr)  # noqa: T201
-        return 2
+    settings = load(Settings)
     _set_options(settings)
     signal.signal(signal.SIGTERM, _end)
     serve(settings)
@@ -55,7 +51,7 @@ def serve(settings: Settings) -> None:
 
 def make_app(settings: Settings) -> Celery:
     """Return a Celery app that only listens; its queues are its own and end with it."""
-    app = Celery("holdfast-flower", broker=settings.broker_url, set_as_current=False, control=SilentControl)
+    app = Celery("holdfast-flower", broker=settings.rabbitmq_url, set_as_current=False, control=SilentControl)
     app.conf.update(
         event_queue_exclusive=True,
         broker_heartbeat=10,
@@ -70,17 +66,17 @@ def make_app(settings: Settings) -> Celery:
 def _set_options(settings: Settings) -> None:
     import flower.options  # noqa: F401, PLC0415 - defines what is set here
 
-    options.address, options.port = settings.served.host, settings.served.port
-    options.basic_auth = [settings.basic_auth]
+    options.address, options.port = settings.service_host, settings.service_port
+    options.basic_auth = [settings.flower_basic_auth]
     # Of a cluster's nodes Flower knows how to ask one; its page of queues is empty while that is away.
-    options.broker_api = f"{settings.management_url.partition(';')[0].rstrip('/')}/api/"
+    options.broker_api = f"{settings.rabbitmq_management_url.partition(';')[0].rstrip('/')}/api/"
     options.read_only = True
     options.enable_events = False  # the workers send them unasked
     # What became of it, too: done, duplicate, retried, parked or dead are all the same success to Celery.
     options.tasks_columns = "name,worker,state,result,received,runtime,uuid"
     options.max_tasks, options.max_workers = TASKS, WORKERS
     options.purge_offline_workers = _PURGE_SECONDS
-    options.logging = settings.served.log_level.lower()
+    options.logging = settings.log_level.lower()
     enable_pretty_logging(options)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
 

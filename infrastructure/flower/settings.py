@@ -1,32 +1,27 @@
-"""Flower's settings, read from the environment once at start; a bad one stops it and is named."""
+"""Flower's settings: where to listen, who may look, and the broker, as Flower's own account."""
 
 from dataclasses import dataclass
 
 from environs import validate
 
-from infrastructure.settings import Served, environment, read_served
+from common.setting_checks import urls_with
+from common.settings import ListenSettings, LogSettings, setting
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where to serve, whom to let in (`name:password`), and the broker with its management API, as Flower's account."""
+@dataclass(frozen=True, kw_only=True)
+class Settings(LogSettings, ListenSettings):
+    """What Flower reads. Without an address it would look at a broker that it has no account for."""
 
-    served: Served
-    basic_auth: str
-    broker_url: str
-    management_url: str
-
-
-def read_settings() -> Settings:
-    """Read FLOWER_BASIC_AUTH, RABBITMQ_URL, RABBITMQ_MANAGEMENT_URL, and where to serve."""
-    with environment() as env:
-        return Settings(
-            served=read_served(env),
-            basic_auth=env.str(
-                "FLOWER_BASIC_AUTH", validate=validate.Regexp(r"^[^:\s]+:\S{8,}$", error="expected name:password")
-            ),
-            broker_url=env.str("RABBITMQ_URL", validate=validate.Regexp(r"^amqps?://", error="expected amqp://")),
-            management_url=env.str(
-                "RABBITMQ_MANAGEMENT_URL", validate=validate.Regexp(r"^https?://", error="expected http://")
-            ),
-        )
+    flower_basic_auth: str = setting(
+        "FLOWER_BASIC_AUTH",
+        check=validate.Regexp(r"^[^:\s]+:\S{8,}$", error="expected name:password"),
+        meaning="Who may see Flower's pages: NAME:PASSWORD, the password of 8 characters or more.",
+    )
+    rabbitmq_url: str = setting(
+        "RABBITMQ_URL", check=urls_with("amqp", "amqps"), meaning="RabbitMQ, as the account `flower`."
+    )
+    rabbitmq_management_url: str = setting(
+        "RABBITMQ_MANAGEMENT_URL",
+        check=urls_with("http", "https"),
+        meaning="RabbitMQ's management API, as the account `flower`. Of a cluster likewise.",
+    )

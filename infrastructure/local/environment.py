@@ -6,7 +6,7 @@ default is left out when it is not.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from sys import executable
 
@@ -33,9 +33,15 @@ _SANDBOX_KEY = "sk_test_sandbox"
 
 def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[str, str]:
     """Return the whole environment of a process; LookupError if the table names a variable without a value."""
-    values = _values(line, home, credentials)
-    chosen = {name: values[name]() for name in line.environment}
-    return _common(home) | {name: value for name, value in chosen.items() if value or name not in _PASSED_ON}
+    passed_on = {name: os.environ.get(name) or _PASSED_ON[name] for name in line.environment if name in _PASSED_ON}
+    given = {name: value for name, value in passed_on.items() if value}
+    return _common(home) | given | stack_values(line, home, credentials, os.environ)
+
+
+def stack_values(line: Process, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a process that differ from stack to stack: ports, addresses, secrets."""
+    values = _values(line, home, credentials, caller.get("STRIPE_API_KEY"))
+    return {name: values[name]() for name in line.environment if name not in _PASSED_ON}
 
 
 def _common(home: Home) -> dict[str, str]:
@@ -47,9 +53,10 @@ def _common(home: Home) -> dict[str, str]:
     }
 
 
-def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Callable[[], str]]:
+def _values(
+    line: Process, home: Home, credentials: Credentials, stripe_key: str | None
+) -> dict[str, Callable[[], str]]:
     urls = Urls(home, credentials)
-    stripe_key = os.environ.get("STRIPE_API_KEY")
     return {
         "SERVICE_PORT": lambda: str(home.port(line.name)),
         "METRICS_PORT": lambda: str(home.port(line.name)),
@@ -68,12 +75,7 @@ def _values(line: Process, home: Home, credentials: Credentials) -> dict[str, Ca
         "SANDBOX_DATA": lambda: str(home.data("sandbox")),
         "STRIPE_API_KEY": lambda: stripe_key or _SANDBOX_KEY,
         "STRIPE_API_BASE": lambda: _STRIPE if stripe_key else urls.http("sandbox"),
-        **{name: _passed_on(name, default) for name, default in _PASSED_ON.items()},
     }
-
-
-def _passed_on(name: str, default: str) -> Callable[[], str]:
-    return lambda: os.environ.get(name) or default
 
 
 def _management_account(line: Process) -> str:

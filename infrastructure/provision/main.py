@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psycopg2
 import requests
-from environs import Env, EnvError
 from pymongo.errors import PyMongoError
 
+from common.settings import load
 from infrastructure.provision import mongodb, postgres, rabbitmq
+from infrastructure.provision.settings import MongodbSettings, PostgresSettings, RabbitmqSettings
 
 WAIT_SECONDS = 90.0
 _PAUSE_SECONDS = 1.0
@@ -28,12 +29,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in jobs:
         _complain(f"usage: {Path(__file__).name} {'|'.join(jobs)}")
         return 2
-    try:
-        job = jobs[arguments[0]](Env())
-    except EnvError as error:
-        _complain(f"bad setting {error}")
-        return 2
-    return _done(job)
+    return _done(jobs[arguments[0]]())
 
 
 def _done(job: Callable[[], None]) -> int:
@@ -50,28 +46,21 @@ def _done(job: Callable[[], None]) -> int:
             return 0
 
 
-def _postgres(env: Env) -> Callable[[], None]:
-    url, passwords = env.str("POSTGRES_ADMINISTRATOR_URL"), _passwords(env)
-    return lambda: postgres.provision(url, passwords)
+def _postgres() -> Callable[[], None]:
+    settings = load(PostgresSettings)
+    return lambda: postgres.provision(settings.postgres_administrator_url, settings.account_passwords)
 
 
-def _rabbitmq(env: Env) -> Callable[[], None]:
-    url, passwords = env.str("RABBITMQ_ADMINISTRATOR_URL"), _passwords(env)
-    return lambda: rabbitmq.provision(url.rstrip("/"), passwords)
+def _rabbitmq() -> Callable[[], None]:
+    settings = load(RabbitmqSettings)
+    return lambda: rabbitmq.provision(settings.rabbitmq_administrator_url.rstrip("/"), settings.account_passwords)
 
 
-def _mongodb(env: Env) -> Callable[[], None]:
-    member, password = env.str("MONGODB_MEMBER"), env.str("MONGODB_ADMINISTRATOR_PASSWORD")
-    passwords = _passwords(env)
+def _mongodb() -> Callable[[], None]:
+    settings = load(MongodbSettings)
+    member, password = settings.mongodb_member, settings.mongodb_administrator_password
     port = int(member.rpartition(":")[2])
-    return lambda: mongodb.provision("127.0.0.1", port, member, password, passwords)
-
-
-def _passwords(env: Env) -> dict[str, str]:
-    found = env.json("ACCOUNT_PASSWORDS")
-    if not isinstance(found, dict):
-        raise EnvError("ACCOUNT_PASSWORDS: expected a JSON object, account -> password")
-    return {str(account): str(password) for account, password in found.items()}
+    return lambda: mongodb.provision("127.0.0.1", port, member, password, settings.account_passwords)
 
 
 def _complain(text: str) -> None:

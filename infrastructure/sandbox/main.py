@@ -7,25 +7,22 @@ import signal
 import sqlite3
 import sys
 import threading
+from pathlib import Path
 
+from common.settings import load
 from infrastructure.sandbox.app import Sandbox
 from infrastructure.sandbox.logs import log, start_logging
 from infrastructure.sandbox.server import Server
-from infrastructure.sandbox.settings import Settings, read_settings
+from infrastructure.sandbox.settings import Settings
 from infrastructure.sandbox.storage import Storage, StorageError
-from infrastructure.settings import SettingsError
 
 DRAIN_SECONDS = 10.0
 
 
 def main() -> int:
     """Serve until told to stop."""
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        sys.stderr.write(f"bad setting {error}\n")
-        return 2
-    start_logging(settings.served.log_level)
+    settings = load(Settings)
+    start_logging(settings.log_level)
     try:
         return serve(settings)
     except (OSError, sqlite3.Error, StorageError) as error:
@@ -38,11 +35,11 @@ def serve(settings: Settings) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    storage = Storage(settings.directory)
-    server = Server((settings.served.host, settings.served.port), Sandbox(storage, stopping))
+    storage = Storage(Path(settings.sandbox_data))
+    server = Server((settings.service_host, settings.service_port), Sandbox(storage, stopping))
     accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="accept")
     accepting.start()
-    log.info("serving", host=settings.served.host, port=settings.served.port, directory=str(settings.directory))
+    log.info("serving", host=settings.service_host, port=settings.service_port, directory=settings.sandbox_data)
     stopping.wait()
     server.draining.set()
     server.shutdown()

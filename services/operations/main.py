@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import request
-from marshmallow import ValidationError
 
 from common.resilience.circuit_breaker import Breaker
-from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting, url_with, urls_with
+from common.setting_checks import HTTP_URL, urls_by, urls_with
+from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
 from common.web.development import serve_for_development
@@ -25,28 +25,24 @@ if TYPE_CHECKING:
 
     from common.security.tokens import Verifier
 
-_HTTP_URL = url_with("http", "https")
-
-
-def metrics_urls(value: Any) -> None:
-    """A check: an object {process: URL of its metrics}."""
-    if not isinstance(value, dict):
-        raise ValidationError("expected a JSON object: process -> URL of its metrics")
-    for process, url in value.items():
-        if not isinstance(url, str):
-            message = f"{process}: expected a URL"
-            raise ValidationError(message)
-        _HTTP_URL(url)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings):
     """What the operations service reads. Without the last two the system view knows less, and says so."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
-    metrics_urls: Mapping[str, str] | None = setting("METRICS_URLS", "json", default=None, check=metrics_urls)
+    metrics_urls: Mapping[str, str] | None = setting(
+        "METRICS_URLS",
+        "json",
+        default=None,
+        check=urls_by("process", HTTP_URL),
+        meaning="Where each process serves its metrics, for GET /system: a JSON object, process -> URL.",
+    )
     rabbitmq_management_url: str | None = setting(
-        "RABBITMQ_MANAGEMENT_URL", default=None, check=urls_with("http", "https")
+        "RABBITMQ_MANAGEMENT_URL",
+        default=None,
+        check=urls_with("http", "https"),
+        meaning="RabbitMQ's management API, for GET /system, as the account `monitor`. Of a cluster likewise.",
     )
 
 

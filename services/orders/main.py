@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.settings import DatabaseSettings, ServiceSettings, between, load, setting
+from common.setting_checks import between
+from common.settings import DatabaseSettings, ServiceSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web.app_factory import create_app as create_service
 from common.web.development import serve_for_development
@@ -23,9 +24,27 @@ if TYPE_CHECKING:
 class Settings(ServiceSettings, DatabaseSettings):
     """What the orders service reads. Beyond one of these backlogs new orders are refused."""
 
-    shed_outbox_lag_seconds: float = setting("SHED_OUTBOX_LAG_SECONDS", "float", default=900.0, check=between(1, 10**7))
-    shed_outbox_rows: int = setting("SHED_OUTBOX_ROWS", "int", default=200_000, check=between(1, 10**9))
-    shed_open_orders: int = setting("SHED_OPEN_ORDERS", "int", default=200_000, check=between(1, 10**6))
+    shed_outbox_lag_seconds: float = setting(
+        "SHED_OUTBOX_LAG_SECONDS",
+        "float",
+        default=900.0,
+        check=between(1, 10**7),
+        meaning="Age of the oldest unpublished event, in seconds, beyond which new orders are refused.",
+    )
+    shed_outbox_rows: int = setting(
+        "SHED_OUTBOX_ROWS",
+        "int",
+        default=200_000,
+        check=between(1, 10**9),
+        meaning="Unpublished events beyond which new orders are refused.",
+    )
+    shed_open_orders: int = setting(
+        "SHED_OPEN_ORDERS",
+        "int",
+        default=200_000,
+        check=between(1, 10**6),
+        meaning="Open orders beyond which new ones are refused.",
+    )
 
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:

@@ -17,7 +17,8 @@ import stripe
 from common.messaging.events import new_id
 from common.observability import tracing
 from common.resilience.circuit_breaker import Breaker
-from common.settings import MAX_FAILURES, between, setting, url_with
+from common.setting_checks import HTTP_URL, between
+from common.settings import MAX_FAILURES, setting
 from services.payments.answers import (
     UNEXPECTED_STATE,
     ProviderUnavailable,
@@ -45,9 +46,22 @@ _ANSWERS = (stripe.CardError, stripe.InvalidRequestError)
 class ProviderSettings:
     """Which account is paid, where, and how long a call may wait. Stripe's own address is the default."""
 
-    stripe_api_key: str = setting("STRIPE_API_KEY")
-    stripe_api_base: str = setting("STRIPE_API_BASE", default="https://api.stripe.com", check=url_with("http", "https"))
-    stripe_timeout_seconds: float = setting("STRIPE_TIMEOUT_SECONDS", "float", default=5.0, check=between(0.1, 60))
+    stripe_api_key: str = setting(
+        "STRIPE_API_KEY", meaning="Secret key of the Stripe account. The sandbox takes any that begins with sk_test_."
+    )
+    stripe_api_base: str = setting(
+        "STRIPE_API_BASE",
+        default="https://api.stripe.com",
+        check=HTTP_URL,
+        meaning="Base URL of the payment provider: Stripe's own, or the sandbox's.",
+    )
+    stripe_timeout_seconds: float = setting(
+        "STRIPE_TIMEOUT_SECONDS",
+        "float",
+        default=5.0,
+        check=between(0.1, 60),
+        meaning="Longest wait for an answer of the payment provider, in seconds.",
+    )
     circuit_breaker_max_failures: int = MAX_FAILURES
 
 

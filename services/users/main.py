@@ -28,13 +28,20 @@ NAME = "users"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(HttpSettings, DatabaseSettings):
-    """What this service reads. `token_signing_key` is the base64 of an Ed25519 PKCS8 PEM.
+    """What this service reads. docs/signing-keys.md says how the key that signs tokens is changed."""
 
-    `token_public_keys` are published beside its public half: of the key before, and of the next (docs/signing-keys.md).
-    """
-
-    token_signing_key: str = setting("TOKEN_SIGNING_KEY", check=check_key)
-    token_public_keys: str = setting("TOKEN_PUBLIC_KEYS", default="", check=check_public_keys)
+    token_signing_key: str = setting(
+        "TOKEN_SIGNING_KEY",
+        check=check_key,
+        meaning="Key that signs tokens: base64 of an Ed25519 key as PKCS8 PEM "
+        "(`openssl genpkey -algorithm ed25519 | base64 -w0`).",
+    )
+    token_public_keys: str = setting(
+        "TOKEN_PUBLIC_KEYS",
+        default="",
+        check=check_public_keys,
+        meaning="Public keys trusted besides, while the key is changed: each as `x` in its JWK, commas between.",
+    )
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -23,8 +23,12 @@ _log = logs.logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, DatabaseSettings):
-    operator_password: str = setting("SEED_OPERATOR_PASSWORD", check=_PASSWORD)
-    customer_password: str = setting("SEED_CUSTOMER_PASSWORD", check=_PASSWORD)
+    operator_password: str = setting(
+        "SEED_OPERATOR_PASSWORD", check=_PASSWORD, meaning="Password of the account `operator`, 8 to 128 characters."
+    )
+    customer_password: str = setting(
+        "SEED_CUSTOMER_PASSWORD", check=_PASSWORD, meaning="Password of the account `customer`, 8 to 128 characters."
+    )
 
 
 def seed(settings: Settings) -> None:

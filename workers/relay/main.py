@@ -15,9 +15,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from marshmallow import ValidationError
+from typing import TYPE_CHECKING
 
 from common.messaging import topology
 from common.messaging.publisher import ConfirmedPublisher
@@ -26,7 +24,8 @@ from common.observability.logs import configure_logging, logger
 from common.observability.metrics import serve_metrics
 from common.observability.tracing import configure_tracing
 from common.resilience.circuit_breaker import Breaker
-from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
+from common.setting_checks import POSTGRES_URL, between, urls_by
+from common.settings import DATABASE_WAIT, BrokerSettings, MetricsSettings, ProcessSettings, load, setting
 from common.storage.postgresql import make_engine
 
 if TYPE_CHECKING:
@@ -37,29 +36,19 @@ STOP_SECONDS = 20.0  # a batch that waits for a broker which confirms nothing ta
 _log = logger(__name__)
 
 
-def database_urls(value: Any) -> None:
-    """A check: an object {context: PostgreSQL URL}, not empty."""
-    if not isinstance(value, dict) or not value:
-        raise ValidationError("expected a JSON object that is not empty: context -> URL of its database")
-    for context, url in value.items():
-        if not isinstance(url, str):
-            message = f"{context}: expected a URL"
-            raise ValidationError(message)
-        try:
-            POSTGRES_URL(url)
-        except ValidationError as error:
-            message = f"{context}: {error.messages[0]}"
-            raise ValidationError(message) from None
-
-
 @dataclass(frozen=True, kw_only=True)
-class Settings(ProcessSettings, BrokerSettings):
+class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
     """What the relay reads."""
 
-    outbox_database_urls: Mapping[str, str] = setting("OUTBOX_DATABASE_URLS", "json", check=database_urls)
-    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
-    metrics_port: int = setting("METRICS_PORT", "int", default=9000, check=between(1, 65535))
-    metrics_host: str = setting("METRICS_HOST", default="127.0.0.1")
+    outbox_database_urls: Mapping[str, str] = setting(
+        "OUTBOX_DATABASE_URLS",
+        "json",
+        check=urls_by("context", POSTGRES_URL),
+        meaning="PostgreSQL databases whose outboxes it empties: a JSON object, context -> URL.",
+    )
+    database_timeout_seconds: float = setting(
+        "DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60), meaning=DATABASE_WAIT
+    )
 
 
 def main() -> int:

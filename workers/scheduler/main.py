@@ -17,15 +17,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import ValidationError
-
 from common.observability.logs import configure_logging, logger
 from common.observability.metrics import serve_metrics
 from common.observability.tracing import configure_tracing
 from common.resilience.circuit_breaker import Breaker
 from common.resilience.saga_health import QueueReader, Watch
 from common.resilience.sweeps import Sweeper, run_all
-from common.settings import POSTGRES_URL, BrokerSettings, ProcessSettings, between, load, setting
+from common.setting_checks import POSTGRES_URL, between, urls_by
+from common.settings import DATABASE_WAIT, BrokerSettings, MetricsSettings, ProcessSettings, load, setting
 from common.storage.postgresql import make_engine
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources as PaymentsResources
@@ -51,28 +50,26 @@ PROBE_SECONDS = 5.0
 _log = logger(__name__)
 
 
-def database_urls(value: Any) -> None:
-    """A check: an object {context: PostgreSQL URL} with every context that sweeps."""
-    if not isinstance(value, dict) or set(value) != set(SWEEPS):
-        message = f"expected a JSON object with the URL of each database: {', '.join(SWEEPS)}"
-        raise ValidationError(message)
-    for context, url in value.items():
-        try:
-            POSTGRES_URL(str(url))
-        except ValidationError as error:
-            message = f"{context}: {error.messages[0]}"
-            raise ValidationError(message) from None
-
-
 @dataclass(frozen=True, kw_only=True)
-class Settings(ProcessSettings, BrokerSettings, ProviderSettings):
+class Settings(ProcessSettings, BrokerSettings, MetricsSettings, ProviderSettings):
     """What the scheduler reads."""
 
-    database_urls: Mapping[str, str] = setting("DATABASE_URLS", "json", check=database_urls)
-    database_timeout_seconds: float = setting("DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60))
-    order_timeout_seconds: float = setting("ORDER_TIMEOUT_SECONDS", "float", default=300.0, check=between(1, 86_400))
-    metrics_port: int = setting("METRICS_PORT", "int", default=9000, check=between(1, 65535))
-    metrics_host: str = setting("METRICS_HOST", default="127.0.0.1")
+    database_urls: Mapping[str, str] = setting(
+        "DATABASE_URLS",
+        "json",
+        check=urls_by("context", POSTGRES_URL, names=SWEEPS),
+        meaning="PostgreSQL database of each context that sweeps, each as its own role: a JSON object, context -> URL.",
+    )
+    database_timeout_seconds: float = setting(
+        "DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60), meaning=DATABASE_WAIT
+    )
+    order_timeout_seconds: float = setting(
+        "ORDER_TIMEOUT_SECONDS",
+        "float",
+        default=300.0,
+        check=between(1, 86_400),
+        meaning="Age at which an open order is cancelled, in seconds, without the time in which an outage held it up.",
+    )
 
 
 def main() -> int:

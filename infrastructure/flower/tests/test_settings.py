@@ -2,8 +2,8 @@
 
 import pytest
 
-from infrastructure.flower.settings import read_settings
-from infrastructure.settings import SettingsError
+from common.settings import load
+from infrastructure.flower.settings import Settings
 
 GOOD = {
     "SERVICE_PORT": "5555",
@@ -16,9 +16,9 @@ GOOD = {
 def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
-    found = read_settings()
-    assert (found.served.port, found.served.host) == (5555, "127.0.0.1")
-    assert (found.served.log_level, found.basic_auth) == ("INFO", "flower:long-enough")
+    found = load(Settings)
+    assert (found.service_port, found.service_host) == (5555, "127.0.0.1")
+    assert (found.log_level, found.flower_basic_auth) == ("INFO", "flower:long-enough")
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,12 @@ def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "LOUD"),
     ],
 )
-def test_bad_settings_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str | None) -> None:
+def test_bad_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str | None
+) -> None:
     for known, good in GOOD.items():
         monkeypatch.setenv(known, good)
     monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name)
-    with pytest.raises(SettingsError, match=name):
-        read_settings()
+    with pytest.raises(SystemExit):
+        load(Settings)
+    assert name in capsys.readouterr().err

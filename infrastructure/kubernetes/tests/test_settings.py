@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 
 from common.settings import load
-from infrastructure.flower.settings import read_settings as read_flower
+from docs.configuration import settings_of
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, environment, of_kind
 from infrastructure.kubernetes.tests.test_make_secrets import made
 from infrastructure.kubernetes.tests.test_process_table import OURS, workloads
-from infrastructure.sandbox.settings import read_settings as read_sandbox
-from tests.test_tree_settings import settings_of, started_module
-
-if TYPE_CHECKING:
-    from infrastructure.processes import Process
-
-READ_BY_THEMSELVES = {"sandbox": read_sandbox, "flower": read_flower}
-
-
-def start(line: Process) -> object:
-    """What the process does first: read its settings; SystemExit names the bad ones."""
-    if line.name in READ_BY_THEMSELVES:
-        return READ_BY_THEMSELVES[line.name]()
-    settings = settings_of(started_module(line))
-    assert settings is not None
-    return load(settings)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -43,7 +26,7 @@ def test_processes_take_the_settings_they_get(overlay: str, monkeypatch: pytest.
                 for name, value in values.items():
                     patch.setenv(name, value)
                 try:
-                    assert start(line)
+                    assert load(settings_of(line))
                 except SystemExit:
                     pytest.fail(f"{line.name} does not start")
 

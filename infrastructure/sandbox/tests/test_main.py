@@ -20,7 +20,6 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"SERVICE_PORT": ""}, "SERVICE_PORT"),
         ({"SERVICE_PORT": "http"}, "SERVICE_PORT"),
         ({"SERVICE_PORT": "0"}, "SERVICE_PORT"),
         ({"SERVICE_PORT": "65536"}, "SERVICE_PORT"),
@@ -35,8 +34,7 @@ def test_a_bad_environment_is_named_at_once(tmp_path: Path, changed: dict[str, s
     assert "Traceback" not in ended.stderr
 
 
-def test_a_missing_variable_is_named(tmp_path: Path) -> None:
-    assert "SERVICE_PORT" in run(SANDBOX_DATA=str(tmp_path)).stderr
+def test_a_missing_variable_is_named() -> None:
     assert "SANDBOX_DATA" in run(SERVICE_PORT="1").stderr
 
 

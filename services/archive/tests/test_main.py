@@ -5,14 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from common.settings import variables
-from services.archive import main
-from services.archive.migrations import __main__ as migrations
-from workers.archive import main as worker
 
 NOWHERE = "mongodb://127.0.0.1:1/archive?directConnection=true"
 
@@ -37,10 +31,3 @@ def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
     code, output = start("from services.archive.main import create_app; create_app()", **{name: value})
     assert code == 2
     assert name in output
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(main.__file__).parent / ".env.example").read_text()
-    for settings in (main.Settings, worker.Settings, migrations.Settings):
-        for name in variables(settings):
-            assert f"\n{name}=" in example

@@ -6,11 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from common.settings import variables
 from common.tests.sample_service import VERIFIER, bearer
 from services.inventory import main
 from services.inventory.tests.calls import KETTLE, PRODUCTS, operator, problem
@@ -34,12 +32,6 @@ def test_it_is_made_without_asking_anybody() -> None:
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
     code, output = start(**{name: value})
     assert (code, name in output) == (2, True)
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(main.__file__).parent / ".env.example").read_text()
-    for name in variables(main.Settings):
-        assert f"\n{name}=" in example
 
 
 def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> None:

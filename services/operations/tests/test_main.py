@@ -5,14 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from common.settings import variables
-from services.operations import main
-from services.operations.migrations import __main__ as migrations
-from workers.operations import main as worker
 
 NOWHERE = "mongodb://127.0.0.1:1/operations?directConnection=true"
 MAKE = "from services.operations.main import create_app; create_app()"
@@ -48,10 +42,3 @@ def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
     code, output = start(**{name: value})
     assert code == 2
     assert name in output
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(main.__file__).parent / ".env.example").read_text()
-    for settings in (main.Settings, worker.Settings, migrations.Settings):
-        for name in variables(settings):
-            assert f"\n{name}=" in example

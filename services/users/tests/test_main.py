@@ -6,13 +6,10 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from common.settings import variables
-from services.users import main, seed
 from services.users.tests.accounts import JOHN, NOWHERE, answer, signing_key
 
 if TYPE_CHECKING:
@@ -48,12 +45,6 @@ def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
     assert code == 2
     assert name in output
     assert "c2VjcmV0" not in output
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(main.__file__).parent / ".env.example").read_text()
-    for name in variables(main.Settings) + variables(seed.Settings):
-        assert f"\n{name}=" in example
 
 
 def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back(lonely_client: FlaskClient) -> None:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pika
@@ -16,10 +15,8 @@ import pytest
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE, from_json
 from common.messaging.relay import headers
-from common.settings import variables
 from services.inventory.domain import UnknownReservationError
 from services.inventory.tests.warehouse import add, check_books, new_order, stock, types
-from workers.inventory import main
 from workers.inventory.consumers import HANDLERS
 from workers.inventory.tests.heard import CONFIRMED, PLACED, event
 
@@ -53,12 +50,6 @@ def test_it_hears_an_order_and_sells(engine: Engine, database_url: str, vhost: s
     assert ended == 0
     assert stock(engine, "A") == (3, 0, 2)
     check_books(engine)
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(__file__).parents[3] / "services" / "inventory" / ".env.example").read_text()
-    for name in variables(main.Settings):
-        assert f"\n{name}=" in example
 
 
 def _environment(vhost: str, database_url: str) -> dict[str, str]:

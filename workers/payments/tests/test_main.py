@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pika
@@ -15,10 +14,8 @@ import pytest
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import headers
-from common.settings import variables
 from infrastructure.sandbox.tests.process import KEY, free_port
 from services.payments.tests.till import check_books, new_order, told
-from workers.payments import main
 from workers.payments.consumers import HANDLERS
 from workers.payments.tests.heard import CANCELLED, PLACED, RESERVED, event
 
@@ -53,12 +50,6 @@ def test_it_charges_waits_for_the_provider_and_gives_back(
     assert ended == 0
     check_books(engine, sandbox, kept)
     check_books(engine, sandbox, undone)
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(__file__).parents[3] / "services" / "payments" / ".env.example").read_text()
-    for name in variables(main.Settings):
-        assert f"\n{name}=" in example
 
 
 def _environment(vhost: str, database_url: str, provider_url: str) -> dict[str, str]:

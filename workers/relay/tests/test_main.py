@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,14 +17,13 @@ import requests
 from sqlalchemy import text
 
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
-from common.settings import variables
 from common.storage.postgresql import transaction
 from common.tests.link import Link
 from common.tests.outboxes import Ear, Outbox
-from workers.relay import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 SECONDS = 30.0
@@ -143,12 +141,6 @@ def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
     assert list(dict.fromkeys(heard)) == [event.id for event in events]
     repeated = BATCH_ROWS if point == "relay.published" else 0
     assert len(heard) == len(events) + repeated
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(main.__file__).parent / ".env.example").read_text()
-    for name in variables(main.Settings):
-        assert f"\n{name}=" in example
 
 
 def test_one_database_that_cannot_be_used_holds_up_no_other(

@@ -18,7 +18,6 @@ import requests
 from sqlalchemy import Engine, text
 
 from common.messaging import topology
-from common.settings import variables
 from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from infrastructure.sandbox.tests.process import KEY, SandboxProcess, free_port
@@ -26,7 +25,7 @@ from services.orders import usecases
 from services.orders.domain import Money, Status
 from services.orders.models import put_price
 from services.orders.tests.shop import place, published
-from workers.scheduler.main import CONSUMERS, SWEEPS, Settings, now_and_then
+from workers.scheduler.main import CONSUMERS, SWEEPS, now_and_then
 from workers.topology.main import BINDINGS
 
 if TYPE_CHECKING:
@@ -204,12 +203,6 @@ def test_a_database_that_is_missing_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "DATABASE_URLS" in ended.stderr
     assert "payments" in ended.stderr
-
-
-def test_every_variable_is_in_the_example() -> None:
-    example = (Path(__file__).parents[1] / ".env.example").read_text()
-    for name in variables(Settings):
-        assert f"\n{name}=" in example
 
 
 def test_a_probe_that_has_answered_is_left_alone_and_one_that_failed_is_not() -> None:

@@ -1,0 +1,50 @@
+"""The `.env` beside each main.py: its folder, and what a stack puts into it.
+
+Guarantee: a file has the ports, addresses and secrets of the processes of its folder, and of no other.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from infrastructure.local.credentials import Credentials
+from infrastructure.local.environment import stack_values
+from infrastructure.local.home import Home
+from infrastructure.processes import PROCESSES, Process
+
+EXAMPLE, FILE = ".env.example", ".env"
+_MODULE = re.compile(r"(?:services|workers)\.[a-z]+(?=\.)")
+
+
+def folder_of(line: Process) -> str:
+    """Return the folder with the process's main.py, like `services/orders`; empty if it has none there.
+
+    A context's migrations are run by its service.
+    """
+    found = _MODULE.match(line.command[-1]) if line.command else None
+    if found is None and line.phase.name == "SCHEMA" and line.context:
+        return f"services/{line.context}"
+    return str(PurePosixPath(*found[0].split("."))) if found else ""
+
+
+FOLDERS = tuple(dict.fromkeys(filter(None, map(folder_of, PROCESSES))))
+
+
+def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
+    """Return what the stack puts into the folder's file."""
+    values: dict[str, str] = {}
+    for line in PROCESSES:
+        if folder_of(line) == folder:
+            for name, value in stack_values(line, home, credentials, caller).items():
+                values.setdefault(name, value)
+    return values
+
+
+def filled(example: str, values: Mapping[str, str]) -> str:
+    """Return the text of an example with these values in place of its own."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"{name}={values[name]}" if name in values else match[0]
+
+    return re.sub(r"^#?([A-Z][A-Z0-9_]*)=.*$", replace, example, flags=re.MULTILINE)
