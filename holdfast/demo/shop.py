@@ -22,6 +22,10 @@ PRODUCTS = {
 RARE = "TEA-1982-PUER"
 RARE_NAME, RARE_PRICE, RARE_STOCK = "Pu-erh of 1982, the last boxes", 48_000, 3
 COMMON_STOCK = 1_000
+PRICES = {
+    sku: {"amount": amount, "currency": "usd"}
+    for sku, amount in [(RARE, RARE_PRICE), *((sku, price) for sku, (_, price) in PRODUCTS.items())]
+}
 CONFLICT = 409
 
 
@@ -66,7 +70,7 @@ def register(target: Target) -> Client:
 
 
 def place(customer: Client, plan: Plan) -> dict[str, Any]:
-    items = [{"sku": sku, "quantity": quantity} for sku, quantity in plan.items]
+    items = [{"sku": sku, "quantity": quantity, "unit_price": PRICES[sku]} for sku, quantity in plan.items]
     body = {"items": items, "payment_method": plan.payment_method}
     order: dict[str, Any] = customer.post("/api/v1/orders", body, key=str(uuid.uuid4()))
     return order

@@ -16,13 +16,14 @@ from common.web.app_factory import context
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.orders import usecases
+from services.orders.domain import Money, WantedItem
 from services.orders.schemas import OrderSchema, OrdersQuerySchema, PlaceOrderSchema
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from common.web.load_shedding import Shedding
-    from services.orders.domain import Money, Order
+    from services.orders.domain import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,14 @@ def place_order(body: dict[str, Any]) -> Response:
     """Accept an order.
 
     The answer is 202: stock and payment follow. The same Idempotency-Key with the same body gets the same answer, for
-    good.
+    good. An item may carry the `unit_price` that the customer saw: if it is not the one that would be charged, nothing
+    is accepted (409 `price_changed`, with both prices).
     """
     wish = usecases.PlaceOrder(
         customer_id=caller().id,
         key=http.idempotency_key(required=True) or "",
         fingerprint=http.request_fingerprint(),
-        items=[(item["sku"], item["quantity"]) for item in body["items"]],
+        items=[_wanted(item) for item in body["items"]],
         payment_method=body["payment_method"],
     )
     placed = usecases.place_order(_engine(), wish, http.request_trail(), _context().shedding)
@@ -121,6 +123,11 @@ def render_order(order: Order) -> dict[str, Any]:
         "created_at": rfc3339(order.created_at),
         "version": order.version,
     }
+
+
+def _wanted(item: dict[str, Any]) -> WantedItem:
+    seen = item.get("unit_price")
+    return WantedItem(item["sku"], item["quantity"], Money(seen["amount"], seen["currency"]) if seen else None)
 
 
 def _context() -> Context:

@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-MAX_TOTAL = 99_999_999  # Stripe's largest amount: eight digits of minor units
+# The smallest and the largest amount that Stripe charges, in minor units
+# (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
+MIN_TOTALS = {
+    "usd": 50,
+    "eur": 50,
+    "gbp": 30,
+    "chf": 50,
+    "sek": 300,
+    "nok": 300,
+    "dkk": 250,
+    "pln": 200,
+    "cad": 50,
+    "aud": 50,
+}
+MAX_TOTAL = 99_999_999
 
 
 class Status(StrEnum):
@@ -45,6 +59,15 @@ class Money:
 
     amount: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedItem:
+    """What a customer asks for. `unit_price` is the price that the customer saw, None if the shop does not say."""
+
+    sku: str
+    quantity: int
+    unit_price: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +102,18 @@ class MixedCurrenciesError(Rejected):
     code = "mixed_currencies"
 
 
+class PriceChangedError(Conflict):
+    """The customer saw another price than the one that would be charged."""
+
+    code = "price_changed"
+
+
+class TotalTooSmallError(Rejected):
+    """The payment provider does not charge so little."""
+
+    code = "total_too_small"
+
+
 class TotalTooLargeError(Rejected):
     code = "total_too_large"
 
@@ -89,21 +124,47 @@ class NotCancellableError(Conflict):
     code = "order_not_cancellable"
 
 
-def price(wanted: Sequence[tuple[str, int]], price_list: Mapping[str, Money]) -> tuple[tuple[Line, ...], Money]:
-    """The lines at today's prices, and their total. Raises what makes the order impossible."""
-    unknown = [sku for sku, _ in wanted if sku not in price_list]
+def price(wanted: Sequence[WantedItem], price_list: Mapping[str, Money]) -> tuple[tuple[Line, ...], Money]:
+    """Return the lines at today's prices, and their total. Raises what makes the order impossible."""
+    unknown = [item.sku for item in wanted if item.sku not in price_list]
     if unknown:
         errors = {"items": [f"unknown sku {sku}" for sku in unknown]}
         raise UnknownSkuError("not every item is on the price list", errors=errors)
-    lines = tuple(Line(sku, quantity, price_list[sku]) for sku, quantity in wanted)
+    _require_prices_seen(wanted, price_list)
+    lines = tuple(Line(item.sku, item.quantity, price_list[item.sku]) for item in wanted)
     currencies = {line.unit_price.currency for line in lines}
     if len(currencies) != 1:
         raise MixedCurrenciesError("the items are priced in different currencies")
-    amount = sum(line.quantity * line.unit_price.amount for line in lines)
-    if amount > MAX_TOTAL:
-        message = f"the total is above {MAX_TOTAL}"
+    total = Money(sum(line.quantity * line.unit_price.amount for line in lines), currencies.pop())
+    _require_chargeable(total)
+    return lines, total
+
+
+def _require_prices_seen(wanted: Sequence[WantedItem], price_list: Mapping[str, Money]) -> None:
+    changed = {
+        f"items.{number}.unit_price": [
+            f"You saw {_shown(item.unit_price)}; the price is {_shown(price_list[item.sku])}."
+        ]
+        for number, item in enumerate(wanted)
+        if item.unit_price not in (None, price_list[item.sku])
+    }
+    if changed:
+        message = "A price has changed. Show the customer the new one and order again."
+        raise PriceChangedError(message, errors=changed)
+
+
+def _require_chargeable(total: Money) -> None:
+    smallest = MIN_TOTALS.get(total.currency, 1)
+    if total.amount < smallest:
+        message = f"The total, {_shown(total)}, is below the smallest amount that can be charged, {smallest}."
+        raise TotalTooSmallError(message)
+    if total.amount > MAX_TOTAL:
+        message = f"The total, {_shown(total)}, is above the largest amount that can be charged, {MAX_TOTAL}."
         raise TotalTooLargeError(message)
-    return lines, Money(amount, currencies.pop())
+
+
+def _shown(money: Money | None) -> str:
+    return f"{money.amount} {money.currency}" if money else "no price"
 
 
 def when_stock_is_reserved(status: Status) -> Status | None:

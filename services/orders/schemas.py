@@ -19,6 +19,7 @@ STATUSES = [status.value for status in Status]
 class WantedItemSchema(StrictSchema):
     sku = sku_field(required=True)
     quantity = Integer(required=True, validate=validate.Range(min=1, max=MAX_QUANTITY))
+    unit_price = fields.Nested(MoneySchema, metadata={"description": "the price that the customer saw"})
 
 
 class PlaceOrderSchema(StrictSchema):

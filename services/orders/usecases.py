@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from common.messaging.events import Event, Trail
     from common.web.idempotency import Reply, RequestKey
     from common.web.load_shedding import Shedding
+    from services.orders.domain import WantedItem
 
 
 class KeyReusedError(Rejected):
@@ -45,7 +46,7 @@ class PlaceOrder:
     customer_id: str
     key: str
     fingerprint: str
-    items: Sequence[tuple[str, int]]
+    items: Sequence[WantedItem]
     payment_method: str
 
 
@@ -204,7 +205,7 @@ def _handle(
 def _look(
     connection: Connection, wish: PlaceOrder, shedding: Shedding
 ) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
-    skus = [sku for sku, _ in wish.items]
+    skus = [item.sku for item in wish.items]
     found = models.find_for_placing(
         connection, customer_id=wish.customer_id, key=wish.key, skus=skus, measure=shedding.is_due()
     )

@@ -68,10 +68,10 @@ def test_declined(shop: Shop, customer: Customer, method: str, code: str) -> Non
     assert amounts(shop.stock(sku)) == (5, 0, 0)
 
 
-def test_an_amount_below_what_the_provider_charges_is_declined(shop: Shop, customer: Customer) -> None:
-    placed = place(customer, {shop.product(price=1): 1})
-    shop.ended(placed["id"], "cancelled", "payment_declined")
-    assert shop.payment(placed["id"], "declined")["decline_code"] == "amount_too_small"
+def test_an_amount_below_what_the_provider_charges_is_refused(shop: Shop, customer: Customer) -> None:
+    body = {"items": [{"sku": shop.product(price=1), "quantity": 1}], "payment_method": "pm_card_visa"}
+    reply = customer.api.post("/api/v1/orders", body, key=str(uuid.uuid4()))
+    assert (reply.status_code, reply.json()["code"]) == (422, "total_too_small")
 
 
 def test_out_of_stock_takes_all_items_or_none(shop: Shop, customer: Customer) -> None:

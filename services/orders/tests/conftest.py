@@ -36,6 +36,7 @@ def engine(database_url: str) -> Iterator[Engine]:
     with transaction(made) as connection:
         put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
         put_price(connection, sku="POT", name="Pot", price=Money(2500, "usd"), sequence=1)
+        put_price(connection, sku="CANDY", name="Candy", price=Money(49, "usd"), sequence=1)
         put_price(connection, sku="EURO", name="Euro", price=Money(100, "eur"), sequence=1)
         connection.execute(text("SELECT 1"))
     yield made

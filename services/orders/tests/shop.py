@@ -13,6 +13,7 @@ from common.messaging.inbox import Delivery
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
 from services.orders import usecases
+from services.orders.domain import WantedItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ def wish(customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: s
         customer_id=customer,
         key=key or new_id(),
         fingerprint=fingerprint,
-        items=[("TEA", quantity)],
+        items=[WantedItem("TEA", quantity)],
         payment_method="pm_card_visa",
     )
 

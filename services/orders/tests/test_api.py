@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import new_id
+from common.storage.postgresql import transaction
 from common.tests.sample_service import bearer
 from services.orders import usecases
-from services.orders.domain import CancelReason
+from services.orders.domain import CancelReason, Money
+from services.orders.models import put_price
 from services.orders.tests.shop import heard, place, published
 
 if TYPE_CHECKING:
@@ -74,6 +76,20 @@ def test_an_order_can_be_cancelled_by_its_customer_only(client: Any) -> None:
     assert reply.headers["Idempotent-Replayed"] == "true"
 
 
+def test_a_customer_is_charged_the_price_that_they_saw_or_nothing(client: Any, engine: Engine) -> None:
+    seen = {"amount": 450, "currency": "usd"}
+    body = {"items": [{"sku": "TEA", "quantity": 2, "unit_price": seen}], "payment_method": "pm_card_visa"}
+    first = post(client, body, key="k")
+    assert (first.status_code, first.json["total"]["amount"]) == (202, 900)
+    with transaction(engine) as connection:
+        put_price(connection, sku="TEA", name="Tea", price=Money(600, "usd"), sequence=2)
+    changed = post(client, body)
+    assert (changed.status_code, changed.json["code"]) == (409, "price_changed")
+    assert changed.json["errors"] == {"items.0.unit_price": ["You saw 450 usd; the price is 600 usd."]}
+    assert post(client, body, key="k").json == first.json, "a repetition is answered before prices are compared"
+    assert len(client.get("/api/v1/orders", headers=ANN).json["data"]) == 1
+
+
 def item(**changes: Any) -> dict[str, Any]:
     return {"items": [{"sku": "TEA", "quantity": 1} | changes], "payment_method": "pm_card_visa"}
 
@@ -102,6 +118,10 @@ BAD: dict[str, tuple[Any, int, str]] = {
         422,
         "mixed_currencies",
     ),
+    "a price below zero": (item(unit_price={"amount": -1, "currency": "usd"}), 422, "invalid_request"),
+    "a price without currency": (item(unit_price={"amount": 450}), 422, "invalid_request"),
+    "another price": (item(unit_price={"amount": 449, "currency": "usd"}), 409, "price_changed"),
+    "less than can be charged": (item(sku="CANDY"), 422, "total_too_small"),
     "no payment method": ({"items": BODY["items"]}, 422, "invalid_request"),
     "NUL in a sku": (item(sku="T\x00A"), 400, "malformed_json"),
     "a list": ([1], 422, "invalid_request"),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.schemas import CURRENCIES
 from services.orders import domain
-from services.orders.domain import MAX_TOTAL, Money, Status
+from services.orders.domain import MAX_TOTAL, MIN_TOTALS, Money, Status, WantedItem
 
 PRICES = {"TEA": Money(450, "usd"), "POT": Money(2500, "usd"), "EURO": Money(100, "eur")}
 FACTS = (
@@ -18,25 +19,45 @@ FACTS = (
 
 
 def test_an_order_is_priced_line_by_line() -> None:
-    lines, total = domain.price([("TEA", 2), ("POT", 1)], PRICES)
+    lines, total = domain.price([WantedItem("TEA", 2), WantedItem("POT", 1)], PRICES)
     assert total == Money(3400, "usd")
     assert [line.unit_price.amount for line in lines] == [450, 2500]
 
 
 def test_what_is_not_on_the_price_list_cannot_be_ordered() -> None:
     with pytest.raises(domain.UnknownSkuError) as caught:
-        domain.price([("TEA", 1), ("MOON", 1)], PRICES)
+        domain.price([WantedItem("TEA", 1), WantedItem("MOON", 1)], PRICES)
     assert caught.value.errors == {"items": ["unknown sku MOON"]}
 
 
 def test_one_order_has_one_currency() -> None:
     with pytest.raises(domain.MixedCurrenciesError):
-        domain.price([("TEA", 1), ("EURO", 1)], PRICES)
+        domain.price([WantedItem("TEA", 1), WantedItem("EURO", 1)], PRICES)
 
 
 def test_a_total_beyond_what_the_provider_takes_is_refused() -> None:
     with pytest.raises(domain.TotalTooLargeError):
-        domain.price([("POT", MAX_TOTAL // 2500 + 1)], PRICES)
+        domain.price([WantedItem("POT", MAX_TOTAL // 2500 + 1)], PRICES)
+
+
+def test_a_price_that_the_customer_did_not_see_is_not_charged() -> None:
+    wanted = [WantedItem("TEA", 1, Money(450, "usd")), WantedItem("POT", 1, Money(1000, "usd"))]
+    with pytest.raises(domain.PriceChangedError) as caught:
+        domain.price(wanted, PRICES)
+    assert caught.value.errors == {"items.1.unit_price": ["You saw 1000 usd; the price is 2500 usd."]}
+    with pytest.raises(domain.PriceChangedError):
+        domain.price([WantedItem("TEA", 1, Money(450, "eur"))], PRICES)
+
+
+@pytest.mark.parametrize(("currency", "smallest"), MIN_TOTALS.items())
+def test_a_total_below_what_the_provider_takes_is_refused(currency: str, smallest: int) -> None:
+    assert domain.price([WantedItem("X", 1)], {"X": Money(smallest, currency)})[1].amount == smallest
+    with pytest.raises(domain.TotalTooSmallError):
+        domain.price([WantedItem("X", 1)], {"X": Money(smallest - 1, currency)})
+
+
+def test_every_currency_has_a_smallest_total() -> None:
+    assert set(MIN_TOTALS) == set(CURRENCIES)
 
 
 @given(st.lists(st.sampled_from(FACTS)))
