@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import missing
 from webargs.flaskparser import FlaskParser
 
-from common.errors import Rejected
+from common.errors import Malformed, Rejected
 from common.web import problems
 from common.web.request import json_body
 
@@ -35,8 +36,11 @@ IDEMPOTENCY_KEY = {
 class _StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION)  # the schema says
 
-    def load_json(self, _req: Any, _schema: Any) -> Any:
-        return json_body()
+    def load_json(self, _req: Any, schema: Any) -> Any:
+        body = json_body()
+        if body is missing and schema.is_body_required:
+            raise Malformed("send a JSON body, {} at the least", code="body_missing")
+        return body
 
     def handle_error(self, error: Any, *_where: Any, **_how: Any) -> NoReturn:
         messages = next(iter(error.messages.values()))  # webargs wraps them in the name of the location
@@ -55,8 +59,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         return decorate
 
     def arguments(self, schema: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Parse and check the body (or `location="query"`); the result is the view's first free argument."""
-        decorate: Callable[[Callable[..., Any]], Callable[..., Any]] = super().arguments(_instance(schema), **options)
+        """Parse and check the body (or `location="query"`); the result is the view's first free argument.
+
+        Without a body the request is refused (400 `body_missing`), unless `required=False`.
+        """
+        instance = _instance(schema)
+        instance.is_body_required = options.get("required", True)
+        decorate: Callable[[Callable[..., Any]], Callable[..., Any]] = super().arguments(instance, **options)
         return decorate
 
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:

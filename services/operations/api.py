@@ -71,7 +71,7 @@ def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any],
     The answer is 202: a worker carries it out. `history` tells the outcome. Asking twice is harmless.
     """
 
-    def act(database: Documents) -> dict[str, Any]:
+    def act(database: Documents, _: str) -> dict[str, Any]:
         letter = usecases.request_replay(database, _id(letter_id), by=caller().id, event=body.get("event"))
         return render_letter(letter)
 
@@ -86,7 +86,7 @@ def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any],
 def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Take it off the list of what waits for a decision. It stays on file, and can still be replayed."""
 
-    def act(database: Documents) -> dict[str, Any]:
+    def act(database: Documents, _: str) -> dict[str, Any]:
         letter = usecases.discard_letter(database, _id(letter_id), by=caller().id, reason=body["reason"])
         return render_letter(letter)
 
@@ -104,9 +104,9 @@ def replay_letters(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str,
     Those that come back meanwhile are left alone. Progress: GET /dead-letters/replays/{id}.
     """
 
-    def act(database: Documents) -> dict[str, Any]:
+    def act(database: Documents, job_id: str) -> dict[str, Any]:
         rate = body.pop("rate")
-        return render_job(usecases.start_job(database, _filter(body), by=caller().id, rate=rate))
+        return render_job(usecases.start_job(database, job_id, _filter(body), by=caller().id, rate=rate))
 
     reply = _once(202, act)
     reply.headers["Location"] = f"/api/v1/dead-letters/replays/{reply.body['id']}"
@@ -124,7 +124,7 @@ def get_job(job_id: str) -> dict[str, Any]:
         return render_job(usecases.get_job(database, job_id))
 
 
-def _once(status: int, act: Callable[[Documents], dict[str, Any]]) -> Reply:
+def _once(status: int, act: Callable[[Documents, str], dict[str, Any]]) -> Reply:
     with _store().use() as database:
         return usecases.once(database, http.request_key(), status, act)
 

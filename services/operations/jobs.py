@@ -6,12 +6,14 @@ comes back is not replayed by the same job again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
-from common.messaging.events import new_id, rfc3339
+from common.messaging.events import rfc3339
 from services.operations.domain import Job, Status
 from services.operations.models import letters, matching
 
@@ -29,23 +31,22 @@ CLAIM_SECONDS = 5.0
 INDEXES = [IndexModel([("finished_at", ASCENDING), ("requested_at", ASCENDING)], name="running")]
 
 
-def start(database: Database[Document], wanted: Filter, *, by: str, rate: float, now: str) -> str:
-    """Ask for the replay of every letter on file that matches; answers the job's id."""
+def start(database: Database[Document], job_id: str, wanted: Filter, *, by: str, rate: float, now: str) -> None:
+    """Ask for the replay of every dead letter on file that matches, once per id."""
     query = matching(wanted) | {"status": Status.FILED.value}
-    job_id = new_id()
-    database[COLLECTION].insert_one(
-        {
-            "_id": job_id,
-            "by": by,
-            "requested_at": now,
-            "finished_at": None,
-            "query": query,
-            "filter": {name: value for name in ("queue", "type", "error") if (value := getattr(wanted, name))},
-            "rate": rate,
-            "total": letters(database).count_documents(query),
-        }
-    )
-    return job_id
+    with suppress(DuplicateKeyError):
+        database[COLLECTION].insert_one(
+            {
+                "_id": job_id,
+                "by": by,
+                "requested_at": now,
+                "finished_at": None,
+                "query": query,
+                "filter": {name: value for name in ("queue", "type", "error") if (value := getattr(wanted, name))},
+                "rate": rate,
+                "total": letters(database).count_documents(query),
+            }
+        )
 
 
 def get(database: Database[Document], job_id: str) -> Job | None:

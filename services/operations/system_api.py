@@ -140,6 +140,6 @@ def report_audit(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, s
     """
     with context().store.use() as database:
         reply: Reply = usecases.once(
-            database, http.request_key(), 201, lambda store: usecases.record_audit(store, body, by=caller().id)
+            database, http.request_key(), 201, lambda store, _: usecases.record_audit(store, body, by=caller().id)
         )
     return http.render(reply)

@@ -13,7 +13,7 @@ import pymongo
 
 from common.errors import Conflict, NotFound, Rejected, Unavailable, classify
 from common.messaging import topology
-from common.messaging.events import from_document, rfc3339, utc_now
+from common.messaging.events import from_document, new_id, rfc3339, utc_now
 from common.resilience.crash_points import crash_point
 from common.web.idempotency import Reply
 from services.operations import audits, bodies, jobs, metrics, models, replays, replies
@@ -80,15 +80,23 @@ def file_letter(database: Documents, message: RawMessage) -> str:
 
 
 def once(
-    database: Documents, request_key: RequestKey | None, status: int, act: Callable[[Documents], dict[str, Any]]
+    database: Documents, request_key: RequestKey | None, status: int, act: Callable[[Documents, str], dict[str, Any]]
 ) -> Reply:
-    """The reply of `act`, or the one that was given to the same key before. Without a key it is simply done."""
-    kept = replies.find(database, request_key) if request_key else None
-    if kept is not None:
-        return kept
-    reply = Reply(status, act(database))
-    if request_key is not None:
-        replies.keep(database, request_key, reply)
+    """Return the reply of `act`, or the one that was given to the same key before.
+
+    `act` gets the id under which a repetition finds what it made. Without a key it is simply done.
+    """
+    if request_key is None:
+        return Reply(status, act(database, new_id()))
+    claimed = replies.claim(database, request_key)
+    if claimed.reply is not None:
+        return claimed.reply
+    try:
+        reply = Reply(status, act(database, claimed.resource_id))
+    except Rejected:
+        replies.release(database, request_key, claimed)
+        raise
+    replies.keep(database, request_key, claimed, reply)
     return reply
 
 
@@ -144,9 +152,10 @@ def discard_letter(database: Documents, letter_id: str, *, by: str, reason: str)
     raise OnItsWayError("a replay of this letter is on its way: wait for its outcome")
 
 
-def start_job(database: Documents, wanted: Filter, *, by: str, rate: float) -> Job:
-    """Ask for a bulk replay of what is on file now."""
-    return get_job(database, jobs.start(database, wanted, by=by, rate=rate, now=rfc3339(utc_now())))
+def start_job(database: Documents, job_id: str, wanted: Filter, *, by: str, rate: float) -> Job:
+    """Ask for a bulk replay of what is on file now; a job of that id that exists already is the answer."""
+    jobs.start(database, job_id, wanted, by=by, rate=rate, now=rfc3339(utc_now()))
+    return get_job(database, job_id)
 
 
 def get_job(database: Documents, job_id: str) -> Job:

@@ -35,3 +35,8 @@ def test_the_idempotency_key_is_documented() -> None:
 
 def test_schemas_are_named_for_people() -> None:
     assert {"Thing", "Money", "ThingList"} <= set(_document()["components"]["schemas"])
+
+
+def test_a_route_that_needs_a_body_refuses_a_request_without_one() -> None:
+    reply = make_app().test_client().post("/things", headers={"Idempotency-Key": "k"})
+    assert (reply.status_code, answer(reply)["code"]) == (400, "body_missing")

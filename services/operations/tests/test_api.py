@@ -6,15 +6,20 @@ Behind them are tried: `rendering.py`, `replies.py`, `jobs.py`, `bodies.py` and 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common.errors import Conflict
 from common.messaging.events import new_id
 from common.tests.conformance import check_conformance
 from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
-from services.operations import replays, usecases
+from common.web.idempotency import Reply, RequestKey
+from services.operations import replays, replies, usecases
 from services.operations.domain import PUBLISHED
 from services.operations.tests.letters import QUEUE, dead, file, happening
 
@@ -171,6 +176,47 @@ def test_a_bulk_replay_tells_its_progress(client: FlaskClient, store: Store) -> 
     assert {letter["_id"] for letter in store["letters"].find({"status": "replayed"})} == ids
 
 
+def test_two_bulk_replays_with_one_key_at_once_are_one(client: FlaskClient, store: Store) -> None:
+    file(store)
+    headers = OPERATOR | {"Idempotency-Key": "at-once"}
+    barrier = Barrier(8, timeout=30)
+
+    def ask(_: int) -> Any:
+        own = client.application.test_client()
+        barrier.wait()
+        return own.post(f"{LETTERS}/replay", json={}, headers=headers)
+
+    with ThreadPoolExecutor(8) as executor:
+        replies = list(executor.map(ask, range(8)))
+    assert {reply.status_code for reply in replies} <= {202, 409}
+    assert {answer(reply)["code"] for reply in replies if reply.status_code == 409} <= {"idempotency_key_in_flight"}
+    assert len({answer(reply)["id"] for reply in replies if reply.status_code == 202}) == 1
+    assert store["jobs"].count_documents({}) == 1
+
+
+def test_a_claim_is_taken_over_from_a_request_that_died(store: Store) -> None:
+    key = RequestKey("scope", "key", "fingerprint")
+    first = replies.claim(store, key)
+    with pytest.raises(Conflict) as caught:
+        replies.claim(store, key)
+    assert caught.value.code == "idempotency_key_in_flight"
+    store["replies"].update_one({}, {"$set": {"claimed_until": datetime.now(UTC) - timedelta(seconds=1)}})
+    second = replies.claim(store, key)
+    assert second.resource_id == first.resource_id
+    replies.keep(store, key, first, Reply(202, {"by": "the first"}))
+    replies.keep(store, key, second, Reply(202, {"by": "the second"}))
+    kept = replies.claim(store, key).reply
+    assert kept is not None
+    assert kept.body == {"by": "the second"}
+
+
+def test_a_refused_request_leaves_its_key_free(client: FlaskClient, store: Store) -> None:
+    headers = OPERATOR | {"Idempotency-Key": "refused"}
+    path = f"{LETTERS}/{new_id()}/replay"
+    assert [client.post(path, headers=headers).status_code for _ in range(2)] == [404, 404]
+    assert store["replies"].count_documents({}) == 0
+
+
 @pytest.mark.parametrize("letter_id", ["nonsense", "$where", "x" * 300, new_id(), new_id().upper()])
 def test_what_is_no_letter_is_not_found(client: FlaskClient, letter_id: str) -> None:
     assert client.get(f"{LETTERS}/{letter_id}", headers=OPERATOR).status_code == 404
@@ -182,6 +228,7 @@ def test_what_is_no_letter_is_not_found(client: FlaskClient, letter_id: str) -> 
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
+        ("replay", None, 400),
         ("replay", {"rate": 0}, 422),
         ("replay", {"rate": "fast"}, 422),
         ("replay", {"rate": 1001}, 422),

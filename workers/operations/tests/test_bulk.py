@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from common.messaging import inbox, topology
-from common.messaging.events import CONTENT_TYPE
+from common.messaging.events import CONTENT_TYPE, new_id
 from common.messaging.relay import headers
 from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_worker import SCHEMA
@@ -73,7 +73,7 @@ def test_all_effects_once(office: Office, engine: Engine) -> None:
 
         with transaction(engine) as connection:
             connection.execute(text("INSERT INTO switches VALUES ('mended')"))
-        job = usecases.start_job(office.database, Filter(error="BugError"), by="ann", rate=500)
+        job = usecases.start_job(office.database, new_id(), Filter(error="BugError"), by="ann", rate=500)
         wait_until(lambda: usecases.get_job(office.database, job.id).status == "done", 60)
         wait_until(lambda: count(engine) == EVENTS, 60)
 

@@ -11,7 +11,7 @@ import pytest
 
 from common.errors import Conflict
 from common.messaging import topology
-from common.messaging.events import CONTENT_TYPE, InvalidEventError
+from common.messaging.events import CONTENT_TYPE, InvalidEventError, new_id
 from services.operations import usecases
 from services.operations.domain import Filter
 from workers.operations.tests.office import QUEUE, sample, wait_until
@@ -180,7 +180,7 @@ def test_a_bulk_replay_keeps_to_its_filter_and_its_rate(office: Office) -> None:
         office.bury(sample(type="sample.other.v1"))
         wait_until(lambda: len(office.letters(status="filed")) == 21)
         wanted = Filter(queue=QUEUE, type="sample.fine.v1", error="RuntimeError")
-        job = usecases.start_job(office.database, wanted, by="ann", rate=10)
+        job = usecases.start_job(office.database, new_id(), wanted, by="ann", rate=10)
         assert (job.status, job.total) == ("running", 20)
         started = time.monotonic()
         wait_until(lambda: usecases.get_job(office.database, job.id).status == "done")
