@@ -18,7 +18,7 @@ from services.inventory import usecases as inventory
 from services.inventory.domain import Stock
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.orders.domain import OPEN, Money
+from services.orders.domain import OPEN, Money, WantedItem
 from services.payments import refunding
 from services.payments import usecases as payments
 from services.payments.resources import Resources
@@ -104,7 +104,8 @@ class Shop:
         if len(self.placed) == MAX_ORDERS:
             return
         method = (GOOD, GOOD, BAD, INVALID)[self.choices.take(4)]
-        wish = orders.PlaceOrder(customer_id="ann", key="", fingerprint="", items=[(SKU, 1)], payment_method=method)
+        items = [WantedItem(SKU, 1)]
+        wish = orders.PlaceOrder(customer_id="ann", key="", fingerprint="", items=items, payment_method=method)
         self.story.append(f"order {len(self.placed)} with {method}")
         try:
             orders.place_order(self.orders, wish, Trail("request"))  # type: ignore[arg-type]
