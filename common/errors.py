@@ -1,11 +1,13 @@
 """One error tree: the class decides retry, dead letter or HTTP status, here and nowhere else.
 
-| class         | a consumer ...                                      | HTTP        |
-|---------------|-----------------------------------------------------|-------------|
-| `Rejected`    | dead-letters the event at once                      | its `status`|
-| `Transient`   | retries later, `RETRY_ATTEMPTS` times, then dead    | 500         |
-| `Contention`  | repeats at once a few times, then as `Transient`    | 503         |
-| `Unavailable` | parks the event, uses up no attempt                 | 503         |
+| class         | a consumer ...                                                            | HTTP        |
+|---------------|---------------------------------------------------------------------------|-------------|
+| `Rejected`    | dead-letters the event at once                                            | its `status`|
+| `Transient`   | retries later, `RETRY_ATTEMPTS` times, then dead                          | 500         |
+| `Contention`  | repeats at once a few times, then as `Transient`                          | 503         |
+| `LockTimeout` | repeats at once, then as `Undecided`                                      | 503         |
+| `Unavailable` | pauses and parks what it holds, counts no attempt                         | 503         |
+| `Undecided`   | parks this event alone, longer each time, counts no attempt, bounded by age | 503       |
 
 Anything unknown counts as `Transient`. `classify` says which of them a library's exception is.
 """
@@ -82,6 +84,12 @@ class Contention(Transient):
     code = "contention"
 
 
+class LockTimeout(Contention):
+    """Another transaction has held a row for longer than this one may wait for it."""
+
+    code = "lock_timeout"
+
+
 class Unavailable(HoldfastError):
     """A dependency is down. That is an outage, not a failure of the event or the request."""
 
@@ -90,13 +98,21 @@ class Unavailable(HoldfastError):
     retry_after_seconds = 1
 
 
+class Undecided(HoldfastError):
+    """The dependency answers, but it has not decided about this one item: ask again later. Nothing else is affected."""
+
+    status = 503
+    code = "undecided"
+    retry_after_seconds = 5
+
+
 # PostgreSQL's SQLSTATE, by code or class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _SQLSTATES: dict[str, type[HoldfastError]] = {
     "40001": Contention,  # serialization_failure
     "40P01": Contention,  # deadlock_detected
     "08": Unavailable,  # connection exceptions
     "53": Unavailable,  # insufficient resources: disk full, out of memory, too many connections
-    "55P03": Unavailable,  # lock_not_available: lock_timeout passed while the server is slow
+    "55P03": LockTimeout,  # lock_not_available: lock_timeout passed
     "57014": Unavailable,  # query_canceled: statement_timeout passed while the server is slow
     "57P": Unavailable,  # operator intervention: shutdown, crash, cannot connect now
     "58": Unavailable,  # system errors: I/O
@@ -169,4 +185,4 @@ def _by_code(error: BaseException) -> type[HoldfastError] | None:
     return None
 
 
-_CLASSES = (Rejected, Contention, Transient, Unavailable, HoldfastError)
+_CLASSES = (Rejected, LockTimeout, Contention, Transient, Unavailable, Undecided, HoldfastError)

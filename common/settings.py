@@ -226,23 +226,3 @@ class MetricsSettings:
     metrics_host: str = setting(
         "METRICS_HOST", default="127.0.0.1", meaning="Address that the process serves /metrics on."
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSettings(ProcessSettings, BrokerSettings, MetricsSettings):
-    """What every Celery worker reads."""
-
-    retry_attempts: int = setting(
-        "RETRY_ATTEMPTS",
-        "int",
-        default=3,
-        check=between(0, 20),
-        meaning="Delayed retries of one event; then it is a dead letter. (worker-operations tries without end.)",
-    )
-    worker_threads: int = setting(
-        "WORKER_THREADS",
-        "int",
-        default=4,
-        check=between(1, 64),
-        meaning="Messages handled at once, with one connection to the database each.",
-    )

@@ -55,6 +55,7 @@ DOCUMENT_CONTEXTS = ("archive", "operations")
 
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
+_FAILURES = ("RETRY_ATTEMPTS", "UNDECIDED_MAX_AGE_SECONDS")
 _KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
 _PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", _BREAKER)
@@ -87,7 +88,7 @@ def _worker(context: str, port_offset: int, *also: str) -> Process:
         name=f"worker-{context}",
         phase=Phase.PROCESSES,
         command=("python", "-m", f"workers.{context}.main"),
-        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "RETRY_ATTEMPTS", *_OBSERVED, *also),
+        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", *_FAILURES, *_OBSERVED, *also),
         context=context,
         port_offset=port_offset,
         probe="/metrics",

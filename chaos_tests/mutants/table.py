@@ -176,7 +176,7 @@ MUTANTS = (
         "parking what an outage holds up",
         provider_stopped,
         ("worker-payments",),
-        (Patch("common.messaging.consumer", "if kind is Unavailable:", "if kind is None:"),),
+        (Patch("common.messaging.failures", "if kind is Unavailable:", "if kind is None:"),),
         (("RETRY_ATTEMPTS", "1"),),
     ),
     Mutant(

@@ -20,6 +20,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.serialization import register
 
 from common.messaging import topology
+from common.messaging.celery_settings import celery_settings
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import Gate
 from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
@@ -32,10 +33,8 @@ from common.observability.tracing import configure_tracing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kombu import Queue
-
     from common.messaging.inbox import Delivery
-    from common.settings import WorkerSettings
+    from common.messaging.worker_settings import WorkerSettings
 
 R = TypeVar("R")
 REQUEUE_SECONDS = 1.0
@@ -59,7 +58,15 @@ def run_worker(
     configure_tracing(f"worker-{context}", settings)
     gate = Gate(context, probes)
     redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
-    consumer = Consumer(context, handlers, resources, redelivery, retry_attempts=settings.retry_attempts, gate=gate)
+    consumer = Consumer(
+        context,
+        handlers,
+        resources,
+        redelivery,
+        retry_attempts=settings.retry_attempts,
+        undecided_max_age_seconds=settings.undecided_max_age_seconds,
+        gate=gate,
+    )
     start(_make_app(context, consumer, settings), context, gate, settings)
 
 
@@ -86,7 +93,9 @@ def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> No
 def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
     register(_SERIALIZER, _encode, _decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
     app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
-    app.conf.update(configuration(context, topology.consumer_queue(context)))
+    consumer_class = f"{__name__}:{EventConsumer.__name__}"
+    queue = topology.consumer_queue(context)
+    app.conf.update(celery_settings(context, queue, serializer=_SERIALIZER, worker_consumer=consumer_class))
 
     @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def handle(task: Any, event: Any, body: str) -> str:
@@ -175,41 +184,6 @@ def _maybe_shutdown() -> None:
     from celery.worker.state import maybe_shutdown  # noqa: PLC0415 - the module sets up state when imported
 
     maybe_shutdown()
-
-
-def configuration(context: str, queue: Queue) -> dict[str, Any]:
-    """What every worker of ours is told: Celery's own defaults lose messages, or repeat them."""
-    return {
-        "accept_content": [_SERIALIZER],
-        "task_serializer": _SERIALIZER,
-        "task_queues": [queue],
-        "task_default_queue": queue.name,
-        "task_create_missing_queues": False,
-        # Late acks that mean it: a raise, a lost child and a time-out all leave the message with the broker.
-        "task_acks_late": True,
-        "task_acks_on_failure_or_timeout": False,
-        "task_reject_on_worker_lost": True,
-        # A killed worker charges a delivery to every message it holds: hold no more than can be worked on.
-        "worker_prefetch_multiplier": 1,
-        "worker_detect_quorum_queues": True,
-        "worker_enable_prefetch_count_reduction": False,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_consumer": f"{__name__}:{EventConsumer.__name__}",
-        "worker_hijack_root_logger": False,
-        "worker_redirect_stdouts": False,
-        "worker_send_task_events": True,
-        "worker_soft_shutdown_timeout": 10.0,
-        "control_queue_exclusive": True,
-        "event_queue_exclusive": True,
-        "broker_heartbeat": 10,
-        "broker_connection_timeout": 4,
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,
-        "broker_transport_options": {"client_properties": {"connection_name": f"{context} worker"}},
-        "broker_pool_limit": 1,
-        "enable_utc": True,
-        "timezone": "UTC",
-    }
 
 
 def _sane_headers(headers: Any) -> dict[str, Any]:

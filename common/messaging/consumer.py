@@ -1,4 +1,4 @@
-"""What becomes of an event: handled once, retried later, parked, or dead. Nothing is acknowledged before one of these.
+"""What becomes of an event: handled once, retried later, parked, or dead. Nothing is acknowledged before that.
 
 `Consumer.handle` returns when the message may be acknowledged, and raises when it must stay with the broker. The seam
 to Celery is `celery_worker.py`; a handler runs one use case, whose transaction holds the inbox row and the effect.
@@ -7,19 +7,19 @@ to Celery is `celery_worker.py`; a handler runs one use case, whose transaction 
 from __future__ import annotations
 
 import time
-import traceback
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 from prometheus_client import Counter, Histogram
 
-from common.errors import Contention, Rejected, Unavailable, classify
+from common.errors import Contention, HoldfastError, LockTimeout, Rejected, classify
 from common.messaging import topology
-from common.messaging.attempt_events import attempt_failed
 from common.messaging.event_spans import delivery_span
 from common.messaging.events import utc_now
+from common.messaging.failures import FailureHandler
 from common.messaging.inbox import AlreadyHandled, Delivery
+from common.messaging.worker_settings import UNDECIDED_MAX_AGE_SECONDS
 from common.observability.traceparent import log_ids
 from common.resilience.crash_points import crash_point
 
@@ -33,24 +33,22 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 CONTENTION_REPEATS = 3
+# Each try has waited for the lock already, in a thread that others could use: a parked message waits for nothing.
+LOCK_TIMEOUT_REPEATS = 1
 
 HANDLED = Counter(
     "holdfast_events_handled_total",
-    "Deliveries by what became of them: done, duplicate, retried, parked, dead",
+    "Deliveries by what became of them: done, duplicate, retried, parked, undecided, dead",
     ["consumer", "type", "outcome"],
 )
 SECONDS = Histogram("holdfast_event_handling_seconds", "Time a handler took", ["consumer", "type"])
-FAILURES = Counter(
-    "holdfast_event_failures_total",
-    "Deliveries that failed, by what became of them (retried, parked, dead) and the class of the error",
-    ["consumer", "outcome", "error"],
-)
 AGE = Histogram(
     "holdfast_event_age_seconds",
     "Age of events when their consumer began to handle them, at the first attempt",
     ["consumer"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
 )
+_REPEATS: dict[type[HoldfastError], int] = {Contention: CONTENTION_REPEATS, LockTimeout: LOCK_TIMEOUT_REPEATS}
 _log = structlog.get_logger(__name__)
 
 
@@ -71,10 +69,17 @@ class Consumer(Generic[R]):
         redelivery: Redelivery,
         *,
         retry_attempts: int,
+        undecided_max_age_seconds: float = UNDECIDED_MAX_AGE_SECONDS,
         gate: Gate,
     ) -> None:
         self._context, self._handlers, self._resources = context, handlers, resources
-        self._redelivery, self._retry_attempts, self._gate = redelivery, retry_attempts, gate
+        self._failures = FailureHandler(
+            context,
+            redelivery,
+            gate,
+            retry_attempts=retry_attempts,
+            undecided_max_age_seconds=undecided_max_age_seconds,
+        )
         self._age = AGE.labels(context)
 
     def handle(self, event: Event, message: Incoming) -> str:
@@ -109,7 +114,7 @@ class Consumer(Generic[R]):
             _log.info("duplicate dropped")
             return "duplicate"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is passed on, never swallowed
-            return self._pass_on(delivery, message, error, span)
+            return self._failures.pass_on(delivery, message, error, span)
         return "done"
 
     def _run(self, delivery: Delivery) -> None:
@@ -122,7 +127,7 @@ class Consumer(Generic[R]):
                 try:
                     handler(delivery, self._resources)
                 except Exception as error:
-                    if classify(error) is not Contention or repeat == CONTENTION_REPEATS:
+                    if repeat >= _REPEATS.get(classify(error), 0):
                         raise
                     time.sleep(0.01 * 2**repeat)
                 else:
@@ -130,40 +135,3 @@ class Consumer(Generic[R]):
 
     def _handler(self, event_type: str) -> Callable[[Delivery, R], None] | None:
         return self._handlers.get(event_type) or self._handlers.get(topology.EVERYTHING)
-
-    def _pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
-        outcome = self._pass_on_as(delivery, message, error, span)
-        FAILURES.labels(self._context, outcome, type(error).__name__).inc()
-        return outcome
-
-    def _pass_on_as(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
-        kind, failed = classify(error), message.attempt + 1
-        if kind is Unavailable:
-            # An outage is not an error: the lowest rung, and no attempt is counted.
-            self._redelivery.retry(
-                message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
-            )
-            span.note("parked", {"error": repr(error)})
-            _log.warning("parked: a dependency is down", error=repr(error))
-            self._gate.close(repr(error))
-            return "parked"
-        span.fail(error)
-        if kind is Rejected or failed > self._retry_attempts:
-            reason = "rejected" if kind is Rejected else "attempts_exhausted"
-            trace = "".join(traceback.format_exception(error))
-            self._redelivery.dead(message, attempts=failed, reason=reason, error=error, traceback=trace)
-            span.note("dead-lettered", {"reason": reason, "attempts": failed})
-            _log.error("dead-lettered", reason=reason, attempts=failed, error=repr(error))
-            return "dead"
-        seconds = topology.rung_for(failed)
-        self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
-        span.note("retried later", {"attempt": failed, "seconds": seconds})
-        _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
-        self._tell(delivery, failed, seconds, error)
-        return "retried"
-
-    def _tell(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:
-        try:
-            self._redelivery.tell(attempt_failed(delivery, attempt=attempt, error=error, next_try_seconds=seconds))
-        except Exception as trouble:  # noqa: BLE001 - best effort: the retry itself is on its way
-            _log.warning("could not tell of the failed attempt", error=repr(trouble))

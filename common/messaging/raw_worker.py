@@ -17,7 +17,8 @@ from celery.exceptions import Reject
 from kombu.serialization import register
 
 from common.errors import Unavailable, classify
-from common.messaging.celery_worker import EventConsumer, configuration, start
+from common.messaging.celery_settings import celery_settings
+from common.messaging.celery_worker import EventConsumer, start
 from common.messaging.consumer_pause import Gate
 from common.messaging.event_spans import taking_span
 from common.messaging.events import InvalidEventError, new_id
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from kombu import Queue
 
-    from common.settings import WorkerSettings
+    from common.messaging.worker_settings import WorkerSettings
 
 TASK_NAME = "holdfast.take"
 REQUEUE_SECONDS = 1.0
@@ -50,12 +51,8 @@ def run_raw_worker(
     gate = Gate(context, probes)
     register(_SERIALIZER, _encode, _decode, content_type=_CONTENT_TYPE, content_encoding="binary")
     app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
-    app.conf.update(configuration(context, queue))
-    app.conf.update(
-        accept_content=[_SERIALIZER],
-        task_serializer=_SERIALIZER,
-        worker_consumer=f"{__name__}:{RawConsumer.__name__}",
-    )
+    consumer_class = f"{__name__}:{RawConsumer.__name__}"
+    app.conf.update(celery_settings(context, queue, serializer=_SERIALIZER, worker_consumer=consumer_class))
 
     @app.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def handle(message: RawMessage) -> None:

@@ -18,7 +18,7 @@ from common.messaging.events import CONTENT_TYPE, Event, rfc3339, utc_now
 from common.messaging.relay import headers as event_headers
 from common.resilience.crash_points import crash_point
 
-ATTEMPT, REPLAY = "holdfast-attempt", "holdfast-replay"
+ATTEMPT, REPLAY, UNDECIDED = "holdfast-attempt", "holdfast-replay", "holdfast-undecided-seconds"
 CONFIRM_SECONDS = 5.0
 MAX_TEXT = 8_000
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
@@ -34,13 +34,21 @@ class Incoming:
     @property
     def attempt(self) -> int:
         """How many attempts have failed before this one."""
-        value = self.headers.get(ATTEMPT)
-        return value if isinstance(value, int) and value >= 0 else 0
+        return self._count(ATTEMPT)
+
+    @property
+    def undecided_seconds(self) -> int:
+        """How long it has waited in delay queues for somebody's decision: no outage, backlog or clock adds to it."""
+        return self._count(UNDECIDED)
 
     @property
     def was_passed_on(self) -> bool:
         """Whether it has failed before, or is an operator's replay: its delay is none of the queue's."""
-        return self.attempt > 0 or REPLAY in self.headers
+        return self.attempt > 0 or self.undecided_seconds > 0 or REPLAY in self.headers
+
+    def _count(self, header: str) -> int:
+        value = self.headers.get(header)
+        return value if isinstance(value, int) and value >= 0 else 0
 
 
 class Redelivery:
@@ -68,8 +76,14 @@ class Redelivery:
         """Send it round by a rung: it returns to this queue alone, after `rung_seconds`."""
         headers = _carried(message.headers) | {ATTEMPT: failed_attempts}
         if error is not None:
-            headers |= {"holdfast-error-class": _class_name(error), "holdfast-error": str(error)[:MAX_TEXT]}
+            headers |= _error_headers(error)
         self._publish(topology.rung_exchange(rung_seconds), message.body, headers)
+
+    def park_undecided(self, message: Incoming, *, delay_seconds: int, error: BaseException) -> None:
+        """Delay it without counting an attempt; the delay is added to what it has waited so far."""
+        waited = {UNDECIDED: message.undecided_seconds + delay_seconds}
+        headers = _carried(message.headers) | waited | _error_headers(error)
+        self._publish(topology.rung_exchange(delay_seconds), message.body, headers)
 
     def tell(self, event: Event) -> None:
         """Publish an event of ours to everybody who listens; nobody may."""
@@ -81,8 +95,7 @@ class Redelivery:
         headers = _carried(message.headers) | {
             ATTEMPT: attempts,
             "holdfast-reason": reason,
-            "holdfast-error-class": _class_name(error),
-            "holdfast-error": str(error)[:MAX_TEXT],
+            **_error_headers(error),
             "holdfast-traceback": traceback[-MAX_TEXT:],
             "holdfast-queue": self._queue,
             "holdfast-failed-at": rfc3339(utc_now()),
@@ -133,5 +146,6 @@ def _carried(headers: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in headers.items() if not name.startswith(_BROKER_HEADERS)}
 
 
-def _class_name(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
+def _error_headers(error: BaseException) -> dict[str, str]:
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return {"holdfast-error-class": name, "holdfast-error": str(error)[:MAX_TEXT]}

@@ -52,6 +52,14 @@ def rung_for(attempt: int) -> int:
     return RUNG_SECONDS[min(attempt, len(RUNG_SECONDS)) - 1]
 
 
+def undecided_delay(waited_seconds: int) -> int:
+    """How many seconds an undecided item that has waited for `waited_seconds` waits next: about as long again.
+
+    Never the shortest delay: what is parked there counts as an outage, which stops the clock of orders' time-outs.
+    """
+    return max(delay for delay in RUNG_SECONDS if delay <= max(waited_seconds, RUNG_SECONDS[1]))
+
+
 def consumer_queue(context: str) -> Queue:
     """The queue as its worker sees it: declared by the topology job, never by the worker."""
     return Queue(events_queue(context), durable=True, no_declare=True, queue_arguments=_consumer_arguments(context))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from common.errors import Unavailable, classify
+from common.errors import LockTimeout, Unavailable, Undecided, classify
 from common.observability.logs import logger
 from common.storage.leases import Lease
 
@@ -136,7 +136,7 @@ class Sweeper(Generic[R]):
     def _failed(self, error: Exception) -> tuple[float, bool]:
         kind = classify(error)
         FAILURES.labels(*self._labels, kind.__name__.lower()).inc()
-        if kind is not Unavailable:
+        if kind not in {Unavailable, Undecided, LockTimeout}:
             _log.error("sweep failed", sweep=self.name, error=repr(error), exc_info=error)
             return max(OUTAGE_SECONDS, self._sweep.every_seconds), True
         if not self._in_outage:

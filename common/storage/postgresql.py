@@ -38,8 +38,9 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
     The server ends what is late a little earlier than the client gives up, so that a slow server answers with a clean
     error and only a frozen one costs the connection.
     """
-    server_ms = int(timeout_seconds * 900)
-    options = f"-c statement_timeout={server_ms} -c lock_timeout={server_ms} "
+    # A lock is given up before its statement is: with equal bounds the statement's always ends first, and one row that
+    # somebody holds would look like a slow server (https://www.postgresql.org/docs/current/runtime-config-client.html).
+    options = f"-c statement_timeout={int(timeout_seconds * 900)} -c lock_timeout={int(timeout_seconds * 600)} "
     options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
     engine = create_engine(
         make_url(url).set(drivername=_DRIVER),  # SQLAlchemy 2.1 takes a bare `postgresql` for psycopg 3

@@ -9,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marshmallow import fields, validate
 
-from common.errors import Conflict, Contention, Unavailable
+from common.errors import Conflict, Contention, LockTimeout, Unavailable, Undecided
 from common.schemas import Integer, MoneySchema, StrictSchema, text_field
 from common.security.auth import caller, operators_only, public, require_operator
 from common.security.jwks import StaticKeys
@@ -125,9 +125,12 @@ def _add_trouble(things: Blueprint) -> None:
             "domain": Conflict("the thing is gone", code="thing_gone", errors={"name": ["gone"]}),
             "outage": Unavailable("the database at 10.0.0.1 is down"),
             "contention": Contention("two met"),
+            "undecided": Undecided("the bank has not answered"),
         }
         if how == "twice" and len(tries) < 3:
             raise Contention("two met")
+        if how == "locked" and len(tries) < 2:
+            raise LockTimeout("held")
         if how in failures:
             raise failures[how]
         return {"tries": len(tries)}

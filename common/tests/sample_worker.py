@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, text
 
-from common.errors import Rejected, Unavailable
+from common.errors import Rejected, Unavailable, Undecided
 from common.messaging.celery_worker import run_worker
 from common.messaging.inbox import Delivery, once
+from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
-from common.settings import DatabaseSettings, WorkerSettings, load
+from common.settings import DatabaseSettings, load
 from common.storage.postgresql import make_engine, ping, transaction
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SCHEMA = """
 CREATE TABLE attempts (event_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE effects (event_id uuid NOT NULL);
+CREATE TABLE locked_effects (event_id uuid NOT NULL);
 CREATE TABLE switches (name text PRIMARY KEY);
 """
 
@@ -59,6 +61,20 @@ def fail_until_switched(delivery: Delivery, engine: Engine) -> None:
     succeed(delivery, engine)
 
 
+def wait_for_decision(delivery: Delivery, engine: Engine) -> None:
+    _count(delivery, engine)
+    if not _is_switched(engine, "decided"):
+        raise Undecided("somebody else decides")
+    with once(engine, delivery) as connection:
+        connection.execute(text("INSERT INTO effects VALUES (:id)"), {"id": delivery.event.id})
+
+
+def write_what_may_be_locked(delivery: Delivery, engine: Engine) -> None:
+    _count(delivery, engine)
+    with once(engine, delivery) as connection:
+        connection.execute(text("INSERT INTO locked_effects VALUES (:id)"), {"id": delivery.event.id})
+
+
 def crash(delivery: Delivery, engine: Engine) -> None:
     _count(delivery, engine)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -75,6 +91,8 @@ HANDLERS: dict[str, Callable[[Delivery, Engine], None]] = {
     "sample.rejected.v1": reject,
     "sample.failing.v1": fail,
     "sample.held_up.v1": fail_until_switched,
+    "sample.undecided.v1": wait_for_decision,
+    "sample.locked.v1": write_what_may_be_locked,
     "sample.crashing.v1": crash,
     "sample.crashed_late.v1": crash_after_the_effect,
 }
@@ -93,7 +111,9 @@ def _is_switched(engine: Engine, name: str) -> bool:
 def main() -> None:
     settings = load(Settings)
     configure_logging("sample", settings.log_level)
-    engine = make_engine(settings.database_url, pool_size=4, timeout_seconds=5, name="sample")
+    engine = make_engine(
+        settings.database_url, pool_size=4, timeout_seconds=settings.database_timeout_seconds, name="sample"
+    )
     run_worker("sample", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)})
 
 

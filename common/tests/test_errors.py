@@ -22,11 +22,13 @@ from common.errors import (
     Conflict,
     Contention,
     HoldfastError,
+    LockTimeout,
     Malformed,
     NotFound,
     Rejected,
     Transient,
     Unavailable,
+    Undecided,
     classify,
 )
 from common.messaging.events import InvalidEventError
@@ -115,13 +117,19 @@ def test_two_transactions_that_met() -> None:
     assert classify(Contention("met")) is Contention
 
 
+def test_what_somebody_else_decides_is_no_outage() -> None:
+    assert classify(Undecided("processing")) is Undecided
+    assert not issubclass(Undecided, Unavailable)
+    assert classify(LockTimeout("held")) is LockTimeout
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("state", "kind"),
     [
         ("40001", Contention),
         ("40P01", Contention),
-        ("55P03", Unavailable),
+        ("55P03", LockTimeout),
         ("57014", Unavailable),
         ("57P01", Unavailable),
         ("53100", Unavailable),

@@ -2,12 +2,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from common.messaging.worker_settings import WorkerSettings
 from common.settings import (
     DatabaseSettings,
     DocumentSettings,
     HttpSettings,
     ServiceSettings,
-    WorkerSettings,
     load,
     setting,
     variables,

@@ -80,6 +80,7 @@ def context() -> Any:
 class _ServiceFlask(Flask):
     """Runs a view again at once when its transaction lost against another one (deadlock, serialization failure).
 
+    Not after a lock time-out: that request has waited long enough.
     The exception has rolled the transaction back, so nothing of the first try is left.
     """
 
@@ -88,7 +89,7 @@ class _ServiceFlask(Flask):
             try:
                 return super().dispatch_request()
             except Exception as error:
-                if not issubclass(classify(error), Contention):
+                if classify(error) is not Contention:
                     raise
                 logs.logger(__name__).info("contention: trying again", error=f"{type(error).__name__}: {error}")
         return super().dispatch_request()

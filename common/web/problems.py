@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, request
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
-from common.errors import Contention, HoldfastError, Rejected, Unauthenticated, Unavailable, classify
+from common.errors import Contention, HoldfastError, Rejected, Unauthenticated, Unavailable, Undecided, classify
 from common.observability import logs
 from common.web.request import request_id
 
@@ -67,7 +67,7 @@ def render(error: Exception) -> Response | HTTPException:
         headers = {"WWW-Authenticate": _challenge(error)} if isinstance(error, Unauthenticated) else {}
         return problem(error.status, error.code, str(error), errors=error.errors, headers=headers)
     kind = classify(error)
-    if issubclass(kind, Unavailable | Contention):
+    if issubclass(kind, Unavailable | Contention | Undecided):
         return _unavailable(error, kind)
     _log.error("request failed", exc_info=error, path=request.path)
     return problem(500, HoldfastError.code, "this is a fault of the service; it has been recorded under the request id")

@@ -19,6 +19,7 @@ from infrastructure.processes import PROCESSES, Process
 _PASSED_ON = {
     "LOG_LEVEL": "INFO",
     "RETRY_ATTEMPTS": "3",
+    "UNDECIDED_MAX_AGE_SECONDS": "86400",
     "CIRCUIT_BREAKER_MAX_FAILURES": "5",
     "ORDER_TIMEOUT_SECONDS": "300",
     "RATE_LIMIT_CALLERS": "",

@@ -14,7 +14,7 @@ DELIVERY_LIMIT = "delivery_limit"
 # Every reason that our consumers, our diagnosis and the broker give.
 REASONS = frozenset(
     {
-        *("rejected", "attempts_exhausted", "not_an_event", "unknown", "undiagnosed"),
+        *("rejected", "attempts_exhausted", "undecided", "not_an_event", "unknown", "undiagnosed"),
         *(DELIVERY_LIMIT, "expired", "maxlen"),
     }
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
-from common.errors import Contention, Rejected, Unavailable
+from common.errors import LockTimeout, Rejected, Unavailable
 from services.payments.domain import Intent, IntentState, RefundStatus
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class IntentMissingError(Rejected):
     code = "payment_intent_missing"
 
 
-class ProviderBusyError(Contention):
+class ProviderBusyError(LockTimeout):
     """Somebody else is asking the provider about the same thing at this moment. No outage: look again soon."""
 
     code = "payment_provider_busy"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Conflict, Rejected, Unavailable, classify
+from common.errors import Conflict, LockTimeout, Rejected, Unavailable, Undecided, classify
 from common.messaging.events import Event, Trail
 from common.messaging.inbox import AlreadyHandled, Delivery
 from services.inventory import usecases as inventory
@@ -37,6 +37,8 @@ SKU, PRICE, STOCK = "TEA", 400, 2
 MAX_ORDERS = 3
 MAX_DEPTH = 2
 MAX_ROUNDS = 60
+# What the consumer parks without counting an attempt.
+_UNCOUNTED = (Unavailable, Undecided, LockTimeout)
 HANDLERS: dict[str, Any] = {"orders": ORDERS, "inventory": INVENTORY, "payments": PAYMENTS}
 
 
@@ -208,7 +210,7 @@ class Shop:
         except Crash:
             return False
         except Exception as error:  # noqa: BLE001 - sorted here as the consumer does
-            if classify(error) is Unavailable:
+            if classify(error) in _UNCOUNTED:
                 return False
             message.attempts += 1
             if classify(error) is Rejected or message.attempts > 5:
@@ -255,7 +257,7 @@ class Shop:
         except Conflict as refusal:
             self.story.append(f"  refused: {refusal.code}")
         except Exception as error:
-            if classify(error) not in {Unavailable, Rejected}:
+            if classify(error) not in (*_UNCOUNTED, Rejected):
                 raise
             self.story.append(f"  failed: {error!r}")
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.messaging.celery_worker import run_worker
+from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
-from common.settings import DocumentSettings, WorkerSettings, load
+from common.settings import DocumentSettings, load
 from common.storage.mongodb import connect, ping
 from workers.archive.consumers import HANDLERS
 

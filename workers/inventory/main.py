@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.messaging.celery_worker import run_worker
+from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
-from common.settings import DatabaseSettings, WorkerSettings, load
+from common.settings import DatabaseSettings, load
 from common.storage.postgresql import make_engine, ping
 from workers.inventory.consumers import HANDLERS
 

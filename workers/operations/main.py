@@ -9,9 +9,10 @@ from functools import partial
 from common.messaging import topology
 from common.messaging.publisher import ConfirmedPublisher
 from common.messaging.raw_worker import run_raw_worker
+from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
-from common.settings import DocumentSettings, WorkerSettings, load
+from common.settings import DocumentSettings, load
 from common.storage.mongodb import connect, ping
 from services.operations import usecases
 from workers.operations.replaying import CONFIRM_SECONDS, Replayer

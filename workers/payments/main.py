@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from common.messaging.celery_worker import run_worker
+from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
-from common.settings import WorkerSettings, load
+from common.settings import load
 from common.storage.postgresql import ping
 from services.payments.resources import ResourceSettings, open_resources
 from workers.payments.consumers import HANDLERS

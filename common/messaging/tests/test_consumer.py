@@ -1,153 +1,26 @@
 """A consuming worker, seen from outside: a real process, a real broker, a real database.
 
-This is also where `redelivery.py` is tried: what goes round the retry ladder, and what is dead.
+This is also where `celery_settings.py` is tried, and `redelivery.py`: what goes through the delay queues, what is dead.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 import zlib
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pika
 import pytest
 from celery import Celery
-from sqlalchemy import Engine, text
 
-from common.messaging import inbox, topology
-from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
+from common.messaging import topology
+from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import headers
-from common.storage.postgresql import autocommit, make_engine, transaction
-from common.tests.sample_worker import HANDLERS, SCHEMA
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from infrastructure.local.sharing import Servers
+from common.tests.worker_process import QUEUE, SECONDS, World, sample, wait_until
 
 pytestmark = pytest.mark.integration
-QUEUE = topology.events_queue("sample")
-SECONDS = 30.0
-
-
-class World:
-    """A broker with the topology, a database, and what a test asks of them."""
-
-    def __init__(self, broker_url: str, database_url: str, admin_url: str) -> None:
-        self.broker_url, self.database_url, self.admin_url = broker_url, database_url, admin_url
-        self.engine: Engine = make_engine(database_url, pool_size=2, timeout_seconds=5, name="test")
-        topology.declare(broker_url, {"sample": HANDLERS})
-        parameters = pika.URLParameters(broker_url)
-        parameters.heartbeat = 0
-        self._connection = pika.BlockingConnection(parameters)
-        self.channel = self._connection.channel()
-        with transaction(self.engine) as connection:
-            connection.execute(text(SCHEMA))
-            connection.execute(text(inbox.SCHEMA_V1))
-
-    def close(self) -> None:
-        self._connection.close()
-        self.engine.dispose()
-
-    def publish(self, event: Event, **extra: Any) -> str:
-        """As the relay does."""
-        known = headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
-        self.publish_raw(event.to_json().encode(), content_type=CONTENT_TYPE, headers=known | extra)
-        return event.id
-
-    def publish_raw(self, body: bytes, **properties: Any) -> None:
-        self.channel.basic_publish("", QUEUE, body, pika.BasicProperties(delivery_mode=2, **properties))
-
-    def count(self, table: str, event_id: str) -> int:
-        query = text(f"SELECT count(*) FROM {table} WHERE event_id = :id")
-        with transaction(self.engine) as connection:
-            return int(connection.execute(query, {"id": event_id}).scalar_one())
-
-    @contextmanager
-    def database_away(self) -> Iterator[None]:
-        """The database accepts no connection and has ended those there were."""
-        name = self.database_url.rpartition("/")[2]
-        admin = make_engine(self.admin_url, pool_size=1, timeout_seconds=5, name="test")
-        switch = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
-        end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-        with autocommit(admin) as connection:
-            connection.execute(text(switch.format(name, "false")))
-            connection.execute(end, {"name": name})
-        try:
-            yield
-        finally:
-            with autocommit(admin) as connection:
-                connection.execute(text(switch.format(name, "true")))
-            self.engine.dispose()
-            admin.dispose()
-
-    def dead_letter(self) -> tuple[dict[str, Any], bytes]:
-        """The headers and the body of the next one."""
-        found: list[Any] = []
-
-        def look() -> bool:
-            method, properties, body = self.channel.basic_get(topology.DEAD_LETTERS, auto_ack=True)
-            if method is not None:
-                found.extend([dict((properties and properties.headers) or {}), body])
-            return method is not None
-
-        wait_until(look)
-        return found[0], found[1]
-
-    def waiting(self, queue: str) -> int:
-        return int(self.channel.queue_declare(queue, passive=True).method.message_count)
-
-    @contextmanager
-    def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-        environment = os.environ | {
-            "RABBITMQ_URL": self.broker_url,
-            "DATABASE_URL": self.database_url,
-            "METRICS_PORT": "1",
-            "LOG_LEVEL": "INFO",
-            **variables,
-        }
-        process = subprocess.Popen([sys.executable, "-m", "common.tests.sample_worker"], env=environment)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def sample(event_type: str) -> Event:
-    return Event(
-        id=new_id(),
-        source="/services/sample",
-        type=event_type,
-        subject="s-1",
-        time=rfc3339(utc_now()),
-        sequence=1,
-        correlationid="c-1",
-        data={"n": 1},
-    )
-
-
-@pytest.fixture
-def world(vhost: str, database: Callable[[], str], servers: Servers) -> Iterator[World]:
-    made = World(vhost, database(), servers.postgres_admin_url)
-    yield made
-    made.close()
 
 
 def test_an_event_takes_effect_once_however_often_it_is_delivered(world: World) -> None:
@@ -207,8 +80,7 @@ def test_an_outage_uses_up_no_attempt(world: World) -> None:
     with world.worker(RETRY_ATTEMPTS="1"):
         world.publish(event)
         wait_until(lambda: world.count("attempts", event.id) >= 4)
-        with transaction(world.engine) as connection:
-            connection.execute(text("INSERT INTO switches VALUES ('mended')"))
+        world.switch("mended")
         wait_until(lambda: world.count("effects", event.id) == 1)
     assert world.waiting(topology.DEAD_LETTERS) == 0
 
@@ -220,9 +92,9 @@ def test_a_worker_takes_no_messages_while_a_dependency_is_down_and_comes_back_by
         wait_until(lambda: world.count("effects", first) == 1)
         with world.database_away():
             events = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
-            wait_until(lambda: not _has_consumer(world))
+            wait_until(lambda: not world.has_consumer)
             time.sleep(2)
-            assert not _has_consumer(world)
+            assert not world.has_consumer
             assert world.waiting(topology.DEAD_LETTERS) == 0
         wait_until(lambda: all(world.count("effects", event_id) == 1 for event_id in events))
         assert process.poll() is None
@@ -296,7 +168,7 @@ def test_directives_for_celery_in_foreign_headers_change_nothing(world: World, f
 def test_remote_control_may_look_and_touches_nothing(world: World) -> None:
     remote = Celery("remote", broker=world.broker_url, set_as_current=False).control
     with world.worker() as process:
-        wait_until(lambda: _has_consumer(world))
+        wait_until(lambda: world.has_consumer)
         for content_type in ("application/json", "application/x-python-serialize", CONTENT_TYPE, "text/plain"):
             properties = pika.BasicProperties(content_type=content_type, content_encoding="utf-8")
             world.channel.basic_publish("celery.pidbox", "", b"nonsense", properties)
@@ -336,7 +208,7 @@ def test_a_message_that_kills_its_worker_each_time_ends_at_the_delivery_limit(wo
 def test_sigterm_finishes_what_is_in_hand(world: World) -> None:
     events = [sample("sample.fine.v1") for _ in range(50)]
     with world.worker() as process:
-        wait_until(lambda: _has_consumer(world))
+        wait_until(lambda: world.has_consumer)
         for event in events:
             world.publish(event)
         wait_until(lambda: any(world.count("effects", event.id) for event in events))
@@ -344,7 +216,3 @@ def test_sigterm_finishes_what_is_in_hand(world: World) -> None:
         assert process.wait(20) == 0
     done = sum(world.count("effects", event.id) for event in events)
     wait_until(lambda: world.waiting(QUEUE) == len(events) - done)
-
-
-def _has_consumer(world: World) -> bool:
-    return bool(world.channel.queue_declare(QUEUE, passive=True).method.consumer_count)

@@ -12,26 +12,18 @@ import pytest
 from common.messaging import topology
 from common.messaging.event_spans import taking_span
 from common.messaging.events import from_json
-from common.messaging.tests.test_consumer import World, sample, wait_until
 from common.observability import tracing
 from common.tests.otlp_receiver import Collector, Received, recording
 from common.tests.outboxes import HEARD, Ear, Outbox, make_event, make_relay
+from common.tests.worker_process import World, sample, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from common.messaging.events import Event
-    from infrastructure.local.sharing import Servers
 
 pytestmark = pytest.mark.integration
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-@pytest.fixture
-def world(vhost: str, database: Callable[[], str], servers: Servers) -> Iterator[World]:
-    made = World(vhost, database(), servers.postgres_admin_url)
-    yield made
-    made.close()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from common.errors import Unavailable, classify
+from common.errors import LockTimeout, Unavailable, classify
 from common.storage.postgresql import autocommit, make_engine, ping, transaction
 from common.tests.link import Link
 
@@ -100,7 +100,7 @@ def test_a_lock_is_not_waited_for_without_end(engine: Engine, other: Engine) -> 
         holder.execute(lock)
         with pytest.raises(OperationalError) as raised, transaction(other) as connection:
             connection.execute(lock)
-    assert classify(raised.value) is Unavailable
+    assert classify(raised.value) is LockTimeout
 
 
 def test_a_pool_that_is_used_up_is_an_outage(engine: Engine) -> None:

@@ -18,6 +18,13 @@ def test_lasting_contention_is_told_as_busy() -> None:
     assert client.post("/things/fail/not").json == {"tries": 4}
 
 
+def test_a_view_that_waited_for_a_lock_is_not_made_to_wait_again() -> None:
+    client = make_app().test_client()
+    reply = client.post("/things/fail/locked")
+    assert (reply.status_code, answer(reply)["code"]) == (503, "lock_timeout")
+    assert client.post("/things/fail/locked").json == {"tries": 2}
+
+
 def test_every_reply_has_the_request_id() -> None:
     client = make_app().test_client()
     for path in ("/livez", "/nowhere", "/things", "/docs", "/openapi.json", "/things/%00"):

@@ -150,5 +150,11 @@ def test_an_outage_says_when_to_come_back() -> None:
     assert waits == {1, 2, 3}
 
 
+def test_what_is_undecided_is_asked_for_again_later() -> None:
+    reply = _post("/things/fail/undecided")
+    _assert_problem(reply, 503, "undecided")
+    assert int(reply.headers["Retry-After"]) >= 5
+
+
 def test_the_number_of_field_errors_is_bounded() -> None:
     assert len(flatten({str(number): ["wrong"] for number in range(10_000)})) == MAX_FIELD_ERRORS

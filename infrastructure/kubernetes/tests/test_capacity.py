@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.settings import HttpSettings, WorkerSettings
+from common.messaging.worker_settings import WorkerSettings
+from common.settings import HttpSettings
 from infrastructure.kubernetes.tests.overlays import labels_of, of_kind
 from infrastructure.processes import RELATIONAL_CONTEXTS
 from workers.scheduler.main import SWEEPS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stripe
 
-from common.errors import Contention, Rejected, Unavailable, classify
+from common.errors import LockTimeout, Rejected, Unavailable, classify
 from common.resilience.circuit_breaker import Breaker
 from infrastructure.sandbox.tests.process import KEY, free_port
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
@@ -283,7 +283,7 @@ def test_somebody_else_at_work_is_no_outage(engine: Engine, status: int, body: b
     with answering(status, body) as url:
         resources = Resources(engine, provider_at(url))
         place(resources, order)
-        with pytest.raises(Contention):
+        with pytest.raises(LockTimeout):
             tell(resources, RESERVED, order)
     assert told(engine, order) == []
 

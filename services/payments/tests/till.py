@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common.errors import Contention, Unavailable, classify
+from common.errors import Contention, LockTimeout, Unavailable, Undecided, classify
 from common.messaging.events import Contract, Trail, from_json, new_id
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.schemas import TolerantSchema
@@ -176,7 +176,7 @@ def until_done(call: Callable[[], None]) -> str:
         except AlreadyHandled:
             return "duplicate"
         except Exception as error:
-            if classify(error) not in (Unavailable, Contention):
+            if classify(error) not in (Unavailable, Undecided, Contention, LockTimeout):
                 raise
             time.sleep(0.01)
         else:

@@ -1,0 +1,110 @@
+"""What becomes of an event whose handler failed: parked, retried later, or a dead letter.
+
+Guarantee: when `pass_on` returns, the broker has confirmed the copy, so the original may be acknowledged. It raises if
+the copy could not be published: then the message must stay with the broker.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import Counter
+
+from common.errors import LockTimeout, Rejected, Unavailable, Undecided, classify
+from common.messaging import topology
+from common.messaging.attempt_events import attempt_failed
+
+if TYPE_CHECKING:
+    from common.messaging.consumer_pause import Gate
+    from common.messaging.inbox import Delivery
+    from common.messaging.redelivery import Incoming, Redelivery
+    from common.observability.tracing import Span
+
+FAILURES = Counter(
+    "holdfast_event_failures_total",
+    "Deliveries that failed, by what became of them (retried, parked, undecided, dead) and the class of the error",
+    ["consumer", "outcome", "error"],
+)
+_log = structlog.get_logger(__name__)
+
+
+class FailureHandler:
+    """One consumer's rules for failed deliveries. Thread-safe."""
+
+    def __init__(
+        self,
+        context: str,
+        redelivery: Redelivery,
+        gate: Gate,
+        *,
+        retry_attempts: int,
+        undecided_max_age_seconds: float,
+    ) -> None:
+        self._context, self._redelivery, self._gate = context, redelivery, gate
+        self._retry_attempts, self._undecided_max_age_seconds = retry_attempts, undecided_max_age_seconds
+
+    def pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
+        """Returns the outcome: parked, undecided, retried or dead."""
+        outcome = self._pass_on(delivery, message, error, span)
+        FAILURES.labels(self._context, outcome, type(error).__name__).inc()
+        return outcome
+
+    def _pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
+        kind = classify(error)
+        if kind is Unavailable:
+            return self._park_for_outage(message, error, span)
+        if kind in {Undecided, LockTimeout}:
+            return self._park_undecided(message, error, span)
+        span.fail(error)
+        if kind is Rejected:
+            return self._dead_letter(message, error, span, reason="rejected")
+        if message.attempt >= self._retry_attempts:
+            return self._dead_letter(message, error, span, reason="attempts_exhausted")
+        return self._retry_later(delivery, message, error, span)
+
+    def _park_for_outage(self, message: Incoming, error: Exception, span: Span) -> str:
+        """An outage is not an error: the shortest delay, and no attempt is counted."""
+        self._redelivery.retry(
+            message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
+        )
+        span.note("parked", {"error": repr(error)})
+        _log.warning("parked: a dependency is down", error=repr(error))
+        self._gate.close(repr(error))
+        return "parked"
+
+    def _park_undecided(self, message: Incoming, error: Exception, span: Span) -> str:
+        """This item alone waits, for about as long again as it has waited so far; no attempt is counted."""
+        waited = message.undecided_seconds
+        if waited >= self._undecided_max_age_seconds:
+            span.fail(error)
+            return self._dead_letter(message, error, span, reason="undecided")
+        seconds = topology.undecided_delay(waited)
+        self._redelivery.park_undecided(message, delay_seconds=seconds, error=error)
+        span.note("undecided", {"error": repr(error), "waited_seconds": waited, "seconds": seconds})
+        _log.warning("undecided: asked again later", waited_seconds=waited, seconds=seconds, error=repr(error))
+        return "undecided"
+
+    def _dead_letter(self, message: Incoming, error: Exception, span: Span, *, reason: str) -> str:
+        attempts, trace = message.attempt + 1, "".join(traceback.format_exception(error))
+        self._redelivery.dead(message, attempts=attempts, reason=reason, error=error, traceback=trace)
+        span.note("dead-lettered", {"reason": reason, "attempts": attempts})
+        _log.error("dead-lettered", reason=reason, attempts=attempts, error=repr(error))
+        return "dead"
+
+    def _retry_later(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
+        failed = message.attempt + 1
+        seconds = topology.rung_for(failed)
+        self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+        span.note("retried later", {"attempt": failed, "seconds": seconds})
+        _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
+        self._publish_attempt_failed(delivery, failed, seconds, error)
+        return "retried"
+
+    def _publish_attempt_failed(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:
+        event = attempt_failed(delivery, attempt=attempt, error=error, next_try_seconds=seconds)
+        try:
+            self._redelivery.tell(event)
+        except Exception as failure:  # noqa: BLE001 - best effort: the retry itself is on its way
+            _log.warning("could not publish attempt.failed", error=repr(failure))

@@ -1,0 +1,64 @@
+"""Undecided items: parked alone, uncounted, bounded by age. A real worker, a real broker, a real database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from common.messaging import topology
+from common.messaging.redelivery import UNDECIDED
+from common.storage.postgresql import transaction
+from common.tests.worker_process import QUEUE, sample, wait_until
+
+if TYPE_CHECKING:
+    from common.tests.worker_process import World
+
+pytestmark = pytest.mark.integration
+FIRST_DELAY = topology.undecided_delay(0)
+
+
+def test_an_undecided_item_waits_alone_and_uses_up_no_attempt(world: World) -> None:
+    with world.worker(RETRY_ATTEMPTS="0"):
+        undecided = world.publish(sample("sample.undecided.v1"))
+        wait_until(lambda: world.count("attempts", undecided) == 1)
+        others = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
+        while not all(world.count("effects", event_id) for event_id in others):
+            assert world.has_consumer, "one undecided item paused the worker"
+        wait_until(lambda: world.count("attempts", undecided) == 2)
+        world.switch("decided")
+        wait_until(lambda: world.count("effects", undecided) == 1)
+    assert world.waiting(topology.DEAD_LETTERS) == 0
+
+
+def test_what_is_undecided_for_too_long_is_dead_with_its_reason(world: World) -> None:
+    with world.worker(UNDECIDED_MAX_AGE_SECONDS=str(FIRST_DELAY)):
+        event_id = world.publish(sample("sample.undecided.v1"))
+        found, _ = world.dead_letter()
+    assert world.count("attempts", event_id) == 2
+    assert (found["holdfast-reason"], found["holdfast-attempt"]) == ("undecided", 1)
+    assert found["holdfast-error-class"] == "common.errors.Undecided"
+    assert found[UNDECIDED] == FIRST_DELAY
+
+
+def test_a_row_that_somebody_holds_delays_its_own_item_and_no_other(world: World) -> None:
+    with world.worker(RETRY_ATTEMPTS="0", DATABASE_TIMEOUT_SECONDS="0.2"), transaction(world.engine) as holder:
+        holder.execute(text("LOCK TABLE locked_effects"))
+        locked = world.publish(sample("sample.locked.v1"))
+        wait_until(lambda: world.count("attempts", locked) == 2)  # the repetition at once
+        others = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
+        while not all(world.count("effects", event_id) for event_id in others):
+            assert world.has_consumer, "one locked row paused the worker"
+        wait_until(lambda: world.count("attempts", locked) >= 4)
+        holder.commit()
+        wait_until(lambda: world.count("locked_effects", locked) == 1)
+    assert world.waiting(topology.DEAD_LETTERS) == world.waiting(QUEUE) == 0
+
+
+@pytest.mark.parametrize(
+    ("waited", "expected"), [(0, 5), (5, 5), (29, 5), (30, 30), (119, 30), (120, 120), (10**9, 120)]
+)
+def test_an_undecided_item_waits_about_as_long_again_as_it_has_waited(waited: int, expected: int) -> None:
+    assert topology.undecided_delay(waited) == expected
+    assert topology.undecided_delay(waited) > topology.RUNG_SECONDS[0]

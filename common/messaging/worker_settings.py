@@ -1,0 +1,37 @@
+"""What every worker reads, checked at start as all settings are (`common.settings`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.setting_checks import between
+from common.settings import BrokerSettings, MetricsSettings, ProcessSettings, setting
+
+UNDECIDED_MAX_AGE_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(ProcessSettings, BrokerSettings, MetricsSettings):
+    """What every Celery worker reads."""
+
+    retry_attempts: int = setting(
+        "RETRY_ATTEMPTS",
+        "int",
+        default=3,
+        check=between(0, 20),
+        meaning="Delayed retries of one event; then it is a dead letter. (worker-operations tries without end.)",
+    )
+    undecided_max_age_seconds: float = setting(
+        "UNDECIDED_MAX_AGE_SECONDS",
+        "float",
+        default=UNDECIDED_MAX_AGE_SECONDS,
+        check=between(1, 30 * 86_400),
+        meaning="How long one event may wait for somebody else's decision; then it is a dead letter.",
+    )
+    worker_threads: int = setting(
+        "WORKER_THREADS",
+        "int",
+        default=4,
+        check=between(1, 64),
+        meaning="Messages handled at once, with one connection to the database each.",
+    )
