@@ -109,11 +109,7 @@ class ListenSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpSettings(ProcessSettings, ListenSettings):
-    """What every HTTP service reads.
-
-    Threads bound how many requests run at once; the pool has one connection each. Beyond those a bounded number waits,
-    for a bounded time; the rest is refused. The gateway is the one trusted hop that says where a request came from.
-    """
+    """What every HTTP service reads."""
 
     service_threads: int = setting(
         "SERVICE_THREADS",
@@ -136,11 +132,15 @@ class HttpSettings(ProcessSettings, ListenSettings):
         check=between(0.01, 60),
         meaning="Longest wait for a thread, in seconds; then the request is refused with 503.",
     )
+    service_client_seconds: float = setting(
+        "SERVICE_CLIENT_SECONDS",
+        "float",
+        default=10.0,
+        check=between(0.1, 300),
+        meaning="Time that a client has to send a request, and to receive the reply, in seconds.",
+    )
     rate_limit_callers: str | None = setting(
-        "RATE_LIMIT_CALLERS",
-        default=None,
-        check=RATE,
-        meaning="Limit for the requests of one authenticated caller, like 600/minute. Empty: no limit.",
+        "RATE_LIMIT_CALLERS", default=None, check=RATE, meaning="Limit of one caller, like 600/minute. Empty: no limit."
     )
     rate_limit_strangers: str | None = setting(
         "RATE_LIMIT_STRANGERS",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.test import TestResponse
 
-KEY = Ed25519PrivateKey.generate()
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))  # the same in the test and in the process that it starts
 KID = "the-key"
 VERIFIER = Verifier(StaticKeys({KID: KEY.public_key()}))
 SETTINGS = HttpSettings(log_level="WARNING", service_port=1, service_host="127.0.0.1", service_threads=2)
@@ -58,9 +58,14 @@ def answer(reply: TestResponse) -> Any:
     return reply.get_json()
 
 
-def make_app(**options: Any) -> Flask:
+def make_app(settings: HttpSettings = SETTINGS, **options: Any) -> Flask:
     options = dict[str, Any]({"ready_checks": {}, "verifier": VERIFIER}) | options
-    return app_factory.create_app("things", SETTINGS, blueprints=[_blueprint()], **options)
+    return app_factory.create_app("things", settings, blueprints=[_blueprint()], **options)
+
+
+def make_served_app() -> Flask:
+    """The app of a process of its own, with the settings of its environment."""
+    return make_app(load(HttpSettings))
 
 
 def make_app_with_a_database() -> Flask:

@@ -12,7 +12,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMAND = [
     sys.executable,
@@ -20,7 +23,7 @@ COMMAND = [
     "gunicorn",
     "-c",
     "python:common.web.gunicorn",
-    "common.tests.sample_service:make_app()",
+    "common.tests.sample_service:make_served_app()",
 ]
 SECONDS = 30
 
@@ -42,11 +45,11 @@ class Answer:
 class Server:
     """Runs until `stop`. Settings are the variables' names and values."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND, **settings: str) -> None:
         self.port = free_port()
         environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(self.port), "SERVICE_THREADS": "2", **settings}
         self.process = subprocess.Popen(
-            COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         deadline = time.monotonic() + SECONDS
         while not self._answers():

@@ -1,6 +1,6 @@
-"""gunicorn's threaded worker with a bound on what waits for its threads, in number and in time.
+"""The buffering worker with a bound on what waits for its threads, in number and in time.
 
-gunicorn hands every connection to an executor whose queue has no bound of its own. Here at most `SERVICE_QUEUE`
+gunicorn hands every request to an executor whose queue has no bound of its own. Here at most `SERVICE_QUEUE`
 requests wait for the `SERVICE_THREADS`; one more goes to a thread that does nothing but refuse, so its answer comes at
 once. A request that has waited longer than `SERVICE_WAIT_SECONDS` when its turn comes is refused as well, if others
 wait behind it: while each takes a second, because the database does not answer, even a short queue is a long wait.
@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import ThreadWorker
 
 from common.settings import HttpSettings, load
+from common.web.buffering_worker import BufferingWorker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REFUSING_THREADS = 2
 
 
-class AdmittingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class AdmittingWorker(BufferingWorker):
     """Everything but `handle` runs in the main loop's thread, so the count needs no lock."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -46,12 +46,12 @@ class AdmittingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         from common.web.overload import Doorman  # noqa: PLC0415 - loads Flask, which the master does without
 
         try:
-            app = self.app.wsgi()
+            super().load_wsgi()
         except (
             SystemExit
         ) as error:  # a bad setting, which is named by now: gunicorn would start one worker after the other
             raise SystemExit(Arbiter.APP_LOAD_ERROR) from error
-        self.wsgi = Doorman(app, self._refusal, lambda: self._admitted)
+        self.wsgi = Doorman(self.wsgi, self._refusal, lambda: self._admitted)
 
     def enqueue_req(self, conn: Any) -> None:
         conn.enqueued_at = time.monotonic()

@@ -23,7 +23,8 @@ from common.security.tokens import Verifier
 from common.settings import ServiceSettings
 from common.web import docs, health, problems, rate_limits, request_span
 from common.web.openapi import Api, Blueprint
-from common.web.request import MAX_BODY_BYTES, check_target, request_id, request_trail
+from common.web.request import check_target, request_id, request_trail
+from common.web.request_buffer import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,9 +1,8 @@
 """Settings of gunicorn: `gunicorn -c python:common.web.gunicorn 'services.users.main:create_app()'`.
 
 One worker process with threads: a service grows by more instances, which need no shared metrics directory and fail one
-by one. Everything a client can make the server hold is bounded. The app is made after the fork, so no connection, lock
-or thread is shared with the master. A slow client holds a thread while it sends its body: the gateway in front reads
-bodies first, which is why this server is not for the open internet.
+by one. Everything a client can make the server hold is bounded, in size and in time, and no thread waits for a client.
+The app is made after the fork, so no connection, lock or thread is shared with the master.
 
 This is a configuration file that happens to be a module: importing it reads the environment.
 """
@@ -14,6 +13,7 @@ import gc
 from typing import Any
 
 from common.settings import HttpSettings, load
+from common.web.request_buffer import MAX_FIELD_BYTES, MAX_FIELDS, MAX_LINE_BYTES
 
 _settings = load(HttpSettings)
 
@@ -30,9 +30,11 @@ keepalive = (
 timeout = 30  # seconds without a sign of life from the worker's main loop, not a bound on requests
 graceful_timeout = 20  # seconds to finish what is under way after SIGTERM
 
-limit_request_line = 4094
-limit_request_fields = 60
-limit_request_field_size = 16_384  # an absurd header shall meet our problem document, not the server's bare 400
+limit_request_line = MAX_LINE_BYTES
+limit_request_fields = MAX_FIELDS
+limit_request_field_size = MAX_FIELD_BYTES
+forwarder_headers = ""  # no client may choose the environment's SCRIPT_NAME
+sendfile = False  # it would wait for the client
 
 control_socket_disable = True
 accesslog = None  # the app writes its own line per request

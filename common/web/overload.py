@@ -46,12 +46,6 @@ def refuse(environ: dict[str, Any], start_response: Callable[..., Any]) -> Itera
     path = environ.get("PATH_INFO", "/").encode("latin-1", "replace").decode("utf-8", "replace")
     document = problems.document(503, "overloaded", DETAIL, instance=path, request_id=request_id)
     body = json.dumps(document).encode()
-    headers = [
-        ("Content-Type", problems.CONTENT_TYPE),
-        ("Content-Length", str(len(body))),
-        ("Retry-After", str(problems.retry_after())),
-        ("Request-Id", request_id),
-        ("Cache-Control", "no-store"),
-    ]
+    headers = [*problems.bare_headers(body, request_id), ("Retry-After", str(problems.retry_after()))]
     start_response("503 Service Unavailable", headers)
     return [body]

@@ -101,6 +101,17 @@ def document(status: int, code: str, detail: str, *, instance: str, request_id: 
     }
 
 
+def bare_headers(body: bytes, request_id: str) -> list[tuple[str, str]]:
+    """The headers of a problem document that is sent without the app."""
+    return [
+        ("Content-Type", CONTENT_TYPE),
+        ("Content-Length", str(len(body))),
+        ("Request-Id", request_id),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+
+
 def retry_after(seconds: int = 1) -> int:
     """A `Retry-After` with jitter, so that clients that were turned away together do not come back together."""
     return seconds + random.randint(0, _RETRY_JITTER_SECONDS)

@@ -19,13 +19,13 @@ from common.errors import Malformed
 from common.messaging.events import Trail, new_id
 from common.observability import traceparent
 from common.web.idempotency import Reply, RequestKey, fingerprint
+from common.web.request_buffer import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from flask import Request
 
-MAX_BODY_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _KEY = re.compile(r"[ -~]{1,255}")
 _QUOTED_KEY = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
