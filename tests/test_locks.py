@@ -81,7 +81,7 @@ def test_each_package_has_hashes_and_no_address_is_named(lock: str) -> None:
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
 def test_each_lock_has_what_the_project_asks_for(lock: str, place: dict[str, str]) -> None:
     pinned = pins(lock, place)
-    asked = [Requirement(each) for each in ASKED[lock]]
+    asked = [each for each in map(Requirement, ASKED[lock]) if each.marker is None or each.marker.evaluate(place)]
     assert [str(each) for each in asked if not each.specifier.contains(pinned[canonicalize_name(each.name)])] == []
 
 
