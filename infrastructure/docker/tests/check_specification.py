@@ -1,6 +1,6 @@
-"""compose.yaml read by an implementation of the Compose Specification: `tox -e iac`.
+"""The compose files read by an implementation of the Compose Specification: `tox -e iac`.
 
-Guarantee: exit code 0 if every key and value of the file, with the settings of an `.env` filled in, is one that the
+Guarantee: exit code 0 if every key and value of the files, with the settings of an `.env` filled in, is one that the
 specification knows. (docker-compose 1.29, older than it, says the same by `docker-compose config`.)
 """
 
@@ -8,8 +8,9 @@ import json
 
 from compose_spec import PyCompose
 
-from infrastructure.docker.tests.composed import compose, variables
+from infrastructure.docker.tests.composed import DEVELOPMENT, FILE, compose, variables
 
 if __name__ == "__main__":
-    found = PyCompose.from_json(json.dumps(compose(variables())))
-    print(f"compose.yaml: {len(found.service_names())} services, as the Compose Specification has them")  # noqa: T201
+    for file in (FILE, DEVELOPMENT):
+        found = PyCompose.from_json(json.dumps(compose(variables(), file)))
+        print(f"{file.name}: {len(found.service_names())} services, as the Compose Specification has them")  # noqa: T201
