@@ -2,7 +2,7 @@
 # Finds a Python that is new enough, and goes on with it: sh infrastructure/local/setup.sh [--tests] [--without-servers]
 # PYTHON=/path/to/python3 chooses one.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 
 seen=""
 for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
