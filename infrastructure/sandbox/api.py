@@ -62,7 +62,7 @@ class Api:
         self, request: Request, operation: Operation, ident: str, request_id: str, strikes: list[Strike]
     ) -> Reply:
         tree = _parameters(request)
-        work = operation.prepare(Params(tree), ident)
+        work = self._injector.work(strikes, operation.prepare(Params(tree), ident))
         failure = self._injector.failure(strikes)
         if request.method == "GET":
             self._injector.delay(strikes)

@@ -19,6 +19,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "hang": {"seconds": 60.0, "after": False},
     "nonsense": {"after": False, "body": "html"},
     "rate_limit": {"seconds": 1.0},
+    "refuse": {"code": "charge_disputed"},
     "reset": {},
     "lost_answer": {},
 }
@@ -55,6 +56,7 @@ class FaultSchema(Schema):
     jitter_seconds = fields.Float(validate=validate.Range(min=0, max=LONGEST_SECONDS))
     after = fields.Boolean(truthy={True}, falsy={False})
     body = fields.String(validate=validate.OneOf(BODIES))
+    code = fields.String(validate=validate.Regexp("[a-z_]{1,64}\\Z"))
     match = fields.Nested(MatchSchema)
     remaining = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0, max=10**9))
     seed = fields.Integer(strict=True, allow_none=True)

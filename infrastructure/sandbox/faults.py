@@ -18,7 +18,7 @@ from typing import Any
 from infrastructure.sandbox.identifiers import new_id
 from infrastructure.sandbox.storage import Storage
 
-KINDS = ("error", "error_after", "latency", "hang", "reset", "lost_answer", "nonsense", "rate_limit")
+KINDS = ("error", "error_after", "latency", "hang", "reset", "lost_answer", "nonsense", "rate_limit", "refuse")
 BODIES = ("html", "bytes", "empty", "json")
 OPERATIONS = ("create", "confirm", "cancel", "retrieve", "list", "refund", "retrieve_refund", "list_refunds")
 MOST_FAULTS = 100
@@ -51,6 +51,7 @@ class Fault:
     jitter_seconds: float | None = None
     after: bool | None = None
     body: str | None = None
+    code: str | None = None
     match: Match = field(default_factory=Match)
     remaining: int | None = None
     seed: int | None = None

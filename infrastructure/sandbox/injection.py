@@ -5,6 +5,7 @@ Guarantee: a hang is bounded in time and number, ends when the client leaves or 
 
 import select
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from infrastructure.sandbox.errors import ApiError, server_error
 from infrastructure.sandbox.exchange import Dropped, Reply, Request
 from infrastructure.sandbox.faults import Fault, Strike
+from infrastructure.sandbox.intents import Work
 
 HANGS = 128
 LOOK_SECONDS = 0.2
@@ -38,6 +40,13 @@ class Injector:
             if fault.kind == "nonsense" and not fault.after:
                 return _nonsense(fault)
         return None
+
+    def work(self, strikes: Sequence[Strike], work: Work) -> Work:
+        """What is executed: the operation itself, or the provider's refusal, which is stored under the key."""
+        for fault in (strike.fault for strike in strikes):
+            if fault.kind == "refuse":
+                return _refusal(fault)
+        return work
 
     def delay(self, strikes: Sequence[Strike]) -> None:
         """Every latency, one after the other."""
@@ -81,6 +90,13 @@ def _client_left(connection: socket.socket) -> bool:
         return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
     except (OSError, ValueError):
         return True
+
+
+def _refusal(fault: Fault) -> Work:
+    def refuse(_tx: sqlite3.Connection) -> Reply:
+        raise ApiError("This request is refused, however often it is made.", code=fault.code)
+
+    return refuse
 
 
 def _rate_limited(seconds: float) -> Reply:

@@ -172,6 +172,20 @@ def test_a_rate_limit_says_when_to_come_back(sandbox: SandboxProcess) -> None:
     assert made_with(client, metadata) == []
 
 
+def test_a_refusal_does_nothing_and_is_stored_under_its_key(sandbox: SandboxProcess) -> None:
+    client, key = sandbox.client(), str(uuid.uuid4())
+    intent = client.v1.payment_intents.create(intent_of(confirm=True))
+    sandbox.set_faults({"kind": "refuse", "code": "charge_disputed", "match": {"operation": "refund"}})
+    for _ in range(2):
+        with pytest.raises(stripe.InvalidRequestError) as caught:
+            client.v1.refunds.create({"payment_intent": intent.id}, {"idempotency_key": key})
+        assert (caught.value.http_status, caught.value.code) == (400, "charge_disputed")
+    assert dict(caught.value.headers or {})["Idempotent-Replayed"] == "true"
+    sandbox.set_faults()
+    assert list(client.v1.refunds.list({"payment_intent": intent.id})) == []
+    assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"
+
+
 @pytest.mark.parametrize(
     ("match", "hit"),
     [
