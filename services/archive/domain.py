@@ -144,6 +144,13 @@ _TELLERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "payment.refunded.v1": lambda data: (
         f"Payment refunded: {_money(data['amount'])}, {_money(data['refunded'])} in all ({data['reason']})"
     ),
+    "payment.refund_refused.v1": lambda data: (
+        f"Refund refused by the provider: {_money(data['amount'])}, {_words(data['code'])}, {data['tries']} tries"
+    ),
+    "payment.refund_retried.v1": lambda data: f"Refund tried again: {_money(data['amount'])} ({data['reason']})",
+    "payment.refund_recorded.v1": lambda data: (
+        f"Refund recorded: {_money(data['amount'])} came back another way ({data['reason']})"
+    ),
     "order.confirmed.v1": lambda data: f"Order confirmed: {_money(data['total'])}",
     "order.cancelled.v1": lambda data: f"Order cancelled: {_words(data['reason'])}",
     "reservation.overdue.v1": lambda data: f"Stock held for long: asked how {data['order_id']} ended",

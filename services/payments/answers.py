@@ -48,6 +48,12 @@ class IntentMissingError(Rejected):
     code = "payment_intent_missing"
 
 
+class ForeignRefundError(Rejected):
+    """No refund that the provider has made of this payment past us."""
+
+    code = "provider_refund_unusable"
+
+
 class ProviderBusyError(LockTimeout):
     """Somebody else is asking the provider about the same thing at this moment. No outage: look again soon."""
 
@@ -89,6 +95,19 @@ def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
         message = f"the payment provider has not decided: the refund is {status!r}"
         raise ProviderUnavailable(message)
     return provider_id, known
+
+
+def read_foreign_refund(answer: stripe.StripeObject, intent_id: str) -> int:
+    """The amount of a refund of that intent which is none of ours, and which has succeeded."""
+    _, status = read_refund(answer)
+    values = answer.to_dict()
+    if values.get("payment_intent") != intent_id:
+        raise ForeignRefundError("this refund is of another payment")
+    if "refund_id" in (values.get("metadata") or {}):
+        raise ForeignRefundError("this refund is one of ours, and on record")
+    if status is not RefundStatus.SUCCEEDED:
+        raise ForeignRefundError("this refund has not succeeded")
+    return int(values["amount"])
 
 
 def refusal(error: stripe.CardError | stripe.InvalidRequestError) -> str:

@@ -11,15 +11,25 @@ from common.security.auth import caller, operators_only
 from common.web import app_factory
 from common.web import request as http
 from common.web.openapi import Blueprint
-from common.web.pagination import Page, page_schema, render_page
-from services.payments import usecases
+from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
+from services.payments import standing_cases, usecases
 from services.payments.domain import Money
 from services.payments.refunding import RefundWish, refund_payment
-from services.payments.schemas import PaymentSchema, PaymentsQuerySchema, RefundRequestSchema, RefundSchema
+from services.payments.schemas import (
+    PaymentSchema,
+    PaymentsQuerySchema,
+    RefundRecordSchema,
+    RefundRequestSchema,
+    RefundRetrySchema,
+    RefundSchema,
+)
+from services.payments.standing_cases import RecordRefund, RetryRefund
 
 if TYPE_CHECKING:
-    from services.payments.domain import Payment, Refund
+    from services.payments.domain import Payment, Refund, Refusal
     from services.payments.resources import Resources
+
+_PAYMENTS = page_schema(PaymentSchema)
 
 blueprint = Blueprint(
     "payments", __name__, url_prefix="/api/v1/payments", description="Charges, and what was given back"
@@ -28,7 +38,7 @@ blueprint = Blueprint(
 
 @blueprint.route("", methods=["GET"])
 @blueprint.arguments(PaymentsQuerySchema, location="query")
-@blueprint.response(200, page_schema(PaymentSchema))
+@blueprint.response(200, _PAYMENTS)
 def list_payments(query: dict[str, Any]) -> dict[str, Any]:
     """List your payments, the newest first; operators see those of all customers."""
     page: Page = query["page"]
@@ -40,6 +50,17 @@ def list_payments(query: dict[str, Any]) -> dict[str, Any]:
         limit=page.fetch,
     )
     return render_page([render_payment(payment) for payment in payments], page)
+
+
+@blueprint.route("/standing-cases", methods=["GET"])
+@operators_only
+@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.response(200, _PAYMENTS)
+def list_standing_cases(query: dict[str, Any]) -> dict[str, Any]:
+    """Payments of cancelled orders whose refund the provider refuses, and that wait for an operator."""
+    page: Page = query["page"]
+    found = standing_cases.list_standing(_resources().engine, before=page.starting_after, limit=page.fetch)
+    return render_page([render_payment(payment) for payment in found], page)
 
 
 @blueprint.route("/<payment_id>", methods=["GET"])
@@ -60,13 +81,54 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
     Send an Idempotency-Key: should the provider be out of reach (503), the same request goes on with the same refund,
     where a request without a key would ask for a second one.
     """
-    amount = Money(body["amount"]["amount"], body["amount"]["currency"]) if "amount" in body else None
     reply = refund_payment(
         _resources(),
-        RefundWish(payment_id=_id(payment_id), amount=amount, reason=body["reason"]),
+        RefundWish(payment_id=_id(payment_id), amount=_amount(body), reason=body["reason"]),
         request_key=http.request_key(),
         render=render_refund,
         trail=http.request_trail(),
+    )
+    return http.render(reply)
+
+
+@blueprint.route("/<payment_id>/refunds/retry", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(RefundRetrySchema)
+@blueprint.response(200, PaymentSchema)
+def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Try once more, now, to give back what a cancelled order has paid.
+
+    409 `refund_refused`: the provider refuses it again, and the case stands as before.
+    """
+    command = RetryRefund(payment_id=_id(payment_id), reason=body["reason"], requested_by=caller().id)
+    reply = standing_cases.retry_refund(
+        _resources(), command, request_key=http.request_key(), render=render_payment, trail=http.request_trail()
+    )
+    return http.render(reply)
+
+
+@blueprint.route("/<payment_id>/refunds/record", methods=["POST"])
+@operators_only
+@blueprint.idempotent()
+@blueprint.arguments(RefundRecordSchema)
+@blueprint.response(201, PaymentSchema)
+def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Record that money came back another way: by a bank transfer, or by a refund made at the provider directly.
+
+    Nothing is asked of the provider but whether that refund is there. 409 `refund_under_way`: payments still tries to
+    give it back by itself.
+    """
+    command = RecordRefund(
+        payment_id=_id(payment_id),
+        amount=_amount(body),
+        reason=body["reason"],
+        reference=body["reference"],
+        provider_refund_id=body["provider_refund_id"],
+        recorded_by=caller().id,
+    )
+    reply = standing_cases.record_refund(
+        _resources(), command, request_key=http.request_key(), render=render_payment, trail=http.request_trail()
     )
     return http.render(reply)
 
@@ -88,11 +150,22 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "order_id": payment.order_id,
         "amount": _money(payment, payment.price.amount),
         "refunded": _money(payment, payment.refunded),
+        "refunded_elsewhere": _money(payment, payment.refunded_elsewhere),
+        "refund_refusal": render_refusal(payment.refusal) if payment.refusal else None,
         "status": payment.status.value,
         "decline_code": payment.decline_code,
         "provider_id": payment.provider_id,
         "created_at": rfc3339(payment.created_at),
         "version": payment.version,
+    }
+
+
+def render_refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "code": refusal.code,
+        "tries": refusal.tries,
+        "retry_at": rfc3339(refusal.retry_at) if refusal.retry_at else None,
+        "standing_since": rfc3339(refusal.standing_since) if refusal.standing_since else None,
     }
 
 
@@ -112,6 +185,10 @@ def render_refund(payment: Payment, refund: Refund) -> dict[str, Any]:
 
 def _money(payment: Payment, amount: int) -> dict[str, Any]:
     return {"amount": amount, "currency": payment.price.currency}
+
+
+def _amount(body: dict[str, Any]) -> Money | None:
+    return Money(body["amount"]["amount"], body["amount"]["currency"]) if "amount" in body else None
 
 
 def _whose() -> str | None:

@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from common.errors import Conflict, Rejected
-
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -84,8 +82,26 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The provider refuses to give back what a cancelled order has paid.
+
+    `waits`: nothing is tried now. `is_standing`: nothing is tried any more until an operator decides.
+    """
+
+    code: str
+    tries: int
+    waits: bool
+    is_standing: bool
+    retry_at: datetime | None = None
+    standing_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """`version` is the number of events published. `closed`: the provider said that its intent is canceled."""
+    """`version` is the number of events published. `closed`: the provider said that its intent is canceled.
+
+    `refunded_elsewhere` is the part of `refunded` that the provider knows nothing of: an operator has recorded it.
+    """
 
     id: str
     order_id: str
@@ -94,6 +110,8 @@ class Payment:
     cancel_requested: bool = False
     status: Status = Status.PENDING
     refunded: int = 0
+    refunded_elsewhere: int = 0
+    refusal: Refusal | None = None
     decline_code: str | None = None
     provider_id: str | None = None
     closed: bool = False
@@ -112,6 +130,15 @@ class Payment:
         """What is captured and not refunded, in minor units."""
         held = self.status in (Status.CAPTURED, Status.PARTIALLY_REFUNDED)
         return self.price.amount - self.refunded if held else 0
+
+    @property
+    def is_owed(self) -> bool:
+        """The order is cancelled, and its money is not back yet."""
+        return self.cancel_requested and self.remaining > 0
+
+    @property
+    def refund_waits(self) -> bool:
+        return self.refusal is not None and self.refusal.waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +159,30 @@ class Refund:
     kind: RefundKind
     reason: str
     provider_id: str | None = None
+    code: str | None = None
     created_at: datetime
 
 
-class NotRefundableError(Conflict):
-    """Nothing of it is held: not captured (yet), or refunded in full."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalRefund:
+    """Money that came back another way than by a refund of ours, as an operator has recorded it.
 
-    code = "payment_not_refundable"
+    `provider_refund_id` names the provider's refund if it was made there, past us; the provider was asked about it.
+    """
 
-
-class OtherCurrencyError(Rejected):
-    """A payment is refunded in its own currency."""
-
-    code = "currency_mismatch"
-
-
-class AmountExceedsRemainingError(Conflict):
-    """More than what is captured and neither refunded nor being refunded."""
-
-    code = "amount_exceeds_remaining"
+    id: str
+    payment_id: str
+    amount: int
+    reason: str
+    reference: str | None
+    provider_refund_id: str | None
+    recorded_by: str
+    recorded_at: datetime
 
 
 def next_step(payment: Payment) -> Step:
     if payment.status in (Status.CAPTURED, Status.PARTIALLY_REFUNDED):
-        return Step.REFUND if payment.cancel_requested else Step.NOTHING
+        return Step.REFUND if payment.cancel_requested and not payment.refund_waits else Step.NOTHING
     if payment.status is Status.DECLINED:
         # Its intent must not succeed later, by whatever way.
         return Step.RELEASE if payment.provider_id and not payment.closed else Step.NOTHING
@@ -179,27 +206,16 @@ def after_looking(payment: Payment, intent: Intent) -> Payment:
     return payment
 
 
-def check_refund(payment: Payment, being_refunded: int, wanted: Money | None) -> int:
-    """The amount to refund; without `wanted` all that is left. Raises the three errors above."""
-    left = payment.remaining - being_refunded
-    if left <= 0:
-        raise NotRefundableError("nothing of this payment is left to refund")
-    if wanted is None:
-        return left
-    if wanted.currency != payment.price.currency:
-        message = f"the payment was made in {payment.price.currency}"
-        raise OtherCurrencyError(message)
-    if wanted.amount > left:
-        message = f"only {left} are left to refund"
-        raise AmountExceedsRemainingError(message)
-    return wanted.amount
-
-
 def after_refund(payment: Payment, amount: int) -> Payment:
     """The payment once `amount` of it was given back."""
     left = payment.remaining - amount
-    status = Status.PARTIALLY_REFUNDED if left > 0 else Status.REFUNDED
-    return replace(payment, refunded=payment.refunded + amount, status=status, version=payment.version + 1)
+    return replace(
+        payment,
+        refunded=payment.refunded + amount,
+        status=Status.PARTIALLY_REFUNDED if left > 0 else Status.REFUNDED,
+        refusal=payment.refusal if left > 0 else None,
+        version=payment.version + 1,
+    )
 
 
 def _captured(payment: Payment) -> Payment:

@@ -1,4 +1,4 @@
-"""The table of refunds and its queries, and which payments are unfinished. `migrations/` makes it.
+"""The tables of refunds and their queries, and which payments are unfinished. `migrations/` makes them.
 
 A refund is written down as `pending` before the provider is asked for it: what is pending counts as given away, so that
 several at once never exceed what was captured.
@@ -6,18 +6,23 @@ several at once never exceed what was captured.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 from services.payments.domain import Refund, RefundKind, RefundStatus
+from services.payments.models import COLUMNS as PAYMENT_COLUMNS
+from services.payments.models import to_payment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
 
-_COLUMNS = "id::text AS id, payment_id::text AS payment_id, amount, status, kind, reason, provider_id, created_at"
+    from services.payments.domain import ExternalRefund, Payment
+
+_COLUMNS = "id::text AS id, payment_id::text AS payment_id, amount, status, kind, reason, provider_id, code, created_at"
 _INSERT = text("""
     INSERT INTO refunds (id, payment_id, amount, status, kind, reason, created_at)
     VALUES (:id, :payment_id, :amount, :status, :kind, :reason, :created_at)
@@ -27,7 +32,7 @@ _PENDING = text(f"""
     SELECT {_COLUMNS} FROM refunds WHERE payment_id = :payment_id AND status = 'pending' ORDER BY refunds.id
 """)  # noqa: S608 - constants
 _CONCLUDE = text("""
-    UPDATE refunds SET status = :status, provider_id = :provider_id, updated_at = clock_timestamp()
+    UPDATE refunds SET status = :status, provider_id = :provider_id, code = :code, updated_at = clock_timestamp()
     WHERE id = :id AND status = 'pending'
 """)
 # The condition of the partial index payments_unsettled, word for word, so that the planner may use it.
@@ -38,11 +43,13 @@ UNSETTLED = """
 """
 _UNSETTLED = text(f"""
     (SELECT order_id::text FROM payments
-     WHERE ({UNSETTLED}) AND updated_at < clock_timestamp() - make_interval(secs => :seconds)
+     WHERE ({UNSETTLED}) AND updated_at < clock_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
+       AND standing_since IS NULL AND (refund_due_at IS NULL OR refund_due_at <= clock_timestamp())
      ORDER BY updated_at LIMIT :limit)
     UNION
     (SELECT payments.order_id::text FROM refunds JOIN payments ON payments.id = refunds.payment_id
-     WHERE refunds.status = 'pending' AND refunds.updated_at < clock_timestamp() - make_interval(secs => :seconds)
+     WHERE refunds.status = 'pending'
+       AND refunds.updated_at < clock_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
      ORDER BY refunds.updated_at LIMIT :limit)
 """)  # noqa: S608 - constants
 # To the end of the line, so that one which cannot be finished does not keep the others from their turn.
@@ -52,6 +59,33 @@ _POSTPONE = text("""
     )
     UPDATE refunds SET updated_at = clock_timestamp()
     WHERE status = 'pending' AND payment_id IN (SELECT id FROM touched)
+""")
+# Each look that settles nothing doubles the time until the next one, up to 64 times as long.
+_BACK_OFF = text("UPDATE payments SET looks = least(looks + 1, 6) WHERE order_id = :order_id")
+# Without a pause it stands. Two refusals that meet leave the case as old as it is.
+_REFUSE = text(f"""
+    UPDATE payments SET refusals = :refusals, refusal_code = :code, version = :version,
+                        refund_due_at = clock_timestamp() + make_interval(secs => CAST(:pause AS double precision)),
+                        standing_since = CASE WHEN CAST(:pause AS double precision) IS NULL
+                                         THEN coalesce(standing_since, clock_timestamp()) END,
+                        updated_at = clock_timestamp(), looks = 0
+    WHERE id = :id
+    RETURNING {PAYMENT_COLUMNS}
+""")  # noqa: S608 - constants
+_STANDING = text(f"""
+    SELECT {PAYMENT_COLUMNS} FROM payments
+    WHERE standing_since IS NOT NULL AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
+    ORDER BY payments.id DESC LIMIT :limit
+""")  # noqa: S608 - constants
+_COUNT_STANDING = text("""
+    SELECT count(*), coalesce(max(extract(epoch FROM clock_timestamp() - standing_since)), 0)
+    FROM payments WHERE standing_since IS NOT NULL
+""")
+_INSERT_EXTERNAL = text("""
+    INSERT INTO external_refunds
+        (id, payment_id, amount, reason, reference, provider_refund_id, recorded_by, recorded_at)
+    VALUES (:id, :payment_id, :amount, :reason, :reference, :provider_refund_id, :recorded_by, :recorded_at)
+    ON CONFLICT (provider_refund_id) DO NOTHING
 """)
 
 
@@ -82,7 +116,7 @@ def pending(connection: Connection, payment_id: str) -> list[Refund]:
 
 def conclude(connection: Connection, refund: Refund) -> bool:
     """Write how a pending refund ended; False if that is written already."""
-    values = {"id": refund.id, "status": refund.status, "provider_id": refund.provider_id}
+    values = {"id": refund.id, "status": refund.status, "provider_id": refund.provider_id, "code": refund.code}
     return connection.execute(_CONCLUDE, values).rowcount == 1
 
 
@@ -97,6 +131,42 @@ def postpone(connection: Connection, order_id: str) -> None:
     connection.execute(_POSTPONE, {"order_id": order_id})
 
 
+def back_off(connection: Connection, order_id: str) -> None:
+    """The order's payment was looked at, and nothing could be settled: look again later than last time."""
+    connection.execute(_BACK_OFF, {"order_id": order_id})
+
+
+def insert_external(connection: Connection, refund: ExternalRefund) -> bool:
+    """Write how money came back another way; False if that refund of the provider is on record already."""
+    return connection.execute(_INSERT_EXTERNAL, asdict(refund)).rowcount == 1
+
+
+def page_of_standing(connection: Connection, *, before: str | None, limit: int) -> list[Payment]:
+    """Those whose refund waits for an operator, the newest payment first."""
+    rows = connection.execute(_STANDING, {"before": before, "limit": limit}).mappings()
+    return [to_payment(row) for row in rows]
+
+
+def count_standing(connection: Connection) -> tuple[int, float]:
+    """How many refunds wait for an operator, and for how many seconds the oldest does."""
+    count, seconds = connection.execute(_COUNT_STANDING).one()
+    return count, float(seconds)
+
+
+def refuse(connection: Connection, payment: Payment, pause_seconds: float | None) -> Payment:
+    """Write the refusal that `payment` says, and for how long nothing is tried; None: until an operator decides."""
+    if payment.refusal is None:
+        raise ValueError("nothing was refused")
+    values = {
+        "id": payment.id,
+        "refusals": payment.refusal.tries,
+        "code": payment.refusal.code,
+        "version": payment.version,
+        "pause": pause_seconds,
+    }
+    return to_payment(connection.execute(_REFUSE, values).mappings().one())
+
+
 def _refund(row: Mapping[Any, Any]) -> Refund:
     return Refund(
         id=row["id"],
@@ -106,5 +176,6 @@ def _refund(row: Mapping[Any, Any]) -> Refund:
         kind=RefundKind(row["kind"]),
         reason=row["reason"],
         provider_id=row["provider_id"],
+        code=row["code"],
         created_at=row["created_at"],
     )

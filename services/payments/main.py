@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flask import request
+
 from common.settings import ServiceSettings, load
 from common.storage.postgresql import ping
 from common.web.app_factory import create_app as create_service
 from common.web.development import serve_for_development
 from services.payments.api import blueprint
+from services.payments.metrics import StandingCaseGauges
 from services.payments.resources import ResourceSettings, open_resources
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
     settings = settings or load(Settings)
     resources = open_resources(settings, name="service-payments", threads=settings.service_threads)
     # Without its provider the service still shows payments: only the database decides whether it is ready.
-    return create_service(
+    app = create_service(
         "payments",
         settings,
         blueprints=[blueprint],
@@ -36,6 +39,15 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
         context=resources,
         verifier=verifier,
     )
+    _refresh_before_scrapes(app, StandingCaseGauges(resources.engine))
+    return app
+
+
+def _refresh_before_scrapes(app: Flask, gauges: StandingCaseGauges) -> None:
+    @app.before_request
+    def refresh() -> None:
+        if request.path == "/metrics":
+            gauges.refresh()
 
 
 if __name__ == "__main__":

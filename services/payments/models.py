@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import TextClause, text
 
 from common.messaging.events import new_id
-from services.payments.domain import Money, Payment, Status, Terms
+from services.payments.domain import Money, Payment, Refusal, Status, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
 
-_COLUMNS = (
+COLUMNS = (
     "id::text AS id, order_id::text AS order_id, order_known, stock_reserved, cancel_requested, customer_id, amount, "
-    "currency, method, status, refunded, decline_code, provider_id, closed, version, created_at"
+    "currency, method, status, refunded, refunded_elsewhere, refusals, refusal_code, refund_due_at, standing_since, "
+    "coalesce(standing_since IS NOT NULL OR refund_due_at > clock_timestamp(), false) AS refund_waits, "
+    "decline_code, provider_id, closed, version, created_at"
 )
 
 # A fact answers the row that it leaves behind, in one statement and one transaction: whoever comes second sees both.
@@ -30,27 +32,28 @@ _HEAR_ORDER = text(f"""
     ON CONFLICT (order_id) DO UPDATE
     SET order_known = true,
         updated_at = clock_timestamp(),
+        looks = 0,
         customer_id = coalesce(known.customer_id, excluded.customer_id),
         amount = coalesce(known.amount, excluded.amount),
         currency = coalesce(known.currency, excluded.currency),
         method = coalesce(known.method, excluded.method)
-    RETURNING {_COLUMNS}
+    RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
 _HEAR_RESERVED = text(f"""
     INSERT INTO payments (id, order_id, stock_reserved) VALUES (:id, :order_id, true)
-    ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true, updated_at = clock_timestamp()
-    RETURNING {_COLUMNS}
+    ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true, updated_at = clock_timestamp(), looks = 0
+    RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
 _HEAR_CANCELLED = text(f"""
     INSERT INTO payments (id, order_id, cancel_requested) VALUES (:id, :order_id, true)
-    ON CONFLICT (order_id) DO UPDATE SET cancel_requested = true, updated_at = clock_timestamp()
-    RETURNING {_COLUMNS}
+    ON CONFLICT (order_id) DO UPDATE SET cancel_requested = true, updated_at = clock_timestamp(), looks = 0
+    RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
 # Only an intent whose id is committed is ever confirmed, and none is once the cancellation is known.
 _ATTACH = text(f"""
     UPDATE payments SET provider_id = :provider_id, updated_at = clock_timestamp()
     WHERE id = :id AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
-    RETURNING {_COLUMNS}
+    RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
 # The condition of the partial index payments_waiting. Each time the wait doubles, up to 64 times as long.
 _ASK = text(f"""
@@ -62,13 +65,13 @@ _ASK = text(f"""
           AND coalesce(asked_at, created_at) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
         ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    RETURNING {_COLUMNS}
+    RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
-_GET = text(f"SELECT {_COLUMNS} FROM payments WHERE id = :id")  # noqa: S608 - constants
-_OF_ORDER = text(f"SELECT {_COLUMNS} FROM payments WHERE order_id = :order_id")  # noqa: S608 - constants
-_LOCK = text(f"SELECT {_COLUMNS} FROM payments WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
+_GET = text(f"SELECT {COLUMNS} FROM payments WHERE id = :id")  # noqa: S608 - constants
+_OF_ORDER = text(f"SELECT {COLUMNS} FROM payments WHERE order_id = :order_id")  # noqa: S608 - constants
+_LOCK = text(f"SELECT {COLUMNS} FROM payments WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
 _LIST = text(f"""
-    SELECT {_COLUMNS} FROM payments
+    SELECT {COLUMNS} FROM payments
     WHERE order_known
       AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
       AND (CAST(:order_id AS uuid) IS NULL OR order_id = CAST(:order_id AS uuid))
@@ -76,8 +79,12 @@ _LIST = text(f"""
     ORDER BY payments.id DESC LIMIT :limit
 """)  # noqa: S608 - constants
 _CHANGE = text("""
-    UPDATE payments SET status = :status, refunded = :refunded, decline_code = :decline_code, closed = :closed,
-                        version = :version, updated_at = clock_timestamp()
+    UPDATE payments SET status = :status, refunded = :refunded, refunded_elsewhere = :refunded_elsewhere,
+                        decline_code = :decline_code, closed = :closed, version = :version,
+                        refusals = :refusals, refusal_code = :refusal_code,
+                        refund_due_at = CASE WHEN :waits THEN refund_due_at END,
+                        standing_since = CASE WHEN :waits THEN standing_since END,
+                        updated_at = clock_timestamp(), looks = 0
     WHERE id = :id
 """)
 
@@ -104,28 +111,28 @@ def hear_cancelled(connection: Connection, order_id: str) -> Payment:
 def attach(connection: Connection, payment: Payment, provider_id: str) -> Payment:
     """Make this the payment's intent, if it still wants one and has none; answers the payment as it is afterwards."""
     row = connection.execute(_ATTACH, {"id": payment.id, "provider_id": provider_id}).mappings().first()
-    return _payment(row) if row else _payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
+    return to_payment(row) if row else to_payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
 
 
 def ask_about_waiting(connection: Connection, *, quiet_seconds: float, limit: int) -> list[Payment]:
     """Payments that have waited long for a fact, now one event further; each is answered again after twice the time."""
     rows = connection.execute(_ASK, {"seconds": quiet_seconds, "limit": limit}).mappings()
-    return [_payment(row) for row in rows]
+    return [to_payment(row) for row in rows]
 
 
 def get(connection: Connection, payment_id: str) -> Payment | None:
     row = connection.execute(_GET, {"id": payment_id}).mappings().first()
-    return _payment(row) if row else None
+    return to_payment(row) if row else None
 
 
 def of_order(connection: Connection, order_id: str) -> Payment | None:
     row = connection.execute(_OF_ORDER, {"order_id": order_id}).mappings().first()
-    return _payment(row) if row else None
+    return to_payment(row) if row else None
 
 
 def lock(connection: Connection, payment_id: str) -> Payment:
     """The payment, which is known to exist, held until the transaction ends."""
-    return _payment(connection.execute(_LOCK, {"id": payment_id}).mappings().one())
+    return to_payment(connection.execute(_LOCK, {"id": payment_id}).mappings().one())
 
 
 def page(
@@ -133,17 +140,21 @@ def page(
 ) -> list[Payment]:
     """Those of known orders, the newest first; of one customer, or of all."""
     values = {"customer_id": customer_id, "order_id": order_id, "before": before, "limit": limit}
-    return [_payment(row) for row in connection.execute(_LIST, values).mappings()]
+    return [to_payment(row) for row in connection.execute(_LIST, values).mappings()]
 
 
 def change(connection: Connection, payment: Payment) -> None:
-    """Write what the domain decided. Facts and `provider_id` have statements of their own."""
+    """Write what the domain decided. Facts, refusals and `provider_id` have statements of their own."""
     connection.execute(
         _CHANGE,
         {
             "id": payment.id,
             "status": payment.status,
             "refunded": payment.refunded,
+            "refunded_elsewhere": payment.refunded_elsewhere,
+            "refusals": payment.refusal.tries if payment.refusal else 0,
+            "refusal_code": payment.refusal.code if payment.refusal else None,
+            "waits": payment.refund_waits,
             "decline_code": payment.decline_code,
             "closed": payment.closed,
             "version": payment.version,
@@ -153,13 +164,23 @@ def change(connection: Connection, payment: Payment) -> None:
 
 def _hear(connection: Connection, statement: TextClause, order_id: str, values: dict[str, Any]) -> Payment:
     row = connection.execute(statement, values | {"id": new_id(), "order_id": order_id}).mappings().one()
-    return _payment(row)
+    return to_payment(row)
 
 
-def _payment(row: Mapping[Any, Any]) -> Payment:
+def to_payment(row: Mapping[Any, Any]) -> Payment:
     terms = None
     if row["order_known"]:
         terms = Terms(row["customer_id"], Money(row["amount"], row["currency"]), row["method"])
+    refusal = None
+    if row["refusals"]:
+        refusal = Refusal(
+            code=row["refusal_code"],
+            tries=row["refusals"],
+            waits=row["refund_waits"],
+            is_standing=row["standing_since"] is not None,
+            retry_at=row["refund_due_at"],
+            standing_since=row["standing_since"],
+        )
     return Payment(
         id=row["id"],
         order_id=row["order_id"],
@@ -168,6 +189,8 @@ def _payment(row: Mapping[Any, Any]) -> Payment:
         cancel_requested=row["cancel_requested"],
         status=Status(row["status"]),
         refunded=row["refunded"],
+        refunded_elsewhere=row["refunded_elsewhere"],
+        refusal=refusal,
         decline_code=row["decline_code"],
         provider_id=row["provider_id"],
         closed=row["closed"],

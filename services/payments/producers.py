@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields, validate
 
 from common.messaging.events import Contract, Event, Trail
-from common.schemas import MoneySchema, StrictSchema, id_field, text_field
+from common.schemas import Integer, MoneySchema, StrictSchema, id_field, text_field
 from services.payments.domain import Money, RefundKind, Status
 
 if TYPE_CHECKING:
-    from services.payments.domain import Payment, Refund
+    from services.payments.domain import ExternalRefund, Payment, Refund
 
 SOURCE = "/services/payments"
 
@@ -44,13 +44,50 @@ class PaymentRefunded(AboutPayment):
     reason = text_field(high=200, required=True)
 
 
+class RefundRefused(AboutPayment):
+    """`amount` is what the customer is still owed, `code` the provider's word for why."""
+
+    code = text_field(high=64, required=True)
+    tries = Integer(required=True, validate=validate.Range(min=1))
+
+
+class RefundRetried(AboutPayment):
+    """`amount` is what is tried again."""
+
+    reason = text_field(high=200, required=True)
+    requested_by = text_field(high=64, required=True)
+
+
+class RefundRecorded(AboutPayment):
+    """`amount` came back another way. `provider_refund_id` is empty unless the provider made it, past us."""
+
+    refund_id = id_field(required=True)
+    refunded = fields.Nested(MoneySchema, required=True)
+    reason = text_field(high=200, required=True)
+    reference = text_field(low=0, high=200, required=True)
+    provider_refund_id = text_field(low=0, high=255, required=True)
+    recorded_by = text_field(high=64, required=True)
+
+
 CAPTURED = Contract("payment.captured.v1", SOURCE, PaymentCaptured(), "The customer was charged.")
 DECLINED = Contract("payment.declined.v1", SOURCE, PaymentDeclined(), "The provider refused the charge; code says why.")
 REFUNDED = Contract("payment.refunded.v1", SOURCE, PaymentRefunded(), "Some or all of it was given back.")
 OVERDUE = Contract(
     "payment.overdue.v1", SOURCE, PaymentOverdue(), "A payment has waited long: orders is asked how the order ended."
 )
-CONTRACTS = (CAPTURED, DECLINED, REFUNDED, OVERDUE)
+REFUND_REFUSED = Contract(
+    "payment.refund_refused.v1",
+    SOURCE,
+    RefundRefused(),
+    "The provider refuses to give a cancelled order's money back: an operator has to decide.",
+)
+REFUND_RETRIED = Contract(
+    "payment.refund_retried.v1", SOURCE, RefundRetried(), "An operator lets a refused refund be tried again."
+)
+REFUND_RECORDED = Contract(
+    "payment.refund_recorded.v1", SOURCE, RefundRecorded(), "An operator has recorded that money came back another way."
+)
+CONTRACTS = (CAPTURED, DECLINED, REFUNDED, OVERDUE, REFUND_REFUSED, REFUND_RETRIED, REFUND_RECORDED)
 
 
 def news(before: Payment, after: Payment, trail: Trail) -> list[Event]:
@@ -74,8 +111,39 @@ def payment_refunded(payment: Payment, refund: Refund, trail: Trail) -> Event:
     return _event(REFUNDED, payment, trail, details)
 
 
+def refund_refused(payment: Payment, trail: Trail) -> Event:
+    """Only for a payment whose refund was refused."""
+    if payment.refusal is None:
+        raise ValueError("nothing was refused")
+    details = {"amount": _owed(payment), "code": payment.refusal.code, "tries": payment.refusal.tries}
+    return _event(REFUND_REFUSED, payment, trail, details)
+
+
+def refund_retried(payment: Payment, *, reason: str, requested_by: str, trail: Trail) -> Event:
+    details = {"amount": _owed(payment), "reason": reason, "requested_by": requested_by}
+    return _event(REFUND_RETRIED, payment, trail, details)
+
+
+def refund_recorded(payment: Payment, refund: ExternalRefund, trail: Trail) -> Event:
+    currency = payment.price.currency
+    details = {
+        "refund_id": refund.id,
+        "amount": money(Money(refund.amount, currency)),
+        "refunded": money(Money(payment.refunded, currency)),
+        "reason": refund.reason,
+        "reference": refund.reference or "",
+        "provider_refund_id": refund.provider_refund_id or "",
+        "recorded_by": refund.recorded_by,
+    }
+    return _event(REFUND_RECORDED, payment, trail, details)
+
+
 def payment_overdue(payment: Payment, trail: Trail) -> Event:
     return _event(OVERDUE, payment, trail, {})
+
+
+def _owed(payment: Payment) -> dict[str, Any]:
+    return money(Money(payment.remaining, payment.price.currency))
 
 
 def money(value: Money) -> dict[str, Any]:

@@ -21,8 +21,10 @@ from common.setting_checks import HTTP_URL, between
 from common.settings import MAX_FAILURES, setting
 from services.payments.answers import (
     UNEXPECTED_STATE,
+    ForeignRefundError,
     ProviderUnavailable,
     ask,
+    read_foreign_refund,
     read_intent,
     read_refund,
     refusal,
@@ -44,7 +46,10 @@ _ANSWERS = (stripe.CardError, stripe.InvalidRequestError)
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderSettings:
-    """Which account is paid, where, and how long a call may wait. Stripe's own address is the default."""
+    """Which account is paid, where, how long a call may wait, and when a refused refund is first tried again.
+
+    Stripe's own address is the default.
+    """
 
     stripe_api_key: str = setting(
         "STRIPE_API_KEY", meaning="Secret key of the Stripe account. The sandbox takes any that begins with sk_test_."
@@ -62,6 +67,13 @@ class ProviderSettings:
         check=between(0.1, 60),
         meaning="Longest wait for an answer of the payment provider, in seconds.",
     )
+    refund_retry_seconds: float = setting(
+        "REFUND_RETRY_SECONDS",
+        "float",
+        default=60.0,
+        check=between(0.1, 86_400),
+        meaning="Pause after the first refusal of a refund, in seconds; each further pause is three times as long.",
+    )
     circuit_breaker_max_failures: int = MAX_FAILURES
 
 
@@ -76,11 +88,12 @@ def make_provider(settings: ProviderSettings) -> Provider:
         http_client=stripe.RequestsClient(timeout=(min(CONNECT_SECONDS, seconds), seconds)),
     )
     breaker = Breaker("payment_provider", max_failures=settings.circuit_breaker_max_failures)
-    return Provider(client, breaker)
+    return Provider(client, breaker, refund_retry_seconds=settings.refund_retry_seconds)
 
 
 class Provider:
-    def __init__(self, client: stripe.StripeClient, breaker: Breaker) -> None:
+    def __init__(self, client: stripe.StripeClient, breaker: Breaker, *, refund_retry_seconds: float) -> None:
+        self.refund_retry_seconds = refund_retry_seconds
         self._breaker = breaker
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
@@ -154,6 +167,15 @@ class Provider:
             made = there
         refund_id, status = read_refund(made)
         return refund_id, status, None
+
+    def find_foreign_refund(self, provider_id: str, refund_id: str) -> int:
+        """The amount of a refund that was made at the provider past us. Raises `ForeignRefundError` if it is none."""
+        try:
+            made = self._ask("retrieve refund", lambda: self._refunds.retrieve(refund_id))
+        except stripe.InvalidRequestError as error:
+            message = f"the payment provider does not know this refund: {refusal(error)}"
+            raise ForeignRefundError(message) from error
+        return read_foreign_refund(made, provider_id)
 
     def probe(self) -> None:
         """Ask for a sign of life. Raises as the calls above do while the provider is away."""

@@ -18,7 +18,7 @@ from common.errors import Conflict, Contention
 from common.messaging.events import new_id, utc_now
 from common.storage.postgresql import transaction
 from common.web.idempotency_lease import Lease, begin
-from services.payments import domain, ledger, models
+from services.payments import ledger, models, refunds
 from services.payments.domain import Money, Payment, Refund, RefundKind, RefundStatus
 from services.payments.settlement import ask_for_refund, write_refund
 from services.payments.usecases import theirs
@@ -59,22 +59,23 @@ def refund_payment(
     render: Callable[[Payment, Refund], dict[str, Any]],
     trail: Trail,
 ) -> Reply:
-    """Raises `ProviderRefusedRefundError`, and what `domain.check_refund` raises."""
+    """Raises `ProviderRefusedRefundError`, and what `refunds.check_refund` raises."""
     with transaction(resources.engine) as connection:
         lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
         if lease.reply:
             return lease.reply
         payment, refund = _write_down(connection, lease.resource_id, wish)
-    refused = None
     if refund.status is RefundStatus.PENDING:
-        with _open_to_repetition(resources.engine, lease):
-            refund, refused = ask_for_refund(resources.provider, payment, refund)
+        with open_to_repetition(resources.engine, lease):
+            refund = ask_for_refund(resources.provider, payment, refund)
     with transaction(resources.engine) as connection:
-        payment = write_refund(connection, models.lock(connection, payment.id), refund, trail)
+        locked = models.lock(connection, payment.id)
+        pause = resources.provider.refund_retry_seconds
+        payment = write_refund(connection, locked, refund, trail, pause_seconds=pause)
         if refund.status is RefundStatus.SUCCEEDED:
             return lease.finish(connection, 201, render(payment, refund))
         lease.release(connection)
-    message = f"the payment provider refuses this refund: {refused or 'refused before'}"
+    message = f"the payment provider refuses this refund: {refund.code}"
     raise ProviderRefusedRefundError(message)
 
 
@@ -89,7 +90,7 @@ def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tup
     refund = Refund(
         id=refund_id,
         payment_id=payment.id,
-        amount=domain.check_refund(payment, being_refunded, wish.amount),
+        amount=refunds.check_refund(payment, being_refunded, wish.amount),
         status=RefundStatus.PENDING,
         kind=RefundKind.OPERATOR,
         reason=wish.reason,
@@ -100,7 +101,7 @@ def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tup
 
 
 @contextmanager
-def _open_to_repetition(engine: Engine, lease: Lease) -> Iterator[None]:
+def open_to_repetition(engine: Engine, lease: Lease) -> Iterator[None]:
     """If the provider cannot be asked, let the next repetition go on at once: nobody is at work on it any more."""
     try:
         yield

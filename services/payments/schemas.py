@@ -9,6 +9,18 @@ from common.web.pagination import PageQuerySchema
 from services.payments.domain import RefundStatus, Status
 
 MAX_REASON_LENGTH = 200
+_MOMENT = {"format": "date-time"}
+
+
+class RefusalSchema(Schema):
+    code = fields.String(required=True, metadata={"description": "why, in the provider's words"})
+    tries = fields.Integer(required=True)
+    retry_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
+    standing_since = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=_MOMENT | {"description": "since when nothing is tried any more and an operator has to decide"},
+    )
 
 
 class PaymentSchema(Schema):
@@ -16,6 +28,17 @@ class PaymentSchema(Schema):
     order_id = fields.String(required=True)
     amount = fields.Nested(MoneySchema, required=True)
     refunded = fields.Nested(MoneySchema, required=True)
+    refunded_elsewhere = fields.Nested(
+        MoneySchema,
+        required=True,
+        metadata={"description": "the part of `refunded` that came back another way than by the provider, on record"},
+    )
+    refund_refusal = fields.Nested(
+        RefusalSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "the provider refuses to give a cancelled order's money back"},
+    )
     status = fields.String(required=True, validate=validate.OneOf([status.value for status in Status]))
     decline_code = fields.String(
         required=True, allow_none=True, metadata={"description": "why the provider refused, in its words"}
@@ -38,6 +61,24 @@ class RefundAmountSchema(MoneySchema):
 class RefundRequestSchema(StrictSchema):
     amount = fields.Nested(RefundAmountSchema, metadata={"description": "without it, all that is left"})
     reason = text_field(high=MAX_REASON_LENGTH, required=True)
+
+
+class RefundRetrySchema(StrictSchema):
+    reason = text_field(high=MAX_REASON_LENGTH, required=True)
+
+
+class RefundRecordSchema(StrictSchema):
+    amount = fields.Nested(RefundAmountSchema, metadata={"description": "without it, all that is left"})
+    reason = text_field(high=MAX_REASON_LENGTH, required=True)
+    reference = text_field(
+        high=200, load_default=None, metadata={"description": "where it can be found, such as a transfer's number"}
+    )
+    provider_refund_id = text_field(
+        high=255,
+        pattern=r"[A-Za-z0-9_]+",
+        load_default=None,
+        metadata={"description": "a refund made at the provider directly: it is looked up there, its amount counts"},
+    )
 
 
 class RefundSchema(Schema):

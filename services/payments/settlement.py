@@ -6,6 +6,7 @@ row's state, so any number of workers may settle the same payment at the same ti
 the next one looks at the intent before it acts. Whoever records that the order is cancelled settles until nothing is
 held; whoever confirms an intent finds the cancellation when it writes the capture down. So one of the two refunds.
 
+A refused refund leaves its count and the time of the next try in the row; `refunds.py` says how often it is tried.
 It does not wait for a provider that has not decided: that is `Unavailable`, and the event comes back.
 """
 
@@ -21,13 +22,13 @@ from common.messaging.inbox import AlreadyHandled, Delivery, once
 from common.observability.logs import logger
 from common.resilience.crash_points import crash_point
 from common.storage.postgresql import autocommit, transaction
-from services.payments import domain, ledger, models, producers
+from services.payments import domain, ledger, models, producers, refunds
 from services.payments.domain import Intent, IntentState, Payment, Refund, RefundKind, RefundStatus, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     from common.messaging.events import Trail
     from services.payments.provider import Provider
@@ -37,13 +38,8 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 8
 COMPENSATION_REASON = "order_cancelled"
+UNKNOWN_CODE = "failed"  # it was accepted first, and ended without a word
 _log = logger(__name__)
-
-
-class RefundRefusedError(Transient):
-    """The provider will not give back what has to go back: after some tries a person must look at it."""
-
-    code = "refund_refused"
 
 
 def settle(resources: Resources, payment: Payment, trail: Trail, delivery: Delivery | None = None) -> Payment:
@@ -51,7 +47,7 @@ def settle(resources: Resources, payment: Payment, trail: Trail, delivery: Deliv
 
     Raises `AlreadyHandled` at the end for a delivery that was handled before.
     """
-    record = Record(resources.engine, trail, delivery)
+    record = Record(resources, trail, delivery)
     for _ in range(MAX_STEPS):
         step = domain.next_step(payment)
         if step is Step.NOTHING:
@@ -66,8 +62,9 @@ def settle(resources: Resources, payment: Payment, trail: Trail, delivery: Deliv
 class Record:
     """Writes down what the provider said. Each method is one transaction."""
 
-    def __init__(self, engine: Engine, trail: Trail, delivery: Delivery | None = None) -> None:
-        self._engine, self._trail, self._delivery = engine, trail, delivery
+    def __init__(self, resources: Resources, trail: Trail, delivery: Delivery | None = None) -> None:
+        self._engine, self._pause_seconds = resources.engine, resources.provider.refund_retry_seconds
+        self._trail, self._delivery = trail, delivery
         self._is_duplicate = False
 
     def attach(self, payment: Payment, provider_id: str) -> Payment:
@@ -95,7 +92,7 @@ class Record:
             locked = models.lock(connection, payment.id)
             owed = ledger.pending(connection, payment.id)
             left = locked.remaining - sum(refund.amount for refund in owed)
-            if left > 0:
+            if left > 0 and not locked.refund_waits:
                 owed.append(_compensation(payment, left))
                 ledger.insert(connection, owed[-1])
             return locked, owed
@@ -104,11 +101,9 @@ class Record:
         """`refund` has ended at the provider, as its status says."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
-            return write_refund(connection, locked, refund, self._trail)
+            return write_refund(connection, locked, refund, self._trail, pause_seconds=self._pause_seconds)
 
-        succeeded = refund.status is RefundStatus.SUCCEEDED
-        expected = domain.after_refund(payment, refund.amount) if succeeded else payment
-        return self._write(payment, expected, change)
+        return self._write(payment, _after(payment, refund), change)
 
     def close(self) -> None:
         """Mark the delivery, if no transaction has done it yet."""
@@ -130,30 +125,45 @@ class Record:
             return change(connection, models.lock(connection, payment.id))
 
 
-def write_refund(connection: Connection, locked: Payment, refund: Refund, trail: Trail) -> Payment:
-    """Write how a refund ended, once: who comes second changes nothing."""
-    if not ledger.conclude(connection, refund) or refund.status is not RefundStatus.SUCCEEDED:
+def write_refund(
+    connection: Connection, locked: Payment, refund: Refund, trail: Trail, *, pause_seconds: float
+) -> Payment:
+    """Write how a refund ended, once: who comes second changes nothing. `pause_seconds` follow a first refusal."""
+    if not ledger.conclude(connection, refund):
         return locked
-    after = domain.after_refund(locked, refund.amount)
-    models.change(connection, after)
-    outbox.add(connection, producers.payment_refunded(after, refund, trail))
+    after = _after(locked, refund)
+    if refund.status is RefundStatus.SUCCEEDED:
+        models.change(connection, after)
+        outbox.add(connection, producers.payment_refunded(after, refund, trail))
+    elif after.refusal is not None and after != locked:
+        after = ledger.refuse(connection, after, refunds.pause_seconds(after.refusal, pause_seconds))
+        if after.version > locked.version:
+            outbox.add(connection, producers.refund_refused(after, trail))
     return after
 
 
-def ask_for_refund(provider: Provider, payment: Payment, refund: Refund) -> tuple[Refund, str | None]:
-    """Have the provider give it back: the refund as it ended, and why if it failed."""
+def _after(payment: Payment, refund: Refund) -> Payment:
+    """The payment once `refund` has ended so. A refund that an operator asked for is not tried again."""
+    if refund.status is RefundStatus.SUCCEEDED:
+        return domain.after_refund(payment, refund.amount)
+    if refund.kind is RefundKind.COMPENSATION and payment.is_owed:
+        return refunds.after_refusal(payment, refund.code or UNKNOWN_CODE)
+    return payment
+
+
+def ask_for_refund(provider: Provider, payment: Payment, refund: Refund) -> Refund:
+    """Have the provider give it back: the refund as it ended."""
     provider_id, status, code = provider.refund(_intent_of(payment), refund)
-    return replace(refund, provider_id=provider_id, status=status), code
+    return replace(refund, provider_id=provider_id, status=status, code=code)
 
 
 def finish_refunds(resources: Resources, payment: Payment, trail: Trail) -> Payment:
     """Bring every pending refund of `payment` to its end, whoever began it."""
-    record = Record(resources.engine, trail)
+    record = Record(resources, trail)
     with autocommit(resources.engine) as connection:
         pending = ledger.pending(connection, payment.id)
     for refund in pending:
-        done, _ = ask_for_refund(resources.provider, payment, refund)
-        payment = record.refunded(payment, done)
+        payment = record.refunded(payment, ask_for_refund(resources.provider, payment, refund))
     return payment
 
 
@@ -191,12 +201,9 @@ def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
     payment, owed = record.owe(payment)  # somebody else may have given it back meanwhile
     crash_point("payments.refund_owed")
     for refund in owed:
-        done, code = ask_for_refund(provider, payment, refund)
+        done = ask_for_refund(provider, payment, refund)
         crash_point("payments.refunded")
         payment = record.refunded(payment, done)
-        if done.status is RefundStatus.FAILED and refund.kind is RefundKind.COMPENSATION:
-            message = f"the provider refuses to refund {refund.amount} of {payment.provider_id}: {code}"
-            raise RefundRefusedError(message)
     return payment
 
 

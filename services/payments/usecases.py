@@ -63,8 +63,8 @@ def unsettled_orders(engine: Engine, *, idle_seconds: float, limit: int) -> list
 def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, goes_on: Callable[[], bool]) -> int:
     """Settle what was left unsettled for `idle_seconds`, its outcome perhaps unknown; answers how many there were.
 
-    The provider is looked at before anything is repeated. One that cannot be settled goes to the end of the line; an
-    outage ends the run.
+    The provider is looked at before anything is repeated. One that cannot be settled goes to the end of the line, and
+    is looked at less and less often; an outage ends the run.
     """
     orders = unsettled_orders(resources.engine, idle_seconds=idle_seconds, limit=limit)
     for order_id in orders:
@@ -79,6 +79,8 @@ def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, g
             if classify(error) is Unavailable:
                 raise
             _log.exception("this payment does not settle", order_id=order_id)
+            with autocommit(resources.engine) as connection:
+                ledger.back_off(connection, order_id)
     return len(orders)
 
 

@@ -19,7 +19,7 @@ from common.messaging.events import Contract, Event, Trail
 from services.inventory import usecases as inventory
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.payments import refunding, settlement
+from services.payments import refunding, refunds, settlement, standing_cases
 from services.payments import usecases as payments
 from tests.schedules.tables import InventoryTables, OrderTables, PaymentTables, RefundTables, Tables
 from workers.inventory import consumers as inventory_consumers
@@ -37,6 +37,8 @@ _TABLES: dict[Any, dict[str, Any]] = {
     payments: {"models": PaymentTables, "ledger": RefundTables},
     settlement: {"models": PaymentTables, "ledger": RefundTables},
     refunding: {"models": PaymentTables, "ledger": RefundTables},
+    standing_cases: {"models": PaymentTables, "ledger": RefundTables},
+    refunds: {"REFUND_TRIES": 2},  # else hardly a schedule gets so far
     common.messaging.inbox: {},
     common.messaging.outbox: {"row": lambda event: {"event_id": "", "type": "", "correlation_id": "", "body": event}},
     inventory_consumers: {},
@@ -54,6 +56,7 @@ def simulated(at: Callable[[str], None]) -> Iterator[pytest.MonkeyPatch]:
         "crash_point": at,
         "origin": _origin,
         "begin": _begin,
+        "claim": _claim,
         "_log": _QUIET,
         "read": lambda _schema, event: event.data,
         "AboutOrder": lambda: None,
@@ -94,6 +97,11 @@ def _event(self: Contract, *, subject: str, sequence: int, data: dict[str, Any],
 @contextmanager
 def _origin(_name: str, **_: Any) -> Iterator[Trail]:
     yield Trail("sweep")
+
+
+@contextmanager
+def _claim(_connection: Tables, _key: None) -> Iterator[Any]:
+    yield SimpleNamespace(reply=None, keep=lambda *_: None)
 
 
 def _begin(_connection: Tables, _key: None, *, resource_id: str, seconds: float) -> Any:

@@ -40,6 +40,7 @@ def _order(shop: Shop, order_id: str) -> list[str]:
         and refund.kind is RefundKind.OPERATOR
         and refund.status is RefundStatus.SUCCEEDED
     )
+    elsewhere = sum(each.amount for each in shop.payments.all("external_refunds") if each.payment_id == order_id)
     confirmed = order.status is Ordered.CONFIRMED
     rules = {
         "P1: is open": order.status not in OPEN,
@@ -47,9 +48,10 @@ def _order(shop: Shop, order_id: str) -> list[str]:
         "P3: is confirmed, and its stock not sold": not confirmed or reservation is Reserved.SOLD,
         "P3: is cancelled, and its stock not free": confirmed or reservation not in {Reserved.HELD, Reserved.SOLD},
         "P4: is confirmed, and its money not there": not confirmed or captured - refunded == PRICE - wished,
-        "P4: is cancelled, and its money not returned": confirmed or captured == refunded,
-        "P4: the row and the provider differ": payment.refunded == refunded
-        and payment.remaining == captured - refunded,
+        "P4: is cancelled, and its money not returned": confirmed or captured == refunded + elsewhere,
+        "P4: the row and the provider differ": payment.refunded == refunded + elsewhere
+        and payment.refunded_elsewhere == elsewhere
+        and payment.remaining == captured - refunded - elsewhere,
     }
     return [what for what, holds in rules.items() if not holds]
 

@@ -34,6 +34,8 @@ class SimulatedProvider:
     intents: dict[str, Made] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     refunds: dict[str, tuple[str, int]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    refund_retry_seconds: float = 60.0
 
     def create(self, payment: Payment, terms: Terms) -> Intent:
         lost = self._call()
@@ -69,6 +71,9 @@ class SimulatedProvider:
         lost = self._call()
         left = self.captured(self.intents[provider_id].order_id) - self.refunded(self.intents[provider_id].order_id)
         if refund.id not in self.refunds:
+            if refund.id in self.refused or self.chance(2) == 1:
+                self.refused.add(refund.id)
+                return None, RefundStatus.FAILED, "charge_disputed"
             if refund.amount > left:
                 return None, RefundStatus.FAILED, "charge_already_refunded"
             self.refunds[refund.id] = (provider_id, refund.amount)

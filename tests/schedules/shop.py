@@ -19,7 +19,7 @@ from services.inventory.domain import Stock
 from services.orders import timeouts
 from services.orders import usecases as orders
 from services.orders.domain import OPEN, Money, WantedItem
-from services.payments import refunding
+from services.payments import refunding, standing_cases
 from services.payments import usecases as payments
 from services.payments.resources import Resources
 from tests.schedules.provider import BAD, GOOD, INVALID, SimulatedProvider
@@ -145,6 +145,36 @@ class Shop:
                 )
             )
 
+    def decide(self) -> None:
+        """An operator decides about a refund that the provider refuses."""
+        standing = [
+            each.order_id for each in self.payments.all("payments") if each.refusal and each.refusal.is_standing
+        ]
+        if not standing:
+            return
+        order_id = standing[self.choices.take(len(standing))]
+        decision = self.choices.take(3)
+        self.story.append(f"an operator decides about {self._named(order_id)}: {('retry', 'half', 'all')[decision]}")
+        amount: Any = Money(PRICE // 4, "usd") if decision == 1 else None
+        retry = standing_cases.RetryRefund(payment_id=order_id, reason="again", requested_by="ann")
+        record = standing_cases.RecordRefund(
+            payment_id=order_id,
+            amount=amount,
+            reason="cash",
+            reference=None,
+            provider_refund_id=None,
+            recorded_by="ann",
+        )
+        keys: dict[str, Any] = {"request_key": None, "render": lambda _: {}, "trail": Trail("request")}
+        resources = self.works_on["payments"]
+        self._try(
+            lambda: (
+                standing_cases.record_refund(resources, record, **keys)
+                if decision
+                else standing_cases.retry_refund(resources, retry, **keys)
+            )
+        )
+
     def sweep_payments(self) -> None:
         self.story.append("sweep: settle")
         self._try(
@@ -210,14 +240,20 @@ class Shop:
         except Crash:
             return False
         except Exception as error:  # noqa: BLE001 - sorted here as the consumer does
-            if classify(error) in _UNCOUNTED:
-                return False
-            message.attempts += 1
-            if classify(error) is Rejected or message.attempts > 5:
-                self.refused.append(f"{self._told(message)}: {error!r}")
-                return True
-            return False
+            return self._pass_on(message, error)
         return True
+
+    def _pass_on(self, message: Message, error: Exception) -> bool:
+        if classify(error) in _UNCOUNTED:
+            return False
+        if isinstance(error, standing_cases.StandingCaseError):
+            self.letters.append(message)  # until somebody has decided
+            return True
+        message.attempts += 1
+        if classify(error) is Rejected or message.attempts > 5:
+            self.refused.append(f"{self._told(message)}: {error!r}")
+            return True
+        return False
 
     # ---- the end -------------------------------------------------------------------------------------------------
 
@@ -227,6 +263,7 @@ class Shop:
         self.story.append("from here on all goes well")
         for number in range(MAX_ROUNDS):
             self._carry()
+            self.decide()
             self.sweep_payments()
             waits = any(order.status in OPEN for order in self.orders.all("orders"))
             if waits and number > 2:
@@ -278,6 +315,7 @@ _ACTIONS = (
     Shop.cancel,
     Shop.time_out,
     Shop.refund,
+    *(Shop.decide,) * 4,
     Shop.sweep_payments,
     Shop.ask,
     Shop.prune,

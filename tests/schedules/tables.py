@@ -16,7 +16,7 @@ from common.messaging.events import utc_now
 from services.inventory import domain as stock
 from services.inventory.domain import Reservation
 from services.orders.models import Findings
-from services.payments.domain import Payment, Refund, RefundStatus, Status
+from services.payments.domain import ExternalRefund, Payment, Refund, RefundStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +201,7 @@ class PaymentTables:
 
     @staticmethod
     def change(tables: Tables, payment: Payment) -> None:
-        names = ("status", "refunded", "decline_code", "closed", "version")
+        names = ("status", "refunded", "refunded_elsewhere", "refusal", "decline_code", "closed", "version")
         now = tables.rows["payments", payment.id]
         PaymentTables._put(tables, replace(now, **{name: getattr(payment, name) for name in names}))
 
@@ -256,7 +256,24 @@ class RefundTables:
             return payment.cancel_requested or (payment.terms is not None and payment.stock_reserved)
         if payment.status is Status.DECLINED:
             return payment.provider_id is not None and not payment.closed
-        return payment.cancel_requested and payment.status in {Status.CAPTURED, Status.PARTIALLY_REFUNDED}
+        return payment.is_owed and not payment.refund_waits
+
+    @staticmethod
+    def refuse(tables: Tables, payment: Payment, pause_seconds: float | None) -> Payment:
+        """Time is not simulated: a pause is over at once."""
+        assert payment.refusal is not None
+        refusal = replace(payment.refusal, waits=pause_seconds is None)
+        now = replace(tables.rows["payments", payment.id], refusal=refusal, version=payment.version)
+        return PaymentTables._put(tables, now)
+
+    @staticmethod
+    def insert_external(tables: Tables, refund: ExternalRefund) -> bool:
+        tables.rows["external_refunds", refund.id] = refund
+        return True
+
+    @staticmethod
+    def back_off(_tables: Tables, _order_id: str) -> None:
+        """Time is not simulated."""
 
     @staticmethod
     def postpone(_tables: Tables, _order_id: str) -> None:

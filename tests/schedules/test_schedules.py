@@ -54,6 +54,8 @@ def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
         assert place.startswith("inbox") or f"meanwhile, at {place}" in told
     for word in ("put aside", "inboxes pruned", "stock.rejected.v1", "payment.overdue.v1", "reservation.overdue.v1"):
         assert word in told
+    assert "refund_refused.v1" in told
+    assert "an operator decides" in told
 
 
 class _Machine(RuleBasedStateMachine):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.messaging.events import read
-from services.payments import usecases
+from services.payments import standing_cases, usecases
 from services.payments.domain import Money, Terms
 from workers.payments.schemas import AboutOrder, OrderPlaced
 
@@ -29,6 +29,10 @@ def give_back(delivery: Delivery, resources: Resources) -> None:
     usecases.order_was_cancelled(resources, delivery, _order_id(delivery))
 
 
+def report_refused_refund(delivery: Delivery, resources: Resources) -> None:
+    standing_cases.refund_was_refused(resources, delivery, _order_id(delivery))
+
+
 def _order_id(delivery: Delivery) -> str:
     return str(read(_ABOUT_ORDER, delivery.event)["order_id"])
 
@@ -41,4 +45,5 @@ HANDLERS = {
     "order.placed.v1": remember_order,
     "stock.reserved.v1": charge,
     "order.cancelled.v1": give_back,
+    "payment.refund_refused.v1": report_refused_refund,
 }

@@ -52,7 +52,7 @@ def pool(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def engine(pool: Engine) -> Engine:
     with transaction(pool) as connection:
-        for table in ("refunds", "payments", "outbox", "inbox", "idempotency_replies"):
+        for table in ("external_refunds", "refunds", "payments", "outbox", "inbox", "idempotency_replies"):
             connection.execute(text(f"DELETE FROM {table}"))
     return pool
 

@@ -36,6 +36,8 @@ def test_a_payment_is_shown_to_its_customer_and_to_operators(client: FlaskClient
         "order_id": payment.order_id,
         "amount": usd(AMOUNT),
         "refunded": usd(0),
+        "refunded_elsewhere": usd(0),
+        "refund_refusal": None,
         "status": "captured",
         "decline_code": None,
         "provider_id": payment.provider_id,

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from services.payments import domain
 from services.payments.domain import (
-    AmountExceedsRemainingError,
     Intent,
     IntentState,
     Money,
-    NotRefundableError,
-    OtherCurrencyError,
     Payment,
+    Refusal,
     Status,
     Step,
     Terms,
@@ -41,6 +39,10 @@ def captured(**changes: Any) -> Payment:
     return payment(terms=TERMS, stock_reserved=True, status=Status.CAPTURED, provider_id="pi", version=1, **changes)
 
 
+def refused(*, waits: bool) -> Refusal:
+    return Refusal(code="charge_disputed", tries=1, waits=waits, is_standing=False)
+
+
 @pytest.mark.parametrize(
     ("made", "step"),
     [
@@ -60,6 +62,8 @@ def captured(**changes: Any) -> Payment:
         (change(captured(), status=Status.PARTIALLY_REFUNDED, refunded=1), Step.NOTHING),
         (change(captured(cancel_requested=True), status=Status.PARTIALLY_REFUNDED, refunded=1), Step.REFUND),
         (change(captured(cancel_requested=True), status=Status.REFUNDED, refunded=1999), Step.NOTHING),
+        (captured(cancel_requested=True, refusal=refused(waits=True)), Step.NOTHING),
+        (captured(cancel_requested=True, refusal=refused(waits=False)), Step.REFUND),
         (payment(status=Status.CANCELLED, cancel_requested=True, stock_reserved=True, terms=TERMS), Step.NOTHING),
     ],
 )
@@ -172,39 +176,3 @@ def test_an_intent_that_somebody_canceled_at_the_provider_is_a_refusal() -> None
         True,
         1,
     )
-
-
-@given(
-    amounts=st.lists(st.integers(min_value=1, max_value=2500) | st.none(), max_size=8),
-    being_refunded=st.integers(min_value=0, max_value=1999),
-)
-def test_refunds_never_exceed_what_was_captured(amounts: list[int | None], being_refunded: int) -> None:
-    made = captured()
-    for amount in amounts:
-        left = made.remaining - being_refunded
-        wanted = None if amount is None else Money(amount, "usd")
-        if left <= 0:
-            with pytest.raises(NotRefundableError):
-                domain.check_refund(made, being_refunded, wanted)
-        elif amount is not None and amount > left:
-            with pytest.raises(AmountExceedsRemainingError):
-                domain.check_refund(made, being_refunded, wanted)
-        else:
-            granted = domain.check_refund(made, being_refunded, wanted)
-            assert granted == (amount or left)
-            made = domain.after_refund(made, granted)
-    assert made.refunded + made.remaining == 1999
-    assert made.refunded <= 1999 - being_refunded
-    assert (made.status is Status.REFUNDED) == (made.refunded == 1999)
-
-
-def test_a_payment_is_refunded_in_its_own_currency() -> None:
-    with pytest.raises(OtherCurrencyError):
-        domain.check_refund(captured(), 0, Money(1, "eur"))
-
-
-@pytest.mark.parametrize("status", [Status.PENDING, Status.DECLINED, Status.CANCELLED, Status.REFUNDED])
-def test_what_is_not_held_cannot_be_refunded(status: Status) -> None:
-    made = payment(terms=TERMS, status=status, refunded=1999 if status is Status.REFUNDED else 0)
-    with pytest.raises(NotRefundableError):
-        domain.check_refund(made, 0, None)

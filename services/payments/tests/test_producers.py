@@ -9,8 +9,19 @@ from pathlib import Path
 import pytest
 
 from common.messaging.events import Contract, Event, InvalidEventError, Trail, from_json
-from services.payments import domain, producers
-from services.payments.domain import Intent, IntentState, Money, Payment, Refund, RefundKind, RefundStatus, Terms
+from services.payments import domain, producers, refunds
+from services.payments.domain import (
+    ExternalRefund,
+    Intent,
+    IntentState,
+    Money,
+    Payment,
+    Refund,
+    RefundKind,
+    RefundStatus,
+    Refusal,
+    Terms,
+)
 
 SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 MOMENT = datetime(2026, 11, 2, 9, 15, 10, tzinfo=UTC)
@@ -31,6 +42,17 @@ REFUND = Refund(
     reason="broken on arrival",
     created_at=MOMENT,
 )
+OPERATOR = "01928f6c-0002-7c21-8d43-5b7e9f00c2d2"
+RECORDED = ExternalRefund(
+    id="01928f9b-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    payment_id=PAYMENT.id,
+    amount=1999,
+    reason="returned by bank transfer",
+    reference="TRF-2026-1102-7",
+    provider_refund_id=None,
+    recorded_by=OPERATOR,
+    recorded_at=MOMENT,
+)
 
 
 def made(trail: Trail) -> list[Event]:
@@ -41,6 +63,20 @@ def made(trail: Trail) -> list[Event]:
         *producers.news(PAYMENT, declined, trail),
         producers.payment_overdue(replace(PAYMENT, provider_id=None, version=1), trail),
         producers.payment_refunded(domain.after_refund(captured, REFUND.amount), REFUND, trail),
+        *refused(captured, trail),
+        producers.refund_recorded(
+            refunds.after_external_refund(captured, RECORDED.amount, at_provider=False), RECORDED, trail
+        ),
+    ]
+
+
+def refused(captured: Payment, trail: Trail) -> list[Event]:
+    tried = Refusal(code="charge_disputed", tries=refunds.REFUND_TRIES - 1, waits=False, is_standing=False)
+    standing = refunds.after_refusal(replace(captured, cancel_requested=True, refusal=tried), "charge_disputed")
+    again = refunds.after_retry_request(standing)
+    return [
+        producers.refund_refused(standing, trail),
+        producers.refund_retried(again, reason="the dispute was won", requested_by=OPERATOR, trail=trail),
     ]
 
 

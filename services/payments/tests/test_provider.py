@@ -128,7 +128,7 @@ class Overtaken(Provider):
     """Somebody does something just after this worker has looked for a refund, and before it asks for one."""
 
     def __init__(self, sandbox: SandboxProcess, act: Callable[[], None]) -> None:
-        super().__init__(sandbox.client(), Breaker("overtaken", max_failures=1000))
+        super().__init__(sandbox.client(), Breaker("overtaken", max_failures=1000), refund_retry_seconds=60)
         self._acts = [act]
 
     def _find(self, provider_id: str, refund: Refund) -> stripe.Refund | None:

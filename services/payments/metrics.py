@@ -1,0 +1,51 @@
+"""Refunds that wait for an operator, in numbers, read from the database when somebody asks for /metrics.
+
+Not more often than every few seconds, and every instance shows the same. While the database is away they keep their
+last values.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge
+
+from common.errors import Unavailable, classify
+from common.storage.postgresql import autocommit
+from services.payments import ledger
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+KEPT_SECONDS = 5.0
+STANDING = Gauge(
+    "holdfast_standing_cases", "Refunds of cancelled orders that the provider refuses, and that wait for an operator"
+)
+OLDEST = Gauge("holdfast_standing_case_oldest_seconds", "For how long the oldest of them has waited; 0: there is none")
+
+
+class StandingCaseGauges:
+    """Sets the gauges from the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._due = 0.0
+
+    def refresh(self) -> None:
+        """Read them again if it is time. A caller does not wait for another one that reads."""
+        if time.monotonic() < self._due or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._due = time.monotonic() + KEPT_SECONDS
+            with autocommit(self._engine) as connection:
+                count, seconds = ledger.count_standing(connection)
+            STANDING.set(count)
+            OLDEST.set(seconds)
+        except Exception as error:
+            if classify(error) is not Unavailable:
+                raise
+        finally:
+            self._lock.release()

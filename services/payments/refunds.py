@@ -1,0 +1,82 @@
+"""What may be refunded, and what becomes of a payment whose refund the provider refuses. Pure.
+
+A cancelled order's refund is tried `REFUND_TRIES` times, each pause three times as long as the one before. Then it is a
+standing case: nothing is tried any more until an operator wants another try, or records how the money was returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from common.errors import Conflict, Rejected
+from services.payments.domain import Refusal, after_refund
+
+if TYPE_CHECKING:
+    from services.payments.domain import Money, Payment
+
+REFUND_TRIES = 5
+_PAUSE_GROWTH = 3
+
+
+class NotRefundableError(Conflict):
+    """Nothing of it is held: not captured (yet), or refunded in full."""
+
+    code = "payment_not_refundable"
+
+
+class OtherCurrencyError(Rejected):
+    """A payment is refunded in its own currency."""
+
+    code = "currency_mismatch"
+
+
+class AmountExceedsRemainingError(Conflict):
+    """More than what is captured and neither refunded nor being refunded."""
+
+    code = "amount_exceeds_remaining"
+
+
+def check_refund(payment: Payment, being_refunded: int, wanted: Money | None) -> int:
+    """The amount to refund; without `wanted` all that is left. Raises the three errors above."""
+    left = payment.remaining - being_refunded
+    if left <= 0:
+        raise NotRefundableError("nothing of this payment is left to refund")
+    if wanted is None:
+        return left
+    if wanted.currency != payment.price.currency:
+        message = f"the payment was made in {payment.price.currency}"
+        raise OtherCurrencyError(message)
+    if wanted.amount > left:
+        message = f"only {left} are left to refund"
+        raise AmountExceedsRemainingError(message)
+    return wanted.amount
+
+
+def after_external_refund(payment: Payment, amount: int, *, at_provider: bool) -> Payment:
+    """The payment once `amount` of it came back another way than by a refund of ours."""
+    elsewhere = 0 if at_provider else amount
+    return replace(after_refund(payment, amount), refunded_elsewhere=payment.refunded_elsewhere + elsewhere)
+
+
+def after_refusal(payment: Payment, code: str) -> Payment:
+    """The payment once the provider has refused to give back what is owed; the version rises if it stands from now."""
+    before = payment.refusal
+    tries = before.tries + 1 if before else 1
+    stands = tries >= REFUND_TRIES
+    risen = stands and not (before and before.is_standing)
+    refusal = Refusal(code=code, tries=tries, waits=True, is_standing=stands)
+    return replace(payment, refusal=refusal, version=payment.version + risen)
+
+
+def pause_seconds(refusal: Refusal, first_seconds: float) -> float | None:
+    """For how long nothing is tried after this refusal; None: until an operator decides."""
+    return None if refusal.is_standing else first_seconds * _PAUSE_GROWTH ** (refusal.tries - 1)
+
+
+def after_retry_request(payment: Payment) -> Payment:
+    """The payment once an operator wants the refund tried now. Another refusal lets it stand again."""
+    if payment.refusal is None or not payment.refusal.waits:
+        return payment
+    refusal = replace(payment.refusal, waits=False, is_standing=False, retry_at=None, standing_since=None)
+    return replace(payment, refusal=refusal, version=payment.version + 1)

@@ -1,0 +1,186 @@
+"""Refunds that the provider refuses: operators list them, have one tried again, or record how the money came back.
+
+A cancelled order's refund is tried by itself for a while (`refunds.py`); then it stands until somebody decides here.
+Each decision is an event with the operator's name. Money recorded as returned another way is never refunded as well:
+while anything of it is on its way to the provider, or is still tried by itself, recording is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.errors import Conflict, Rejected
+from common.messaging import outbox
+from common.messaging.events import new_id, utc_now
+from common.messaging.inbox import once
+from common.storage.postgresql import autocommit, transaction
+from common.web.idempotency import claim
+from common.web.idempotency_lease import begin
+from services.payments import ledger, models, producers, refunds
+from services.payments.domain import ExternalRefund, Money, Payment
+from services.payments.refunding import LEASE_SECONDS, ProviderRefusedRefundError, open_to_repetition
+from services.payments.usecases import get_payment, settle_order, theirs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+    from common.messaging.events import Trail
+    from common.messaging.inbox import Delivery
+    from common.web.idempotency import Reply, RequestKey
+    from services.payments.resources import Resources
+
+
+class StandingCaseError(Rejected):
+    """The provider does not give the money back. The event stays among the dead letters until an operator decides."""
+
+    code = "refund_refused"
+
+
+class RefundUnderWayError(Conflict):
+    """A refund of it is on its way, or is still tried: recording another one could return the money twice."""
+
+    code = "refund_under_way"
+
+
+class AlreadyRecordedError(Conflict):
+    """That refund of the provider is on record already."""
+
+    code = "refund_already_recorded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRefund:
+    payment_id: str
+    reason: str
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRefund:
+    """Money that came back another way; without `amount`, all that is left.
+
+    `provider_refund_id` names a refund made at the provider past us: it is looked up, and its amount counts.
+    """
+
+    payment_id: str
+    amount: Money | None
+    reason: str
+    reference: str | None
+    provider_refund_id: str | None
+    recorded_by: str
+
+
+def list_standing(engine: Engine, *, before: str | None, limit: int) -> list[Payment]:
+    with autocommit(engine) as connection:
+        return ledger.page_of_standing(connection, before=before, limit=limit)
+
+
+def refund_was_refused(resources: Resources, delivery: Delivery, order_id: str) -> None:
+    """Done once an operator has decided. Raises `StandingCaseError` until then, so that it is a dead letter."""
+    with once(resources.engine, delivery) as connection:
+        payment = models.of_order(connection, order_id)
+        if payment is not None and payment.refusal is not None and payment.refusal.is_standing:
+            message = (
+                f"the provider refuses to refund {payment.remaining} {payment.price.currency} ({payment.refusal.code},"
+                f" {payment.refusal.tries} tries): `holdfast payments retry-refund {payment.id}`, or record-refund"
+            )
+            raise StandingCaseError(message)
+
+
+def retry_refund(
+    resources: Resources,
+    command: RetryRefund,
+    *,
+    request_key: RequestKey | None,
+    render: Callable[[Payment], dict[str, Any]],
+    trail: Trail,
+) -> Reply:
+    """Try now what a cancelled order is owed. Raises `NotRefundableError` and `ProviderRefusedRefundError`."""
+    with transaction(resources.engine) as connection:
+        lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
+        if lease.reply:
+            return lease.reply
+        payment = _make_due(connection, command, trail)
+    with open_to_repetition(resources.engine, lease):
+        settle_order(resources, payment.order_id, trail)
+    payment = get_payment(resources.engine, command.payment_id, customer_id=None)
+    with transaction(resources.engine) as connection:
+        if not payment.is_owed:
+            return lease.finish(connection, 200, render(payment))
+        lease.release(connection)
+    reason = payment.refusal.code if payment.refusal else "it is not decided"
+    message = f"the payment provider refuses this refund: {reason}"
+    raise ProviderRefusedRefundError(message)
+
+
+def record_refund(
+    resources: Resources,
+    command: RecordRefund,
+    *,
+    request_key: RequestKey | None,
+    render: Callable[[Payment], dict[str, Any]],
+    trail: Trail,
+) -> Reply:
+    """Write down that money came back another way. Raises what `refunds.check_refund` raises, and the errors above."""
+    found = None
+    if command.provider_refund_id:
+        payment = get_payment(resources.engine, command.payment_id, customer_id=None)
+        found = resources.provider.find_foreign_refund(payment.provider_id or "", command.provider_refund_id)
+    with transaction(resources.engine) as connection, claim(connection, request_key) as attempt:
+        if attempt.reply:
+            return attempt.reply
+        locked = _lock(connection, command.payment_id)
+        amount = _recordable(connection, locked, command, found)
+        refund = _external(command, amount)
+        if not ledger.insert_external(connection, refund):
+            raise AlreadyRecordedError("this refund of the provider is on record already")
+        after = refunds.after_external_refund(locked, amount, at_provider=found is not None)
+        models.change(connection, after)
+        outbox.add(connection, producers.refund_recorded(after, refund, trail))
+        return attempt.keep(201, render(after))
+
+
+def _make_due(connection: Connection, command: RetryRefund, trail: Trail) -> Payment:
+    payment = _lock(connection, command.payment_id)
+    if not payment.is_owed:
+        raise refunds.NotRefundableError("this payment holds no money of a cancelled order")
+    after = refunds.after_retry_request(payment)
+    if after != payment:
+        models.change(connection, after)
+        event = producers.refund_retried(after, reason=command.reason, requested_by=command.requested_by, trail=trail)
+        outbox.add(connection, event)
+    return after
+
+
+def _recordable(connection: Connection, locked: Payment, command: RecordRefund, found: int | None) -> int:
+    """The amount that may be recorded; `found` is that of the provider's own refund."""
+    if found is not None:
+        if command.amount is not None and command.amount.amount != found:
+            message = f"that refund of the provider is of {found}"
+            raise Rejected(message, code="amount_mismatch")
+        return refunds.check_refund(locked, 0, Money(found, locked.price.currency))
+    if locked.is_owed and not (locked.refusal and locked.refusal.is_standing):
+        raise RefundUnderWayError("the refund is still tried by itself: nothing can be recorded beside it")
+    being_refunded = sum(refund.amount for refund in ledger.pending(connection, locked.id))
+    return refunds.check_refund(locked, being_refunded, command.amount)
+
+
+def _external(command: RecordRefund, amount: int) -> ExternalRefund:
+    return ExternalRefund(
+        id=new_id(),
+        payment_id=command.payment_id,
+        amount=amount,
+        reason=command.reason,
+        reference=command.reference,
+        provider_refund_id=command.provider_refund_id,
+        recorded_by=command.recorded_by,
+        recorded_at=utc_now(),
+    )
+
+
+def _lock(connection: Connection, payment_id: str) -> Payment:
+    theirs(models.get(connection, payment_id), None)
+    return models.lock(connection, payment_id)

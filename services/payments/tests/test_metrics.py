@@ -1,0 +1,45 @@
+"""What /metrics shows of refunds that wait for an operator; the alert and the system view read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.payments.metrics import StandingCaseGauges
+from services.payments.tests.calls import answer
+from services.payments.tests.test_standing_cases import BY_TRANSFER, owed, post, standing
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+    from infrastructure.sandbox.tests.process import SandboxProcess
+    from services.payments.resources import Resources
+
+pytestmark = pytest.mark.integration
+
+
+def shown(resources: Resources) -> tuple[float | None, float | None]:
+    StandingCaseGauges(resources.engine).refresh()
+    names = ("holdfast_standing_cases", "holdfast_standing_case_oldest_seconds")
+    count, seconds = (REGISTRY.get_sample_value(name) for name in names)
+    return count, seconds
+
+
+def test_a_case_is_counted_until_somebody_has_decided(
+    client: FlaskClient, resources: Resources, sandbox: SandboxProcess
+) -> None:
+    owed(resources, sandbox)  # is still tried
+    assert shown(resources) == (0, 0)
+    payment = standing(resources, sandbox)
+    count, seconds = shown(resources)
+    assert count == 1
+    assert seconds is not None
+    assert seconds > 0
+    answer(post(client, payment, "record", BY_TRANSFER), 201)
+    assert shown(resources) == (0, 0)
+
+
+def test_the_service_shows_them(client: FlaskClient) -> None:
+    assert b"holdfast_standing_cases " in client.get("/metrics").data
