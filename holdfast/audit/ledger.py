@@ -11,6 +11,7 @@ import stripe
 from holdfast.audit.views import Charge
 
 PAGE = 100
+NOT_RETURNED = frozenset({"failed", "canceled"})
 CLOCKS_SECONDS = 300  # that much the provider's clock may be behind ours
 
 
@@ -30,7 +31,7 @@ class Ledger:
         # Refunds last: what is given back must not be seen without having been taken.
         intents = list(self._stripe.v1.payment_intents.list(query).auto_paging_iter())
         for refund in self._stripe.v1.refunds.list(query).auto_paging_iter():
-            if refund.status != "failed" and refund.payment_intent:
+            if refund.status not in NOT_RETURNED and refund.payment_intent:
                 refunded[_id(refund.payment_intent)] += refund.amount
         by_order: dict[str, list[Charge]] = defaultdict(list)
         for intent in intents:

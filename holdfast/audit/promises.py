@@ -10,7 +10,7 @@ from holdfast.audit.views import INVENTORY, OPEN, ORDERS, PAYMENTS, Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.audit.views import OrderView, ProductView
+    from holdfast.audit.views import ArchivedEvent, OrderView, ProductView
 
 PROMISES = {
     "P1": "Nothing accepted is lost",
@@ -20,7 +20,13 @@ PROMISES = {
     "P5": "No event disappears",
 }
 # An order may be refunded in parts, an attempt fail and an end be asked for more than once; all else happens once.
-REPEATABLE = frozenset({"payment.refunded.v1", "attempt.failed.v1", "reservation.overdue.v1", "payment.overdue.v1"})
+REFUND_RECORDED = "payment.refund_recorded.v1"
+REPEATABLE = frozenset(
+    {
+        *("payment.refunded.v1", "payment.refund_refused.v1", "payment.refund_retried.v1", REFUND_RECORDED),
+        *("attempt.failed.v1", "reservation.overdue.v1", "payment.overdue.v1"),
+    }
+)
 PAID = frozenset({"captured", "partially_refunded", "refunded"})
 
 
@@ -70,20 +76,42 @@ def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
 
 
 def _money_is_conserved(view: OrderView) -> Iterator[Finding]:
+    """At the provider stands what is owed to the shop, and what came back to the customer another way, on record."""
     standing = sum(charge.standing for charge in view.charges)
     if view.status == "confirmed" and view.order is not None:
         total = view.order["total"]
         refunded = view.payment["refunded"]["amount"] if view.payment else 0
-        if standing != total["amount"] - refunded:
-            yield Finding(
-                "P4", view.id, f"total {total['amount']}, refunded on record {refunded}, but {standing} stands captured"
-            )
+        if standing != total["amount"] - refunded + view.elsewhere:
+            yield Finding("P4", view.id, f"total {total['amount']}, {_refunds(view)}, but {standing} stands captured")
         if any(charge.currency != total["currency"] for charge in view.charges if charge.standing):
             yield Finding("P4", view.id, f"charged in another currency than {total['currency']}")
-    elif view.status not in OPEN and standing:
-        yield Finding("P4", view.id, f"{view.status}, but {standing} stands captured")
+    elif view.status not in OPEN and standing != view.elsewhere:
+        yield Finding("P4", view.id, f"{view.status}, {_refunds(view)}, but {standing} stands captured{_why(view)}")
     if view.payment and view.order and view.payment["refunded"]["amount"] > view.order["total"]["amount"]:
         yield Finding("P4", view.id, "more was refunded than the order's total")
+    recorded = sum(event.data["amount"]["amount"] for event in view.events if _is_external(event))
+    if recorded != view.elsewhere:
+        text = f"{view.elsewhere} on record as returned another way, but the archive holds records of {recorded}"
+        yield Finding("P4", view.id, text)
+
+
+def _refunds(view: OrderView) -> str:
+    refunded = view.payment["refunded"]["amount"] if view.payment else 0
+    elsewhere = f" ({view.elsewhere} of it another way)" if view.elsewhere else ""
+    return f"refunded on record {refunded}{elsewhere}"
+
+
+def _why(view: OrderView) -> str:
+    if view.refusal is None or view.payment is None:
+        return ""
+    tries = f"the provider refuses to refund it ({view.refusal['code']}, {view.refusal['tries']} tries)"
+    if view.refusal["standing_since"] is None:
+        return f": {tries}, and it is tried again at {view.refusal['retry_at']}"
+    return f": {tries}, and an operator has to decide (holdfast payments retry-refund {view.payment['id']})"
+
+
+def _is_external(event: ArchivedEvent) -> bool:
+    return event.type == REFUND_RECORDED and not event.data["provider_refund_id"]
 
 
 def _no_event_is_gone(view: OrderView) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ def compared(verdict: Verdict) -> dict[str, str]:
         "P1": f"{orders} orders: {_counts(statuses)}",
         "P2": f"{orders} orders, {charges} intents of the provider",
         "P3": f"{products} products",
-        "P4": f"{orders} orders against the provider's ledger",
+        "P4": f"{orders} orders against the provider's ledger{_elsewhere(reading)}",
         "P5": f"{reading.events} archived events; {_letters(reading)}",
     }
 
@@ -72,6 +72,12 @@ def figures(verdict: Verdict) -> dict[str, Any]:
     broken = Counter(finding.promise for finding in verdict.findings)
     promises = [{"promise": promise, "broken": broken[promise]} for promise in compared(verdict)]
     return {"orders": len(verdict.reading.orders), "promises": promises}
+
+
+def _elsewhere(reading: Reading) -> str:
+    """What the ledger does not show, for it came back another way: kept, on the word of who recorded it."""
+    count = sum(1 for view in reading.orders.values() if view.elsewhere)
+    return f"; {count} returned another way, on record" if count else ""
 
 
 def _letters(reading: Reading) -> str:

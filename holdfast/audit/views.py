@@ -59,6 +59,17 @@ class OrderView:
         return self.payments[0] if self.payments else None
 
     @property
+    def elsewhere(self) -> int:
+        """What came back another way than by the provider, as payments has it on record."""
+        recorded = (self.payment or {}).get("refunded_elsewhere")
+        return int(recorded["amount"]) if recorded else 0
+
+    @property
+    def refusal(self) -> dict[str, Any] | None:
+        """Why the provider does not give the money back, if it refuses to."""
+        return (self.payment or {}).get("refund_refusal")
+
+    @property
     def began(self) -> str | None:
         """When it was first heard of (RFC 3339); None if nobody says."""
         times = [event.time for event in self.events]

@@ -244,3 +244,67 @@ def test_what_is_still_moving() -> None:
     assert not REJECTED.is_moving(recent)  # it never held anything
     assert OrderView(ID, order("reserved", version=1), (), (), ()).is_moving(later)
     assert replace(GOOD, order=None).is_moving(later)
+
+
+def owed(standing_since: str | None) -> dict[str, Any]:
+    refusal = {
+        "code": "charge_disputed",
+        "tries": 5,
+        "retry_at": "2026-11-22T14:05:00Z",
+        "standing_since": standing_since,
+    }
+    return payment("captured") | {"id": "payment-1", "refund_refusal": refusal}
+
+
+def recorded(amount: int, elsewhere: int) -> dict[str, Any]:
+    """A payment of which `amount` came back, `elsewhere` of it past the provider."""
+    known = payment("refunded", refunded=amount, version=2)
+    return known | {"refunded_elsewhere": {"amount": elsewhere, "currency": USD}}
+
+
+CHARGED_LATE = [
+    (ORDERS, "order.placed.v1", 1),
+    (INVENTORY, "stock.reserved.v1", 1),
+    (ORDERS, "order.cancelled.v1", 2),
+    (INVENTORY, "stock.released.v1", 2),
+    (PAYMENTS, "payment.captured.v1", 1),
+]
+
+
+def with_record(
+    told: list[tuple[str, str, int]], amount: int, provider_refund_id: str = ""
+) -> tuple[ArchivedEvent, ...]:
+    data: dict[str, Any] = {"amount": {"amount": amount, "currency": USD}, "provider_refund_id": provider_refund_id}
+    (record,) = events((PAYMENTS, "payment.refund_recorded.v1", 2), **data)
+    return (*events(*told), record)
+
+
+@pytest.mark.parametrize(
+    ("standing_since", "said"),
+    [
+        ("2026-11-22T14:00:00Z", "holdfast payments retry-refund payment-1"),
+        (None, "tried again at 2026-11-22T14:05:00Z"),
+    ],
+)
+def test_p4_a_refused_refund_is_broken_and_says_why(standing_since: str | None, said: str) -> None:
+    view = replace(CANCELLED, payments=(owed(standing_since),), charges=(charge(2500),), events=events(*CHARGED_LATE))
+    (finding,) = check_order(view)
+    assert finding.promise == "P4"
+    assert "charge_disputed, 5 tries" in finding.text
+    assert said in finding.text
+
+
+def test_money_that_came_back_another_way_counts_as_far_as_it_is_on_record() -> None:
+    cancelled = replace(CANCELLED, charges=(charge(2500),), events=with_record(CHARGED_LATE, 2500))
+    assert broken(replace(cancelled, payments=(recorded(2500, 2500),))) == []
+    assert broken(replace(cancelled, payments=(recorded(2500, 2500),), charges=(charge(2500, 2500),))) == ["P4"]
+    at_provider = replace(cancelled, events=with_record(CHARGED_LATE, 2500, "re_1"), charges=(charge(2500, 2500),))
+    assert broken(replace(at_provider, payments=(recorded(2500, 0),))) == []
+    confirmed = replace(GOOD, payments=(recorded(1000, 1000),), events=with_record(CONFIRMED, 1000))
+    assert broken(confirmed) == []
+    assert broken(replace(confirmed, charges=(charge(2500, 1000),))) == ["P4"]
+
+
+def test_p4_a_record_that_the_archive_does_not_hold() -> None:
+    view = replace(CANCELLED, payments=(recorded(2500, 2500),), charges=(charge(2500),))
+    assert broken(replace(view, events=with_record(CHARGED_LATE, 500))) == ["P4"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Of an order's own events the data is not needed: the order says it all.
-DATA_OF = frozenset({"stock.adjusted.v1", "attempt.failed.v1"})
+DATA_OF = frozenset({"stock.adjusted.v1", "attempt.failed.v1", "payment.refund_recorded.v1"})
 
 
 @dataclass(frozen=True, slots=True)
