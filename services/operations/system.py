@@ -37,6 +37,7 @@ def system_view(
         "breakers": _breakers(look),
         "sweeps": _sweeps(look),
         "held_up": _held_up(look),
+        "standing_cases": _standing_cases(look),
         "last_reconciliation_at": _last_reconciliation(look),
         "dead_letters": dead_letters,
         "last_audit": last_audit,
@@ -133,6 +134,13 @@ def _last_reconciliation(look: Look) -> str | None:
 def _held_up(look: Look) -> bool | None:
     values = [sample.value for _, sample in _named(look, "holdfast_held_up")]
     return any(value == 1 for value in values) if values else None
+
+
+def _standing_cases(look: Look) -> dict[str, Any] | None:
+    """Refunds that wait for an operator; every instance of payments tells the same."""
+    counts = [sample.value for _, sample in _named(look, "holdfast_standing_cases")]
+    ages = [sample.value for _, sample in _named(look, "holdfast_standing_case_oldest_seconds")]
+    return {"count": int(max(counts)), "oldest_seconds": max(ages, default=0.0)} if counts else None
 
 
 def _named(look: Look, name: str) -> Iterator[tuple[str, Sample]]:

@@ -97,6 +97,11 @@ class AuditSchema(Schema):
     promises = fields.List(fields.Nested(PromiseSchema), required=True)
 
 
+class StandingCasesSchema(Schema):
+    count = fields.Integer(required=True)
+    oldest_seconds = fields.Float(required=True, metadata={"description": "for how long the oldest has waited"})
+
+
 class SystemSchema(Schema):
     """`unanswered` names what did not answer; what would have come from there is null or missing."""
 
@@ -108,6 +113,12 @@ class SystemSchema(Schema):
     sweeps = fields.List(fields.Nested(SweepSchema), required=True)
     held_up = fields.Boolean(
         required=True, allow_none=True, metadata={"description": "whether the clock of sagas' bounds stands still"}
+    )
+    standing_cases = fields.Nested(
+        StandingCasesSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "refunds that the provider refuses, and that wait for an operator"},
     )
     last_reconciliation_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     dead_letters = fields.List(fields.Nested(DeadLetterCountSchema), required=True, allow_none=True)

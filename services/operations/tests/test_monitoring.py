@@ -110,8 +110,8 @@ def test_without_any_answer_nothing_is_guessed() -> None:
     look = Monitor({"relay": "http://127.0.0.1:1/"}, "http://127.0.0.1:1").look()
     view = system_view(look, ["relay"], None, None, asks_broker=True)
     assert view["unanswered"] == ["relay", "rabbitmq", "mongodb"]
-    empty = ("queues", "dead_letters", "held_up", "last_reconciliation_at")
-    assert [view[name] for name in empty] == [None] * 4
+    empty = ("queues", "dead_letters", "held_up", "standing_cases", "last_reconciliation_at")
+    assert [view[name] for name in empty] == [None] * 5
     assert (view["outboxes"], view["breakers"], view["sweeps"]) == ([], [], [])
 
 
@@ -129,6 +129,10 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
         "scheduler-2": [Sample("holdfast_sweep_active", labels, 1), Sample(name, labels, 1_000_000_000)],
         "worker-orders": [Sample("holdfast_worker_subscribed", {"consumer": "orders"}, 0)],
         "relay-1": [Sample("holdfast_relay_active", {"database": "orders"}, 0)],
+        "service-payments": [
+            Sample("holdfast_standing_cases", {}, 2),
+            Sample("holdfast_standing_case_oldest_seconds", {}, 90.5),
+        ],
     }
     look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
     view = system_view(look, list(metrics), [], None, asks_broker=False)
@@ -136,7 +140,8 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
     assert (sweep["scheduler"], sweep["last_success_at"]) == ("scheduler-2", "2033-05-18T03:33:20.000000Z")
     assert view["last_reconciliation_at"] == sweep["last_success_at"]
     assert view["held_up"] is True
+    assert view["standing_cases"] == {"count": 2, "oldest_seconds": 90.5}
     assert view["breakers"] == [{"process": "scheduler-1", "breaker": "payment_provider", "state": "open"}]
-    assert [worker["subscribed"] for worker in view["workers"]] == [None, None, False, None]
+    assert [worker["subscribed"] for worker in view["workers"]] == [None, None, False, None, None]
     assert view["outboxes"] == [{"database": "orders", "relay": None, "seconds": None, "rows": None}]
     assert view["unanswered"] == []
