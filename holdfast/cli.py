@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "holdfast.commands.demo:demo",
     "audit": "holdfast.commands.audit:audit",
     "dead-letters": "holdfast.commands.dead_letters:dead_letters",
+    "payments": "holdfast.commands.payments:payments",
     "bench": "holdfast.commands.bench:bench",
     "chaos": "chaos_tests.command:chaos",
     "secrets": "holdfast.commands.secrets:secrets",

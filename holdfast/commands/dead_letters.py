@@ -67,7 +67,7 @@ def list_letters(
 
     Exit codes: 0 listed (also if there are none); 1 the system cannot be asked; 3 no stack runs there.
     """
-    with _told_plainly():
+    with exit_on_refusal():
         letters = target.operator().all(PATH, queue=queue, type=event_type, error=error, status=status)
         found = [letter for _, letter in zip(range(limit), letters, strict=False)]
     if as_json:
@@ -87,7 +87,7 @@ def show(target: Target, letter_id: str, *, as_json: bool) -> None:
 
     Exit codes: 0 shown; 1 there is no such letter; 3 no stack runs there.
     """
-    with _told_plainly():
+    with exit_on_refusal():
         letter = target.operator().get(f"{PATH}/{letter_id}")
     if as_json:
         click.echo(json.dumps(letter, indent=2))
@@ -133,7 +133,7 @@ def replay(
         raise click.UsageError("give a LETTER_ID, or at least one of --queue, --type, --error and --all")
     if event and is_bulk:
         raise click.UsageError("--event goes with a LETTER_ID")
-    with _told_plainly():
+    with exit_on_refusal():
         client = target.operator()
         if letter_id:
             client.post(f"{PATH}/{letter_id}/replay", {"event": _document(event)} if event else {})
@@ -157,7 +157,7 @@ def discard(target: Target, letter_id: str, reason: str, *, as_json: bool) -> No
 
     Exit codes: 0 it is put aside; 1 there is no such letter, or it is on its way back; 3 no stack runs there.
     """
-    with _told_plainly():
+    with exit_on_refusal():
         letter = target.operator().post(f"{PATH}/{letter_id}/discard", {"reason": reason})
     click.echo(json.dumps(letter, indent=2) if as_json else f"{letter_id} is discarded.")
 
@@ -209,7 +209,7 @@ def _document(file: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def exit_on_refusal() -> Iterator[None]:
     """Turn a refusal, and a system that does not answer, into its text and exit code 1."""
     try:
         yield

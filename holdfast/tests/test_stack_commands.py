@@ -68,7 +68,7 @@ def test_every_command_explains_itself() -> None:
     assert run("nonsense").exit_code == 2
 
 
-ASKING = (("token",), ("demo",), ("audit",), ("bench",), ("dead-letters", "list"))
+ASKING = (("token",), ("demo",), ("audit",), ("bench",), ("dead-letters", "list"), ("payments", "standing-cases"))
 
 
 @pytest.mark.parametrize("command", [("restart",), ("status",), ("logs",), *ASKING], ids=" ".join)

@@ -59,6 +59,11 @@ class Saboteur:
         """It was placed long ago, by the clock that bounds how long it may stay open."""
         self._update("orders", "orders", ("id", order_id), {"clock_reading": -1_000_000.0})
 
+    def refund_due(self, payment_id: str) -> None:
+        """The pause before a refused refund is tried again is over."""
+        long_ago = "2026-01-01T00:00:00Z"
+        self._update("payments", "payments", ("id", payment_id), {"refund_due_at": long_ago, "updated_at": long_ago})
+
     def event_lost(self, subject: str, event_type: str) -> None:
         """For the system itself to mend."""
         with self._events() as events:

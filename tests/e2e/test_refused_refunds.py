@@ -1,0 +1,110 @@
+"""A refund that the provider refuses for good: who sees it, and how an operator ends it."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from holdfast.cli import main
+from infrastructure.local.stack import Stack
+from tests.e2e.api import answer
+from tests.e2e.auditing import assert_kept, audit
+from tests.e2e.breaking import Saboteur
+from tests.e2e.shop import ORDERS, PAYMENTS, Customer, Json, Shop, place
+from tests.e2e.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+CHARGED_LATE = {"kind": "hang", "seconds": 2, "after": True, "match": {"operation": "confirm"}, "remaining": 1}
+REFUSES = {"kind": "refuse", "code": "charge_disputed", "match": {"operation": "refund"}}
+
+
+@pytest.fixture
+def faults(stack: Stack) -> Iterator[Callable[..., list[Json]]]:
+    url = f"{stack.urls.http('sandbox')}/faults"
+
+    def put(*wanted: Json) -> list[Json]:
+        if wanted:
+            requests.put(url, json=list(wanted), timeout=10).raise_for_status()
+        found: list[Json] = requests.get(url, timeout=10).json()["data"]
+        return found
+
+    yield put
+    requests.delete(url, timeout=10).raise_for_status()
+
+
+def command(stack: Stack, *words: str) -> Result:
+    return CliRunner().invoke(main, ["payments", *words, "--home", str(stack.home.path)], catch_exceptions=False)
+
+
+def cancelled_too_late(shop: Shop, customer: Customer, faults: Callable[..., list[Json]]) -> Json:
+    """A payment of a cancelled order that was captured all the same."""
+    faults(CHARGED_LATE, REFUSES)
+    placed = place(customer, {shop.product(): 1})
+    eventually(lambda: faults()[0]["struck"] == 1)
+    answer(customer.api.post(f"{ORDERS}/{placed['id']}/cancel", key=str(uuid.uuid4())))
+    return shop.payment(placed["id"], "captured")
+
+
+def stand(stack: Stack, shop: Shop, payment: Json) -> Json:
+    """The payment once its case stands; each pause is cut short."""
+    saboteur = Saboteur(stack)
+
+    def look() -> Json:
+        found: Json = answer(shop.operator.get(f"{PAYMENTS}/{payment['id']}"))
+        if found["refund_refusal"] and found["refund_refusal"]["standing_since"] is None:
+            saboteur.refund_due(payment["id"])
+        return found
+
+    return eventually(look, lambda found: found["refund_refusal"] and found["refund_refusal"]["standing_since"])
+
+
+def letters(shop: Shop, payment: Json) -> list[dict[str, Any]]:
+    known = shop.operator.all("/api/v1/dead-letters", type="payment.refund_refused.v1", status="filed")
+    return [letter for letter in known if letter["order_id"] == payment["order_id"]]
+
+
+def test_it_is_seen_everywhere_and_an_operator_ends_it(
+    stack: Stack, shop: Shop, customer: Customer, faults: Callable[..., list[Json]]
+) -> None:
+    payment = stand(stack, shop, cancelled_too_late(shop, customer, faults))
+    assert payment["refund_refusal"]["tries"] == 5
+    [letter] = eventually(lambda: letters(shop, payment))
+    assert "charge_disputed" in letter["error"]
+    assert f"retry-refund {payment['id']}" in letter["error"]
+    eventually(lambda: (answer(shop.operator.get("/api/v1/system"))["standing_cases"] or {}).get("count") == 1)
+    listed = json.loads(command(stack, "standing-cases", "--json").stdout)
+    assert [each["id"] for each in listed] == [payment["id"]]
+    done = audit(stack, settle_seconds=2)
+    assert done.found == {("P4", payment["order_id"])}
+    assert "charge_disputed, 5 tries" in done.document["findings"][0]["text"]
+
+    refused = command(stack, "retry-refund", payment["id"], "--reason", "try it")
+    assert (refused.exit_code, "refund_refused" in refused.stderr) == (1, True)
+    recorded = command(
+        stack, "record-refund", payment["id"], "--reason", "by bank transfer", "--reference", "TRF-7", "--json"
+    )
+    assert recorded.exit_code == 0, recorded.stderr
+    assert json.loads(recorded.stdout)["refunded_elsewhere"] == payment["amount"]
+    eventually(lambda: not letters(shop, payment))
+    done = assert_kept(stack)
+    [p4] = [each["compared"] for each in done.document["promises"] if each["promise"] == "P4"]
+    assert p4.endswith("1 returned another way, on record")
+    summaries = [entry["summary"] for entry in shop.timeline(payment["order_id"])]
+    assert "Refund recorded: 19.99 USD came back another way (by bank transfer)" in summaries
+
+
+def test_an_operator_has_it_tried_again(
+    stack: Stack, shop: Shop, customer: Customer, faults: Callable[..., list[Json]]
+) -> None:
+    payment = stand(stack, shop, cancelled_too_late(shop, customer, faults))
+    eventually(lambda: letters(shop, payment))
+    requests.delete(f"{stack.urls.http('sandbox')}/faults", timeout=10).raise_for_status()
+    done = command(stack, "retry-refund", payment["id"], "--reason", "the dispute was won")
+    assert done.exit_code == 0, done.stderr
+    shop.payment(payment["order_id"], "refunded")
+    eventually(lambda: not letters(shop, payment))
+    assert_kept(stack)
