@@ -5,6 +5,7 @@ A message never repeats a URL: there may be a password in it.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -65,6 +66,16 @@ def urls_by(kind: str, check_one: Check, *, names: Collection[str] = ()) -> Chec
                 raise ValidationError(message) from None
 
     return check
+
+
+def networks(value: str) -> None:
+    """One network in CIDR notation or several, with commas between."""
+    for text in value.split(","):
+        try:
+            ip_network(text.strip())
+        except ValueError as error:
+            message = f"expected networks like 10.0.0.0/8, with commas between: {error}"
+            raise ValidationError(message) from None
 
 
 def between(low: float, high: float) -> Check:

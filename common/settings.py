@@ -14,7 +14,18 @@ from typing import Any, TypeVar, cast
 
 from environs import Env, EnvValidationError
 
-from common.setting_checks import HTTP_URL, PORT, POSTGRES_URL, RATE, RATE_STORE, between, one_of, url_with, urls_with
+from common.setting_checks import (
+    HTTP_URL,
+    PORT,
+    POSTGRES_URL,
+    RATE,
+    RATE_STORE,
+    between,
+    networks,
+    one_of,
+    url_with,
+    urls_with,
+)
 
 T = TypeVar("T")
 _REQUIRED = object()
@@ -154,12 +165,11 @@ class HttpSettings(ProcessSettings, ListenSettings):
         check=RATE_STORE,
         meaning="Where requests are counted: `memory://`, or a MongoDB database that instances share.",
     )
-    trusted_hops: int = setting(
-        "TRUSTED_HOPS",
-        "int",
-        default=1,
-        check=between(0, 10),
-        meaning="Proxies in front that are trusted to say where a request came from; the gateway is one.",
+    trusted_proxies: str = setting(
+        "TRUSTED_PROXIES",
+        default="127.0.0.0/8,::1/128",
+        check=networks,
+        meaning="Networks (CIDR, commas between) of the proxies that may say where a request comes from.",
     )
 
 

@@ -76,7 +76,10 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
         command=(
             "python", "-m", "gunicorn", "-c", "python:common.web.gunicorn", f"services.{context}.main:create_app()",
         ),
-        environment=("SERVICE_PORT", _store(context), "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS", *_OBSERVED, *also),
+        environment=(
+            "SERVICE_PORT", _store(context), "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS", "TRUSTED_PROXIES",
+            *_OBSERVED, *also,
+        ),
         context=context,
         port_offset=port_offset,
         probe="/readyz",

@@ -18,6 +18,7 @@ from common.settings import DatabaseSettings, HttpSettings, load
 from common.web import app_factory
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
+from common.web.rate_limits import costly
 from common.web.request import request_id, request_trail
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ def _blueprint() -> Blueprint:
 
 def _add_trouble(things: Blueprint) -> None:
     tries: list[str] = []
+
+    @things.route("/sign-in", methods=["POST"])
+    @public
+    @costly
+    @things.response(200)
+    def sign_in() -> dict[str, Any]:
+        return {}
 
     @things.route("/slow")
     @public

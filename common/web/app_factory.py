@@ -21,7 +21,7 @@ from common.security import auth
 from common.security.jwks import RemoteKeys
 from common.security.tokens import Verifier
 from common.settings import ServiceSettings
-from common.web import docs, health, problems, rate_limits, request_span
+from common.web import client_address, docs, health, problems, rate_limits, request_span
 from common.web.openapi import Api, Blueprint
 from common.web.request import check_target, request_id, request_trail
 from common.web.request_buffer import MAX_BODY_BYTES
@@ -62,6 +62,7 @@ def create_app(
     app.after_request(_end)
     app.teardown_request(request_span.leave)
     problems.register(app)
+    client_address.register(app, settings.trusted_proxies)
     auth.register(app, verifier or _remote_verifier(settings))
     rate_limits.register(app, settings)
     api = Api(app, name)
@@ -125,5 +126,6 @@ def _end(response: Response) -> Response:
             path=request.path,
             status=response.status_code,
             duration_ms=round(seconds * 1000, 2),
+            caller=g.caller.id if "caller" in g else client_address.client_address(),
         )
     return response

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from prometheus_client import Counter
 from common.observability.logs import logger
 from common.resilience.circuit_breaker import Breaker, CircuitOpenError
 from common.web import problems
+from common.web.client_address import client_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def register(app: Flask, settings: HttpSettings) -> None:
     limits = {name: parse(quota) for name, quota in policies.items() if quota}
     if not limits:
         return
-    guard = _Guard(limits, settings.rate_limit_storage_url, settings.trusted_hops)
+    guard = _Guard(limits, settings.rate_limit_storage_url)
     app.before_request(guard.check)
     app.after_request(_tell)
 
@@ -72,8 +72,8 @@ class _Count:
 
 
 class _Guard:
-    def __init__(self, limits: dict[str, RateLimitItem], storage_url: str, trusted_hops: int) -> None:
-        self._limits, self._trusted_hops = limits, trusted_hops
+    def __init__(self, limits: dict[str, RateLimitItem], storage_url: str) -> None:
+        self._limits = limits
         storage = storage_from_string(storage_url, **_options(storage_url))
         self._counter = SlidingWindowCounterRateLimiter(storage)
         # Not CIRCUIT_BREAKER_MAX_FAILURES: while it is open no request is refused, and each failure delays one.
@@ -100,20 +100,8 @@ class _Guard:
     def _subject(self) -> tuple[str, str]:
         view = current_app.view_functions.get(request.endpoint or "")
         if getattr(view, "costly", False):
-            return "strangers", client_network(self._trusted_hops)
+            return "strangers", client_network()
         return ("callers", g.caller.id) if "caller" in g else ("", "")
-
-
-def client_network(trusted_hops: int) -> str:
-    """The client's address, of IPv6 the /64 that one client has: as the outermost of the trusted proxies saw it."""
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    trusted = forwarded[-trusted_hops] if 0 < trusted_hops <= len(forwarded) else ""
-    given = trusted or request.remote_addr or ""
-    try:
-        address = ip_address(given)
-    except ValueError:
-        return "unknown"
-    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
 
 
 def _refusal(count: _Count) -> Response:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common.tests.sample_service import token
 from common.tests.served import COMMAND, Server, free_port
 
 if TYPE_CHECKING:
@@ -57,6 +58,20 @@ def test_sigterm_lets_requests_finish_and_all_output_is_json() -> None:
     assert replies == [(200, {"done": True})]
     assert server.process.returncode == 0
     assert [line for line in output.splitlines() if "level" not in json.loads(line)] == []
+
+
+def test_each_line_names_the_caller_and_holds_no_token() -> None:
+    server = Server()
+    good, forged = token(sub="ann"), token(sub="eve")[:-4] + "AAAA"
+    for header in (f"Bearer {good}", f"Bearer {forged}", "Basic c2VjcmV0"):
+        server.ask("GET", f"/things/a?token={good}", Authorization=header, X_Forwarded_For="192.0.2.7")
+    server.ask("POST", "/things", json.dumps({"name": "a"}), Content_Type="application/json")
+    output = server.stop()
+    lines = [line for line in map(json.loads, output.splitlines()) if line["event"] == "request"]
+    seen = [(line["path"], line["status"], line["caller"]) for line in lines]
+    anonymous = ("/things/a", 401, "192.0.2.7")
+    assert seen == [("/things/a", 200, "ann"), anonymous, anonymous, ("/things", 201, "127.0.0.1")]
+    assert [secret for secret in (good, forged, "c2VjcmV0") if secret in output] == []
 
 
 def test_a_bad_setting_stops_it_at_once_and_names_itself() -> None:

@@ -292,8 +292,10 @@ def test_each_request_is_one_json_line(front: Front) -> None:
 
     def logged() -> None:
         lines = [json.loads(line) for line in front.home.log("gateway").read_text().splitlines()]
-        found = [(line["status"], line["path"]) for line in lines if line["correlation_id"] == "find-me"]
-        assert found == [(200, "/api/v1/orders")]
+        found = [
+            (line["status"], line["path"], line["caller"]) for line in lines if line["correlation_id"] == "find-me"
+        ]
+        assert found == [(200, "/api/v1/orders", "127.0.0.1")]
 
     eventually(logged)
 

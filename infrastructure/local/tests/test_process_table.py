@@ -14,7 +14,13 @@ from infrastructure.processes import PORTS_PER_STACK, PROCESSES, Process, port_o
 
 OURS = [line for line in PROCESSES if line.command]
 # Settings without a default: they are handed on only if the caller has them.
-UNSET = {"OTEL_EXPORTER_OTLP_ENDPOINT", "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS", "TOKEN_PUBLIC_KEYS"}
+UNSET = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "RATE_LIMIT_CALLERS",
+    "RATE_LIMIT_STRANGERS",
+    "TRUSTED_PROXIES",
+    "TOKEN_PUBLIC_KEYS",
+}
 
 
 def test_names_and_ports_are_unique() -> None:
