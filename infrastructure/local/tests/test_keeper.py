@@ -18,14 +18,15 @@ from infrastructure.local.listeners import keeper_path, release, take
 from infrastructure.local.ports import free_port_base
 from infrastructure.local.spec import Spec, write_specs
 
-AWAY_SECONDS = 1.0
+SHORTLY_AWAY_SECONDS = 0.5
+PATIENT_SECONDS = 60.0  # longer than a process takes to start, however busy the machine is
 SLEEP = "import time; print('there', flush=True); time.sleep(60)"
 # Answers one connection on the socket that it was handed.
 ANSWER = """
 import os, socket
 assert (os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"], os.environ["NGINX"]) == (str(os.getpid()), "1", "3;")
 listener = socket.socket(fileno=3)
-listener.setblocking(True)
+listener.settimeout(60)
 listener.accept()[0].sendall(b"hello")
 """
 
@@ -41,9 +42,9 @@ def address(home: Home) -> str:
 
 
 @contextmanager
-def keeping(home: Home) -> Iterator[Path]:
+def keeping(home: Home, away_seconds: float = PATIENT_SECONDS) -> Iterator[Path]:
     path = keeper_path(home.socket)
-    keeper = Keeper(path, away_seconds=AWAY_SECONDS)
+    keeper = Keeper(path, away_seconds=away_seconds)
     thread = threading.Thread(target=keeper.run)
     thread.start()
     try:
@@ -105,15 +106,17 @@ def test_who_connects_between_two_processes_is_answered_by_the_second(home: Home
         assert successor.returncode == 0
 
 
-def test_nobody_waits_long_for_what_does_not_come(home: Home, keeper: Path, address: str) -> None:
-    with listening(home, address):
-        time.sleep(AWAY_SECONDS * 2)
-        assert not is_refused(address), "it is there"
-    with connect(address) as waiting, pytest.raises(ConnectionResetError):
-        waiting.recv(1)
-    assert is_refused(address)
-    with listening(home, address):
-        assert not is_refused(address)
+def test_nobody_waits_long_for_what_does_not_come(home: Home, address: str) -> None:
+    with keeping(home, SHORTLY_AWAY_SECONDS):
+        with listening(home, address):
+            time.sleep(SHORTLY_AWAY_SECONDS * 2)
+            assert not is_refused(address), "it is there"
+        # Refused at once if the time is over already, on a busy machine; else what waits is closed when it is over.
+        with pytest.raises(ConnectionError), connect(address) as waiting:
+            waiting.recv(1)
+        assert is_refused(address)
+        with listening(home, address):
+            assert not is_refused(address)
 
 
 def test_what_was_stopped_on_purpose_is_refused_at_once(home: Home, keeper: Path, address: str) -> None:
