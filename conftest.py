@@ -39,6 +39,11 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return re.sub(_UUID, "uuid", val) if isinstance(val, str) and re.search(_UUID, val) else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no process is left with it alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def _no_log_context() -> None:
     """A request binds its ids to its thread; the next test must not inherit those of the last."""

@@ -18,6 +18,7 @@ def programs() -> Programs:
         pytest.skip(f"no model was checked: {missing}")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # half a minute of work, on a machine that may have much else to do
 def test_the_models_hold_and_the_mutants_are_found(programs: Programs) -> None:
     rows = list(check_all(programs, [*QUICK, *MUTANTS], seconds=300))

@@ -16,6 +16,7 @@ def modules(place: Path) -> set[str]:
     return {str(path.relative_to(place)) for path in place.rglob("*.py")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", contexts())
 def test_one_context_has_its_own_code_and_no_others(context: str, tmp_path: Path) -> None:
     select(ROOT, tmp_path / "app", context)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 from tests.test_tree import ROOT
@@ -18,7 +19,8 @@ _SUPPORTED = tuple(f"3.{minor}" for minor in range(11, 15))
 _DESCRIBE = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.executable)"
 
 
-def pythons() -> list[str]:
+@cache
+def pythons() -> dict[str, str]:
     """Return one Python of each supported version that is found here, with an old pip where there is a choice."""
     found: dict[str, str] = {}
     named = ("/usr/bin/python3", *(f"python{version}" for version in _SUPPORTED), os.path.realpath(sys.executable))
@@ -30,7 +32,7 @@ def pythons() -> list[str]:
         version, _, python = done.stdout.strip().partition(" ")
         if version in _SUPPORTED:
             found.setdefault(version, python)
-    return list(found.values())
+    return found
 
 
 class Index:

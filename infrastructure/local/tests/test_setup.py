@@ -12,7 +12,7 @@ from infrastructure.local.tests.setup_clone import Clone, Index, pythons
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.slow
 # What the old command did: it resolved the lock while it installed it.
 RESOLVING = (".venv/bin/python", "-m", "pip", "install", "--require-hashes", "--target", "resolved", "--requirement")
 RESOLVES_EXTRAS_PAST_THE_PIN = (23, 2)  # the last pip that does; Python 3.11 and 3.12 bring it, or an older one
@@ -29,7 +29,7 @@ def locked_then_released(index: Index) -> list[str]:
     return lock
 
 
-@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("python", pythons().values(), ids=pythons().keys())
 def test_a_release_after_the_lock_was_written_changes_nothing(tmp_path: Path, python: str) -> None:
     index = Index(tmp_path / "index")
     clone = Clone(tmp_path / "clone", index.url)
@@ -63,6 +63,14 @@ def test_what_the_lock_no_longer_names_is_removed(clone: Clone, index: Index) ->
         clone.lock(*lock, packages="dev")
         assert clone.set_up("--tests").returncode == 0
     assert clone.installed().keys() == {"paint", "pip"}
+
+
+def test_a_lock_that_lacks_what_a_package_requires_is_refused(clone: Clone, index: Index) -> None:
+    clone.lock(index.release("canvas", "3.0", "Requires-Dist: varnish"), packages="dev")
+    done = clone.set_up("--tests")
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith("The lock is inconsistent: a package lacks what it requires")
+    assert "canvas 3.0 requires varnish, which is not installed" in done.stderr
 
 
 def test_the_command_runs_from_anywhere(clone: Clone) -> None:

@@ -28,7 +28,7 @@ def first_line(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr.strip().splitlines()[0]
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_an_index_that_cannot_be_reached(clone: Clone, index: Index) -> None:
     clone.lock(index.release("paint", "5.0"), packages="dev")
     done = clone.set_up("--tests", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1")
@@ -38,7 +38,7 @@ def test_an_index_that_cannot_be_reached(clone: Clone, index: Index) -> None:
     assert "127.0.0.1" in log.read_text()
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_package_that_is_another_one_than_the_lock_says(clone: Clone, index: Index) -> None:
     clone.lock(index.release("paint", "5.0")[:-4] + "0000", packages="dev")
     done = clone.set_up("--tests")
@@ -47,7 +47,7 @@ def test_a_package_that_is_another_one_than_the_lock_says(clone: Clone, index: I
     assert "paint" not in clone.installed()
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_version_that_the_index_lacks(clone: Clone, index: Index) -> None:
     locked = index.release("paint", "5.0")
     clone.lock(locked.replace("5.0", "5.1"), packages="dev")
@@ -71,6 +71,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     assert f"'{clone.root}/.venv'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path) -> None:
     clone = fresh_clone(tmp_path / "clone")
     (clone.root / "disk").mkdir()

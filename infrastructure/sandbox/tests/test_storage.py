@@ -32,6 +32,7 @@ def test_everything_outlives_a_stop(own_sandbox: SandboxProcess) -> None:
         v1.refunds.create({"payment_intent": paid.id, "amount": 1995})
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_answered_charge_and_repeats_none(own_sandbox: SandboxProcess) -> None:
     """Four clients charge under fixed keys; the sandbox is killed in the middle, again and again."""
     own_sandbox.start()
