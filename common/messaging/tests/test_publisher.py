@@ -85,11 +85,11 @@ def test_a_broker_that_stands_still_is_given_up_in_time(vhost: str, ear: Ear) ->
         started = time.monotonic()
         with pytest.raises(BrokerDownError):
             publisher.publish([message(1)], timeout_seconds=0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
         started = time.monotonic()
         with pytest.raises(BrokerDownError):
             publisher.connect()
-        assert time.monotonic() - started < CONNECT_SECONDS + 2
+        assert time.monotonic() - started < CONNECT_SECONDS + 10
         publisher.close()
 
 

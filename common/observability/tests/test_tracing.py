@@ -166,8 +166,8 @@ for _ in range(2000):
         pass
 """
         started = time.monotonic()
-        subprocess.run([sys.executable, "-c", program], timeout=30, check=True, capture_output=True)
-        assert time.monotonic() - started < 12
+        subprocess.run([sys.executable, "-c", program], timeout=60, check=True, capture_output=True)
+        assert time.monotonic() - started < 20
 
 
 def test_a_process_that_ends_sends_what_is_left(collector: Collector) -> None:

@@ -170,13 +170,12 @@ def test_a_database_that_is_away_stops_nobody_else_and_is_swept_when_it_is_back(
                 trouble()
                 time.sleep(1.5)
                 far_runs, near_runs = len(far_log.runs), len(near_log.runs)
-                time.sleep(0.5)
+                eventually(lambda runs=near_runs: len(near_log.runs) > runs + 2)  # type: ignore[misc]
                 assert len(far_log.runs) == far_runs
-                assert len(near_log.runs) > near_runs
                 link.heal()
                 back = time.monotonic()
                 eventually(lambda runs=far_runs: len(far_log.runs) > runs)  # type: ignore[misc]
-                assert time.monotonic() - back < 3
+                assert time.monotonic() - back < 15
         assert running.code == 0
         far.dispose()
 

@@ -156,11 +156,11 @@ def test_a_process_that_never_had_a_key_says_unavailable_and_recovers(server: Ke
 
 
 def test_a_server_that_hangs_is_not_waited_for_long(server: KeyServer) -> None:
-    server.delay = 3
+    server.delay = 10
     started = time.monotonic()
     with pytest.raises(Unavailable):
         RemoteKeys(server.url).key("one")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 9
 
 
 @pytest.mark.parametrize(

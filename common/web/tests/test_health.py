@@ -44,7 +44,7 @@ def test_a_check_that_hangs_is_bounded_and_does_not_pile_up() -> None:
     client = make_app(ready_checks={"frozen": hang}).test_client()
     started = time.monotonic()
     assert [client.get("/readyz").status_code for _ in range(2)] == [503, 503]
-    assert time.monotonic() - started < 2 * CHECK_SECONDS + 1
+    assert time.monotonic() - started < 2 * CHECK_SECONDS + 10
     assert len(calls) == 1
     release.set()
 

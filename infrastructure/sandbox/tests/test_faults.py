@@ -97,10 +97,10 @@ def test_latency_delays_and_then_works(sandbox: SandboxProcess) -> None:
     sandbox.set_faults({"kind": "latency", "seconds": 0.3}, {"kind": "latency", "seconds": 0.2, "jitter_seconds": 0.2})
     started = time.monotonic()
     assert sandbox.client().v1.payment_intents.create(intent_of(confirm=True)).status == "succeeded"
-    assert 0.5 <= time.monotonic() - started < 5
+    assert 0.5 <= time.monotonic() - started < 30
     started = time.monotonic()
     sandbox.client().v1.payment_intents.list({"limit": 1})
-    assert 0.5 <= time.monotonic() - started < 5
+    assert 0.5 <= time.monotonic() - started < 30
 
 
 def test_a_hang_ends_unanswered_and_nothing_is_done(sandbox: SandboxProcess) -> None:
@@ -109,7 +109,7 @@ def test_a_hang_ends_unanswered_and_nothing_is_done(sandbox: SandboxProcess) -> 
     started = time.monotonic()
     with pytest.raises(stripe.APIConnectionError):
         client.v1.payment_intents.create(intent_of(metadata=metadata))
-    assert 0.6 <= time.monotonic() - started < 5
+    assert 0.6 <= time.monotonic() - started < 30
     assert made_with(client, metadata) == []
 
 
@@ -129,7 +129,7 @@ def test_hangs_do_not_block_others(sandbox: SandboxProcess) -> None:
         started = time.monotonic()
         for _ in range(5):
             sandbox.client().v1.payment_intents.list({"limit": 1})
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     finally:
         for connection in held:
             connection.close()
@@ -272,7 +272,7 @@ def test_a_stop_lets_hangs_go(own_sandbox: SandboxProcess) -> None:
         own_sandbox.signal(signal.SIGTERM)
         assert connection.recv(1) == b""
         assert own_sandbox.wait() == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
 
 
 def wait_until_struck(sandbox: SandboxProcess, times: int = 1) -> None:

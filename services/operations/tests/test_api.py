@@ -281,7 +281,7 @@ def test_without_its_store_it_says_so_soon(
             assert (reply.status_code, "Retry-After" in reply.headers) == (503, True)
         system = client.get("/api/v1/system", headers=OPERATOR)
         assert (answer(system)["dead_letters"], answer(system)["unanswered"]) == (None, ["mongodb"])
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 15  # the driver's own patience is 30 s
 
 
 def test_generated_requests_meet_what_is_documented(

@@ -44,17 +44,19 @@ TIMED_OUT = (Status.CANCELLED, CancelReason.TIMED_OUT)
 
 
 def test_the_clock_goes_stands_still_and_goes_on(engine: Engine) -> None:
+    began = time.monotonic()
     first = timeouts.tick(engine, stands_still=False)
     time.sleep(0.3)
     second = timeouts.tick(engine, stands_still=False)
-    assert 0.3 <= second - first < 2
+    assert 0.3 <= second - first < time.monotonic() - began
     time.sleep(0.3)
     assert timeouts.tick(engine, stands_still=True) == second
     time.sleep(0.3)
     # What passed while it stood still does not come later.
+    stood = time.monotonic()
     assert timeouts.tick(engine, stands_still=True) == second
     time.sleep(0.1)
-    assert 0.1 <= timeouts.tick(engine, stands_still=False) - second < 0.35
+    assert 0.1 <= timeouts.tick(engine, stands_still=False) - second < time.monotonic() - stood
 
 
 def test_a_clock_that_nobody_ticked_moves_on_by_a_few_seconds_at_most(engine: Engine) -> None:

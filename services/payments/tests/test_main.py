@@ -71,7 +71,7 @@ def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> 
     client = main.create_app(settings, verifier=VERIFIER).test_client()
     started = time.monotonic()
     replies = [get(client), get(client, f"/{new_id()}"), refund(client, new_id(), REASON, key="k")]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4.5  # its patience is 5 s, and is not called for
     for reply in replies:
         assert problem(reply) == (503, "unavailable")
         assert int(reply.headers["Retry-After"]) >= 1

@@ -84,7 +84,7 @@ def out_of_order(resources: Resources, fact: str, heard: Any) -> None:
     with pytest.raises(Exception) as failure:  # noqa: PT011 - whatever it is, its class is what counts
         tell(resources, fact, heard.event.subject, heard=heard)
     assert classify(failure.value) is Unavailable, failure.value
-    assert time.monotonic() - began < 5 * BOUND_SECONDS
+    assert time.monotonic() - began < 5 * BOUND_SECONDS + 10  # the client's own patience is 80 s
 
 
 @pytest.mark.parametrize(

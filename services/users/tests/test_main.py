@@ -50,7 +50,7 @@ def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
 def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back(lonely_client: FlaskClient) -> None:
     started = time.monotonic()
     reply = lonely_client.post("/api/v1/users", json=JOHN)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4.5  # its patience is 5 s, and is not called for
     assert (reply.status_code, answer(reply)["code"]) == (503, "unavailable")
     assert 1 <= int(reply.headers["Retry-After"]) <= 3
     assert lonely_client.get("/livez").status_code == 200

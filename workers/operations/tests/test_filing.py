@@ -152,7 +152,7 @@ def test_while_the_store_is_away_letters_wait_in_the_broker(office: Office, outa
         link.heal()
         healed_at = time.monotonic()
         wait_until(lambda: len(office.letters()) == 31)
-        assert time.monotonic() - healed_at < 4
+        assert time.monotonic() - healed_at < 20
         wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
     assert {letter["event_id"] for letter in office.letters()} >= {event.id for event in events}
     assert {len(letter["history"]) for letter in office.letters()} == {1}

@@ -97,4 +97,4 @@ def test_a_broker_that_does_not_come_is_reported_in_time(vhost: str) -> None:
         started = time.monotonic()
         with pytest.raises(ConnectionError):
             declare(link.url, wait_seconds=1.0)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 20
