@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
-from importlib.metadata import requires
+from importlib.metadata import PackageNotFoundError, requires
 
 import pytest
 from packaging.requirements import Requirement
@@ -61,8 +61,15 @@ def unsatisfied(asked: list[str], pinned: dict[str, str], place: dict[str, str])
             continue
         new = {(name, each) for each in ("", *wanted.extras)} - seen
         seen |= new
-        todo += [(Requirement(each), further) for _, further in new for each in requires(name) or ()]
+        todo += [(Requirement(each), further) for _, further in new for each in required_by(name)]
     return missing
+
+
+def required_by(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:
+        pytest.fail(f"{name} is in the lock and not installed here: run `make setup`")
 
 
 def test_there_are_locks() -> None:

@@ -74,11 +74,11 @@ def _set_up(asked: str) -> None:
     locked_packages.install(_PYTHON, _lock(chosen), log)
     _install_command(wanted["python"])
     _write_stamp(wanted)
-    _say("[3/3] Looking for the servers")
 
 
 def _find_servers() -> int:
     """Look for the servers and fetch what is missing, with the Python of .venv."""
+    _say("[3/3] Looking for the servers")
     command = [str(_PYTHON), "-m", "infrastructure.local.fetch"]
     done = subprocess.run(command, check=False, cwd=_ROOT, stderr=subprocess.PIPE, text=True)  # noqa: S603
     if done.returncode != 0:
