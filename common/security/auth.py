@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from flask import current_app, g, request
 
 from common.errors import Forbidden, Unauthenticated
+from common.web.allowed_methods import is_automatic_options
 from common.web.openapi import document
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _guard() -> None:
     if request.endpoint is None:
         return  # routing has failed and will say so
     view = current_app.view_functions[request.endpoint]
-    if getattr(view, "public", False):
+    if getattr(view, "public", False) or is_automatic_options():
         return
     if getattr(view, "operators_only", False):
         require_operator()

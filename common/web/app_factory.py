@@ -21,7 +21,7 @@ from common.security import auth
 from common.security.jwks import RemoteKeys
 from common.security.tokens import Verifier
 from common.settings import ServiceSettings
-from common.web import client_address, docs, health, problems, rate_limits, request_span
+from common.web import allowed_methods, client_address, docs, health, problems, rate_limits, request_span
 from common.web.openapi import Api, Blueprint
 from common.web.request import check_target, request_id, request_trail
 from common.web.request_buffer import MAX_BODY_BYTES
@@ -63,6 +63,7 @@ def create_app(
     app.teardown_request(request_span.leave)
     problems.register(app)
     client_address.register(app, settings.trusted_proxies)
+    allowed_methods.register(app)
     auth.register(app, verifier or _remote_verifier(settings))
     rate_limits.register(app, settings)
     api = Api(app, name)
@@ -85,6 +86,9 @@ class _ServiceFlask(Flask):
     Not after a lock time-out: that request has waited long enough.
     The exception has rolled the transaction back, so nothing of the first try is left.
     """
+
+    def make_default_options_response(self) -> Response:
+        return allowed_methods.options_response()
 
     def dispatch_request(self) -> ResponseReturnValue:
         for _ in range(MAX_TRIES - 1):

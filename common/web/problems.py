@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from common.errors import Contention, HoldfastError, Rejected, Unauthenticated, Unavailable, Undecided, classify
 from common.observability import logs
+from common.web.allowed_methods import allow
 from common.web.request import request_id
 
 CONTENT_TYPE = "application/problem+json"
@@ -36,7 +37,7 @@ _HTTP_DETAILS = {
     413: "the body is larger than this service accepts",
 }
 _TOKEN_CODES = ("invalid_token", "token_expired")
-_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+_KEPT_HEADERS = ("Retry-After", "WWW-Authenticate")
 
 
 class ProblemSchema(Schema):
@@ -144,6 +145,8 @@ def _from_werkzeug(error: HTTPException) -> Response | HTTPException:
         return error  # a redirect is an answer, not a problem
     given = error.get_response().headers
     headers = {name: given[name] for name in _KEPT_HEADERS if name in given}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allow()
     detail = _HTTP_DETAILS.get(status) or error.description or HTTPStatus(status).phrase
     return problem(status, _HTTP_CODES.get(status, _slug(status)), detail, headers=headers)
 
