@@ -64,10 +64,12 @@ class Startup:
             if fresh:
                 self._clear()
             remember(self._home)
-            specs = plan.supervised(self._home, programs, self._credentials)
-            # A second `up` changes nothing for what is there: it may have been started with other settings.
+            planned = {spec.name: spec for spec in plan.supervised(self._home, programs, self._credentials)}
+            # A second `up` changes nothing for what is there: it may have been started with other settings, and the
+            # proxies of a chaos run are what the others talk through.
             kept = {} if fresh else read_specs(self._home.programs_file)
-            write_specs(self._home, [kept.get(spec.name, spec) for spec in specs])
+            specs = list((planned | kept).values())
+            write_specs(self._home, specs)
             self._supervisor.configure(specs)
             if fresh:
                 self._supervisor.launch()

@@ -8,7 +8,9 @@ from click.testing import CliRunner
 
 from holdfast.cli import main
 from infrastructure.local.readiness import probe_http, request_here
+from infrastructure.local.spec import Spec, read_specs, write_specs
 from infrastructure.local.stack import Stack
+from infrastructure.local.supervision import Supervisor
 from infrastructure.processes import PROCESSES, process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -37,6 +39,24 @@ def test_every_process_runs_and_a_second_up_leaves_it_alone(stack: Stack) -> Non
     assert {name: stack.pid(name) for name in OURS} == before
     result = CliRunner().invoke(main, ["status", "--home", str(stack.home.path)])
     assert result.exit_code == 0, result.output
+
+
+def test_a_second_up_keeps_what_somebody_added_to_the_stack(stack: Stack) -> None:
+    before = read_specs(stack.home.programs_file)
+    added = Spec("added", ["sleep", "600"], {})
+    try:
+        write_specs(stack.home, [*before.values(), added])
+        stack.up()
+        assert read_specs(stack.home.programs_file) == before | {"added": added}
+        stack.start("added")
+        eventually(lambda: check_runs(stack, "added"))
+    finally:
+        write_specs(stack.home, list(before.values()))
+        Supervisor(stack.home).remove("added")
+
+
+def check_runs(stack: Stack, name: str) -> None:
+    assert stack.pid(name)
 
 
 @pytest.mark.parametrize("name", ["gateway", "service-users", "worker-archive", "relay-1", "sandbox"])
