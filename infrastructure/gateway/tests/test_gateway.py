@@ -284,6 +284,11 @@ def test_the_page_leads_to_every_service(front: Front) -> None:
     assert page.headers["Request-Id"]
     for name in SERVICES:
         assert f'href="/{name}/docs"' in page.text
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
     assert front.get("/").url.endswith("/docs")
 
 
