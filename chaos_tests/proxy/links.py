@@ -162,8 +162,8 @@ class _Link:
     async def _slice(self, toxic: Toxic, data: bytes, writer: asyncio.StreamWriter) -> bool:
         values, place = toxic.attributes, 0
         while place < len(data):
-            spread = min(values["size_variation"], values["average_size"] - 1)
-            size = max(1, values["average_size"] + random.randint(-spread, spread) if spread > 0 else 1)
+            spread = min(values["size_variation"], values["average_size"] - 1)  # at least a byte is left
+            size = values["average_size"] + random.randint(-spread, spread)
             writer.write(data[place : place + size])
             await writer.drain()
             place += size

@@ -142,6 +142,14 @@ def test_slices_arrive_whole(proxy: tuple[str, int]) -> None:
         assert ask(link, b"0123456789") == b"0123456789"
 
 
+def test_slices_that_do_not_vary_are_of_the_average_size(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    add(url, "slicer", average_size=64, size_variation=0, delay=200_000)
+    with connect(port) as link:
+        link.sendall(b"0123456789")
+        assert link.recv(64) == b"0123456789"
+
+
 def test_a_disabled_proxy_refuses_and_ends_what_is_open(proxy: tuple[str, int]) -> None:
     url, port = proxy
     with connect(port) as link:
