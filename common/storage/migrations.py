@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
@@ -24,6 +25,7 @@ from common.settings import DatabaseSettings, ProcessSettings, load
 from common.storage.postgresql import make_engine
 
 SERVER_WAIT_SECONDS = 60.0
+TURN_SECONDS = 60.0
 STATEMENT_SECONDS = 60.0
 LOCK_SECONDS = 2.0
 LOCK_TRIES = 20
@@ -31,6 +33,10 @@ LOCK_PAUSE_SECONDS = 3.0
 _RETRY_SECONDS = 0.5
 _LOCK_NOT_AVAILABLE = "55P03"
 _ADVISORY_LOCK = 0x686F6C64  # "hold": any number that every instance agrees on
+_UNFINISHED_INDEXES = text("""
+    SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %s', CAST(indexrelid AS regclass))
+    FROM pg_index WHERE NOT indisvalid
+""")
 _log = logs.logger(__name__)
 
 
@@ -47,8 +53,7 @@ def upgrade(name: str, database_url: str) -> None:
     try:
         _wait_for(engine)
         with engine.connect() as connection:
-            # Held by the session, not the transaction: it outlives the commit and ends with the connection.
-            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+            _take_turn(connection)
             connection.execute(text(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}"))
             connection.commit()
             config.attributes["connection"] = connection
@@ -57,9 +62,27 @@ def upgrade(name: str, database_url: str) -> None:
         engine.dispose()
 
 
+def _take_turn(connection: Connection) -> None:
+    """Get the lock that lets one job through at a time; the session holds it until the connection ends.
+
+    It is asked for again and again: a job that waited for it in a statement would have a snapshot all the while, for
+    which the other job's CREATE INDEX CONCURRENTLY waits.
+    """
+    deadline = time.monotonic() + TURN_SECONDS
+    ask = text("SELECT pg_try_advisory_lock(:lock)")
+    while not connection.execute(ask, {"lock": _ADVISORY_LOCK}).scalar_one():
+        connection.rollback()
+        if time.monotonic() > deadline:
+            raise TimeoutError("another migration of this database does not end")
+        time.sleep(_RETRY_SECONDS)
+    connection.commit()
+
+
 def _to_head(config: Config, connection: Connection) -> None:
     for left in reversed(range(LOCK_TRIES)):
         try:
+            if left < LOCK_TRIES - 1:
+                _drop_unfinished_indexes(connection)
             command.upgrade(config, "head")
         except OperationalError as error:
             if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE or not left:
@@ -69,6 +92,20 @@ def _to_head(config: Config, connection: Connection) -> None:
             time.sleep(LOCK_PAUSE_SECONDS)
         else:
             return
+
+
+def _drop_unfinished_indexes(connection: Connection) -> None:
+    """Of what gave up here a moment ago; IF NOT EXISTS would take an index for finished that no query uses."""
+    underlying: Any = connection.connection.dbapi_connection
+    found = connection.execute(_UNFINISHED_INDEXES).scalars().all()
+    connection.commit()
+    underlying.autocommit = True  # CONCURRENTLY is not for transactions
+    try:
+        for statement in found:
+            connection.execute(text(statement))
+    finally:
+        connection.rollback()
+        underlying.autocommit = False
 
 
 def run() -> None:

@@ -82,6 +82,18 @@ def upgrade() -> None:
 """
 
 
+INDEX_ALONE = """
+from alembic import op
+
+revision, down_revision = "2", "1"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS things_by_id ON things (id)")
+"""
+
+
 @pytest.fixture
 def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Callable[[], str]) -> str:
     """A database at the first migration of a context of two."""
@@ -127,6 +139,24 @@ def test_an_index_is_built_beside_who_writes(things: str) -> None:
     with engine.connect() as connection:
         valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = CAST('things_by_colour' AS regclass)")
         assert connection.execute(valid).scalar_one() is True
+    engine.dispose()
+
+
+def test_an_index_whose_build_gave_up_is_built_anew(things: str, tmp_path: Path) -> None:
+    (tmp_path / "versions" / "second.py").write_text(INDEX_ALONE)
+    engine = create_engine(things)
+    valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('things_by_id')")
+    with engine.connect() as writer, engine.connect() as looking, ThreadPoolExecutor(1) as executor:
+        writer.execute(text("INSERT INTO things VALUES (1)"))  # its transaction stays open: the build waits for it
+        migrating = executor.submit(migrations.upgrade, "things", things)
+        deadline = time.monotonic() + 20
+        while looking.execute(valid).scalar() is not False and time.monotonic() < deadline:
+            looking.rollback()
+        looking.rollback()
+        time.sleep(0.5)  # longer than the lock's bound: the build gives up once at least
+        writer.commit()
+        migrating.result(timeout=30)
+        assert looking.execute(valid).scalar_one() is True
     engine.dispose()
 
 
