@@ -3,6 +3,7 @@
  * Guarantees, for every interleaving within the bounds below:
  *   kept    an accepted event is at every moment in the outbox, with the broker, a dead letter, or has taken effect (P1, P5)
  *   once    it takes effect at most once (P2)
+ *   order   none is published before an earlier one that waits, and was never published
  *   blame   only a handler that really failed so often makes a dead letter, never an outage (P7)
  *   quiet   when nothing can move any more, every accepted event has taken effect, and nothing is left over
  *   ends    (liveness, weakly fair) every accepted event takes effect
@@ -44,6 +45,8 @@ byte crashes = CRASHES, losses = LOSSES, failures = FAILURES, outages = OUTAGES,
 
 bool accepted[EVENTS]; /* the caller has its 2xx */
 bool row[EVENTS];      /* the outbox, by position */
+bool aside[EVENTS];    /* its mark: no queue took it */
+bool published[EVENTS]; /* some queue has it, or had it */
 byte leader = NOBODY;  /* the lease of the outbox */
 bool bound;            /* the consumer's queue is declared and bound */
 byte queue[EVENTS * SLOTS];
@@ -74,63 +77,107 @@ proctype Service(byte e) {
 
 /* ---- the relay -------------------------------------------------------------------------------------------------- */
 
+#define WAITS(e) (row[e] && !aside[e])
+
 inline relay_falls() {
     crashes--;
     if
     :: leader == me -> leader = DEAD
     :: else
     fi;
-    after = 0;
-    e = 0
+    forget_row()
+}
+
+inline forget_row() { e = 0; d = 0; overtakes = false }
+
+/* The row at position e+1 is chosen: does an earlier one wait that was never published? */
+inline choose() {
+    d = 0;
+    do
+    :: d < e -> overtakes = overtakes || (WAITS(d) && !published[d]); d++
+    :: else -> break
+    od
+}
+
+inline taken() {
+    queue[SLOT(e, 0)]++;
+    assert(!overtakes);
+    published[e] = true
 }
 
 proctype Relay(byte me) {
-    byte e, after; /* the row at position e+1; what is up to `after` is left for another round */
+    byte e, d;
+    bool overtakes;
+#ifdef UNCONFIRMED_IS_PASSED_BY
+    byte after;
+#endif
 end:
     do
     :: atomic { leader == NOBODY -> leader = me }
     :: atomic {
-           leader == me && (row[0] || row[EVENTS - 1]) ->
+           leader == me && (WAITS(0) || WAITS(EVENTS - 1)) ->
+#ifdef UNCONFIRMED_IS_PASSED_BY
            e = after;
+           after = 0;
+#endif
            do
-           :: e < EVENTS && !row[e] -> e++
+           :: e < EVENTS && !WAITS(e) -> e++
            :: else -> break
            od;
+#ifdef UNCONFIRMED_IS_PASSED_BY
            if
-           :: e < EVENTS -> goto publish
-           :: else -> /* the end: from the start again */
-#ifndef ROUND_NEVER_BEGINS_AGAIN
-                      after = 0;
+           :: e == EVENTS -> forget_row(); goto end
+           :: else
+           fi;
 #endif
-                      e = 0
-           fi
+           choose();
+           goto publish
        }
+#ifndef SET_ASIDE_FOR_EVER
+    /* Now and then the oldest that is set aside, if none before it waits. */
+    :: atomic { leader == me && aside[0] -> e = 0; goto publish }
+    :: atomic { leader == me && !row[0] && aside[EVENTS - 1] -> e = EVENTS - 1; choose(); goto publish }
+#endif
     od;
 publish:
 #ifdef DELETE_BEFORE_CONFIRM
     atomic { row[e] = false };
 #endif
     if
-    :: atomic { bound -> queue[SLOT(e, 0)]++; goto confirmed } /* taken for good, and said so */
+    :: atomic { bound -> taken(); goto confirmed } /* taken for good, and said so */
 #ifdef NO_MANDATORY
     :: atomic { !bound -> goto confirmed } /* no queue takes it, and the broker confirms it */
 #else
-    :: atomic { !bound -> after = e + 1; e = 0; goto end } /* returned: it stays, the others go first */
+    :: atomic { !bound -> aside[e] = row[e]; forget_row(); goto end } /* returned: it stays, the others go first */
 #endif
-    :: atomic { losses > 0 && bound -> losses--; queue[SLOT(e, 0)]++; goto unconfirmed } /* taken, the answer is lost */
+    :: atomic { losses > 0 && bound -> losses--; taken(); goto unconfirmed } /* taken, the answer is lost */
     :: atomic { losses > 0 -> losses--; goto unconfirmed } /* cut on the way there */
     :: atomic { crashes > 0 -> relay_falls(); goto end }
     fi;
 confirmed:
     if
-    :: atomic { row[e] = false; KEPT(e); e = 0; goto end }
+    :: atomic {
+           row[e] = false;
+           KEPT(e);
+           aside[0] = false; /* a queue takes it again: all are put back */
+           aside[EVENTS - 1] = false;
+           forget_row();
+           goto end
+       }
     :: atomic { crashes > 0 -> relay_falls(); goto end }
     fi;
-unconfirmed:
+unconfirmed: /* it goes first on the next turn */
 #ifdef NO_CONFIRMS
     goto confirmed
 #else
-    atomic { KEPT(e); e = 0; goto end }
+    atomic {
+        KEPT(e);
+#ifdef UNCONFIRMED_IS_PASSED_BY
+        after = e + 1;
+#endif
+        forget_row();
+        goto end
+    }
 #endif
 }
 

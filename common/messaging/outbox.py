@@ -28,12 +28,24 @@ CREATE TABLE outbox (
         autovacuum_vacuum_cost_delay = 0)
 """
 
-# The age of the oldest row, and about how many there are: positions are given in order and go in about that order.
-BACKLOG = """
-    'outbox_seconds', coalesce(extract(epoch FROM clock_timestamp() -
-        (SELECT created_at FROM outbox ORDER BY position LIMIT 1)), 0),
-    'outbox_rows', coalesce((SELECT max(position) - min(position) + 1 FROM outbox), 0)
+# Events that no queue takes are set aside by a mark, so that they hold up nobody.
+SCHEMA_V2 = "ALTER TABLE outbox ADD COLUMN IF NOT EXISTS set_aside_at timestamptz"
+INDEXES_V2 = (
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS outbox_waiting ON outbox (position) WHERE set_aside_at IS NULL",
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS outbox_aside ON outbox (type, position) WHERE set_aside_at IS NOT NULL",
+)
+
+MAX_COUNTED = 1_000_001
+# How long the oldest event has waited that is not set aside: the one definition of lag.
+LAG_SECONDS = """
+    coalesce(extract(epoch FROM clock_timestamp() -
+        (SELECT created_at FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT 1)), 0)
 """
+# What load shedding looks at. It counts every row, up to a bound: those set aside need room as well.
+BACKLOG = f"""
+    'outbox_seconds', {LAG_SECONDS},
+    'outbox_rows', (SELECT count(*) FROM (SELECT FROM outbox ORDER BY position LIMIT {MAX_COUNTED}) AS counted)
+"""  # noqa: S608 - constants
 COLUMNS = "event_id, type, correlation_id, body"
 _INSERT = text(
     f"INSERT INTO outbox ({COLUMNS}) SELECT * FROM unnest("  # noqa: S608 - a constant

@@ -31,9 +31,14 @@ CONNECT_SECONDS = 4.0
 HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 0.5
 CLOSE_SECONDS = 1.0
+MEANWHILE_SECONDS = 0.25
 _log = structlog.get_logger(__name__)
 # Five lines for each attempt while the broker is away, several of them errors; what is raised here says it all.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def _nothing() -> None:
+    pass
 
 
 class BrokerDownError(Unavailable):
@@ -47,11 +52,14 @@ class ConfirmedPublisher:
 
     Of several URLs, separated by `;`, the next one's turn comes with each failure, so that a node that takes
     connections and confirms nothing is left as well as one that is gone.
+
+    `meanwhile` is called some times a second during every wait; it must not raise, nor use this publisher.
     """
 
     def __init__(self, broker_url: str, exchange: str, *, name: str) -> None:
         self._nodes = deque(_parameters(url, name) for url in broker_url.split(";"))
         self._exchange = exchange
+        self.meanwhile: Callable[[], object] = _nothing
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
         self._blocked = False
@@ -164,9 +172,10 @@ class ConfirmedPublisher:
         while connection is not None and not done() and (left := deadline - time.monotonic()) > 0:
             if connection.is_closed:
                 return
-            timer = connection.ioloop.call_later(left, connection.ioloop.stop)
+            timer = connection.ioloop.call_later(min(left, MEANWHILE_SECONDS), connection.ioloop.stop)
             connection.ioloop.start()
             connection.ioloop.remove_timeout(timer)
+            self.meanwhile()
 
     def _stop(self) -> None:
         if self._connection is not None:

@@ -1,9 +1,13 @@
 """The outbox relay: publish with confirms, then delete.
 
-One active relay per database, by a lease; a standby takes over by itself. Events go out in the order of their
-positions, a batch at a time; a row is deleted only when the broker has confirmed its message, so a relay that is killed
-at any moment publishes some events twice and loses none (the consumers' inboxes drop the second). While the broker is
-away rows wait.
+One active relay per database, by a lease that is renewed while the broker is slow; a standby takes over by itself.
+Events go out in the order of their positions, a batch at a time; a row is deleted only when the broker has confirmed
+its message, and what was not confirmed goes first on the next turn. So a relay that is killed at any moment, or loses
+its connection, publishes some events twice (the consumers' inboxes drop the second), loses none, and lets none overtake
+another. While the broker is away rows wait.
+
+Only what the broker returns, because no queue takes it, is set aside by a mark on its row, and holds up nobody. Of each
+type that is set aside one row is tried again now and then; when a queue takes it, all of its type are put back.
 """
 
 from __future__ import annotations
@@ -14,51 +18,36 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy import text
 
 from common.errors import Unavailable, classify
 from common.messaging.confirms import Message
 from common.messaging.event_spans import record_published
 from common.messaging.events import CONTENT_TYPE
+from common.messaging.outbox_lag import OutboxLag
+from common.messaging.outbox_rows import OutboxRows
 from common.resilience.crash_points import crash_point
 from common.storage.leases import Lease
-from common.storage.postgresql import autocommit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from threading import Event as Flag
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from common.messaging.publisher import ConfirmedPublisher
     from common.resilience.circuit_breaker import Breaker
 
 TASK_NAME = "holdfast.handle"
 BATCH_ROWS = 500
-COUNTED_ROWS = 100_000
-COUNT_SECONDS = 1.0
 CONFIRM_SECONDS = 10.0
 LEASE_SECONDS = 5.0
 STANDBY_SECONDS = 0.5
 OUTAGE_SECONDS = 1.0
-UNROUTABLE_SECONDS = 0.5
+REFUSED_SECONDS = 0.5
+RETRY_SET_ASIDE_SECONDS = 5.0
 IDLE_SECONDS = (0.005, 0.05)  # the poll interval of an idle relay grows between these
 
-_FETCH = text("""
-    SELECT position, event_id::text AS event_id, type, correlation_id, body,
-           extract(epoch FROM clock_timestamp() - created_at) AS age_seconds
-    FROM outbox WHERE position > :after ORDER BY position LIMIT :limit
-""")
-_AGE = text(f"""
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)
-    FROM (SELECT created_at FROM outbox ORDER BY position LIMIT {BATCH_ROWS}) AS oldest
-""")  # noqa: S608 - a constant
-_COUNT = text(f"SELECT count(*) FROM (SELECT FROM outbox LIMIT {COUNTED_ROWS}) AS waiting")  # noqa: S608 - a constant
-_DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
-
 PUBLISHED = Counter("holdfast_relay_published_total", "Events confirmed by the broker", ["database"])
-LAG_SECONDS = Gauge("holdfast_outbox_oldest_seconds", "Age of the oldest event not yet published", ["database"])
-LAG_ROWS = Gauge("holdfast_outbox_rows", f"Events not yet published, up to {COUNTED_ROWS}", ["database"])
 ACTIVE = Gauge("holdfast_relay_active", "1 while this relay holds the database's lease", ["database"])
 _log = structlog.get_logger(__name__)
 
@@ -70,14 +59,26 @@ class Relay:
     """
 
     def __init__(
-        self, database: str, engine: Engine, publisher: ConfirmedPublisher, holder: str, *, broker: Breaker
+        self,
+        database: str,
+        engine: Engine,
+        publisher: ConfirmedPublisher,
+        holder: str,
+        *,
+        broker: Breaker,
+        lease_seconds: float = LEASE_SECONDS,
+        confirm_seconds: float = CONFIRM_SECONDS,
     ) -> None:
-        self._database, self._engine, self._publisher, self._broker = database, engine, publisher, broker
-        self._lease = Lease(engine, "relay", holder, LEASE_SECONDS)
+        self._database, self._publisher, self._broker = database, publisher, broker
+        self._rows = OutboxRows(engine)
+        self._lag = OutboxLag(database, self._rows)
+        self._lease = Lease(engine, "relay", holder, lease_seconds)
+        self._confirm_seconds = confirm_seconds
         self._active = ACTIVE.labels(database)
-        self._after = self._counted = 0
+        self._is_publishing = False
+        publisher.meanwhile = self._meanwhile
         self._window = BATCH_ROWS
-        self._count_due = 0.0
+        self._retry_at = 0.0
 
     def run(self, stop: Flag) -> None:
         """Work until `stop` is set. Outages are waited out."""
@@ -90,9 +91,7 @@ class Relay:
                 if not outage or not known:
                     log.warning("relay is held up", error=repr(error), exc_info=not known)
                 outage = True
-                self._active.set(0)
-                if not self._publisher.is_connected:
-                    self._measure()
+                self._stand_by()
                 stop.wait(OUTAGE_SECONDS)
                 continue
             if outage:
@@ -104,83 +103,89 @@ class Relay:
         self._stand_down()
 
     def step(self) -> int:
-        """One batch, if the lease is ours: answers how many events were published. Raises as broker and database do."""
+        """One batch, if the lease is ours; return how many events were published. Raises as broker and database do."""
         # The broker first: a relay that cannot publish must leave the lease to one that can.
-        self._connect()
+        if not self._publisher.is_connected:
+            with self._broker.guard():
+                self._publisher.connect()
         held = self._lease.hold()
         self._active.set(int(held))
+        self._lag.is_active = held
+        self._lag.measure()
         if not held:
-            self._show_lag(0, 0)  # the active relay knows better
             self._publisher.idle(STANDBY_SECONDS)
             return 0
-        rows = self._fetch()
+        return self._retry_set_aside() or self._publish_oldest()
+
+    def _publish_oldest(self) -> int:
+        rows = self._rows.fetch(self._window)
+        self._lag.fetched(
+            len(rows), max((float(row.age_seconds) for row in rows), default=0), is_all=len(rows) < self._window
+        )
         if not rows:
             return 0
-        crash_point("relay.fetched")
-        started_ns = time.time_ns()
-        confirmed = self._publish(rows)
-        positions = [row.position for row in rows if row.event_id in confirmed]
-        crash_point("relay.published")
-        self._delete(positions)
-        crash_point("relay.deleted")
-        record_published((row for row in rows if row.event_id in confirmed), started_ns=started_ns)
-        if len(positions) < len(rows):
-            # What no queue takes stays; but a whole batch of it must not keep the rest from going.
-            self._after = rows[-1].position
-            self._publisher.idle(UNROUTABLE_SECONDS)
-        return len(positions)
-
-    def _publish(self, rows: Sequence[Any]) -> set[str]:
-        """The ids that were confirmed.
-
-        While one queue refuses, the others take every repetition: so a single event is tried at a time until one is
-        confirmed (a window that closes at once and opens by doubling, as TCP's does, RFC 5681).
-        """
+        # A single event is tried at a time until one is confirmed, since while one queue refuses, the others take every
+        # repetition (a window that closes at once and opens by doubling, as TCP's does, RFC 5681).
         window, self._window = self._window, 1
-        confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=CONFIRM_SECONDS)
-        if len(confirmed) + len(self._publisher.returned) == len(rows):
+        confirmed, returned = self._publish(rows)
+        self._rows.set_aside([row.position for row in rows if row.event_id in returned])
+        if len(confirmed) + len(returned) == len(rows):
             self._window = min(2 * window, BATCH_ROWS)
-        return confirmed
+        elif not confirmed:
+            self._publisher.idle(REFUSED_SECONDS)
+        return len(confirmed)
 
-    def _connect(self) -> None:
-        if self._publisher.is_connected:
-            self._publisher.connect()  # waits while the broker has an alarm
-            return
-        with self._broker.guard():
-            self._publisher.connect()
+    def _retry_set_aside(self) -> int:
+        """Of each type that is set aside try the oldest, every few seconds; if a queue takes it, put its type back."""
+        if time.monotonic() < self._retry_at:
+            return 0
+        self._retry_at = time.monotonic() + RETRY_SET_ASIDE_SECONDS
+        rows = self._rows.sample_set_aside()
+        if not rows:
+            return 0
+        confirmed, _returned = self._publish(rows)
+        types = {row.type for row in rows if row.event_id in confirmed}
+        if types:
+            restored = self._rows.restore(types, self._lease.hold)
+            _log.info("queues take these events again", database=self._database, types=sorted(types), restored=restored)
+        return len(confirmed)
 
-    def _fetch(self) -> Sequence[Any]:
-        with autocommit(self._engine) as connection:
-            rows = connection.execute(_FETCH, {"after": self._after, "limit": self._window}).all()
-            waiting = self._count(connection) if self._after or len(rows) == self._window else len(rows)
-        if len(rows) < self._window and self._after:
-            self._after = 0  # the end: from the start again
-        self._show_lag(waiting, max((float(row.age_seconds) for row in rows), default=0))
-        return rows
+    def _publish(self, rows: Sequence[Any]) -> tuple[set[str], set[str]]:
+        """Publish these and delete what was confirmed; return the ids of that, and of what no queue takes."""
+        crash_point("relay.fetched")
+        if not self._lease.hold():  # a slow database may have taken the time that was left
+            return set(), set()
+        started_ns = time.time_ns()
+        self._is_publishing = True
+        try:
+            confirmed = self._publisher.publish([_message(row) for row in rows], timeout_seconds=self._confirm_seconds)
+        finally:
+            self._is_publishing = False
+        crash_point("relay.published")
+        done = [row for row in rows if row.event_id in confirmed]
+        self._rows.delete([row.position for row in done])
+        PUBLISHED.labels(self._database).inc(len(done))
+        crash_point("relay.deleted")
+        record_published(done, started_ns=started_ns)
+        return confirmed, self._publisher.returned
 
-    def _delete(self, positions: list[int]) -> None:
-        if positions:
-            with autocommit(self._engine) as connection:
-                connection.execute(_DELETE, {"positions": positions})
-            PUBLISHED.labels(self._database).inc(len(positions))
+    def _meanwhile(self) -> None:
+        """While the broker is waited for: the lag must be seen to grow, and no standby must publish the same."""
+        with suppress(Exception):  # the database may be away; the broker is waited for all the same
+            if self._is_publishing:
+                self._lease.hold()
+            self._lag.measure()
 
-    def _measure(self) -> None:
-        """While nothing can be published the lag must be seen to grow."""
-        with suppress(Exception), autocommit(self._engine) as connection:  # the database may be what is down
-            self._show_lag(self._count(connection), float(connection.execute(_AGE).scalar_one()))
-
-    def _count(self, connection: Connection) -> int:
-        """How many rows there are, more than a batch of them: as of a second ago at most."""
-        if time.monotonic() >= self._count_due:
-            self._counted = int(connection.execute(_COUNT).scalar_one())
-            self._count_due = time.monotonic() + COUNT_SECONDS
-        return self._counted
-
-    def _show_lag(self, rows: int, seconds: float) -> None:
-        LAG_ROWS.labels(self._database).set(rows)
-        LAG_SECONDS.labels(self._database).set(seconds)
+    def _stand_by(self) -> None:
+        self._active.set(0)
+        self._lag.is_active = True  # nobody else may be able to publish either
+        self._meanwhile()
+        if not self._publisher.is_connected:
+            with suppress(Exception):  # it runs out by itself
+                self._lease.release()  # to a relay that can publish
 
     def _stand_down(self) -> None:
+        self._active.set(0)
         try:
             self._lease.release()
         except Exception as error:  # noqa: BLE001 - the lease runs out by itself

@@ -1,8 +1,9 @@
 """Is anything held up? While it is, the clock that bounds how long an order may stay open stands still.
 
-Held up is: a database whose outbox lags, a consumer's queue without a consumer or with a deep backlog, messages parked
-on the lowest rung, a probe that fails, and anything that cannot be found out. So a wrong "no" needs everything asked to
-answer. It looks from one process, at one moment: an outage shorter than the time between two looks goes unseen.
+Held up is: a database whose outbox lags (what no queue takes is set aside, and no lag), a consumer's queue without a
+consumer or with a deep backlog, messages parked on the lowest rung, a probe that fails, and anything that cannot be
+found out. So a wrong "no" needs everything asked to answer. It looks from one process, at one moment: an outage shorter
+than the time between two looks goes unseen.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from kombu import Connection
 from prometheus_client import Gauge
 from sqlalchemy import text
 
-from common.messaging import topology
+from common.messaging import outbox, topology
 from common.observability.logs import logger
 from common.storage.postgresql import autocommit
 
@@ -30,10 +31,7 @@ LAG_SECONDS = 3.0
 BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's time
 LOOK_SECONDS = 0.5
 BROKER_SECONDS = 2.0
-_LAG = text("""
-    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - created_at)), 0)
-    FROM (SELECT created_at FROM outbox ORDER BY position LIMIT 1) AS oldest
-""")
+_LAG = text(f"SELECT {outbox.LAG_SECONDS}")
 HELD_UP = Gauge("holdfast_held_up", "1 while something holds sagas up, and the clock of their bound stands still")
 _log = logger(__name__)
 

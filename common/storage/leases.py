@@ -41,21 +41,26 @@ class Lease:
         self._engine, self._seconds = engine, seconds
         self._values = {"name": name, "holder": holder}
         self._renew_at = 0.0
+        self._may_be_held = False
 
     def hold(self) -> bool:
         """True if held. Raises as the database does."""
         now = time.monotonic()
         if now < self._renew_at:
             return True
-        self._renew_at = 0.0
+        self._renew_at, self._may_be_held = 0.0, True
         with autocommit(self._engine) as connection:
             held = connection.execute(_ACQUIRE, self._values | {"seconds": self._seconds}).first() is not None
         # Measured from before the statement: the database's clock started no earlier than that.
         self._renew_at = now + self._seconds / 3 if held else 0.0
+        self._may_be_held = held
         return held
 
     def release(self) -> None:
         """Let a standby take over at once instead of after the rest of the lease."""
         self._renew_at = 0.0
+        if not self._may_be_held:
+            return
         with autocommit(self._engine) as connection:
             connection.execute(_RELEASE, self._values)
+        self._may_be_held = False

@@ -25,6 +25,8 @@ class Link:
             raise ValueError("a URL with a host and a port is needed")
         self._target = (parts.hostname, parts.port)
         self._frozen, self._open = threading.Event(), threading.Event()
+        self._budget: int | None = None  # bytes that still go to the server; None: all of them
+        self._muted = False
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._port = 0
@@ -42,6 +44,7 @@ class Link:
 
     def heal(self) -> None:
         """Let everything through again."""
+        self._budget, self._muted = None, False
         self._frozen.clear()
         if not self._open.is_set():
             self._listener = socket.create_server(("127.0.0.1", self._port), reuse_port=False)
@@ -52,6 +55,19 @@ class Link:
     def freeze(self) -> None:
         """Connections stay, and new ones are taken; but no byte moves: as a server that is stopped."""
         self._frozen.set()
+
+    def starve(self, budget_bytes: int) -> None:
+        """Pass on that many bytes to the server, and no more; what it answers arrives."""
+        self._budget = budget_bytes
+
+    def mute(self) -> None:
+        """What the server answers is lost; what it is sent arrives."""
+        self._muted = True
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether nothing goes to the server any more."""
+        return self._budget == 0
 
     def cut(self) -> None:
         """Every connection is reset, new ones are refused: as a server that was killed."""
@@ -80,10 +96,10 @@ class Link:
                 with suppress(OSError):
                     far = socket.create_connection(self._target, timeout=5)
                     self._sockets.add(far)
-                    self._start(self._pump, near, far)
-                    self._start(self._pump, far, near)
+                    self._start(self._pump, near, far, True)
+                    self._start(self._pump, far, near, False)
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, to_server: bool) -> None:
         with suppress(OSError, ValueError):
             while self._open.is_set():
                 if not select.select([source], [], [], _POLL_SECONDS)[0]:
@@ -94,4 +110,9 @@ class Link:
                 if not data:
                     sink.shutdown(socket.SHUT_WR)
                     return
+                if to_server and self._budget is not None:
+                    data = data[: self._budget]
+                    self._budget -= len(data)
+                if not to_server and self._muted:
+                    continue
                 sink.sendall(data)

@@ -10,10 +10,10 @@ from sqlalchemy import Engine, text
 from common.messaging import outbox, topology
 from common.messaging.events import Event, from_json, new_id, rfc3339, utc_now
 from common.messaging.publisher import ConfirmedPublisher
-from common.messaging.relay import Relay
+from common.messaging.relay import CONFIRM_SECONDS, LEASE_SECONDS, Relay
 from common.resilience.circuit_breaker import Breaker
 from common.storage import leases
-from common.storage.postgresql import make_engine, transaction
+from common.storage.postgresql import autocommit, make_engine, transaction
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,12 +22,12 @@ HEARD = "thing.happened.v1"
 UNHEARD = "thing.vanished.v1"
 
 
-def make_event(sequence: int = 1, *, event_type: str = HEARD) -> Event:
+def make_event(sequence: int = 1, *, event_type: str = HEARD, subject: str = "thing-1") -> Event:
     return Event(
         id=new_id(),
         source="/services/test",
         type=event_type,
-        subject="thing-1",
+        subject=subject,
         time=rfc3339(utc_now()),
         sequence=sequence,
         correlationid="request-1",
@@ -43,7 +43,11 @@ class Outbox:
         self.engine = self.connect()
         with transaction(self.engine) as connection:
             connection.execute(text(outbox.SCHEMA_V1))
+            connection.execute(text(outbox.SCHEMA_V2))
             connection.execute(text(leases.SCHEMA_V1))
+        with autocommit(self.engine) as connection:
+            for ddl in outbox.INDEXES_V2:
+                connection.execute(text(ddl))
 
     def connect(self) -> Engine:
         return make_engine(self.url, pool_size=2, timeout_seconds=5, name="test")
@@ -60,6 +64,18 @@ class Outbox:
     def waiting(self) -> list[str]:
         with transaction(self.engine) as connection:
             return list(connection.execute(text("SELECT event_id::text FROM outbox ORDER BY position")).scalars())
+
+    def set_aside(self) -> list[str]:
+        with transaction(self.engine) as connection:
+            query = text("SELECT event_id::text FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY position")
+            return list(connection.execute(query).scalars())
+
+    def backlog(self) -> tuple[int, float]:
+        """How many events wait that are not set aside, and the age of the oldest, read from the table itself."""
+        query = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox"
+        with transaction(self.engine) as connection:
+            count, seconds = connection.execute(text(f"{query} WHERE set_aside_at IS NULL")).one()
+        return int(count), float(seconds or 0)
 
     def holder(self) -> str | None:
         with transaction(self.engine) as connection:
@@ -100,13 +116,24 @@ class Ear:
         return [event.id for event in self.heard]
 
 
-def make_relay(box: Outbox, broker_url: str, holder: str = "relay-a", engine: Engine | None = None) -> Relay:
+def make_relay(
+    box: Outbox,
+    broker_url: str,
+    holder: str = "relay-a",
+    engine: Engine | None = None,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    confirm_seconds: float = CONFIRM_SECONDS,
+) -> Relay:
+    """A relay whose metrics are those of the database `holder`."""
     return Relay(
-        "test",
+        holder,
         engine or box.engine,
         make_publisher(broker_url, holder),
         holder,
         broker=Breaker("broker", max_failures=1),
+        lease_seconds=lease_seconds,
+        confirm_seconds=confirm_seconds,
     )
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def explained(engine: Engine) -> Iterator[list[dict[str, Any]]]:
-    """Collect the node of every plan of the SELECT statements that run inside, as EXPLAIN names them."""
+    """Collect the nodes of the plan of every statement that runs inside, but for INSERT, as EXPLAIN names them."""
     nodes: list[dict[str, Any]] = []
 
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith("SELECT"):
+        if statement.lstrip().startswith(("SELECT", "WITH", "UPDATE", "DELETE")):
             cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
             nodes.extend(_nodes(cursor.fetchone()[0][0]["Plan"]))
 

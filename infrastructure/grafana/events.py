@@ -13,6 +13,7 @@ ROWS = (
                 says="Counted up to 100 000.",
             ),
             graph("Oldest row", "s", Query("holdfast:outbox_oldest_seconds:max", "{{database}}")),
+            graph("Set aside, unroutable", "short", Query("holdfast:outbox_set_aside_rows:max", "{{database}}")),
             graph("Published", "eps", Query("holdfast:relay_published:rate5m", "{{database}}"), stacked=True),
             graph("Active relay", "short", Query("sum by (database) (holdfast_relay_active)", "{{database}}")),
         ),

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 _BREAKER_STATES = {0: "closed", 1: "half_open", 2: "open"}
 _SERVICE = "service-"
+# What is shown of an outbox, and which metric says it.
+_OUTBOX = {
+    "seconds": "holdfast_outbox_oldest_seconds",
+    "rows": "holdfast_outbox_rows",
+    "set_aside_rows": "holdfast_outbox_set_aside_rows",
+    "set_aside_seconds": "holdfast_outbox_set_aside_seconds",
+}
 
 
 def system_view(
@@ -46,16 +53,19 @@ def system_view(
 
 
 def _outboxes(look: Look) -> list[dict[str, Any]]:
-    """By the relay that holds a database's lease; without one the lag is unknown."""
+    """Every relay measures every outbox: the largest counts, also while none can publish. `relay` is who publishes."""
     found: dict[str, dict[str, Any]] = {}
     for process, samples in look.metrics.items():
-        values = _by_label(samples, "database")
-        for database, known in values.items():
-            entry = found.setdefault(database, {"database": database, "relay": None, "seconds": None, "rows": None})
+        for database, known in _by_label(samples, "database").items():
+            entry = found.setdefault(database, {"database": database, "relay": None} | dict.fromkeys(_OUTBOX))
             if known.get("holdfast_relay_active") == 1:
                 entry["relay"] = process
-                entry["seconds"] = known.get("holdfast_outbox_oldest_seconds")
-                entry["rows"] = _whole(known.get("holdfast_outbox_rows"))
+            for field, metric in _OUTBOX.items():
+                entry[field] = max(
+                    (value for value in (entry[field], known.get(metric)) if value is not None), default=None
+                )
+    for entry in found.values():
+        entry["rows"], entry["set_aside_rows"] = _whole(entry["rows"]), _whole(entry["set_aside_rows"])
     return [found[database] for database in sorted(found)]
 
 

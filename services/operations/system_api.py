@@ -25,8 +25,16 @@ _MOMENT = {"format": "date-time"}
 class OutboxSchema(Schema):
     database = fields.String(required=True)
     relay = fields.String(required=True, allow_none=True, metadata={"description": "which one is at it"})
-    seconds = fields.Float(required=True, allow_none=True, metadata={"description": "age of the oldest event"})
-    rows = fields.Integer(required=True, allow_none=True)
+    seconds = fields.Float(
+        required=True, allow_none=True, metadata={"description": "age of the oldest event that waits to be published"}
+    )
+    rows = fields.Integer(required=True, allow_none=True, metadata={"description": "events that wait"})
+    set_aside_rows = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "events that no queue takes, tried again now and then"}
+    )
+    set_aside_seconds = fields.Float(
+        required=True, allow_none=True, metadata={"description": "age of the oldest of these"}
+    )
 
 
 class QueueSchema(Schema):

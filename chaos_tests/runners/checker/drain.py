@@ -65,6 +65,8 @@ def _in_the_system(system: dict[str, object]) -> list[str]:
     assert isinstance(outboxes, list)
     assert isinstance(unanswered, list)
     found = [f"outbox {each['database']}: {each['rows']}" for each in outboxes if each["rows"] != 0]
+    set_aside = {each["database"]: each.get("set_aside_rows") for each in outboxes}
+    found += [f"set aside in {database}: {rows}" for database, rows in set_aside.items() if rows]
     if isinstance(queues, list):
         found += [f"{queue['name']}: {queue['messages']}" for queue in queues if queue["messages"]]
     # A scheduler's standby or a stopped worker would never answer: what has no broker or outbox to tell is enough.

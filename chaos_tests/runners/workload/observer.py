@@ -86,6 +86,7 @@ def _backlog(system: dict[str, Any]) -> dict[str, Any]:
     return {
         "outbox_rows": sum(outbox["rows"] or 0 for outbox in outboxes),
         "outbox_seconds": max((outbox["seconds"] or 0.0 for outbox in outboxes), default=0.0),
+        "set_aside": sum(outbox.get("set_aside_rows") or 0 for outbox in outboxes),
         "queues": None
         if system["queues"] is None
         else {queue["name"]: queue["messages"] or 0 for queue in system["queues"] if queue["messages"]},

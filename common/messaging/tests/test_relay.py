@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import event as sqlalchemy_event
 
 from common.messaging.events import CONTENT_TYPE
-from common.messaging.relay import BATCH_ROWS, LAG_ROWS, LAG_SECONDS, LEASE_SECONDS, TASK_NAME, Relay
+from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS, TASK_NAME, Relay
 from common.resilience.circuit_breaker import Breaker
 from common.tests.link import Link
 from common.tests.outboxes import HEARD, UNHEARD, Ear, Outbox, make_event, make_publisher, make_relay
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 SECONDS = 20.0
+FADED = "thing.faded.v1"
 
 
 @pytest.fixture
@@ -57,8 +59,8 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def gauge(metric: Any) -> float:
-    return float(metric.labels("test")._value.get())
+def metric(name: str, relay: str = "relay-a") -> float:
+    return REGISTRY.get_sample_value(f"holdfast_{name}", {"database": relay}) or 0.0
 
 
 def test_events_go_out_in_order_and_rows_go_away(box: Outbox, ear: Ear, vhost: str) -> None:
@@ -75,7 +77,7 @@ def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
     with Link(vhost) as link:
         link.cut()
         with running(make_relay(box, link.url)):
-            eventually(lambda: gauge(LAG_ROWS) == events)
+            eventually(lambda: metric("outbox_rows") == events)
 
 
 def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box: Outbox, ear: Ear, vhost: str) -> None:
@@ -110,10 +112,9 @@ def test_an_outage_shows_as_growing_lag(box: Outbox, ear: Ear, vhost: str) -> No
         link.cut()
         box.fill(3)
         with running(make_relay(box, link.url)):
-            # Both at once: the gauges belong to the process, and other tests have set them too.
-            eventually(lambda: gauge(LAG_ROWS) == 3 and gauge(LAG_SECONDS) > 1.0)
+            eventually(lambda: metric("outbox_rows") == 3 and metric("outbox_oldest_seconds") > 1.0)
             link.heal()
-            eventually(lambda: gauge(LAG_ROWS) == gauge(LAG_SECONDS) == 0)
+            eventually(lambda: metric("outbox_rows") == metric("outbox_oldest_seconds") == 0)
 
 
 def test_a_broker_that_stands_still_loses_nothing(box: Outbox, ear: Ear, vhost: str) -> None:
@@ -128,17 +129,101 @@ def test_a_broker_that_stands_still_loses_nothing(box: Outbox, ear: Ear, vhost: 
     assert ear.listen() == [event.id for event in events]
 
 
-def test_what_no_queue_takes_stays_and_the_rest_goes_on(box: Outbox, ear: Ear, vhost: str) -> None:
-    """More of it than a batch holds, in front of everything else."""
+def test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on(
+    box: Outbox, ear: Ear, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of it than a batch holds, in front of everything else; it goes in its order once a queue takes it."""
+    monkeypatch.setattr("common.messaging.relay.RETRY_SET_ASIDE_SECONDS", 0.5)
     lost = [make_event(number, event_type=UNHEARD) for number in range(1, BATCH_ROWS + 2)]
     heard = make_event()
     box.add(*lost, heard)
     with running(make_relay(box, vhost)):
-        eventually(lambda: heard.id not in box.waiting())
-        assert box.waiting() == [event.id for event in lost]
+        eventually(lambda: box.waiting() == box.set_aside() == [event.id for event in lost])
+        eventually(lambda: metric("outbox_set_aside_rows") == len(lost) and metric("outbox_rows") == 0)
+        assert metric("outbox_oldest_seconds") == 0
+        assert metric("outbox_set_aside_seconds") > 0
         ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
         eventually(lambda: box.waiting() == [])
-    assert sorted(ear.listen()) == sorted(event.id for event in [*lost, heard])
+        eventually(lambda: metric("outbox_set_aside_rows") == metric("outbox_set_aside_seconds") == 0)
+    assert ear.listen() == [event.id for event in [heard, *lost]]
+
+
+def test_another_relay_knows_what_was_set_aside(box: Outbox, ear: Ear, vhost: str) -> None:
+    lost = make_event(event_type=UNHEARD)
+    box.add(lost)
+    with running(make_relay(box, vhost)):
+        eventually(lambda: box.set_aside() == [lost.id])
+    [heard] = box.fill(1)
+    with running(make_relay(box, vhost, "relay-b")):
+        eventually(lambda: box.waiting() == [lost.id])
+        eventually(lambda: metric("outbox_set_aside_rows", "relay-b") == 1)
+        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [heard.id, lost.id]
+
+
+def test_a_type_that_no_queue_takes_keeps_no_other_type_set_aside(
+    box: Outbox, ear: Ear, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.messaging.relay.RETRY_SET_ASIDE_SECONDS", 0.2)
+    faded, vanished = ([make_event(number, event_type=name) for number in range(1, 5)] for name in (FADED, UNHEARD))
+    box.add(*faded, *vanished)
+    with running(make_relay(box, vhost)):
+        eventually(lambda: len(box.set_aside()) == len(faded) + len(vanished))
+        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        eventually(lambda: box.waiting() == box.set_aside() == [event.id for event in faded])
+    assert ear.listen() == [event.id for event in vanished]
+
+
+def test_what_a_broken_connection_left_goes_first_on_the_next_turn(box: Outbox, ear: Ear, vhost: str) -> None:
+    events = box.fill(3 * BATCH_ROWS)
+    with Link(vhost) as link:
+        link.starve(200_000)  # some of the first batch
+        with running(make_relay(box, link.url, confirm_seconds=1.5)):
+            eventually(lambda: len(box.waiting()) < len(events))
+            assert len(events) - BATCH_ROWS < len(box.waiting())
+            link.heal()
+            eventually(lambda: box.waiting() == [])
+    assert list(dict.fromkeys(ear.listen())) == [event.id for event in events]
+
+
+def test_one_relay_is_active_while_the_broker_is_slow_to_confirm(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(vhost) as link, running(make_relay(box, link.url, lease_seconds=0.9, confirm_seconds=4)):
+        eventually(lambda: metric("relay_active") == 1)
+        link.freeze()
+        events = box.fill(5)
+        with running(make_relay(box, vhost, "relay-b", lease_seconds=0.9)):
+            while metric("relay_active") == 1:  # until it has waited for its confirms in vain
+                assert metric("relay_active", "relay-b") == 0
+                assert box.holder() in ("relay-a", None)
+                assert box.waiting() == [event.id for event in events]
+                time.sleep(0.02)
+            eventually(lambda: box.waiting() == [])  # the lease was given back: the standby can publish
+            assert box.holder() == "relay-b"
+    assert list(dict.fromkeys(ear.listen())) == [event.id for event in events]
+
+
+def test_the_lag_grows_while_the_broker_is_slow_to_confirm(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(vhost) as link, running(make_relay(box, link.url)):
+        eventually(lambda: metric("relay_active") == 1)
+        link.freeze()
+        box.fill(1)
+        eventually(lambda: metric("outbox_oldest_seconds") > 2)
+        assert abs(metric("outbox_oldest_seconds") - box.backlog()[1]) < 0.5
+        box.fill(6)
+        eventually(lambda: metric("outbox_rows") == 7)
+        assert metric("relay_active") == 1  # it waits for the first confirm still
+
+
+def test_a_standby_shows_the_lag_as_well(box: Outbox, vhost: str) -> None:
+    with Link(vhost) as link, running(make_relay(box, link.url)):
+        eventually(lambda: metric("relay_active") == 1)
+        link.freeze()
+        box.fill(3)
+        with running(make_relay(box, vhost, "relay-b")):
+            eventually(lambda: metric("outbox_rows", "relay-b") == 3)
+            eventually(lambda: metric("outbox_oldest_seconds", "relay-b") > 1)
+            assert metric("relay_active", "relay-b") == 0
 
 
 def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, ear: Ear, vhost: str) -> None:
@@ -163,7 +248,8 @@ def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, ear: 
         assert heard <= 200 + 20  # the first batch, and then one at a time
         ear.channel.queue_delete("test.full")
         eventually(lambda: box.waiting() == [])
-    assert set(ear.listen()) >= {event.id for event in events[20:]}
+        assert box.set_aside() == []  # it was refused, not returned
+    assert list(dict.fromkeys(ear.listen())) == [event.id for event in events]
 
 
 def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_none(
@@ -178,7 +264,7 @@ def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_
 
     sqlalchemy_event.listen(engine, "before_cursor_execute", fail)
     publisher = make_publisher(vhost)
-    doomed = Relay("test", engine, publisher, "relay-a", broker=Breaker("broker", max_failures=1))
+    doomed = Relay("relay-a", engine, publisher, "relay-a", broker=Breaker("broker", max_failures=1))
     with pytest.raises(MemoryError):
         doomed.step()
     publisher.close()

@@ -23,6 +23,7 @@ holdfast_outbox_oldest_seconds{database="orders"} 4.5
 holdfast_outbox_rows{database="orders"} 7.0
 """
 QUEUES = [{"name": "orders.events", "messages": 3, "messages_ready": 2, "messages_unacknowledged": 1, "consumers": 1}]
+NOTHING_SET_ASIDE = {"set_aside_rows": None, "set_aside_seconds": None}
 
 
 class Fake(ThreadingHTTPServer):
@@ -84,7 +85,8 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
         assert monitor.look() is look
         assert server.asked == asked
     assert view["unanswered"] == ["hangs", "nonsense", "gone"]
-    assert view["outboxes"] == [{"database": "orders", "relay": "relay", "seconds": 4.5, "rows": 7}]
+    [outbox] = view["outboxes"]
+    assert outbox == {"database": "orders", "relay": "relay", "seconds": 4.5, "rows": 7} | NOTHING_SET_ASIDE
     assert [(queue["name"], queue["messages"], queue["ready"]) for queue in view["queues"]] == [("orders.events", 3, 2)]
     assert {worker["name"]: worker["alive"] for worker in view["workers"]} == {
         "relay": True,
@@ -115,6 +117,31 @@ def test_without_any_answer_nothing_is_guessed() -> None:
     assert (view["outboxes"], view["breakers"], view["sweeps"]) == ([], [], [])
 
 
+def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -> None:
+    def relay(active: float, seconds: float, rows: float, set_aside: float) -> list[Sample]:
+        values = {
+            "holdfast_relay_active": active,
+            "holdfast_outbox_oldest_seconds": seconds,
+            "holdfast_outbox_rows": rows,
+            "holdfast_outbox_set_aside_rows": set_aside,
+            "holdfast_outbox_set_aside_seconds": 10 * set_aside,
+        }
+        return [Sample(name, {"database": "orders"}, value) for name, value in values.items()]
+
+    for active in (0, 1):
+        metrics = {"relay-1": relay(active, 0.2, 3, 0), "relay-2": relay(0, 61.5, 1_200, 4)}
+        look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
+        [outbox] = system_view(look, list(metrics), [], None, asks_broker=False)["outboxes"]
+        assert outbox == {
+            "database": "orders",
+            "relay": "relay-1" if active else None,
+            "seconds": 61.5,
+            "rows": 1_200,
+            "set_aside_rows": 4,
+            "set_aside_seconds": 40,
+        }
+
+
 def test_breakers_and_sweeps_of_several_processes() -> None:
     labels = {"context": "payments", "sweep": "settle"}
     name = "holdfast_sweep_last_success_timestamp_seconds"
@@ -143,5 +170,6 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
     assert view["standing_cases"] == {"count": 2, "oldest_seconds": 90.5}
     assert view["breakers"] == [{"process": "scheduler-1", "breaker": "payment_provider", "state": "open"}]
     assert [worker["subscribed"] for worker in view["workers"]] == [None, None, False, None, None]
-    assert view["outboxes"] == [{"database": "orders", "relay": None, "seconds": None, "rows": None}]
+    [outbox] = view["outboxes"]
+    assert outbox == {"database": "orders", "relay": None, "seconds": None, "rows": None} | NOTHING_SET_ASIDE
     assert view["unanswered"] == []

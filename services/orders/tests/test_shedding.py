@@ -52,6 +52,15 @@ def test_an_old_event_that_is_not_published_yet_stops_new_orders(engine: Engine)
     assert not is_shed(engine)
 
 
+def test_one_event_that_no_queue_takes_stops_no_orders(engine: Engine) -> None:
+    """However old it is, and however many events have come and gone since."""
+    assert not is_shed(engine)
+    run(engine, "UPDATE outbox SET created_at = now() - interval '1 day', set_aside_at = now()")
+    run(engine, "ALTER TABLE outbox ALTER COLUMN position RESTART WITH 1000000")
+    assert not is_shed(engine)
+    assert not is_shed(engine)
+
+
 def test_too_many_events_that_are_not_published_yet_stop_new_orders(engine: Engine) -> None:
     usecases.place_order(engine, wish(), TRAIL)
     more = f"INSERT INTO outbox ({COLUMNS}) SELECT {COLUMNS} FROM outbox"

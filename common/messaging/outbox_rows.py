@@ -1,0 +1,127 @@
+"""The relay's side of an outbox table: read in order, delete, set aside, put back. Safe to repeat.
+
+A row is set aside by a mark in its column `set_aside_at`, so that every relay sees the same. No statement reads more of
+the table than it needs: each goes by an index, however many rows wait or are set aside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from common.messaging import outbox
+from common.storage.postgresql import autocommit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from sqlalchemy import Engine
+
+COUNTED_ROWS = 100_000
+COUNTED_SET_ASIDE = 10_000
+RESTORED_ROWS = 5_000
+SAMPLED_TYPES = 100
+
+_COLUMNS = """position, event_id::text AS event_id, type, correlation_id, body,
+       extract(epoch FROM clock_timestamp() - created_at) AS age_seconds"""
+_FETCH = text(f"SELECT {_COLUMNS} FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT :limit")  # noqa: S608 - constants
+_DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
+_SET_ASIDE = text("""
+    UPDATE outbox SET set_aside_at = clock_timestamp() WHERE position = ANY(:positions) AND set_aside_at IS NULL
+""")
+# Of each type that is set aside the oldest row, from one type to the next by the index: DISTINCT would read them all.
+_OLDEST_SET_ASIDE = f"""
+    WITH RECURSIVE oldest AS (
+        (SELECT type, position FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY type, position LIMIT 1)
+        UNION ALL
+        SELECT following.type, following.position FROM oldest, LATERAL (
+            SELECT type, position FROM outbox WHERE set_aside_at IS NOT NULL AND type > oldest.type
+            ORDER BY type, position LIMIT 1
+        ) AS following
+    ), positions AS (SELECT position FROM oldest LIMIT {SAMPLED_TYPES})
+"""  # noqa: S608 - a constant
+_SAMPLE = text(f"""
+    {_OLDEST_SET_ASIDE}
+    SELECT {_COLUMNS} FROM outbox
+    WHERE position = ANY (ARRAY(SELECT position FROM positions))
+      AND position <= coalesce(
+          (SELECT position FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT 1), position
+      )
+    ORDER BY position
+""")  # noqa: S608 - constants
+_RESTORE = text(f"""
+    UPDATE outbox SET set_aside_at = NULL WHERE position = ANY (ARRAY(
+        SELECT position FROM outbox WHERE set_aside_at IS NOT NULL AND type = :type
+        ORDER BY position LIMIT {RESTORED_ROWS}
+    ))
+""")  # noqa: S608 - a constant
+_MEASURE = text(f"""
+    {_OLDEST_SET_ASIDE}
+    SELECT
+        (SELECT count(*) FROM (
+            SELECT FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT {COUNTED_ROWS}
+        ) AS waiting) AS rows,
+        {outbox.LAG_SECONDS} AS seconds,
+        (SELECT count(*) FROM (
+            SELECT FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY type, position LIMIT {COUNTED_SET_ASIDE}
+        ) AS set_aside) AS set_aside_rows,
+        coalesce(extract(epoch FROM clock_timestamp() - (
+            SELECT min(created_at) FROM outbox WHERE position = ANY (ARRAY(SELECT position FROM positions))
+        )), 0) AS set_aside_seconds
+""")  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many rows wait and how old the oldest is; the same of those set aside. The counts are bounded."""
+
+    rows: int = 0
+    seconds: float = 0.0
+    set_aside_rows: int = 0
+    set_aside_seconds: float = 0.0
+
+
+class OutboxRows:
+    """The rows of one outbox. Raises as the database does."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def fetch(self, limit: int) -> Sequence[Any]:
+        """The oldest rows that are not set aside, in order."""
+        with autocommit(self._engine) as connection:
+            return connection.execute(_FETCH, {"limit": limit}).all()
+
+    def sample_set_aside(self) -> Sequence[Any]:
+        """Of each type that is set aside the oldest row, unless an older one waits, which it would overtake."""
+        with autocommit(self._engine) as connection:
+            return connection.execute(_SAMPLE).all()
+
+    def delete(self, positions: Sequence[int]) -> None:
+        self._change(_DELETE, positions)
+
+    def set_aside(self, positions: Sequence[int]) -> None:
+        self._change(_SET_ASIDE, positions)
+
+    def restore(self, types: Collection[str], should_continue: Callable[[], bool]) -> int:
+        """Take the marks off these types' rows, in portions, oldest first; return of how many."""
+        restored = 0
+        for event_type in sorted(types):
+            portion = RESTORED_ROWS
+            while portion == RESTORED_ROWS and should_continue():
+                with autocommit(self._engine) as connection:
+                    portion = connection.execute(_RESTORE, {"type": event_type}).rowcount
+                restored += portion
+        return restored
+
+    def measure(self) -> Backlog:
+        with autocommit(self._engine) as connection:
+            found = connection.execute(_MEASURE).one()
+        return Backlog(found.rows, float(found.seconds), found.set_aside_rows, float(found.set_aside_seconds))
+
+    def _change(self, statement: Any, positions: Sequence[int]) -> None:
+        if positions:
+            with autocommit(self._engine) as connection:
+                connection.execute(statement, {"positions": list(positions)})

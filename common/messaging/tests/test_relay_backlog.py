@@ -1,0 +1,146 @@
+"""A deep backlog while the way to the broker is cut again and again: order, and what the metrics say meanwhile.
+
+Set HOLDFAST_TEST_BACKLOG_ROWS=50000 and HOLDFAST_TEST_BACKLOG_CUTS=10 for the whole experiment.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import text
+
+from common.messaging.relay import BATCH_ROWS
+from common.storage.postgresql import transaction
+from common.tests.link import Link
+from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event, make_relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+ROWS = int(os.environ.get("HOLDFAST_TEST_BACKLOG_ROWS", "4000"))
+CUTS = int(os.environ.get("HOLDFAST_TEST_BACKLOG_CUTS", "3"))
+SUBJECTS = 20
+SECONDS = 60.0 + ROWS / 200
+APART_SECONDS = 0.02  # how much older each event is than the next
+SLACK_SECONDS = 1.5
+
+
+@pytest.fixture
+def box(database: Callable[[], str]) -> Iterator[Outbox]:
+    made = Outbox(database())
+    yield made
+    made.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.005)
+
+
+def fill(box: Outbox) -> list[tuple[str, int]]:
+    """An event of nowhere first, which is older than all others; return the rest by subject and sequence."""
+    told = [(f"thing-{number % SUBJECTS}", number // SUBJECTS + 1) for number in range(ROWS)]
+    events = [make_event(sequence, subject=subject) for subject, sequence in told]
+    box.add(make_event(event_type=UNHEARD))
+    for start in range(0, ROWS, 2_000):
+        box.add(*events[start : start + 2_000])
+    with transaction(box.engine) as connection:
+        older = f"UPDATE outbox SET created_at = now() - {APART_SECONDS} * interval '1 second' * ({ROWS} - position)"
+        connection.execute(text(older))
+    return told
+
+
+@contextmanager
+def relaying(box: Outbox, link: Link) -> Iterator[None]:
+    stop = threading.Event()
+    relay = threading.Thread(target=make_relay(box, link.url, confirm_seconds=1.0).run, args=(stop,))
+    relay.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        relay.join(30)
+
+
+def break_within_a_batch(link: Link, box: Outbox) -> None:
+    """Half of a batch reaches the broker and is confirmed, the rest is not."""
+    link.starve(BATCH_ROWS * 350)
+    eventually(lambda: link.is_starved)
+    waiting, _ = box.backlog()
+    eventually(lambda: box.backlog()[0] < waiting)
+
+
+def lose_the_confirms(link: Link, _box: Outbox) -> None:
+    """The broker takes a whole batch, and nobody hears of it."""
+    link.mute()
+    eventually(lambda: not REGISTRY.get_sample_value("holdfast_relay_active", {"database": "relay-a"}))
+
+
+def cut_off(link: Link, _box: Outbox) -> None:
+    link.cut()
+
+
+class Samples:
+    """What the metrics say, between two looks at the table itself."""
+
+    def __init__(self, box: Outbox) -> None:
+        self._box, self._stop = box, threading.Event()
+        self.wrong: list[str] = []
+        self.count = 0
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.02):
+            _, before = self._box.backlog()
+            shown = REGISTRY.get_sample_value("holdfast_outbox_oldest_seconds", {"database": "relay-a"}) or 0.0
+            rows = REGISTRY.get_sample_value("holdfast_outbox_rows", {"database": "relay-a"}) or 0.0
+            left, after = self._box.backlog()
+            self.count += 1
+            # The backlog shrinks: a batch may have gone in between.
+            if not after - SLACK_SECONDS <= shown <= before + BATCH_ROWS * APART_SECONDS + SLACK_SECONDS:
+                self.wrong.append(f"the oldest is {before:.1f} to {after:.1f} s old, shown are {shown:.1f} s")
+            if rows < left:
+                self.wrong.append(f"{left} rows wait, shown are {rows}")
+
+
+def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_moment(
+    box: Outbox, vhost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ear(vhost) as ear, Link(vhost) as link:
+        told = fill(box)
+        with relaying(box, link):
+            eventually(lambda: box.backlog()[0] < ROWS)
+            with Samples(box) as samples:
+                for cut in range(1, CUTS + 1):
+                    left = ROWS * (CUTS + 1 - cut) // (CUTS + 1)
+                    eventually(lambda left=left: box.backlog()[0] <= left)  # type: ignore[misc]
+                    (break_within_a_batch, lose_the_confirms, cut_off)[cut % 3](link, box)
+                    link.heal()
+                eventually(lambda: box.backlog()[0] == 0)
+        assert (samples.wrong[:5], len(box.set_aside())) == ([], 1)
+        assert samples.count > CUTS
+        ear.listen()
+    first = dict.fromkeys((event.subject, event.sequence) for event in ear.heard)
+    assert sorted(first) == sorted(told)
+    for subject in {subject for subject, _ in told}:
+        sequences = [sequence for each, sequence in first if each == subject]
+        assert sequences == sorted(sequences)
+    with capsys.disabled():
+        print(f"\n{ROWS} rows, {CUTS} cuts, {len(ear.heard) - ROWS} repeats, {samples.count} samples")  # noqa: T201

@@ -1,0 +1,15 @@
+"""The outbox marks events that no queue takes, so that they hold up nobody."""
+
+from alembic import op
+
+from common.messaging import outbox
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.execute(outbox.SCHEMA_V2)
+    with op.get_context().autocommit_block():
+        for ddl in outbox.INDEXES_V2:
+            op.execute(ddl)
