@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Scenario = Callable[["System"], set[str]]
 SHOPPING_SECONDS, DEATH_SECONDS = 4.0, 30.0
 API_SECONDS = 10
+PATIENCE_SECONDS = 60.0
+BATCH_EVENTS = 60
+EVENT_BY_EVENT = {"average_size": 1_000, "size_variation": 0, "delay": 100_000}  # about an event, and 100 ms
 EVENTS = "holdfast.events"
 RELAYS = ("relay-1", "relay-2")
 CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
@@ -104,6 +107,28 @@ def broker_without_bindings(system: System) -> set[str]:
     return _shopping(system, unbind, bind)
 
 
+def cut_in_a_batch(system: System) -> set[str]:
+    """The connections to the broker are cut while it has confirmed one half of a batch, and the other is on its way."""
+    _each(system.stack.stop, RELAYS)
+    with Shopper(system.customer()) as shopper:
+        _until(lambda: len(shopper.answers) >= BATCH_EVENTS, "few orders were taken")
+    connection = pika.BlockingConnection(pika.URLParameters(system.stack.urls.rabbitmq))
+    channel = connection.channel()
+    queue = channel.queue_declare("", exclusive=True).method.queue
+    channel.queue_bind(queue, EVENTS, "order.placed.v1")
+    system.toxic("rabbitmq", "slicer", "upstream", **EVENT_BY_EVENT)
+    _each(system.stack.start, RELAYS)
+
+    def arrived() -> int:
+        return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+    _until(lambda: arrived() >= BATCH_EVENTS // 2, "no events arrived")
+    system.switch("rabbitmq", enabled=False)
+    system.heal_proxies()
+    connection.close()
+    return set()
+
+
 def document_store_killed(system: System) -> set[str]:
     """MongoDB is killed three times while events are filed."""
 
@@ -177,6 +202,14 @@ def undecodable(system: System) -> set[str]:
     while filed() < before + sent and time.monotonic() < deadline:
         time.sleep(0.5)
     return set() if filed() >= before + sent else {"P5"}
+
+
+def _until(condition: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(complaint)
+        time.sleep(0.05)
 
 
 def _each(act: Callable[[str], object], names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from chaos_tests.mutants.scenarios import (
     broker_swallows,
     broker_without_bindings,
     cancelled_in_flight,
+    cut_in_a_batch,
     document_store_killed,
     every_event_twice,
     killed_at,
@@ -107,7 +108,21 @@ MUTANTS = (
             Patch(
                 "common.messaging.relay",
                 'crash_point("relay.fetched")',
-                'self._delete([row.position for row in rows])\n        crash_point("relay.fetched")',
+                'self._rows.delete([row.position for row in rows])\n        crash_point("relay.fetched")',
+            ),
+        ),
+    ),
+    Mutant(
+        "unconfirmed-passed-by",
+        "publishing first what a broken connection left unconfirmed",
+        cut_in_a_batch,
+        RELAYS,
+        (
+            Patch("common.messaging.relay", "if row.event_id in returned])", "if row.event_id not in confirmed])"),
+            Patch(
+                "common.messaging.relay",
+                "if time.monotonic() < self._retry_at:",
+                "if self._retry_at is not None:",
             ),
         ),
     ),
