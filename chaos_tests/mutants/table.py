@@ -174,7 +174,7 @@ MUTANTS = (
         (
             Patch(
                 "services.payments.domain",
-                "return Step.REFUND if payment.cancel_requested else Step.NOTHING",
+                "return Step.REFUND if payment.cancel_requested and not payment.refund_waits else Step.NOTHING",
                 "return Step.NOTHING",
             ),
         ),
