@@ -96,4 +96,8 @@ POSTGRES_URL = url_with("postgresql", "postgresql+psycopg2")
 HTTP_URL = url_with("http", "https")
 PORT = between(1, 65_535)
 RATE = validate.Regexp(r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$", error="expected a rate like 600/minute")
+ROUTE_RATES = validate.Regexp(
+    r"^([A-Z]+ /\S*=[1-9][0-9]{0,8}/(second|minute|hour|day)(;\s*|$))*$",
+    error="expected rates of routes like POST /api/v1/users=60/hour",
+)
 RATE_STORE = validate.Regexp(r"^(memory://|mongodb(\+srv)?://.+)$", error="expected memory:// or a URL of MongoDB")

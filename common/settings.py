@@ -20,6 +20,7 @@ from common.setting_checks import (
     POSTGRES_URL,
     RATE,
     RATE_STORE,
+    ROUTE_RATES,
     between,
     networks,
     one_of,
@@ -158,6 +159,12 @@ class HttpSettings(ProcessSettings, ListenSettings):
         default="1200/minute",
         check=RATE,
         meaning="Limit for the requests of one address to public routes that cost much processor time.",
+    )
+    rate_limit_routes: str = setting(
+        "RATE_LIMIT_ROUTES",
+        default="",
+        check=ROUTE_RATES,
+        meaning="Limits of single routes, like `POST /api/v1/users=60/hour`; several separated by `;`.",
     )
     rate_limit_storage_url: str = setting(
         "RATE_LIMIT_STORAGE_URL",

@@ -157,7 +157,7 @@ PROCESSES: tuple[Process, ...] = (
         port_offset=16,
         probe="/livez",
     ),
-    _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS"),
+    _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "RATE_LIMIT_ROUTES"),
     _service("inventory", 2, *_KEYS),
     _service("orders", 3, *_KEYS),
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),

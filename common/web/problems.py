@@ -66,6 +66,8 @@ def render(error: Exception) -> Response | HTTPException:
         return _from_werkzeug(error)
     if isinstance(error, Rejected):
         headers = {"WWW-Authenticate": _challenge(error)} if isinstance(error, Unauthenticated) else {}
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            headers["Retry-After"] = str(retry_after(getattr(error, "retry_after_seconds", 1)))
         return problem(error.status, error.code, str(error), errors=error.errors, headers=headers)
     kind = classify(error)
     if issubclass(kind, Unavailable | Contention | Undecided):

@@ -1,7 +1,8 @@
 """Requests per caller and time: what is beyond is answered 429 with `Retry-After`, and every reply tells what is left.
 
 Two policies: `callers` counts by the token's subject, on every route that needs one (off unless RATE_LIMIT_CALLERS is
-set); `strangers` counts by the client's address, on the public routes marked `costly`. Counted in this process, or with
+set); `strangers` counts by the client's address, on the public routes marked `costly`. A route in RATE_LIMIT_ROUTES
+has a quota of its own in place of those, counted by subject or address. Counted in this process, or with
 RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer limits nobody: a few requests too
 many are better than none.
 Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
@@ -52,12 +53,20 @@ def register(app: Flask, settings: HttpSettings) -> None:
         "callers": settings.rate_limit_callers,
         "strangers": settings.rate_limit_strangers,
     }
-    limits = {name: parse(quota) for name, quota in policies.items() if quota}
+    limits = {
+        name: parse(quota) for name, quota in (policies | route_quotas(settings.rate_limit_routes)).items() if quota
+    }
     if not limits:
         return
     guard = _Guard(limits, settings.rate_limit_storage_url)
     app.before_request(guard.check)
     app.after_request(_tell)
+
+
+def route_quotas(text: str) -> dict[str, str | None]:
+    """Read RATE_LIMIT_ROUTES: `POST /api/v1/users=60/hour`, several separated by `;`."""
+    pairs = (part.rpartition("=") for part in text.split(";") if part.strip())
+    return {route.strip(): quota.strip() for route, _, quota in pairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,9 @@ class _Guard:
         return None if passes else _refusal(g.rate_count)
 
     def _subject(self) -> tuple[str, str]:
+        route = f"{request.method} {request.url_rule}"
+        if route in self._limits:
+            return route, g.caller.id if "caller" in g else client_network()
         view = current_app.view_functions.get(request.endpoint or "")
         if getattr(view, "costly", False):
             return "strangers", client_network()

@@ -24,6 +24,7 @@ _PASSED_ON = {
     "ORDER_TIMEOUT_SECONDS": "300",
     "RATE_LIMIT_CALLERS": "",
     "RATE_LIMIT_STRANGERS": "",
+    "RATE_LIMIT_ROUTES": "POST /api/v1/users=1000000/hour",  # demo and load register customers from one address
     "TRUSTED_PROXIES": "",
     "TOKEN_PUBLIC_KEYS": "",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",

@@ -8,6 +8,7 @@ from flask import Response, jsonify
 
 from common.security.auth import caller, public
 from common.web import app_factory
+from common.web.client_address import client_network
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
 from common.web.rate_limits import costly
@@ -46,7 +47,9 @@ def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, 
     """Register. Without a password the reply holds an API key, shown this once."""
     key = request_key(secrets=("password",))
     wish = RegisterUser(**body)
-    return render(usecases.register_user(_context(), wish, trail=request_trail(), request_key=key))
+    return render(
+        usecases.register_user(_context(), wish, network=client_network(), trail=request_trail(), request_key=key)
+    )
 
 
 @users.route("/users/me")
@@ -63,7 +66,7 @@ def get_me() -> dict[str, Any]:
 @users.response(200, TokenSchema)
 def issue_token(body: dict[str, Any]) -> dict[str, Any]:
     """Get an access token for a password or an API key."""
-    return usecases.issue_token(_context(), Credentials(**body))
+    return usecases.issue_token(_context(), Credentials(**body), network=client_network())
 
 
 @users.route("/api-keys", methods=["POST"])

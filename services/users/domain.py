@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Conflict, Unauthenticated
+from common.errors import Conflict, Rejected, Unauthenticated
 from common.security.tokens import AUDIENCE, ISSUER
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 API_KEY_PREFIX = "hf_"
 API_KEY_RANDOM_BYTES = 32
 TOKEN_SECONDS = 3600
+# NIST SP 800-63B-4, section 3.1.1: a password that is the only factor has 15 characters or more.
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 15, 128
+# Section 3.2.2 there: at most 100 failed attempts on an account. A network that the account has signed in from before
+# is spared from that bound, so that nobody can lock an owner out; each network alone has a bound of its own.
+SIGN_IN_WINDOW_SECONDS = 900.0
+MAX_FAILURES_PER_NETWORK, MAX_FAILURES_PER_ACCOUNT = 10, 100
 _HINT_LENGTH = len(API_KEY_PREFIX) + 4
 
 
@@ -51,6 +57,36 @@ class ApiKey:
     digest: bytes
     hint: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Failed sign-ins of one account in the last window: from this network, and from all that it does not know."""
+
+    here: int
+    from_unknown: int
+    is_known_network: bool
+    seconds_left: int
+
+
+class TooManyGuessesError(Rejected):
+    """Too many failed sign-ins; in `retry_after_seconds` the first of them no longer counts."""
+
+    status = 429
+    code = "too_many_failed_sign_ins"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many failed sign-ins: wait before you try again")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class WeakPasswordError(Rejected):
+    """Too easy to guess."""
+
+    code = "weak_password"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("choose another password", errors={"password": [reason]})
 
 
 class UsernameTakenError(Conflict):
@@ -95,3 +131,10 @@ def token_claims(user: User, *, token_id: str, now: datetime) -> dict[str, Any]:
         "exp": issued_at + TOKEN_SECONDS,
         "jti": token_id,
     }
+
+
+def require_guesses_left(guesses: Guesses) -> None:
+    """Raise `TooManyGuessesError` beyond the bounds."""
+    beyond_account = guesses.from_unknown >= MAX_FAILURES_PER_ACCOUNT and not guesses.is_known_network
+    if guesses.here >= MAX_FAILURES_PER_NETWORK or beyond_account:
+        raise TooManyGuessesError(guesses.seconds_left)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from common.security.tokens import Verifier
+from common.setting_checks import ROUTE_RATES
 from common.settings import DatabaseSettings, HttpSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web import app_factory
@@ -35,6 +36,12 @@ class Settings(HttpSettings, DatabaseSettings):
         check=check_key,
         meaning="Key that signs tokens: base64 of an Ed25519 key as PKCS8 PEM "
         "(`openssl genpkey -algorithm ed25519 | base64 -w0`).",
+    )
+    rate_limit_routes: str = setting(
+        "RATE_LIMIT_ROUTES",
+        default="POST /api/v1/users=60/hour",
+        check=ROUTE_RATES,
+        meaning="Limits of single routes, like `POST /api/v1/users=60/hour`; several separated by `;`.",
     )
     token_public_keys: str = setting(
         "TOKEN_PUBLIC_KEYS",

@@ -1,27 +1,37 @@
 """Passwords: Argon2id, and no more at a time than the machine can bear.
 
-Hashing costs tens of milliseconds of a core and 19 MiB each time, by design; beyond a few at once a caller waits
-briefly and is then told `Unavailable`, so that a flood of sign-ins does not stop the service.
-Parameters: OWASP Password Storage Cheat Sheet, Argon2id.
+Hashing costs tens of milliseconds of a core and 19 MiB each time, by design; a few run at once, and clients take turns
+(`fair_slots.py`), so that a flood of sign-ins stops neither the service nor the sign-ins of others.
+Parameters: OWASP Password Storage Cheat Sheet, Argon2id. Strength: NIST SP 800-63B-4, section 3.1.1.2, by the lists of
+common passwords, names and patterns in zxcvbn (https://github.com/dwolfhub/zxcvbn-python).
 """
 
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
-from threading import BoundedSemaphore
-from typing import TYPE_CHECKING
+import unicodedata
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
 
-from common.errors import Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from services.users.domain import MIN_PASSWORD_LENGTH, WeakPasswordError
+from services.users.fair_slots import FairSlots
 
 CONCURRENT_HASHES = 2
-WAIT_SECONDS = 0.5
+WAIT_SECONDS = 1.0
+LOCAL = "local"  # the client, where nobody is remote
+SAFE_SCORE = 3  # of 4: more than 10^8 guesses
+SCORED_CHARACTERS = 72  # what follows only makes it stronger
+
+
+def require_strong(password: str, *, username: str, email: str) -> None:
+    """Raise `WeakPasswordError` for what is short, common, or made of the account's own name."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise WeakPasswordError(f"Shorter than {MIN_PASSWORD_LENGTH} characters.")
+    known = [username, email, *email.split("@"), "holdfast"]
+    if zxcvbn(password[:SCORED_CHARACTERS], user_inputs=known)["score"] < SAFE_SCORE:
+        raise WeakPasswordError("Too easy to guess: it is common, repeats itself, or has your name in it.")
 
 
 class Passwords:
@@ -29,28 +39,26 @@ class Passwords:
 
     def __init__(self, *, concurrent: int = CONCURRENT_HASHES, wait_seconds: float = WAIT_SECONDS) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._places = BoundedSemaphore(concurrent)
-        self._wait_seconds = wait_seconds
+        self._slots = FairSlots(concurrent, wait_seconds=wait_seconds)
         self._nobodys_hash = self._hasher.hash(secrets.token_hex())
 
-    def hash(self, password: str) -> str:
-        with self._place():
-            return self._hasher.hash(password)
+    def hash(self, password: str, *, client: str = LOCAL) -> str:
+        """Hash it when it is this client's turn. Raises `TooManySignInsError` and `Unavailable`."""
+        with self._slots.slot(client):
+            return self._hasher.hash(_normalized(password))
 
-    def verify(self, password_hash: str | None, password: str) -> bool:
+    def verify(self, password_hash: str | None, password: str, *, client: str = LOCAL) -> bool:
         """Whether the password fits. Without a hash it never does, and takes as long to say so."""
-        with self._place():
+        with self._slots.slot(client):
             try:
-                self._hasher.verify(self._nobodys_hash if password_hash is None else password_hash, password)
+                self._hasher.verify(
+                    self._nobodys_hash if password_hash is None else password_hash, _normalized(password)
+                )
             except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=self._wait_seconds):
-            raise Unavailable("too many passwords are being checked", code="too_many_sign_ins")
-        try:
-            yield
-        finally:
-            self._places.release()
+
+def _normalized(password: str) -> str:
+    """One text has one form, whatever keyboard it was typed on (NIST SP 800-63B-4, section 3.1.1.2)."""
+    return unicodedata.normalize("NFC", password)

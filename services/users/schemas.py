@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from common.schemas import StrictSchema, text_field
-from services.users.domain import Role
+from services.users.domain import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Role
 
 USERNAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*"
@@ -25,7 +25,12 @@ def email_field(**options: Any) -> fields.String:
 class UserRequestSchema(StrictSchema):
     username = username_field(required=True, metadata={"example": "johndoe"})
     email = email_field(required=True, metadata={"example": "john.doe@example.com"})
-    password = text_field(low=8, high=128, load_only=True, metadata={"description": "without it you get an API key"})
+    password = text_field(
+        low=MIN_PASSWORD_LENGTH,
+        high=MAX_PASSWORD_LENGTH,
+        load_only=True,
+        metadata={"description": "hard to guess; without it you get an API key"},
+    )
 
 
 class UserSchema(Schema):

@@ -13,21 +13,21 @@ from common.messaging.events import Trail, new_id
 from common.observability import logs
 from common.settings import DatabaseSettings, ProcessSettings, load, setting
 from common.storage.postgresql import make_engine
-from services.users.domain import Role
+from services.users.domain import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Role
 from services.users.passwords import Passwords
 from services.users.usecases import RegisterUser, ensure_account
 
-_PASSWORD = validate.Length(min=8, max=128)
+_PASSWORD = validate.Length(min=MIN_PASSWORD_LENGTH, max=MAX_PASSWORD_LENGTH)
 _log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, DatabaseSettings):
     operator_password: str = setting(
-        "SEED_OPERATOR_PASSWORD", check=_PASSWORD, meaning="Password of the account `operator`, 8 to 128 characters."
+        "SEED_OPERATOR_PASSWORD", check=_PASSWORD, meaning="Password of the account `operator`, 15 to 128 characters."
     )
     customer_password: str = setting(
-        "SEED_CUSTOMER_PASSWORD", check=_PASSWORD, meaning="Password of the account `customer`, 8 to 128 characters."
+        "SEED_CUSTOMER_PASSWORD", check=_PASSWORD, meaning="Password of the account `customer`, 15 to 128 characters."
     )
 
 

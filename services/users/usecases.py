@@ -11,8 +11,9 @@ from common.messaging import outbox
 from common.messaging.events import new_id, rfc3339, utc_now
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
-from services.users import domain, models, producers
+from services.users import domain, models, producers, sign_ins
 from services.users.domain import ApiKey, InvalidCredentialsError, Role, User
+from services.users.passwords import require_strong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +53,17 @@ class Credentials:
     password: str = ""
 
 
-def register_user(context: Context, wish: RegisterUser, *, trail: Trail, request_key: RequestKey | None) -> Reply:
+def register_user(
+    context: Context, wish: RegisterUser, *, network: str, trail: Trail, request_key: RequestKey | None
+) -> Reply:
     """A new user; without a password they get an API key, which is shown in this reply and never again.
 
-    Raises `UsernameTakenError` and `EmailTakenError`.
+    Raises `WeakPasswordError`, `UsernameTakenError` and `EmailTakenError`.
     """
+    if wish.password:
+        require_strong(wish.password, username=wish.username, email=wish.email)
     # Before the transaction: hashing takes long, and a connection is not held while this process computes.
-    password_hash = context.passwords.hash(wish.password) if wish.password else None
+    password_hash = context.passwords.hash(wish.password, client=network) if wish.password else None
     with transaction(context.engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
@@ -77,9 +82,16 @@ def get_user(context: Context, user_id: str) -> dict[str, Any]:
     return render_user(user)
 
 
-def issue_token(context: Context, credentials: Credentials) -> dict[str, Any]:
-    """An access token for who proves to be somebody. Raises `InvalidCredentialsError`, after the same time for all."""
-    user = _user_of_key(context, credentials) if credentials.api_key else _user_of_password(context, credentials)
+def issue_token(context: Context, credentials: Credentials, *, network: str) -> dict[str, Any]:
+    """An access token for who proves to be somebody from this network.
+
+    Raises `InvalidCredentialsError`, after the same time for all, and `TooManyGuessesError`, alike for accounts that
+    exist and for those that do not.
+    """
+    if credentials.api_key:
+        user = _user_of_key(context, credentials)
+    else:
+        user = _user_of_password(context, credentials, network)
     claims = domain.token_claims(user, token_id=new_id(), now=utc_now())
     token = context.signer.sign(claims)
     return {"access_token": token, "token_type": "Bearer", "expires_in": domain.TOKEN_SECONDS}
@@ -120,6 +132,12 @@ def ensure_account(engine: Engine, passwords: Passwords, wish: RegisterUser, *, 
             return False
         models.set_password(connection, user.id, passwords.hash(password), wish.role)
         return True
+
+
+def prune_sign_ins(engine: Engine) -> int:
+    """Delete a batch of sign-ins that no longer count; returns how many rows."""
+    with autocommit(engine) as connection:
+        return sign_ins.prune(connection)
 
 
 def render_user(user: User) -> dict[str, Any]:
@@ -173,11 +191,16 @@ def _user_of_key(context: Context, credentials: Credentials) -> User:
     return user
 
 
-def _user_of_password(context: Context, credentials: Credentials) -> User:
+def _user_of_password(context: Context, credentials: Credentials, network: str) -> User:
     with autocommit(context.engine) as connection:
         user = models.find_user(connection, username=credentials.username, email=credentials.email)
+        attempt = sign_ins.attempt_of(user, credentials.username or credentials.email or "", network)
+        domain.require_guesses_left(sign_ins.guesses(connection, attempt))
     # Without the connection: a slow hash shall not keep others from the database.
-    fits = context.passwords.verify(user.password_hash if user else None, credentials.password)
-    if user is None or not fits:
-        raise InvalidCredentialsError
+    fits = context.passwords.verify(user.password_hash if user else None, credentials.password, client=network)
+    with autocommit(context.engine) as connection:
+        if user is None or not fits:
+            sign_ins.record_failure(connection, attempt)
+            raise InvalidCredentialsError
+        sign_ins.record_success(connection, attempt)
     return user

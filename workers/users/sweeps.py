@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from common.resilience.sweeps import Sweep
 from common.storage import pruning
+from services.users import usecases
 
-SWEEPS = (Sweep("prune-replies", 600.0, pruning.sweep_replies),)
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from common.resilience.sweeps import Turn
+
+PRUNE_SIGN_INS_SECONDS = 600.0
+
+
+def prune_sign_ins(engine: Engine, turn: Turn) -> int:
+    """Delete what no longer counts, a batch at a time."""
+    pruned = 0
+    while turn.goes_on() and (batch := usecases.prune_sign_ins(engine)):
+        pruned += batch
+    return pruned
+
+
+SWEEPS = (
+    Sweep("prune-replies", 600.0, pruning.sweep_replies),
+    Sweep("prune-sign-ins", PRUNE_SIGN_INS_SECONDS, prune_sign_ins),
+)

@@ -75,6 +75,17 @@ def test_a_stranger_is_limited_by_its_address_where_it_costs_much() -> None:
     assert "RateLimit" not in app.get("/things", headers=bearer()).headers
 
 
+def test_one_route_has_a_quota_of_its_own() -> None:
+    app = client(
+        rate_limit_strangers="9/minute", rate_limit_routes="POST /things/sign-in=1/minute; GET /things=2/minute"
+    )
+    assert sign_in(app).status_code == 200
+    assert_refused(sign_in(app), "POST /things/sign-in", 1)
+    assert sign_in(app, "192.0.2.2").status_code == 200
+    assert [app.get("/things", headers=bearer(sub="ann")).status_code for _ in range(3)] == [200, 200, 429]
+    assert app.get("/things", headers=bearer(sub="bob")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [

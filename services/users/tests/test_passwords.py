@@ -1,11 +1,10 @@
 import time
-from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import pytest
 
-from common.errors import Unavailable
-from services.users.passwords import Passwords
+from services.users.domain import WeakPasswordError
+from services.users.passwords import Passwords, require_strong
 from services.users.tests.accounts import PASSWORD
 
 
@@ -39,16 +38,31 @@ def test_an_unknown_user_takes_as_long_as_a_known_one() -> None:
     assert 0.5 < ratio < 2
 
 
-def test_beyond_its_bound_it_is_busy_and_then_recovers() -> None:
-    passwords = Passwords(concurrent=1, wait_seconds=0.001)
+def test_one_text_is_one_password_however_it_was_typed() -> None:
+    passwords = Passwords()
+    assert passwords.verify(passwords.hash("caf\u00e9 au lait, s'il vous plait"), "cafe\u0301 au lait, s'il vous plait")
 
-    def attempt(_number: int) -> str:
-        try:
-            return "hashed" if passwords.hash(PASSWORD) else ""
-        except Unavailable as busy:
-            return busy.code
 
-    with ThreadPoolExecutor(8) as pool:
-        outcomes = list(pool.map(attempt, range(8)))
-    assert set(outcomes) == {"hashed", "too_many_sign_ins"}
-    assert attempt(0) == "hashed"
+@pytest.mark.parametrize("password", [PASSWORD, "my cat eats tofu daily", "\u6f22\u5b57" * 4 + "k3j2h4kjh2k3j4h2k"])
+def test_a_strong_password_is_taken(password: str) -> None:
+    require_strong(password, username="johndoe", email="john.doe@example.com")
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("short", "Shorter than 15"),
+        ("k3j2h4kjh2k3j4", "Shorter than 15"),
+        ("passwordpassword", "Too easy"),
+        ("aaaaaaaaaaaaaaaaaaaa", "Too easy"),
+        ("123456789012345678", "Too easy"),
+        ("qwertyuiopasdfgh", "Too easy"),
+        ("johndoejohndoejohndoe", "Too easy"),
+        ("5" * 128, "Too easy"),
+    ],
+)
+def test_a_weak_password_is_refused_with_its_reason(password: str, reason: str) -> None:
+    with pytest.raises(WeakPasswordError) as caught:
+        require_strong(password, username="johndoe", email="john.doe@example.com")
+    assert caught.value.errors is not None
+    assert reason in caught.value.errors["password"][0]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 TRAIL = Trail(correlation_id="test")
+NETWORK = "192.0.2.1"
 
 
 @pytest.fixture
@@ -35,12 +36,12 @@ def _count(context: Context, table: str) -> int:
 
 def test_a_refused_registration_leaves_nothing_and_frees_its_key(context: Context) -> None:
     key = RequestKey("anybody POST /users", "k", "f")
-    usecases.register_user(context, RegisterUser(**JOHN), trail=TRAIL, request_key=None)
+    usecases.register_user(context, RegisterUser(**JOHN), network=NETWORK, trail=TRAIL, request_key=None)
     with pytest.raises(Conflict):
-        usecases.register_user(context, RegisterUser(**JOHN), trail=TRAIL, request_key=key)
+        usecases.register_user(context, RegisterUser(**JOHN), network=NETWORK, trail=TRAIL, request_key=key)
     assert [_count(context, table) for table in ("users", "outbox", "idempotency_replies")] == [1, 1, 0]
     other = RegisterUser(username="other", email="o@example.com")
-    assert not usecases.register_user(context, other, trail=TRAIL, request_key=key).replayed
+    assert not usecases.register_user(context, other, network=NETWORK, trail=TRAIL, request_key=key).replayed
 
 
 def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
@@ -52,7 +53,7 @@ def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
 
 
 def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> None:
-    user = usecases.register_user(context, RegisterUser(**JOHN), trail=TRAIL, request_key=None).body
+    user = usecases.register_user(context, RegisterUser(**JOHN), network=NETWORK, trail=TRAIL, request_key=None).body
     key = RequestKey(f"{user['id']} POST /api-keys", "k", "f")
     first, again = (usecases.create_api_key(context, user["id"], request_key=key) for _ in range(2))
     assert (again.replayed, again.body["id"]) == (True, first.body["id"])
@@ -67,6 +68,6 @@ def test_an_account_is_given_its_role_and_password(context: Context) -> None:
     assert not usecases.ensure_account(engine, passwords, wish, trail=TRAIL)
     promoted = RegisterUser(username="boss", email="b@example.com", password=PASSWORD, role=Role.OPERATOR)
     assert usecases.ensure_account(engine, passwords, promoted, trail=TRAIL)
-    usecases.issue_token(context, Credentials(username="boss", password=PASSWORD))
+    usecases.issue_token(context, Credentials(username="boss", password=PASSWORD), network=NETWORK)
     with pytest.raises(InvalidCredentialsError):
-        usecases.issue_token(context, Credentials(username="boss", password="other"))
+        usecases.issue_token(context, Credentials(username="boss", password="other"), network=NETWORK)
