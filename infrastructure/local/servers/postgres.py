@@ -21,7 +21,7 @@ from infrastructure.provision import postgres as accounts
 _SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
-    "max_connections": "200",
+    "max_connections": "250",
     "shared_buffers": "128MB",
     "fsync": "on",
     "synchronous_commit": "on",
