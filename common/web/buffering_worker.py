@@ -71,6 +71,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._close_longest_waiting()
         self._receive(BufferedConnection(self.cfg, stream, client, listener.getsockname()))
 
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        # A worker that ends has nothing to wait for but its last clients.
+        super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, _CHECK_SECONDS))
+
     def handle(self, conn: BufferedConnection) -> Any:
         """Serve a request in a worker's thread."""
         try:
