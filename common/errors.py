@@ -145,6 +145,10 @@ _LIBRARIES: dict[str, type[HoldfastError]] = {
     "bson.errors.BSONError": Rejected,  # too large, or not to be said in BSON
     "pika.exceptions.AMQPError": Unavailable,
     "amqp.exceptions.RecoverableConnectionError": Unavailable,
+    "amqp.exceptions.MessageNacked": Unavailable,  # the queue takes nothing now
+    "amqp.exceptions.ContentTooLarge": Rejected,
+    "amqp.exceptions.PreconditionFailed": Transient,  # a queue is declared otherwise than it is
+    "amqp.exceptions.ChannelError": Unavailable,  # a queue, an exchange or a right is missing: the operator's to repair
     "amqp.exceptions.InternalError": Unavailable,  # a queue whose nodes find no majority in time, say
     "kombu.exceptions.OperationalError": Unavailable,
     "requests.exceptions.ConnectionError": Unavailable,

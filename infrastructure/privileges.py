@@ -19,7 +19,8 @@ ANYTHING = ".*"
 EVENTS_EXCHANGE = "holdfast.events"
 DEAD_EXCHANGE = "holdfast.dead"
 DEAD_LETTERS_QUEUE = "operations.dead-letters"
-RETRY_EXCHANGES = tuple(f"holdfast.retry.{seconds}s" for seconds in (1, 5, 30, 120))
+RETRY_EXCHANGES = tuple(f"holdfast.retry.{seconds}s" for seconds in (1, 5, 30, 120, 600))
+PROBE_EXCHANGE = "holdfast.retry.probe"
 # What a worker tells about its failed attempts itself; all other events come through an outbox.
 ATTEMPT_FAILED = "attempt.failed.v1"
 _BUSINESS_EVENTS = r"^(?!attempt\.)[a-z]+\.[a-z_]+\.v[0-9]+$"
@@ -70,7 +71,7 @@ def _exactly(*names: str) -> str:
 
 
 def _topology() -> BrokerAccount:
-    ours = rf"holdfast\.(events|dead|retry\.[0-9]+s)|[a-z]+\.events|{_exactly(DEAD_LETTERS_QUEUE)}"
+    ours = rf"holdfast\.(events|dead|retry\.([0-9]+s|probe))|[a-z]+\.events|{_exactly(DEAD_LETTERS_QUEUE)}"
     # It declares and binds. What a queue dead-letters to, whoever declares it must be allowed to write to.
     return BrokerAccount(
         "topology",
@@ -90,7 +91,7 @@ def _worker(context: str) -> BrokerAccount:
     return BrokerAccount(
         f"worker-{context}",
         configure=_one_of(_own_box(context), _exactly(_CONTROL, _REPLIES, _WATCHED)),
-        write=_one_of(_own_box(context), _exactly(_REPLIES, _WATCHED), _exactly(*exchanges)),
+        write=_one_of(_own_box(context), _exactly(_REPLIES, _WATCHED), _exactly(*exchanges, PROBE_EXCHANGE)),
         read=_one_of(_own_box(context), _exactly(_CONTROL), _exactly(queue)),
         topics=(
             TopicRight(EVENTS_EXCHANGE, write=_one_of(_exactly(ATTEMPT_FAILED))),

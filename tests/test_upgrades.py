@@ -10,7 +10,7 @@ import pytest
 
 from common.messaging import outbox, topology
 from common.messaging.consumer import Consumer
-from common.messaging.consumer_pause import Gate
+from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.events import Event, Trail, new_id
 from common.messaging.inbox import Delivery
 from common.messaging.redelivery import Incoming, Redelivery
@@ -167,9 +167,9 @@ def test_the_reader_goes_first_and_who_was_late_loses_nothing(vhost: str, engine
     event = order_placed_v2(new_order(), TRAIL)
     redelivery = Redelivery(vhost, topology.events_queue("inventory"))
     outcomes = [
-        Consumer("inventory", handlers, engine, redelivery, retry_attempts=3, gate=Gate("inventory", {})).handle(
-            event, Incoming(event.to_json())
-        )
+        Consumer(
+            "inventory", handlers, engine, redelivery, retry_attempts=3, pause=ConsumerPause("inventory", {})
+        ).handle(event, Incoming(event.to_json()))
         for handlers in (HANDLERS, HANDLERS_OF_BOTH)
     ]
     redelivery._connection.collect(socket_timeout=1)

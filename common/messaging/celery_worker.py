@@ -22,7 +22,7 @@ from kombu.serialization import register
 from common.messaging import topology
 from common.messaging.celery_settings import celery_settings
 from common.messaging.consumer import Consumer
-from common.messaging.consumer_pause import Gate
+from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
 from common.messaging.monitoring import is_for_remote_control, let_watch
 from common.messaging.raw_message import untouched
@@ -56,8 +56,8 @@ def run_worker(
     `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
     """
     configure_tracing(f"worker-{context}", settings)
-    gate = Gate(context, probes)
     redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
+    pause = ConsumerPause(context, probes, redelivery.probe)
     consumer = Consumer(
         context,
         handlers,
@@ -65,17 +65,18 @@ def run_worker(
         redelivery,
         retry_attempts=settings.retry_attempts,
         undecided_max_age_seconds=settings.undecided_max_age_seconds,
-        gate=gate,
+        pause=pause,
     )
-    start(_make_app(context, consumer, settings), context, gate, settings)
+    start(_make_app(context, consumer, settings), context, pause, settings)
 
 
-def start(app: Celery, context: str, gate: Gate, settings: WorkerSettings) -> None:
+def start(app: Celery, context: str, pause: ConsumerPause, settings: WorkerSettings) -> None:
     """Run `app` as this process's worker until a signal ends it."""
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
-    app.conf["holdfast_gate"] = gate
+    app.conf["holdfast_pause"] = pause
+    signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
     let_watch(app)
     app.worker_main(
         [
@@ -126,21 +127,16 @@ class EventConsumer(CeleryConsumer):
         super().__init__(*args, **kwargs)
         # What ends each new connection, say a queue that the broker cannot serve, is met once a second at most.
         self._restart_state = restart_state(maxR=1, maxT=1)
-        self.gate: Gate = self.app.conf["holdfast_gate"]
-        self.gate.attach(lambda: self.call_soon(self._pause), lambda: self.call_soon(self._resume))
+        self.pause: ConsumerPause = self.app.conf["holdfast_pause"]
+        self.pause.attach(lambda: self.call_soon(self._cancel), lambda: self.call_soon(self._subscribe))
 
-    def _pause(self) -> None:
-        if self.gate.is_closed and self.task_consumer:
+    def _cancel(self) -> None:
+        if self.pause.is_active and self.task_consumer:
             self.task_consumer.cancel()
 
-    def _resume(self) -> None:
-        if not self.gate.is_closed and self.task_consumer:
+    def _subscribe(self) -> None:
+        if self.task_consumer:
             self.task_consumer.consume()
-
-    def on_ready(self) -> None:
-        """After a reconnection Celery subscribes by itself, whatever the gate says."""
-        super().on_ready()
-        self._pause()
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
@@ -152,6 +148,7 @@ class EventConsumer(CeleryConsumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Let nothing through to Celery's own reading that could end the worker or discard an event."""
         handler = super().create_task_handler(*args, **kwargs)
+        self._keep_the_pause()
         channel = self.task_consumer.channel
         channel.Message = untouched(channel.Message)
 
@@ -167,6 +164,12 @@ class EventConsumer(CeleryConsumer):
             return handler(message)
 
         return receive
+
+    def _keep_the_pause(self) -> None:
+        """After a reconnection Celery subscribes by itself, and what it takes then is charged a delivery."""
+        consumer = self.task_consumer
+        subscribe = consumer.consume
+        consumer.consume = lambda *args, **kwargs: None if self.pause.is_active else subscribe(*args, **kwargs)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Celery backs off 2, 4, 6 ... s; after an outage work is to resume within seconds."""

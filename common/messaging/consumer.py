@@ -26,7 +26,7 @@ from common.resilience.crash_points import crash_point
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from common.messaging.consumer_pause import Gate
+    from common.messaging.consumer_pause import ConsumerPause
     from common.messaging.events import Event
     from common.messaging.redelivery import Incoming, Redelivery
     from common.observability.tracing import Span
@@ -70,13 +70,13 @@ class Consumer(Generic[R]):
         *,
         retry_attempts: int,
         undecided_max_age_seconds: float = UNDECIDED_MAX_AGE_SECONDS,
-        gate: Gate,
+        pause: ConsumerPause,
     ) -> None:
         self._context, self._handlers, self._resources = context, handlers, resources
         self._failures = FailureHandler(
             context,
             redelivery,
-            gate,
+            pause,
             retry_attempts=retry_attempts,
             undecided_max_age_seconds=undecided_max_age_seconds,
         )

@@ -1,17 +1,19 @@
-"""A worker's gate: while a dependency is down the worker takes no messages, so none is held, and nothing spins.
+"""A worker's pause: while a dependency is down the worker takes no messages, so nothing spins.
 
-Messages held unacknowledged would meet the broker's consumer time-out (30 minutes); messages taken and given back would
-go round and round. So the subscription is cancelled, the dependencies are asked about once a second, and when all of
-them answer the worker subscribes again.
+First the subscription is cancelled, then what is held is parked, then the dependencies and the way to the delay queues
+are probed about once a second. When all of them answer, the worker subscribes again. A message that cannot be parked is
+held (`hold`) until the way out answers: to take and give back would charge it a delivery each time.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
+from common.errors import Unavailable, classify
 from common.observability.logs import logger
 
 if TYPE_CHECKING:
@@ -19,59 +21,139 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 1.0
 FIRST_PROBE_SECONDS = 0.5
-OPEN = Gauge("holdfast_worker_subscribed", "0 while the worker waits for a dependency", ["consumer"])
+# Less than the broker's own bound, 30 minutes from the delivery (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
+HOLD_SECONDS = 1200.0
+SUBSCRIBED = Gauge("holdfast_worker_subscribed", "0 while the worker waits for a dependency", ["consumer"])
+HELD = Gauge("holdfast_worker_held_messages", "Messages that cannot be parked now and are held", ["consumer"])
 _log = logger(__name__)
 
 
-class Gate:
-    """`close` may be called from any thread, any number of times; `pause` and `resume` are called in turn."""
+class CannotParkError(Unavailable):
+    """The broker takes no copy of the message: it keeps the message itself."""
 
-    def __init__(self, context: str, probes: Mapping[str, Callable[[], object]]) -> None:
-        self._context, self._probes = context, probes
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self._pause: Callable[[], object] = _nothing
-        self._resume: Callable[[], object] = _nothing
-        OPEN.labels(context).set(1)
+    code = "cannot_park"
+
+
+class ConsumerPause:
+    """`begin` and `hold` may be called from any thread; `cancel` and `subscribe` are called in turn.
+
+    Without a dependency and without a way out there is nothing to wait for, and no pause begins.
+    """
+
+    def __init__(
+        self,
+        context: str,
+        dependencies: Mapping[str, Callable[[], object]],
+        way_out: Callable[[], object] | None = None,
+    ) -> None:
+        self._context, self._dependencies, self._way_out = context, dependencies, way_out
+        self._changed = threading.Condition()
+        self._publishing = threading.Lock()
+        self._is_active = self._is_stopped = False
+        self._is_way_out_open = True
+        self._cancel: Callable[[], object] = _nothing
+        self._subscribe: Callable[[], object] = _nothing
+        SUBSCRIBED.labels(context).set(1)
+        HELD.labels(context).set(0)
 
     @property
-    def is_closed(self) -> bool:
-        return self._is_closed
+    def is_active(self) -> bool:
+        return self._is_active
 
-    def attach(self, pause: Callable[[], object], resume: Callable[[], object]) -> None:
-        """What to call when the gate closes and when it opens."""
-        self._pause, self._resume = pause, resume
+    def attach(self, cancel: Callable[[], object], subscribe: Callable[[], object]) -> None:
+        """What cancels the subscription, and what makes it again."""
+        self._cancel, self._subscribe = cancel, subscribe
 
-    def close(self, why: str) -> None:
-        """Take no more messages until every probe answers. Without probes there is nothing to wait for."""
-        with self._lock:
-            if self._is_closed or not self._probes:
+    def begin(self, reason: str) -> None:
+        """Take no more messages until everything answers."""
+        with self._changed:
+            if self._is_active or self._is_stopped or not (self._dependencies or self._way_out):
                 return
-            self._is_closed = True
-        OPEN.labels(self._context).set(0)
-        _log.warning("waiting for a dependency", consumer=self._context, error=why)
-        self._pause()
-        threading.Thread(target=self._wait, name="gate", daemon=True).start()
+            self._is_active = True
+        SUBSCRIBED.labels(self._context).set(0)
+        _log.warning("paused: something does not answer", consumer=self._context, error=reason)
+        self._cancel()
+        threading.Thread(target=self._run, name="consumer-pause", daemon=True).start()
 
-    def _wait(self) -> None:
+    def hold(self, publish: Callable[[], object]) -> None:
+        """Have `publish` succeed; while the way out is away, pause and hold the message for `HOLD_SECONDS` at most.
+
+        Raises what `publish` raises if this message is at fault, and `CannotParkError` on shutdown or after that time.
+        """
+        deadline = time.monotonic() + HOLD_SECONDS
+        while not self._has_published(publish):
+            self.begin("messages cannot be parked")
+            if not self._wait_for_way_out(deadline):
+                raise CannotParkError("messages cannot be parked")
+
+    def stop(self) -> None:
+        """The worker is shutting down: hold nothing back."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def all_dependencies_answer(self) -> bool:
+        """Ask each of them now."""
+        return all(self._answers(name, probe) for name, probe in self._dependencies.items())
+
+    def _has_published(self, publish: Callable[[], object]) -> bool:
+        """False if the way out is known to be away, or turns out to be; then one probe asks for all threads."""
+        with self._publishing:
+            if not self._is_way_out_open:
+                return False
+            try:
+                publish()
+            except Exception as error:
+                if self._way_out is None or not _is_outage(error):
+                    raise
+                _log.warning("cannot be parked: held", consumer=self._context, error=repr(error))
+                with self._changed:
+                    self._is_way_out_open = False
+                return False
+            return True
+
+    def _wait_for_way_out(self, deadline: float) -> bool:
+        with HELD.labels(self._context).track_inprogress(), self._changed:
+            timeout = max(0.0, deadline - time.monotonic())
+            self._changed.wait_for(lambda: self._is_stopped or self._is_way_out_open, timeout)
+            return self._is_way_out_open
+
+    def _run(self) -> None:
         pause = threading.Event()
         pause.wait(FIRST_PROBE_SECONDS)
-        while not self._all_answer():
+        while not (self._all_answer() and self._has_ended()):
             pause.wait(PROBE_SECONDS)
-        with self._lock:
-            self._is_closed = False
-        OPEN.labels(self._context).set(1)
-        _log.info("all dependencies answer: working again", consumer=self._context)
-        self._resume()
+        SUBSCRIBED.labels(self._context).set(1)
+        _log.info("everything answers: working again", consumer=self._context)
+        self._subscribe()
+
+    def _has_ended(self) -> bool:
+        """Not if a message could not be parked since the way out was probed: its thread counts on this pause."""
+        with self._changed:
+            self._is_active = not self._is_way_out_open
+            return not self._is_active
 
     def _all_answer(self) -> bool:
-        for name, probe in self._probes.items():
-            try:
-                probe()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it does not answer yet
-                _log.info("no answer yet", consumer=self._context, dependency=name, error=repr(error))
+        """The way out comes first: what is held goes as soon as it is open, whatever the dependencies say."""
+        if self._way_out is not None:
+            if not self._answers("delay queues", self._way_out):
                 return False
+            with self._changed:
+                self._is_way_out_open = True
+                self._changed.notify_all()
+        return self.all_dependencies_answer()
+
+    def _answers(self, name: str, probe: Callable[[], object]) -> bool:
+        try:
+            probe()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it does not answer yet
+            _log.info("no answer yet", consumer=self._context, dependency=name, error=repr(error))
+            return False
         return True
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, OSError) or classify(error) is Unavailable
 
 
 def _nothing() -> None:

@@ -1,7 +1,8 @@
 """What becomes of an event whose handler failed: parked, retried later, or a dead letter.
 
-Guarantee: when `pass_on` returns, the broker has confirmed the copy, so the original may be acknowledged. It raises if
-the copy could not be published: then the message must stay with the broker.
+Guarantee: when `pass_on` returns, the broker has confirmed the copy, so the original may be acknowledged. While no copy
+can be published the worker is paused and the message held. `pass_on` raises if that takes too long, or if this one
+message cannot be published: then it must stay with the broker.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from common.messaging import topology
 from common.messaging.attempt_events import attempt_failed
 
 if TYPE_CHECKING:
-    from common.messaging.consumer_pause import Gate
+    from collections.abc import Callable
+
+    from common.messaging.consumer_pause import ConsumerPause
     from common.messaging.inbox import Delivery
     from common.messaging.redelivery import Incoming, Redelivery
     from common.observability.tracing import Span
@@ -37,12 +40,12 @@ class FailureHandler:
         self,
         context: str,
         redelivery: Redelivery,
-        gate: Gate,
+        pause: ConsumerPause,
         *,
         retry_attempts: int,
         undecided_max_age_seconds: float,
     ) -> None:
-        self._context, self._redelivery, self._gate = context, redelivery, gate
+        self._context, self._redelivery, self._pause = context, redelivery, pause
         self._retry_attempts, self._undecided_max_age_seconds = retry_attempts, undecided_max_age_seconds
 
     def pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
@@ -65,13 +68,14 @@ class FailureHandler:
         return self._retry_later(delivery, message, error, span)
 
     def _park_for_outage(self, message: Incoming, error: Exception, span: Span) -> str:
-        """An outage is not an error: the shortest delay, and no attempt is counted."""
-        self._redelivery.retry(
-            message, failed_attempts=message.attempt, rung_seconds=topology.RUNG_SECONDS[0], error=None
+        """An outage is not an error: pause first, then park for the shortest delay. No attempt is counted."""
+        self._pause.begin(repr(error))
+        seconds = topology.RUNG_SECONDS[0]
+        self._publish(
+            lambda: self._redelivery.retry(message, failed_attempts=message.attempt, rung_seconds=seconds, error=None)
         )
         span.note("parked", {"error": repr(error)})
         _log.warning("parked: a dependency is down", error=repr(error))
-        self._gate.close(repr(error))
         return "parked"
 
     def _park_undecided(self, message: Incoming, error: Exception, span: Span) -> str:
@@ -81,14 +85,16 @@ class FailureHandler:
             span.fail(error)
             return self._dead_letter(message, error, span, reason="undecided")
         seconds = topology.undecided_delay(waited)
-        self._redelivery.park_undecided(message, delay_seconds=seconds, error=error)
+        self._publish(lambda: self._redelivery.park_undecided(message, delay_seconds=seconds, error=error))
         span.note("undecided", {"error": repr(error), "waited_seconds": waited, "seconds": seconds})
         _log.warning("undecided: asked again later", waited_seconds=waited, seconds=seconds, error=repr(error))
         return "undecided"
 
     def _dead_letter(self, message: Incoming, error: Exception, span: Span, *, reason: str) -> str:
         attempts, trace = message.attempt + 1, "".join(traceback.format_exception(error))
-        self._redelivery.dead(message, attempts=attempts, reason=reason, error=error, traceback=trace)
+        self._publish(
+            lambda: self._redelivery.dead(message, attempts=attempts, reason=reason, error=error, traceback=trace)
+        )
         span.note("dead-lettered", {"reason": reason, "attempts": attempts})
         _log.error("dead-lettered", reason=reason, attempts=attempts, error=repr(error))
         return "dead"
@@ -96,11 +102,17 @@ class FailureHandler:
     def _retry_later(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
         failed = message.attempt + 1
         seconds = topology.rung_for(failed)
-        self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+        self._publish(
+            lambda: self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+        )
         span.note("retried later", {"attempt": failed, "seconds": seconds})
         _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
         self._publish_attempt_failed(delivery, failed, seconds, error)
         return "retried"
+
+    def _publish(self, publish: Callable[[], object]) -> None:
+        """A broker that does not take the copy is an outage as well: the message is held, not given back."""
+        self._pause.hold(publish)
 
     def _publish_attempt_failed(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:
         event = attempt_failed(delivery, attempt=attempt, error=error, next_try_seconds=seconds)

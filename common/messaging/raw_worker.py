@@ -1,6 +1,6 @@
 """A worker for a queue whose messages may be anything: each is handed on untouched, and acknowledged when it was taken.
 
-It is the same Celery worker as `celeryapp` runs, with its gate for outages, but nothing in a message can have it
+It is the same Celery worker as `celeryapp` runs, with its pause for outages, but nothing in a message can have it
 refused: body, headers and content type are put away before Celery or kombu looks at them (kombu would unpack what says
 it is compressed, and decode what names an encoding). A message that could not be taken goes back to its queue, at most
 once a second for each thread, so the queue must not have a delivery limit.
@@ -19,7 +19,7 @@ from kombu.serialization import register
 from common.errors import Unavailable, classify
 from common.messaging.celery_settings import celery_settings
 from common.messaging.celery_worker import EventConsumer, start
-from common.messaging.consumer_pause import Gate
+from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.event_spans import taking_span
 from common.messaging.events import InvalidEventError, new_id
 from common.messaging.raw_message import RawMessage, untouched
@@ -48,7 +48,7 @@ def run_raw_worker(
 ) -> None:
     """Hand each message of `queue` to `take` until SIGTERM; while a probe fails, none is taken from the queue."""
     configure_tracing(f"worker-{context}", settings)
-    gate = Gate(context, probes)
+    pause = ConsumerPause(context, probes)
     register(_SERIALIZER, _encode, _decode, content_type=_CONTENT_TYPE, content_encoding="binary")
     app = Celery(f"holdfast-{context}", broker=settings.rabbitmq_url, set_as_current=False)
     consumer_class = f"{__name__}:{RawConsumer.__name__}"
@@ -61,13 +61,13 @@ def run_raw_worker(
                 take(message)
         except Exception as error:
             if classify(error) is Unavailable:
-                gate.close(repr(error))
+                pause.begin(repr(error))
             else:
                 _log.exception("could not take a message", routing_key=message.routing_key, bytes=len(message.body))
             time.sleep(REQUEUE_SECONDS)
             raise Reject(repr(error), requeue=True) from error
 
-    start(app, context, gate, settings)
+    start(app, context, pause, settings)
 
 
 class RawConsumer(EventConsumer):
@@ -76,6 +76,7 @@ class RawConsumer(EventConsumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Called before the subscription to the queue is made: the right moment to keep kombu's hands off it."""
         handler = super(EventConsumer, self).create_task_handler(*args, **kwargs)
+        self._keep_the_pause()
         channel = self.task_consumer.channel
         channel.auto_decode = False
         channel.Message = untouched(channel.Message)

@@ -8,8 +8,9 @@ them can stick in a quorum queue's dead-letter buffer.
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kombu import Connection, Exchange, Producer
 
@@ -17,6 +18,9 @@ from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE, Event, rfc3339, utc_now
 from common.messaging.relay import headers as event_headers
 from common.resilience.crash_points import crash_point
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ATTEMPT, REPLAY, UNDECIDED = "holdfast-attempt", "holdfast-replay", "holdfast-undecided-seconds"
 CONFIRM_SECONDS = 5.0
@@ -102,6 +106,26 @@ class Redelivery:
         }
         self._publish(topology.DEAD, message.body, headers)
 
+    def probe(self) -> None:
+        """Raise if nothing can be parked now: no connection, an alarm, no delay queue, or no right to publish.
+
+        The message of the probe is confirmed and returned, since no queue is bound to its exchange: it costs nothing
+        and stays nowhere. A message to a delay queue would come back to the consumer, or, under any other key, stay for
+        ever (dead-lettering at least once keeps what it cannot route).
+        """
+        with self._connected():
+            channel: Any = self._connection.channel()
+            channel.queue_declare(topology.rung_exchange(topology.RUNG_SECONDS[0]).name, passive=True)
+            Producer(channel, on_return=_expect_return).publish(
+                b"",
+                exchange=topology.PROBE.name,
+                content_type="application/octet-stream",
+                mandatory=True,
+                timeout=CONFIRM_SECONDS,
+                confirm_timeout=CONFIRM_SECONDS,
+            )
+            channel.close()
+
     def _publish(
         self,
         exchange: Exchange,
@@ -112,20 +136,27 @@ class Redelivery:
         mandatory: bool = True,
     ) -> None:
         crash_point("redelivery.publishing")
+        with self._connected():
+            self._ready().publish(
+                body,
+                exchange=exchange.name,
+                routing_key=routing_key or self._queue,
+                headers=headers,
+                content_type=CONTENT_TYPE,
+                content_encoding="utf-8",
+                delivery_mode=2,
+                mandatory=mandatory,
+                timeout=CONFIRM_SECONDS,
+                confirm_timeout=CONFIRM_SECONDS,
+            )
+        crash_point("redelivery.published")
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """One at a time; a connection that fails once is not used again."""
         with self._lock:
             try:
-                self._ready().publish(
-                    body,
-                    exchange=exchange.name,
-                    routing_key=routing_key or self._queue,
-                    headers=headers,
-                    content_type=CONTENT_TYPE,
-                    content_encoding="utf-8",
-                    delivery_mode=2,
-                    mandatory=mandatory,
-                    timeout=CONFIRM_SECONDS,
-                    confirm_timeout=CONFIRM_SECONDS,
-                )
+                yield
             except BaseException:
                 # A late confirm must not be taken for that of the next message.
                 self._producer = None
@@ -133,7 +164,6 @@ class Redelivery:
                 # Of a cluster's nodes this one may take connections for a while yet, and confirm nothing.
                 self._connection.maybe_switch_next()
                 raise
-        crash_point("redelivery.published")
 
     def _ready(self) -> Producer:
         if self._producer is None or not self._connection.connected:
@@ -144,6 +174,10 @@ class Redelivery:
 
 def _carried(headers: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in headers.items() if not name.startswith(_BROKER_HEADERS)}
+
+
+def _expect_return(*_: object) -> None:
+    """Without a listener py-amqp raises for a message that comes back."""
 
 
 def _error_headers(error: BaseException) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
     holdfast.events (topic) --type--> <context>.events            every event, to whoever has a handler for its type
     holdfast.retry.<delay> (topic) --#--> holdfast.retry.<delay>  a rung: waits, then returns to the queue of its key
+    holdfast.retry.probe (fanout) --> nothing                     asks whether messages can be parked at all
     holdfast.dead (topic) --#--> operations.dead-letters          what a consumer could not handle, keyed by its queue
 
 All queues are quorum queues. A consumer's queue dead-letters to `holdfast.dead` whatever no code could catch; it does
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 EVENTS = Exchange("holdfast.events", type="topic", durable=True)
 DEAD = Exchange("holdfast.dead", type="topic", durable=True)
+# No queue is ever bound to it: what is published here shows that the broker takes messages, and is returned.
+PROBE = Exchange("holdfast.retry.probe", type="fanout", durable=True)
 DEAD_LETTERS = "operations.dead-letters"
-RUNG_SECONDS = (1, 5, 30, 120)
+RUNG_SECONDS = (1, 5, 30, 120, 600)
 # A killed worker charges one delivery to every message it held, the healthy ones too.
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
@@ -104,7 +107,8 @@ def declare(
         channel = connection.default_channel
         queues = [_dead_letters(_major_version(connection)), *map(_rung, RUNG_SECONDS)]
         queues += [_bound(context, types) for context, types in bindings.items()]
-        EVENTS(channel).declare()
+        for exchange in (EVENTS, PROBE):
+            exchange(channel).declare()
         for queue in queues:
             queue(channel).queue_declare()
         sleep(settle_seconds)

@@ -46,7 +46,7 @@ def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> D
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A database behind a circuit breaker, for whoever answers people: a worker has its gate instead."""
+    """A database behind a circuit breaker, for a service: a worker has its pause instead."""
 
     database: Database[Document]
     breaker: Breaker

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _POLL_SECONDS = 0.02
+_GREETING_BYTES = 1024
 
 
 class Link:
@@ -27,6 +28,8 @@ class Link:
         self._frozen, self._open = threading.Event(), threading.Event()
         self._budget: int | None = None  # bytes that still go to the server; None: all of them
         self._muted = False
+        self._frozen_kind = b""
+        self.connections = 0
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._port = 0
@@ -52,8 +55,12 @@ class Link:
             self._open.set()
             self._start(self._accept, self._listener)
 
-    def freeze(self) -> None:
-        """Connections stay, and new ones are taken; but no byte moves: as a server that is stopped."""
+    def freeze(self, kind: bytes = b"") -> None:
+        """Connections stay, and new ones are taken; but no byte moves: as a server that is stopped.
+
+        With `kind`, only on connections whose client has sent these bytes (AMQP's has a name in its first frames).
+        """
+        self._frozen_kind = kind
         self._frozen.set()
 
     def starve(self, budget_bytes: int) -> None:
@@ -92,20 +99,27 @@ class Link:
         while self._open.is_set():
             with suppress(TimeoutError):
                 near, _ = listener.accept()
+                self.connections += 1
                 self._sockets.add(near)
                 with suppress(OSError):
                     far = socket.create_connection(self._target, timeout=5)
                     self._sockets.add(far)
-                    self._start(self._pump, near, far, True)
-                    self._start(self._pump, far, near, False)
+                    greeting = bytearray()
+                    self._start(self._pump, near, far, greeting, True)
+                    self._start(self._pump, far, near, greeting, False)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, to_server: bool) -> None:
+    def _is_frozen(self, greeting: bytearray) -> bool:
+        return self._frozen.is_set() and self._frozen_kind in greeting
+
+    def _pump(self, source: socket.socket, sink: socket.socket, greeting: bytearray, to_server: bool) -> None:
         with suppress(OSError, ValueError):
             while self._open.is_set():
                 if not select.select([source], [], [], _POLL_SECONDS)[0]:
                     continue
                 data = source.recv(65536)
-                while self._frozen.is_set() and self._open.is_set():
+                if to_server and len(greeting) < _GREETING_BYTES:
+                    greeting += data
+                while self._is_frozen(greeting) and self._open.is_set():
                     time.sleep(_POLL_SECONDS)
                 if not data:
                     sink.shutdown(socket.SHUT_WR)

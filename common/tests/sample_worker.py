@@ -19,6 +19,7 @@ from common.messaging.celery_worker import run_worker
 from common.messaging.inbox import Delivery, once
 from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
+from common.observability.metrics import serve_metrics
 from common.settings import DatabaseSettings, load
 from common.storage.postgresql import make_engine, ping, transaction
 
@@ -75,6 +76,13 @@ def write_what_may_be_locked(delivery: Delivery, engine: Engine) -> None:
         connection.execute(text("INSERT INTO locked_effects VALUES (:id)"), {"id": delivery.event.id})
 
 
+def need_dependency(delivery: Delivery, engine: Engine) -> None:
+    _count(delivery, engine)
+    probe_dependency(engine)
+    with once(engine, delivery) as connection:
+        connection.execute(text("INSERT INTO effects VALUES (:id)"), {"id": delivery.event.id})
+
+
 def crash(delivery: Delivery, engine: Engine) -> None:
     _count(delivery, engine)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -93,9 +101,16 @@ HANDLERS: dict[str, Callable[[Delivery, Engine], None]] = {
     "sample.held_up.v1": fail_until_switched,
     "sample.undecided.v1": wait_for_decision,
     "sample.locked.v1": write_what_may_be_locked,
+    "sample.dependent.v1": need_dependency,
     "sample.crashing.v1": crash,
     "sample.crashed_late.v1": crash_after_the_effect,
 }
+
+
+def probe_dependency(engine: Engine) -> None:
+    """A dependency whose state the test sets in the database, so that attempts can be counted while it is down."""
+    if _is_switched(engine, "down"):
+        raise Unavailable("the dependency is down")
 
 
 def _count(delivery: Delivery, engine: Engine) -> None:
@@ -114,7 +129,9 @@ def main() -> None:
     engine = make_engine(
         settings.database_url, pool_size=4, timeout_seconds=settings.database_timeout_seconds, name="sample"
     )
-    run_worker("sample", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)})
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    probes = {"postgres": partial(ping, engine), "dependency": partial(probe_dependency, engine)}
+    run_worker("sample", HANDLERS, engine, settings, probes=probes)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,10 @@ UNAVAILABLE = [
     pika.exceptions.ConnectionClosedByBroker(320, "forced"),
     amqp.exceptions.ConnectionForced("shutdown"),
     amqp.exceptions.InternalError("no majority of the queue's nodes"),
+    amqp.exceptions.MessageNacked(),
+    amqp.exceptions.NotFound("no exchange"),
+    amqp.exceptions.AccessRefused("no right"),
+    amqp.exceptions.ChannelError("returned"),
     kombu.exceptions.OperationalError("refused"),
     requests.ConnectionError(),
     requests.ConnectTimeout(),
@@ -71,6 +75,7 @@ UNAVAILABLE = [
     Unavailable("down"),
 ]
 REJECTED = [
+    amqp.exceptions.ContentTooLarge("too large"),
     pymongo.errors.DocumentTooLarge("16 MB"),
     pymongo.errors.WriteError("too large", 10334),
     pymongo.errors.OperationFailure("nested", 15),
@@ -82,6 +87,7 @@ REJECTED = [
     Malformed("no"),
 ]
 TRANSIENT = [
+    amqp.exceptions.PreconditionFailed("inequivalent arg"),
     ValueError("a bug"),
     KeyError("a bug"),
     MemoryError(),

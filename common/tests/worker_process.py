@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pika
-import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
 from common.messaging import inbox, topology
@@ -22,8 +24,6 @@ from common.tests.sample_worker import HANDLERS, SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from infrastructure.local.sharing import Servers
-
 QUEUE = topology.events_queue("sample")
 SECONDS = 30.0
 
@@ -34,14 +34,18 @@ class World:
     def __init__(self, broker_url: str, database_url: str, admin_url: str) -> None:
         self.broker_url, self.database_url, self.admin_url = broker_url, database_url, admin_url
         self.engine: Engine = make_engine(database_url, pool_size=2, timeout_seconds=5, name="test")
-        topology.declare(broker_url, {"sample": HANDLERS})
+        self.declare()
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
+        self.metrics_port = _free_port()
         self._connection = pika.BlockingConnection(parameters)
         self.channel = self._connection.channel()
         with transaction(self.engine) as connection:
             connection.execute(text(SCHEMA))
             connection.execute(text(inbox.SCHEMA_V1))
+
+    def declare(self) -> None:
+        topology.declare(self.broker_url, {"sample": HANDLERS})
 
     def close(self) -> None:
         self._connection.close()
@@ -61,10 +65,17 @@ class World:
         with transaction(self.engine) as connection:
             return int(connection.execute(query, {"id": event_id}).scalar_one())
 
-    def switch(self, name: str) -> None:
-        """What the sample worker's handlers wait for has come true."""
+    def switch(self, name: str, *, on: bool = True) -> None:
+        """Tell the sample worker's handlers and probes something."""
+        statement = "INSERT INTO switches VALUES (:name)" if on else "DELETE FROM switches WHERE name = :name"
         with transaction(self.engine) as connection:
-            connection.execute(text("INSERT INTO switches VALUES (:name)"), {"name": name})
+            connection.execute(text(statement), {"name": name})
+
+    def metric(self, name: str) -> float:
+        """What the worker's /metrics says now, of the sample consumer; -1 if it does not say it."""
+        page = requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5).text
+        samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+        return next((sample.value for sample in samples if sample.name == name), -1.0)
 
     @property
     def has_consumer(self) -> bool:
@@ -110,7 +121,7 @@ class World:
             "RABBITMQ_URL": self.broker_url,
             "DATABASE_URL": self.database_url,
             "DATABASE_TIMEOUT_SECONDS": "5",
-            "METRICS_PORT": "1",
+            "METRICS_PORT": str(self.metrics_port),
             "LOG_LEVEL": "INFO",
             **variables,
         }
@@ -124,6 +135,12 @@ class World:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
@@ -144,10 +161,3 @@ def sample(event_type: str) -> Event:
         correlationid="c-1",
         data={"n": 1},
     )
-
-
-@pytest.fixture
-def world(vhost: str, database: Callable[[], str], servers: Servers) -> Iterator[World]:
-    made = World(vhost, database(), servers.postgres_admin_url)
-    yield made
-    made.close()

@@ -11,6 +11,7 @@ from infrastructure.privileges import (
     DEAD_EXCHANGE,
     DEAD_LETTERS_QUEUE,
     EVENTS_EXCHANGE,
+    PROBE_EXCHANGE,
     RETRY_EXCHANGES,
     broker_account,
 )
@@ -29,6 +30,7 @@ def test_it_names_what_the_topology_has() -> None:
     assert topology.EVENTS.name == EVENTS_EXCHANGE
     assert topology.DEAD.name == DEAD_EXCHANGE
     assert topology.DEAD_LETTERS == DEAD_LETTERS_QUEUE
+    assert topology.PROBE.name == PROBE_EXCHANGE
     assert tuple(topology.rung_exchange(seconds).name for seconds in topology.RUNG_SECONDS) == RETRY_EXCHANGES
 
 

@@ -31,7 +31,7 @@ def main() -> None:
         settings.mongodb_url,
         timeout_seconds=settings.mongodb_timeout_seconds,
         name="worker-operations",
-        pool_size=settings.worker_threads + 2,  # one for replays, one for the gate's probe
+        pool_size=settings.worker_threads + 2,  # one for replays, one for the pause's probe
     )
     stop = threading.Event()
     # The default exchange: a replay goes to the one queue whose name is its key.

@@ -2,8 +2,8 @@
 
 Claim, publish with confirms, record the outcome. Killed in between it publishes again, which the consumer's inbox
 drops; nothing is recorded as replayed that the broker has not taken. While the broker or the database is away it asks
-every few seconds (the same process's gate asks the database as well). Bulk replays ask for their letters here, at
-their rate.
+every few seconds (the consumer pause of this process asks the database as well). Bulk replays ask for their letters
+here, at their rate.
 """
 
 from __future__ import annotations

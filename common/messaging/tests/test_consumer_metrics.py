@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.errors import Rejected, Unavailable
 from common.messaging import topology
 from common.messaging.consumer import Consumer
-from common.messaging.consumer_pause import Gate
+from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.events import Event, new_id, rfc3339, utc_now
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.messaging.redelivery import Incoming, Redelivery
@@ -48,7 +48,7 @@ def handle(vhost: str) -> Iterator[Callable[..., dict[tuple[str, ...], float]]]:
     errors: list[Exception] = []
     redelivery = Redelivery(vhost, topology.events_queue("measured"))
     handlers = {"sample.fine.v1": outcome}
-    consumer = Consumer("measured", handlers, errors, redelivery, retry_attempts=3, gate=Gate("measured", {}))
+    consumer = Consumer("measured", handlers, errors, redelivery, retry_attempts=3, pause=ConsumerPause("measured", {}))
     event = Event(
         id=new_id(),
         source="/services/sample",

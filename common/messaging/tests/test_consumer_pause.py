@@ -1,28 +1,31 @@
-"""The gate: closed by an outage, opened when every dependency answers, and each of the two is told once."""
+"""The pause: begun by an outage, ended when everything answers, each reported once; and what is held meanwhile."""
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from common.messaging import consumer_pause as gates
-from common.messaging.consumer_pause import Gate
+from common.errors import Rejected, Unavailable
+from common.messaging import consumer_pause
+from common.messaging.consumer_pause import CannotParkError, ConsumerPause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECONDS = 10.0
+WAY_OUT = "way out"
 
 
 class Dependencies:
-    """What the probes find, and what the worker was told to do."""
+    """What the probes find, and what the worker was asked to do."""
 
     def __init__(self, *down: str) -> None:
         self.down = set(down)
         self.asked = 0
-        self.told: list[str] = []
+        self.done: list[str] = []
 
     def probe(self, name: str) -> Callable[[], None]:
         def ask() -> None:
@@ -32,16 +35,22 @@ class Dependencies:
 
         return ask
 
-    def gate(self, *names: str) -> Gate:
-        made = Gate("test", {name: self.probe(name) for name in names})
-        made.attach(lambda: self.told.append("pause"), lambda: self.told.append("resume"))
+    def publish(self) -> None:
+        if WAY_OUT in self.down:
+            raise Unavailable("no confirm")
+        self.done.append("published")
+
+    def pause(self, *names: str, way_out: bool = False) -> ConsumerPause:
+        probes = {name: self.probe(name) for name in names}
+        made = ConsumerPause("test", probes, self.probe(WAY_OUT) if way_out else None)
+        made.attach(lambda: self.done.append("cancel"), lambda: self.done.append("subscribe"))
         return made
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "FIRST_PROBE_SECONDS", 0.01)
-    monkeypatch.setattr(gates, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(consumer_pause, "FIRST_PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(consumer_pause, "PROBE_SECONDS", 0.01)
 
 
 def wait(is_so: Callable[[], bool]) -> None:
@@ -51,44 +60,121 @@ def wait(is_so: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_it_stays_closed_until_all_answer_and_then_opens() -> None:
+def held(pause: ConsumerPause, publish: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=pause.hold, args=(publish,))
+    thread.start()
+    return thread
+
+
+def test_it_lasts_until_all_answer() -> None:
     found = Dependencies("database", "provider")
-    gate = found.gate("database", "provider")
-    gate.close("no answer")
-    assert gate.is_closed
+    pause = found.pause("database", "provider")
+    pause.begin("no answer")
+    assert pause.is_active
     wait(lambda: found.asked > 3)
     found.down.remove("database")
     asked = found.asked
     wait(lambda: found.asked > asked + 3)
-    assert gate.is_closed
-    assert found.told == ["pause"]
+    assert pause.is_active
+    assert found.done == ["cancel"]
     found.down.clear()
-    wait(lambda: not gate.is_closed)
-    wait(lambda: found.told == ["pause", "resume"])
+    wait(lambda: not pause.is_active)
+    wait(lambda: found.done == ["cancel", "subscribe"])
 
 
-def test_closing_a_closed_gate_changes_nothing() -> None:
+def test_to_begin_again_during_a_pause_changes_nothing() -> None:
     found = Dependencies("database")
-    gate = found.gate("database")
+    pause = found.pause("database")
     for _ in range(5):
-        gate.close("no answer")
-    assert found.told == ["pause"]
+        pause.begin("no answer")
+    assert found.done == ["cancel"]
     found.down.clear()
-    wait(lambda: found.told == ["pause", "resume"])
+    wait(lambda: found.done == ["cancel", "subscribe"])
 
 
-def test_it_closes_again() -> None:
+def test_it_begins_again() -> None:
     found = Dependencies()
-    gate = found.gate("database")
-    gate.close("a moment's trouble")
-    wait(lambda: found.told == ["pause", "resume"])
-    gate.close("another moment's trouble")
-    wait(lambda: found.told == ["pause", "resume"] * 2)
+    pause = found.pause("database")
+    pause.begin("a moment's trouble")
+    wait(lambda: found.done == ["cancel", "subscribe"])
+    pause.begin("another moment's trouble")
+    wait(lambda: found.done == ["cancel", "subscribe"] * 2)
 
 
 def test_where_nothing_can_be_asked_nothing_is_waited_for() -> None:
     found = Dependencies()
-    gate = found.gate()
-    gate.close("no answer")
-    assert not gate.is_closed
-    assert found.told == []
+    pause = found.pause()
+    pause.begin("no answer")
+    assert not pause.is_active
+    assert found.done == []
+
+
+def test_what_can_be_parked_is_parked_at_once_without_a_pause() -> None:
+    found = Dependencies()
+    found.pause("database", way_out=True).hold(found.publish)
+    assert found.done == ["published"]
+
+
+def test_what_cannot_be_parked_is_held_and_goes_before_the_dependencies_answer() -> None:
+    found = Dependencies(WAY_OUT, "database")
+    pause = found.pause("database", way_out=True)
+    threads = [held(pause, found.publish) for _ in range(3)]
+    wait(lambda: found.done == ["cancel"] and found.asked > 3)
+    found.down.remove(WAY_OUT)
+    for thread in threads:
+        thread.join(SECONDS)
+    assert found.done == ["cancel", *["published"] * 3]
+    assert pause.is_active
+    found.down.clear()
+    wait(lambda: found.done[-1] == "subscribe")
+
+
+def test_the_way_out_alone_makes_a_pause_too() -> None:
+    found = Dependencies(WAY_OUT)
+    thread = held(found.pause("database", way_out=True), found.publish)
+    wait(lambda: found.done == ["cancel"])
+    found.down.clear()
+    wait(lambda: sorted(found.done) == ["cancel", "published", "subscribe"])
+    thread.join(SECONDS)
+
+
+def test_nothing_is_held_longer_than_the_broker_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer_pause, "HOLD_SECONDS", 0.05)
+    found = Dependencies(WAY_OUT)
+    pause = found.pause("database", way_out=True)
+    with pytest.raises(CannotParkError):
+        pause.hold(found.publish)
+    assert found.done == ["cancel"], "what is given back would be taken again at once"
+    found.down.clear()
+    wait(lambda: not pause.is_active)
+
+
+def test_a_shutdown_holds_nothing_back() -> None:
+    found = Dependencies(WAY_OUT)
+    pause = found.pause("database", way_out=True)
+    raised: list[str] = []
+
+    def hold() -> None:
+        try:
+            pause.hold(found.publish)
+        except CannotParkError as error:
+            raised.append(error.code)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    wait(lambda: found.done == ["cancel"])
+    pause.stop()
+    thread.join(SECONDS)
+    assert raised == ["cannot_park"]
+    found.down.clear()
+
+
+def test_a_message_that_is_at_fault_itself_pauses_nobody() -> None:
+    found = Dependencies()
+
+    def publish() -> None:
+        raise Rejected("cannot be said in AMQP")
+
+    with pytest.raises(Rejected):
+        found.pause("database", way_out=True).hold(publish)
+    assert found.done == []

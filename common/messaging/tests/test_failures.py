@@ -10,13 +10,17 @@ from sqlalchemy import text
 from common.messaging import topology
 from common.messaging.redelivery import UNDECIDED
 from common.storage.postgresql import transaction
-from common.tests.worker_process import QUEUE, sample, wait_until
+from common.tests.link import Link
+from common.tests.worker_process import QUEUE, SECONDS, sample, wait_until
 
 if TYPE_CHECKING:
     from common.tests.worker_process import World
 
 pytestmark = pytest.mark.integration
 FIRST_DELAY = topology.undecided_delay(0)
+SHORTEST = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
+WORKER_THREADS = 4
+HELD, SUBSCRIBED = "holdfast_worker_held_messages", "holdfast_worker_subscribed"
 
 
 def test_an_undecided_item_waits_alone_and_uses_up_no_attempt(world: World) -> None:
@@ -56,8 +60,47 @@ def test_a_row_that_somebody_holds_delays_its_own_item_and_no_other(world: World
     assert world.waiting(topology.DEAD_LETTERS) == world.waiting(QUEUE) == 0
 
 
+def test_with_the_way_to_the_delay_queues_away_as_well_nothing_is_charged(world: World) -> None:
+    """Neither handled nor parked: held, each delivered once, and the worker asks for no more."""
+    with Link(world.broker_url) as link, world.worker(RABBITMQ_URL=link.url, RETRY_ATTEMPTS="0"):
+        wait_until(lambda: world.has_consumer)
+        world.switch("down")
+        link.freeze(kind=b"sample.events redelivery")
+        events = [world.publish(sample("sample.dependent.v1")) for _ in range(6)]
+        wait_until(lambda: world.metric(HELD) == WORKER_THREADS)
+        tried = link.connections
+        wait_until(lambda: link.connections > tried + 2, 2 * SECONDS)  # the way out is probed, and does not answer
+        assert sum(world.count("attempts", event_id) for event_id in events) == WORKER_THREADS
+        link.heal()
+        wait_until(lambda: world.waiting(QUEUE) == len(events))  # what was held was parked and has returned
+        assert world.metric(HELD) == 0
+        assert not world.has_consumer
+        assert sum(world.count("attempts", event_id) for event_id in events) == WORKER_THREADS
+        world.switch("down", on=False)
+        wait_until(lambda: all(world.count("effects", event_id) == 1 for event_id in events))
+    assert world.waiting(topology.DEAD_LETTERS) == 0
+
+
+def test_no_delivery_is_used_up_where_the_delay_queue_is_missing(world: World) -> None:
+    """Nothing answers slowly here: whoever gave the messages back would have them again at once."""
+    with world.worker(RETRY_ATTEMPTS="0"):
+        wait_until(lambda: world.has_consumer)
+        world.switch("down")
+        world.channel.queue_delete(SHORTEST)
+        world.channel.exchange_delete(SHORTEST)
+        events = [world.publish(sample("sample.dependent.v1")) for _ in range(WORKER_THREADS)]
+        wait_until(lambda: world.metric(SUBSCRIBED) == 0 or world.waiting(topology.DEAD_LETTERS) > 0, 2 * SECONDS)
+        assert world.waiting(topology.DEAD_LETTERS) == 0, "dead because of an outage"
+        wait_until(lambda: world.metric(HELD) == WORKER_THREADS)
+        world.switch("down", on=False)  # one of the two comes back
+        world.declare()
+        wait_until(lambda: all(world.count("effects", event_id) == 1 for event_id in events))
+        assert [world.count("attempts", event_id) for event_id in events] == [2] * WORKER_THREADS
+    assert world.waiting(topology.DEAD_LETTERS) == 0
+
+
 @pytest.mark.parametrize(
-    ("waited", "expected"), [(0, 5), (5, 5), (29, 5), (30, 30), (119, 30), (120, 120), (10**9, 120)]
+    ("waited", "expected"), [(0, 5), (5, 5), (29, 5), (30, 30), (119, 30), (120, 120), (599, 120), (10**9, 600)]
 )
 def test_an_undecided_item_waits_about_as_long_again_as_it_has_waited(waited: int, expected: int) -> None:
     assert topology.undecided_delay(waited) == expected

@@ -7,7 +7,7 @@ import pika
 import psycopg2
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker, UnroutableError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
@@ -56,9 +56,16 @@ def passive(queue: str) -> Action:
     return lambda channel: channel.queue_declare(queue, passive=True)
 
 
+def probe(channel: BlockingChannel) -> None:
+    channel.queue_declare("holdfast.retry.1s", passive=True)
+    with pytest.raises(UnroutableError):
+        publish("holdfast.retry.probe", "")(channel)
+
+
 ALLOWED: list[tuple[str, str, Action]] = [
     ("worker-inventory", "takes from its queue", take("inventory.events")),
-    ("worker-inventory", "sends its event to a rung", publish("holdfast.retry.5s", "inventory.events")),
+    ("worker-inventory", "sends its event to a delay queue", publish("holdfast.retry.600s", "inventory.events")),
+    ("worker-inventory", "probes the way to the delay queues", probe),
     ("worker-inventory", "sends its event to the dead letters", publish("holdfast.dead", "inventory.events")),
     ("worker-inventory", "tells of a failed attempt", publish("holdfast.events", "attempt.failed.v1")),
     ("worker-operations", "takes a dead letter", take("operations.dead-letters")),
