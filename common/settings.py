@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from dotenv import dotenv_values
 from environs import Env, EnvValidationError
 
 from common.setting_checks import (
@@ -27,6 +28,9 @@ from common.setting_checks import (
     url_with,
     urls_with,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 _REQUIRED = object()
@@ -63,6 +67,13 @@ def load(kind: type[T]) -> T:
             print(f"bad setting {name}: {'; '.join(map(str, reasons))}", file=sys.stderr)  # noqa: T201 - no logger exists yet
         raise SystemExit(2) from None
     return kind(**values)
+
+
+def read_env_file(file: Path) -> None:
+    """Put the variables of an .env file into the environment, which wins; a file that is not there has none."""
+    for name, value in dotenv_values(file).items():
+        if value and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def variables(kind: type[Any]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infrastructure.local.credentials import Credentials
-from infrastructure.local.env_files import EXAMPLE, FOLDERS, folder_of, values_of
+from infrastructure.local.env_files import EXAMPLE, FOLDERS, folder_of, name_of, values_of
 from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
 from infrastructure.privileges import BROKER_ACCOUNTS
 from infrastructure.processes import DOCUMENT_CONTEXTS, PROCESSES, RELATIONAL_CONTEXTS, Process
@@ -31,8 +31,11 @@ _HEAD = """\
 Every variable that a process reads, with its default. A process reads them once, when it starts, and a missing or
 malformed one stops it with a line that names it. A variable that is set to nothing counts as not set.
 
-`python -m docs.configuration` writes this page and every `.env.example` from the settings classes. `holdfast up`,
-compose.yaml and Kubernetes set the variables of each process.
+`holdfast up`, compose.yaml and Kubernetes set the variables of each process. Started by hand (`cd services/orders &&
+python main.py`) a process also reads the `.env` beside its main.py; the environment wins. `holdfast env orders --write`
+writes that file for the local stack.
+
+`python -m docs.configuration` writes this page and every `.env.example` from the settings classes.
 
 | variable | meaning | default | read by |
 |---|---|---|---|
@@ -95,7 +98,9 @@ def example(folder: str) -> str:
     return "\n".join(
         [
             f"# Read by {', '.join(line.name for line in _lines(folder))}. The addresses are those of a local stack.",
-            f"# Copied to .env, it needs a value for each {PLACEHOLDER} and for what is empty.",
+            f"# `holdfast env {name_of(folder)} --write` makes .env of it, with the passwords of the stack.",
+            f"# Copied by hand, it needs a value for each {PLACEHOLDER} and for what is empty.",
+            "# Only `python main.py` in this folder reads .env, and the environment wins.",
             "# Written by `python -m docs.configuration` from the settings classes.",
             *(f"\n# {_sentence(each)}\n{each.name}={values.get(each.name, '')}" for each in needed),
             "\n# With their defaults:",

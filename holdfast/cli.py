@@ -16,6 +16,7 @@ _COMMANDS = {
     "restart": "holdfast.commands.stack:restart",
     "status": "holdfast.commands.stack:status",
     "logs": "holdfast.commands.logs:logs",
+    "env": "holdfast.commands.env:env",
     "token": "holdfast.commands.token:token",
     "demo": "holdfast.commands.demo:demo",
     "audit": "holdfast.commands.audit:audit",

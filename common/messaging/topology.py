@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
+from amqp.exceptions import AccessRefused, NotAllowed, NotFound
 from kombu import Connection, Exchange, Queue
 from kombu import binding as bind
 
@@ -31,6 +32,8 @@ RUNG_SECONDS = (1, 5, 30, 120, 600)
 # A killed worker charges one delivery to every message it held, the healthy ones too.
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
+# A wrong password; a virtual host that is not there, or not this account's.
+REFUSALS = (AccessRefused, NotAllowed)
 # A broker writes down which log belongs to a new quorum queue half a second later (`auto_save` of the Raft library's
 # directory). Killed before that on all its nodes, it starts the queue anew: without a leader, and without what it held.
 SETTLE_SECONDS = 1.0
@@ -91,6 +94,20 @@ def count(connection: Connection, queue: str) -> QueueCount:
     channel: Any = connection.default_channel
     found = channel.queue_declare(queue, passive=True)
     return QueueCount(found.message_count, found.consumer_count)
+
+
+def missing(broker_url: str, queues: Iterable[str], *, timeout_seconds: float) -> list[str]:
+    """Those of the queues that nobody has declared. Raises what `REFUSALS` names if the broker lets nobody in."""
+    found = []
+    bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
+    with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:
+        connection.connect()  # once; left to itself kombu would try for ever
+        for queue in queues:
+            try:
+                count(connection, queue)
+            except NotFound:
+                found.append(queue)
+    return found
 
 
 def declare(

@@ -17,6 +17,8 @@ from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -43,6 +45,23 @@ _log = logs.logger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, DatabaseSettings):
     """What this job reads."""
+
+
+def migrate(name: str, settings: Settings) -> None:
+    """Bring the database of a context to its newest migration; what the job does."""
+    logs.configure_logging(f"migrate-{name}", settings.log_level)
+    upgrade(name, settings.database_url)
+    _log.info("migrated", context=name)
+
+
+def missing(name: str, engine: Engine) -> list[str]:
+    """The migrations that the database lacks; none if it is newer than this code. Raises SQLAlchemy's errors."""
+    script = ScriptDirectory(str(_directory(name)))
+    newest_first = [each.revision for each in script.walk_revisions()]
+    with engine.connect() as connection:
+        done = MigrationContext.configure(connection).get_current_revision()
+    count = newest_first.index(done) if done in newest_first else 0 if done else len(newest_first)
+    return newest_first[:count][::-1]
 
 
 def upgrade(name: str, database_url: str) -> None:
@@ -138,10 +157,7 @@ def _wait_for(engine: Engine) -> None:
 def main() -> None:
     if len(sys.argv) != 2:  # noqa: PLR2004 - the program and one context
         raise SystemExit("usage: python -m common.storage.migrations <context>")
-    settings = load(Settings)
-    logs.configure_logging(f"migrate-{sys.argv[1]}", settings.log_level)
-    upgrade(sys.argv[1], settings.database_url)
-    _log.info("migrated", context=sys.argv[1])
+    migrate(sys.argv[1], load(Settings))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from infrastructure.local.errors import StackError
-from infrastructure.local.home import DEFAULT_HOME
+from infrastructure.local.home import DEFAULT_HOME, REPOSITORY
 
 EXIT_FAILED = 1
 EXIT_NO_STACK = 3
@@ -21,11 +21,17 @@ def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--home",
         type=click.Path(file_okay=False, path_type=Path),
-        default=DEFAULT_HOME,
-        show_default=True,
+        default=_default_home,
+        show_default=str(DEFAULT_HOME),
         envvar="HOLDFAST_HOME",
         help="The stack's directory.",
     )(command)
+
+
+def _default_home() -> Path:
+    """`.holdfast` here; in a folder of the repository that has none, that of the repository."""
+    is_inside = REPOSITORY in Path.cwd().parents
+    return REPOSITORY / DEFAULT_HOME if is_inside and not DEFAULT_HOME.exists() else DEFAULT_HOME
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """holdfast up, down, restart, status: the native stack from the terminal."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from rich.table import Table
 from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, program, told_plainly
 from holdfast.commands.steps import shown_steps
 from infrastructure.local.errors import StackError
-from infrastructure.local.home import existing_home
+from infrastructure.local.home import DEFAULT_HOME, existing_home
 from infrastructure.local.stack import Stack
+from infrastructure.local.startup import Extent
 from infrastructure.local.status import RUNNING
 
 _STYLES = {RUNNING: "green", "stopped": "dim"}
@@ -28,7 +30,12 @@ _STYLES = {RUNNING: "green", "stopped": "dim"}
     type=int,
     help="1, or 3 for a cluster; a home keeps what it began with.  [default: the home's, or 1]",
 )
-@click.option("--servers-only", is_flag=True, help="Only PostgreSQL, RabbitMQ and MongoDB.")
+@click.option(
+    "--servers-only",
+    is_flag=True,
+    help="What a service or worker started by hand needs: PostgreSQL, RabbitMQ, MongoDB and the payment sandbox, with "
+    "tables, queues and first users.",
+)
 def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_only: bool) -> None:
     """Start the stack; return when all of it is ready.
 
@@ -42,14 +49,16 @@ def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_on
     ran_before = stack.is_running
     try:
         with shown_steps("Starting") as progress:
-            stack.up(servers_only=servers_only, progress=progress)
+            stack.up(Extent.PREPARED_SERVERS if servers_only else Extent.EVERYTHING, progress)
     except StackError as error:
         click.echo(f"\n{error}", err=True)
         if stack.is_running and not ran_before:
             click.echo(f"\nWhat did start goes on running; `{program()} down --home {home}` ends it.", err=True)
         raise SystemExit(EXIT_FAILED) from error
     if servers_only:
-        click.echo(f"The servers are ready. Their addresses: holdfast status --json --home {home}")
+        click.echo("The servers are ready. To start a service on them:")
+        click.echo(f"  {program()} env orders --write{'' if home == DEFAULT_HOME else f' --home {home}'}")
+        click.echo(f"  cd services/orders && {'python' if program() == 'holdfast' else sys.executable} main.py")
     else:
         click.echo(f"Ready: {stack.urls.http('gateway')} (the API is described at /docs)")
 

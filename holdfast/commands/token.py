@@ -8,9 +8,21 @@ import requests
 
 from holdfast.commands.options import EXIT_FAILED, home_option
 from holdfast.target import HTTP_URL, running_stack
-from infrastructure.local.readiness import request_here
+from infrastructure.local.readiness import probe_port, request_here
+from infrastructure.local.stack import Stack
 
 _SECONDS = 15
+
+
+def _door(stack: Stack) -> str:
+    """The gateway; where only the servers run, the users service that somebody started by hand, if it answers."""
+    for name in ("gateway", "service-users"):
+        try:
+            probe_port(stack.home.port(name))
+        except OSError:
+            continue
+        return stack.urls.http(name)
+    return stack.urls.http("gateway")
 
 
 @click.command()
@@ -29,7 +41,7 @@ def token(home: Path, role: str, url: str | None) -> None:
     if password is None:
         stack = running_stack(home)
         password = getattr(stack.credentials, f"{role}_password")
-        url = url or stack.urls.http("gateway")
+        url = url or _door(stack)
     try:
         address = f"{url}/api/v1/tokens"
         body = {"username": role, "password": password}

@@ -30,6 +30,12 @@ def folder_of(line: Process) -> str:
 FOLDERS = tuple(dict.fromkeys(filter(None, map(folder_of, PROCESSES))))
 
 
+def name_of(folder: str) -> str:
+    """Return the folder's short name: `orders` of its service, `worker-orders` of its worker, `relay`."""
+    room, _, name = folder.partition("/")
+    return f"worker-{name}" if room == "workers" and f"services/{name}" in FOLDERS else name
+
+
 def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
     """Return what the stack puts into the folder's file."""
     values: dict[str, str] = {}
@@ -40,11 +46,12 @@ def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping
     return values
 
 
-def filled(example: str, values: Mapping[str, str]) -> str:
-    """Return the text of an example with these values in place of its own."""
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Return the text of an example, or of a file made from one, with these values in place of its own."""
+    left = dict(values)
 
     def replace(match: re.Match[str]) -> str:
-        name = match[1]
-        return f"{name}={values[name]}" if name in values else match[0]
+        return f"{match[1]}={left.pop(match[1])}" if match[1] in left else match[0]
 
-    return re.sub(r"^#?([A-Z][A-Z0-9_]*)=.*$", replace, example, flags=re.MULTILINE)
+    found = re.sub(r"^#?([A-Z][A-Z0-9_]*)=.*$", replace, text, flags=re.MULTILINE)
+    return found + "".join(f"{name}={value}\n" for name, value in left.items())

@@ -15,6 +15,7 @@ from infrastructure.local.locks import open_lock
 from infrastructure.local.ports import free_port_base
 from infrastructure.local.progress import Progress, silent
 from infrastructure.local.stack import Stack
+from infrastructure.local.startup import Extent
 from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
 
 
@@ -60,7 +61,7 @@ def shared_stack(home: Path, servers_only: bool, progress: Progress = silent) ->
             ours.touch(0o600)
         fcntl.flock(holders, fcntl.LOCK_SH)
         try:
-            stack.up(servers_only=servers_only, progress=progress)
+            stack.up(Extent.SERVERS if servers_only else Extent.EVERYTHING, progress)
             fcntl.flock(turn, fcntl.LOCK_UN)
             yield stack
         finally:

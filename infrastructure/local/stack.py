@@ -19,7 +19,7 @@ from infrastructure.local.progress import Progress, silent
 from infrastructure.local.rolling import restart
 from infrastructure.local.shutdown import delete_home, take_down
 from infrastructure.local.spec import read_specs
-from infrastructure.local.startup import bring_up
+from infrastructure.local.startup import Extent, bring_up
 from infrastructure.local.status import status_of
 from infrastructure.local.supervision import Supervisor
 from infrastructure.local.urls import Urls
@@ -55,9 +55,9 @@ class Stack:
         known = existing_home(self._path)
         return known is not None and Supervisor(known).is_running
 
-    def up(self, servers_only: bool = False, progress: Progress = silent) -> None:
+    def up(self, extent: Extent = Extent.EVERYTHING, progress: Progress = silent) -> None:
         """Start what does not run, and return when all of it is ready."""
-        bring_up(self._path, self._port_base, self._rabbitmq_nodes, servers_only, progress)
+        bring_up(self._path, self._port_base, self._rabbitmq_nodes, extent, progress)
 
     def down(self, progress: Progress = silent, delete_data: bool = False) -> None:
         """Stop everything. Afterwards no process of the stack is left, whatever state it was in.

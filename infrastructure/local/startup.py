@@ -6,6 +6,7 @@ Every wait is bounded; a process that keeps ending is reported without waiting f
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from pathlib import Path
 
 from infrastructure.local import plan, proctable
@@ -23,7 +24,16 @@ from infrastructure.local.servers import mongodb, postgres, rabbitmq
 from infrastructure.local.servers.ready import READY
 from infrastructure.local.spec import read_specs, write_specs
 from infrastructure.local.supervision import Supervisor
-from infrastructure.processes import Phase, Process
+from infrastructure.processes import Phase, Process, process
+
+
+class Extent(Enum):
+    """How much of a stack is started."""
+
+    SERVERS = "PostgreSQL, RabbitMQ and MongoDB, each with its accounts"
+    PREPARED_SERVERS = "the servers with tables, queues and first users, and the payment sandbox"
+    EVERYTHING = "all processes"
+
 
 _SERVERS = (postgres, rabbitmq, mongodb)
 _READY_SECONDS = 120
@@ -31,9 +41,7 @@ _HOPELESS_ENDS = 4
 _ORPHAN_GRACE_SECONDS = 10
 
 
-def bring_up(
-    path: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_only: bool, progress: Progress
-) -> None:
+def bring_up(path: Path, port_base: int | None, rabbitmq_nodes: int | None, extent: Extent, progress: Progress) -> None:
     """Start what does not run; return when all of it is ready, raise StackError otherwise."""
     home = open_home(path, port_base, rabbitmq_nodes)
     known = existing_home(path)
@@ -45,7 +53,7 @@ def bring_up(
             home = chosen
     elif known and known.port_base != home.port_base and Supervisor(known).is_running:
         raise StackError(f"a stack runs in {path} with port base {known.port_base}; stop it before moving it")
-    Startup(home, progress).run(servers_only)
+    Startup(home, progress).run(extent)
 
 
 class Startup:
@@ -57,7 +65,7 @@ class Startup:
         self._supervisor = Supervisor(home)
         self._credentials = load_credentials(home)
 
-    def run(self, servers_only: bool) -> None:
+    def run(self, extent: Extent) -> None:
         programs = ensure_servers(lambda line: note(self._progress, line))
         with locked(self._home):
             fresh = not self._supervisor.is_running
@@ -74,7 +82,10 @@ class Startup:
             if fresh:
                 self._supervisor.launch()
             self._start_servers()
-            if not servers_only:
+            if extent is Extent.PREPARED_SERVERS:
+                self._run_jobs()
+                self.start([process("sandbox")])
+            elif extent is Extent.EVERYTHING:
                 self._start_the_rest()
 
     def _clear(self) -> None:
@@ -104,11 +115,14 @@ class Startup:
     def _start_the_rest(self) -> None:
         self._supervisor.start(plan.KEEPER)
         if not self._is_complete():
-            for phase in (Phase.SCHEMA, Phase.SEED):
-                specs = [plan.spec_of(line, self._home, self._credentials) for line in self._lines(phase)]
-                run_jobs(self._home, specs, self._progress)
+            self._run_jobs()
         self.start(self._lines(Phase.PROCESSES))
         self.start(self._lines(Phase.GATEWAY))
+
+    def _run_jobs(self) -> None:
+        for phase in (Phase.SCHEMA, Phase.SEED):
+            specs = [plan.spec_of(line, self._home, self._credentials) for line in self._lines(phase)]
+            run_jobs(self._home, specs, self._progress)
 
     def _is_complete(self) -> bool:
         known = self._supervisor.processes()

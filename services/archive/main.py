@@ -10,7 +10,6 @@ from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
-from common.web.development import serve_for_development
 from services.archive.api import blueprint
 
 if TYPE_CHECKING:
@@ -45,5 +44,6 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    serve_for_development(create_app(loaded), loaded)
+    from common.web.development import serve_by_hand
+
+    serve_by_hand(__file__, Settings, create_app)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from common.settings import DatabaseSettings, ServiceSettings, load
 from common.storage.postgresql import make_engine, ping
 from common.web.app_factory import create_app as create_service
-from common.web.development import serve_for_development
 from services.inventory.api import blueprint
 
 if TYPE_CHECKING:
@@ -43,5 +42,6 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    serve_for_development(create_app(loaded), loaded)
+    from common.web.development import serve_by_hand
+
+    serve_by_hand(__file__, Settings, create_app)

@@ -13,7 +13,6 @@ from common.setting_checks import HTTP_URL, urls_by, urls_with
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
-from common.web.development import serve_for_development
 from services.operations import api, system_api
 from services.operations.metrics import Figures
 from services.operations.monitoring import Monitor
@@ -86,5 +85,6 @@ def _refresh_before_scrapes(app: Flask, figures: Figures) -> None:
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    serve_for_development(create_app(loaded), loaded)
+    from common.web.development import serve_by_hand
+
+    serve_by_hand(__file__, Settings, create_app)

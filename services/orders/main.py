@@ -10,7 +10,6 @@ from common.setting_checks import between
 from common.settings import DatabaseSettings, ServiceSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web.app_factory import create_app as create_service
-from common.web.development import serve_for_development
 from common.web.load_shedding import Shedding
 from services.orders.api import Context, blueprint
 
@@ -77,5 +76,6 @@ def _shedding(settings: Settings) -> Shedding:
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    serve_for_development(create_app(loaded), loaded)
+    from common.web.development import serve_by_hand
+
+    serve_by_hand(__file__, Settings, create_app)

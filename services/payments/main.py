@@ -11,7 +11,6 @@ from flask import request
 from common.settings import ServiceSettings, load
 from common.storage.postgresql import ping
 from common.web.app_factory import create_app as create_service
-from common.web.development import serve_for_development
 from services.payments.api import blueprint
 from services.payments.metrics import StandingCaseGauges
 from services.payments.resources import ResourceSettings, open_resources
@@ -51,5 +50,6 @@ def _refresh_before_scrapes(app: Flask, gauges: StandingCaseGauges) -> None:
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    serve_for_development(create_app(loaded), loaded)
+    from common.web.development import serve_by_hand
+
+    serve_by_hand(__file__, Settings, create_app)

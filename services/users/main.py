@@ -1,7 +1,6 @@
 """The users service: accounts, API keys, access tokens and the keys to verify them.
 
-Production: `gunicorn -c python:common.web.gunicorn 'services.users.main:create_app()'`;
-`python services/users/main.py` serves it for development.
+Production: `gunicorn -c python:common.web.gunicorn 'services.users.main:create_app()'`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from common.setting_checks import ROUTE_RATES
 from common.settings import DatabaseSettings, HttpSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web import app_factory
-from common.web.development import serve_for_development
 from services.users import api
 from services.users.passwords import Passwords
 from services.users.signing import Signer, check_key, check_public_keys, read_key, read_public_keys
@@ -71,5 +69,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    serve_for_development(create_app(loaded), loaded)
+    from common.web.development import serve_by_hand
+
+    serve_by_hand(__file__, Settings, create_app)

@@ -52,4 +52,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+
+        prepare(__file__, Settings)
     main()

@@ -33,4 +33,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+        from common.messaging import topology
+
+        prepare(__file__, Settings, queues=[topology.events_queue("orders")])
     main()

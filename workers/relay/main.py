@@ -101,4 +101,8 @@ def _relay(context: str, url: str, holder: str, settings: Settings, broker: Brea
 
 
 if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+
+        prepare(__file__, Settings)
     sys.exit(main())

@@ -143,4 +143,8 @@ def _engine(context: str, settings: Settings) -> Engine:
 
 
 if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+
+        prepare(__file__, Settings)
     sys.exit(main())

@@ -65,4 +65,8 @@ def declare(broker_url: str, *, wait_seconds: float) -> list[str]:
 
 
 if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+
+        prepare(__file__, Settings, queues=[])
     main()

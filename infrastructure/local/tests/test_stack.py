@@ -20,6 +20,7 @@ from infrastructure.local.errors import StackError
 from infrastructure.local.ports import free_port_base, is_free, listening_offsets
 from infrastructure.local.readiness import wait_for
 from infrastructure.local.stack import Stack
+from infrastructure.local.startup import Extent
 
 if TYPE_CHECKING:
     from infrastructure.local.progress import Step
@@ -83,20 +84,20 @@ def open_to_others(home: Path) -> list[str]:
 
 
 def test_the_life_of_a_stack(own_stack: Stack) -> None:
-    own_stack.up(servers_only=True)
+    own_stack.up(Extent.SERVERS)
     assert open_to_others(own_stack.home.path) == []
     leave_a_mark(own_stack)
     first = pids(own_stack)
     assert all(first.values())
 
-    own_stack.up(servers_only=True)
+    own_stack.up(Extent.SERVERS)
     assert pids(own_stack) == first, "a second up restarts nothing"
 
     everything = [found.pid for found in proctable.stack_processes(own_stack.home)]
     assert len(everything) >= 5
     for pid in everything:
         os.kill(pid, signal.SIGKILL)
-    own_stack.up(servers_only=True)
+    own_stack.up(Extent.SERVERS)
     assert_the_mark_is_there(own_stack)
 
     supervisor = proctable.recorded(proctable.supervisor_record(own_stack.home))
@@ -104,15 +105,15 @@ def test_the_life_of_a_stack(own_stack: Stack) -> None:
     os.kill(supervisor.pid, signal.SIGKILL)
     assert not own_stack.is_running
     notes: list[Step] = []
-    own_stack.up(servers_only=True, progress=notes.append)
+    own_stack.up(Extent.SERVERS, progress=notes.append)
     assert any("a crash has left running" in str(step) for step in notes)
     assert_the_mark_is_there(own_stack)
 
     moved = Stack(own_stack.home.path, free_port_base(own_stack.home.path / "elsewhere"))
     with pytest.raises(StackError, match="stop it before moving it"):
-        moved.up(servers_only=True)
+        moved.up(Extent.SERVERS)
     own_stack.down()
-    moved.up(servers_only=True)
+    moved.up(Extent.SERVERS)
     assert_the_mark_is_there(moved)
 
     status = CliRunner().invoke(main, ["status", "--json", "--home", str(own_stack.home.path)])
@@ -127,11 +128,11 @@ def test_the_life_of_a_stack(own_stack: Stack) -> None:
 
 
 def test_single_processes(own_stack: Stack) -> None:
-    own_stack.up(servers_only=True)
+    own_stack.up(Extent.SERVERS)
     before = own_stack.pid("mongodb")
     own_stack.kill("mongodb")
     own_stack.stop("postgres")
-    own_stack.up(servers_only=True)
+    own_stack.up(Extent.SERVERS)
     assert own_stack.pid("mongodb") not in {None, before}
     own_stack.stop("postgres")
     assert own_stack.pid("postgres") is None
@@ -144,5 +145,5 @@ def test_single_processes(own_stack: Stack) -> None:
     (own_stack.home.data("mongodb") / "data" / "storage.bson").write_text("not what it was")
     own_stack.kill("mongodb")
     with pytest.raises(StackError, match=r"mongodb is not ready: .*keeps ending(.|\n)*mongodb\.log") as failure:
-        own_stack.up(servers_only=True)
+        own_stack.up(Extent.SERVERS)
     assert "postgres is not ready" not in str(failure.value)

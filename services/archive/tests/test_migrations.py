@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import Unavailable, classify
+from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.link import Link
-from services.archive.migrations import upgrade
 from services.archive.models import COLLECTION, INDEXES
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_a_server_that_does_not_come_is_reported_in_time(document_store: str) ->
         database = connect(link.url, timeout_seconds=0.5, name="test", pool_size=1)
         started = time.monotonic()
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver calls it
-            upgrade(database, wait_seconds=1.0)
+            upgrade("archive", database, wait_seconds=1.0)
         assert classify(caught.value) is Unavailable
         assert time.monotonic() - started < 15  # the driver's own patience is 30 s
         database.client.close()

@@ -1,27 +1,14 @@
-"""The collections of operations and their indexes: `python -m services.operations.migrations`.
-
-Safe to repeat, also by several processes at once. An index that has changed under its old name is not rebuilt: give a
-new definition a new name.
-"""
+"""The collections of operations and their indexes; `python -m services.operations.migrations` makes them."""
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pymongo.errors import CollectionInvalid
-
-from common.errors import Unavailable, classify
-from common.observability import logs
-from common.storage.mongodb import ping
 from services.operations import audits, bodies, jobs, models, replies
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
-    from pymongo.database import Database
 
-RETRY_SECONDS = 0.5
 COLLECTIONS: dict[str, list[IndexModel]] = {
     models.COLLECTION: models.INDEXES,
     jobs.COLLECTION: jobs.INDEXES,
@@ -29,28 +16,3 @@ COLLECTIONS: dict[str, list[IndexModel]] = {
     replies.COLLECTION: replies.INDEXES,
     audits.COLLECTION: audits.INDEXES,
 }
-_log = logs.logger(__name__)
-
-
-def upgrade(database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:
-    """Make what is missing; answers the names of the indexes. Raises pymongo's errors if the server does not come."""
-    _wait_for(database, wait_seconds)
-    names = []
-    for collection, indexes in COLLECTIONS.items():
-        with suppress(CollectionInvalid):  # it is there
-            database.create_collection(collection)
-        if indexes:
-            names += database[collection].create_indexes(indexes)
-    return names
-
-
-def _wait_for(database: Database[dict[str, Any]], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return ping(database)
-        except Exception as error:
-            if classify(error) is not Unavailable or time.monotonic() + RETRY_SECONDS > deadline:
-                raise
-            _log.info("waiting for MongoDB", error=str(error)[:200])
-        time.sleep(RETRY_SECONDS)

@@ -13,11 +13,11 @@ from common.errors import NotFound
 from common.messaging import topology
 from common.messaging.events import Event, from_document
 from common.messaging.inbox import AlreadyHandled, Delivery
+from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.web.pagination import Page
 from services.archive import usecases
 from services.archive.domain import Filter
-from services.archive.migrations import upgrade
 from workers.archive.consumers import HANDLERS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 @pytest.fixture
 def archive(document_store: str) -> Iterator[Archive]:
     database = connect(document_store, timeout_seconds=10, name="test-archive", pool_size=2)
-    upgrade(database, wait_seconds=10)
+    upgrade("archive", database, wait_seconds=10)
     yield database
     database.client.close()
 

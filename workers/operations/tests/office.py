@@ -17,9 +17,9 @@ from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_no
 from common.messaging.publisher import ConfirmedPublisher
 from common.messaging.raw_message import RawMessage
 from common.messaging.relay import headers
+from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from services.operations import usecases
-from services.operations.migrations import upgrade
 from workers.operations.replaying import Replayer
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Office:
         self.broker_url, self.store_url = broker_url, store_url
         topology.declare(broker_url, {"sample": ["sample.fine.v1"], "other": ["#"]})
         self.database = connect(store_url, timeout_seconds=10, name="test-operations", pool_size=4)
-        upgrade(self.database, wait_seconds=10)
+        upgrade("operations", self.database, wait_seconds=10)
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
         self._connection = pika.BlockingConnection(parameters)

@@ -1,0 +1,97 @@
+"""`python main.py` in a folder of services/ or workers/: it reads the `.env` beside it, and says what it lacks.
+
+Guarantee: a process started by hand runs, or ends with one sentence for each thing that is missing and what to run for
+it. The environment wins over the file. Nothing else reads such a file: gunicorn, `holdfast up`, containers and tests
+start modules by name. Not promised: that what was there at the start stays; an outage is handled as in production.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from common import prerequisites
+from common.messaging.topology import DEAD_LETTERS
+from common.settings import DocumentSettings, load, read_env_file
+from common.storage import document_migrations, migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+T = TypeVar("T")
+
+
+def prepare(file: str, kind: type[T], *, queues: Sequence[str] = (DEAD_LETTERS,)) -> T:
+    """The settings of the main.py `file`, once all that it needs is there, also these queues; else exits with 1."""
+    folder = _Folder(file)
+    settings = folder.load(kind)
+    _exit_if(folder.missing(settings, queues))
+    return settings
+
+
+def migrate(file: str, kind: type[Any]) -> None:
+    """Bring the database of the service whose main.py is `file` up to date; exits with 1 if it cannot be reached."""
+    folder = _Folder(file)
+    job: Any = document_migrations if issubclass(kind, DocumentSettings) else migrations
+    settings = folder.load(job.Settings)
+    _exit_if(folder.missing(settings, (), is_migrated=False))
+    job.migrate(folder.name, settings)
+
+
+class _Folder:
+    """Where a main.py lies: its context, and what to run for it."""
+
+    def __init__(self, file: str) -> None:
+        self._path = Path(file).resolve().parent
+        self.name, self._room = self._path.name, self._path.parent.name
+        is_worker = self._room == "workers" and (self._path.parents[1] / "services" / self.name).is_dir()
+        command = f"holdfast env {'worker-' if is_worker else ''}{self.name} --write"
+        self._settings_hint = f"`{command}` writes the addresses and passwords of the local stack into .env"
+
+    def load(self, kind: type[T]) -> T:
+        """Read `.env` and the environment, which wins."""
+        read_env_file(self._path / ".env")
+        try:
+            return load(kind)
+        except SystemExit:
+            _say(f"{self._settings_hint}; docs/configuration.md has all of them.")
+            raise
+
+    def _migrate(self, context: str) -> str:
+        here = self._room == "services" and context == self.name
+        return "run `python main.py migrate`" + ("" if here else f" in services/{context}")
+
+    def missing(self, settings: Any, queues: Sequence[str], *, is_migrated: bool = True) -> Iterator[str]:
+        """A sentence for each thing that the settings name and that is not there."""
+        for item in fields(settings):
+            variable, value = item.metadata["name"], getattr(settings, item.name)
+            if variable in {"DATABASE_URL", "DATABASE_URLS", "OUTBOX_DATABASE_URLS"}:
+                for context, url in ({self.name: value} if isinstance(value, str) else value).items():
+                    yield from self._database(prerequisites.relational, context, url, is_migrated=is_migrated)
+            elif variable == "MONGODB_URL":
+                yield from self._database(prerequisites.documents, self.name, value, is_migrated=is_migrated)
+            elif variable == "RABBITMQ_URL":
+                yield from prerequisites.broker(value, queues, passwords=self._settings_hint)
+            elif variable == "STRIPE_API_BASE":
+                yield from prerequisites.provider(value)
+            elif variable in {"SERVICE_PORT", "METRICS_PORT"}:
+                yield from prerequisites.free_port(variable, value)
+
+    def _database(self, check: Any, context: str, url: str, *, is_migrated: bool) -> Iterator[str]:
+        migrate = self._migrate(context) if is_migrated else ""
+        found: Iterator[str] = check(context, url, migrate=migrate, passwords=self._settings_hint)
+        return found
+
+
+def _exit_if(missing: Iterator[str]) -> None:
+    sentences = list(dict.fromkeys(missing))  # several databases may be on one server
+    for sentence in sentences:
+        _say(sentence)
+    if sentences:
+        raise SystemExit(1)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201 - for the person who typed the command

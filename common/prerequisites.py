@@ -1,0 +1,112 @@
+"""What a process needs before it can work: one sentence for each thing that is missing, with a remedy.
+
+For processes started by hand (common/development.py). Each wait is bounded by `SECONDS`. `migrate` and `passwords` are
+remedies; with an empty `migrate` it does not matter whether a database is up to date.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pymongo.errors import PyMongoError
+from sqlalchemy.exc import OperationalError
+
+from common.messaging import topology
+from common.storage import document_migrations, migrations
+from common.storage.mongodb import connect
+from common.storage.postgresql import make_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SECONDS = 3.0
+START = (
+    "start the servers with `holdfast up --servers-only` "
+    "(or `docker compose -f compose.yaml -f compose.dev.yaml up -d postgres rabbitmq mongodb`)"
+)
+_PORTS = {"postgresql": 5432, "postgresql+psycopg2": 5432, "mongodb": 27017, "amqp": 5672, "amqps": 5671}
+_WEB_PORTS = {"http": 80, "https": 443}
+
+
+def relational(context: str, url: str, *, migrate: str, passwords: str) -> Iterator[str]:
+    """PostgreSQL answers, lets the role in, and the context's database is up to date."""
+    if unanswered := _unanswered("PostgreSQL", url, START):
+        yield unanswered
+        return
+    engine = make_engine(url, pool_size=1, timeout_seconds=SECONDS, name="prerequisites")
+    try:
+        missing = migrations.missing(context, engine)
+        if missing and migrate:
+            yield f"The database of {context} lacks the migrations {', '.join(missing)}: {migrate}."
+    except OperationalError as error:
+        yield _refused("PostgreSQL", url, str(error.orig), passwords)
+    finally:
+        engine.dispose()
+
+
+def documents(context: str, url: str, *, migrate: str, passwords: str) -> Iterator[str]:
+    """MongoDB answers, lets the account in, and the context's collections and indexes are there."""
+    if unanswered := _unanswered("MongoDB", url, START):
+        yield unanswered
+        return
+    database = connect(url, timeout_seconds=SECONDS, name="prerequisites", pool_size=1)
+    try:
+        missing = document_migrations.missing(context, database)
+        if missing and migrate:
+            yield f"The database of {context} lacks {', '.join(missing)}: {migrate}."
+    except PyMongoError as error:
+        yield _refused("MongoDB", url, (getattr(error, "details", None) or {}).get("errmsg", str(error)), passwords)
+    finally:
+        database.client.close()
+
+
+def broker(urls: str, queues: Sequence[str], *, passwords: str) -> Iterator[str]:
+    """The first of a broker's nodes answers, lets the account in, and has the queues."""
+    url = urls.partition(";")[0]
+    if unanswered := _unanswered("RabbitMQ", url, START):
+        yield unanswered
+        return
+    try:
+        if missing := topology.missing(url, queues, timeout_seconds=SECONDS):
+            yield f"RabbitMQ lacks the queue {', '.join(missing)}: run `python main.py` in workers/topology."
+    except topology.REFUSALS as error:
+        yield _refused("RabbitMQ", url, str(error), passwords)
+
+
+def provider(url: str) -> Iterator[str]:
+    """The payment provider answers."""
+    remedy = "`holdfast up --servers-only` starts a sandbox of it, and STRIPE_API_BASE says where another one is"
+    if unanswered := _unanswered("The payment provider", url, remedy):
+        yield unanswered
+
+
+def free_port(variable: str, port: int) -> Iterator[str]:
+    """Nobody listens on the port of this machine."""
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            yield f"Port {port} is in use: stop what listens there, or set {variable}."
+
+
+def _unanswered(server: str, url: str, remedy: str) -> str:
+    """Empty if somebody listens there, or if only DNS knows where (mongodb+srv)."""
+    scheme, _, rest = url.partition("://")
+    host = urlsplit(f"//{rest.partition('/')[0].rpartition('@')[2].partition(',')[0]}")
+    port = host.port or (_PORTS | _WEB_PORTS).get(scheme)
+    if port is None:
+        return ""
+    try:
+        socket.create_connection((host.hostname or "", port), SECONDS).close()
+    except OSError as error:
+        return f"{server} does not answer at {host.hostname}:{port} ({error.strerror or error}): {remedy}."
+    return ""
+
+
+def _refused(server: str, url: str, reason: str, passwords: str) -> str:
+    last = reason.strip().splitlines()[-1].rstrip(".")
+    return f"{server} does not let `{urlsplit(url).username}` in ({last}): {passwords}."

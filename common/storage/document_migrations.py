@@ -1,0 +1,89 @@
+"""A context's collections and indexes in MongoDB: `python -m services.<context>.migrations` makes what is missing.
+
+Safe to repeat, also by several processes at once. An index that has changed under its old name is not rebuilt: give a
+new definition a new name. What a context has is the table COLLECTIONS of its package `migrations`.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import CollectionInvalid
+
+from common.errors import Unavailable, classify
+from common.observability import logs
+from common.settings import DocumentSettings, ProcessSettings
+from common.storage.mongodb import connect, ping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pymongo import IndexModel
+    from pymongo.database import Database
+
+    Collections = Mapping[str, Sequence[IndexModel]]
+
+SERVER_WAIT_SECONDS = 60.0
+INDEX_SECONDS = 60.0  # an index over a large collection takes its time
+RETRY_SECONDS = 0.5
+_log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ProcessSettings, DocumentSettings):
+    """What the job reads."""
+
+
+def migrate(context: str, settings: Settings) -> None:
+    """Bring the database of `context` up to date; what the job does."""
+    logs.configure_logging(f"migrate-{context}", settings.log_level)
+    database = connect(settings.mongodb_url, timeout_seconds=INDEX_SECONDS, name=f"migrate-{context}", pool_size=1)
+    names = upgrade(context, database, wait_seconds=SERVER_WAIT_SECONDS)
+    _log.info("migrated", context=context, indexes=names)
+
+
+def upgrade(context: str, database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:
+    """Make what is missing; returns the names of the indexes. Raises pymongo's errors if the server does not come."""
+    _wait_for(database, wait_seconds)
+    names = []
+    for collection, indexes in _collections(context).items():
+        with suppress(CollectionInvalid):  # it is there
+            database.create_collection(collection)
+        if indexes:
+            names += database[collection].create_indexes(list(indexes))
+    return names
+
+
+def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:
+    """What `upgrade` would make. Raises pymongo's errors."""
+    there = set(database.list_collection_names())
+    found = []
+    for collection, indexes in _collections(context).items():
+        if collection not in there:
+            found.append(collection)
+            continue
+        known = database[collection].index_information()
+        names = [str(index.document["name"]) for index in indexes]
+        found += [f"{collection}.{name}" for name in names if name not in known]
+    return found
+
+
+def _collections(context: str) -> Collections:
+    found: Collections = import_module(f"services.{context}.migrations").COLLECTIONS
+    return found
+
+
+def _wait_for(database: Database[dict[str, Any]], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ping(database)
+        except Exception as error:
+            if classify(error) is not Unavailable or time.monotonic() + RETRY_SECONDS > deadline:
+                raise
+            _log.info("waiting for MongoDB", error=str(error)[:200])
+        time.sleep(RETRY_SECONDS)

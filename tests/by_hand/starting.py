@@ -1,0 +1,81 @@
+"""Commands as people type them: `python main.py` in a folder, and holdfast."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infrastructure.local.env_files import FOLDERS, name_of
+from infrastructure.local.readiness import probe_http, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infrastructure.local.home import Home
+
+SECONDS = 120.0
+TOPOLOGY = "workers/topology"
+# The topology job ends by itself.
+PROCESSES = {folder: name_of(folder) for folder in FOLDERS if folder != TOPOLOGY}
+
+
+def holdfast(*words: str) -> str:
+    """Run the command; return what it printed."""
+    command = [str(Path(sys.executable).with_name("holdfast")), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Started:
+    """A process that a person started in a terminal."""
+
+    def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
+        self.process, self._output = process, output
+
+    def said(self) -> str:
+        return self._output.read_text(encoding="utf-8")
+
+    def ends(self) -> tuple[int, str]:
+        """Its exit code and what it said, once it ended by itself."""
+        return self.process.wait(SECONDS), self.said()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def wait_until_ready(self, folder: str, home: Home) -> None:
+        room, _, name = folder.partition("/")
+        known = {"relay": "relay-1", "scheduler": "scheduler"}
+        port = home.port(known.get(name) or f"{room.removesuffix('s')}-{name}")
+        path = "/readyz" if room == "services" else "/metrics"
+        wait_for(lambda: self._probe(port, path), SECONDS, folder)
+
+    def _probe(self, port: int, path: str) -> None:
+        assert self.process.poll() is None, self.said()
+        probe_http(port, path)
+
+
+@contextmanager
+def start(folder: Path, *words: str, **variables: str) -> Iterator[Started]:
+    """`cd folder && python main.py`, in an environment with nothing but PATH and these variables."""
+    output = folder / "output.txt"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "main.py", *words],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], **variables},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    try:
+        yield Started(process, output)
+    finally:
+        process.kill()
+        process.wait(SECONDS)

@@ -1,0 +1,133 @@
+"""A process started by hand that lacks something says so in a sentence, with what to run, and ends.
+
+(`development.py` and `prerequisites.py`, through the commands.)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.by_hand.starting import TOPOLOGY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.by_hand.starting import Started
+
+    Start = Callable[..., Started]
+
+RELATIONAL = ("users", "inventory", "orders", "payments")
+JWKS = {"JWKS_URL": "http://127.0.0.1:1/"}
+NOWHERE = {
+    "DATABASE_URL": "postgresql://orders:x@127.0.0.1:1/orders",
+    "MONGODB_URL": "mongodb://archive:x@127.0.0.1:1/archive?authSource=admin",
+    "RABBITMQ_URL": "amqp://orders:x@127.0.0.1:1/",
+}
+
+
+def sentences(started: Started, *, code: int = 1) -> list[str]:
+    """What it said before it ended, when it said nothing else."""
+    ended, said = started.ends()
+    assert ended == code, said
+    assert "Traceback" not in said
+    return said.splitlines()
+
+
+def test_without_settings_it_names_them_and_says_how_to_get_them(by_hand: Start) -> None:
+    orders, worker, relay = (by_hand(folder) for folder in ("services/orders", "workers/orders", "workers/relay"))
+    for started, variable, name in (
+        (orders, "DATABASE_URL", "orders"),
+        (worker, "DATABASE_URL", "worker-orders"),
+        (relay, "OUTBOX_DATABASE_URLS", "relay"),
+    ):
+        *bad, hint = sentences(started, code=2)
+        assert any(line.startswith(f"bad setting {variable}: ") for line in bad)
+        assert f"`holdfast env {name} --write`" in hint
+
+
+def test_without_servers_it_says_how_to_start_them(by_hand: Start) -> None:
+    folders = ("services/orders", "services/archive", "workers/orders")
+    started = [by_hand(folder, **NOWHERE, **JWKS) for folder in folders]
+    migrating = by_hand("services/users", "migrate", **NOWHERE)
+    for process, servers in zip([*started, migrating], (1, 1, 2, 1), strict=True):
+        said = sentences(process)
+        assert len(said) == servers
+        for line in said:
+            assert "127.0.0.1:1 (Connection refused): start the servers with `holdfast up --servers-only`" in line
+
+
+def test_a_copied_example_is_complete_but_for_its_passwords(by_hand: Start, tree: Path) -> None:
+    folders = ("services/orders", "services/archive", "workers/orders", "workers/relay")
+    for folder in folders:
+        shutil.copy(tree / folder / ".env.example", tree / folder / ".env")
+    for started in [by_hand(folder) for folder in folders]:
+        # Which of them depends on what runs on the default ports of this machine.
+        for line in sentences(started):
+            assert re.search("does not answer at 127|does not let|Port 80.. is in use", line)
+
+
+@pytest.mark.integration
+def test_a_wrong_password_is_named(
+    by_hand: Start, database: Callable[[], str], vhost: str, document_store: str
+) -> None:
+    def spoilt(url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{rest.partition(':')[0]}:wrong@{rest.partition('@')[2]}"
+
+    wrong = {"DATABASE_URL": spoilt(database()), "RABBITMQ_URL": spoilt(vhost), "MONGODB_URL": spoilt(document_store)}
+    worker, archive = by_hand("workers/orders", **wrong), by_hand("services/archive", **wrong, **JWKS)
+    for started, servers in ((worker, ("PostgreSQL", "RabbitMQ")), (archive, ("MongoDB",))):
+        said = sentences(started)
+        assert [line.partition(" ")[0] for line in said] == sorted(servers)
+        assert all("does not let `" in line and "holdfast env " in line and "wrong" not in line for line in said)
+
+
+@pytest.mark.integration
+def test_what_was_not_migrated_or_declared_is_named_and_the_remedy_works(
+    by_hand: Start, database: Callable[[], str], vhost: str, document_store: str
+) -> None:
+    urls = {context: database() for context in RELATIONAL}
+    given = {"RABBITMQ_URL": vhost, "MONGODB_URL": document_store, **JWKS, "STRIPE_API_KEY": "sk_test_x"}
+
+    def each() -> dict[str, Started]:
+        orders = given | {"DATABASE_URL": urls["orders"]}
+        return {
+            "services/orders": by_hand("services/orders", **orders),
+            "services/archive": by_hand("services/archive", **given),
+            "workers/orders": by_hand("workers/orders", **orders),
+            "workers/relay": by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=json.dumps(urls)),
+        }
+
+    before = {folder: sentences(started) for folder, started in each().items()}
+    assert before["services/orders"][0].startswith("The database of orders lacks the migrations 0001, ")
+    assert before["services/orders"][0].endswith(": run `python main.py migrate`.")
+    assert before["services/archive"][0].endswith(": run `python main.py migrate`.")
+    queue = "RabbitMQ lacks the queue orders.events: run `python main.py` in workers/topology."
+    assert before["workers/orders"][0].endswith(": run `python main.py migrate` in services/orders.")
+    assert queue in before["workers/orders"]
+    assert len(before["workers/relay"]) == len(RELATIONAL) + 1
+
+    remedies = [by_hand(f"services/{name}", "migrate", **given, DATABASE_URL=urls[name]) for name in RELATIONAL]
+    remedies += [by_hand("services/archive", "migrate", **given), by_hand(TOPOLOGY, RABBITMQ_URL=vhost)]
+    for remedy in remedies:
+        code, said = remedy.ends()
+        assert code == 0, said
+    # They would run now, were their ports not taken.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        given |= {"SERVICE_PORT": port, "METRICS_PORT": port}
+        after = {folder: sentences(started) for folder, started in each().items()}
+    for folder, lines in after.items():
+        name = "SERVICE_PORT" if folder.startswith("services") else "METRICS_PORT"
+        assert lines == [f"Port {port} is in use: stop what listens there, or set {name}."]
+
+
+def test_nothing_but_migrate_can_be_asked_for(by_hand: Start) -> None:
+    assert sentences(by_hand("services/orders", "upgrade"), code=2) == ["usage: python main.py [migrate]"]
