@@ -1,0 +1,87 @@
+"""The README of each service: short, and true of its routes, its events and its commands."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.settings import load
+from common.web.health import PATHS
+from docs.configuration import example
+from infrastructure.local.credentials import load_credentials
+from infrastructure.local.env_files import filled, values_of
+from infrastructure.local.home import DEFAULT_PORT_BASE, open_home
+from infrastructure.processes import port_of
+from tests.test_configuration import read
+from tests.test_tree import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTEXTS = sorted(path.parent.name for path in ROOT.glob("services/*/main.py"))
+LINES = 40
+# Every service has these, and what lies below /docs.
+COMMON = {*PATHS, "/openapi.json", "/docs"}
+EVENT = re.compile(r"`([a-z_]+\.[a-z_]+\.v[0-9]+|#)`")
+
+
+def page(context: str) -> str:
+    return (ROOT / "services" / context / "README.md").read_text(encoding="utf-8")
+
+
+def paragraph(context: str, beginning: str) -> str:
+    """The text from `beginning` to the next empty line."""
+    found = re.search(rf"{beginning}.*?(?=\n\n)", page(context), re.DOTALL)
+    assert found, f"{context}: no paragraph {beginning}"
+    return found[0]
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_it_is_short_and_shows_how_to_run_test_and_build_it_alone(context: str) -> None:
+    text = page(context)
+    assert len(text.splitlines()) <= LINES
+    room = [f"services/{context}"] + [f"workers/{context}"] * bool(list(ROOT.glob(f"workers/{context}/main.py")))
+    for folder in room:
+        assert f"cd {folder} && python main.py" in text
+        assert f"cd {folder} && pytest" in text
+        assert ".env.example" in text
+    assert f"http://127.0.0.1:{port_of(f'service-{context}', DEFAULT_PORT_BASE)}/docs" in text
+    assert f"docker build -t {context} -f services/{context}/Dockerfile ." in text
+    assert (ROOT / f"services/{context}/Dockerfile").exists()
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_its_routes_are_those_of_the_app(context: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = open_home(tmp_path / "home", 9000)
+    folder = f"services/{context}"
+    for name, value in read(filled(example(folder), values_of(folder, home, load_credentials(home), {}))).items():
+        monkeypatch.setenv(name, value)
+    main = import_module(f"services.{context}.main")
+    app = main.create_app(load(main.Settings))
+    store = getattr(app.extensions["context"], "store", app.extensions["context"])
+    if hasattr(store, "database"):  # MongoDB's client wants to be closed, although it never connected
+        store.database.client.close()
+    served = {
+        (method, re.sub(r"<[^>]+>", "{}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    named = {
+        (method, re.sub(r"{[^}]+}", "{}", path))
+        for method, path in re.findall(r"^\| `([A-Z]+) (\S+)` \|", page(context), re.MULTILINE)
+    }
+    assert named == {(method, path) for method, path in served if f"/{path.split('/')[1]}" not in COMMON}
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_its_events_are_those_that_it_publishes_and_handles(context: str) -> None:
+    producers = f"services.{context}.producers"
+    published = {each.type for each in import_module(producers).CONTRACTS} if find_spec(producers) else set()
+    assert set(EVENT.findall(paragraph(context, "Events out"))) == published
+    has_consumers = (ROOT / "workers" / context / "consumers.py").exists()
+    handled = set(import_module(f"workers.{context}.consumers").HANDLERS) if has_consumers else set()
+    assert set(EVENT.findall(paragraph(context, "Events in"))) == handled
