@@ -50,11 +50,14 @@ def run_worker(
     settings: WorkerSettings,
     *,
     probes: Mapping[str, Callable[[], object]],
+    on_shutdown: Callable[[], None] = lambda: None,
 ) -> None:
     """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT.
 
     `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
+    `on_shutdown` is called as soon as the signal comes, while what is in hand is finished.
     """
+    signals.worker_shutting_down.connect(lambda **_: on_shutdown(), weak=False)
     configure_tracing(f"worker-{context}", settings)
     redelivery = Redelivery(settings.rabbitmq_url, topology.events_queue(context))
     pause = ConsumerPause(context, probes, redelivery.probe)

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from kombu import Connection
-from prometheus_client import Gauge
 from sqlalchemy import text
 
 from common.messaging import outbox, topology
@@ -32,7 +31,6 @@ BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's time
 LOOK_SECONDS = 0.5
 BROKER_SECONDS = 2.0
 _LAG = text(f"SELECT {outbox.LAG_SECONDS}")
-HELD_UP = Gauge("holdfast_held_up", "1 while something holds sagas up, and the clock of their bound stands still")
 _log = logger(__name__)
 
 
@@ -80,7 +78,10 @@ class QueueReader:
 
 
 class Watch:
-    """Looks at everything that sagas pass. Thread-safe; what was seen counts for `LOOK_SECONDS`."""
+    """Looks at everything that sagas pass. Thread-safe; what was seen counts for `LOOK_SECONDS`.
+
+    `observe` is told at each look whether something is held up.
+    """
 
     def __init__(
         self,
@@ -88,8 +89,10 @@ class Watch:
         queues: QueueReader,
         contexts: Sequence[str],
         probes: Mapping[str, Callable[[], object]],
+        observe: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._engines, self._queues, self._contexts, self._probes = engines, queues, contexts, probes
+        self._observe = observe
         self._lock = threading.Lock()
         self._reason: str | None = "nothing was looked at yet"
         self._until = 0.0
@@ -100,7 +103,7 @@ class Watch:
             if time.monotonic() >= self._until:
                 before, self._reason = self._reason, self._look()
                 self._until = time.monotonic() + LOOK_SECONDS
-                HELD_UP.set(self._reason is not None)
+                self._observe(self._reason is not None)
                 if (before is None) != (self._reason is None):
                     _log.info("held up" if self._reason else "nothing is held up", reason=self._reason)
             return self._reason

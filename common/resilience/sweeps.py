@@ -8,8 +8,11 @@ next turn. What a run cannot do in one go it leaves to the next: it asks `Turn.g
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -20,7 +23,7 @@ from common.observability.logs import logger
 from common.storage.leases import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from threading import Event as Flag
 
     from sqlalchemy import Engine
@@ -168,3 +171,28 @@ def run_all(sweepers: Sequence[Sweeper[R]], stop: Flag) -> int:
     if died or late:
         _log.error("sweeps ended badly", died=died, late=late)
     return 1 if died or late else 0
+
+
+@contextmanager
+def run_beside(sweepers: Sequence[Sweeper[R]]) -> Iterator[Callable[[], None]]:
+    """Run them while the block does its own work; gives a function that stops them early, say when a signal comes.
+
+    Should one die, the process is asked to end in good order (SIGTERM): whoever supervises it starts it again.
+    """
+    stop, is_wanted = threading.Event(), threading.Event()
+
+    def end() -> None:
+        is_wanted.set()
+        stop.set()
+
+    def watch() -> None:
+        if run_all(sweepers, stop) and not is_wanted.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    watching = threading.Thread(target=watch, name="sweeps", daemon=True)
+    watching.start()
+    try:
+        yield end
+    finally:
+        end()
+        watching.join(STOP_SECONDS + WATCH_SECONDS)

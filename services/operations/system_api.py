@@ -68,7 +68,7 @@ class BreakerSchema(Schema):
 class SweepSchema(Schema):
     context = fields.String(required=True)
     sweep = fields.String(required=True)
-    scheduler = fields.String(required=True, allow_none=True, metadata={"description": "which one is at it"})
+    scheduler = fields.String(required=True, allow_none=True, metadata={"description": "the process that runs it"})
     last_success_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     failures = fields.Integer(required=True)
 

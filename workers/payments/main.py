@@ -1,22 +1,40 @@
-"""The payments worker: `python -m workers.payments.main`."""
+"""The payments worker: `python -m workers.payments.main`.
+
+Its context's sweeps run beside it, since they ask the payment provider, whose key no process outside of payments has.
+Of several workers one holds each sweep.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.messaging.celery_worker import run_worker
 from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
+from common.resilience.circuit_breaker import Breaker
+from common.resilience.saga_health import QueueReader, Watch
+from common.resilience.sweeps import Sweeper, run_beside
 from common.settings import load
-from common.storage.postgresql import ping
-from services.payments.resources import ResourceSettings, open_resources
+from common.storage.postgresql import make_engine, ping
+from services.payments.resources import Resources, ResourceSettings, open_resources
 from workers.payments.consumers import HANDLERS
+from workers.payments.sweeps import SWEEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from services.payments.provider import Provider
+
+# Whose queues the events pass that a payment waits for.
+CONSUMERS = ("inventory", "orders", "payments")
+# One for each sweep's work, one for their leases.
+SWEEP_CONNECTIONS = len(SWEEPS) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +51,26 @@ def main() -> None:
         "postgres": partial(ping, resources.engine),
         "payment_provider": resources.provider.probe,
     }
-    run_worker("payments", HANDLERS, resources, settings, probes=probes)
+    with run_beside(make_sweepers(settings, resources.provider)) as end_sweeps:
+        run_worker("payments", HANDLERS, resources, settings, probes=probes, on_shutdown=end_sweeps)
+
+
+def make_sweepers(settings: Settings, provider: Provider) -> list[Sweeper[Any]]:
+    """Each sweep of payments, with connections of its own: it takes none from the events."""
+    seconds = settings.database_timeout_seconds
+    name = "worker-payments sweeps"
+    engine = make_engine(settings.database_url, pool_size=SWEEP_CONNECTIONS, timeout_seconds=seconds, name=name)
+    # Only what payments can see of sagas: the outboxes of other contexts are not its business.
+    queues = QueueReader(settings.rabbitmq_url, name=name)
+    watch = Watch({"payments": engine}, queues, CONSUMERS, {"the payment provider": provider.probe})
+    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    # Not CIRCUIT_BREAKER_MAX_FAILURES: after the first failure one of the sweeps tries for all.
+    breaker = Breaker("postgres_payments", max_failures=1)
+    resources = Resources(engine, provider)
+    return [
+        Sweeper("payments", sweep, engine, resources, holder=holder, held_up=watch.reason, breaker=breaker)
+        for sweep in SWEEPS
+    ]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from common.errors import Unavailable
 from common.resilience.circuit_breaker import Breaker
-from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, Sweeper, Turn, run_all
+from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, Sweeper, Turn, run_all, run_beside
 from common.storage import leases
 from common.storage.postgresql import make_engine, transaction
 from common.tests.link import Link
@@ -101,6 +102,11 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def held(engine: Engine) -> int:
+    with transaction(engine) as connection:
+        return int(connection.execute(text("SELECT count(*) FROM leases")).scalar_one())
+
+
 def metric(name: str, sweep: str = "test", **labels: str) -> float:
     return REGISTRY.get_sample_value(name, {"context": "things", "sweep": sweep} | labels) or 0.0
 
@@ -180,14 +186,51 @@ def test_a_database_that_is_away_stops_nobody_else_and_is_swept_when_it_is_back(
         far.dispose()
 
 
+def die(_who: str, _turn: Turn) -> int:
+    raise SystemExit
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_ends_them_all(engine: Engine) -> None:
-    def die(_who: str, _turn: Turn) -> int:
-        raise SystemExit
-
     running = Running(sweeper(engine, Log()), make(engine, Sweep("deadly", 0.05, die), "a"))
     with running:
         eventually(lambda: running.code == 1)
+
+
+@pytest.fixture
+def terminations() -> Iterator[list[int]]:
+    """The signals that would have ended this process."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    yield came
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_beside_other_work_they_run_until_it_ends_and_give_their_leases_back(
+    engine: Engine, terminations: list[int]
+) -> None:
+    log = Log()
+    with run_beside([sweeper(engine, log)]):
+        eventually(lambda: len(log.runs) > 1)
+    assert held(engine) == 0
+    assert terminations == []
+
+
+def test_beside_other_work_they_can_be_ended_before_it(engine: Engine, terminations: list[int]) -> None:
+    log = Log()
+    with run_beside([sweeper(engine, log)]) as end:
+        eventually(lambda: len(log.runs) > 0)
+        end()
+        eventually(lambda: held(engine) == 0)
+    assert terminations == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_beside_other_work_a_thread_that_dies_ends_the_process_in_good_order(
+    engine: Engine, terminations: list[int]
+) -> None:
+    with run_beside([make(engine, Sweep("deadly", 0.05, die), "a")]):
+        eventually(lambda: terminations == [signal.SIGTERM])
 
 
 def test_how_often_it_is_to_run_is_shown(engine: Engine) -> None:

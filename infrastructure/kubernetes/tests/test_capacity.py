@@ -8,7 +8,8 @@ from common.messaging.worker_settings import WorkerSettings
 from common.settings import HttpSettings
 from infrastructure.kubernetes.tests.overlays import labels_of, of_kind
 from infrastructure.processes import RELATIONAL_CONTEXTS
-from workers.scheduler.main import SWEEPS
+from workers.payments.main import SWEEP_CONNECTIONS
+from workers.scheduler.main import OUTBOXES, SWEEPS
 
 # The operator's own, the superuser's, somebody's psql.
 KEPT_FREE = 30
@@ -16,7 +17,8 @@ PER_REPLICA = {
     "service": HttpSettings.service_threads + 1,
     "worker": WorkerSettings.worker_threads,
     "relay": len(RELATIONAL_CONTEXTS),
-    "scheduler": sum(len(sweeps) + 2 for sweeps in SWEEPS.values()),
+    "scheduler": sum(len(sweeps) + 2 for sweeps in SWEEPS.values()) + len(set(OUTBOXES) - set(SWEEPS)),
+    "worker-payments": WorkerSettings.worker_threads + SWEEP_CONNECTIONS,
 }
 
 

@@ -36,6 +36,8 @@ def taken_seconds(name: str, role: str) -> float:
         return relay.STOP_SECONDS
     if name == "scheduler":
         return sweeps.STOP_SECONDS
+    # Its sweeps are stopped when the signal comes, beside the events in hand.
+    assert CALLS * ProviderSettings.stripe_timeout_seconds > sweeps.STOP_SECONDS
     return CALLS * ProviderSettings.stripe_timeout_seconds
 
 

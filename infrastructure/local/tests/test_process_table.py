@@ -70,7 +70,7 @@ def test_breakers_open_after_as_many_outages_as_the_caller_says(
 ) -> None:
     home = open_home(tmp_path, 9000)
     monkeypatch.setenv("CIRCUIT_BREAKER_MAX_FAILURES", "2")
-    for name in ("service-archive", "service-operations", "service-payments", "worker-payments", "scheduler"):
+    for name in ("service-archive", "service-operations", "service-payments", "worker-payments"):
         found = environment_of(process(name), home, load_credentials(home))
         assert found["CIRCUIT_BREAKER_MAX_FAILURES"] == "2"
 
@@ -86,6 +86,11 @@ def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
     assert len({url.split(":")[2].split("@")[0] for url in urls}) == 4
     assert urls[2].startswith("postgresql+psycopg2://orders:")
     assert urls[2].endswith("@127.0.0.1:9010/orders")
+
+
+def test_the_payment_providers_key_is_in_the_payments_processes_alone() -> None:
+    holders = {line.name for line in PROCESSES if "STRIPE_API_KEY" in line.environment}
+    assert holders == {"service-payments", "worker-payments"}
 
 
 def test_payments_talk_to_the_sandbox_unless_there_is_a_stripe_key(

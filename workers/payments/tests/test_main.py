@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 
 import pika
 import pytest
+from sqlalchemy import text
 
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import headers
+from common.storage.postgresql import transaction
 from infrastructure.sandbox.tests.process import KEY, free_port
-from services.payments.tests.till import check_books, new_order, told
+from services.payments.tests.moments import Crash, crash, interrupted
+from services.payments.tests.till import check_books, new_order, place, reserve, told
+from workers.payments import main
 from workers.payments.consumers import HANDLERS
+from workers.payments.sweeps import SWEEPS
 from workers.payments.tests.heard import CANCELLED, PLACED, RESERVED, event
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from common.messaging.events import Event
     from infrastructure.sandbox.tests.process import SandboxProcess
+    from services.payments.resources import Resources
 
 SECONDS = 30.0
 
@@ -50,6 +56,36 @@ def test_it_charges_waits_for_the_provider_and_gives_back(
     assert ended == 0
     check_books(engine, sandbox, kept)
     check_books(engine, sandbox, undone)
+
+
+@pytest.mark.integration
+def test_it_settles_what_nobody_has_finished_and_gives_its_leases_back(
+    engine: Engine, database_url: str, vhost: str, sandbox: SandboxProcess, resources: Resources
+) -> None:
+    topology.declare(vhost, {context: HANDLERS if context == "payments" else [] for context in main.CONSUMERS})
+    order = new_order()
+    place(resources, order)
+    with pytest.raises(Crash):
+        reserve(interrupted(resources, after_confirm=crash), order)
+    with transaction(engine) as connection:
+        connection.execute(text("UPDATE payments SET updated_at = updated_at - make_interval(mins => 10)"))
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "workers.payments.main"], env=_environment(vhost, database_url, sandbox.url)
+    )
+    try:
+        _wait_until(lambda: told(engine, order) == ["captured"])
+        _wait_until(lambda: _leases(engine) == len(SWEEPS))
+        _wait_until(lambda: _is_consumed(vhost))  # from then on a signal ends it in good order
+    finally:
+        worker.terminate()
+        ended = worker.wait(SECONDS)
+    assert (ended, _leases(engine)) == (0, 0)
+    check_books(engine, sandbox, order)
+
+
+def _leases(engine: Engine) -> int:
+    with transaction(engine) as connection:
+        return int(connection.execute(text("SELECT count(*) FROM leases WHERE name LIKE 'sweep.%'")).scalar_one())
 
 
 def _environment(vhost: str, database_url: str, provider_url: str) -> dict[str, str]:
@@ -78,6 +114,12 @@ def _waiting(vhost: str) -> int:
         channel = connection.channel()
         queues = [topology.events_queue("payments"), *rungs, topology.DEAD_LETTERS]
         return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in queues)
+
+
+def _is_consumed(vhost: str) -> bool:
+    with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
+        queue = topology.events_queue("payments")
+        return bool(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
