@@ -8,6 +8,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def load_credentials(home: Home) -> Credentials:
     except ValueError as error:
         raise StackError(f"{path} is damaged: {error}") from error
     made: dict[str, Any] = {field.name: _MAKERS[field.name]() for field in fields(Credentials)}
-    complete = Credentials(**{name: known.get(name) or fresh for name, fresh in made.items()})
+    complete = Credentials(**{name: deepcopy(known.get(name)) or fresh for name, fresh in made.items()})
     for context in (*RELATIONAL_CONTEXTS, *DOCUMENT_CONTEXTS):
         complete.databases.setdefault(context, _password())
     for account in BROKER_ACCOUNTS:

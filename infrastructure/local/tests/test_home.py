@@ -54,6 +54,15 @@ def test_a_secret_that_a_newer_version_needs_is_added(tmp_path: Path) -> None:
     assert after.databases["users"] == before.databases["users"]
 
 
+def test_the_password_of_a_new_account_is_written_down(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    load_credentials(home)
+    known = json.loads(credentials_file(home).read_text())
+    del known["databases"]["orders"], known["brokers"]["relay"]
+    credentials_file(home).write_text(json.dumps(known))
+    assert load_credentials(home) == load_credentials(home)
+
+
 def test_damaged_secrets_are_not_replaced(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     credentials_file(home).write_text("{")
