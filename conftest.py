@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -20,9 +21,11 @@ from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 from pymongo import MongoClient
 
+from infrastructure.database_roles import OWNER, role_name, role_names
 from infrastructure.local.readiness import request_here
 from infrastructure.local.sharing import Servers, servers_of, shared_stack
 from infrastructure.local.stack import Stack
+from infrastructure.provision import grants, postgres
 
 _ROOT = Path(__file__).parent
 _MANAGEMENT_SECONDS = 10
@@ -82,6 +85,37 @@ def database(servers: Servers) -> Iterator[Callable[[], str]]:
     yield make
     for name in made:
         _administer(servers, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def context_database(servers: Servers) -> Iterator[Callable[[str], Callable[[str], str]]]:
+    """Return a function that makes a context's database, migrated, and answers its URL for each role's part."""
+    made: list[str] = []
+
+    def make(context: str) -> Callable[[str], str]:
+        from common.storage.migrations import upgrade  # noqa: PLC0415 - most sessions do without
+
+        name = f"test_{secrets.token_hex(8)}"
+        passwords = {role: secrets.token_hex(8) for role in role_names(name)}
+        made.append(name)
+        postgres.provision_database(servers.postgres_admin_url, name, passwords)
+        place = servers.postgres_admin_url.rpartition("@")[2].rpartition("/")[0]
+
+        def url(part: str) -> str:
+            role = role_name(name, part)
+            return f"postgresql+psycopg2://{role}:{passwords[role]}@{place}/{name}"
+
+        upgrade(context, url(OWNER))
+        with closing(postgres.connect(url(OWNER))) as connection:
+            connection.autocommit = False
+            grants.grant(connection, context)
+        return url
+
+    yield make
+    for name in made:
+        _administer(servers, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        for role in role_names(name):
+            _administer(servers, sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ class DatabaseSettings:
     database_url: str = setting(
         "DATABASE_URL",
         check=POSTGRES_URL,
-        meaning="PostgreSQL database of the context, as the role that owns it: postgresql://ROLE:PASSWORD@HOST:PORT/NAME.",
+        meaning="PostgreSQL database of the context, as the role of the process: postgresql://ROLE:PASSWORD@HOST:PORT/NAME.",
     )
     database_timeout_seconds: float = setting(
         "DATABASE_TIMEOUT_SECONDS", "float", default=1.0, check=between(0.1, 60), meaning=DATABASE_WAIT

@@ -12,11 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from infrastructure.database_roles import ALL_ROLES
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.env_files import EXAMPLE, FOLDERS, folder_of, name_of, values_of
 from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
 from infrastructure.privileges import BROKER_ACCOUNTS
-from infrastructure.processes import DOCUMENT_CONTEXTS, PROCESSES, RELATIONAL_CONTEXTS, Process
+from infrastructure.processes import DOCUMENT_CONTEXTS, PROCESSES, Process
 from infrastructure.provision import settings as provision
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def settings_of(line: Process) -> type[Any]:
     words = list(line.command)
     served = next((word for word in words if word.endswith(":create_app()")), None)
     module = served.partition(":")[0] if served else words[words.index("-m") + 1]
+    if module == "infrastructure.provision.migrate":  # it runs the kit's migrations, with the same environment
+        module = "common.storage.migrations"
     if (ROOT / module.replace(".", "/")).is_dir():
         module += ".__main__"
     found: type[Any] = import_module(module).Settings
@@ -153,7 +156,7 @@ def _home() -> Home:
 
 def _credentials() -> Credentials:
     accounts = {account.name: PLACEHOLDER for account in BROKER_ACCOUNTS}
-    databases = dict.fromkeys((*RELATIONAL_CONTEXTS, *DOCUMENT_CONTEXTS), PLACEHOLDER)
+    databases = dict.fromkeys((*ALL_ROLES, *DOCUMENT_CONTEXTS), PLACEHOLDER)
     nothing: dict[str, Any] = {item.name: "" for item in fields(Credentials)}
     return Credentials(**nothing | {"databases": databases, "brokers": accounts})
 

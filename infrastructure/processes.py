@@ -113,7 +113,7 @@ def _migration(context: str) -> Process:
     return Process(
         name=f"migrate-{context}",
         phase=Phase.SCHEMA,
-        command=("python", "-m", "common.storage.migrations", context),
+        command=("python", "-m", "infrastructure.provision.migrate", context),
         environment=("DATABASE_URL",),
         context=context,
     )

@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
+from infrastructure.database_roles import ALL_ROLES, role_of_process
 from infrastructure.docker.secret_file import password, signing_key
 from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
 from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS, Process
@@ -33,9 +34,9 @@ class Installation:
     def _makers(self, line: Process) -> dict[str, Callable[[], str]]:
         servers = self._servers
         return {
-            "DATABASE_URL": lambda: self._database(line.context),
-            "DATABASE_URLS": self._databases,
-            "OUTBOX_DATABASE_URLS": self._databases,
+            "DATABASE_URL": lambda: self._database(line, line.context),
+            "DATABASE_URLS": lambda: self._databases(line),
+            "OUTBOX_DATABASE_URLS": lambda: self._databases(line),
             "MONGODB_URL": lambda: servers.mongodb(line.context, self.password_of(f"mongodb {line.context}")),
             "RABBITMQ_URL": lambda: self._broker(servers.rabbitmq, broker_account(line)),
             "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, _looks_as(line)),
@@ -51,7 +52,7 @@ class Installation:
         return {"RABBITMQ_MANAGEMENT_URL": f"{self._broker(self._servers.management, 'monitor')}/"}
 
     def relational(self) -> dict[str, str]:
-        return {context: self.password_of(f"postgres {context}") for context in RELATIONAL_CONTEXTS}
+        return {role: self.password_of(f"postgres {role}") for role in ALL_ROLES}
 
     def documents(self) -> dict[str, str]:
         return {context: self.password_of(f"mongodb {context}") for context in DOCUMENT_CONTEXTS}
@@ -63,11 +64,12 @@ class Installation:
         """The broker's accounts as it loads them at its start; then it makes no virtual host by itself."""
         return json.dumps({"vhosts": [{"name": "/"}], **definitions(self.brokers())})
 
-    def _database(self, context: str) -> str:
-        return self._servers.postgres(context, self.password_of(f"postgres {context}"))
+    def _database(self, line: Process, context: str) -> str:
+        role = role_of_process(line, context)
+        return self._servers.postgres(role, self.password_of(f"postgres {role}"), context)
 
-    def _databases(self) -> str:
-        return json.dumps({context: self._database(context) for context in RELATIONAL_CONTEXTS})
+    def _databases(self, line: Process) -> str:
+        return json.dumps({context: self._database(line, context) for context in RELATIONAL_CONTEXTS})
 
     def _broker(self, address: Callable[[str, str], str], account: str) -> str:
         return address(account, self.password_of(f"rabbitmq {account}"))

@@ -45,7 +45,7 @@ def for_local(installation: Installation) -> Secrets:
     return of_processes(installation, with_seed=True) | {
         "postgres": {"POSTGRES_PASSWORD": administrator},
         "accounts-postgres": {
-            "POSTGRES_ADMINISTRATOR_URL": LOCAL.postgres("postgres", administrator),
+            "POSTGRES_ADMINISTRATOR_URL": LOCAL.postgres("postgres", administrator, "postgres"),
             "ACCOUNT_PASSWORDS": json.dumps(installation.relational()),
         },
         "rabbitmq-definitions": {"definitions.json": installation.definitions()},
@@ -60,9 +60,17 @@ def for_production(installation: Installation) -> Secrets:
             "autoscaling": installation.autoscaling(),
             "rabbitmq-definitions": {"definitions.json": installation.definitions()},
         }
-        | {f"postgres-{name}": {"username": name, "password": word} for name, word in installation.relational().items()}
+        | {
+            secret_of_role(role): {"username": role, "password": word}
+            for role, word in installation.relational().items()
+        }
         | {f"mongodb-{name}": {"password": word} for name, word in installation.documents().items()}
     )
+
+
+def secret_of_role(role: str) -> str:
+    """The name under which CloudNativePG finds a role's password; Kubernetes knows no underscore."""
+    return f"postgres-{role.replace('_', '-')}"
 
 
 def for_aws(installation: Installation) -> Secrets:

@@ -9,7 +9,7 @@ _CERTIFICATES = "/etc/aws-ca/global-bundle.pem"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Hosts and options; a method makes the address for an account. An account's database has its name."""
+    """Hosts and options; a method makes the address for an account. A MongoDB account's database has its name."""
 
     postgres_host: str
     postgres_options: str
@@ -18,8 +18,8 @@ class Servers:
     mongodb_hosts: str
     mongodb_options: str
 
-    def postgres(self, role: str, password: str) -> str:
-        return f"postgresql+psycopg2://{role}:{password}@{self.postgres_host}/{role}{self.postgres_options}"
+    def postgres(self, role: str, password: str, database: str) -> str:
+        return f"postgresql+psycopg2://{role}:{password}@{self.postgres_host}/{database}{self.postgres_options}"
 
     def rabbitmq(self, account: str, password: str) -> str:
         return _with_account(self.rabbitmq_address, account, password) + "/"

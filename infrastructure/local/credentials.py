@@ -16,10 +16,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from infrastructure.database_roles import ALL_ROLES
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home, write_private
 from infrastructure.privileges import BROKER_ACCOUNTS
-from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
+from infrastructure.processes import DOCUMENT_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def load_credentials(home: Home) -> Credentials:
         raise StackError(f"{path} is damaged: {error}") from error
     made: dict[str, Any] = {field.name: _MAKERS[field.name]() for field in fields(Credentials)}
     complete = Credentials(**{name: deepcopy(known.get(name)) or fresh for name, fresh in made.items()})
-    for context in (*RELATIONAL_CONTEXTS, *DOCUMENT_CONTEXTS):
-        complete.databases.setdefault(context, _password())
+    for role in (*ALL_ROLES, *DOCUMENT_CONTEXTS):
+        complete.databases.setdefault(role, _password())
     for account in BROKER_ACCOUNTS:
         complete.brokers.setdefault(account.name, _password())
     if asdict(complete) != known or path.stat().st_mode & 0o077:

@@ -39,7 +39,8 @@ def name_of(folder: str) -> str:
 def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
     """Return what the stack puts into the folder's file."""
     values: dict[str, str] = {}
-    for line in PROCESSES:
+    # What is served first: DATABASE_URL is the service's, not that of the owner who migrates.
+    for line in sorted(PROCESSES, key=lambda line: line.is_job):
         if folder_of(line) == folder:
             for name, value in stack_values(line, home, credentials, caller).items():
                 values.setdefault(name, value)

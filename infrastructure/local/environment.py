@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from sys import executable
 
+from infrastructure.database_roles import role_of_process
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
@@ -63,11 +64,11 @@ def _values(
     return {
         "SERVICE_PORT": lambda: str(home.port(line.name)),
         "METRICS_PORT": lambda: str(home.port(line.name)),
-        "DATABASE_URL": lambda: urls.database(line.context),
+        "DATABASE_URL": lambda: urls.database_as(role_of_process(line, line.context), line.context),
         "MONGODB_URL": lambda: urls.documents(line.context),
         "RABBITMQ_URL": lambda: urls.broker(broker_account(line), first=PROCESSES.index(line)),
-        "OUTBOX_DATABASE_URLS": lambda: urls.outbox_databases,
-        "DATABASE_URLS": lambda: urls.outbox_databases,
+        "OUTBOX_DATABASE_URLS": lambda: urls.databases_of(line),
+        "DATABASE_URLS": lambda: urls.databases_of(line),
         "METRICS_URLS": lambda: urls.metrics,
         "RABBITMQ_MANAGEMENT_URL": lambda: urls.rabbitmq_monitoring(_management_account(line)),
         "FLOWER_BASIC_AUTH": lambda: urls.flower_account,

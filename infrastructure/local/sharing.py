@@ -31,6 +31,7 @@ class Servers:
     rabbitmq_management_url: str
     mongodb_url: str
     database_urls: dict[str, str]
+    database_passwords: dict[str, str]
     document_urls: dict[str, str]
     broker_passwords: dict[str, str]
 
@@ -43,6 +44,7 @@ def servers_of(stack: Stack) -> Servers:
         rabbitmq_management_url=urls.rabbitmq_management.partition(";")[0],
         mongodb_url=urls.mongodb_administrator,
         database_urls={context: urls.database(context) for context in RELATIONAL_CONTEXTS},
+        database_passwords=dict(stack.credentials.databases),
         document_urls={context: urls.documents(context) for context in DOCUMENT_CONTEXTS},
         broker_passwords=dict(stack.credentials.brokers),
     )

@@ -2,10 +2,11 @@
 
 import json
 
+from infrastructure.database_roles import OWNER, role_name, role_of_process
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.nodes import Node
-from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS
+from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS, Process
 from infrastructure.provision.mongodb import ADMINISTRATOR as MONGODB_ADMINISTRATOR
 from infrastructure.provision.mongodb import REPLICA_SET
 
@@ -29,17 +30,22 @@ class Urls:
         return f"http://{HOST}:{self._home.port(name)}"
 
     def database(self, context: str) -> str:
-        """Return the address of a context's PostgreSQL database, as the role that owns it."""
-        return self._postgres(context, self._credentials.databases[context], context)
+        """A context's PostgreSQL database as its owner: for people and for tests, not for a process of the stack."""
+        return self.database_as(role_name(context, OWNER), context)
+
+    def database_as(self, role: str, context: str) -> str:
+        """A context's PostgreSQL database as one of its roles."""
+        return self._postgres(role, self._credentials.databases[role], context)
+
+    def databases_of(self, line: Process) -> str:
+        """Every PostgreSQL database as the role that the process has there, as a JSON object by context."""
+        return json.dumps(
+            {context: self.database_as(role_of_process(line, context), context) for context in RELATIONAL_CONTEXTS}
+        )
 
     @property
     def postgres_administrator(self) -> str:
         return self._postgres(POSTGRES_ADMINISTRATOR, self._credentials.postgres_password, "postgres")
-
-    @property
-    def outbox_databases(self) -> str:
-        """The databases whose outbox the relays empty, as a JSON object by context."""
-        return json.dumps({context: self.database(context) for context in RELATIONAL_CONTEXTS})
 
     @property
     def rabbitmq(self) -> str:

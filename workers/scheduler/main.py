@@ -58,7 +58,7 @@ class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
         "DATABASE_URLS",
         "json",
         check=urls_by("context", POSTGRES_URL, names=OUTBOXES),
-        meaning="PostgreSQL database of each context, each as its own role: a JSON object, context -> URL.",
+        meaning="PostgreSQL database of each context, as the scheduler's role there: a JSON object, context -> URL.",
     )
     database_timeout_seconds: float = setting(
         "DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60), meaning=DATABASE_WAIT

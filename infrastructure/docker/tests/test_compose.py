@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from infrastructure.database_roles import ALL_ROLES, role_of_process
 from infrastructure.docker.tests.composed import FILE, ROOT, compose, named_in_files, variables
 from infrastructure.gateway.routes import SERVICES as ROUTED
 from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
@@ -51,11 +52,12 @@ def test_a_process_has_the_tables_command_and_environment(line: Process) -> None
 @pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
 def test_a_process_has_the_accounts_of_its_own_part_only(line: Process) -> None:
     given = environment(line.name)
-    for variable, host in (("DATABASE_URL", "postgres"), ("MONGODB_URL", "mongodb")):
-        if variable in given:
-            url = urlsplit(given[variable])
-            assert (url.username, url.hostname, url.path) == (line.context, host, f"/{line.context}")
-            assert url.password == VALUES[f"{_server(host)}_{line.context.upper()}_PASSWORD"]
+    if "DATABASE_URL" in given:
+        assert_role(given["DATABASE_URL"], line, line.context)
+    if "MONGODB_URL" in given:
+        url = urlsplit(given["MONGODB_URL"])
+        assert (url.username, url.hostname, url.path) == (line.context, "mongodb", f"/{line.context}")
+        assert url.password == VALUES[f"MONGODB_{line.context.upper()}_PASSWORD"]
     if "RABBITMQ_URL" in given:
         url = urlsplit(given["RABBITMQ_URL"])
         account = broker_account(line)
@@ -63,7 +65,13 @@ def test_a_process_has_the_accounts_of_its_own_part_only(line: Process) -> None:
     for variable in {"OUTBOX_DATABASE_URLS", "DATABASE_URLS"} & set(given):
         assert set(json.loads(given[variable])) == set(RELATIONAL_CONTEXTS)
         for context, text in json.loads(given[variable]).items():
-            assert (urlsplit(text).username, urlsplit(text).path) == (context, f"/{context}")
+            assert_role(text, line, context)
+
+
+def assert_role(text: str, line: Process, context: str) -> None:
+    role, url = role_of_process(line, context), urlsplit(text)
+    assert (url.username, url.hostname, url.path) == (role, "postgres", f"/{context}")
+    assert url.password == VALUES[f"POSTGRES_{role.upper()}_PASSWORD"]
 
 
 @pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
@@ -77,11 +85,11 @@ def test_every_account_is_made_with_the_password_that_its_processes_use() -> Non
     assert json.loads(environment("accounts-rabbitmq")["ACCOUNT_PASSWORDS"]) == {
         account.name: VALUES[_password_of(account.name)] for account in BROKER_ACCOUNTS
     }
-    for job, server, contexts in (
-        ("accounts-postgres", "POSTGRES", RELATIONAL_CONTEXTS),
+    for job, server, names in (
+        ("accounts-postgres", "POSTGRES", ALL_ROLES),
         ("accounts-mongodb", "MONGODB", ("archive", "operations")),
     ):
-        expected = {context: VALUES[f"{server}_{context.upper()}_PASSWORD"] for context in contexts}
+        expected = {name: VALUES[f"{server}_{name.upper()}_PASSWORD"] for name in names}
         assert json.loads(environment(job)["ACCOUNT_PASSWORDS"]) == expected
 
 
@@ -165,10 +173,6 @@ def test_it_keeps_to_what_old_and_new_compose_understand() -> None:
     for service in SERVICES.values():
         assert not {"deploy", "develop", "configs", "secrets", "pull_policy", "start_interval"} & set(service)
     assert not re.search(r"\$\{[^}]*\$\{", text), "docker-compose 1.29 does not know a variable within a variable"
-
-
-def _server(host: str) -> str:
-    return {"postgres": "POSTGRES", "mongodb": "MONGODB"}[host]
 
 
 def _password_of(account: str) -> str:

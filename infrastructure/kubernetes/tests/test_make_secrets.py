@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from infrastructure.database_roles import ALL_ROLES, OWNER, role_name, role_names
 from infrastructure.kubernetes.tests.overlays import OVERLAYS, of_kind, rendered
+from infrastructure.processes import RELATIONAL_CONTEXTS
 from infrastructure.terraform.tests.configuration import load_modules
 
 # What only its owner has: the access to the bucket of the backups.
@@ -63,6 +65,16 @@ def test_every_secret_that_is_referred_to_is_made(overlay: str) -> None:
     assert set(secrets) - {name for name, _ in wanted} == set(), "nobody refers to these"
 
 
+def test_cloudnativepg_has_every_role_and_lets_each_into_one_database() -> None:
+    [cluster] = of_kind("production", "Cluster")
+    spec = cluster["spec"]
+    assert {role["name"] for role in spec["managed"]["roles"]} == set(ALL_ROLES)
+    lines = [f"hostssl {context} {','.join(role_names(context))} all scram-sha-256" for context in RELATIONAL_CONTEXTS]
+    assert spec["postgresql"]["pg_hba"] == [*lines, "host all all all reject"]
+    owners = {each["spec"]["name"]: each["spec"]["owner"] for each in of_kind("production", "Database")}
+    assert owners == {context: role_name(context, OWNER) for context in RELATIONAL_CONTEXTS}
+
+
 def test_each_external_secret_is_one_of_terraforms() -> None:
     keys = {each["spec"]["dataFrom"][0]["extract"]["key"] for each in of_kind("aws", "ExternalSecret")}
     variables = load_modules()["modules/secrets"].variables
@@ -75,6 +87,11 @@ def test_the_servers_have_the_passwords_that_the_processes_use() -> None:
     orders = urlsplit(secrets["worker-orders"]["DATABASE_URL"])
     assert (orders.username, orders.path) == ("orders", "/orders")
     assert secrets["postgres-orders"] == {"username": "orders", "password": orders.password}
+    owner = urlsplit(secrets["migrate-orders"]["DATABASE_URL"])
+    assert (owner.username, owner.path) == ("orders_owner", "/orders")
+    assert secrets["postgres-orders-owner"] == {"username": "orders_owner", "password": owner.password}
+    relay = {urlsplit(url).username for url in json.loads(secrets["relay"]["OUTBOX_DATABASE_URLS"]).values()}
+    assert relay == {"users_relay", "inventory_relay", "orders_relay", "payments_relay"}
     assert urlsplit(secrets["service-archive"]["MONGODB_URL"].replace(",", ";")).username == "archive"
     assert secrets["mongodb-archive"]["password"] in secrets["service-archive"]["MONGODB_URL"]
     broker = urlsplit(secrets["worker-orders"]["RABBITMQ_URL"])

@@ -1,7 +1,7 @@
-"""PostgreSQL: one role and one database per context, on a durable server that only this machine reaches.
+"""PostgreSQL: one database per context with roles of its own, on a durable server that only this machine reaches.
 
-Guarantee: an answered commit is on disk (fsync and synchronous_commit are on). A role owns its own
-database and can open no other. Passwords are the home's; connections go over TCP only.
+Guarantee: an answered commit is on disk (fsync and synchronous_commit are on). A role opens its own
+database and no other. Passwords are the home's; connections go over TCP only.
 """
 
 import os
@@ -70,7 +70,7 @@ def ready(home: Home, credentials: Credentials) -> None:
 
 
 def provision(home: Home, credentials: Credentials) -> None:
-    """Make each context's role and database, and set the role's password to the home's."""
+    """Make each context's roles and database, and set the roles' passwords to the home's."""
     accounts.provision(Urls(home, credentials).postgres_administrator, credentials.databases)
 
 

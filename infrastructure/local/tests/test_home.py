@@ -58,7 +58,7 @@ def test_the_password_of_a_new_account_is_written_down(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     load_credentials(home)
     known = json.loads(credentials_file(home).read_text())
-    del known["databases"]["orders"], known["brokers"]["relay"]
+    del known["databases"]["orders_relay"], known["brokers"]["relay"]
     credentials_file(home).write_text(json.dumps(known))
     assert load_credentials(home) == load_credentials(home)
 

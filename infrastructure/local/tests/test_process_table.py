@@ -1,6 +1,8 @@
 """The process table and what the native stack makes of it."""
 
+import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -91,6 +93,23 @@ def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
 def test_the_payment_providers_key_is_in_the_payments_processes_alone() -> None:
     holders = {line.name for line in PROCESSES if "STRIPE_API_KEY" in line.environment}
     assert holders == {"service-payments", "worker-payments"}
+
+
+def test_relays_the_scheduler_and_migrations_have_roles_of_their_own(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    credentials = load_credentials(home)
+    for name, variable, part in (
+        ("relay-1", "OUTBOX_DATABASE_URLS", "relay"),
+        ("relay-2", "OUTBOX_DATABASE_URLS", "relay"),
+        ("scheduler", "DATABASE_URLS", "scheduler"),
+    ):
+        urls = json.loads(environment_of(process(name), home, credentials)[variable])
+        assert {context: urlsplit(url).username for context, url in urls.items()} == {
+            context: f"{context}_{part}" for context in ("users", "inventory", "orders", "payments")
+        }
+        assert all(urlsplit(url).path == f"/{context}" for context, url in urls.items())
+    owner = urlsplit(environment_of(process("migrate-orders"), home, credentials)["DATABASE_URL"])
+    assert (owner.username, owner.path) == ("orders_owner", "/orders")
 
 
 def test_payments_talk_to_the_sandbox_unless_there_is_a_stripe_key(

@@ -25,11 +25,13 @@ def job(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.integration
 def test_it_may_run_again_on_each_server(servers: Servers) -> None:
-    own = {context: str(urlsplit(url).password) for context, url in servers.database_urls.items()}
     documents = {context: str(urlsplit(url).password) for context, url in servers.document_urls.items()}
     mongodb = urlsplit(servers.mongodb_url)
     runs = {
-        "postgres": {"POSTGRES_ADMINISTRATOR_URL": servers.postgres_admin_url, "ACCOUNT_PASSWORDS": json.dumps(own)},
+        "postgres": {
+            "POSTGRES_ADMINISTRATOR_URL": servers.postgres_admin_url,
+            "ACCOUNT_PASSWORDS": json.dumps(servers.database_passwords),
+        },
         "rabbitmq": {
             "RABBITMQ_ADMINISTRATOR_URL": servers.rabbitmq_management_url,
             "ACCOUNT_PASSWORDS": json.dumps(servers.broker_passwords),

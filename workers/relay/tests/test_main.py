@@ -10,16 +10,19 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from sqlalchemy import text
 
+from common.messaging import outbox
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
-from common.storage.postgresql import transaction
+from common.storage.postgresql import make_engine, transaction
 from common.tests.link import Link
-from common.tests.outboxes import Ear, Outbox
+from common.tests.outboxes import Ear, Outbox, make_event
+from infrastructure.database_roles import RELAY, RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,9 +45,16 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an outbox is."""
+
+    url: str
+
+
 @contextmanager
 def process(
-    broker_url: str, boxes: Mapping[str, Outbox], log: Path, port: int, **more: str
+    broker_url: str, boxes: Mapping[str, Outbox | Place], log: Path, port: int, **more: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     environment = more | {
         "PATH": os.environ["PATH"],
@@ -141,6 +151,29 @@ def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
     assert list(dict.fromkeys(heard)) == [event.id for event in events]
     repeated = BATCH_ROWS if point == "relay.published" else 0
     assert len(heard) == len(events) + repeated
+
+
+def test_the_role_of_a_relay_is_enough(
+    context_database: Callable[[str], Callable[[str], str]], vhost: str, tmp_path: Path
+) -> None:
+    log, url = tmp_path / "log", context_database("orders")
+    engine = make_engine(url(RUNTIME), pool_size=1, timeout_seconds=5, name="test")
+
+    def count(table: str) -> int:
+        with transaction(engine) as connection:
+            return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+    event = make_event()
+    with transaction(engine) as connection:
+        outbox.add(connection, event)
+    with Ear(vhost) as ear, process(vhost, {"orders": Place(url(RELAY))}, log, free_port()) as relay:
+        eventually(lambda: count("outbox") == 0, log)
+        assert count("leases") == 1
+        relay.send_signal(signal.SIGTERM)
+        assert relay.wait(10) == 0, log.read_text()
+        assert ear.listen() == [event.id]
+    assert count("leases") == 0
+    engine.dispose()
 
 
 def test_one_database_that_cannot_be_used_holds_up_no_other(

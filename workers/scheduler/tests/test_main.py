@@ -18,8 +18,8 @@ import requests
 from sqlalchemy import Engine, text
 
 from common.messaging import topology
-from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
+from infrastructure.database_roles import OWNER, SCHEDULER
 from infrastructure.sandbox.tests.process import free_port
 from services.orders import usecases
 from services.orders.domain import Money, Status
@@ -40,17 +40,20 @@ SECONDS = 30.0
 TIMEOUT_SECONDS = 2
 
 
-@pytest.fixture
-def urls(database: Callable[[], str]) -> dict[str, str]:
-    made = {context: database() for context in OUTBOXES}
-    for context, url in made.items():
-        upgrade(context, url)
-    return made
+@pytest.fixture(scope="module")
+def databases(context_database: Callable[[str], Callable[[str], str]]) -> dict[str, Callable[[str], str]]:
+    return {context: context_database(context) for context in OUTBOXES}
 
 
 @pytest.fixture
-def engine(urls: dict[str, str]) -> Iterator[Engine]:
-    made = make_engine(urls["orders"], pool_size=3, timeout_seconds=5, name="test")
+def urls(databases: dict[str, Callable[[str], str]]) -> dict[str, str]:
+    """As the scheduler has them: each database as its role there."""
+    return {context: url(SCHEDULER) for context, url in databases.items()}
+
+
+@pytest.fixture
+def engine(databases: dict[str, Callable[[str], str]]) -> Iterator[Engine]:
+    made = make_engine(databases["orders"](OWNER), pool_size=3, timeout_seconds=5, name="test")
     with autocommit(made) as connection:
         put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     yield made

@@ -1,0 +1,72 @@
+"""PostgreSQL's roles: which process connects to a context's database as whom, and what that role may do there.
+
+Guarantee: a role opens the database of its context and no other, and is no superuser. A context's service and worker
+share one role, which reads and writes rows and changes no table. Only its owner does that, as which migrations run and
+nothing else. A relay empties the outbox; the scheduler does its sweeps and sees how old the outbox is.
+Not promised: within `leases` a role may take any lease, and any role may take advisory locks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infrastructure.processes import RELATIONAL_CONTEXTS, Process
+
+# What follows a database's name in the name of a role; the context's own role has the plain name.
+RUNTIME, OWNER, RELAY, SCHEDULER = "", "owner", "relay", "scheduler"
+_PARTS = (RUNTIME, OWNER, RELAY, SCHEDULER)
+_PART_OF_PROCESS = {"migrate": OWNER, "relay": RELAY, "scheduler": SCHEDULER}
+
+
+@dataclass(frozen=True, slots=True)
+class TableRight:
+    """What a role may do with one table, in the words of GRANT: with columns where the rest is not its business."""
+
+    table: str
+    privileges: str
+
+
+def role_name(database: str, part: str) -> str:
+    """Return the name of a database's role."""
+    return f"{database}_{part}" if part else database
+
+
+def role_names(database: str) -> tuple[str, ...]:
+    """Return every role of a database."""
+    return tuple(role_name(database, part) for part in _PARTS)
+
+
+def role_of_process(line: Process, context: str) -> str:
+    """Return the role as which a process of the table connects to the context's database."""
+    return role_name(context, _PART_OF_PROCESS.get(line.name.partition("-")[0], RUNTIME))
+
+
+ALL_ROLES: tuple[str, ...] = tuple(name for context in RELATIONAL_CONTEXTS for name in role_names(context))
+
+_LEASES = TableRight("leases", "SELECT, INSERT, UPDATE, DELETE")
+_OUTBOX_AGE = TableRight("outbox", "SELECT (position, created_at)")
+_EMIT = TableRight("outbox", "INSERT (event_id, type, correlation_id, body)")
+_PRUNE_INBOX = TableRight("inbox", "SELECT (ctid, received_at), DELETE")
+_PRUNE_REPLIES = TableRight("idempotency_replies", "SELECT (ctid, created_at, leased_until), DELETE")
+
+RELAY_RIGHTS: tuple[TableRight, ...] = (TableRight("outbox", "SELECT, DELETE"), _LEASES)
+# For each context the sweeps of workers/<context>/sweeps.py that the scheduler runs.
+SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
+    "users": (_OUTBOX_AGE, _LEASES, _PRUNE_REPLIES),
+    "inventory": (
+        *(_OUTBOX_AGE, _EMIT, _LEASES, _PRUNE_INBOX, _PRUNE_REPLIES),
+        TableRight("reservations", "SELECT, UPDATE (asks, asked_at, version)"),
+    ),
+    "orders": (
+        *(_OUTBOX_AGE, _EMIT, _LEASES, _PRUNE_INBOX, _PRUNE_REPLIES),
+        TableRight("saga_clock", "SELECT, UPDATE (active_seconds, ticked_at)"),
+        TableRight("orders", "SELECT"),
+        TableRight("orders", "UPDATE (status, cancel_reason, version, updated_at, final_envelope, clock_reading)"),
+    ),
+    # Its sweeps run in its own worker, which has the payment provider's key.
+    "payments": (_OUTBOX_AGE,),
+}
+
+
+def table_rights(context: str) -> Mapping[str, tuple[TableRight, ...]]:
+    """Return what each restricted role of the context's database may do, by the role's part."""
+    return {RELAY: RELAY_RIGHTS, SCHEDULER: SCHEDULER_RIGHTS[context]}
