@@ -39,22 +39,34 @@ STOP_SECONDS = 12.0  # less than a supervisor waits before it kills
 _LABELS = ("context", "sweep")
 SUCCEEDED = Gauge("holdfast_sweep_last_success_timestamp_seconds", "When the sweep last ended well", _LABELS)
 RECONCILED = Gauge(
-    "holdfast_reconciliation_last_success_timestamp_seconds", "When contexts were last compared", ["context"]
+    "holdfast_reconciliation_last_success_timestamp_seconds", "When the sweep last compared contexts; 0: never", _LABELS
 )
 SECONDS = Histogram("holdfast_sweep_seconds", "Time a run took", _LABELS)
 FOUND = Counter("holdfast_sweep_found_total", "What the sweep found to do", _LABELS)
 FAILURES = Counter("holdfast_sweep_failures_total", "Runs that failed, by class of failure", (*_LABELS, "failure"))
+HELD_UP = Counter("holdfast_sweep_held_up_total", "Runs that ended early because sagas were held up", _LABELS)
 INTERVAL = Gauge("holdfast_sweep_interval_seconds", "How long after one run the next begins", _LABELS)
 ACTIVE = Gauge("holdfast_sweep_active", "1 while this process holds the sweep's lease", _LABELS)
 _log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Turn:
-    """What a run is told. `goes_on`: still wanted here. `held_up`: why sagas cannot go on now, None if they can."""
+    """What a run may ask. One that was told it is held up, or no longer wanted, has not done its work."""
 
-    goes_on: Callable[[], bool]
-    held_up: Callable[[], str | None]
+    def __init__(self, goes_on: Callable[[], bool], held_up: Callable[[], str | None]) -> None:
+        self._goes_on, self._held_up = goes_on, held_up
+        self.was_cut_short = self.was_held_up = False
+
+    def goes_on(self) -> bool:
+        """Whether the run is still wanted here; to be asked between two pieces of work."""
+        self.was_cut_short = not self._goes_on()
+        return not self.was_cut_short
+
+    def held_up(self) -> str | None:
+        """Why sagas cannot go on now; None if they can."""
+        reason = self._held_up()
+        self.was_held_up = reason is not None
+        return reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,8 @@ class Sweeper(Generic[R]):
         self._in_outage = False
         ACTIVE.labels(*self._labels).set(0)
         INTERVAL.labels(*self._labels).set(sweep.every_seconds)
+        if sweep.reconciles:
+            RECONCILED.labels(*self._labels)  # shown from the start: never is not missing
 
     def work(self, stop: Flag) -> None:
         """Sweep until `stop` is set."""
@@ -129,9 +143,11 @@ class Sweeper(Generic[R]):
         with SECONDS.labels(*self._labels).time():
             found = self._sweep.run(self._resources, turn)
         FOUND.labels(*self._labels).inc(found)
-        SUCCEEDED.labels(*self._labels).set_to_current_time()
-        if self._sweep.reconciles:
-            RECONCILED.labels(self._labels[0]).set_to_current_time()
+        HELD_UP.labels(*self._labels).inc(turn.was_held_up)
+        if not turn.was_held_up and not turn.was_cut_short:
+            SUCCEEDED.labels(*self._labels).set_to_current_time()
+            if self._sweep.reconciles:
+                RECONCILED.labels(*self._labels).set_to_current_time()
         if found or self._in_outage:
             _log.info("swept", sweep=self.name, found=found)
         self._in_outage = False

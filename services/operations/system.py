@@ -137,8 +137,12 @@ def _sweep(found: dict[tuple[str, str], dict[str, Any]], sample: Sample) -> dict
 
 
 def _last_reconciliation(look: Look) -> str | None:
-    found = _named(look, "holdfast_reconciliation_last_success_timestamp_seconds")
-    return _moment(max((sample.value for _, sample in found), default=None))
+    """When every comparison had been made: of each sweep the newest, of these the oldest."""
+    newest: dict[tuple[str, str], float] = defaultdict(float)
+    for _, sample in _named(look, "holdfast_reconciliation_last_success_timestamp_seconds"):
+        sweep = sample.labels.get("context", ""), sample.labels.get("sweep", "")
+        newest[sweep] = max(newest[sweep], sample.value)
+    return _moment(min(newest.values(), default=None))
 
 
 def _held_up(look: Look) -> bool | None:

@@ -61,7 +61,7 @@ def sweeper(engine: Engine, log: Log, who: str = "a", *, every: float = 0.05, na
     return make(engine, Sweep(name, every, log.run), who)
 
 
-def make(engine: Engine, sweep: Sweep[str], who: str) -> Sweeper[str]:
+def make(engine: Engine, sweep: Sweep[str], who: str, held_up: Callable[[], str | None] = lambda: None) -> Sweeper[str]:
     patience = Breaker(f"database of {who}", max_failures=1)
     return Sweeper(
         "things",
@@ -69,7 +69,7 @@ def make(engine: Engine, sweep: Sweep[str], who: str) -> Sweeper[str]:
         engine,
         who,
         holder=who,
-        held_up=lambda: None,
+        held_up=held_up,
         breaker=patience,
         lease_seconds=LEASE_SECONDS,
     )
@@ -188,6 +188,50 @@ def test_a_database_that_is_away_stops_nobody_else_and_is_swept_when_it_is_back(
 
 def die(_who: str, _turn: Turn) -> int:
     raise SystemExit
+
+
+def successes(sweep: str) -> tuple[float, float]:
+    return (
+        metric("holdfast_sweep_last_success_timestamp_seconds", sweep),
+        metric("holdfast_reconciliation_last_success_timestamp_seconds", sweep),
+    )
+
+
+def test_a_run_that_is_held_up_is_no_success_and_no_reconciliation(engine: Engine) -> None:
+    reasons, runs = ["the broker is away"], []
+
+    def compare(_who: str, turn: Turn) -> int:
+        runs.append(turn.held_up())
+        return 0
+
+    def held_up() -> str | None:
+        return reasons[0] if reasons else None
+
+    with Running(make(engine, Sweep("held", 0.05, compare, reconciles=True), "a", held_up)):
+        eventually(lambda: len(runs) > 2)
+        assert successes("held") == (0, 0)
+        assert metric("holdfast_sweep_held_up_total", "held") > 0
+        reasons.clear()
+        eventually(lambda: min(successes("held")) > 0)
+        reasons.append("the broker is away again")
+        eventually(lambda: runs[-1] is not None)
+        before = successes("held")
+        eventually(lambda: len(runs) > runs.index("the broker is away again") + 3)
+        assert successes("held") == before
+
+
+def test_a_run_that_was_cut_short_is_no_success(engine: Engine) -> None:
+    begun = threading.Event()
+
+    def endless(_who: str, turn: Turn) -> int:
+        begun.set()
+        while turn.goes_on():
+            time.sleep(0.01)
+        return 1
+
+    with Running(make(engine, Sweep("endless", 0.05, endless, reconciles=True), "a")):
+        assert begun.wait(SECONDS)
+    assert successes("endless") == (0, 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

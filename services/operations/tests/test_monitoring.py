@@ -117,6 +117,22 @@ def test_without_any_answer_nothing_is_guessed() -> None:
     assert (view["outboxes"], view["breakers"], view["sweeps"]) == ([], [], [])
 
 
+def test_contexts_are_as_reconciled_as_the_sweep_that_compared_them_longest_ago() -> None:
+    def view(*compared: tuple[str, str, float]) -> object:
+        name = "holdfast_reconciliation_last_success_timestamp_seconds"
+        metrics = {
+            process: [Sample(name, {"context": "payments", "sweep": sweep}, at)] for process, sweep, at in compared
+        }
+        look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
+        return system_view(look, list(metrics), [], None, asks_broker=False)["last_reconciliation_at"]
+
+    settled = ("scheduler-1", "settle", 2_000_000_000)
+    assert view(settled) == "2033-05-18T03:33:20.000000Z"
+    assert view(settled, ("scheduler-2", "settle", 1_000_000_000)) == "2033-05-18T03:33:20.000000Z"
+    assert view(settled, ("scheduler-2", "ask-about-overdue", 1_000_000_000)) == "2001-09-09T01:46:40.000000Z"
+    assert view(settled, ("scheduler-2", "ask-about-overdue", 0)) is None  # never
+
+
 def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -> None:
     def relay(active: float, seconds: float, rows: float, set_aside: float) -> list[Sample]:
         values = {
@@ -149,7 +165,7 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
         "scheduler-1": [
             Sample("holdfast_sweep_active", labels, 0),
             Sample(name, labels, 2_000_000_000),
-            Sample("holdfast_reconciliation_last_success_timestamp_seconds", {"context": "payments"}, 2_000_000_000),
+            Sample("holdfast_reconciliation_last_success_timestamp_seconds", labels, 2_000_000_000),
             Sample("holdfast_held_up", {}, 1),
             Sample("holdfast_breaker_state", {"breaker": "payment_provider"}, 2),
         ],
