@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from common.schemas import Integer, StrictSchema
 from common.security.auth import caller, operators_only
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from common.web.idempotency import Reply
 
 blueprint = Blueprint("system", __name__, url_prefix="/api/v1/system", description="How the whole system is")
-PROMISES = ["P1", "P2", "P3", "P4", "P5", "P6"]
+PROMISES = ["P1", "P2", "P3", "P4", "P5"]  # those that an audit judges, each of them
 MAX_COUNT = 10**12
 _MOMENT = {"format": "date-time"}
 
@@ -90,9 +90,12 @@ class AuditReportSchema(StrictSchema):
     """What an audit looked at and found."""
 
     orders = Integer(required=True, validate=validate.Range(0, MAX_COUNT))
-    promises = fields.List(
-        fields.Nested(PromiseSchema), required=True, validate=validate.Length(min=1, max=len(PROMISES))
-    )
+    promises = fields.List(fields.Nested(PromiseSchema), required=True, validate=validate.Length(equal=len(PROMISES)))
+
+    @validates_schema(skip_on_field_errors=True)
+    def each_once(self, data: dict[str, Any], **_: Any) -> None:
+        if sorted(each["promise"] for each in data["promises"]) != PROMISES:
+            raise ValidationError("Each promise must be judged, once.", "promises")
 
 
 class AuditSchema(Schema):

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 OPERATOR = bearer(role="operator", sub="ann")
 AUDITS, SYSTEM = "/api/v1/system/audits", "/api/v1/system"
-KEPT = {"orders": 12, "promises": [{"promise": "P1", "broken": 0}, {"promise": "P3", "broken": 2}]}
+BROKEN = {"P1": 0, "P2": 0, "P3": 2, "P4": 0, "P5": 0}
+
+
+def report(broken: dict[str, int]) -> dict[str, Any]:
+    return {"orders": 12, "promises": [{"promise": name, "broken": count} for name, count in broken.items()]}
+
+
+KEPT = report(BROKEN)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +63,7 @@ def test_letters_that_wait_are_counted_by_queue(client: FlaskClient, store: Stor
 def test_the_last_audit_is_shown(client: FlaskClient, store: Store) -> None:
     assert answer(client.get(SYSTEM, headers=OPERATOR))["last_audit"] is None
     assert read(client)["holdfast_audit_last_timestamp_seconds",] == 0
-    client.post(AUDITS, json=KEPT | {"promises": [{"promise": "P5", "broken": 1}]}, headers=OPERATOR)
+    assert client.post(AUDITS, json=report(BROKEN | {"P5": 1}), headers=OPERATOR).status_code == 201
     reply = client.post(AUDITS, json=KEPT, headers=OPERATOR)
     assert reply.status_code == 201
     expected = {"ok": False, "broken": 2, "by": "ann"} | KEPT
@@ -66,7 +73,7 @@ def test_the_last_audit_is_shown(client: FlaskClient, store: Store) -> None:
     found = read(client)
     assert found["holdfast_audit_last_timestamp_seconds",] > 1_700_000_000
     broken = {labels[1]: value for labels, value in found.items() if labels[0] == "holdfast_audit_broken_promises"}
-    assert broken == {"P1": 0, "P3": 2}
+    assert broken == BROKEN
 
 
 def test_the_same_report_twice_is_one(client: FlaskClient, store: Store) -> None:
@@ -82,8 +89,10 @@ def test_the_same_report_twice_is_one(client: FlaskClient, store: Store) -> None
         {},
         KEPT | {"promises": []},
         KEPT | {"orders": -1},
-        KEPT | {"promises": [{"promise": "P9", "broken": 0}]},
-        KEPT | {"promises": [{"promise": "P1", "broken": -1}]},
+        report(BROKEN | {"P1": -1}),
+        report(BROKEN | {"P6": 0}),  # no audit can judge it
+        report({name: count for name, count in BROKEN.items() if name != "P4"}),
+        KEPT | {"promises": [{"promise": "P1", "broken": 0}] * len(BROKEN)},
         KEPT | {"colour": "red"},
     ],
 )
