@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from common import prerequisites
+from common.environment import load, read_env_file
 from common.messaging.topology import DEAD_LETTERS
-from common.settings import DocumentSettings, load, read_env_file
+from common.settings import DocumentSettings
 from common.storage import document_migrations, migrations
 
 if TYPE_CHECKING:

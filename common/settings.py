@@ -1,20 +1,14 @@
-"""Environment -> typed settings, checked once at start.
+"""The settings that several processes share; a process adds its own where it starts (see common/environment.py).
 
-A process declares what it reads as a frozen dataclass made of `setting(...)` fields; `load` answers an instance or
-stops the process, naming every variable that is missing or malformed (twelve-factor: https://12factor.net/config).
-Nothing else in the tree reads the environment. docs/configuration.md and the .env.examples are made from these classes.
+docs/configuration.md and the .env.examples are made from these classes.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any
 
-from dotenv import dotenv_values
-from environs import Env, EnvValidationError
-
+from common.environment import load, setting, variables
 from common.setting_checks import (
     HTTP_URL,
     PORT,
@@ -29,57 +23,25 @@ from common.setting_checks import (
     urls_with,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-T = TypeVar("T")
-_REQUIRED = object()
+__all__ = [
+    "DATABASE_WAIT",
+    "LOG_LEVELS",
+    "MAX_FAILURES",
+    "BrokerSettings",
+    "DatabaseSettings",
+    "DocumentSettings",
+    "HttpSettings",
+    "ListenSettings",
+    "LogSettings",
+    "MetricsSettings",
+    "ProcessSettings",
+    "ServiceSettings",
+    "load",
+    "setting",
+    "variables",
+]  # `load`, `setting` and `variables` are used with these classes: one import
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-
-def setting(name: str, kind: str = "str", *, meaning: str, default: Any = _REQUIRED, check: Any = None) -> Any:
-    """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json).
-
-    `meaning` is one sentence for whoever sets it, with the unit and what an empty value does.
-    """
-    options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
-    if check is not None:
-        options["validate"] = check
-    metadata = {"name": name, "kind": kind, "options": options, "meaning": meaning}
-    return field(metadata=metadata) if default is _REQUIRED else field(default=default, metadata=metadata)
-
-
-def load(kind: type[T]) -> T:
-    """Read `kind` from the environment; on bad settings print each by name and exit with status 2."""
-    env = Env(eager=False)
-    values: dict[str, Any] = {}
-    for item in fields(kind):  # type: ignore[arg-type]  # dataclasses has no public protocol to name here
-        variable = item.metadata
-        # A variable set to nothing is a variable that was forgotten, not a value.
-        if os.environ.get(variable["name"]) == "":
-            del os.environ[variable["name"]]
-        values[item.name] = getattr(env, variable["kind"])(variable["name"], **variable["options"])
-    try:
-        env.seal()
-    except EnvValidationError as error:
-        for name, reasons in cast("dict[str, list[str]]", error.error_messages).items():
-            print(f"bad setting {name}: {'; '.join(map(str, reasons))}", file=sys.stderr)  # noqa: T201 - no logger exists yet
-        raise SystemExit(2) from None
-    return kind(**values)
-
-
-def read_env_file(file: Path) -> None:
-    """Put the variables of an .env file into the environment, which wins; a file that is not there has none."""
-    for name, value in dotenv_values(file).items():
-        if value and not os.environ.get(name):
-            os.environ[name] = value
-
-
-def variables(kind: type[Any]) -> list[str]:
-    """The names of the variables that `kind` reads, for documents and checks."""
-    return [item.metadata["name"] for item in fields(kind)]
-
 
 # For the settings of processes with a breaker that follows it.
 MAX_FAILURES: Any = setting(

@@ -111,7 +111,7 @@ def test_the_table_closes_its_file(file: str, table: str) -> None:
 
 def test_only_the_settings_read_the_environment() -> None:
     # A crash point is no setting: it is read where it strikes, and in a test build only.
-    allowed = {"common/settings.py", "common/resilience/crash_points.py"}
+    allowed = {"common/environment.py", "common/resilience/crash_points.py"}
     readers = {
         named(path)
         for path in python_files("common", "services", "workers")

@@ -1,0 +1,65 @@
+"""Environment -> typed settings, checked once at start.
+
+A process declares what it reads as a frozen dataclass made of `setting(...)` fields; `load` returns an instance or
+stops the process, naming every variable that is missing or malformed (twelve-factor: https://12factor.net/config).
+Nothing else in the tree reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from dotenv import dotenv_values
+from environs import Env, EnvValidationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+_REQUIRED = object()
+
+
+def setting(name: str, kind: str = "str", *, meaning: str, default: Any = _REQUIRED, check: Any = None) -> Any:
+    """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json).
+
+    `meaning` is one sentence for whoever sets it, with the unit and what an empty value does.
+    """
+    options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
+    if check is not None:
+        options["validate"] = check
+    metadata = {"name": name, "kind": kind, "options": options, "meaning": meaning}
+    return field(metadata=metadata) if default is _REQUIRED else field(default=default, metadata=metadata)
+
+
+def load(kind: type[T]) -> T:
+    """Read `kind` from the environment; on bad settings print each by name and exit with status 2."""
+    env = Env(eager=False)
+    values: dict[str, Any] = {}
+    for item in fields(kind):  # type: ignore[arg-type]  # dataclasses has no public protocol to name here
+        variable = item.metadata
+        # A variable set to nothing is a variable that was forgotten, not a value.
+        if os.environ.get(variable["name"]) == "":
+            del os.environ[variable["name"]]
+        values[item.name] = getattr(env, variable["kind"])(variable["name"], **variable["options"])
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        for name, reasons in cast("dict[str, list[str]]", error.error_messages).items():
+            print(f"bad setting {name}: {'; '.join(map(str, reasons))}", file=sys.stderr)  # noqa: T201 - no logger exists yet
+        raise SystemExit(2) from None
+    return kind(**values)
+
+
+def read_env_file(file: Path) -> None:
+    """Put the variables of an .env file into the environment, which wins; a file that is not there has none."""
+    for name, value in dotenv_values(file).items():
+        if value and not os.environ.get(name):
+            os.environ[name] = value
+
+
+def variables(kind: type[Any]) -> list[str]:
+    """The names of the variables that `kind` reads, for documents and checks."""
+    return [item.metadata["name"] for item in fields(kind)]
