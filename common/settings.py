@@ -16,6 +16,7 @@ from common.setting_checks import (
     RATE,
     RATE_STORE,
     ROUTE_RATES,
+    ROUTE_RATES_MEANING,
     between,
     networks,
     one_of,
@@ -133,12 +134,7 @@ class HttpSettings(ProcessSettings, ListenSettings):
         check=RATE,
         meaning="Limit for the requests of one address to public routes that cost much processor time.",
     )
-    rate_limit_routes: str = setting(
-        "RATE_LIMIT_ROUTES",
-        default="",
-        check=ROUTE_RATES,
-        meaning="Limits of single routes, like `POST /api/v1/users=60/hour`; several separated by `;`.",
-    )
+    rate_limit_routes: str = setting("RATE_LIMIT_ROUTES", default="", check=ROUTE_RATES, meaning=ROUTE_RATES_MEANING)
     rate_limit_storage_url: str = setting(
         "RATE_LIMIT_STORAGE_URL",
         default="memory://",

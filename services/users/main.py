@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from common.security.tokens import Verifier
-from common.setting_checks import ROUTE_RATES
+from common.setting_checks import ROUTE_RATES, ROUTE_RATES_MEANING
 from common.settings import DatabaseSettings, HttpSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web import app_factory
@@ -39,7 +39,7 @@ class Settings(HttpSettings, DatabaseSettings):
         "RATE_LIMIT_ROUTES",
         default="POST /api/v1/users=60/hour",
         check=ROUTE_RATES,
-        meaning="Limits of single routes, like `POST /api/v1/users=60/hour`; several separated by `;`.",
+        meaning=ROUTE_RATES_MEANING,
     )
     token_public_keys: str = setting(
         "TOKEN_PUBLIC_KEYS",
