@@ -2,7 +2,8 @@
 
 Guarantee: a role opens the database of its context and no other, and is no superuser. A context's service and worker
 share one role, which reads and writes rows and changes no table. Only its owner does that, as which migrations run and
-nothing else. A relay empties the outbox; the scheduler does its sweeps and sees how old the outbox is.
+nothing else. A relay empties the outbox, and sets events aside; the scheduler does its sweeps and sees how old the
+outbox is.
 Not promised: within `leases` a role may take any lease, and any role may take advisory locks.
 """
 
@@ -43,12 +44,12 @@ def role_of_process(line: Process, context: str) -> str:
 ALL_ROLES: tuple[str, ...] = tuple(name for context in RELATIONAL_CONTEXTS for name in role_names(context))
 
 _LEASES = TableRight("leases", "SELECT, INSERT, UPDATE, DELETE")
-_OUTBOX_AGE = TableRight("outbox", "SELECT (position, created_at)")
+_OUTBOX_AGE = TableRight("outbox", "SELECT (position, created_at, set_aside_at)")
 _EMIT = TableRight("outbox", "INSERT (event_id, type, correlation_id, body)")
 _PRUNE_INBOX = TableRight("inbox", "SELECT (ctid, received_at), DELETE")
 _PRUNE_REPLIES = TableRight("idempotency_replies", "SELECT (ctid, created_at, leased_until), DELETE")
 
-RELAY_RIGHTS: tuple[TableRight, ...] = (TableRight("outbox", "SELECT, DELETE"), _LEASES)
+RELAY_RIGHTS: tuple[TableRight, ...] = (TableRight("outbox", "SELECT, DELETE, UPDATE (set_aside_at)"), _LEASES)
 # For each context the sweeps of workers/<context>/sweeps.py that the scheduler runs.
 SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
     "users": (_OUTBOX_AGE, _LEASES, _PRUNE_REPLIES),

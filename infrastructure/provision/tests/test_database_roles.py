@@ -29,9 +29,10 @@ PRUNE_REPLIES = PRUNE.format("idempotency_replies", "idempotency_replies", "crea
 ALLOWED: list[tuple[str, tuple[str, ...], str]] = [
     (RELAY, EVERYWHERE, "SELECT position, event_id, type, correlation_id, body, created_at FROM outbox"),
     (RELAY, EVERYWHERE, "DELETE FROM outbox WHERE position = ANY(ARRAY[1, 2])"),
+    (RELAY, EVERYWHERE, "UPDATE outbox SET set_aside_at = now() WHERE position = 1 AND set_aside_at IS NULL"),
     (RELAY, EVERYWHERE, HOLD),
     (RELAY, EVERYWHERE, "DELETE FROM leases WHERE name = 'x' AND holder = 'me'"),
-    (SCHEDULER, EVERYWHERE, "SELECT created_at FROM outbox ORDER BY position LIMIT 1"),
+    (SCHEDULER, EVERYWHERE, "SELECT created_at FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT 1"),
     (SCHEDULER, ("users", "inventory", "orders"), HOLD),
     (SCHEDULER, ("users", "inventory", "orders"), PRUNE_REPLIES),
     (SCHEDULER, ("inventory", "orders"), PRUNE_INBOX),

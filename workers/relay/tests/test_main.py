@@ -21,7 +21,7 @@ from common.messaging import outbox
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
 from common.storage.postgresql import make_engine, transaction
 from common.tests.link import Link
-from common.tests.outboxes import Ear, Outbox, make_event
+from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event
 from infrastructure.database_roles import RELAY, RUNTIME
 
 if TYPE_CHECKING:
@@ -163,15 +163,17 @@ def test_the_role_of_a_relay_is_enough(
         with transaction(engine) as connection:
             return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
-    event = make_event()
+    event, unheard = make_event(), make_event(event_type=UNHEARD)
     with transaction(engine) as connection:
-        outbox.add(connection, event)
+        outbox.add(connection, unheard, event)
     with Ear(vhost) as ear, process(vhost, {"orders": Place(url(RELAY))}, log, free_port()) as relay:
+        eventually(lambda: count("outbox WHERE set_aside_at IS NULL") == 0, log)
+        assert count("leases") == count("outbox") == 1
+        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
         eventually(lambda: count("outbox") == 0, log)
-        assert count("leases") == 1
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(10) == 0, log.read_text()
-        assert ear.listen() == [event.id]
+        assert ear.listen() == [event.id, unheard.id]
     assert count("leases") == 0
     engine.dispose()
 
