@@ -112,9 +112,11 @@ class Consumer(Generic[R]):
             crash_point("consumer.handled")
         except AlreadyHandled:
             _log.info("duplicate dropped")
+            self._failures.record_success(delivery.event.id)
             return "duplicate"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is passed on, never swallowed
             return self._failures.pass_on(delivery, message, error, span)
+        self._failures.record_success(delivery.event.id)
         return "done"
 
     def _run(self, delivery: Delivery) -> None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Counter
 
-from common.errors import LockTimeout, Rejected, Unavailable, Undecided, classify
+from common.errors import HoldfastError, LockTimeout, Rejected, Unavailable, Undecided, classify
 from common.messaging import topology
 from common.messaging.attempt_events import attempt_failed
+from common.messaging.item_outages import ItemOutages
+from common.messaging.undecided import UndecidedItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +49,12 @@ class FailureHandler:
     ) -> None:
         self._context, self._redelivery, self._pause = context, redelivery, pause
         self._retry_attempts, self._undecided_max_age_seconds = retry_attempts, undecided_max_age_seconds
+        self._outages, self._undecided = ItemOutages(), UndecidedItems(context)
+
+    def record_success(self, event_id: str) -> None:
+        """The event was handled, now or before."""
+        self._outages.record_end(event_id, success=True)
+        self._undecided.forget(event_id)
 
     def pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
         """Returns the outcome: parked, undecided, retried or dead."""
@@ -55,17 +63,29 @@ class FailureHandler:
         return outcome
 
     def _pass_on(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
-        kind = classify(error)
+        kind = self._kind(delivery.event.id, error)
         if kind is Unavailable:
             return self._park_for_outage(message, error, span)
         if kind in {Undecided, LockTimeout}:
-            return self._park_undecided(message, error, span)
+            return self._park_undecided(delivery.event.id, message, error, span)
         span.fail(error)
+        self._undecided.forget(delivery.event.id)
         if kind is Rejected:
             return self._dead_letter(message, error, span, reason="rejected")
         if message.attempt >= self._retry_attempts:
             return self._dead_letter(message, error, span, reason="attempts_exhausted")
         return self._retry_later(delivery, message, error, span)
+
+    def _kind(self, event_id: str, error: Exception) -> type[HoldfastError]:
+        """As `classify` says; but an item that alone reports an outage, while all dependencies answer, is undecided."""
+        kind = classify(error)
+        if kind is not Unavailable:
+            self._outages.record_end(event_id, success=False)
+            return kind
+        if not self._outages.is_at_fault(event_id) or not self._pause.all_dependencies_answer():
+            return Unavailable
+        _log.error("this item reports an outage while all dependencies answer", error=repr(error))
+        return Undecided
 
     def _park_for_outage(self, message: Incoming, error: Exception, span: Span) -> str:
         """An outage is not an error: pause first, then park for the shortest delay. No attempt is counted."""
@@ -78,14 +98,16 @@ class FailureHandler:
         _log.warning("parked: a dependency is down", error=repr(error))
         return "parked"
 
-    def _park_undecided(self, message: Incoming, error: Exception, span: Span) -> str:
+    def _park_undecided(self, event_id: str, message: Incoming, error: Exception, span: Span) -> str:
         """This item alone waits, for about as long again as it has waited so far; no attempt is counted."""
         waited = message.undecided_seconds
         if waited >= self._undecided_max_age_seconds:
             span.fail(error)
+            self._undecided.forget(event_id)
             return self._dead_letter(message, error, span, reason="undecided")
         seconds = topology.undecided_delay(waited)
         self._publish(lambda: self._redelivery.park_undecided(message, delay_seconds=seconds, error=error))
+        self._undecided.record(event_id, waited_seconds=waited, delay_seconds=seconds)
         span.note("undecided", {"error": repr(error), "waited_seconds": waited, "seconds": seconds})
         _log.warning("undecided: asked again later", waited_seconds=waited, seconds=seconds, error=repr(error))
         return "undecided"

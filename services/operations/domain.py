@@ -9,6 +9,8 @@ from typing import Any
 AUTOMATIC = "automatic"
 # Headers of a replay: which letter it is of, and which of that letter's replays it is.
 LETTER, REPLAY = "holdfast-letter", "holdfast-replay"
+# How long the event has waited for somebody's decision, as the consumers write it: a replay does not make it younger.
+UNDECIDED = "holdfast-undecided-seconds"
 # What the broker says of a message that killed its worker again and again.
 DELIVERY_LIMIT = "delivery_limit"
 # Every reason that our consumers, our diagnosis and the broker give.
@@ -96,11 +98,11 @@ class Replay:
 
     @property
     def carried(self) -> dict[str, Any]:
-        """The plain headers that it came with, without what the broker and our own consumers wrote into them."""
+        """The plain headers that it came with, and its age: not what else the broker and our consumers wrote."""
         return {
             name: value
             for name, value in self.headers.items()
-            if isinstance(value, str | int) and not name.startswith(("x-", "holdfast-"))
+            if isinstance(value, str | int) and (name == UNDECIDED or not name.startswith(("x-", "holdfast-")))
         }
 
 

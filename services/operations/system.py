@@ -45,6 +45,7 @@ def system_view(
         "sweeps": _sweeps(look),
         "held_up": _held_up(look),
         "standing_cases": _standing_cases(look),
+        "undecided": _undecided(look),
         "last_reconciliation_at": _last_reconciliation(look),
         "dead_letters": dead_letters,
         "last_audit": last_audit,
@@ -155,6 +156,19 @@ def _standing_cases(look: Look) -> dict[str, Any] | None:
     counts = [sample.value for _, sample in _named(look, "holdfast_standing_cases")]
     ages = [sample.value for _, sample in _named(look, "holdfast_standing_case_oldest_seconds")]
     return {"count": int(max(counts)), "oldest_seconds": max(ages, default=0.0)} if counts else None
+
+
+def _undecided(look: Look) -> list[dict[str, Any]]:
+    """Items that wait for a decision, by consumer. Each instance of a worker knows those that came to it last."""
+    found: dict[str, dict[str, Any]] = {}
+    for samples in look.metrics.values():
+        for consumer, known in _by_label(samples, "consumer").items():
+            if items := int(known.get("holdfast_undecided_items", 0)):
+                entry = found.setdefault(consumer, {"consumer": consumer, "items": 0, "oldest_seconds": 0.0})
+                entry["items"] += items
+                oldest = known.get("holdfast_undecided_oldest_seconds", 0.0)
+                entry["oldest_seconds"] = max(entry["oldest_seconds"], oldest)
+    return [found[consumer] for consumer in sorted(found)]
 
 
 def _named(look: Look, name: str) -> Iterator[tuple[str, Sample]]:

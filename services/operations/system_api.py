@@ -113,6 +113,12 @@ class StandingCasesSchema(Schema):
     oldest_seconds = fields.Float(required=True, metadata={"description": "for how long the oldest has waited"})
 
 
+class UndecidedSchema(Schema):
+    consumer = fields.String(required=True)
+    items = fields.Integer(required=True, metadata={"description": "events that wait for somebody else's decision"})
+    oldest_seconds = fields.Float(required=True, metadata={"description": "for how long the oldest has waited"})
+
+
 class SystemSchema(Schema):
     """`unanswered` names what did not answer; what would have come from there is null or missing."""
 
@@ -131,6 +137,7 @@ class SystemSchema(Schema):
         allow_none=True,
         metadata={"description": "refunds that the provider refuses, and that wait for an operator"},
     )
+    undecided = fields.List(fields.Nested(UndecidedSchema), required=True)
     last_reconciliation_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     dead_letters = fields.List(fields.Nested(DeadLetterCountSchema), required=True, allow_none=True)
     last_audit = fields.Nested(

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from common.messaging import topology
+from common.messaging.item_outages import MAX_PAUSES
 from common.messaging.redelivery import UNDECIDED
 from common.storage.postgresql import transaction
 from common.tests.link import Link
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.integration
 FIRST_DELAY = topology.undecided_delay(0)
 SHORTEST = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
 WORKER_THREADS = 4
+UNDECIDED_ITEMS = "holdfast_undecided_items"
 HELD, SUBSCRIBED = "holdfast_worker_held_messages", "holdfast_worker_subscribed"
 
 
@@ -58,6 +60,23 @@ def test_a_row_that_somebody_holds_delays_its_own_item_and_no_other(world: World
         holder.commit()
         wait_until(lambda: world.count("locked_effects", locked) == 1)
     assert world.waiting(topology.DEAD_LETTERS) == world.waiting(QUEUE) == 0
+
+
+def test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused(world: World) -> None:
+    """Every probe answers: the item is not believed for ever, and waits alone."""
+    with world.worker(RETRY_ATTEMPTS="0"):
+        odd = world.publish(sample("sample.held_up.v1"))
+        wait_until(lambda: world.metric(UNDECIDED_ITEMS) == 1, 2 * SECONDS)
+        assert world.count("attempts", odd) == MAX_PAUSES + 1
+        wait_until(lambda: world.metric(SUBSCRIBED) == 1)
+        while world.count("attempts", odd) == MAX_PAUSES + 1:
+            assert world.metric(SUBSCRIBED) == 1
+        assert world.metric(SUBSCRIBED) == 1
+        assert world.metric("holdfast_undecided_oldest_seconds") >= FIRST_DELAY
+        world.switch("mended")
+        wait_until(lambda: world.count("effects", odd) == 1)
+        wait_until(lambda: world.metric(UNDECIDED_ITEMS) == 0)
+    assert world.waiting(topology.DEAD_LETTERS) == 0
 
 
 def test_with_the_way_to_the_delay_queues_away_as_well_nothing_is_charged(world: World) -> None:

@@ -133,6 +133,23 @@ def test_contexts_are_as_reconciled_as_the_sweep_that_compared_them_longest_ago(
     assert view(settled, ("scheduler-2", "ask-about-overdue", 0)) is None  # never
 
 
+def test_what_is_undecided_is_counted_over_all_instances_of_a_worker() -> None:
+    def worker(items: float, oldest: float) -> list[Sample]:
+        labels = {"consumer": "payments"}
+        return [
+            Sample("holdfast_undecided_items", labels, items),
+            Sample("holdfast_undecided_oldest_seconds", labels, oldest),
+        ]
+
+    def view(*workers: list[Sample]) -> object:
+        metrics = {f"worker-payments-{number}": samples for number, samples in enumerate(workers)}
+        look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
+        return system_view(look, list(metrics), [], None, asks_broker=False)["undecided"]
+
+    assert view(worker(0, 0)) == []
+    assert view(worker(2, 30), worker(1, 4000)) == [{"consumer": "payments", "items": 3, "oldest_seconds": 4000}]
+
+
 def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -> None:
     def relay(active: float, seconds: float, rows: float, set_aside: float) -> list[Sample]:
         values = {

@@ -12,8 +12,9 @@ import pytest
 from common.errors import Conflict
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE, InvalidEventError, new_id
+from common.messaging.redelivery import Incoming
 from services.operations import usecases
-from services.operations.domain import Filter
+from services.operations.domain import UNDECIDED, Filter
 from workers.operations.tests.office import QUEUE, sample, wait_until
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first
     assert kinds(letter) == ["filed", "replay_requested", "replayed"]
     assert letter["history"][1]["by"] == "ann"
     assert letter["history"][2]["outcome"] == "published"
+
+
+def test_a_replay_does_not_make_an_undecided_event_younger(office: Office) -> None:
+    """It is asked about once more, and does not wait for another day."""
+    with office.here():
+        office.bury(sample(), **{UNDECIDED: 86_400, "holdfast-reason": "undecided"})
+        replay(office, office.letter())
+        taken = office.take()
+    assert Incoming("", dict(taken.properties.headers)).undecided_seconds == 86_400
+    assert "holdfast-attempt" not in taken.properties.headers
 
 
 def test_a_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_again(office: Office) -> None:
