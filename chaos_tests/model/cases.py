@@ -44,12 +44,16 @@ PROPERTIES = {
     "accepted[e]&&(effect": "quiet",
     "(taken<=2)": "one-capture",
     "made[0]<=1": "no-excess",
-    "made[1]<=1": "no-excess",
+    "made[at]<=1": "no-excess",
     "(taken==2)": "paid",
-    "(taken==given)": "balanced",
+    "(taken==(given+elsewhere))": "balanced",
+    "((given+elsewhere)<=taken)": "no-excess",
+    "(tries<=2)": "bounded",
     "reserved==held": "conserved",
     "(order[o]==2)&&": "balanced",
     "reservation[o]!=2)": "never-both",
+    "violated  !(cancel[o])": "never-both",
+    "violated  !(confirmed[o])": "never-both",
     "(reservation[o]==1)||(reservation[o]==2)": "never-both",
     "(payment[o]==1)&&(reservation[o]==1)": "paid",
     "acceptance cycle": "ends",
@@ -59,6 +63,7 @@ _CALM = {"EVENTS": 1, "WORKERS": 1, "CRASHES": 0, "LOSSES": 0, "FAILURES": 0, "O
 _TWO = {"SETTLERS": 2, "DUPLICATES": 0, "REFUNDS": 0}
 _SOLE = {"SETTLERS": 1, "DUPLICATES": 0, "REFUNDS": 0}
 _SOLE_REFUND = {"SETTLERS": 1}
+_REFUSED = _SOLE | {"REFUSES": 1, "RETRIES": 1}
 _UNREPLAYED = {"REPLAYS": 0, "DUPLICATES": 0, "RIVALS": 0}
 
 QUICK = (
@@ -67,9 +72,12 @@ QUICK = (
     Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 2, "TAKEOVERS": 0, "LOSSES": 0}),
     Case("settlement", Kind.SAFETY, _TWO),
     Case("settlement", Kind.SAFETY, _SOLE_REFUND),
+    Case("settlement", Kind.SAFETY, _REFUSED | {"REFUNDS": 1, "FORGETS": 0, "OUTSIDERS": 0}),
+    Case("settlement", Kind.LIVENESS, _REFUSED),
     Case("settlement", Kind.LIVENESS, _TWO | {"FORGETS": 0, "OUTSIDERS": 0}),
     Case("saga", Kind.SAFETY, {"DUPLICATES": 1, "REPLAYS": 0}),
     Case("saga", Kind.SAFETY, {"DUPLICATES": 0, "REPLAYS": 1}),
+    Case("saga", Kind.SAFETY, _UNREPLAYED | {"LETTERS": 4}),
     Case("saga", Kind.LIVENESS, _UNREPLAYED),
 )
 WIDE = (
@@ -79,6 +87,8 @@ WIDE = (
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "FORGETS": 0}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "OUTSIDERS": 0, "FAULTS": 2, "DUPLICATES": 0}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 3, "DUPLICATES": 0, "REFUNDS": 0, "FAULTS": 0, "OUTSIDERS": 0}),
+    Case("settlement", Kind.SAFETY, {"SETTLERS": 1, "REFUSES": 1}),
+    Case("settlement", Kind.SAFETY, _TWO | {"REFUSES": 1, "OUTSIDERS": 0}),
     Case("settlement", Kind.LIVENESS, {"SETTLERS": 1}),
     Case("saga", Kind.SAFETY, {"DUPLICATES": 2, "REPLAYS": 1}),
     Case("saga", Kind.SAFETY, {"DUPLICATES": 2, "REPLAYS": 1, "LETTERS": 2}),
@@ -131,6 +141,21 @@ MUTANTS = (
     Mutant("settlement", "DECLINED_STAYS_OPEN", "to cancel the intent of a declined payment", "balanced", _SOLE),
     Mutant("settlement", "NO_REFUND_LOOK", "to look for a refund before making it", "no-excess", _SOLE_REFUND),
     Mutant("settlement", "NO_REFUND_KEY", "a key for each refund", "no-excess", _SOLE_REFUND),
+    Mutant("settlement", "TRIED_FOR_EVER", "a bound on the tries of a refused refund", "bounded", _REFUSED),
+    Mutant(
+        "settlement",
+        "GIVEN_UP_WITHOUT_A_CASE",
+        "to let a refused refund stand until an operator decides",
+        "balanced",
+        _REFUSED,
+    ),
+    Mutant(
+        "settlement",
+        "RECORD_WHILE_IT_IS_TRIED",
+        "to record money as returned another way only when nothing is tried",
+        "no-excess",
+        _REFUSED,
+    ),
     Mutant("settlement", "NO_SWEEP", "the sweep that finishes what was begun", "balanced", _SOLE_REFUND),
     Mutant("settlement", "NO_STATE_GUARD", "the guard by the order's state", "balanced", _SOLE),
     Mutant("saga", "NO_STATE_GUARD", "the guard by the order's state", "never-both", _UNREPLAYED),
@@ -153,9 +178,20 @@ MUTANTS = (
     Mutant("saga", "CHARGE_WITHOUT_STOCK", "to charge only when stock is reserved", "paid", _UNREPLAYED),
     Mutant("saga", "NO_REFUND", "to give back what was taken for a cancelled order", "balanced", _UNREPLAYED),
     Mutant(
-        "saga", "LATE_CAPTURE_NOT_ANSWERED", "to tell the end again when a capture comes late", "balanced", _UNREPLAYED
+        "saga",
+        "LATE_CAPTURE_NOT_ANSWERED",
+        "to tell the end again when a capture comes late (and without asking, which repairs it)",
+        "balanced",
+        _UNREPLAYED | {"NO_ASKING_ABOUT_CAPTURED": 1},
     ),
     Mutant("saga", "NO_ASKING", "to ask how an order ended", "balanced", _UNREPLAYED),
+    Mutant(
+        "saga",
+        "NO_ASKING_ABOUT_CAPTURED",
+        "to ask how an order ended whose money was taken",
+        "balanced",
+        _UNREPLAYED | {"LETTERS": 2},
+    ),
     Mutant(
         "saga",
         "CANCELLATION_NOT_REMEMBERED",

@@ -7,7 +7,7 @@
  *   never-both    no context ever hears of one order both that it is confirmed and that it is cancelled
  *   paid          an order is confirmed only with its money taken and its stock held (P3, P4)
  *   balanced      when nothing can move any more every order has ended, its stock is sold or free, and its money is taken
- *                 or given back: also if a letter was never replayed, as far as one is concerned (P1, P3, P4)
+ *                 or given back, also if dead letters of it are never replayed (P1, P3, P4)
  *   settles       (liveness, weakly fair) the order gets there
  *
  * Not modelled: how events travel (delivery.pml) and the steps between a payment and its provider (settlement.pml; here
@@ -68,7 +68,8 @@
 #define P_PLACED 9
 #define P_RESERVED 10
 #define P_CANCELLED 11
-#define KINDS 12
+#define P_CONFIRMED 12
+#define KINDS 13
 
 byte duplicates = DUPLICATES, letters = LETTERS;
 byte message[KINDS * ORDERS]; /* copies under way */
@@ -78,6 +79,7 @@ byte order[ORDERS];
 byte reservation[ORDERS];
 byte payment[ORDERS];
 bool known[ORDERS], stocked[ORDERS], cancel[ORDERS]; /* the facts that payments goes by */
+bool confirmed[ORDERS]; /* payments knows that the order is confirmed: the money stays */
 bool good_card[ORDERS];
 byte on_hand = STOCK, reserved, sold;
 byte held_by_rivals;
@@ -124,12 +126,16 @@ inline conserved() {
 
 /* ---- orders ------------------------------------------------------------------------------------------------------- */
 
-inline cancel_it() { order[o] = CANCELLED; TELL(I_CANCELLED); TELL(P_CANCELLED) }
+inline tell_cancelled() { TELL(I_CANCELLED); TELL(P_CANCELLED) }
+
+inline cancel_it() { order[o] = CANCELLED; tell_cancelled() }
+
+inline confirm_it() { order[o] = CONFIRMED; TELL(I_CONFIRMED); TELL(P_CONFIRMED) }
 
 inline tell_again() {
     if
-    :: order[o] == CONFIRMED -> TELL(I_CONFIRMED)
-    :: order[o] == CANCELLED -> TELL(I_CANCELLED); TELL(P_CANCELLED)
+    :: order[o] == CONFIRMED -> TELL(I_CONFIRMED); TELL(P_CONFIRMED)
+    :: order[o] == CANCELLED -> tell_cancelled()
     :: else /* open: it will end by itself */
     fi
 }
@@ -149,13 +155,13 @@ end:
            M(O_CAPTURED) -> take(O_CAPTURED);
            if
 #ifdef NO_STATE_GUARD
-           :: true -> order[o] = CONFIRMED; TELL(I_CONFIRMED)
+           :: true -> confirm_it()
 #else
-           :: IS_OPEN -> assert(TAKEN && reservation[o] == HELD); order[o] = CONFIRMED; TELL(I_CONFIRMED)
+           :: IS_OPEN -> assert(TAKEN && reservation[o] == HELD); confirm_it()
 #ifdef LATE_CAPTURE_NOT_ANSWERED
            :: order[o] == CANCELLED
 #else
-           :: order[o] == CANCELLED -> tell_again() /* too late: should payments have missed the cancellation */
+           :: order[o] == CANCELLED -> tell_cancelled() /* too late: should payments have missed the cancellation */
 #endif
            :: order[o] == CONFIRMED
 #endif
@@ -220,6 +226,9 @@ end:
            payment[o] == UNPAID && known[o] && !stocked[o] && !cancel[o] && MAY_ASK(O_UNPAID_LONG) ->
            M(O_UNPAID_LONG) = 1
        }
+#ifndef NO_ASKING_ABOUT_CAPTURED
+    :: atomic { TAKEN && !cancel[o] && !confirmed[o] && MAY_ASK(O_UNPAID_LONG) -> M(O_UNPAID_LONG) = 1 }
+#endif
 #endif
     od
 }
@@ -309,7 +318,8 @@ end:
     do
     :: atomic { M(P_PLACED) -> take(P_PLACED); known[o] = true }
     :: atomic { M(P_RESERVED) -> take(P_RESERVED); stocked[o] = true }
-    :: atomic { M(P_CANCELLED) -> take(P_CANCELLED); cancel[o] = true }
+    :: atomic { M(P_CANCELLED) -> take(P_CANCELLED); assert(!confirmed[o]); cancel[o] = true }
+    :: atomic { M(P_CONFIRMED) -> take(P_CONFIRMED); assert(!cancel[o]); confirmed[o] = true }
 #ifdef CHARGE_WITHOUT_STOCK
     :: atomic { payment[o] == UNPAID && !cancel[o] && known[o] && good_card[o] ->
 #else
@@ -330,14 +340,17 @@ end:
     LETTER(P_PLACED)
     LETTER(P_RESERVED)
     LETTER(P_CANCELLED)
+    LETTER(P_CONFIRMED)
     od
 }
 
 /* ---- what must hold when nothing moves any more ---------------------------------------------------------------------- */
 
+/* What payments was never told to charge, it need not undo. */
+#define UNTOUCHED (payment[o] == UNPAID && !known[o])
 #define BALANCED                                                                                                      \
     ((order[o] == CONFIRMED && reservation[o] == SOLD && payment[o] == CAPTURED) ||                                   \
-     (order[o] == CANCELLED && reservation[o] != HELD && reservation[o] != SOLD && payment[o] > CAPTURED))
+     (order[o] == CANCELLED && reservation[o] != HELD && reservation[o] != SOLD && (payment[o] > CAPTURED || UNTOUCHED)))
 
 #ifndef LIVENESS
 proctype Observer() {
@@ -383,5 +396,6 @@ init {
 #define IN_ORDER                                                                                                      \
     ((order[0] == CONFIRMED && reservation[0] == SOLD && payment[0] == CAPTURED) ||                                   \
      (order[0] == CANCELLED && reservation[0] != HELD && reservation[0] != SOLD && payment[0] > CAPTURED))
-ltl settles { <> (IN_ORDER && NONE_OF(I_PLACED) && NONE_OF(O_RESERVED) && NONE_OF(O_DECLINED) && NONE_OF(P_PLACED)) }
+ltl settles { <> (IN_ORDER && NONE_OF(I_PLACED) && NONE_OF(O_RESERVED) && NONE_OF(O_DECLINED) && NONE_OF(P_PLACED) && \
+                   message[P_CONFIRMED] == 0) }
 #endif

@@ -3,16 +3,20 @@
  *
  * Guarantees, for every interleaving within the bounds below:
  *   one-capture   at most one intent of the order ever succeeds (P2)
- *   no-excess     never is more given back than was taken, and each refund is made once (P4)
+ *   no-excess     never is more given back than was taken, by the provider and another way together, and each refund is
+ *                 made once (P4)
+ *   bounded       a refund that is refused is tried TRIES times, and then not before an operator decides
  *   paid          an order is confirmed only with its money taken (P4)
  *   balanced      when nothing can move any more the order has ended: confirmed, with its total less the operator's
- *                 refund, or cancelled, with nothing kept; and the row says what the provider says (P1, P4)
+ *                 refund, or cancelled, with nothing kept but what came back another way, on record; and the row says
+ *                 what the provider says (P1, P4)
  *   settles       (liveness, weakly fair) it gets there
  *
  * Not modelled: how events travel (delivery.pml; here a message is there until its handler ended, and may come again);
  * the inbox, which decides nothing here: a duplicate writes down what the provider said as well; stock (saga.pml). A
  * fault between any two steps is a crash, an outage and a lost answer in one. The provider forgets idempotency keys,
- * but not while somebody stands between looking for a refund and making it.
+ * but not while somebody stands between looking for a refund and making it, and a refusal not at all: nobody asks for a
+ * refund a day after it was refused.
  *
  * The same file is every mutant: -DNAME takes one guarantee away. docs/model.md maps the steps to the code.
  */
@@ -34,7 +38,16 @@
 #ifndef REFUNDS
 #define REFUNDS 1 /* 1: an operator may refund half */
 #endif
+#ifndef REFUSES
+#define REFUSES 0 /* 1: the provider may refuse refunds, until it does not any more */
+#endif
+#ifndef RETRIES
+#define RETRIES 1 /* times that an operator has it tried again */
+#endif
+#define TRIES 2 /* of a refund that is refused, until it stands */
 #define TOTAL 2
+#define REFUND_IDS 8
+#define BIT(r) (1 << (r))
 
 /* the order */
 #define OPEN 0
@@ -81,29 +94,41 @@ byte status = PENDING;
 byte intent; /* provider_id: 0 is none */
 bool closed;
 byte refunded;
-bool pending[2], done[2]; /* refunds on record: the operator's, the compensation */
-byte amount[2];
+/* refunds on record: the operator's, and ours, a fresh one for each try */
+bool pending[REFUND_IDS];
+byte amount[REFUND_IDS];
+byte ours = 1; /* the one of ours that is tried, or will be next */
+bool half_refunded, compensated;
 
 byte card;
 byte intents; /* made so far */
 byte state[4];
 byte key; /* the intent that the payment's key stands for, while it is remembered */
 byte taken, given;
-byte made[2];
-bool refund_key[2];
+byte made[REFUND_IDS];
+byte refund_keys, refused; /* bits: the keys that stand for a refund, or for a refusal */
 bool asked = !REFUNDS; /* the operator has refunded, or given up */
 byte looking; /* who stands between looking for a refund and making it */
 
+bool refuses;        /* the provider, whatever refund it is asked for */
+byte tries;          /* refusals on record since it was last decided about */
+bool waits;          /* the pause until the next try */
+bool standing;       /* an operator has to decide */
+byte elsewhere;      /* came back another way, on record */
+byte retries = RETRIES;
+bool given_up;       /* by a mutant */
+
 #define REMAINING ((status == CAPTURED || status == PARTLY) -> TOTAL - refunded : 0)
-#define OWED ((pending[0] -> amount[0] : 0) + (pending[1] -> amount[1] : 0))
+#define OWED ((pending[0] -> amount[0] : 0) + (pending[ours] -> amount[ours] : 0))
 #ifdef DECLINED_STAYS_OPEN
 #define NOT_CLOSED false
 #else
 #define NOT_CLOSED (status == DECLINED && intent && !closed)
 #endif
+#define IS_DUE (!waits && !standing && !given_up)
 #define UNSETTLED                                                                                                      \
-    ((status == PENDING && (cancel || (known && reserved))) || ((status == CAPTURED || status == PARTLY) && cancel) || \
-     NOT_CLOSED || pending[0] || pending[1])
+    ((status == PENDING && (cancel || (known && reserved))) ||                                                         \
+     ((status == CAPTURED || status == PARTLY) && cancel && IS_DUE) || NOT_CLOSED || pending[0] || pending[ours])
 
 inline send(what) { message[what] = true; sent[what] = true }
 
@@ -161,7 +186,7 @@ inline charge_at_provider(i) {
 proctype Provider() {
 end:
     do
-    :: atomic { forgets > 0 && key && !looking -> forgets--; key = 0; refund_key[0] = false; refund_key[1] = false }
+    :: atomic { forgets > 0 && key && !looking -> forgets--; key = 0; refund_keys = 0 }
     :: atomic {
            outsiders > 0 && state[1] == REFUSED -> outsiders--;
            state[1] = SUCCEEDED;
@@ -169,6 +194,10 @@ end:
            assert(taken <= TOTAL)
        }
     :: atomic { outsiders > 0 && state[1] == UNCONFIRMED -> outsiders--; state[1] = CANCELED }
+#if REFUSES
+    :: atomic { refuses -> refuses = false }
+    :: atomic { waits -> waits = false } /* time goes by */
+#endif
     od
 }
 
@@ -185,28 +214,66 @@ inline look_for_refund(r) {
 #endif
 }
 
+/* `no`: the provider refuses. */
 inline make_refund(r) {
     looking--;
     if
 #ifdef NO_REFUND_KEY
     :: true -> made[r]++; given = given + amount[r]
 #else
-    :: refund_key[r]
-    :: else -> refund_key[r] = true; made[r]++; given = given + amount[r]
+    :: refused & BIT(r) -> no = true
+    :: !(refused & BIT(r)) && (refund_keys & BIT(r))
+    :: !(refused & BIT(r)) && !(refund_keys & BIT(r)) ->
+       if
+       :: refuses || given + amount[r] > taken -> refused = refused | BIT(r); no = true
+       :: else -> refund_keys = refund_keys | BIT(r); made[r]++; given = given + amount[r]
+       fi
 #endif
     fi;
-    assert(made[r] <= 1 && given <= taken)
+    assert(made[r] <= 1 && given + elsewhere <= taken)
 }
 
-inline conclude(r) {
+inline write_given_back(r) {
+    pending[r] = false;
+    refunded = refunded + amount[r];
+    status = (refunded < TOTAL -> PARTLY : REFUNDED);
+    standing = standing && refunded < TOTAL
+}
+
+inline conclude_operators() {
     if
-    :: pending[r] ->
+    :: !pending[0] /* somebody else has written it down */
+    :: pending[0] && no -> pending[0] = false /* it is not tried again */
+    :: pending[0] && !no -> write_given_back(0); half_refunded = true
+    fi;
+    no = false
+}
+
+inline conclude_ours(r) {
+    if
+    :: !pending[r]
+    :: pending[r] && no ->
        pending[r] = false;
-       done[r] = true;
-       refunded = refunded + amount[r];
-       status = (refunded < TOTAL -> PARTLY : REFUNDED)
-    :: else /* somebody else has written it down */
-    fi
+       ours++;
+       tries++;
+#ifdef TRIED_FOR_EVER
+       waits = true;
+#else
+       waits = tries < TRIES;
+#ifdef GIVEN_UP_WITHOUT_A_CASE
+       given_up = tries >= TRIES;
+#else
+       standing = tries >= TRIES;
+#endif
+#endif
+       assert(tries <= TRIES)
+    :: pending[r] && !no ->
+       write_given_back(r);
+       compensated = true;
+       ours++;
+       tries = (tries < TRIES -> tries : TRIES - 1) /* another refusal lets it stand again */
+    fi;
+    no = false
 }
 
 /* ---- payments ----------------------------------------------------------------------------------------------------- */
@@ -214,7 +281,7 @@ inline conclude(r) {
 /* domain.next_step of the row as it is now; the settler goes by this snapshot until its next statement. */
 inline next_step() {
     if
-    :: status == CAPTURED || status == PARTLY -> step = (cancel -> REFUND : NOTHING)
+    :: status == CAPTURED || status == PARTLY -> step = (cancel && IS_DUE -> REFUND : NOTHING)
     :: status == DECLINED -> step = (NOT_CLOSED -> RELEASE : NOTHING) /* it must not succeed later, by whatever way */
     :: status == PENDING && cancel -> step = (intent -> RELEASE : CLOSE)
     :: status == PENDING && !cancel -> step = (known && reserved -> CHARGE : NOTHING)
@@ -249,7 +316,7 @@ inline write_seen() {
 
 inline forget() {
     step = NOTHING; mine = 0; seen = UNMADE; fresh = 0; cause = SWEEP; owed[0] = false; owed[1] = false; found = false;
-    last = false
+    last = false; at = 1; no = false
 }
 
 /* The message is not acknowledged: it comes again. Facts that were committed stay. */
@@ -265,8 +332,8 @@ inline falls() {
 #define FAULT :: atomic { faults > 0 -> falls(); goto end }
 
 proctype Settler() {
-    byte step, mine, seen, fresh, cause = SWEEP;
-    bool owed[2], found, last;
+    byte step, mine, seen, fresh, at = 1, cause = SWEEP;
+    bool owed[2], found, last, no;
 end:
     do
     :: atomic { message[PLACED] -> message[PLACED] = false; cause = PLACED; known = true; next_step(); break }
@@ -281,7 +348,12 @@ settle:
     if
     :: atomic { step == NOTHING && cause != SWEEP -> forget(); goto end } /* acknowledged */
     :: atomic { /* finish_refunds: whoever began them */
-           step == NOTHING && cause == SWEEP -> owed[0] = pending[0]; owed[1] = pending[1]; last = true; goto refunding
+           step == NOTHING && cause == SWEEP ->
+           owed[0] = pending[0];
+           owed[1] = pending[ours];
+           at = (owed[1] -> ours : 1);
+           last = true;
+           goto refunding
        }
     :: atomic { step == CLOSE -> seen = CANCELED; goto write }
     :: atomic { step == RELEASE -> /* cancel, or learn that it has succeeded */
@@ -296,14 +368,15 @@ settle:
        }
     :: atomic { step == REFUND -> /* Record.owe */
            if
-           :: REMAINING - OWED > 0 ->
-              assert(!pending[1] && !done[1]);
-              amount[1] = REMAINING - OWED;
-              pending[1] = true
+           :: REMAINING - OWED > 0 && IS_DUE && !pending[ours] ->
+              assert(ours < REFUND_IDS);
+              amount[ours] = REMAINING - OWED;
+              pending[ours] = true
            :: else
            fi;
            owed[0] = pending[0];
-           owed[1] = pending[1];
+           owed[1] = pending[ours];
+           at = (owed[1] -> ours : 1);
            next_step();
            goto refunding
        }
@@ -387,16 +460,16 @@ refunding:
        :: atomic { !found -> make_refund(0) }
        fi;
        if
-       :: atomic { owed[0] = false; found = false; conclude(0); next_step(); goto refunding }
+       :: atomic { owed[0] = false; found = false; conclude_operators(); next_step(); goto refunding }
        FAULT
        fi
-    :: atomic { !owed[0] && owed[1] -> look_for_refund(1) };
+    :: atomic { !owed[0] && owed[1] -> look_for_refund(at) };
        if
        :: found
-       :: atomic { !found -> make_refund(1) }
+       :: atomic { !found -> make_refund(at) }
        fi;
        if
-       :: atomic { owed[1] = false; found = false; conclude(1); next_step(); goto refunding }
+       :: atomic { owed[1] = false; found = false; conclude_ours(at); at = 1; next_step(); goto refunding }
        FAULT
        fi
     FAULT
@@ -406,7 +479,7 @@ refunding:
 /* ---- an operator gives half of it back ------------------------------------------------------------------------------ */
 
 proctype Operator() {
-    bool found;
+    bool found, no;
 end:
     if
     :: atomic { REMAINING - OWED > 0 -> amount[0] = 1; pending[0] = true }
@@ -420,24 +493,49 @@ end:
     :: atomic { !found -> make_refund(0) }
     fi;
     if
-    :: atomic { conclude(0) }
+    :: atomic { conclude_operators() }
     :: atomic { faults > 0 -> faults-- }
     fi;
 away:
     asked = true
 }
 
+/* ---- an operator decides about what stands --------------------------------------------------------------------------- */
+
+#if REFUSES
+proctype Decider() {
+    byte left;
+end:
+    do
+    :: atomic { retries > 0 && standing -> retries--; standing = false; tries = TRIES - 1 } /* once more */
+#ifdef RECORD_WHILE_IT_IS_TRIED
+    :: atomic { (standing || waits || pending[ours]) && REMAINING > 0 && cancel ->
+#else
+    :: atomic { standing && REMAINING - OWED > 0 ->
+#endif
+           left = REMAINING - (pending[0] -> amount[0] : 0);
+           elsewhere = elsewhere + left;
+           refunded = refunded + left;
+           left = 0;
+           status = (refunded < TOTAL -> PARTLY : REFUNDED);
+           standing = standing && refunded < TOTAL;
+           assert(given + elsewhere <= taken)
+       }
+    od
+}
+#endif
+
 /* ---- what must hold when nothing moves any more ---------------------------------------------------------------------- */
 
 #define RIGHT                                                                                                          \
-    ((order == CANCELLED && taken == given) || (order == CONFIRMED && done[0] && taken - given == TOTAL - 1) ||        \
-     (order == CONFIRMED && !done[0] && taken - given == TOTAL))
+    ((order == CANCELLED && taken == given + elsewhere) || (order == CONFIRMED && half_refunded && taken - given == TOTAL - 1) ||        \
+     (order == CONFIRMED && !half_refunded && taken - given == TOTAL))
 
 #ifndef LIVENESS
 proctype Observer() {
     timeout;
-    assert(RIGHT && !pending[0] && !pending[1] && refunded == given && status != PENDING);
-    assert(order == CANCELLED || !done[1])
+    assert(RIGHT && !pending[0] && !pending[ours] && !standing && refunded == given + elsewhere && status != PENDING);
+    assert(order == CANCELLED || !compensated)
 }
 #endif
 
@@ -453,6 +551,13 @@ init {
         :: send(RESERVED)
         :: true /* out of stock */
         fi;
+#if REFUSES
+        if
+        :: refuses = true
+        :: true
+        fi;
+        run Decider();
+#endif
         run Orders();
         run Network();
         run Provider();

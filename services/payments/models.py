@@ -55,18 +55,32 @@ _ATTACH = text(f"""
     WHERE id = :id AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
     RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
-# The condition of the partial index payments_waiting. Each time the wait doubles, up to 64 times as long.
-_ASK = text(f"""
+# An order that is confirmed keeps its money: nothing is to be done, only nothing more to be asked.
+_RECORD_CONFIRMED = text("""
+    INSERT INTO payments (id, order_id, order_confirmed) VALUES (:id, :order_id, true)
+    ON CONFLICT (order_id) DO UPDATE SET order_confirmed = true
+""")
+# By the partial indexes payments_waiting and payments_unended. Each time the wait doubles, up to 64 times as long.
+_ASK = """
     UPDATE payments SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
     WHERE id IN (
         SELECT id FROM payments
-        WHERE status = 'pending' AND order_known AND NOT stock_reserved AND NOT cancel_requested
-          AND created_at < clock_timestamp() - make_interval(secs => :seconds)
-          AND coalesce(asked_at, created_at) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
-        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        WHERE {condition} AND {since} < clock_timestamp() - make_interval(secs => :seconds)
+          AND greatest(asked_at, {since}) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
+        ORDER BY {since} LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    RETURNING {COLUMNS}
-""")  # noqa: S608 - constants
+    RETURNING {columns}
+"""
+_ASK_ABOUT = [
+    text(_ASK.format(columns=COLUMNS, condition=condition, since=since))
+    for condition, since in (
+        ("status = 'pending' AND order_known AND NOT stock_reserved AND NOT cancel_requested", "created_at"),
+        (
+            "status IN ('captured', 'partially_refunded') AND NOT order_confirmed AND NOT cancel_requested",
+            "updated_at",
+        ),
+    )
+]
 _GET = text(f"SELECT {COLUMNS} FROM payments WHERE id = :id")  # noqa: S608 - constants
 _OF_ORDER = text(f"SELECT {COLUMNS} FROM payments WHERE order_id = :order_id")  # noqa: S608 - constants
 _LOCK = text(f"SELECT {COLUMNS} FROM payments WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
@@ -84,6 +98,7 @@ _CHANGE = text("""
                         refusals = :refusals, refusal_code = :refusal_code,
                         refund_due_at = CASE WHEN :waits THEN refund_due_at END,
                         standing_since = CASE WHEN :waits THEN standing_since END,
+                        asks = CASE WHEN status = :status THEN asks ELSE 0 END,
                         updated_at = clock_timestamp(), looks = 0
     WHERE id = :id
 """)
@@ -114,10 +129,17 @@ def attach(connection: Connection, payment: Payment, provider_id: str) -> Paymen
     return to_payment(row) if row else to_payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
 
 
-def ask_about_waiting(connection: Connection, *, quiet_seconds: float, limit: int) -> list[Payment]:
-    """Payments that have waited long for a fact, now one event further; each is answered again after twice the time."""
-    rows = connection.execute(_ASK, {"seconds": quiet_seconds, "limit": limit}).mappings()
-    return [to_payment(row) for row in rows]
+def record_confirmed(connection: Connection, order_id: str) -> None:
+    connection.execute(_RECORD_CONFIRMED, {"id": new_id(), "order_id": order_id})
+
+
+def ask_about_overdue(connection: Connection, *, quiet_seconds: float, limit: int) -> list[Payment]:
+    """Payments that have waited long for their order to go on or to end, now one event further.
+
+    At most `limit` of either kind; each is returned again after twice the time.
+    """
+    values = {"seconds": quiet_seconds, "limit": limit}
+    return [to_payment(row) for ask in _ASK_ABOUT for row in connection.execute(ask, values).mappings()]
 
 
 def get(connection: Connection, payment_id: str) -> Payment | None:

@@ -87,12 +87,16 @@ class Record:
         return self._write(payment, domain.after_looking(payment, intent), change)
 
     def owe(self, payment: Payment) -> tuple[Payment, list[Refund]]:
-        """Write down a refund of all that is left; answers the payment, and every refund that is pending now."""
+        """Write down a refund of all that is left, unless one of that kind is pending.
+
+        Returns the payment, and every refund that is pending now.
+        """
         with transaction(self._engine) as connection:
             locked = models.lock(connection, payment.id)
             owed = ledger.pending(connection, payment.id)
             left = locked.remaining - sum(refund.amount for refund in owed)
-            if left > 0 and not locked.refund_waits:
+            is_tried = any(refund.kind is RefundKind.COMPENSATION for refund in owed)
+            if left > 0 and not is_tried and not locked.refund_waits:
                 owed.append(_compensation(payment, left))
                 ledger.insert(connection, owed[-1])
             return locked, owed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import NotFound, Unavailable, classify
 from common.messaging import outbox
+from common.messaging.inbox import once
 from common.messaging.message_context import origin
 from common.observability.logs import logger
 from common.storage.postgresql import autocommit, transaction
@@ -39,6 +40,12 @@ def stock_was_reserved(resources: Resources, delivery: Delivery, order_id: str) 
 
 def order_was_cancelled(resources: Resources, delivery: Delivery, order_id: str) -> None:
     _hear(resources, delivery, lambda connection: models.hear_cancelled(connection, order_id))
+
+
+def order_was_confirmed(resources: Resources, delivery: Delivery, order_id: str) -> None:
+    """The money stays. Payments remembers it, so that it asks about captured payments of which nobody said so."""
+    with once(resources.engine, delivery) as connection:
+        models.record_confirmed(connection, order_id)
 
 
 def get_payment(engine: Engine, payment_id: str, *, customer_id: str | None) -> Payment:
@@ -99,12 +106,13 @@ def check_again(resources: Resources, payment_id: str, trail: Trail) -> Payment:
 
 
 def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> int:
-    """Ask how the orders ended whose payments have waited long for a fact; answers about how many.
+    """Ask how the orders ended whose payments have waited long for a fact, or are captured and nobody said whether the
+    order is confirmed or cancelled (two dead letters hide that); answers about how many.
 
     Nothing is closed on a guess: orders answers by telling the order's end again, if there is one.
     """
     with transaction(engine) as connection:
-        waiting = models.ask_about_waiting(connection, quiet_seconds=quiet_seconds, limit=limit)
+        waiting = models.ask_about_overdue(connection, quiet_seconds=quiet_seconds, limit=limit)
         if waiting:
             with origin("ask about waiting payments") as trail:
                 outbox.add(connection, *(producers.payment_overdue(payment, trail) for payment in waiting))

@@ -8,6 +8,7 @@ pruned, letters are put aside and replayed at the end.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Shop:
     payments: Tables = field(default_factory=Tables)
     queue: list[Message] = field(default_factory=list)
     letters: list[Message] = field(default_factory=list)
+    lost: Counter[tuple[str, str]] = field(default_factory=Counter)  # dead letters to be, which nobody will replay
     refused: list[str] = field(default_factory=list)
     archive: dict[tuple[str, str, int], str] = field(default_factory=dict)
     placed: list[str] = field(default_factory=list)
@@ -210,7 +212,9 @@ class Shop:
         if first != event.id:
             self.refused.append(f"two events are number {event.sequence} of {event.source} about an order")
         for consumer, handlers in HANDLERS.items():
-            if event.type in handlers:
+            if self.lost[consumer, event.type] > 0:
+                self.lost[consumer, event.type] -= 1
+            elif event.type in handlers:
                 self.queue.append(Message(consumer, event))
 
     def deliver(self) -> None:
@@ -270,7 +274,7 @@ class Shop:
                 self.time_out()
             if not self._moves:
                 self.ask()
-                if not self._moves:
+                if not self._moves and not waits:
                     return True
         return False
 

@@ -206,13 +206,21 @@ class PaymentTables:
         PaymentTables._put(tables, replace(now, **{name: getattr(payment, name) for name in names}))
 
     @staticmethod
-    def ask_about_waiting(tables: Tables, **_: Any) -> list[Payment]:
-        waiting = [
-            replace(each, version=each.version + 1)
-            for each in tables.all("payments")
-            if each.status is Status.PENDING and each.terms and not each.stock_reserved and not each.cancel_requested
-        ]
-        return [PaymentTables._put(tables, each) for each in waiting]
+    def record_confirmed(tables: Tables, order_id: str) -> None:
+        tables.rows["confirmed", order_id] = True
+
+    @staticmethod
+    def ask_about_overdue(tables: Tables, **_: Any) -> list[Payment]:
+        asked = [each for each in tables.all("payments") if PaymentTables._is_overdue(tables, each)]
+        return [PaymentTables._put(tables, replace(each, version=each.version + 1)) for each in asked]
+
+    @staticmethod
+    def _is_overdue(tables: Tables, payment: Payment) -> bool:
+        if payment.cancel_requested:
+            return False
+        if payment.status is Status.PENDING:
+            return payment.terms is not None and not payment.stock_reserved
+        return payment.remaining > 0 and ("confirmed", payment.order_id) not in tables.rows
 
 
 class RefundTables:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations_with_replacement
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,8 +23,8 @@ from tests.schedules.choices import Choices, smallest
 from tests.schedules.exploring import LENGTH, Explorer, explorer
 from tests.schedules.promises import broken
 from tests.schedules.provider import SimulatedProvider
-from tests.schedules.shop import _ACTIONS, Message, Shop
-from tests.schedules.tables import InventoryTables, Tables
+from tests.schedules.shop import _ACTIONS, HANDLERS, Message, Shop
+from tests.schedules.tables import NOW, InventoryTables, PaymentTables, Tables
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -43,7 +44,7 @@ def test_every_schedule_keeps_every_promise(explores: Explorer) -> None:
 def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
     """Crashes, duplicates, letters, every end of an order and of a payment: else nothing was tried."""
     chance, told, statuses = random.Random(7), "", set()
-    for _ in range(150):
+    for _ in range(400):
         explores.run(chance.randbytes(LENGTH))
         told += "\n".join(explores.shop.story)
         statuses |= {each.status for each in explores.shop.payments.all("payments")}
@@ -56,6 +57,58 @@ def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
         assert word in told
     assert "refund_refused.v1" in told
     assert "an operator decides" in told
+
+
+ABOUT_ORDERS = [
+    (consumer, event_type)
+    for consumer, handlers in HANDLERS.items()
+    for event_type in handlers
+    if not event_type.startswith("product.")
+]
+
+
+def _broken_without(explores: Explorer, size: int) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    """What is broken, by the set of first deliveries that are lost for good."""
+    found = {}
+    for lost in combinations_with_replacement(ABOUT_ORDERS, size):
+        shop = explores.shop = Shop(Choices(b""))
+        shop.lost.update(lost)
+        shop.do(Shop.place)
+        settled = shop.drain()
+        _add_blank_rows(shop)
+        if problems := broken(shop, settled=settled):
+            found[lost] = problems
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_order_ends_whichever_dead_letters_nobody_replays(explores: Explorer, size: int) -> None:
+    assert _broken_without(explores, size) == {}
+
+
+def test_without_a_question_about_captured_payments_two_letters_keep_the_money(
+    explores: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_overdue = PaymentTables._is_overdue
+    monkeypatch.setattr(
+        PaymentTables,
+        "_is_overdue",
+        lambda tables, each: each.status is payment.Status.PENDING and is_overdue(tables, each),
+    )
+    assert _broken_without(explores, 1) == {}
+    letters = (("orders", "payment.captured.v1"), ("payments", "order.cancelled.v1"))
+    found = _broken_without(explores, 2)
+    assert found == {letters: ["order 0: P4: is cancelled, and its money not returned"]}
+
+
+def _add_blank_rows(shop: Shop) -> None:
+    """A context that was told nothing of an order holds nothing of it."""
+    for order_id in shop.placed:
+        unheard = stock.Reservation(order_id=order_id, status=stock.Status.CANCELLED, lines=(), version=0)
+        shop.inventory.rows.setdefault(("reservations", order_id), unheard)
+        shop.payments.rows.setdefault(
+            ("payments", order_id), payment.Payment(id=order_id, order_id=order_id, created_at=NOW)
+        )
 
 
 class _Machine(RuleBasedStateMachine):

@@ -29,6 +29,10 @@ def give_back(delivery: Delivery, resources: Resources) -> None:
     usecases.order_was_cancelled(resources, delivery, _order_id(delivery))
 
 
+def record_confirmation(delivery: Delivery, resources: Resources) -> None:
+    usecases.order_was_confirmed(resources, delivery, _order_id(delivery))
+
+
 def report_refused_refund(delivery: Delivery, resources: Resources) -> None:
     standing_cases.refund_was_refused(resources, delivery, _order_id(delivery))
 
@@ -44,6 +48,7 @@ _ABOUT_ORDER = AboutOrder()
 HANDLERS = {
     "order.placed.v1": remember_order,
     "stock.reserved.v1": charge,
+    "order.confirmed.v1": record_confirmation,
     "order.cancelled.v1": give_back,
     "payment.refund_refused.v1": report_refused_refund,
 }

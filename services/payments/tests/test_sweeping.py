@@ -150,7 +150,9 @@ def ask(engine: Engine, quiet_seconds: float = 600) -> int:
 def age(engine: Engine, order_id: str, seconds: float) -> None:
     older = "make_interval(secs => :s)"
     aged = text(f"""
-        UPDATE payments SET created_at = created_at - {older}, asked_at = asked_at - {older} WHERE order_id = :id
+        UPDATE payments SET created_at = created_at - {older}, updated_at = updated_at - {older},
+                            asked_at = asked_at - {older}
+        WHERE order_id = :id
     """)
     with autocommit(engine) as connection:
         connection.execute(aged, {"s": seconds, "id": order_id})
@@ -160,6 +162,7 @@ def test_a_payment_that_waits_for_long_is_asked_about_less_and_less_often(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     engine, order, settled = resources.engine, new_order(), captured(resources).order_id
+    usecases.order_was_confirmed(resources, delivery("order.confirmed.v1", settled), settled)
     place(resources, order)
     age(engine, settled, 10_000)
     assert ask(engine) == 0
@@ -174,8 +177,35 @@ def test_a_payment_that_waits_for_long_is_asked_about_less_and_less_often(
     reserve(resources, order)
     assert [(event.type, event.sequence) for event in published(engine, order)][-1] == ("payment.captured.v1", 3)
     check_books(engine, sandbox, order)
+    usecases.order_was_confirmed(resources, delivery("order.confirmed.v1", order), order)
     age(engine, order, 100_000)
     assert ask(engine) == 0
+
+
+def test_a_captured_payment_is_asked_about_until_its_orders_end_is_known(
+    resources: Resources, sandbox: SandboxProcess
+) -> None:
+    engine = resources.engine
+    unknown, confirmed, cancelled = (captured(resources).order_id for _ in range(3))
+    usecases.order_was_confirmed(resources, delivery("order.confirmed.v1", confirmed), confirmed)
+    cancel(resources, cancelled)
+    for order in (unknown, confirmed, cancelled):
+        age(engine, order, 590)
+    assert ask(engine) == 0
+    for order in (unknown, confirmed, cancelled):
+        age(engine, order, 11)
+    assert sum(together([lambda: ask(engine)] * 4)) == 1
+    assert (told(engine, unknown), told(engine, confirmed)) == (["captured", "overdue"], ["captured"])
+    age(engine, unknown, 1_100)
+    assert ask(engine) == 0
+    age(engine, unknown, 101)
+    assert ask(engine) == 1
+
+    cancel(resources, unknown)  # the answer
+    assert status_of(engine, unknown) == "refunded"
+    age(engine, unknown, 100_000)
+    assert ask(engine) == 0
+    check_books(engine, sandbox, unknown)
 
 
 def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(

@@ -105,4 +105,4 @@ def test_a_fact_about_no_order_is_refused_for_good(resources: Resources, kind: s
 
 
 def test_there_is_a_handler_for_each_event_that_payments_is_to_hear() -> None:
-    assert set(HANDLERS) == {PLACED, RESERVED, CANCELLED, "payment.refund_refused.v1"}
+    assert set(HANDLERS) == {PLACED, RESERVED, CANCELLED, "order.confirmed.v1", "payment.refund_refused.v1"}

@@ -1,0 +1,119 @@
+"""Two dead letters of one order that nobody replays: no money stays with a cancelled order, and no stock is held."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from common.messaging.events import from_json
+from common.messaging.inbox import AlreadyHandled, Delivery
+from common.storage.migrations import upgrade
+from common.storage.postgresql import autocommit, make_engine
+from services.inventory import usecases as inventory
+from services.inventory.tests.warehouse import add, stock
+from services.orders import timeouts
+from services.orders import usecases as orders
+from services.orders.domain import Money
+from services.orders.models import put_price
+from services.orders.tests.shop import TRAIL, wish
+from services.payments import usecases as payments
+from services.payments.resources import Resources
+from services.payments.tests.till import payment_of
+from tests.schedules.provider import GOOD, SimulatedProvider
+from workers.inventory.consumers import HANDLERS as INVENTORY
+from workers.orders.consumers import HANDLERS as ORDERS
+from workers.payments.consumers import HANDLERS as PAYMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from common.messaging.events import Event
+
+pytestmark = pytest.mark.integration
+_TAKE = text("DELETE FROM outbox RETURNING position, body")
+HANDLERS: dict[str, dict[str, Any]] = {"orders": ORDERS, "inventory": INVENTORY, "payments": PAYMENTS}
+CAPTURED, CANCELLED = "payment.captured.v1", "order.cancelled.v1"
+
+
+@dataclass
+class System:
+    """Three contexts, and a test that carries their events; `lost` are (consumer, type) that are never handled."""
+
+    engines: dict[str, Engine]
+    provider: SimulatedProvider
+    lost: set[tuple[str, str]]
+
+    def carry(self) -> list[str]:
+        """Deliver everything that was published, until nothing is; answers the types."""
+        types: list[str] = []
+        while events := [event for engine in self.engines.values() for event in _taken(engine)]:
+            for event in events:
+                types.append(event.type)
+                for consumer, handlers in HANDLERS.items():
+                    if event.type in handlers and (consumer, event.type) not in self.lost:
+                        self._handle(consumer, handlers[event.type], Delivery(consumer, event))
+        return types
+
+    def _handle(self, consumer: str, handler: Callable[..., None], delivery: Delivery) -> None:
+        works_on: Any = self.engines[consumer]
+        if consumer == "payments":
+            works_on = Resources(works_on, self.provider)  # type: ignore[arg-type]  # it is simulated
+        with suppress(AlreadyHandled):
+            handler(delivery, works_on)
+
+    def place(self) -> str:
+        command = replace(wish(), payment_method=GOOD)
+        return orders.place_order(self.engines["orders"], command, TRAIL).order.id
+
+    def time_out(self) -> None:
+        timeouts.cancel_overdue_orders(
+            self.engines["orders"], reading=10_000.0, bound_seconds=0, limit=9, goes_on=lambda: True
+        )
+
+    def ask(self) -> int:
+        asked = inventory.ask_about_overdue(self.engines["inventory"], held_seconds=0, limit=9)
+        return asked + payments.ask_about_overdue(self.engines["payments"], quiet_seconds=0, limit=9)
+
+
+def _taken(engine: Engine) -> list[Event]:
+    with autocommit(engine) as connection:
+        rows = sorted(connection.execute(_TAKE).all(), key=lambda row: row.position)
+    return [from_json(row.body) for row in rows]
+
+
+@pytest.fixture
+def system(database: Callable[[], str]) -> Iterator[System]:
+    engines = {}
+    for context in ("orders", "inventory", "payments"):
+        url = database()
+        upgrade(context, url)
+        engines[context] = make_engine(url, pool_size=2, timeout_seconds=5, name="test")
+    with autocommit(engines["orders"]) as connection:
+        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+    add(engines["inventory"], "TEA", 10)
+    made = System(engines, SimulatedProvider(lambda _: 0, lambda _: None), set())
+    made.carry()
+    yield made
+    for engine in engines.values():
+        engine.dispose()
+
+
+def test_money_of_a_cancelled_order_is_given_back_though_both_letters_stay(system: System) -> None:
+    system.lost |= {("orders", CAPTURED), ("payments", CANCELLED)}
+    order = system.place()
+    system.carry()
+    system.time_out()
+    system.carry()
+    assert stock(system.engines["inventory"], "TEA") == (10, 0, 0)
+    payment = payment_of(system.engines["payments"], order)
+    assert (payment.status, payment.cancel_requested) == ("captured", False)
+
+    system.lost.clear()  # what was lost stays lost; what comes from now on is handled
+    assert system.ask() == 1
+    assert CANCELLED in system.carry()
+    assert payment_of(system.engines["payments"], order).status == "refunded"
+    assert system.ask() == 0
