@@ -52,7 +52,11 @@ _PRUNE_REPLIES = TableRight("idempotency_replies", "SELECT (ctid, created_at, le
 RELAY_RIGHTS: tuple[TableRight, ...] = (TableRight("outbox", "SELECT, DELETE, UPDATE (set_aside_at)"), _LEASES)
 # For each context the sweeps of workers/<context>/sweeps.py that the scheduler runs.
 SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
-    "users": (_OUTBOX_AGE, _LEASES, _PRUNE_REPLIES),
+    "users": (
+        *(_OUTBOX_AGE, _LEASES, _PRUNE_REPLIES),
+        TableRight("failed_sign_ins", "SELECT (ctid, first_at), DELETE"),
+        TableRight("known_networks", "SELECT (ctid, last_at), DELETE"),
+    ),
     "inventory": (
         *(_OUTBOX_AGE, _EMIT, _LEASES, _PRUNE_INBOX, _PRUNE_REPLIES),
         TableRight("reservations", "SELECT, UPDATE (asks, asked_at, version)"),

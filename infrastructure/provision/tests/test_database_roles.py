@@ -61,6 +61,8 @@ FORBIDDEN: list[tuple[str, tuple[str, ...], str]] = [
     (SCHEDULER, ("users",), "UPDATE users SET role = 'operator'"),
     (SCHEDULER, ("users",), "SELECT password_hash FROM users"),
     (SCHEDULER, ("users",), "SELECT digest FROM api_keys"),
+    (SCHEDULER, ("users",), "UPDATE failed_sign_ins SET failures = 0"),
+    (RELAY, ("users",), "DELETE FROM failed_sign_ins"),
     (SCHEDULER, ("users",), EMIT),
     (SCHEDULER, ("inventory",), "UPDATE products SET on_hand = 0"),
     (SCHEDULER, ("inventory",), "UPDATE reservations SET status = 'sold'"),

@@ -38,6 +38,7 @@ OLD_EVENT = """
     INSERT INTO outbox (event_id, type, correlation_id, body, created_at)
     VALUES (gen_random_uuid(), 'x', 'x', 'x', now() - interval '1 hour')
 """
+OLD_SIGN_IN = "INSERT INTO failed_sign_ins VALUES ('a', 'b', 1, now() - interval '90 days')"
 OLD_INBOX = "INSERT INTO inbox VALUES ('x', gen_random_uuid(), now() - interval '90 days')"
 
 
@@ -87,6 +88,7 @@ def execute(statement: str) -> Callable[[Engine], None]:
 WORK: dict[str, Callable[[Engine], None]] = {
     "prune-replies": execute(OLD_REPLY),
     "prune-inbox": execute(OLD_INBOX),
+    "prune-sign-ins": execute(OLD_SIGN_IN),
     "ask-about-overdue": held_reservation,
     "time-outs": overdue_order,
 }
