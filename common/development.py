@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from common import prerequisites
 from common.environment import load, read_env_file
 from common.messaging.topology import DEAD_LETTERS
-from common.settings import DocumentSettings
-from common.storage import document_migrations, migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,17 +26,12 @@ def prepare(file: str, kind: type[T], *, queues: Sequence[str] = (DEAD_LETTERS,)
     """The settings of the main.py `file`, once all that it needs is there, also these queues; else exits with 1."""
     folder = _Folder(file)
     settings = folder.load(kind)
-    _exit_if(folder.missing(settings, queues))
+    sentences = list(dict.fromkeys(folder.missing(settings, queues)))  # several databases may be on one server
+    for sentence in sentences:
+        _say(sentence)
+    if sentences:
+        raise SystemExit(1)
     return settings
-
-
-def migrate(file: str, kind: type[Any]) -> None:
-    """Bring the database of the service whose main.py is `file` up to date; exits with 1 if it cannot be reached."""
-    folder = _Folder(file)
-    job: Any = document_migrations if issubclass(kind, DocumentSettings) else migrations
-    settings = folder.load(job.Settings)
-    _exit_if(folder.missing(settings, (), is_migrated=False))
-    job.migrate(folder.name, settings)
 
 
 class _Folder:
@@ -60,38 +53,21 @@ class _Folder:
             _say(f"{self._settings_hint}; docs/configuration.md has all of them.")
             raise
 
-    def _migrate(self, context: str) -> str:
-        here = self._room == "services" and context == self.name
-        return "run `python main.py migrate`" + ("" if here else f" in services/{context}")
-
-    def missing(self, settings: Any, queues: Sequence[str], *, is_migrated: bool = True) -> Iterator[str]:
+    def missing(self, settings: Any, queues: Sequence[str]) -> Iterator[str]:
         """A sentence for each thing that the settings name and that is not there."""
         for item in fields(settings):
             variable, value = item.metadata["name"], getattr(settings, item.name)
             if variable in {"DATABASE_URL", "DATABASE_URLS", "OUTBOX_DATABASE_URLS"}:
                 for context, url in ({self.name: value} if isinstance(value, str) else value).items():
-                    yield from self._database(prerequisites.relational, context, url, is_migrated=is_migrated)
+                    yield from prerequisites.relational(context, url, passwords=self._settings_hint)
             elif variable == "MONGODB_URL":
-                yield from self._database(prerequisites.documents, self.name, value, is_migrated=is_migrated)
+                yield from prerequisites.documents(self.name, value, passwords=self._settings_hint)
             elif variable == "RABBITMQ_URL":
                 yield from prerequisites.broker(value, queues, passwords=self._settings_hint)
             elif variable == "STRIPE_API_BASE":
                 yield from prerequisites.provider(value)
             elif variable in {"SERVICE_PORT", "METRICS_PORT"}:
                 yield from prerequisites.free_port(variable, value)
-
-    def _database(self, check: Any, context: str, url: str, *, is_migrated: bool) -> Iterator[str]:
-        migrate = self._migrate(context) if is_migrated else ""
-        found: Iterator[str] = check(context, url, migrate=migrate, passwords=self._settings_hint)
-        return found
-
-
-def _exit_if(missing: Iterator[str]) -> None:
-    sentences = list(dict.fromkeys(missing))  # several databases may be on one server
-    for sentence in sentences:
-        _say(sentence)
-    if sentences:
-        raise SystemExit(1)
 
 
 def _say(sentence: str) -> None:

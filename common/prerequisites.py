@@ -1,7 +1,7 @@
 """What a process needs before it can work: one sentence for each thing that is missing, with a remedy.
 
-For processes started by hand (common/development.py). Each wait is bounded by `SECONDS`. `migrate` and `passwords` are
-remedies; with an empty `migrate` it does not matter whether a database is up to date.
+For processes started by hand (common/development.py). Each wait is bounded by `SECONDS`. `passwords` is the remedy for
+a wrong one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pymongo.errors import PyMongoError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from common.messaging import topology
 from common.storage import document_migrations, migrations
@@ -23,40 +23,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SECONDS = 3.0
-START = (
-    "start the servers with `holdfast up --servers-only` "
-    "(or `docker compose -f compose.yaml -f compose.dev.yaml up -d postgres rabbitmq mongodb`)"
-)
+UP, COMPOSE = "`holdfast up --servers-only`", "docker compose -f compose.yaml -f compose.dev.yaml up"
+START = f"start the servers with {UP} (or `{COMPOSE} -d postgres rabbitmq mongodb`)"
 _PORTS = {"postgresql": 5432, "postgresql+psycopg2": 5432, "mongodb": 27017, "amqp": 5672, "amqps": 5671}
 _WEB_PORTS = {"http": 80, "https": 443}
 
 
-def relational(context: str, url: str, *, migrate: str, passwords: str) -> Iterator[str]:
+def relational(context: str, url: str, *, passwords: str) -> Iterator[str]:
     """PostgreSQL answers, lets the role in, and the context's database is up to date."""
     if unanswered := _unanswered("PostgreSQL", url, START):
         yield unanswered
         return
     engine = make_engine(url, pool_size=1, timeout_seconds=SECONDS, name="prerequisites")
     try:
-        missing = migrations.missing(context, engine)
-        if missing and migrate:
-            yield f"The database of {context} lacks the migrations {', '.join(missing)}: {migrate}."
-    except OperationalError as error:
+        if missing := migrations.missing(context, engine):
+            remedy = _prepare(f"migrate-{context}")
+            yield f"The database of {context} lacks the migrations {', '.join(missing)}: {remedy}."
+    except DBAPIError as error:
         yield _refused("PostgreSQL", url, str(error.orig), passwords)
     finally:
         engine.dispose()
 
 
-def documents(context: str, url: str, *, migrate: str, passwords: str) -> Iterator[str]:
+def documents(context: str, url: str, *, passwords: str) -> Iterator[str]:
     """MongoDB answers, lets the account in, and the context's collections and indexes are there."""
     if unanswered := _unanswered("MongoDB", url, START):
         yield unanswered
         return
     database = connect(url, timeout_seconds=SECONDS, name="prerequisites", pool_size=1)
     try:
-        missing = document_migrations.missing(context, database)
-        if missing and migrate:
-            yield f"The database of {context} lacks {', '.join(missing)}: {migrate}."
+        if missing := document_migrations.missing(context, database):
+            yield f"The database of {context} lacks {', '.join(missing)}: {_prepare(f'{context}-indexes')}."
     except PyMongoError as error:
         yield _refused("MongoDB", url, (getattr(error, "details", None) or {}).get("errmsg", str(error)), passwords)
     finally:
@@ -71,7 +68,7 @@ def broker(urls: str, queues: Sequence[str], *, passwords: str) -> Iterator[str]
         return
     try:
         if missing := topology.missing(url, queues, timeout_seconds=SECONDS):
-            yield f"RabbitMQ lacks the queue {', '.join(missing)}: run `python main.py` in workers/topology."
+            yield f"RabbitMQ lacks the queue {', '.join(missing)}: {_prepare('topology')}."
     except topology.REFUSALS as error:
         yield _refused("RabbitMQ", url, str(error), passwords)
 
@@ -91,6 +88,10 @@ def free_port(variable: str, port: int) -> Iterator[str]:
             probe.bind(("127.0.0.1", port))
         except OSError:
             yield f"Port {port} is in use: stop what listens there, or set {variable}."
+
+
+def _prepare(job: str) -> str:
+    return f"{UP} makes what is missing (or `{COMPOSE} {job}`)"
 
 
 def _unanswered(server: str, url: str, remedy: str) -> str:

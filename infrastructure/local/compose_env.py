@@ -8,11 +8,12 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from infrastructure.database_roles import ALL_ROLES
 from infrastructure.local import env_files
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
 from infrastructure.privileges import BROKER_ACCOUNTS
-from infrastructure.processes import DOCUMENT_CONTEXTS, RABBITMQ_MANAGEMENT_PORT_OFFSET, RELATIONAL_CONTEXTS
+from infrastructure.processes import DOCUMENT_CONTEXTS, RABBITMQ_MANAGEMENT_PORT_OFFSET
 
 _HOME = Home(DEFAULT_HOME, DEFAULT_PORT_BASE)
 _PORTS = {
@@ -45,7 +46,7 @@ def _with_ports(value: str, variables: Mapping[str, str]) -> str:
 
 
 def _credentials(variables: Mapping[str, str]) -> Credentials:
-    servers = {**dict.fromkeys(RELATIONAL_CONTEXTS, "POSTGRES"), **dict.fromkeys(DOCUMENT_CONTEXTS, "MONGODB")}
+    servers = {**dict.fromkeys(ALL_ROLES, "POSTGRES"), **dict.fromkeys(DOCUMENT_CONTEXTS, "MONGODB")}
     brokers = [account.name for account in BROKER_ACCOUNTS]
     return Credentials(
         identity="",

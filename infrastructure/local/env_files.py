@@ -17,13 +17,8 @@ _MODULE = re.compile(r"(?:services|workers)\.[a-z]+(?=\.)")
 
 
 def folder_of(line: Process) -> str:
-    """Return the folder with the process's main.py, like `services/orders`; empty if it has none there.
-
-    A context's migrations are run by its service.
-    """
+    """Return the folder with the process's main.py, like `services/orders`; empty if it has none there."""
     found = _MODULE.match(line.command[-1]) if line.command else None
-    if found is None and line.phase.name == "SCHEMA" and line.context:
-        return f"services/{line.context}"
     return str(PurePosixPath(*found[0].split("."))) if found else ""
 
 
@@ -39,8 +34,7 @@ def name_of(folder: str) -> str:
 def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
     """Return what the stack puts into the folder's file."""
     values: dict[str, str] = {}
-    # What is served first: DATABASE_URL is the service's, not that of the owner who migrates.
-    for line in sorted(PROCESSES, key=lambda line: line.is_job):
+    for line in PROCESSES:
         if folder_of(line) == folder:
             for name, value in stack_values(line, home, credentials, caller).items():
                 values.setdefault(name, value)

@@ -36,6 +36,8 @@ def grant(connection: Connection, context: str) -> None:
             for right in rights:
                 statement = sql.SQL("GRANT {} ON {} TO {}")
                 cursor.execute(statement.format(sql.SQL(right.privileges), sql.Identifier(right.table), role))
+        # A process that is started by hand says which migration its database lacks.
+        cursor.execute(sql.SQL("GRANT SELECT ON alembic_version TO {runtime}, {relay}, {scheduler}").format(**names))
 
 
 def open_to_runtime(cursor: Cursor) -> dict[str, sql.Identifier]:

@@ -46,7 +46,7 @@ def tree(tmp_path: Path) -> Path:
 def by_hand(tree: Path) -> Iterator[Callable[..., Started]]:
     """Start `python main.py` in a folder, with these variables in its environment. It ends with the test."""
     with ExitStack() as running:
-        yield lambda folder, *words, **variables: running.enter_context(start(tree / folder, *words, **variables))
+        yield lambda folder, **variables: running.enter_context(start(tree / folder, **variables))
 
 
 @pytest.fixture

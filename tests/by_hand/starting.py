@@ -62,12 +62,12 @@ class Started:
 
 
 @contextmanager
-def start(folder: Path, *words: str, **variables: str) -> Iterator[Started]:
+def start(folder: Path, **variables: str) -> Iterator[Started]:
     """`cd folder && python main.py`, in an environment with nothing but PATH and these variables."""
     output = folder / "output.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "main.py", *words],
+            [sys.executable, "main.py"],
             cwd=folder,
             env={"PATH": os.environ["PATH"], **variables},
             stdout=file,

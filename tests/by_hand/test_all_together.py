@@ -29,7 +29,8 @@ def test_an_order_is_confirmed_and_ctrl_c_ends_each_process(
         process.interrupt()
     codes = {folder: process.ends() for folder, process in all_by_hand.items()}
     assert {folder: said for folder, (code, said) in codes.items() if code} == {}
-    assert not [folder for folder, (_, said) in codes.items() if "Traceback" in said]
+    for folder, (_, said) in codes.items():
+        assert "Traceback" not in said, folder
 
 
 def place_order(home: Path, tree: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.by_hand.starting import TOPOLOGY
+from infrastructure.database_roles import RELAY, RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Started]
 
-RELATIONAL = ("users", "inventory", "orders", "payments")
 JWKS = {"JWKS_URL": "http://127.0.0.1:1/"}
 NOWHERE = {
     "DATABASE_URL": "postgresql://orders:x@127.0.0.1:1/orders",
@@ -55,8 +54,7 @@ def test_without_settings_it_names_them_and_says_how_to_get_them(by_hand: Start)
 def test_without_servers_it_says_how_to_start_them(by_hand: Start) -> None:
     folders = ("services/orders", "services/archive", "workers/orders")
     started = [by_hand(folder, **NOWHERE, **JWKS) for folder in folders]
-    migrating = by_hand("services/users", "migrate", **NOWHERE)
-    for process, servers in zip([*started, migrating], (1, 1, 2, 1), strict=True):
+    for process, servers in zip(started, (1, 1, 2), strict=True):
         said = sentences(process)
         assert len(said) == servers
         for line in said:
@@ -90,44 +88,50 @@ def test_a_wrong_password_is_named(
 
 
 @pytest.mark.integration
-def test_what_was_not_migrated_or_declared_is_named_and_the_remedy_works(
+def test_what_was_not_migrated_or_declared_is_named(
     by_hand: Start, database: Callable[[], str], vhost: str, document_store: str
 ) -> None:
-    urls = {context: database() for context in RELATIONAL}
-    given = {"RABBITMQ_URL": vhost, "MONGODB_URL": document_store, **JWKS, "STRIPE_API_KEY": "sk_test_x"}
+    url = database()
+    given = {"DATABASE_URL": url, "RABBITMQ_URL": vhost, "MONGODB_URL": document_store, **JWKS}
+    databases = json.dumps(dict.fromkeys(("users", "orders"), url))
+    service, archive, worker, relay = (
+        by_hand("services/orders", **given),
+        by_hand("services/archive", **given),
+        by_hand("workers/orders", **given),
+        by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=databases),
+    )
+    tables = (
+        r"The database of orders lacks the migrations 0001, .*: `holdfast up --servers-only` .* up migrate-orders`\)\."
+    )
+    queue = r"RabbitMQ lacks the queue orders\.events: `holdfast up --servers-only` makes .* up topology`\)\."
+    assert re.fullmatch(tables, "".join(sentences(service)))
+    assert re.fullmatch(
+        r"The database of archive lacks events: .* up archive-indexes`\)\.", "".join(sentences(archive))
+    )
+    assert re.fullmatch(f"{tables}\n{queue}", "\n".join(sorted(sentences(worker), reverse=True)))
+    assert len(sentences(relay)) == 3
 
-    def each() -> dict[str, Started]:
-        orders = given | {"DATABASE_URL": urls["orders"]}
-        return {
-            "services/orders": by_hand("services/orders", **orders),
-            "services/archive": by_hand("services/archive", **given),
-            "workers/orders": by_hand("workers/orders", **orders),
-            "workers/relay": by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=json.dumps(urls)),
-        }
 
-    before = {folder: sentences(started) for folder, started in each().items()}
-    assert before["services/orders"][0].startswith("The database of orders lacks the migrations 0001, ")
-    assert before["services/orders"][0].endswith(": run `python main.py migrate`.")
-    assert before["services/archive"][0].endswith(": run `python main.py migrate`.")
-    queue = "RabbitMQ lacks the queue orders.events: run `python main.py` in workers/topology."
-    assert before["workers/orders"][0].endswith(": run `python main.py migrate` in services/orders.")
-    assert queue in before["workers/orders"]
-    assert len(before["workers/relay"]) == len(RELATIONAL) + 1
-
-    remedies = [by_hand(f"services/{name}", "migrate", **given, DATABASE_URL=urls[name]) for name in RELATIONAL]
-    remedies += [by_hand("services/archive", "migrate", **given), by_hand(TOPOLOGY, RABBITMQ_URL=vhost)]
-    for remedy in remedies:
-        code, said = remedy.ends()
-        assert code == 0, said
-    # They would run now, were their ports not taken.
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.integration
+def test_what_is_prepared_lacks_nothing_for_the_roles_of_the_processes(
+    by_hand: Start, context_database: Callable[[str], Callable[[str], str]], vhost: str
+) -> None:
+    url = context_database("orders")
+    assert by_hand("workers/topology", RABBITMQ_URL=vhost).ends()[0] == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # they would run, if their ports were free
         port = str(taken.getsockname()[1])
-        given |= {"SERVICE_PORT": port, "METRICS_PORT": port}
-        after = {folder: sentences(started) for folder, started in each().items()}
-    for folder, lines in after.items():
-        name = "SERVICE_PORT" if folder.startswith("services") else "METRICS_PORT"
-        assert lines == [f"Port {port} is in use: stop what listens there, or set {name}."]
-
-
-def test_nothing_but_migrate_can_be_asked_for(by_hand: Start) -> None:
-    assert sentences(by_hand("services/orders", "upgrade"), code=2) == ["usage: python main.py [migrate]"]
+        given = {
+            "DATABASE_URL": url(RUNTIME),
+            "RABBITMQ_URL": vhost,
+            "SERVICE_PORT": port,
+            "METRICS_PORT": port,
+            **JWKS,
+        }
+        relayed = json.dumps({"orders": url(RELAY)})
+        started = {
+            "SERVICE_PORT": by_hand("services/orders", **given),
+            "METRICS_PORT": by_hand("workers/orders", **given),
+        }
+        relay = by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=relayed)
+        for name, process in [*started.items(), ("METRICS_PORT", relay)]:
+            assert sentences(process) == [f"Port {port} is in use: stop what listens there, or set {name}."]

@@ -45,6 +45,7 @@ ALLOWED: list[tuple[str, tuple[str, ...], str]] = [
     (RUNTIME, EVERYWHERE, "DELETE FROM idempotency_replies"),
     (RUNTIME, ("users",), "UPDATE users SET role = 'operator'"),
     (RUNTIME, ("payments",), "SELECT * FROM refunds FOR UPDATE"),
+    *((part, EVERYWHERE, "SELECT version_num FROM alembic_version") for part in (RUNTIME, RELAY, SCHEDULER)),
     (OWNER, EVERYWHERE, "CREATE TABLE later ()"),
     (OWNER, EVERYWHERE, "ALTER TABLE outbox ADD COLUMN later text"),
     (OWNER, EVERYWHERE, "SELECT pg_advisory_lock(1)"),
