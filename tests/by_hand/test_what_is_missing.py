@@ -100,14 +100,12 @@ def test_what_was_not_migrated_or_declared_is_named(
         by_hand("workers/orders", **given),
         by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=databases),
     )
-    tables = (
-        r"The database of orders lacks the migrations 0001, .*: `holdfast up --servers-only` .* up migrate-orders`\)\."
-    )
-    queue = r"RabbitMQ lacks the queue orders\.events: `holdfast up --servers-only` makes .* up topology`\)\."
+    up = "`holdfast up --servers-only` makes what is missing"
+    tables = rf"The database of orders lacks the migrations 0001, .*: {up} .* up migrate-orders`\)\."
+    queue = rf"RabbitMQ lacks the queue orders\.events: {up} .* up topology`\)\."
+    indexes = rf"The database of archive lacks events: {up} .* up archive-indexes`\)\."
     assert re.fullmatch(tables, "".join(sentences(service)))
-    assert re.fullmatch(
-        r"The database of archive lacks events: .* up archive-indexes`\)\.", "".join(sentences(archive))
-    )
+    assert re.fullmatch(indexes, "".join(sentences(archive)))
     assert re.fullmatch(f"{tables}\n{queue}", "\n".join(sorted(sentences(worker), reverse=True)))
     assert len(sentences(relay)) == 3
 
@@ -120,13 +118,8 @@ def test_what_is_prepared_lacks_nothing_for_the_roles_of_the_processes(
     assert by_hand("workers/topology", RABBITMQ_URL=vhost).ends()[0] == 0
     with socket.create_server(("127.0.0.1", 0)) as taken:  # they would run, if their ports were free
         port = str(taken.getsockname()[1])
-        given = {
-            "DATABASE_URL": url(RUNTIME),
-            "RABBITMQ_URL": vhost,
-            "SERVICE_PORT": port,
-            "METRICS_PORT": port,
-            **JWKS,
-        }
+        given = {"DATABASE_URL": url(RUNTIME), "RABBITMQ_URL": vhost, **JWKS}
+        given |= {"SERVICE_PORT": port, "METRICS_PORT": port}
         relayed = json.dumps({"orders": url(RELAY)})
         started = {
             "SERVICE_PORT": by_hand("services/orders", **given),

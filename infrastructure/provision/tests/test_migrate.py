@@ -40,7 +40,7 @@ def test_only_the_owner_migrates(servers: Servers) -> None:
     url = f"postgresql+psycopg2://inventory:{servers.database_passwords['inventory']}@{place}"
     done = job("inventory", DATABASE_URL=url)
     assert done.returncode == 1
-    assert "permission denied" in done.stderr
+    assert "InsufficientPrivilege" in done.stderr
 
 
 @pytest.mark.parametrize(
