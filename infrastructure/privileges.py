@@ -71,11 +71,12 @@ def _exactly(*names: str) -> str:
 
 
 def _topology() -> BrokerAccount:
-    ours = rf"holdfast\.(events|dead|retry\.([0-9]+s|probe))|[a-z]+\.events|{_exactly(DEAD_LETTERS_QUEUE)}"
+    ours = rf"holdfast\.(events|dead|topology|retry\.([0-9]+s|probe))|[a-z]+\.events|{_exactly(DEAD_LETTERS_QUEUE)}"
+    marks = r"holdfast\.new\..+"
     # It declares and binds. What a queue dead-letters to, whoever declares it must be allowed to write to.
     return BrokerAccount(
         "topology",
-        configure=_one_of(ours),
+        configure=_one_of(ours, marks),
         write=_one_of(ours, _DEFAULT_EXCHANGE),
         read=_one_of(ours),
         topics=tuple(

@@ -20,6 +20,8 @@ from amqp.exceptions import AccessRefused, NotAllowed, NotFound
 from kombu import Connection, Exchange, Queue
 from kombu import binding as bind
 
+from common.messaging import new_queues
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -115,7 +117,8 @@ def declare(
 ) -> list[str]:
     """Declare everything, for `bindings` = {context: event types}; answers the names of the queues. Safe to repeat.
 
-    Nothing reaches a new queue for `settle_seconds`: pass `SETTLE_SECONDS` wherever messages must not be lost.
+    Nothing reaches a new queue for `settle_seconds`: pass `SETTLE_SECONDS` wherever messages must not be lost. What was
+    interrupted before that is begun again.
     Raises kombu's and amqp's errors; a broker that accepts the connection and then stands still, too, ends in one.
     """
     bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
@@ -126,11 +129,12 @@ def declare(
         queues += [_bound(context, types) for context, types in bindings.items()]
         for exchange in (EVENTS, PROBE):
             exchange(channel).declare()
-        for queue in queues:
-            queue(channel).queue_declare()
-        sleep(settle_seconds)
-        for queue in queues:
-            queue(channel).declare()
+        with new_queues.one_at_a_time(connection, wait_seconds=timeout_seconds):
+            new = new_queues.declare(connection, queues)
+            sleep(settle_seconds if new else 0)
+            new_queues.finish(connection, new)
+            for queue in queues:
+                queue(channel).declare()
         return [queue.name for queue in queues]
 
 

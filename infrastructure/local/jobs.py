@@ -1,9 +1,13 @@
-"""One-shot jobs: schema, topology, seed. Each ends with exit code 0, or `up` says why not."""
+"""One-shot jobs: schema, topology, seed. Each ends with exit code 0, or `up` says why not.
+
+One that is killed is run again, twice at most: a job may run again at any time, and repairs what it left half done.
+"""
 
 import os
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from infrastructure.local.errors import NotReadyError
 from infrastructure.local.home import Home
@@ -11,6 +15,7 @@ from infrastructure.local.progress import Progress, Step
 from infrastructure.local.spec import Spec
 
 _JOB_SECONDS = 120
+_MORE_TRIES = 2
 
 
 def run_jobs(home: Home, specs: list[Spec], progress: Progress) -> None:
@@ -24,7 +29,23 @@ def run_jobs(home: Home, specs: list[Spec], progress: Progress) -> None:
 def _run(home: Home, spec: Spec, progress: Progress) -> None:
     progress(Step(spec.name, "starting"))
     log = home.log(spec.name)
-    with log.open("wb") as output:
+    log.write_bytes(b"")
+    code = _ended(spec, log)
+    for _ in range(_MORE_TRIES):
+        if code is None or code >= 0:
+            break
+        progress(Step(spec.name, "starting", "again, for it was killed"))
+        code = _ended(spec, log)
+    if code != 0:
+        progress(Step(spec.name, "failed"))
+        reason = f"exit code {code}" if code is not None else f"not done within {_JOB_SECONDS} s"
+        raise NotReadyError(spec.name, reason, log)
+    progress(Step(spec.name, "ready"))
+
+
+def _ended(spec: Spec, log: Path) -> int | None:
+    """The exit code of one run, negative if a signal ended it; None if it did not end in time."""
+    with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603
             spec.words,
             stdin=subprocess.DEVNULL,
@@ -35,13 +56,8 @@ def _run(home: Home, spec: Spec, progress: Progress) -> None:
             start_new_session=True,
         )
         try:
-            code = process.wait(timeout=_JOB_SECONDS)
+            return process.wait(timeout=_JOB_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            code = None
-    if code != 0:
-        progress(Step(spec.name, "failed"))
-        reason = f"exit code {code}" if code is not None else f"not done within {_JOB_SECONDS} s"
-        raise NotReadyError(spec.name, reason, log)
-    progress(Step(spec.name, "ready"))
+            return None

@@ -2,7 +2,8 @@
 
 It declares every exchange, queue and binding, so that no event is published before the queue of each context that
 wants it is there. (The archive hears everything, so the broker would not return such an event: it would be missing.)
-It may run again at any time. It removes nothing: a binding that no handler wants any more is taken away by hand.
+It may run again at any time, and finishes what an interrupted run left half done. It removes nothing that was finished:
+a binding that no handler wants any more is taken away by hand.
 """
 
 from __future__ import annotations
