@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import Rejected, Unavailable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 COUNT, SUM = "holdfast_event_age_seconds_count", "holdfast_event_age_seconds_sum"
-FAILED = "holdfast_event_failures_total"
+FAILED, HANDLED = "holdfast_event_failures_total", "holdfast_events_handled_total"
 
 
 def outcome(_delivery: Delivery, errors: list[Exception]) -> None:
@@ -103,3 +104,27 @@ def test_failures_are_counted_by_outcome_and_class(
     handle: Callable[..., dict[tuple[str, ...], float]], error: Exception, expected: tuple[str, str]
 ) -> None:
     assert handle(error=error) == {(FAILED, "measured", *expected): 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, "done"),
+        (AlreadyHandled(), "duplicate"),
+        (RuntimeError("a bug"), "retried"),
+        (Rejected("never"), "dead"),
+        (Unavailable("the dependency is away"), "parked"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_every_delivery_is_counted_by_what_became_of_it(
+    handle: Callable[..., dict[tuple[str, ...], float]], error: Exception | None, expected: str
+) -> None:
+    def counted() -> dict[str, float]:
+        outcomes = ("done", "duplicate", "retried", "dead", "parked")
+        labels = {"consumer": "measured", "type": "sample.fine.v1"}
+        return {name: REGISTRY.get_sample_value(HANDLED, labels | {"outcome": name}) or 0 for name in outcomes}
+
+    before = counted()
+    handle(error=error)
+    assert {name: count - before[name] for name, count in counted().items() if count > before[name]} == {expected: 1}

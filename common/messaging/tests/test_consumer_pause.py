@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import REGISTRY
 
 from common.errors import Rejected, Unavailable
 from common.messaging import consumer_pause
@@ -80,6 +81,20 @@ def test_it_lasts_until_all_answer() -> None:
     found.down.clear()
     wait(lambda: not pause.is_active)
     wait(lambda: found.done == ["cancel", "subscribe"])
+
+
+def test_it_is_shown_while_it_lasts() -> None:
+    def shown() -> float | None:
+        return REGISTRY.get_sample_value("holdfast_worker_subscribed", {"consumer": "test"})
+
+    found = Dependencies("database")
+    pause = found.pause("database")
+    assert shown() == 1
+    pause.begin("no answer")
+    wait(lambda: found.asked > 3)
+    assert shown() == 0
+    found.down.clear()
+    wait(lambda: shown() == 1)
 
 
 def test_to_begin_again_during_a_pause_changes_nothing() -> None:

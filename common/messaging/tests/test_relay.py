@@ -299,9 +299,10 @@ def test_a_database_that_is_away_is_waited_for(box: Outbox, ear: Ear, vhost: str
         beyond.url = link.url
         engine = beyond.connect()
         with running(make_relay(box, vhost, engine=engine)):
+            eventually(lambda: metric("relay_active") == 1)
             link.cut()
             [event] = box.fill(1)
-            time.sleep(0.5)
+            eventually(lambda: metric("relay_active") == 0)
             assert box.waiting() == [event.id]
             link.heal()
             eventually(lambda: box.waiting() == [])

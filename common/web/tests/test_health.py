@@ -1,6 +1,8 @@
 import threading
 import time
 
+from prometheus_client import REGISTRY
+
 from common.tests.sample_service import answer, make_app
 from common.web.health import CHECK_SECONDS
 
@@ -59,3 +61,20 @@ def test_metrics_count_by_template_not_by_address() -> None:
     assert 'route="unmatched"' in text
     assert "unknown-" not in text
     assert "http_request_duration_seconds_bucket" in text
+
+
+def test_what_fails_and_what_is_slow_is_counted_as_that() -> None:
+    client = make_app().test_client()
+
+    def shown(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"http_request{name}", labels | {"method": labels.get("method", "GET")}) or 0
+
+    fails = {"route": "/things/fail/<how>", "method": "POST", "status": "5xx"}
+    slow = {"route": "/things/slow", "status": "2xx"}
+    failed, all_slow = shown("s_total", **fails), shown("_duration_seconds_bucket", le="+Inf", **slow)
+    quick = shown("_duration_seconds_bucket", le="1.0", **slow)
+    assert client.post("/things/fail/secretly").status_code == 500
+    assert client.get("/things/slow").status_code == 200  # it takes a second
+    assert shown("s_total", **fails) == failed + 1
+    assert shown("_duration_seconds_bucket", le="+Inf", **slow) == all_slow + 1
+    assert shown("_duration_seconds_bucket", le="1.0", **slow) == quick

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import event, text
 
 from common.messaging.outbox import COLUMNS
@@ -38,6 +39,10 @@ def is_shed(engine: Engine) -> bool:
     except OverloadedError:
         return True
     return False
+
+
+def shed(backlog: str) -> float:
+    return REGISTRY.get_sample_value("holdfast_shed_total", {"backlog": backlog}) or 0
 
 
 def test_an_old_event_that_is_not_published_yet_stops_new_orders(engine: Engine) -> None:
@@ -98,7 +103,9 @@ def test_the_client_is_told_when_to_come_back(client: Any, engine: Engine) -> No
     assert post(client, BODY).status_code == 202
     run(engine, "UPDATE outbox SET created_at = now() - interval '1 hour'")
     time.sleep(1.1)
+    refused = shed("outbox_seconds")
     replies = [post(client, BODY) for _ in range(5)]
+    assert shed("outbox_seconds") == refused + 5
     assert {(reply.status_code, reply.json["code"]) for reply in replies} == {(503, "overloaded")}
     assert all(5 <= int(reply.headers["Retry-After"]) <= 7 for reply in replies)
     run(engine, "DELETE FROM outbox")
