@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -30,6 +31,7 @@ SUBJECTS = 20
 SECONDS = 60.0 + ROWS / 200
 APART_SECONDS = 0.02  # how much older each event is than the next
 SLACK_SECONDS = 1.5
+STALE_SECONDS = 5.0  # the relay measures once a second; on a busy machine it is late
 
 
 @pytest.fixture
@@ -95,6 +97,7 @@ class Samples:
     def __init__(self, box: Outbox) -> None:
         self._box, self._stop = box, threading.Event()
         self.wrong: list[str] = []
+        self._recent: deque[tuple[float, float]] = deque()
         self.count = 0
         self._thread = threading.Thread(target=self._run)
 
@@ -113,11 +116,19 @@ class Samples:
             rows = REGISTRY.get_sample_value("holdfast_outbox_rows", {"database": "relay-a"}) or 0.0
             left, after = self._box.backlog()
             self.count += 1
-            # The backlog shrinks: a batch may have gone in between.
-            if not after - SLACK_SECONDS <= shown <= before + BATCH_ROWS * APART_SECONDS + SLACK_SECONDS:
-                self.wrong.append(f"the oldest is {before:.1f} to {after:.1f} s old, shown are {shown:.1f} s")
+            # The backlog shrinks: what is shown may be what was true a moment ago, and is never less than what is true.
+            highest = self._highest_of_late(before)
+            if not after - SLACK_SECONDS <= shown <= highest + BATCH_ROWS * APART_SECONDS + SLACK_SECONDS:
+                self.wrong.append(f"the oldest is {highest:.1f} to {after:.1f} s old, shown are {shown:.1f} s")
             if rows < left:
                 self.wrong.append(f"{left} rows wait, shown are {rows}")
+
+    def _highest_of_late(self, age_seconds: float) -> float:
+        now = time.monotonic()
+        self._recent.append((now, age_seconds))
+        while self._recent[0][0] < now - STALE_SECONDS:
+            self._recent.popleft()
+        return max(age for _, age in self._recent)
 
 
 def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_moment(
