@@ -5,6 +5,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from infrastructure.sandbox.decisions import OUTCOMES, REFUND_STATES
 from infrastructure.sandbox.faults import BODIES, KINDS, MOST_FAULTS, OPERATIONS, Fault, Match
 
 LONGEST_SECONDS = 300
@@ -20,6 +21,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "nonsense": {"after": False, "body": "html"},
     "rate_limit": {"seconds": 1.0},
     "refuse": {"code": "charge_disputed"},
+    "undecided": {"outcome": "succeeded", "state": "pending"},
     "reset": {},
     "lost_answer": {},
 }
@@ -57,6 +59,8 @@ class FaultSchema(Schema):
     after = fields.Boolean(truthy={True}, falsy={False})
     body = fields.String(validate=validate.OneOf(BODIES))
     code = fields.String(validate=validate.Regexp("[a-z_]{1,64}\\Z"))
+    outcome = fields.String(validate=validate.OneOf(OUTCOMES))
+    state = fields.String(validate=validate.OneOf(REFUND_STATES))
     match = fields.Nested(MatchSchema)
     remaining = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0, max=10**9))
     seed = fields.Integer(strict=True, allow_none=True)

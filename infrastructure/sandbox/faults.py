@@ -15,10 +15,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from infrastructure.sandbox.decisions import decide
 from infrastructure.sandbox.identifiers import new_id
 from infrastructure.sandbox.storage import Storage
 
-KINDS = ("error", "error_after", "latency", "hang", "reset", "lost_answer", "nonsense", "rate_limit", "refuse")
+KINDS = (
+    *("error", "error_after", "latency", "hang", "reset", "lost_answer", "nonsense", "rate_limit", "refuse"),
+    "undecided",
+)
 BODIES = ("html", "bytes", "empty", "json")
 OPERATIONS = ("create", "confirm", "cancel", "retrieve", "list", "refund", "retrieve_refund", "list_refunds")
 MOST_FAULTS = 100
@@ -52,6 +56,8 @@ class Fault:
     after: bool | None = None
     body: str | None = None
     code: str | None = None
+    outcome: str | None = None
+    state: str | None = None
     match: Match = field(default_factory=Match)
     remaining: int | None = None
     seed: int | None = None
@@ -140,6 +146,7 @@ class FaultBook:
 
     def _save(self, faults: list[Fault]) -> None:
         with self._storage.write() as tx:
+            decide(tx, [fault.id for fault in faults])
             tx.execute("DELETE FROM faults")
             tx.executemany(
                 "INSERT INTO faults (position, document) VALUES (?, ?)",

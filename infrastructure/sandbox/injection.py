@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from infrastructure.sandbox.decisions import hold
 from infrastructure.sandbox.errors import ApiError, server_error
 from infrastructure.sandbox.exchange import Dropped, Reply, Request
 from infrastructure.sandbox.faults import Fault, Strike
@@ -42,10 +43,12 @@ class Injector:
         return None
 
     def work(self, strikes: Sequence[Strike], work: Work) -> Work:
-        """What is executed: the operation itself, or the provider's refusal, which is stored under the key."""
+        """What is executed: the operation itself, its refusal, or what the provider does not decide yet."""
         for fault in (strike.fault for strike in strikes):
             if fault.kind == "refuse":
                 return _refusal(fault)
+            if fault.kind == "undecided":
+                return hold(work, fault.id, fault.outcome or "succeeded", fault.state or "pending")
         return work
 
     def delay(self, strikes: Sequence[Strike]) -> None:

@@ -27,7 +27,7 @@ from infrastructure.sandbox.rendering import render_intent
 Work = Callable[[sqlite3.Connection], Reply]
 
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
-CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing")
+CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 CANCELLATION_REASONS = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
 LISTING = Listing("intents", "payment_intent", "/v1/payment_intents", render_intent)
 

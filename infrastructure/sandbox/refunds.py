@@ -1,7 +1,7 @@
 """Refunds: create, retrieve, list.
 
 Guarantee: the refunds of an intent never add up to more than it received, however many are asked for at once; the
-table's own CHECK stands behind the arithmetic here. It does not promise pending or failing refunds.
+table's own CHECK stands behind the arithmetic here. A refund is pending or fails only by a fault (`decisions.py`).
 """
 
 import json

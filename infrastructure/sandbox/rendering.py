@@ -42,7 +42,7 @@ def render_intent(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def render_refund(row: sqlite3.Row) -> dict[str, Any]:
-    """A Refund; card refunds succeed at once."""
+    """A Refund; a card's succeeds at once, unless a fault holds it."""
     return {
         "id": row["id"],
         "object": "refund",
@@ -64,7 +64,7 @@ def render_refund(row: sqlite3.Row) -> dict[str, Any]:
         "reason": row["reason"],
         "receipt_number": None,
         "source_transfer_reversal": None,
-        "status": "succeeded",
+        "status": row["status"],
         "transfer_reversal": None,
     }
 

@@ -37,6 +37,7 @@ class Storage:
         self._writer = self._connect()
         self._writing = threading.Lock()
         self._writer.executescript(SCHEMA)
+        _add_columns(self._writer)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         for _ in range(READERS):
             self._readers.put(self._connect())
@@ -89,6 +90,14 @@ class Storage:
         return connection
 
 
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """A ledger that an earlier version made lacks these."""
+    for table, column, kind in ADDED_COLUMNS:
+        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if column not in known:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+
+
 def _lock(descriptor: int, directory: Path) -> None:
     deadline = time.monotonic() + LOCK_SECONDS  # a predecessor may still be on its way out
     while True:
@@ -102,6 +111,14 @@ def _lock(descriptor: int, directory: Path) -> None:
             return
 
 
+# `held_by` is the fault that keeps it undecided, `outcome` how it will turn out.
+ADDED_COLUMNS = (
+    ("intents", "held_by", "TEXT"),
+    ("intents", "outcome", "TEXT"),
+    ("refunds", "held_by", "TEXT"),
+    ("refunds", "outcome", "TEXT"),
+    ("refunds", "status", "TEXT NOT NULL DEFAULT 'succeeded'"),
+)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS intents (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
