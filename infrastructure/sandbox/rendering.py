@@ -59,6 +59,7 @@ def render_refund(row: sqlite3.Row) -> dict[str, Any]:
             },
             "type": "card",
         },
+        **({"failure_reason": "declined"} if row["status"] == "failed" else {}),
         "metadata": json.loads(row["metadata"]),
         "payment_intent": row["payment_intent"],
         "reason": row["reason"],

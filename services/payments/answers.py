@@ -1,7 +1,8 @@
 """What the provider's answers mean here: Stripe's objects and refusals in the words of the domain.
 
-An answer that does not have Stripe's shape means nothing: it raises `ProviderUnavailable`, as does a state in which
-the outcome is still unknown. Statuses: https://docs.stripe.com/payments/paymentintents/lifecycle
+An answer that does not have Stripe's shape means nothing: it raises `ProviderUnavailable`. A state in which the outcome
+of this one item is still open raises `ProviderUndecidedError`: nothing else is affected.
+Statuses: https://docs.stripe.com/payments/paymentintents/lifecycle and https://docs.stripe.com/refunds
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
-from common.errors import LockTimeout, Rejected, Unavailable
+from common.errors import LockTimeout, Rejected, Unavailable, Undecided
 from services.payments.domain import Intent, IntentState, RefundStatus
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ _INTENT_STATES = {
 }
 _REFUND_STATUSES = {
     "succeeded": RefundStatus.SUCCEEDED,
-    "pending": RefundStatus.SUCCEEDED,  # accepted: the money is on its way back
+    "pending": RefundStatus.PENDING,
+    "requires_action": RefundStatus.PENDING,
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
 }
@@ -40,6 +42,12 @@ class ProviderUnavailable(Unavailable):
     """The payment provider does not answer, or with nothing that means anything."""
 
     code = "payment_provider_unavailable"
+
+
+class ProviderUndecidedError(Undecided):
+    """The payment provider answers, and has not decided about this one intent or refund."""
+
+    code = "payment_provider_undecided"
 
 
 class IntentMissingError(Rejected):
@@ -78,23 +86,28 @@ def read_intent(answer: stripe.StripeObject, expected_id: str | None = None) -> 
     provider_id, status = values.get("id"), values.get("status")
     if not isinstance(provider_id, str) or expected_id not in (None, provider_id):
         raise ProviderUnavailable("the payment provider answered with another intent")
-    state = _INTENT_STATES.get(status) if isinstance(status, str) else None
+    if not isinstance(status, str):
+        raise ProviderUnavailable("the payment provider answered with an intent without a status")
+    state = _INTENT_STATES.get(status)
     if state is None:
-        message = f"the payment provider has not decided: the intent is {status!r}"
-        raise ProviderUnavailable(message)
+        message = f"the payment provider has not decided: intent {provider_id} is {status}"
+        raise ProviderUndecidedError(message)
     code = _why_refused(values) if state is IntentState.REFUSED else None
     return Intent(provider_id, state, code)
 
 
 def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
-    """The refund's id at the provider, and how it ended."""
+    """The refund's id at the provider, and how it ended; PENDING while that is open."""
     values = _document(answer, "refund")
     provider_id, status = values.get("id"), values.get("status")
-    known = _REFUND_STATUSES.get(status) if isinstance(status, str) else None
-    if known is None or not isinstance(provider_id, str):
-        message = f"the payment provider has not decided: the refund is {status!r}"
-        raise ProviderUnavailable(message)
-    return provider_id, known
+    if not isinstance(provider_id, str) or not isinstance(status, str):
+        raise ProviderUnavailable("the payment provider answered with a refund without id or status")
+    return provider_id, _REFUND_STATUSES.get(status, RefundStatus.PENDING)
+
+
+def refund_failure(answer: stripe.StripeObject) -> str:
+    """Why a refund that was accepted has failed in the end, in the provider's word."""
+    return _word(answer.to_dict().get("failure_reason")) or "failed"
 
 
 def read_foreign_refund(answer: stripe.StripeObject, intent_id: str) -> int:

@@ -62,6 +62,14 @@ _POSTPONE = text("""
 """)
 # Each look that settles nothing doubles the time until the next one, up to 64 times as long.
 _BACK_OFF = text("UPDATE payments SET looks = least(looks + 1, 6) WHERE order_id = :order_id")
+_UNDECIDED = text(f"""
+    SELECT {PAYMENT_COLUMNS} FROM payments
+    WHERE order_id = :order_id AND standing_since IS NULL AND EXISTS (
+        SELECT FROM refunds WHERE payment_id = payments.id AND refunds.status = 'pending' AND kind = 'compensation'
+                              AND refunds.created_at < clock_timestamp() - make_interval(secs => :seconds)
+    )
+    FOR UPDATE
+""")  # noqa: S608 - constants
 # Without a pause it stands. Two refusals that meet leave the case as old as it is.
 _REFUSE = text(f"""
     UPDATE payments SET refusals = :refusals, refusal_code = :code, version = :version,
@@ -134,6 +142,12 @@ def postpone(connection: Connection, order_id: str) -> None:
 def back_off(connection: Connection, order_id: str) -> None:
     """The order's payment was looked at, and nothing could be settled: look again later than last time."""
     connection.execute(_BACK_OFF, {"order_id": order_id})
+
+
+def undecided(connection: Connection, order_id: str, *, older_seconds: float) -> Payment | None:
+    """The order's payment, locked, if its refund has been pending for so long and does not stand yet."""
+    row = connection.execute(_UNDECIDED, {"order_id": order_id, "seconds": older_seconds}).mappings().first()
+    return to_payment(row) if row else None
 
 
 def insert_external(connection: Connection, refund: ExternalRefund) -> bool:

@@ -22,11 +22,12 @@ from common.settings import MAX_FAILURES, setting
 from services.payments.answers import (
     UNEXPECTED_STATE,
     ForeignRefundError,
-    ProviderUnavailable,
+    ProviderUndecidedError,
     ask,
     read_foreign_refund,
     read_intent,
     read_refund,
+    refund_failure,
     refusal,
     stuck,
 )
@@ -143,11 +144,14 @@ class Provider:
             refusal(error)
             seen = self.retrieve(provider_id)
         if seen.state not in (IntentState.CANCELED, IntentState.SUCCEEDED):
-            raise ProviderUnavailable("the payment provider does not cancel the intent")
+            raise ProviderUndecidedError("the payment provider does not cancel the intent")
         return seen
 
     def refund(self, provider_id: str, refund: Refund) -> tuple[str | None, RefundStatus, str | None]:
-        """Give back: the refund's id at the provider, how it ended, and why if it failed. Looks before it acts."""
+        """Give back: the refund's id at the provider, how it ended, and why if it failed. Looks before it acts.
+
+        It is PENDING while the provider has not decided: the next call finds it again.
+        """
         params: Any = {
             "payment_intent": provider_id,
             "amount": refund.amount,
@@ -166,7 +170,7 @@ class Provider:
                 return None, RefundStatus.FAILED, code
             made = there
         refund_id, status = read_refund(made)
-        return refund_id, status, None
+        return refund_id, status, refund_failure(made) if status is RefundStatus.FAILED else None
 
     def find_foreign_refund(self, provider_id: str, refund_id: str) -> int:
         """The amount of a refund that was made at the provider past us. Raises `ForeignRefundError` if it is none."""
@@ -188,7 +192,7 @@ class Provider:
         if seen.state is not IntentState.OPEN:
             return seen
         if code == UNEXPECTED_STATE:
-            raise ProviderUnavailable("the payment provider is busy with the intent")
+            raise ProviderUndecidedError("the payment provider is busy with the intent")
         return Intent(provider_id, IntentState.REFUSED, code)
 
     def _find(self, provider_id: str, refund: Refund) -> stripe.Refund | None:
@@ -198,7 +202,7 @@ class Provider:
                 if (made.to_dict().get("metadata") or {}).get("refund_id") == refund.id:
                     return made
                 if number == MAX_REFUNDS_READ:
-                    raise ProviderUnavailable("too many refunds of one intent to look through")
+                    raise ProviderUndecidedError("too many refunds of one intent to look through")
             return None
 
         return self._ask("list refunds", search)
@@ -229,7 +233,7 @@ class Provider:
                 if original is None:
                     raise
                 key = f"{key}.{original}"
-        raise ProviderUnavailable("the payment provider has stored an error under every key")
+        raise ProviderUndecidedError("the payment provider has stored an error under every key")
 
 
 def _nothing() -> None:

@@ -71,8 +71,11 @@ def refund_payment(
     with transaction(resources.engine) as connection:
         locked = models.lock(connection, payment.id)
         pause = resources.provider.refund_retry_seconds
-        payment = write_refund(connection, locked, refund, trail, pause_seconds=pause)
-        if refund.status is RefundStatus.SUCCEEDED:
+        if refund.status is RefundStatus.PENDING:
+            payment = locked
+        else:
+            payment = write_refund(connection, locked, refund, trail, pause_seconds=pause)
+        if refund.status is not RefundStatus.FAILED:  # one that is pending is finished by a sweep
             return lease.finish(connection, 201, render(payment, refund))
         lease.release(connection)
     message = f"the payment provider refuses this refund: {refund.code}"

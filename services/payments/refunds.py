@@ -2,6 +2,7 @@
 
 A cancelled order's refund is tried `REFUND_TRIES` times, each pause three times as long as the one before. Then it is a
 standing case: nothing is tried any more until an operator wants another try, or records how the money was returned.
+A refund that the provider leaves open for a day stands too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from services.payments.domain import Money, Payment
 
 REFUND_TRIES = 5
+UNDECIDED_SECONDS = 24 * 3600.0  # a refund that the provider leaves open for longer is an operator's
+UNDECIDED = "undecided"
 _PAUSE_GROWTH = 3
 
 
@@ -63,10 +66,19 @@ def after_refusal(payment: Payment, code: str) -> Payment:
     """The payment once the provider has refused to give back what is owed; the version rises if it stands from now."""
     before = payment.refusal
     tries = before.tries + 1 if before else 1
-    stands = tries >= REFUND_TRIES
-    risen = stands and not (before and before.is_standing)
+    stood = before is not None and before.is_standing
+    stands = stood or tries >= REFUND_TRIES
     refusal = Refusal(code=code, tries=tries, waits=True, is_standing=stands)
-    return replace(payment, refusal=refusal, version=payment.version + risen)
+    return replace(payment, refusal=refusal, version=payment.version + (stands and not stood))
+
+
+def after_undecided(payment: Payment) -> Payment:
+    """The payment once the provider has left open for too long whether what is owed comes back."""
+    before = payment.refusal
+    if not payment.is_owed or (before and before.is_standing):
+        return payment
+    refusal = Refusal(code=UNDECIDED, tries=before.tries if before else 1, waits=True, is_standing=True)
+    return replace(payment, refusal=refusal, version=payment.version + 1)
 
 
 def pause_seconds(refusal: Refusal, first_seconds: float) -> float | None:

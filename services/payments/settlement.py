@@ -7,7 +7,7 @@ the next one looks at the intent before it acts. Whoever records that the order 
 held; whoever confirms an intent finds the cancellation when it writes the capture down. So one of the two refunds.
 
 A refused refund leaves its count and the time of the next try in the row; `refunds.py` says how often it is tried.
-It does not wait for a provider that has not decided: that is `Unavailable`, and the event comes back.
+It does not wait for a provider that has not decided: that is `Undecided`, and the event comes back.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from common.observability.logs import logger
 from common.resilience.crash_points import crash_point
 from common.storage.postgresql import autocommit, transaction
 from services.payments import domain, ledger, models, producers, refunds
+from services.payments.answers import ProviderUndecidedError
 from services.payments.domain import Intent, IntentState, Payment, Refund, RefundKind, RefundStatus, Step
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 8
 COMPENSATION_REASON = "order_cancelled"
-UNKNOWN_CODE = "failed"  # it was accepted first, and ended without a word
 _log = logger(__name__)
 
 
@@ -146,19 +146,34 @@ def write_refund(
     return after
 
 
+def stand(connection: Connection, locked: Payment, trail: Trail) -> None:
+    """Leave an undecided refund to an operator, who can press the provider. It is still looked at."""
+    after = refunds.after_undecided(locked)
+    if after != locked:
+        outbox.add(connection, producers.refund_refused(ledger.refuse(connection, after, None), trail))
+
+
 def _after(payment: Payment, refund: Refund) -> Payment:
     """The payment once `refund` has ended so. A refund that an operator asked for is not tried again."""
     if refund.status is RefundStatus.SUCCEEDED:
         return domain.after_refund(payment, refund.amount)
     if refund.kind is RefundKind.COMPENSATION and payment.is_owed:
-        return refunds.after_refusal(payment, refund.code or UNKNOWN_CODE)
+        return refunds.after_refusal(payment, refund.code or "failed")
     return payment
 
 
 def ask_for_refund(provider: Provider, payment: Payment, refund: Refund) -> Refund:
-    """Have the provider give it back: the refund as it ended."""
+    """Have the provider give it back: the refund as it ended, or as it is while the provider has not decided."""
     provider_id, status, code = provider.refund(_intent_of(payment), refund)
     return replace(refund, provider_id=provider_id, status=status, code=code)
+
+
+def decided(refund: Refund) -> Refund:
+    """The same refund. Raises `ProviderUndecidedError` while nobody knows how it ends."""
+    if refund.status is RefundStatus.PENDING:
+        message = f"the payment provider has not decided: refund {refund.provider_id} is pending"
+        raise ProviderUndecidedError(message)
+    return refund
 
 
 def finish_refunds(resources: Resources, payment: Payment, trail: Trail) -> Payment:
@@ -167,7 +182,7 @@ def finish_refunds(resources: Resources, payment: Payment, trail: Trail) -> Paym
     with autocommit(resources.engine) as connection:
         pending = ledger.pending(connection, payment.id)
     for refund in pending:
-        payment = record.refunded(payment, ask_for_refund(resources.provider, payment, refund))
+        payment = record.refunded(payment, decided(ask_for_refund(resources.provider, payment, refund)))
     return payment
 
 
@@ -205,7 +220,7 @@ def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
     payment, owed = record.owe(payment)  # somebody else may have given it back meanwhile
     crash_point("payments.refund_owed")
     for refund in owed:
-        done = ask_for_refund(provider, payment, refund)
+        done = decided(ask_for_refund(provider, payment, refund))
         crash_point("payments.refunded")
         payment = record.refunded(payment, done)
     return payment

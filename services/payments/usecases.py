@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.errors import NotFound, Unavailable, classify
+from common.errors import Contention, NotFound, Unavailable, Undecided, classify
 from common.messaging import outbox
 from common.messaging.inbox import once
 from common.messaging.message_context import origin
 from common.observability.logs import logger
 from common.storage.postgresql import autocommit, transaction
-from services.payments import ledger, models, producers
-from services.payments.settlement import finish_refunds, settle
+from services.payments import ledger, models, producers, refunds
+from services.payments.settlement import finish_refunds, settle, stand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,10 +85,24 @@ def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, g
         except Exception as error:
             if classify(error) is Unavailable:
                 raise
-            _log.exception("this payment does not settle", order_id=order_id)
-            with autocommit(resources.engine) as connection:
-                ledger.back_off(connection, order_id)
+            _log.warning("payment not settled", order_id=order_id, error=repr(error), exc_info=not _is_open(error))
+            _look_later(resources, order_id)
     return len(orders)
+
+
+def _is_open(error: Exception) -> bool:
+    """Nobody is at fault: somebody else has to decide, or is at work on it."""
+    return issubclass(classify(error), Undecided | Contention)
+
+
+def _look_later(resources: Resources, order_id: str) -> None:
+    """Look at the payment less often. A refund that stays undecided for too long becomes a standing case."""
+    with transaction(resources.engine) as connection:
+        ledger.back_off(connection, order_id)
+        payment = ledger.undecided(connection, order_id, older_seconds=refunds.UNDECIDED_SECONDS)
+        if payment is not None:
+            with origin("report an undecided refund", order_id=order_id) as trail:
+                stand(connection, payment, trail)
 
 
 def settle_order(resources: Resources, order_id: str, trail: Trail) -> None:

@@ -280,6 +280,10 @@ class RefundTables:
         return True
 
     @staticmethod
+    def undecided(_tables: Tables, _order_id: str, **_: Any) -> Payment | None:
+        return None
+
+    @staticmethod
     def back_off(_tables: Tables, _order_id: str) -> None:
         """Time is not simulated."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from common.errors import Unavailable, classify
+from common.errors import Unavailable, Undecided, classify
 from services.payments.answers import read_intent, read_refund, refusal, stuck
 from services.payments.domain import Intent, IntentState, RefundStatus
 
@@ -40,8 +40,14 @@ def test_an_intent(status: str, last_error: Any, state: IntentState, code: str |
     assert read_intent(shown, "pi_1") == Intent("pi_1", state, code)
 
 
-@pytest.mark.parametrize("status", ["processing", "requires_capture", "something_new", None, 7])
-def test_an_intent_whose_outcome_is_unknown_is_waited_for(status: Any) -> None:
+@pytest.mark.parametrize("status", ["processing", "requires_capture", "something_new"])
+def test_an_intent_whose_outcome_is_open_is_undecided(status: str) -> None:
+    with pytest.raises(Undecided):
+        read_intent(intent_of(status=status))
+
+
+@pytest.mark.parametrize("status", [None, 7])
+def test_an_intent_without_a_status_means_nothing(status: Any) -> None:
     with pytest.raises(Unavailable):
         read_intent(intent_of(status=status))
 
@@ -55,7 +61,9 @@ def test_another_intent_than_the_one_asked_about_means_nothing() -> None:
     ("status", "expected"),
     [
         ("succeeded", RefundStatus.SUCCEEDED),
-        ("pending", RefundStatus.SUCCEEDED),
+        ("pending", RefundStatus.PENDING),
+        ("requires_action", RefundStatus.PENDING),
+        ("something_new", RefundStatus.PENDING),
         ("failed", RefundStatus.FAILED),
         ("canceled", RefundStatus.FAILED),
     ],
@@ -65,8 +73,8 @@ def test_a_refund(status: str, expected: RefundStatus) -> None:
     assert read_refund(shown) == ("re_1", expected)
 
 
-def test_a_refund_whose_outcome_is_unknown_is_waited_for() -> None:
-    shown = stripe.Refund.construct_from({"object": "refund", "id": "re_1", "status": "requires_action"}, "sk_test_x")
+def test_a_refund_without_a_status_means_nothing() -> None:
+    shown = stripe.Refund.construct_from({"object": "refund", "id": "re_1", "status": None}, "sk_test_x")
     with pytest.raises(Unavailable):
         read_refund(shown)
 

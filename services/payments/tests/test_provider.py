@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stripe
 
-from common.errors import LockTimeout, Rejected, Unavailable, classify
+from common.errors import LockTimeout, Rejected, Unavailable, Undecided, classify
 from common.resilience.circuit_breaker import Breaker
 from infrastructure.sandbox.tests.process import KEY, free_port
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
@@ -242,9 +243,7 @@ ANSWERS = [
     (200, b"{}"),
     (200, b'{"object": "payment_intent"}'),
     (200, b'{"object": "payment_intent", "id": 7, "status": "succeeded"}'),
-    (200, b'{"object": "payment_intent", "id": "pi_1", "status": "enlightened"}'),
     (200, b'{"object": "payment_intent", "id": "pi_1", "status": ["succeeded"]}'),
-    (200, b'{"object": "payment_intent", "id": "pi_1", "status": "processing"}'),
     (200, b'{"object": "refund", "id": "re_1", "status": "succeeded"}'),
     (200, b"[" * 50_000),
     (302, b""),
@@ -259,6 +258,18 @@ ANSWERS = [
     (429, b"{}"),
     (503, b'{"error": "Service Unavailable"}'),
 ]
+
+
+@pytest.mark.parametrize("status", ["processing", "enlightened"])
+def test_an_intent_that_is_not_decided_is_no_outage(engine: Engine, status: str) -> None:
+    order = new_order()
+    body = json.dumps({"object": "payment_intent", "id": "pi_1", "status": status}).encode()
+    with answering(200, body) as url:
+        resources = Resources(engine, provider_at(url))
+        place(resources, order)
+        with pytest.raises(Undecided):
+            tell(resources, RESERVED, order)
+    assert told(engine, order) == []
 
 
 @pytest.mark.parametrize(("status", "body"), ANSWERS, ids=lambda value: str(value)[:40])

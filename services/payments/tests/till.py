@@ -134,7 +134,7 @@ def held_by(sandbox: SandboxProcess, order_id: str) -> Held:
         intents=len(intents),
         charges=sum(found.status == "succeeded" for found in intents),
         captured=sum(found.amount_received for found in intents),
-        refunded=sum(made.amount for made in refunds),
+        refunded=sum(made.amount for made in refunds if made.status == "succeeded"),
         statuses=tuple(sorted(found.status for found in intents)),
     )
 
