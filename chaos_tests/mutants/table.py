@@ -17,6 +17,7 @@ from chaos_tests.mutants.scenarios import (
     killed_at,
     last_items,
     provider_stopped,
+    refunds_refused,
     same_key_again,
     undecodable,
 )
@@ -176,6 +177,20 @@ MUTANTS = (
                 "services.payments.domain",
                 "return Step.REFUND if payment.cancel_requested and not payment.refund_waits else Step.NOTHING",
                 "return Step.NOTHING",
+            ),
+        ),
+    ),
+    Mutant(
+        "refund-given-up",
+        "letting a refused refund stand until an operator decides",
+        refunds_refused,
+        ("service-payments", "worker-payments"),
+        (
+            Patch("services.payments.refunds", "stands = stood or tries >= REFUND_TRIES", "stands = False"),
+            Patch(
+                "services.payments.refunds",
+                "return None if refusal.is_standing else first_seconds",
+                "return 1e9 if refusal.tries >= REFUND_TRIES else first_seconds",
             ),
         ),
     ),
