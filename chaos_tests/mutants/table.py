@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chaos_tests.mutants.refused_refunds import refunds_refused
 from chaos_tests.mutants.scenarios import (
     RELAYS,
     Scenario,
@@ -17,7 +18,6 @@ from chaos_tests.mutants.scenarios import (
     killed_at,
     last_items,
     provider_stopped,
-    refunds_refused,
     same_key_again,
     undecodable,
 )
