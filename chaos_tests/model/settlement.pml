@@ -44,6 +44,9 @@
 #ifndef RETRIES
 #define RETRIES 1 /* times that an operator has it tried again */
 #endif
+#ifndef UNDECIDED
+#define UNDECIDED 0 /* charges that the provider decides later */
+#endif
 #define TRIES 2 /* of a refund that is refused, until it stands */
 #define TOTAL 2
 #define REFUND_IDS 8
@@ -66,6 +69,7 @@
 #define SUCCEEDED 2
 #define REFUSED 3
 #define CANCELED 4
+#define PROCESSING 5 /* confirmed, and not decided; it cannot be canceled */
 /* domain.Step */
 #define NOTHING 0
 #define CHARGE 1
@@ -115,7 +119,7 @@ byte tries;          /* refusals on record since it was last decided about */
 bool waits;          /* the pause until the next try */
 bool standing;       /* an operator has to decide */
 byte elsewhere;      /* came back another way, on record */
-byte retries = RETRIES;
+byte retries = RETRIES, undecided = UNDECIDED;
 bool given_up;       /* by a mutant */
 
 #define REMAINING ((status == CAPTURED || status == PARTLY) -> TOTAL - refunded : 0)
@@ -178,7 +182,19 @@ inline charge_at_provider(i) {
     if
     :: state[i] == UNCONFIRMED && card == GOOD -> state[i] = SUCCEEDED; taken = taken + TOTAL
     :: state[i] == UNCONFIRMED && card != GOOD -> state[i] = REFUSED
+#if UNDECIDED
+    :: state[i] == UNCONFIRMED && undecided > 0 -> undecided--; state[i] = PROCESSING
+#endif
     :: else
+    fi;
+    assert(taken <= TOTAL)
+}
+
+/* At any time later, also long after everybody else has given up. */
+inline decide(i) {
+    if
+    :: state[i] = SUCCEEDED; taken = taken + TOTAL
+    :: state[i] = REFUSED
     fi;
     assert(taken <= TOTAL)
 }
@@ -194,6 +210,9 @@ end:
            assert(taken <= TOTAL)
        }
     :: atomic { outsiders > 0 && state[1] == UNCONFIRMED -> outsiders--; state[1] = CANCELED }
+#if UNDECIDED
+    :: atomic { state[1] == PROCESSING -> decide(1) }
+#endif
 #if REFUSES
     :: atomic { refuses -> refuses = false }
     :: atomic { waits -> waits = false } /* time goes by */
@@ -359,7 +378,14 @@ settle:
     :: atomic { step == RELEASE -> /* cancel, or learn that it has succeeded */
            if
            :: state[mine] == SUCCEEDED -> seen = SUCCEEDED
-           :: else -> state[mine] = CANCELED; seen = CANCELED
+#if UNDECIDED
+#ifdef UNDECIDED_COUNTS_AS_CANCELED
+           :: state[mine] == PROCESSING -> seen = CANCELED
+#else
+           :: state[mine] == PROCESSING -> goto wait
+#endif
+#endif
+           :: state[mine] != SUCCEEDED && state[mine] != PROCESSING -> state[mine] = CANCELED; seen = CANCELED
            fi;
 #ifdef CANCEL_IS_ENOUGH
            seen = CANCELED;
@@ -439,10 +465,31 @@ attach:
 
 confirm:
     if
-    :: atomic { seen == UNCONFIRMED -> charge_at_provider(mine); seen = state[mine]; goto write }
-    :: atomic { seen != UNCONFIRMED -> goto write }
+    :: atomic { seen == UNCONFIRMED -> charge_at_provider(mine); seen = state[mine] };
+       goto look
+    :: atomic { seen != UNCONFIRMED -> goto look }
     FAULT
     fi;
+
+look:
+#if UNDECIDED
+    if
+    :: atomic { seen == PROCESSING -> goto wait }
+    :: atomic { seen != PROCESSING -> goto write }
+    fi;
+
+wait: /* the message is parked; after a day it is a dead letter, and only the sweep goes on looking */
+    if
+    :: atomic {
+           if
+           :: cause != SWEEP -> message[cause] = true
+           :: true
+           fi;
+           forget();
+           goto end
+       }
+    fi;
+#endif
 
 write:
     if
