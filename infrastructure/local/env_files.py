@@ -37,7 +37,7 @@ def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping
     for line in PROCESSES:
         if folder_of(line) == folder:
             for name, value in stack_values(line, home, credentials, caller).items():
-                values.setdefault(name, value)
+                values.setdefault(name, value.replace("postgresql+psycopg2:", "postgresql:"))  # as any tool takes it
     return values
 
 
