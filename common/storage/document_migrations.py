@@ -7,12 +7,11 @@ new definition a new name. What a context has is the table COLLECTIONS of its pa
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import OperationFailure
 
 from common.errors import Unavailable, classify
 from common.observability import logs
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 SERVER_WAIT_SECONDS = 60.0
 INDEX_SECONDS = 60.0  # an index over a large collection takes its time
 RETRY_SECONDS = 0.5
+NAMESPACE_EXISTS = 48  # MongoDB's error code
 _log = logs.logger(__name__)
 
 
@@ -51,11 +51,19 @@ def upgrade(context: str, database: Database[dict[str, Any]], *, wait_seconds: f
     _wait_for(database, wait_seconds)
     names = []
     for collection, indexes in _collections(context).items():
-        with suppress(CollectionInvalid):  # it is there
-            database.create_collection(collection)
+        _create(database, collection)
         if indexes:
             names += database[collection].create_indexes(list(indexes))
     return names
+
+
+def _create(database: Database[dict[str, Any]], collection: str) -> None:
+    """Not pymongo's own check that it exists: another job may create it between that check and this."""
+    try:
+        database.create_collection(collection, check_exists=False)
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
 
 
 def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def empty(document_store: str) -> Iterator[Database[dict[str, object]]]:
-    database = connect(document_store, timeout_seconds=5, name="test", pool_size=2)
+def empty(document_store: str) -> Iterator[Database[dict[str, Any]]]:
+    database = connect(document_store, timeout_seconds=10, name="test", pool_size=8)
     yield database
     database.client.close()
 
@@ -42,13 +43,19 @@ def start(url: str) -> subprocess.Popen[str]:
 
 
 def test_it_makes_all_indexes_also_when_it_runs_twice_at_once(
-    empty: Database[dict[str, object]], document_store: str
+    empty: Database[dict[str, Any]], document_store: str
 ) -> None:
     jobs = [start(document_store), start(document_store)]
     outputs = [job.communicate(timeout=30)[0] for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], outputs
     found = set(empty[COLLECTION].index_information())
     assert found == {"_id_"} | {str(index.document["name"]) for index in INDEXES}
+
+
+def test_jobs_that_create_a_collection_in_the_same_moment_all_succeed(empty: Database[dict[str, Any]]) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: upgrade("archive", empty, wait_seconds=10), range(8)))
+    assert made == [made[0]] * 8
 
 
 def test_it_waits_for_a_server_that_is_still_starting(document_store: str) -> None:
