@@ -28,11 +28,11 @@ def archive(document_store: str) -> Iterator[Database[dict[str, Any]]]:
 
 
 @pytest.fixture
-def make_app() -> Iterator[Callable[[str], Flask]]:
-    """The service on the MongoDB at a URL, which it waits for at most half a second."""
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """The service on the MongoDB at a URL, which it waits for `mongodb_timeout_seconds`."""
     made: list[Flask] = []
 
-    def make(url: str) -> Flask:
+    def make(url: str, mongodb_timeout_seconds: float = 10) -> Flask:
         settings = Settings(
             log_level="WARNING",
             service_port=1,
@@ -40,7 +40,7 @@ def make_app() -> Iterator[Callable[[str], Flask]]:
             service_threads=4,
             jwks_url="http://127.0.0.1:1/",
             mongodb_url=url,
-            mongodb_timeout_seconds=0.5,
+            mongodb_timeout_seconds=mongodb_timeout_seconds,
         )
         made.append(create_app(settings, verifier=VERIFIER))
         return made[-1]
@@ -51,6 +51,6 @@ def make_app() -> Iterator[Callable[[str], Flask]]:
 
 
 @pytest.fixture
-def client(make_app: Callable[[str], Flask], archive: Database[dict[str, Any]], document_store: str) -> FlaskClient:
+def client(make_app: Callable[..., Flask], archive: Database[dict[str, Any]], document_store: str) -> FlaskClient:
     assert archive is not None  # its indexes are there
     return make_app(document_store).test_client()

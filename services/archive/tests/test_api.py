@@ -146,7 +146,7 @@ def test_a_query_that_cannot_be_meant_is_refused(client: FlaskClient, query: str
 
 
 def test_generated_requests_meet_what_is_documented(
-    make_app: Callable[[str], Flask], archive: Database[dict[str, Any]], document_store: str
+    make_app: Callable[..., Flask], archive: Database[dict[str, Any]], document_store: str
 ) -> None:
     file(archive, placed(new_id()))
     # That a cursor must name an event is said in words.
@@ -155,10 +155,10 @@ def test_generated_requests_meet_what_is_documented(
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
 def test_without_its_store_it_says_so_in_time_and_comes_back_by_itself(
-    make_app: Callable[[str], Flask], document_store: str, fault: str
+    make_app: Callable[..., Flask], document_store: str, fault: str
 ) -> None:
     with Link(document_store) as link:
-        client = make_app(link.url).test_client()
+        client = make_app(link.url, mongodb_timeout_seconds=1).test_client()
         assert client.get("/readyz").status_code == 200
         getattr(link, fault)()
         started = time.monotonic()
@@ -177,9 +177,9 @@ def test_without_its_store_it_says_so_in_time_and_comes_back_by_itself(
         assert client.get("/readyz").status_code == 200
 
 
-def test_a_store_that_stays_away_is_not_asked_each_time(make_app: Callable[[str], Flask], document_store: str) -> None:
+def test_a_store_that_stays_away_is_not_asked_each_time(make_app: Callable[..., Flask], document_store: str) -> None:
     with Link(document_store) as link:
-        client = make_app(link.url).test_client()
+        client = make_app(link.url, mongodb_timeout_seconds=1).test_client()
         link.cut()
         codes = [answer(client.get("/api/v1/events", headers=OPERATOR))["code"] for _ in range(8)]
         assert codes[0] == "unavailable"

@@ -29,7 +29,7 @@ def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
 
 @pytest.fixture
 def make_app() -> Iterator[Callable[..., Flask]]:
-    """The service on the MongoDB at a URL, which it waits for at most half a second."""
+    """The service on the MongoDB at a URL."""
     made: list[Flask] = []
 
     def make(url: str, **changes: Any) -> Flask:
@@ -40,7 +40,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
             "circuit_breaker_max_failures": 5,
             "jwks_url": "http://127.0.0.1:1/",
             "mongodb_url": url,
-            "mongodb_timeout_seconds": 0.5,
+            "mongodb_timeout_seconds": 10,
         }
         made.append(create_app(Settings(**values | {"service_host": "127.0.0.1"} | changes), verifier=VERIFIER))
         return made[-1]

@@ -272,7 +272,7 @@ def test_without_its_store_it_says_so_soon(
 ) -> None:
     letter_id = file(store)
     with Link(document_store) as link:
-        client = make_app(link.url).test_client()
+        client = make_app(link.url, mongodb_timeout_seconds=1).test_client()
         assert client.get(LETTERS, headers=OPERATOR).status_code == 200
         getattr(link, outage)()
         started = time.monotonic()
@@ -288,7 +288,7 @@ def test_generated_requests_meet_what_is_documented(
     make_app: Callable[..., Flask], store: Store, document_store: str
 ) -> None:
     file(store)
-    app = make_app(document_store, mongodb_timeout_seconds=10)
+    app = make_app(document_store)
     # A cursor, and an event, must be ones; a text holds no U+0000; 1.0 is not how a count is written.
     in_words = [f"GET {LETTERS}", f"POST {LETTERS}/{{letter_id}}/replay", f"POST {LETTERS}/replay"]
     in_words += [f"POST {LETTERS}/{{letter_id}}/discard", "POST /api/v1/system/audits"]

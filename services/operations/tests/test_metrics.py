@@ -107,7 +107,7 @@ def test_without_the_store_the_last_values_stay(
 ) -> None:
     file(store)
     with Link(document_store) as link:
-        client = make_app(link.url).test_client()
+        client = make_app(link.url, mongodb_timeout_seconds=1).test_client()
         client.post(AUDITS, json=KEPT, headers=OPERATOR)
         before = read(client)
         link.cut()

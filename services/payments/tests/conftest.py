@@ -100,7 +100,7 @@ def app(database_url: str, sandbox_process: SandboxProcess) -> Iterator[Flask]:
         database_timeout_seconds=5,
         stripe_api_key=KEY,
         stripe_api_base=sandbox_process.url,
-        stripe_timeout_seconds=0.5,
+        stripe_timeout_seconds=PROVIDER_SECONDS,
         circuit_breaker_max_failures=MAX_FAILURES,
         jwks_url="http://127.0.0.1:1/never-asked",
         log_level="WARNING",
