@@ -1,7 +1,8 @@
 """A context's collections and indexes in MongoDB: `python -m services.<context>.migrations` makes what is missing.
 
 Safe to repeat, also by several processes at once. An index that has changed under its old name is not rebuilt: give a
-new definition a new name. What a context has is the table COLLECTIONS of its package `migrations`.
+new definition a new name. What a context has is the table COLLECTIONS of its package `migrations`. Where that package
+has a function `backfill`, it is called when the indexes are there: it must be bounded in time, and safe to repeat.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def upgrade(context: str, database: Database[dict[str, Any]], *, wait_seconds: f
         _create(database, collection)
         if indexes:
             names += database[collection].create_indexes(list(indexes))
+    if backfill := getattr(_package(context), "backfill", None):
+        _log.info("filled in what was missing", context=context, documents=backfill(database))
     return names
 
 
@@ -81,8 +84,12 @@ def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:
 
 
 def _collections(context: str) -> Collections:
-    found: Collections = import_module(f"services.{context}.migrations").COLLECTIONS
+    found: Collections = _package(context).COLLECTIONS
     return found
+
+
+def _package(context: str) -> Any:
+    return import_module(f"services.{context}.migrations")
 
 
 def _wait_for(database: Database[dict[str, Any]], seconds: float) -> None:

@@ -3,6 +3,7 @@
 An entry is the envelope in plain fields, so that it can be searched, and the data as JSON text: whatever is in it (keys
 with `$` or `.`, integers beyond 64 bits, half a surrogate pair) comes back as it was. `at` is `time` in UTC, with
 microseconds, as text: it sorts, which `time` as its source wrote it does not; MongoDB's own dates end at milliseconds.
+`position` numbers the events in the order of their arrival (event_log.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
 
 from common.messaging.events import rfc3339
 from services.archive.domain import Entry
@@ -20,6 +20,7 @@ from services.archive.domain import Entry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
     from pymongo.database import Database
 
@@ -33,6 +34,8 @@ _ENVELOPE = ("source", "type", "subject", "time", "sequence", "correlationid", "
 _IDENTITY = ("source", "type", "subject", "sequence")
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 _OLDEST_FIRST = [("at", ASCENDING), ("_id", ASCENDING)]
+# Filed by a version that gave no positions.
+UNPLACED: dict[str, Any] = {"position": None}
 
 INDEXES = [
     IndexModel([("orderid", ASCENDING), *_OLDEST_FIRST], name="timeline"),
@@ -40,22 +43,41 @@ INDEXES = [
     IndexModel([("subject", ASCENDING), *_NEWEST_FIRST], name="by_subject"),
     IndexModel([("type", ASCENDING), *_NEWEST_FIRST], name="by_type"),
     IndexModel([("source", ASCENDING), *_NEWEST_FIRST], name="by_source"),
+    # Partial, because events that have no position yet may be many.
+    IndexModel(
+        [("position", ASCENDING)],
+        name="by_position",
+        unique=True,
+        partialFilterExpression={"position": {"$exists": True}},
+    ),
+    IndexModel(
+        [("customer_id", ASCENDING), ("position", ASCENDING)],
+        name="by_customer",
+        partialFilterExpression={"customer_id": {"$exists": True}},
+    ),
+    # As a rule empty: nothing is written to it for an event that has a position.
+    IndexModel([("received_at", ASCENDING), ("_id", ASCENDING)], name="unplaced", partialFilterExpression=UNPLACED),
 ]
 
 
-def insert(database: Database[Document], event: Event, *, customer_id: str | None, received_at: datetime) -> bool:
-    """File `event` unless its id is taken; False if it is.
-
-    An insert that fails on its key says the same as an upsert that only sets on insert, for two thirds of the work.
-    """
+def event_document(event: Event, *, customer_id: str | None, received_at: datetime) -> Document:
+    """What is filed of an event; it lacks its position."""
     document = {"_id": event.id} | _document(event) | {"received_at": rfc3339(received_at)}
     if customer_id is not None:
         document["customer_id"] = customer_id
-    try:
-        _events(database).insert_one(document)
-    except DuplicateKeyError:
-        return False
-    return True
+    return document
+
+
+def last_position(database: Database[Document], session: ClientSession | None = None) -> int:
+    """The highest position that a majority has; 0 if there is none."""
+    highest = events(database).find_one(
+        {"position": {"$gt": 0}}, {"position": 1}, sort=[("position", DESCENDING)], session=session
+    )
+    return int(highest["position"]) if highest else 0
+
+
+def has_unplaced(database: Database[Document]) -> bool:
+    return events(database).find_one(UNPLACED, {"_id": 1}, hint="unplaced") is not None
 
 
 def holds(database: Database[Document], event: Event) -> bool:
@@ -63,31 +85,31 @@ def holds(database: Database[Document], event: Event) -> bool:
 
     CloudEvents takes the same source and id for the same event: a repetition need not be equal to the last letter.
     """
-    known = _events(database).find_one({"_id": event.id}, dict.fromkeys(_IDENTITY, 1))
+    known = events(database).find_one({"_id": event.id}, dict.fromkeys(_IDENTITY, 1))
     return known == {"_id": event.id} | {name: getattr(event, name) for name in _IDENTITY}
 
 
 def is_order_of(database: Database[Document], order_id: str, customer_id: str) -> bool:
     """Whether the order is known, and known to be this customer's."""
     wanted = {"orderid": order_id, "customer_id": customer_id}
-    return _events(database).find_one(wanted, {"_id": 1}) is not None
+    return events(database).find_one(wanted, {"_id": 1}) is not None
 
 
 def timeline(database: Database[Document], order_id: str, *, limit: int) -> list[Entry]:
     """The first `limit` events of an order, by time."""
-    found = _events(database).find({"orderid": order_id}).sort(_OLDEST_FIRST).limit(limit)
+    found = events(database).find({"orderid": order_id}).sort(_OLDEST_FIRST).limit(limit)
     return [_entry(document) for document in found]
 
 
 def moment_of(database: Database[Document], event_id: str) -> str | None:
     """Where in the list an event stands: its `at`."""
-    known = _events(database).find_one({"_id": event_id}, {"at": 1})
+    known = events(database).find_one({"_id": event_id}, {"at": 1})
     return str(known["at"]) if known else None
 
 
 def page(database: Database[Document], wanted: Filter, *, after: tuple[str, str] | None, limit: int) -> list[Entry]:
     """The newest first, from behind `after` = (at, id)."""
-    found = _events(database).find(_query(wanted, after)).sort(_NEWEST_FIRST).limit(limit)
+    found = events(database).find(_query(wanted, after)).sort(_NEWEST_FIRST).limit(limit)
     return [_entry(document) for document in found]
 
 
@@ -106,7 +128,7 @@ def _query(wanted: Filter, after: tuple[str, str] | None) -> Document:
     return query
 
 
-def _events(database: Database[Document]) -> Collection[Document]:
+def events(database: Database[Document]) -> Collection[Document]:
     return database[COLLECTION]
 
 

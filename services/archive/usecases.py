@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from common.messaging.inbox import Delivery
     from common.web.pagination import Page
     from services.archive.domain import Entry, Filter, Step
+    from services.archive.event_log import EventLog
 
     Documents = Database[dict[str, Any]]
 
@@ -41,14 +42,14 @@ class Timeline:
     has_more: bool
 
 
-def file_event(database: Documents, delivery: Delivery, *, customer_id: str | None) -> None:
+def file_event(log: EventLog, delivery: Delivery, *, customer_id: str | None) -> None:
     """File the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` says whose order it tells of."""
     event = delivery.event
     crash_point("archive.filing")
-    if models.insert(database, event, customer_id=customer_id, received_at=utc_now()):
+    if log.append(models.event_document(event, customer_id=customer_id, received_at=utc_now())):
         crash_point("archive.filed")
         return
-    if not models.holds(database, event):
+    if not models.holds(log.database, event):
         message = f"another event is filed as {event.id}"
         raise EventIdReusedError(message)
     raise AlreadyHandled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,17 +12,16 @@ from services.archive import usecases
 from workers.archive.schemas import CustomersOrder
 
 if TYPE_CHECKING:
-    from pymongo.database import Database
-
     from common.messaging.events import Event
     from common.messaging.inbox import Delivery
+    from services.archive.event_log import EventLog
 
 ORDER_PLACED = "order.placed.v1"
 _log = structlog.get_logger(__name__)
 
 
-def file_event(delivery: Delivery, database: Database[dict[str, Any]]) -> None:
-    usecases.file_event(database, delivery, customer_id=_customer_id(delivery.event))
+def file_event(delivery: Delivery, log: EventLog) -> None:
+    usecases.file_event(log, delivery, customer_id=_customer_id(delivery.event))
 
 
 def _customer_id(event: Event) -> str | None:

@@ -11,6 +11,8 @@ from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DocumentSettings, load
 from common.storage.mongodb import connect, ping
+from services.archive.event_log import EventLog
+from workers.archive.backfill import Backfill
 from workers.archive.consumers import HANDLERS
 
 
@@ -27,9 +29,18 @@ def main() -> None:
         settings.mongodb_url,
         timeout_seconds=settings.mongodb_timeout_seconds,
         name="worker-archive",
-        pool_size=settings.worker_threads,
+        pool_size=settings.worker_threads + 1,  # one for the back-fill
     )
-    run_worker("archive", HANDLERS, database, settings, probes={"mongodb": partial(ping, database)})
+    backfill = Backfill(database)
+    backfill.start()
+    run_worker(
+        "archive",
+        HANDLERS,
+        EventLog(database),
+        settings,
+        probes={"mongodb": partial(ping, database)},
+        on_shutdown=backfill.stop,
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from common.messaging.events import Event, new_id
 from common.messaging.inbox import AlreadyHandled, Delivery
 from services.archive import usecases
+from services.archive.event_log import EventLog
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -48,11 +49,11 @@ def placed(order_id: str, second: float = 0) -> Event:
 
 def file(database: Database[dict[str, Any]], *events: Event) -> int:
     """File them as the worker does; answers how many were new."""
-    new = 0
+    new, log = 0, EventLog(database)
     for event in events:
         customer_id = event.data["customer_id"] if event.type == PLACED else None
         try:
-            usecases.file_event(database, Delivery("archive", event), customer_id=customer_id)
+            usecases.file_event(log, Delivery("archive", event), customer_id=customer_id)
         except AlreadyHandled:
             continue
         new += 1

@@ -79,3 +79,12 @@ def test_a_server_that_does_not_come_is_reported_in_time(document_store: str) ->
         assert classify(caught.value) is Unavailable
         assert time.monotonic() - started < 15  # the driver's own patience is 30 s
         database.client.close()
+
+
+def test_it_gives_positions_to_events_that_have_none(empty: Database[dict[str, object]], document_store: str) -> None:
+    empty[COLLECTION].insert_many([{"_id": f"{number}", "received_at": f"{number}"} for number in range(5)])
+    jobs = [start(document_store), start(document_store)]
+    outputs = [job.communicate(timeout=60)[0] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], outputs
+    found = empty[COLLECTION].find().sort("position")
+    assert [(document["_id"], document["position"]) for document in found] == [(f"{n}", n + 1) for n in range(5)]

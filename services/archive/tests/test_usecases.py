@@ -16,6 +16,7 @@ from common.messaging.inbox import AlreadyHandled, Delivery
 from common.web.pagination import Page
 from services.archive import usecases
 from services.archive.domain import Filter
+from services.archive.event_log import EventLog
 from services.archive.tests.happenings import CUSTOMER, at, file, happening, placed
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def test_another_event_under_a_known_id_is_not_lost_in_silence(archive: Database
     for change in ({"source": "/services/other"}, {"subject": "thing-2"}, {"sequence": 2}, {"type": "a.b.v1"}):
         other = happening(id=event.id, **change)
         with pytest.raises(usecases.EventIdReusedError) as caught:
-            usecases.file_event(archive, Delivery("archive", other), customer_id=None)
+            usecases.file_event(EventLog(archive), Delivery("archive", other), customer_id=None)
         assert classify(caught.value) is Rejected
     told_again = happening(id=event.id, time=at(1), data={"error": "worded in another way"})
     with pytest.raises(AlreadyHandled):
-        usecases.file_event(archive, Delivery("archive", told_again), customer_id=None)
+        usecases.file_event(EventLog(archive), Delivery("archive", told_again), customer_id=None)
     assert only(archive).data == event.data
 
 

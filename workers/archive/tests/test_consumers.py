@@ -18,6 +18,7 @@ from common.storage.mongodb import connect
 from common.web.pagination import Page
 from services.archive import usecases
 from services.archive.domain import Filter
+from services.archive.event_log import EventLog
 from workers.archive.consumers import HANDLERS
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def sample(event_type: str, **changes: Any) -> Event:
 def hear(archive: Archive, event: Event) -> bool:
     """Hand the event to its consumer; whether it was new."""
     try:
-        HANDLERS[topology.EVERYTHING](Delivery("archive", event), archive)
+        HANDLERS[topology.EVERYTHING](Delivery("archive", event), EventLog(archive))
     except AlreadyHandled:
         return False
     return True

@@ -1,0 +1,132 @@
+"""Appends events to the archive, each with the next position: 1, 2, 3 ...
+
+Guarantee: when a reader sees position p, every position below p is visible to it. So "everything after p" misses
+nothing, however many archive workers write. A position is used only when the one before it is on a majority, and a
+unique index lets one writer have it; the loser takes the next one (docs/decisions/0020).
+Not promised: that events of one source stand in the order of their `sequence`; they stand in the order of arrival.
+
+What waits while another thread writes goes into one write together, so several threads cost no more than one.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import BulkWriteError, WriteConcernError, WriteError
+
+from common.errors import Contention, Unavailable, classify
+from services.archive import models
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+MAX_TRIES = 50
+_MAX_PAUSE_SECONDS = 0.02
+_DUPLICATE_KEY = 11000
+
+
+class _Entry:
+    """One document on its way: `is_new` once it is decided, or `error`."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.is_new: bool | None = None
+        self.error: Exception | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.is_new is None and self.error is None
+
+
+class EventLog:
+    """One process's way to the collection; safe to share between threads."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self.database = database
+        self._waiting: deque[_Entry] = deque()
+        self._writing = threading.Lock()
+        self._next: int | None = None  # None: to be read
+
+    def append(self, document: Document) -> bool:
+        """Insert the document unless its `_id` is taken; False if it is. Raises pymongo's errors, or `Contention`."""
+        entry = _Entry(document)
+        self._waiting.append(entry)
+        with self._writing:
+            if entry.is_open:  # otherwise another thread has written it
+                self._write([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if entry.error is not None:
+            raise entry.error
+        return entry.is_new is True
+
+    def _write(self, batch: list[_Entry]) -> None:
+        try:
+            self._insert(batch)
+        except Exception as error:  # noqa: BLE001 - each waiting thread raises it
+            self._next = None
+            undecided = [entry for entry in batch if entry.is_open]
+            if len(undecided) > 1 and classify(error) is not Unavailable:
+                for entry in undecided:  # one document may be to blame: the others must not share its fate
+                    self._write([entry])
+            else:
+                for entry in undecided:
+                    entry.error = error
+
+    def _insert(self, batch: list[_Entry]) -> None:
+        tries = 0
+        while batch:
+            first = self._next or models.last_position(self.database) + 1
+            for position, entry in enumerate(batch, start=first):
+                entry.document["position"] = position
+            taken = self._insert_ordered(batch)
+            if taken is None:
+                self._next = first + len(batch)
+                return
+            count, is_position = taken
+            batch = batch[count:]
+            if is_position:  # another process has it
+                self._next = None
+                tries += 1
+                _pause(tries)
+            else:
+                self._next = first + count
+                batch.pop(0).is_new = False
+
+    def _insert_ordered(self, batch: list[_Entry]) -> tuple[int, bool] | None:
+        """None if all are in; else how many are, and whether the next one met a position that is taken (or an id)."""
+        try:
+            models.events(self.database).insert_many([entry.document for entry in batch], ordered=True)
+        except BulkWriteError as error:
+            failure = _failure(error)
+            count: int = failure["index"]
+            _mark_new(batch[:count])
+            return count, "position" in failure["keyPattern"]
+        _mark_new(batch)
+        return None
+
+
+def _failure(error: BulkWriteError) -> Document:
+    """The duplicate key that ended an ordered insert; raises what a single insert would have raised for all else."""
+    details = error.details or {}
+    if concerns := details.get("writeConcernErrors"):
+        raise WriteConcernError(concerns[0].get("errmsg", ""), concerns[0].get("code"), concerns[0]) from error
+    failure: Document = details["writeErrors"][0]
+    if failure["code"] != _DUPLICATE_KEY:
+        raise WriteError(failure["errmsg"], failure["code"], failure) from error
+    return failure
+
+
+def _mark_new(entries: list[_Entry]) -> None:
+    for entry in entries:
+        entry.is_new = True
+
+
+def _pause(tries: int) -> None:
+    if tries > MAX_TRIES:
+        raise Contention("other archive workers were faster each time")
+    time.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))

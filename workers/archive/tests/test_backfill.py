@@ -1,0 +1,45 @@
+"""The archive worker gives positions to what the version before files beside it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.storage.document_migrations import upgrade
+from common.storage.mongodb import connect
+from common.tests.link import Link
+from workers.archive.backfill import Backfill
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+pytestmark = pytest.mark.integration
+SECONDS = 30.0
+
+
+def eventually_has_position(archive: Database[dict[str, object]], event_id: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while archive["events"].find_one({"_id": event_id, "position": {"$gt": 0}}) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_events_without_a_position_get_one_also_after_an_outage(document_store: str) -> None:
+    archive = connect(document_store, timeout_seconds=10, name="test", pool_size=2)
+    upgrade("archive", archive, wait_seconds=10)
+    with Link(document_store) as link:
+        own = connect(link.url, timeout_seconds=0.5, name="worker", pool_size=1)
+        backfill = Backfill(own, pause_seconds=0.05)
+        backfill.start()
+        archive["events"].insert_one({"_id": "first", "received_at": ""})
+        eventually_has_position(archive, "first")
+        link.cut()
+        archive["events"].insert_one({"_id": "second", "received_at": ""})
+        time.sleep(0.7)
+        link.heal()
+        eventually_has_position(archive, "second")
+        backfill.stop()
+        own.client.close()
+    archive.client.close()
