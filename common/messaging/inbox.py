@@ -31,6 +31,11 @@ CREATE TABLE inbox (
 )
 """
 INDEX_V1 = "CREATE INDEX inbox_received_at ON inbox USING brin (received_at)"
+# Pruning leaves room that new rows fill, so a block range holds rows of all ages and BRIN excludes nothing.
+INDEXES_V2 = (
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS inbox_by_time ON inbox (received_at)",
+    "DROP INDEX CONCURRENTLY IF EXISTS inbox_received_at",
+)
 
 _INSERT = text("INSERT INTO inbox (consumer, event_id) VALUES (:consumer, :event_id) ON CONFLICT DO NOTHING")
 

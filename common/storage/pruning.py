@@ -24,10 +24,11 @@ INBOX_SECONDS = 7 * 24 * 3600.0
 REPLIES_SECONDS = 48 * 3600.0
 BATCH_ROWS = 2_000
 
-_OLD = "clock_timestamp() - make_interval(secs => :seconds)"
+# Not clock_timestamp(): what is volatile cannot bound an index.
+_OLD = "statement_timestamp() - make_interval(secs => :seconds)"
 _INBOX = text(f"""
     DELETE FROM inbox WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM inbox WHERE received_at < {_OLD} LIMIT :limit
+        SELECT ctid FROM inbox WHERE received_at < {_OLD} ORDER BY received_at LIMIT :limit
     ))
 """)  # noqa: S608 - constants
 # A lease that still runs is a request in flight, however long ago it began.
@@ -35,7 +36,7 @@ _REPLIES = text(f"""
     DELETE FROM idempotency_replies WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM idempotency_replies
         WHERE created_at < {_OLD} AND (leased_until IS NULL OR leased_until < clock_timestamp())
-        LIMIT :limit
+        ORDER BY created_at LIMIT :limit
     )) AND (leased_until IS NULL OR leased_until < clock_timestamp())
 """)  # noqa: S608 - constants
 

@@ -45,6 +45,11 @@ CREATE TABLE idempotency_replies (
 )
 """
 INDEX_V1 = "CREATE INDEX idempotency_replies_created_at ON idempotency_replies USING brin (created_at)"
+# As of the inbox: what is pruned outgrows BRIN.
+INDEXES_V2 = (
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS idempotency_replies_by_time ON idempotency_replies (created_at)",
+    "DROP INDEX CONCURRENTLY IF EXISTS idempotency_replies_created_at",
+)
 
 _LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _FIND = text("SELECT fingerprint, status, headers, body FROM idempotency_replies WHERE scope = :scope AND key = :key")

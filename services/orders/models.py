@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MAX_COUNTED = 1_000_001
+_AFTER_ALL = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _COLUMNS = (
     "id::text AS id, customer_id, status, cancel_reason, items, total, currency, payment_method, version, created_at"
 )
@@ -57,13 +58,23 @@ _INSERT_PLACED = text("""
 """)
 _LOCK = text(f"SELECT {_COLUMNS} FROM orders WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
 _GET = text(f"SELECT {_COLUMNS} FROM orders WHERE id = :id")  # noqa: S608 - constants
-_LIST = text(f"""
-    SELECT {_COLUMNS} FROM orders
-    WHERE (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
-      AND (CAST(:status AS text) IS NULL OR status = :status)
-      AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
-    ORDER BY orders.id DESC LIMIT :limit
-""")  # noqa: S608 - constants
+_PAGE = f"SELECT {_COLUMNS} FROM orders WHERE {{condition}} ORDER BY {{order}} LIMIT :limit"  # noqa: S608 - constants
+_LIST = text(_PAGE.format(condition="id < CAST(:before AS uuid)", order="orders.id DESC"))
+_LIST_OF_CUSTOMER = text(
+    _PAGE.format(
+        condition="customer_id = :customer_id AND (CAST(:status AS text) IS NULL OR status = :status) "
+        "AND id < CAST(:before AS uuid)",
+        order="orders.id DESC",
+    )
+)
+# With `status = :status` the planner may walk the primary key past all orders of other statuses. In this order only the
+# index orders_by_status can be read.
+_LIST_BY_STATUS = text(
+    _PAGE.format(
+        condition="status >= :status AND (status, id) < (:status, CAST(:before AS uuid))",
+        order="status DESC, orders.id DESC",
+    )
+)
 _CHANGE = text("""
     UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now(),
                       final_envelope = CAST(:final_envelope AS jsonb)
@@ -141,8 +152,13 @@ def page(
     connection: Connection, *, customer_id: str | None, status: str | None, before: str | None, limit: int
 ) -> list[Order]:
     """The newest first; of one customer, or of all."""
-    values = {"customer_id": customer_id, "status": status, "before": before, "limit": limit}
-    return [_order(row) for row in connection.execute(_LIST, values).mappings()]
+    values: dict[str, Any] = {"before": before or _AFTER_ALL, "limit": limit}
+    statement = _LIST
+    if customer_id is not None:
+        statement, values = _LIST_OF_CUSTOMER, values | {"customer_id": customer_id, "status": status}
+    elif status is not None:
+        statement, values = _LIST_BY_STATUS, values | {"status": status}
+    return [_order(row) for row in connection.execute(statement, values).mappings()]
 
 
 def change(connection: Connection, order: Order, final_envelope: Mapping[str, Any] | None = None) -> None:

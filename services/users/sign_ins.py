@@ -59,10 +59,12 @@ _SUCCEEDED = text("""
     INSERT INTO known_networks (account, network, last_at) VALUES (:account, :network, clock_timestamp())
     ON CONFLICT (account, network) DO UPDATE SET last_at = excluded.last_at
 """)
+# Not clock_timestamp(): what is volatile cannot bound an index.
 _PRUNE = tuple(
     text(f"""
         DELETE FROM {table} WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM {table} WHERE {column} < clock_timestamp() - make_interval(secs => :seconds) LIMIT :limit
+            SELECT ctid FROM {table} WHERE {column} < statement_timestamp() - make_interval(secs => :seconds)
+            ORDER BY {column} LIMIT :limit
         ))
     """)  # noqa: S608 - constants
     for table, column in (("failed_sign_ins", "first_at"), ("known_networks", "last_at"))

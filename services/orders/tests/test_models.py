@@ -34,10 +34,28 @@ def many(engine: Engine) -> Engine:
 
 
 @pytest.mark.parametrize("customer_id", [None, "customer-7"])
+@pytest.mark.parametrize("status", [None, "confirmed"])
 @pytest.mark.parametrize("before", [None, "ffffffff-ffff-4fff-bfff-ffffffffffff"])
-def test_a_page_is_read_by_an_index(many: Engine, customer_id: str | None, before: str | None) -> None:
+def test_a_page_is_read_by_an_index(
+    many: Engine, customer_id: str | None, status: str | None, before: str | None
+) -> None:
     with explained(many) as nodes, autocommit(many) as connection:
-        found = models.page(connection, customer_id=customer_id, status=None, before=before, limit=10)
+        found = models.page(connection, customer_id=customer_id, status=status, before=before, limit=10)
     assert len(found) == 10
     assert [order.id for order in found] == sorted((order.id for order in found), reverse=True)
     assert {node["Node Type"] for node in nodes} == {"Limit", "Index Scan"}
+
+
+@pytest.mark.parametrize("customer_id", [None, "customer-7"])
+def test_pages_of_a_status_follow_each_other_and_end(many: Engine, customer_id: str | None) -> None:
+    with transaction(many) as connection:
+        connection.execute(text("UPDATE orders SET status = 'pending' WHERE idempotency_key = ANY('{7,27,47}')"))
+        connection.execute(text("UPDATE orders SET status = 'reserved' WHERE idempotency_key = '67'"))
+        found: list[str] = []
+        while page := models.page(
+            connection, customer_id=customer_id, status="pending", before=found[-1] if found else None, limit=2
+        ):
+            assert {order.status for order in page} == {"pending"}
+            found += [order.id for order in page]
+    assert len(found) == 3
+    assert found == sorted(set(found), reverse=True)

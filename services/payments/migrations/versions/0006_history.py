@@ -1,0 +1,15 @@
+"""Pruning finds old rows by an index."""
+
+from alembic import op
+
+from common.messaging import inbox
+from common.web import idempotency
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        for ddl in (*inbox.INDEXES_V2, *idempotency.INDEXES_V2):
+            op.execute(ddl)
