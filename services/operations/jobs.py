@@ -90,5 +90,5 @@ def _job(database: Database[Document], found: Document) -> Job:
         total=found["total"],
         waiting=letters(database).count_documents(waiting),
         taken=letters(database).count_documents(taken),
-        failed=letters(database).count_documents({"failed_jobs": found["_id"]}),
+        failed=letters(database).count_documents({**taken, "failed_jobs": found["_id"]}),
     )
