@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chaos_tests.matrix.run import BODY
-from chaos_tests.mutants.scenarios import CHARGED_LATE, DEATH_SECONDS, SHOPPING_SECONDS
+from chaos_tests.mutants.scenarios import CHARGED_LATE, DEATH_SECONDS, SHOPPING_SECONDS, wait_struck
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def refunds_refused(system: System) -> set[str]:
         for _ in range(2):
             system.sandbox_fault(**CHARGED_LATE)
             order_id = customer.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
-            time.sleep(1)
+            wait_struck(system, 1)
             system.sandbox_fault(**REFUSES)
             with suppress(ApiError):
                 customer.post(f"/api/v1/orders/{order_id}/cancel")

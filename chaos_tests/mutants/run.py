@@ -21,7 +21,7 @@ from chaos_tests.runners.programs import Results, command, table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chaos_tests.mutants.table import Mutant
+    from chaos_tests.mutants.mutant import Mutant
     from chaos_tests.runners.system import System
 
 Findings = dict[tuple[str, str], str]  # what is broken, by promise and subject, in words

@@ -111,7 +111,7 @@ def cut_in_a_batch(system: System) -> set[str]:
     """The connections to the broker are cut while it has confirmed one half of a batch, and the other is on its way."""
     _each(system.stack.stop, RELAYS)
     with Shopper(system.customer()) as shopper:
-        _until(lambda: len(shopper.answers) >= BATCH_EVENTS, "few orders were taken")
+        wait_until(lambda: len(shopper.answers) >= BATCH_EVENTS, "few orders were taken")
     connection = pika.BlockingConnection(pika.URLParameters(system.stack.urls.rabbitmq))
     channel = connection.channel()
     queue = channel.queue_declare("", exclusive=True).method.queue
@@ -122,7 +122,7 @@ def cut_in_a_batch(system: System) -> set[str]:
     def arrived() -> int:
         return int(channel.queue_declare(queue, passive=True).method.message_count)
 
-    _until(lambda: arrived() >= BATCH_EVENTS // 2, "no events arrived")
+    wait_until(lambda: arrived() >= BATCH_EVENTS // 2, "no events arrived")
     system.switch("rabbitmq", enabled=False)
     system.heal_proxies()
     connection.close()
@@ -155,9 +155,9 @@ def cancelled_in_flight(system: System) -> set[str]:
     """Customers cancel while the provider, which has charged already, still holds its answer back."""
     customer = system.customer()
     system.sandbox_fault(**CHARGED_LATE)
-    for _ in range(4):
+    for charges in range(1, 5):
         order_id = customer.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
-        time.sleep(1)
+        wait_struck(system, charges)
         with suppress(ApiError):
             customer.post(f"/api/v1/orders/{order_id}/cancel")
     system.heal_sandbox()
@@ -204,12 +204,20 @@ def undecodable(system: System) -> set[str]:
     return set() if filed() >= before + sent else {"P5"}
 
 
-def _until(condition: Callable[[], bool], complaint: str) -> None:
+def wait_until(condition: Callable[[], bool], complaint: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(complaint)
         time.sleep(0.05)
+
+
+def wait_struck(system: System, times: int) -> None:
+    """Wait until the provider's fault has struck so often. Raises `TimeoutError`."""
+    url = f"{system.stack.urls.http('sandbox')}/faults"
+    wait_until(
+        lambda: requests.get(url, timeout=API_SECONDS).json()["data"][0]["struck"] >= times, "the fault never struck"
+    )
 
 
 def _each(act: Callable[[str], object], names: tuple[str, ...]) -> None:

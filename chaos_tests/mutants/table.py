@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from chaos_tests.mutants.mutant import Mutant, Patch
+from chaos_tests.mutants.parking import charge_undecided, outage_without_delay_queues
 from chaos_tests.mutants.refused_refunds import refunds_refused
 from chaos_tests.mutants.scenarios import (
     RELAYS,
-    Scenario,
     answers_lost_after_charging,
     broker_swallows,
     broker_without_bindings,
@@ -21,28 +20,6 @@ from chaos_tests.mutants.scenarios import (
     same_key_again,
     undecodable,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """`old` must stand exactly once in the source of `module`."""
-
-    module: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One guarantee less. `environment` is what its processes get besides."""
-
-    name: str
-    without: str
-    scenario: Scenario
-    processes: tuple[str, ...]
-    patches: tuple[Patch, ...]
-    environment: tuple[tuple[str, str], ...] = ()
-
 
 _SECOND_STATEMENT = """crash_point("orders.placed")
                 from sqlalchemy import text as _text
@@ -171,7 +148,7 @@ MUTANTS = (
         "no-compensation",
         "the refund of a charge that comes after the cancellation",
         cancelled_in_flight,
-        ("worker-payments", "scheduler"),
+        ("worker-payments",),
         (
             Patch(
                 "services.payments.domain",
@@ -208,6 +185,28 @@ MUTANTS = (
         ("worker-payments",),
         (Patch("common.messaging.failures", "if kind is Unavailable:", "if kind is None:"),),
         (("RETRY_ATTEMPTS", "1"),),
+    ),
+    Mutant(
+        "undecided-pauses",
+        "parking alone what the provider has not decided",
+        charge_undecided,
+        ("worker-payments",),
+        (Patch("common.messaging.failures", "if kind is Unavailable:", "if kind in {Unavailable, Undecided}:"),),
+    ),
+    Mutant(
+        "parks-before-it-pauses",
+        "pausing first, and holding what cannot be parked",
+        outage_without_delay_queues,
+        ("worker-payments",),
+        (
+            Patch("common.messaging.failures", "self._pause.begin(repr(error))", "pass"),
+            Patch("common.messaging.failures", "self._pause.hold(publish)", "publish()"),
+            Patch(
+                "common.messaging.failures",
+                'span.note("parked", ',
+                'self._pause.begin("late")\n        span.note("parked", ',
+            ),
+        ),
     ),
     Mutant(
         "oversold",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos_tests.mutants.table import MUTANTS, Mutant
+from chaos_tests.mutants.mutant import Mutant
+from chaos_tests.mutants.table import MUTANTS
 from infrastructure.processes import PROCESSES
 
 
