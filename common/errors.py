@@ -183,10 +183,17 @@ def classify(error: BaseException) -> type[HoldfastError]:
 
 def _by_code(error: BaseException) -> type[HoldfastError] | None:
     if state := getattr(error, "pgcode", None):
+        if state == "57014" and _waited_for_row(error):
+            return LockTimeout
         return next((kind for prefix, kind in _SQLSTATES.items() if state.startswith(prefix)), Transient)
     if type(error).__module__ == "pymongo.errors":
         return _MONGODB_CODES.get(getattr(error, "code", None) or 0)
     return None
+
+
+def _waited_for_row(error: BaseException) -> bool:
+    """Whether PostgreSQL says ("while locking tuple (0,1) in relation ...") that it waited for another transaction."""
+    return " tuple " in (getattr(getattr(error, "diag", None), "context", None) or "")
 
 
 _CLASSES = (Rejected, LockTimeout, Contention, Transient, Unavailable, Undecided, HoldfastError)

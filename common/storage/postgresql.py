@@ -38,9 +38,10 @@ def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) 
     The server ends what is late a little earlier than the client gives up, so that a slow server answers with a clean
     error and only a frozen one costs the connection.
     """
-    # A lock is given up before its statement is: with equal bounds the statement's always ends first, and one row that
-    # somebody holds would look like a slow server (https://www.postgresql.org/docs/current/runtime-config-client.html).
-    options = f"-c statement_timeout={int(timeout_seconds * 900)} -c lock_timeout={int(timeout_seconds * 600)} "
+    # A lock is given up before its statement is: or one row that somebody holds would look like a slow server. Where
+    # several wait for the row, each waits twice, for its turn and for the row: both waits fit into a statement's time
+    # (https://www.postgresql.org/docs/current/runtime-config-client.html).
+    options = f"-c statement_timeout={int(timeout_seconds * 900)} -c lock_timeout={int(timeout_seconds * 400)} "
     options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
     engine = create_engine(
         make_url(url).set(drivername=_DRIVER),  # SQLAlchemy 2.1 takes a bare `postgresql` for psycopg 3

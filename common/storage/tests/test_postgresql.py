@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import OperationalError
 
 from common.errors import LockTimeout, Unavailable, classify
@@ -91,16 +92,29 @@ def test_a_slow_statement_is_ended_by_the_server(engine: Engine) -> None:
     ping(engine)
 
 
-def test_a_lock_is_not_waited_for_without_end(engine: Engine, other: Engine) -> None:
+LOCK = text("SELECT id FROM things WHERE id = 1 FOR UPDATE")
+# What a statement with several rows comes to: by the time it waits for the held one, most of its time is used up.
+LATE_LOCK = text("""
+    WITH slept AS MATERIALIZED (SELECT pg_sleep(0.7))
+    SELECT id FROM things, slept WHERE id = 1 FOR UPDATE OF things
+""")
+
+
+@pytest.mark.parametrize(("lock", "waiting"), [(LOCK, POOL), (LATE_LOCK, 1)], ids=["several wait", "late"])
+def test_a_row_that_is_held_is_no_outage(engine: Engine, other: Engine, lock: TextClause, waiting: int) -> None:
+    """Where several wait for it, each waits for its turn first and then for the row."""
     with transaction(engine) as connection:
         connection.execute(text("CREATE TABLE things (id int PRIMARY KEY)"))
         connection.execute(text("INSERT INTO things VALUES (1)"))
-    lock = text("SELECT id FROM things WHERE id = 1 FOR UPDATE")
-    with transaction(engine) as holder:
-        holder.execute(lock)
-        with pytest.raises(OperationalError) as raised, transaction(other) as connection:
+
+    def wait(_: int) -> type[Exception]:
+        with pytest.raises(OperationalError) as raised, transaction(engine) as connection:
             connection.execute(lock)
-    assert classify(raised.value) is LockTimeout
+        return classify(raised.value)
+
+    with transaction(other) as holder, ThreadPoolExecutor(waiting) as executor:
+        holder.execute(LOCK)
+        assert set(executor.map(wait, range(waiting))) == {LockTimeout}
 
 
 def test_a_pool_that_is_used_up_is_an_outage(engine: Engine) -> None:
