@@ -16,6 +16,7 @@ import pymongo.errors
 from psycopg2 import sql
 
 from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.subscriptions import consumers_of
 from chaos_tests.runners.drivers.driver import local
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ CONNECT_SECONDS, PRIMARY_SECONDS = 5, 60.0
 # Where an order's way goes through; the row's key in each.
 TABLES = {"orders": "orders", "inventory": "products", "payments": "payments"}
 APPLICATION = "holdfast-chaos"
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+LAST_SOLD = "SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY age(xmin) LIMIT 1 FOR UPDATE"
+RESERVED_SINCE = "SELECT count(*) FROM reservations WHERE created_at > transaction_timestamp()"
 ALL_BACKENDS = """
     SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> %s
@@ -50,11 +54,36 @@ def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> di
         cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(TABLES[context])))
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            cursor.execute(WAITING)
             waiting = max(waiting, cursor.fetchone()[0])
             time.sleep(0.2)
         cursor.execute("ROLLBACK")
     return seen(f"up to {waiting} backends waited for {context}'s {TABLES[context]}", bit=waiting > 0)
+
+
+def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Hold the row of the product sold last for that long. Raises `AssertionError` if a worker pauses for it."""
+    waiting = 0
+    broker_url = local(configuration).stack.urls.rabbitmq
+    with (
+        administrator_of(configuration, "inventory", seconds) as cursor,
+        consumers_of("inventory.events", broker_url) as count,
+    ):
+        cursor.execute("BEGIN")
+        cursor.execute(LAST_SOLD)
+        (sku,) = cursor.fetchone()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            cursor.execute(WAITING)
+            waiting = max(waiting, cursor.fetchone()[0])
+            if not count():
+                raise AssertionError("inventory's worker paused for one row")
+            time.sleep(0.2)
+        cursor.execute(RESERVED_SINCE)
+        (others,) = cursor.fetchone()
+        cursor.execute("ROLLBACK")
+    evidence = f"up to {waiting} backends waited for {sku}; {others} other orders were reserved; no worker paused"
+    return seen(evidence, bit=waiting > 0 and others > 0)
 
 
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
