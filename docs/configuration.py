@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infrastructure.database_roles import ALL_ROLES
+from infrastructure.document_roles import DOCUMENT_ACCOUNTS
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.env_files import EXAMPLE, FOLDERS, folder_of, name_of, values_of
 from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
 from infrastructure.privileges import BROKER_ACCOUNTS
-from infrastructure.processes import DOCUMENT_CONTEXTS, PROCESSES, Process
+from infrastructure.processes import PROCESSES, Process
 from infrastructure.provision import settings as provision
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _home() -> Home:
 
 def _credentials() -> Credentials:
     accounts = {account.name: PLACEHOLDER for account in BROKER_ACCOUNTS}
-    databases = dict.fromkeys((*ALL_ROLES, *DOCUMENT_CONTEXTS), PLACEHOLDER)
+    databases = dict.fromkeys((*ALL_ROLES, *DOCUMENT_ACCOUNTS), PLACEHOLDER)
     nothing: dict[str, Any] = {item.name: "" for item in fields(Credentials)}
     return Credentials(**nothing | {"databases": databases, "brokers": accounts})
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from infrastructure.database_roles import ALL_ROLES, role_of_process
 from infrastructure.docker.secret_file import password, signing_key
+from infrastructure.document_roles import DOCUMENT_ACCOUNTS, database_of
 from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
-from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS, Process
+from infrastructure.processes import RELATIONAL_CONTEXTS, Process
 from infrastructure.provision.rabbitmq import definitions
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Installation:
             "DATABASE_URL": lambda: self._database(line, line.context),
             "DATABASE_URLS": lambda: self._databases(line),
             "OUTBOX_DATABASE_URLS": lambda: self._databases(line),
-            "MONGODB_URL": lambda: servers.mongodb(line.context, self.password_of(f"mongodb {line.context}")),
+            "MONGODB_URL": lambda: self._documents(line.context),
             "RABBITMQ_URL": lambda: self._broker(servers.rabbitmq, broker_account(line)),
             "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, _looks_as(line)),
             "TOKEN_SIGNING_KEY": self._signing_key,
@@ -55,7 +56,7 @@ class Installation:
         return {role: self.password_of(f"postgres {role}") for role in ALL_ROLES}
 
     def documents(self) -> dict[str, str]:
-        return {context: self.password_of(f"mongodb {context}") for context in DOCUMENT_CONTEXTS}
+        return {account: self.password_of(f"mongodb {account}") for account in DOCUMENT_ACCOUNTS}
 
     def brokers(self) -> dict[str, str]:
         return {account.name: self.password_of(f"rabbitmq {account.name}") for account in BROKER_ACCOUNTS}
@@ -63,6 +64,9 @@ class Installation:
     def definitions(self) -> str:
         """The broker's accounts as it loads them at its start; then it makes no virtual host by itself."""
         return json.dumps({"vhosts": [{"name": "/"}], **definitions(self.brokers())})
+
+    def _documents(self, account: str) -> str:
+        return self._servers.mongodb(account, self.password_of(f"mongodb {account}"), database_of(account))
 
     def _database(self, line: Process, context: str) -> str:
         role = role_of_process(line, context)

@@ -27,8 +27,8 @@ class Servers:
     def management(self, account: str, password: str) -> str:
         return _with_account(self.management_address, account, password)
 
-    def mongodb(self, account: str, password: str) -> str:
-        return f"mongodb://{account}:{password}@{self.mongodb_hosts}/{account}?{self.mongodb_options}"
+    def mongodb(self, account: str, password: str, database: str) -> str:
+        return f"mongodb://{account}:{password}@{self.mongodb_hosts}/{database}?{self.mongodb_options}"
 
 
 def _with_account(address: str, account: str, password: str) -> str:

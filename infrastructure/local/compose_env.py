@@ -9,11 +9,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from infrastructure.database_roles import ALL_ROLES
+from infrastructure.document_roles import DOCUMENT_ACCOUNTS
 from infrastructure.local import env_files
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
 from infrastructure.privileges import BROKER_ACCOUNTS
-from infrastructure.processes import DOCUMENT_CONTEXTS, RABBITMQ_MANAGEMENT_PORT_OFFSET
+from infrastructure.processes import RABBITMQ_MANAGEMENT_PORT_OFFSET
 
 _HOME = Home(DEFAULT_HOME, DEFAULT_PORT_BASE)
 _PORTS = {
@@ -46,7 +47,7 @@ def _with_ports(value: str, variables: Mapping[str, str]) -> str:
 
 
 def _credentials(variables: Mapping[str, str]) -> Credentials:
-    servers = {**dict.fromkeys(ALL_ROLES, "POSTGRES"), **dict.fromkeys(DOCUMENT_CONTEXTS, "MONGODB")}
+    servers = {**dict.fromkeys(ALL_ROLES, "POSTGRES"), **dict.fromkeys(DOCUMENT_ACCOUNTS, "MONGODB")}
     brokers = [account.name for account in BROKER_ACCOUNTS]
     return Credentials(
         identity="",

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from infrastructure.database_roles import ALL_ROLES
+from infrastructure.document_roles import DOCUMENT_ACCOUNTS
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home, write_private
 from infrastructure.privileges import BROKER_ACCOUNTS
-from infrastructure.processes import DOCUMENT_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def load_credentials(home: Home) -> Credentials:
         raise StackError(f"{path} is damaged: {error}") from error
     made: dict[str, Any] = {field.name: _MAKERS[field.name]() for field in fields(Credentials)}
     complete = Credentials(**{name: deepcopy(known.get(name)) or fresh for name, fresh in made.items()})
-    for role in (*ALL_ROLES, *DOCUMENT_CONTEXTS):
+    for role in (*ALL_ROLES, *DOCUMENT_ACCOUNTS):
         complete.databases.setdefault(role, _password())
     for account in BROKER_ACCOUNTS:
         complete.brokers.setdefault(account.name, _password())

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infrastructure.document_roles import DOCUMENT_ACCOUNTS
 from infrastructure.local.home import existing_home, open_home
 from infrastructure.local.locks import open_lock
 from infrastructure.local.ports import free_port_base
 from infrastructure.local.progress import Progress, silent
 from infrastructure.local.stack import Stack
 from infrastructure.local.startup import Extent
-from infrastructure.processes import DOCUMENT_CONTEXTS, RELATIONAL_CONTEXTS
+from infrastructure.processes import RELATIONAL_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def servers_of(stack: Stack) -> Servers:
         mongodb_url=urls.mongodb_administrator,
         database_urls={context: urls.database(context) for context in RELATIONAL_CONTEXTS},
         database_passwords=dict(stack.credentials.databases),
-        document_urls={context: urls.documents(context) for context in DOCUMENT_CONTEXTS},
+        document_urls={account: urls.documents(account) for account in DOCUMENT_ACCOUNTS},
         broker_passwords=dict(stack.credentials.brokers),
     )
 

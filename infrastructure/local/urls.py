@@ -3,6 +3,7 @@
 import json
 
 from infrastructure.database_roles import OWNER, role_name, role_of_process
+from infrastructure.document_roles import database_of
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.nodes import Node
@@ -85,9 +86,9 @@ class Urls:
         shown = [line.name for line in PROCESSES if line.command and line.probe in _WITH_METRICS]
         return json.dumps({name: f"{self.http(name)}/metrics" for name in shown})
 
-    def documents(self, context: str) -> str:
-        """Return the address of a context's MongoDB database, as the account that owns it."""
-        return self._mongodb(context, self._credentials.databases[context], context)
+    def documents(self, account: str) -> str:
+        """Return the address of the MongoDB database that an account works with: a context's own, as a rule."""
+        return self._mongodb(account, self._credentials.databases[account], database_of(account))
 
     @property
     def mongodb_administrator(self) -> str:

@@ -1,8 +1,8 @@
 """MongoDB's replica set and accounts.
 
-Guarantee: the set is what its members are told it is, and this member is its primary; each context's account reads and
-writes its own database only. Making the set and the first account is allowed from the server's own machine alone
-(the localhost exception), so `make_set` is given an address there.
+Guarantee: the set is what its members are told it is, and this member is its primary; each account has the roles of
+infrastructure/document_roles.py and no others. Making the set and the first account is allowed from the server's own
+machine alone (the localhost exception), so `make_set` is given an address there.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from infrastructure.processes import DOCUMENT_CONTEXTS
+from infrastructure.document_roles import CUSTOM_ROLES, DOCUMENT_ACCOUNTS, CustomRole, roles_of
 
 ADMINISTRATOR = "administrator"
 REPLICA_SET = "holdfast"
@@ -28,8 +28,10 @@ def provision(host: str, port: int, member: str, administrator_password: str, pa
     with _client(host, port) as bare, _client(host, port, administrator_password) as administrator:
         _make_primary(bare, administrator, member)
         _make_administrator(bare, administrator_password)
-        for context in DOCUMENT_CONTEXTS:
-            _set_user(administrator, context, passwords[context], [{"role": "readWrite", "db": context}])
+        for role in CUSTOM_ROLES:
+            _set_role(administrator, role)
+        for account in DOCUMENT_ACCOUNTS:
+            _set_user(administrator, account, passwords[account], roles_of(account))
 
 
 def ping(host: str, port: int) -> None:
@@ -73,6 +75,12 @@ def _make_administrator(bare: MongoClient[Any], password: str) -> None:
     # Allowed without an account as long as there is none.
     with suppress(OperationFailure):
         bare.admin.command("createUser", ADMINISTRATOR, pwd=password, roles=["root"])
+
+
+def _set_role(administrator: MongoClient[Any], role: CustomRole) -> None:
+    database = administrator[role.database]
+    exists = database.command("rolesInfo", role.name)["roles"]
+    database.command("updateRole" if exists else "createRole", role.name, privileges=role.privileges, roles=[])
 
 
 def _set_user(administrator: MongoClient[Any], name: str, password: str, roles: list[dict[str, str]]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from infrastructure.database_roles import ALL_ROLES, role_of_process
 from infrastructure.docker.tests.composed import FILE, ROOT, compose, named_in_files, variables
+from infrastructure.document_roles import DOCUMENT_ACCOUNTS, database_of
 from infrastructure.gateway.routes import SERVICES as ROUTED
 from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
 from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS, Process
@@ -56,7 +57,8 @@ def test_a_process_has_the_accounts_of_its_own_part_only(line: Process) -> None:
         assert_role(given["DATABASE_URL"], line, line.context)
     if "MONGODB_URL" in given:
         url = urlsplit(given["MONGODB_URL"])
-        assert (url.username, url.hostname, url.path) == (line.context, "mongodb", f"/{line.context}")
+        database = database_of(line.context)
+        assert (url.username, url.hostname, url.path) == (line.context, "mongodb", f"/{database}")
         assert url.password == VALUES[f"MONGODB_{line.context.upper()}_PASSWORD"]
     if "RABBITMQ_URL" in given:
         url = urlsplit(given["RABBITMQ_URL"])
@@ -87,7 +89,7 @@ def test_every_account_is_made_with_the_password_that_its_processes_use() -> Non
     }
     for job, server, names in (
         ("accounts-postgres", "POSTGRES", ALL_ROLES),
-        ("accounts-mongodb", "MONGODB", ("archive", "operations")),
+        ("accounts-mongodb", "MONGODB", DOCUMENT_ACCOUNTS),
     ):
         expected = {name: VALUES[f"{server}_{name.upper()}_PASSWORD"] for name in names}
         assert json.loads(environment(job)["ACCOUNT_PASSWORDS"]) == expected

@@ -161,3 +161,31 @@ def test_a_document_account_uses_its_own_database_and_no_other(servers: Servers)
             with pytest.raises(OperationFailure) as refusal:
                 action()
             assert refusal.value.code == UNAUTHORIZED
+
+
+def test_a_reader_of_events_reads_them_and_can_do_nothing_else(servers: Servers) -> None:
+    with (
+        MongoClient[dict[str, object]](servers.document_urls["archive"]) as owner,
+        MongoClient[dict[str, object]](servers.document_urls["live"]) as client,
+    ):
+        owner["archive"]["test-accounts"].insert_one({})
+        events = client["archive"]["events"]
+        events.find_one({"position": {"$gt": 0}})
+        events.watch([{"$match": {"operationType": "insert"}}]).close()
+        for action in (
+            lambda: events.insert_one({}),
+            lambda: events.update_one({}, {"$set": {"seen": 1}}, upsert=True),
+            lambda: events.delete_one({}),
+            events.drop,
+            lambda: events.create_index("seen"),
+            client["archive"]["test-accounts"].find_one,
+            client["archive"].list_collection_names,
+            client["archive"].watch,
+            client["operations"]["letters"].find_one,
+            client["local"]["oplog.rs"].find_one,
+            client["admin"]["system.users"].find_one,
+        ):
+            with pytest.raises(OperationFailure) as refusal:
+                action()
+            assert refusal.value.code == UNAUTHORIZED
+        owner["archive"]["test-accounts"].drop()
