@@ -44,8 +44,8 @@ class Shop:
         user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
         self.customer_id = user["id"]
         self._customer = target.client_of({"api_key": user["api_key"]}, patient=True)
-        token = target.anyone().post("/api/v1/tokens", {"api_key": user["api_key"]})["access_token"]
-        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        self.token = target.anyone().token({"api_key": user["api_key"]})
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         body = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
         self._body = json.dumps(body).encode()
         self._wait_for_price(body)

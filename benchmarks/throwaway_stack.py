@@ -1,0 +1,27 @@
+"""A stack that a benchmark starts for itself, and deletes at its end."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infrastructure.local.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def throwaway_stack(home: str, port_base: int) -> Iterator[Stack]:
+    """Start a new stack in `home`. Ends the program if something is there already."""
+    if Path(home).exists():
+        raise SystemExit(f"{home} is left from another run: end it (`holdfast down --home {home}`) and remove it")
+    stack = Stack(home, port_base)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(home)
