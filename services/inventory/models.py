@@ -87,13 +87,14 @@ _SETTLE = text(f"""
     )
     {_INSERT_EVENT}
 """)  # noqa: S608 - constants
-# The condition of the partial index reservations_held. Each time the wait doubles, up to 64 times as long.
+# The condition of the partial index reservations_held, which clock_timestamp() could not bound, being volatile.
+# Each time the wait doubles, up to 64 times as long.
 _ASK = text("""
     UPDATE reservations SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
     WHERE order_id IN (
         SELECT order_id FROM reservations
-        WHERE status = 'held' AND created_at < clock_timestamp() - make_interval(secs => :seconds)
-          AND coalesce(asked_at, created_at) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
+        WHERE status = 'held' AND created_at < statement_timestamp() - make_interval(secs => :seconds)
+          AND coalesce(asked_at, created_at) < statement_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
         ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     RETURNING order_id::text AS order_id, status, items, version

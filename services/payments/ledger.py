@@ -41,15 +41,18 @@ UNSETTLED = """
     OR (status IN ('captured', 'partially_refunded') AND cancel_requested)
     OR (status = 'declined' AND provider_id IS NOT NULL AND NOT closed)
 """
+# The first bound on the time is the index's, which neither clock_timestamp() nor a column can give.
 _UNSETTLED = text(f"""
     (SELECT order_id::text FROM payments
-     WHERE ({UNSETTLED}) AND updated_at < clock_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
+     WHERE ({UNSETTLED}) AND updated_at < statement_timestamp() - make_interval(secs => :seconds)
+       AND updated_at < statement_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
        AND standing_since IS NULL AND (refund_due_at IS NULL OR refund_due_at <= clock_timestamp())
      ORDER BY updated_at LIMIT :limit)
     UNION
     (SELECT payments.order_id::text FROM refunds JOIN payments ON payments.id = refunds.payment_id
      WHERE refunds.status = 'pending'
-       AND refunds.updated_at < clock_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
+       AND refunds.updated_at < statement_timestamp() - make_interval(secs => :seconds)
+       AND refunds.updated_at < statement_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
      ORDER BY refunds.updated_at LIMIT :limit)
 """)  # noqa: S608 - constants
 # To the end of the line, so that one which cannot be finished does not keep the others from their turn.

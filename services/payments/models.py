@@ -60,13 +60,14 @@ _RECORD_CONFIRMED = text("""
     INSERT INTO payments (id, order_id, order_confirmed) VALUES (:id, :order_id, true)
     ON CONFLICT (order_id) DO UPDATE SET order_confirmed = true
 """)
-# By the partial indexes payments_waiting and payments_unended. Each time the wait doubles, up to 64 times as long.
+# By the partial indexes payments_waiting and payments_unended, which clock_timestamp() could not bound, being volatile.
+# Each time the wait doubles, up to 64 times as long.
 _ASK = """
     UPDATE payments SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
     WHERE id IN (
         SELECT id FROM payments
-        WHERE {condition} AND {since} < clock_timestamp() - make_interval(secs => :seconds)
-          AND greatest(asked_at, {since}) < clock_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
+        WHERE {condition} AND {since} < statement_timestamp() - make_interval(secs => :seconds)
+          AND greatest(asked_at, {since}) < statement_timestamp() - make_interval(secs => :seconds * 2 ^ asks)
         ORDER BY {since} LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     RETURNING {columns}

@@ -21,6 +21,7 @@ ROWS = 20_000
 CUSTOMERS = 200
 RARE_ROWS = 2_000  # the oldest: cancelled, refunded
 OPEN_ROWS = 5  # older still
+BACKLOG_ROWS = 1_000  # the same, where an outage has left many that sweeps look at
 _N = f"generate_series(1, {ROWS}) AS n"
 
 
@@ -31,7 +32,15 @@ def id_of(number: int) -> str:
 
 _ID = "CAST(lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000' AS uuid)"
 _AT = f"now() - make_interval(secs => {ROWS} - n)"
-_STATUS = f"CASE WHEN n <= {OPEN_ROWS} THEN '{{open}}' WHEN n <= {RARE_ROWS} THEN '{{rare}}' ELSE '{{usual}}' END"
+_STATUS = f"CASE WHEN n <= {{rows}} THEN '{{open}}' WHEN n <= {RARE_ROWS} THEN '{{rare}}' ELSE '{{usual}}' END"
+_ORDER_STATUS = _STATUS.format(rows=OPEN_ROWS, open="pending", rare="cancelled", usual="confirmed")
+_RESERVATION_STATUS = _STATUS.format(rows=BACKLOG_ROWS, open="held", rare="released", usual="sold")
+_REFUND_STATUS = _STATUS.format(rows=BACKLOG_ROWS, open="pending", rare="failed", usual="succeeded")
+# Of the backlog a third is captured and its order has not ended, a third can be charged, a third waits for its stock.
+_PAYMENT_STATUS = f"""
+    CASE WHEN n <= {BACKLOG_ROWS} THEN (ARRAY['captured', 'pending', 'pending'])[n % 3 + 1]
+         WHEN n <= {RARE_ROWS} THEN 'refunded' ELSE 'captured' END
+"""
 
 _OUTBOX = """
     INSERT INTO outbox (event_id, type, correlation_id, body, set_aside_at)
@@ -63,7 +72,7 @@ FILLINGS: dict[str, Sequence[str]] = {
                             currency, payment_method, version, created_at, updated_at, clock_reading)
         SELECT {_ID}, 'customer-' || n % {CUSTOMERS}, n, 'f', status,
                CASE WHEN status = 'cancelled' THEN 'timed_out' END, '[]', 1, 'usd', 'pm_card_visa', 3, {_AT}, {_AT}, n
-        FROM (SELECT n, {_STATUS.format(open="pending", rare="cancelled", usual="confirmed")} AS status FROM {_N}) AS n
+        FROM (SELECT n, {_ORDER_STATUS} AS status FROM {_N}) AS n
         """,
         f"INSERT INTO prices SELECT 'sku-' || n, 'Tea', 1, 'usd', 1 FROM {_N}",
         *_KIT,
@@ -75,7 +84,7 @@ FILLINGS: dict[str, Sequence[str]] = {
         """,
         f"""
         INSERT INTO reservations (order_id, status, items, version, created_at, updated_at)
-        SELECT {_ID}, {_STATUS.format(open="held", rare="released", usual="sold")}, '[]', 2, {_AT}, {_AT} FROM {_N}
+        SELECT {_ID}, {_RESERVATION_STATUS}, '[]', 2, {_AT}, {_AT} FROM {_N}
         """,
         *_KIT,
     ],
@@ -83,14 +92,15 @@ FILLINGS: dict[str, Sequence[str]] = {
         f"""
         INSERT INTO payments (id, order_id, order_known, stock_reserved, customer_id, amount, currency, method, status,
                               refunded, provider_id, version, created_at, updated_at, order_confirmed)
-        SELECT {_ID}, {_ID}, true, true, 'customer-' || n % {CUSTOMERS}, 9, 'usd', 'pm_card_visa', status,
-               CASE WHEN status = 'refunded' THEN 9 ELSE 0 END, 'pi_' || n, 2, {_AT}, {_AT}, n > {OPEN_ROWS}
-        FROM (SELECT n, {_STATUS.format(open="captured", rare="refunded", usual="captured")} AS status FROM {_N}) AS n
+        SELECT {_ID}, {_ID}, true, n > {BACKLOG_ROWS} OR n % 3 < 2, 'customer-' || n % {CUSTOMERS}, 9, 'usd',
+               'pm_card_visa', status, CASE WHEN status = 'refunded' THEN 9 ELSE 0 END, 'pi_' || n, 2, {_AT}, {_AT},
+               n > {BACKLOG_ROWS}
+        FROM (SELECT n, {_PAYMENT_STATUS} AS status FROM {_N}) AS n
         """,
         f"UPDATE payments SET standing_since = now(), refusals = 1 WHERE id <= '{id_of(OPEN_ROWS)}'",
         f"""
         INSERT INTO refunds (id, payment_id, amount, status, kind, reason, created_at, updated_at)
-        SELECT {_ID}, {_ID}, 9, {_STATUS.format(open="pending", rare="failed", usual="succeeded")},
+        SELECT {_ID}, {_ID}, 9, {_REFUND_STATUS},
                'compensation', 'timed_out', {_AT}, {_AT}
         FROM {_N}
         """,
