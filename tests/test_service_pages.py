@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONTEXTS = sorted(path.parent.name for path in ROOT.glob("services/*/main.py"))
 LINES = 40
 # Every service has these, and what lies below /docs.
-COMMON = {*PATHS, "/openapi.json", "/docs"}
+COMMON = {*PATHS, "/openapi.json", "/docs", "/", "/console"}  # pages are no API
 EVENT = re.compile(r"`([a-z_]+\.[a-z_]+\.v[0-9]+|#)`")
 
 

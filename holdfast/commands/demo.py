@@ -104,6 +104,9 @@ def _say(console: Console, number: int, text: str) -> None:
 def _say_what_next(console: Console, target: Target, seconds: float) -> None:
     console.print(f"\n[bold]Done[/] in {seconds:.0f} s. What to look at next:")
     table = Table.grid(padding=(0, 2))
+    table.add_row("   The console", f"{target.url}/")
+    if target.stack is not None:
+        table.add_row("     sign in as", f"operator  {target.stack.credentials.operator_password}")
     table.add_row("   The API, to try out", f"{target.url}/docs")
     if target.stack is not None:
         command = _command(target.stack.home.path)

@@ -60,7 +60,8 @@ def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_on
         click.echo(f"  {program()} env orders --write{'' if home == DEFAULT_HOME else f' --home {home}'}")
         click.echo(f"  cd services/orders && {'python' if program() == 'holdfast' else sys.executable} main.py")
     else:
-        click.echo(f"Ready: {stack.urls.http('gateway')} (the API is described at /docs)")
+        click.echo(f"Ready: {stack.urls.http('gateway')} (the console; the API is described at /docs)")
+        click.echo(f"Sign in as operator with {stack.credentials.operator_password}")
 
 
 @click.command()

@@ -17,6 +17,9 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("/api/v1/system", "operations"),
 )
 
+# Who serves the console, at `/` and below `/console/`.
+CONSOLE = "operations"
+
 # What is sent again if the service was killed over it: repetitions have no second effect.
 REPEATABLE = frozenset({"/api/v1/orders"})
 

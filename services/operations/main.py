@@ -14,8 +14,12 @@ from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, loa
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
 from services.operations import api, system_api
+from services.operations.console import views
+from services.operations.console.contexts import Contexts
+from services.operations.console.trends import Trends
 from services.operations.metrics import Figures
 from services.operations.monitoring import Monitor
+from services.operations.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +39,7 @@ class Settings(ServiceSettings, DocumentSettings):
         "json",
         default=None,
         check=urls_by("process", HTTP_URL),
-        meaning="Where each process serves its metrics, for GET /system: a JSON object, process -> URL.",
+        meaning="Where each process serves metrics, and a service its API beside them: JSON object, process -> URL.",
     )
     rabbitmq_management_url: str | None = setting(
         "RABBITMQ_MANAGEMENT_URL",
@@ -51,6 +55,9 @@ class Resources:
 
     store: Store
     monitor: Monitor
+    sessions: Sessions
+    contexts: Contexts
+    trends: Trends
 
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
@@ -62,18 +69,20 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         pool_size=settings.service_threads + 1,  # one for the readiness check
     )
     store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
+    urls = settings.metrics_urls or {}
+    monitor = Monitor(urls, settings.rabbitmq_management_url)
+    resources = Resources(store, monitor, Sessions(store), Contexts(urls), Trends())
     app = create_service(
         "operations",
         settings,
         blueprints=[api.blueprint, system_api.blueprint],
         ready_checks={"mongodb": partial(ping, database)},
-        context=Resources(
-            store,
-            Monitor(settings.metrics_urls or {}, settings.rabbitmq_management_url),
-        ),
+        context=resources,
         verifier=verifier,
     )
+    views.register(app)
     _refresh_before_scrapes(app, Figures(store))
+    _watch_from_the_first_request(app, resources)
     return app
 
 
@@ -82,6 +91,14 @@ def _refresh_before_scrapes(app: Flask, figures: Figures) -> None:
     def refresh() -> None:
         if request.path == "/metrics":
             figures.refresh()
+
+
+def _watch_from_the_first_request(app: Flask, resources: Resources) -> None:
+    """Not before: the process that makes the app is not the one that serves it."""
+
+    @app.before_request
+    def watch() -> None:
+        resources.trends.watch(resources.monitor.look)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ def sent(front: Front, request: bytes) -> bytes:
         ("POST", "/docs", "GET, HEAD"),
         ("OPTIONS", "/docs", "GET, HEAD"),
         ("TRACE", "/docs?a", "GET, HEAD"),
+        ("TRACE", "/", "OPTIONS"),
+        ("TRACE", "/console/orders", "OPTIONS"),
         ("TRACE", "/api/v1/tokens", "OPTIONS"),  # which takes neither GET nor HEAD
         ("TRACE", "/api/v1/orders/1/timeline", "OPTIONS"),
         ("TRACE", "/api/v1/nothing", None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.operations import audits, bodies, jobs, models, replies
+from services.operations import audits, bodies, jobs, models, replies, sessions
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
@@ -15,4 +15,5 @@ COLLECTIONS: dict[str, list[IndexModel]] = {
     bodies.COLLECTION: [],
     replies.COLLECTION: replies.INDEXES,
     audits.COLLECTION: audits.INDEXES,
+    sessions.COLLECTION: sessions.INDEXES,
 }

@@ -1,0 +1,172 @@
+"""The console's routes in one place: who may see a page, what a page may do, and what a failure looks like.
+
+A page is for a signed-in operator unless it is in `_OPEN`; a form without the session's CSRF token changes nothing.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Blueprint, Response, current_app, g, redirect, render_template, request, send_from_directory, url_for
+from werkzeug.exceptions import HTTPException
+
+from common.errors import NotFound, Rejected, Unavailable, classify
+from common.observability import logs
+from common.security.auth import public
+from common.web.app_factory import context
+from common.web.request import request_id
+from services.operations.console import assets, formats, security
+from services.operations.console.contexts import ContextDownError, RefusedError, SignedOutError
+from services.operations.console.navigation import NAVIGATION
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.blueprints import BlueprintSetupState
+    from flask.typing import ResponseReturnValue
+
+    from services.operations.sessions import Session
+
+NAME = "console"
+STATIC = Path(__file__).parent / "static"
+FRAGMENT = "Console-Refresh"  # the header of a request that the page makes by itself
+_OPEN = frozenset({f"{NAME}.sign_in", f"{NAME}.show_sign_in", f"{NAME}.static_file"})
+_STATIC_SECONDS = 365 * 24 * 3600
+_log = logs.logger(__name__)
+
+blueprint = Blueprint(NAME, __name__, template_folder="templates")
+
+
+def register(app: Flask) -> None:
+    """Add the console to the app of the operations service."""
+    app.register_blueprint(blueprint)
+    for endpoint, view in app.view_functions.items():
+        if endpoint.startswith(f"{NAME}."):
+            public(view)  # a page wants a session, not a bearer token
+
+
+def session() -> Session:
+    """The session of this request."""
+    return cast("Session", g.console_session)
+
+
+@blueprint.record_once
+def _add_filters(state: BlueprintSetupState) -> None:
+    state.app.jinja_env.filters.update(formats.FILTERS)
+
+
+@blueprint.before_request
+def _check() -> ResponseReturnValue | None:
+    """Refuse who is not signed in, and a form that no page of this session has sent."""
+    if request.endpoint in _OPEN:
+        return None
+    refreshes = FRAGMENT in request.headers
+    found = context().sessions.find(request.cookies.get(security.COOKIE), is_active=not refreshes)
+    if found is None:
+        return _signed_out()
+    g.console_session = found
+    if request.method == "POST" and not security.is_own_form(found.csrf):
+        return render("message.html", title="Nothing was done", text=_FOREIGN_FORM), HTTPStatus.FORBIDDEN
+    return None
+
+
+@blueprint.after_request
+def _protect(response: Response) -> Response:
+    return security.protect(response)
+
+
+def render(template: str, **values: Any) -> str:
+    """A page with what every page needs."""
+    return render_template(
+        f"console/{template}",
+        navigation=NAVIGATION,
+        page_endpoints=current_app.view_functions,
+        asset=assets.address,
+        csrf=g.console_session.csrf if "console_session" in g else "",
+        user=g.console_session.user if "console_session" in g else "",
+        notice=_NOTICES.get(request.args.get("done", "")),
+        **values,
+    )
+
+
+def done(endpoint: str, notice: str, **values: Any) -> ResponseReturnValue:
+    """What a form answers: the page that shows its effect, with a sentence of `_NOTICES`."""
+    return redirect(url_for(f"{NAME}.{endpoint}", done=notice, **values), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.get("/console/static/<path:name>")
+def static_file(name: str) -> Response:
+    return send_from_directory(STATIC, name, max_age=_STATIC_SECONDS)
+
+
+@blueprint.route("/console/<path:_>", methods=["GET", "POST"])
+def missing(_: str) -> ResponseReturnValue:
+    raise NotFound("There is no such page.")
+
+
+@blueprint.errorhandler(SignedOutError)
+def _token_refused(_: SignedOutError) -> ResponseReturnValue:
+    return _signed_out()
+
+
+@blueprint.errorhandler(RefusedError)
+def _refused(error: RefusedError) -> ResponseReturnValue:
+    lines = [f"{name}: {', '.join(map(str, texts))}" for name, texts in error.errors.items()]
+    return render("message.html", title="Refused", text=f"{error.detail}.", code=error.code, lines=lines), error.status
+
+
+@blueprint.errorhandler(ContextDownError)
+def _context_down(error: ContextDownError) -> ResponseReturnValue:
+    text = f"The {error.context} service does not answer ({error.detail})."
+    if request.method == "POST":
+        text += " Whether it did what you asked is not known: look before you repeat it."
+    return render("message.html", title="No reply", text=text, retry=request.method == "GET"), 503
+
+
+@blueprint.errorhandler(Exception)
+def _failed(error: Exception) -> ResponseReturnValue:
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        return render("message.html", title=HTTPStatus(status).phrase, text=error.description or ""), status
+    if isinstance(error, Rejected):
+        return render(
+            "message.html", title=HTTPStatus(error.status).phrase, text=str(error), code=error.code
+        ), error.status
+    if issubclass(classify(error), Unavailable):
+        _log.warning("a page cannot be shown", path=request.path, error=f"{type(error).__name__}: {error}")
+        return render("message.html", title="MongoDB does not answer", text=_NO_STORE, retry=True), 503
+    _log.error("a page failed", path=request.path, exc_info=error)
+    text = f"This is a fault of the console. It is in its log under the request id {request_id()}."
+    return render("message.html", title="Something is wrong here", text=text), 500
+
+
+def _signed_out() -> ResponseReturnValue:
+    if FRAGMENT in request.headers:
+        return "signed out", HTTPStatus.UNAUTHORIZED
+    target = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    reason = (
+        "nothing-done" if request.method == "POST" else "sign-in" if security.COOKIE not in request.cookies else "ended"
+    )
+    response = cast(
+        "Response", redirect(url_for(f"{NAME}.show_sign_in", next=target, reason=reason), HTTPStatus.SEE_OTHER)
+    )
+    security.delete_cookie(response)
+    return response
+
+
+_FOREIGN_FORM = "This form was not sent by a page of your session. Go back, reload the page and try again."
+_NO_STORE = (
+    "The store of sessions, dead letters and audits is out of reach. Orders go on. This page tries again by itself;"
+    " the page Now works for those who were signed in before."
+)
+_NOTICES = {
+    "cancelled": "The order is cancelled.",
+    "refunded": "The refund is made.",
+    "re-checked": "The payment was compared with the payment provider.",
+    "resent": "The order's last event is published again.",
+    "replay": "The replay is requested. A worker carries it out.",
+    "discarded": "The dead letter is discarded. It stays on file.",
+    "retried": "The refund was tried again and accepted.",
+    "recorded": "The refund is on record.",
+}

@@ -1,0 +1,149 @@
+"""The other contexts' HTTP APIs, called as the signed-in operator: every call is bounded in time and size.
+
+A context that does not answer raises `ContextDownError` (or becomes one in the result of `read_all`), so that a page
+shows the rest. Nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from common.observability import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CONNECT_SECONDS, READ_SECONDS = 0.5, 4.0
+READY_SECONDS = 1.5
+ACT_SECONDS = 15.0  # a refund waits for the payment provider
+MAX_BYTES = 8 * 1024 * 1024
+_SERVICE, _METRICS = "service-", "/metrics"
+_THREADS = 16
+_log = logs.logger(__name__)
+
+
+class ContextDownError(Exception):
+    """A context does not answer, or answers that it cannot."""
+
+    def __init__(self, context: str, detail: str) -> None:
+        super().__init__(f"{context}: {detail}")
+        self.context, self.detail = context, detail
+
+
+class RefusedError(Exception):
+    """A context refuses the request: its problem document."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status, self.code = status, str(problem.get("code", ""))
+        self.detail = str(problem.get("detail") or f"status {status}")
+        self.errors: dict[str, list[str]] = dict(problem.get("errors") or {})
+        super().__init__(self.detail)
+
+
+class SignedOutError(Exception):
+    """The token is no longer valid."""
+
+
+class Contexts:
+    """The services that METRICS_URLS names: each answers its API at the address of its metrics."""
+
+    def __init__(self, metrics_urls: Mapping[str, str]) -> None:
+        self._urls = {
+            name.removeprefix(_SERVICE): url.removesuffix(_METRICS)
+            for name, url in metrics_urls.items()
+            if name.startswith(_SERVICE)
+        }
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="contexts")
+
+    def get(self, context: str, path: str, token: str, **query: str | int | None) -> dict[str, Any]:
+        """The JSON object at `path`. Raises the errors above."""
+        known = {name: value for name, value in query.items() if value not in (None, "")}
+        return self._send("GET", context, path, READ_SECONDS, _bearer(token), params=known)
+
+    def post(
+        self, context: str, path: str, token: str | None, body: Mapping[str, Any] | None = None, **headers: str
+    ) -> dict[str, Any]:
+        """The JSON object that a POST returns; `headers` have `_` for `-`. Raises the errors above."""
+        sent = _bearer(token) | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._send("POST", context, path, ACT_SECONDS, sent, json={} if body is None else body)
+
+    def read_all(self, **reads: Callable[[], Any]) -> dict[str, Any]:
+        """Do these reads at once; one that fails has its `ContextDownError` or `RefusedError` as its value."""
+        running = {name: self._executor.submit(_attempt, read) for name, read in reads.items()}
+        return {name: future.result() for name, future in running.items()}
+
+    def unready(self) -> dict[str, list[str]]:
+        """The readiness checks that fail, for each service that can be asked: `service-orders` -> [`postgres`]."""
+        found = self.read_all(**{name: partial(_failing_checks, url) for name, url in self._urls.items()})
+        return {f"{_SERVICE}{name}": failing for name, failing in found.items() if isinstance(failing, list)}
+
+    def _send(
+        self, method: str, context: str, path: str, seconds: float, headers: dict[str, str], **options: Any
+    ) -> dict[str, Any]:
+        if context not in self._urls:
+            raise ContextDownError(context, "METRICS_URLS does not name this service")
+        try:
+            status, body = _exchange(method, f"{self._urls[context]}/api/v1{path}", seconds, headers, options)
+        except (requests.RequestException, ValueError, RecursionError) as error:
+            _log.warning("a context does not answer", context=context, error=type(error).__name__)
+            detail = "no reply in time" if isinstance(error, requests.Timeout) else "no connection, or no valid reply"
+            raise ContextDownError(context, detail) from None
+        if status == HTTPStatus.UNAUTHORIZED and "Authorization" in headers:
+            raise SignedOutError
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ContextDownError(context, str(body.get("detail") or f"status {status}"))
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise RefusedError(status, body)
+        return body
+
+
+def _exchange(
+    method: str, url: str, seconds: float, headers: dict[str, str], options: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    deadline = time.monotonic() + seconds
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of the environment is not for calls between services
+        with session.request(
+            method,
+            url,
+            headers=headers,
+            timeout=(CONNECT_SECONDS, seconds),
+            stream=True,
+            allow_redirects=False,
+            **options,
+        ) as reply:
+            text = b""
+            for chunk in reply.iter_content(65536):
+                text += chunk
+                if len(text) > MAX_BYTES or time.monotonic() > deadline:
+                    raise requests.Timeout
+    body = json.loads(text)
+    if not isinstance(body, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - a bad reply, not a bad call
+    return reply.status_code, body
+
+
+def _failing_checks(url: str) -> list[str] | None:
+    try:
+        status, body = _exchange("GET", f"{url}/readyz", READY_SECONDS, {}, {})
+    except (requests.RequestException, ValueError):
+        return None
+    return [] if status == HTTPStatus.OK else list(body.get("errors") or ["does not say why"])
+
+
+def _attempt(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except (ContextDownError, RefusedError) as error:
+        return error
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,79 @@
+"""Points of the last hour as lines of an SVG picture. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.operations.console.trends import KEPT, RECENT, per_minute, typical_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.operations.console.trends import Point
+
+WIDTH, HEIGHT = 720.0, 120.0
+SMOOTHED = 4  # points to one step of a line: a minute
+_STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`pieces` are the `points` attributes of polylines; where nothing is known, a line has a gap."""
+
+    name: str
+    pieces: list[str]
+    now: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Lines on one scale that ends at `top`."""
+
+    lines: list[Line]
+    top: float
+    minutes: int
+
+
+def rates(points: Sequence[Point]) -> Curves:
+    """Orders accepted, confirmed and cancelled per minute."""
+    windows = _windows(points)
+    values = {name: [per_minute(window, name) for window in windows] for name in ("accepted", "confirmed", "cancelled")}
+    latest = points[-RECENT:]
+    return _curves(values, {name: per_minute(latest, name) for name in values}, len(points))
+
+
+def confirmation(points: Sequence[Point]) -> Curves:
+    """The typical seconds from an order's acceptance to its confirmation."""
+    values = {"typical": [typical_seconds(window) for window in _windows(points)]}
+    return _curves(values, {"typical": typical_seconds(points[-RECENT:])}, len(points))
+
+
+def _windows(points: Sequence[Point]) -> list[Sequence[Point]]:
+    return [points[max(0, end - SMOOTHED) : end] for end in range(1, len(points) + 1)]
+
+
+def _curves(values: dict[str, list[float | None]], now: dict[str, float | None], length: int) -> Curves:
+    top = nice_top(max((value for line in values.values() for value in line if value is not None), default=0.0))
+    lines = [Line(name, _pieces(line, top, KEPT - length), now[name]) for name, line in values.items()]
+    return Curves(lines, top, length // SMOOTHED)
+
+
+def _pieces(values: Sequence[float | None], top: float, offset: int) -> list[str]:
+    pieces: list[list[str]] = [[]]
+    for index, value in enumerate(values, offset + 1):
+        if value is None:
+            pieces.append([])
+        else:
+            pieces[-1].append(f"{index / KEPT * WIDTH:.1f},{HEIGHT - value / top * HEIGHT:.1f}")
+    return [" ".join(piece) for piece in pieces if piece]
+
+
+def nice_top(value: float) -> float:
+    """The end of a scale: 1, 2 or 5 times a power of ten, not below `value`."""
+    power = 0.01
+    while True:
+        for step in _STEPS:
+            if step * power >= value:
+                return max(step * power, 0.1)
+        power *= 10

@@ -1,0 +1,32 @@
+"""The page Now: what fails, how much flows, and the whole system in one picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.web.app_factory import context
+from services.operations import usecases
+from services.operations.console import curves
+from services.operations.console.blueprint import blueprint, render
+from services.operations.console.overview import overview, waiting_letters
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+
+@blueprint.get("/")
+def show_now() -> ResponseReturnValue:
+    """Never fails for what it shows: what does not answer is on it."""
+    view = usecases.show_system(context().store, context().monitor)
+    points = context().trends.points
+    return render(
+        "now.html",
+        view=view,
+        picture=overview(view, context().contexts.unready()),
+        letters=waiting_letters(view),
+        undecided=sum(each["items"] for each in view["undecided"]),
+        rates=curves.rates(points),
+        confirmation=curves.confirmation(points),
+        width=curves.WIDTH,
+        height=curves.HEIGHT,
+    )

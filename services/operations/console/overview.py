@@ -1,0 +1,212 @@
+"""The picture of the system on the page Now, made of the system view. Pure.
+
+Each part has a state, `ok`, `warn`, `bad` or `unknown`, and a few words. What is wrong is listed, the worst first, each
+with the page that leads on. What is not known is shown as unknown, never as good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from services.operations.console.formats import ago, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OK, WARN, BAD, UNKNOWN = "ok", "warn", "bad", "unknown"
+SLOW_OUTBOX_SECONDS, LATE_OUTBOX_SECONDS = 5.0, 30.0
+SLOW_QUEUE_SECONDS = 30.0
+AUDIT_FRESH_SECONDS = 24 * 3600
+_CONTEXTS = ("users", "inventory", "orders", "payments", "archive", "operations")
+_RELATIONAL = frozenset({"users", "inventory", "orders", "payments"})
+_SEVERITY = {BAD: 0, UNKNOWN: 1, WARN: 2}
+_EVENTS = ".events"
+
+Unready = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing in the picture."""
+
+    name: str
+    state: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that needs attention; `page` is the endpoint that leads on, with its `values`."""
+
+    state: str
+    text: str
+    page: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A context: its service, its outbox, its queue and its worker, in the order in which an event passes them."""
+
+    name: str
+    service: Part | None
+    outbox: Part | None
+    queue: Part | None
+    worker: Part | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    rows: list[Row]
+    others: list[Part]
+    problems: list[Problem]
+
+    @property
+    def state(self) -> str:
+        return min((problem.state for problem in self.problems), key=_SEVERITY.__getitem__, default=OK)
+
+
+def overview(view: Mapping[str, Any], unready: Unready) -> Overview:
+    """The picture of a system view (`services.operations.system`).
+
+    `unready` has for each service that could be asked the readiness checks that fail.
+    """
+    processes = {worker["name"]: worker for worker in view["workers"]}
+    contexts = [*_CONTEXTS, *sorted(_further(processes))]
+    rows = [_row(context, view, processes, unready) for context in contexts]
+    shown = {f"{kind}-{context}" for kind in ("service", "worker") for context in contexts}
+    others = [_process(worker, view, unready) for name, worker in processes.items() if name not in shown]
+    servers = [_postgres(unready), _rabbitmq(view), _mongodb(view), *_providers(view)]
+    problems = sorted(_problems(view, [*servers, *_parts(rows), *others]), key=lambda each: _SEVERITY[each.state])
+    return Overview([row for row in rows if _has_parts(row)], servers + others, problems)
+
+
+def _further(processes: Mapping[str, Any]) -> set[str]:
+    """Contexts that came after this module was written."""
+    names = {name.partition("-")[2] for name in processes if name.startswith(("service-", "worker-"))}
+    return names - set(_CONTEXTS)
+
+
+def _row(context: str, view: Mapping[str, Any], processes: Mapping[str, Any], unready: Unready) -> Row:
+    service, worker = processes.get(f"service-{context}"), processes.get(f"worker-{context}")
+    return Row(
+        context,
+        _process(service, view, unready) if service else None,
+        next((_outbox(each) for each in view["outboxes"] if each["database"] == context), None),
+        _queue(context, view),
+        _process(worker, view, unready) if worker else None,
+    )
+
+
+def _process(process: Mapping[str, Any], view: Mapping[str, Any], unready: Unready) -> Part:
+    name = process["name"]
+    if not process["alive"]:
+        seen = f"last seen {ago(process['last_seen_at'])}" if process["last_seen_at"] else "not seen yet"
+        return Part(name, BAD, f"does not answer, {seen}")
+    if process["subscribed"] is False:
+        return Part(name, BAD, "waits for a dependency")
+    breakers = [each["breaker"] for each in view["breakers"] if each["process"] == name and each["state"] != "closed"]
+    if breakers:
+        return Part(name, WARN, f"breaker open: {', '.join(breakers)}")
+    if failing := unready.get(name):
+        return Part(name, BAD, f"not ready: {', '.join(failing)}")
+    since = ago(process["started_at"]).removesuffix(" ago")
+    return Part(name, OK, f"up for {since}" if process["started_at"] else "up")
+
+
+def _outbox(outbox: Mapping[str, Any]) -> Part:
+    name, seconds, rows = f"outbox of {outbox['database']}", outbox["seconds"], outbox["rows"] or 0
+    if outbox["set_aside_rows"]:
+        return Part(name, BAD, f"{outbox['set_aside_rows']} unroutable")
+    if outbox["relay"] is None:
+        return Part(name, BAD, f"no relay publishes, {rows} wait")
+    if seconds is None:
+        return Part(name, UNKNOWN, "not measured")
+    if seconds >= SLOW_OUTBOX_SECONDS:
+        return Part(name, BAD if seconds >= LATE_OUTBOX_SECONDS else WARN, f"{rows} wait, {duration(seconds)}")
+    return Part(name, OK, f"{rows} on the way" if rows else "empty")
+
+
+def _queue(context: str, view: Mapping[str, Any]) -> Part | None:
+    name = f"{context}{_EVENTS}"
+    if view["queues"] is None:
+        known = any(worker["name"] == f"worker-{context}" for worker in view["workers"])
+        return Part(name, UNKNOWN, "RabbitMQ does not answer") if known else None
+    queue = next((each for each in view["queues"] if each["name"] == name), None)
+    if queue is None:
+        return None
+    messages, waited = queue["messages"] or 0, queue["not_empty_seconds"]
+    if not queue["consumers"]:
+        return Part(name, BAD, f"no consumer, {messages} wait")
+    if messages and waited >= SLOW_QUEUE_SECONDS:
+        return Part(name, WARN, f"{messages} wait, not empty for {duration(waited)}")
+    return Part(name, OK, f"{messages} on the way" if messages else "empty")
+
+
+def _postgres(unready: Unready) -> Part:
+    asked = [failing for name, failing in unready.items() if name.removeprefix("service-") in _RELATIONAL]
+    if any("postgres" in failing for failing in asked):
+        return Part("PostgreSQL", BAD, "does not answer")
+    return Part("PostgreSQL", OK, "answers") if asked else Part("PostgreSQL", UNKNOWN, "no service can say")
+
+
+def _rabbitmq(view: Mapping[str, Any]) -> Part:
+    is_away = view["queues"] is None
+    if is_away and "rabbitmq" not in view["unanswered"]:
+        return Part("RabbitMQ", UNKNOWN, "its address is not set")
+    return Part("RabbitMQ", BAD, "does not answer") if is_away else Part("RabbitMQ", OK, "answers")
+
+
+def _mongodb(view: Mapping[str, Any]) -> Part:
+    return Part("MongoDB", BAD, "does not answer") if view["dead_letters"] is None else Part("MongoDB", OK, "answers")
+
+
+def _providers(view: Mapping[str, Any]) -> Iterator[Part]:
+    states = {each["state"] for each in view["breakers"] if each["breaker"] == "payment_provider"}
+    if "open" in states:
+        yield Part("Payment provider", BAD, "does not answer: its breaker is open")
+    elif "half_open" in states:
+        yield Part("Payment provider", WARN, "is tried again")
+    else:
+        yield Part("Payment provider", OK if states else UNKNOWN, "no failures" if states else "not known")
+
+
+def _parts(rows: list[Row]) -> Iterator[Part]:
+    for row in rows:
+        yield from (part for part in (row.service, row.outbox, row.queue, row.worker) if part)
+
+
+def _has_parts(row: Row) -> bool:
+    return any((row.service, row.outbox, row.queue, row.worker))
+
+
+def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
+    for part in parts:
+        if part.state in (BAD, WARN):
+            yield Problem(part.state, f"{part.name}: {part.text}")
+    if view["held_up"]:
+        yield Problem(WARN, "Time-outs of orders stand still: an outage holds orders up")
+    if waiting := waiting_letters(view):
+        yield Problem(WARN, f"{_count(waiting, 'dead letter')} to be decided", "console.list_dead_letters")
+    for each in view["undecided"]:
+        oldest = duration(each["oldest_seconds"])
+        text = f"{each['consumer']}: {_count(each['items'], 'undecided event')}, the oldest for {oldest}"
+        yield Problem(WARN, text, "console.list_cases")
+    standing = view["standing_cases"]
+    if standing and standing["count"]:
+        text = f"{_count(standing['count'], 'refund')} that the payment provider refuses"
+        yield Problem(WARN, text, "console.list_cases")
+    audit = view["last_audit"]
+    if audit and not audit["ok"]:
+        yield Problem(BAD, f"The last audit found a broken promise ({audit['broken']})", "console.list_promises")
+
+
+def waiting_letters(view: Mapping[str, Any]) -> int:
+    """How many dead letters wait for somebody to decide."""
+    return sum(each["count"] for each in view["dead_letters"] or [] if each["status"] == "filed")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

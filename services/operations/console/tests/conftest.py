@@ -1,0 +1,64 @@
+"""The console on an empty store, with fakes in the place of the other contexts, and a browser's session."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.tests.sample_service import token
+from services.operations.console.tests.fake_services import Fakes, fakes
+from services.operations.tests.conftest import make_app, store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+    from werkzeug.test import TestResponse
+
+__all__ = ["make_app", "store"]
+NAME, PASSWORD = "olga", "correct horse battery"
+
+
+@pytest.fixture
+def others() -> Iterator[Fakes]:
+    with fakes("users", "orders", "payments", "archive", "inventory") as running:
+        running["users"].answers["POST /api/v1/tokens"] = (
+            200,
+            {"access_token": token(role="operator"), "token_type": "Bearer", "expires_in": 3600},
+        )
+        for service in running.services.values():
+            service.answers |= {"GET /metrics": (200, b""), "GET /readyz": (200, {"status": "ok"})}
+        yield running
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes) -> Flask:
+    assert store is not None  # its indexes are there
+    return make_app(document_store, metrics_urls=others.metrics_urls)
+
+
+@pytest.fixture
+def anyone(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def operator(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    assert sign_in(client).status_code == 303
+    return client
+
+
+def sign_in(client: FlaskClient, **changes: str) -> TestResponse:
+    form = {"csrf": csrf_of(client.get("/console/sign-in")), "name": NAME, "password": PASSWORD}
+    return client.post("/console/sign-in", data=form | changes)
+
+
+def csrf_of(page: TestResponse) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found
+    return found[1]

@@ -1,0 +1,102 @@
+"""Points from looks at counters, and the figures and curves made of them."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from services.operations.console import curves
+from services.operations.console.trends import KEPT, Point, Trends, per_minute, typical_seconds
+from services.operations.monitoring import Look, Sample
+
+ACCEPTED, CONFIRMED = "holdfast_orders_accepted_total", "holdfast_orders_confirmed_total"
+
+
+def look(**values: float) -> Look:
+    """A process each, with its count of accepted orders."""
+    metrics = {name: [Sample(ACCEPTED, {}, value)] for name, value in values.items()}
+    return Look("2026-01-01T00:00:00Z", metrics, None, {})
+
+
+def accepted(*looks: Look) -> list[float]:
+    trends = Trends()
+    for at, each in enumerate(looks):
+        trends.add(each, at * 15.0)
+    return [point.accepted for point in trends.points]
+
+
+def test_a_point_is_the_difference_of_two_looks() -> None:
+    assert accepted(look(a=5), look(a=7), look(a=7)) == [2, 0]
+
+
+def test_instances_add_up() -> None:
+    assert accepted(look(a=5, b=1), look(a=7, b=4)) == [5]
+
+
+def test_a_restarted_process_counts_from_zero_and_a_silent_one_goes_on() -> None:
+    assert accepted(look(a=5), look(a=2), look(a=3)) == [2, 1]
+    assert accepted(look(a=5), look(), look(a=8)) == [0, 3]
+
+
+def test_labels_of_one_counter_add_up() -> None:
+    trends = Trends()
+    for at, count in enumerate((1, 3)):
+        samples = [Sample("holdfast_orders_cancelled_total", {"reason": reason}, count) for reason in ("a", "b")]
+        trends.add(Look("", {"worker-orders": samples}, None, {}), at)
+    assert [point.cancelled for point in trends.points] == [4]
+
+
+def test_only_an_hour_is_kept() -> None:
+    assert len(accepted(*(look(a=each) for each in range(KEPT + 50)))) == KEPT
+
+
+def test_looks_are_taken_in_the_background_once_however_often_it_is_asked_for() -> None:
+    taken, trends = threading.Event(), Trends()
+
+    def take() -> Look:
+        taken.set()
+        raise RuntimeError("one bad look does not end it")
+
+    before = threading.active_count()
+    for _ in range(5):
+        trends.watch(take)
+    assert taken.wait(10)
+    assert threading.active_count() == before + 1
+
+
+def points(*counts: float, **buckets: float) -> list[Point]:
+    bounds = {float(bound.removeprefix("le_").replace("_", ".")): count for bound, count in buckets.items()}
+    return [Point(15.0, count, 0.0, 0.0, bounds) for count in counts]
+
+
+def test_a_rate_is_per_minute() -> None:
+    assert per_minute(points(5, 10), "accepted") == 30
+    assert per_minute([], "accepted") is None
+
+
+@pytest.mark.parametrize(
+    ("buckets", "seconds"),
+    [
+        ({}, None),
+        ({"le_1": 0.0, "le_inf": 0.0}, None),
+        ({"le_1": 10.0, "le_2": 10.0, "le_inf": 10.0}, 0.5),
+        ({"le_1": 0.0, "le_2": 10.0, "le_inf": 10.0}, 1.5),
+        ({"le_1": 0.0, "le_2": 0.0, "le_inf": 10.0}, 2.0),
+    ],
+)
+def test_the_typical_time_is_within_its_bucket(buckets: dict[str, float], seconds: float | None) -> None:
+    assert typical_seconds(points(0, **buckets)) == seconds
+
+
+def test_curves_end_at_the_right_and_have_gaps_where_nothing_is_known() -> None:
+    drawn = curves.rates(points(0, 10))
+    assert drawn.lines[0].pieces == [f"{curves.WIDTH / KEPT * (KEPT - 1):.1f},120.0 720.0,0.0"]
+    assert drawn.top == 20
+    assert curves.confirmation(points(0, 0)).lines[0].pieces == []
+    assert curves.rates([]).lines[0].pieces == []
+
+
+@pytest.mark.parametrize(("value", "top"), [(0.0, 0.1), (0.3, 0.5), (1.0, 1), (1.01, 2), (7, 10), (4321, 5000)])
+def test_a_scale_ends_at_a_round_number(value: float, top: float) -> None:
+    assert curves.nice_top(value) == pytest.approx(top)

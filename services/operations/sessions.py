@@ -1,0 +1,169 @@
+"""Sessions of the console: who is signed in, until when, and the access token that is used for them.
+
+A session is known by a random secret that only the browser's cookie has. MongoDB holds its digest, and the token sealed
+with a key made from the secret: what is stored opens nothing. A session ends after `IDLE_SECONDS` without a request by
+its user, or with its token. While MongoDB is away, sessions that this process has seen go on: that is when operators
+need the console most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pymongo import ASCENDING, IndexModel
+
+from common.errors import Unavailable, classify
+from common.observability import logs
+
+if TYPE_CHECKING:
+    from common.storage.mongodb import Store
+
+COLLECTION = "sessions"
+IDLE_SECONDS = 30 * 60
+TOUCH_SECONDS = 60
+MAX_REMEMBERED = 1000
+_SECRET_BYTES, _NONCE_BYTES = 32, 12
+_MAX_SECRET_LENGTH = 128
+INDEXES = [IndexModel([("ends_at", ASCENDING)], name="ended", expireAfterSeconds=0)]
+_log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in operator. `ends_at` moves with each request, never beyond `expires_at`."""
+
+    id: str
+    user: str
+    token: str
+    csrf: str
+    ends_at: datetime
+    expires_at: datetime
+
+
+class Sessions:
+    """The sessions of all instances, by the cookie's secret; safe to share between threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._remembered: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def start(self, user: str, token: str, *, seconds: float, now: datetime | None = None) -> tuple[str, Session]:
+        """Sign `user` in for at most `seconds`; returns the secret for the cookie."""
+        now = now or datetime.now(UTC)
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        expires_at = now + timedelta(seconds=seconds)
+        session = Session(_digest(secret), user, token, _csrf(secret), _end(now, expires_at), expires_at)
+        self._remember(session)
+        try:
+            with self._store.use() as database:
+                database[COLLECTION].insert_one(
+                    {
+                        "_id": session.id,
+                        "sealed": _seal(secret, {"user": user, "token": token}),
+                        "ends_at": session.ends_at,
+                        "expires_at": expires_at,
+                    }
+                )
+        except Exception as error:
+            if classify(error) is not Unavailable:
+                raise
+            _log.warning("a session is kept in this process only", error=type(error).__name__)
+        return secret, session
+
+    def find(self, secret: str | None, *, is_active: bool, now: datetime | None = None) -> Session | None:
+        """The session of a cookie, None if it has ended. Raises as MongoDB does if nobody can say.
+
+        `is_active` says that its user did something: the page's own refreshing keeps no session alive.
+        """
+        if not secret or len(secret) > _MAX_SECRET_LENGTH:
+            return None
+        now = now or datetime.now(UTC)
+        session = self._read(secret)
+        if session is None or session.ends_at <= now:
+            return None
+        ends_at = _end(now, session.expires_at)
+        gained = (ends_at - session.ends_at).total_seconds()
+        if is_active and (gained > TOUCH_SECONDS or (gained > 0 and ends_at == session.expires_at)):
+            session = replace(session, ends_at=ends_at)
+            self._touch(session)
+        self._remember(session)
+        return session
+
+    def end(self, session: Session) -> None:
+        """Sign out. Raises as MongoDB does if it stays on record there."""
+        with self._lock:
+            self._remembered.pop(session.id, None)
+        with self._store.use() as database:
+            database[COLLECTION].delete_one({"_id": session.id})
+
+    def _read(self, secret: str) -> Session | None:
+        session_id = _digest(secret)
+        try:
+            with self._store.use() as database:
+                found = database[COLLECTION].find_one({"_id": session_id})
+        except Exception as error:
+            remembered = self._remembered.get(session_id)
+            if classify(error) is not Unavailable or remembered is None:
+                raise
+            return remembered
+        opened = _open(secret, found["sealed"]) if found else None
+        if found is None or opened is None:
+            return None
+        return Session(
+            session_id, opened["user"], opened["token"], _csrf(secret), found["ends_at"], found["expires_at"]
+        )
+
+    def _touch(self, session: Session) -> None:
+        try:
+            with self._store.use() as database:
+                database[COLLECTION].update_one({"_id": session.id}, {"$max": {"ends_at": session.ends_at}})
+        except Exception as error:
+            if classify(error) is not Unavailable:
+                raise
+
+    def _remember(self, session: Session) -> None:
+        with self._lock:
+            self._remembered[session.id] = session
+            self._remembered.move_to_end(session.id)
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+
+def _end(now: datetime, expires_at: datetime) -> datetime:
+    return min(now + timedelta(seconds=IDLE_SECONDS), expires_at)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(b"id:" + secret.encode()).hexdigest()
+
+
+def _csrf(secret: str) -> str:
+    return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def _cipher(secret: str) -> AESGCM:
+    return AESGCM(hmac.new(secret.encode(), b"seal", hashlib.sha256).digest())
+
+
+def _seal(secret: str, values: dict[str, str]) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + _cipher(secret).encrypt(nonce, json.dumps(values).encode(), None)
+
+
+def _open(secret: str, sealed: bytes) -> dict[str, Any] | None:
+    try:
+        opened: dict[str, Any] = json.loads(_cipher(secret).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None))
+    except InvalidTag:
+        return None
+    return opened
