@@ -41,6 +41,9 @@ PROPERTIES = {
     "effect[e]<=1": "once",
     "overtakes": "order",
     "failed[e]>1": "blame",
+    "charged[e]<=": "blame",
+    "down": "alone",
+    "looks[e]<=1": "bounded",
     "accepted[e]&&(effect": "quiet",
     "(taken<=2)": "one-capture",
     "made[0]<=1": "no-excess",
@@ -58,8 +61,9 @@ PROPERTIES = {
     "(payment[o]==1)&&(reservation[o]==1)": "paid",
     "acceptance cycle": "ends",
 }
-_ONE = {"EVENTS": 1, "CRASHES": 1}
-_CALM = {"EVENTS": 1, "WORKERS": 1, "CRASHES": 0, "LOSSES": 0, "FAILURES": 0, "OUTAGES": 0, "TAKEOVERS": 0}
+_FREE = {"BLOCKS": 0, "UNDECIDEDS": 0}
+_ONE = {"EVENTS": 1, "CRASHES": 1, **_FREE}
+_CALM = {"EVENTS": 1, "WORKERS": 1, "CRASHES": 0, "LOSSES": 0, "FAILURES": 0, "OUTAGES": 0, "TAKEOVERS": 0, **_FREE}
 _TWO = {"SETTLERS": 2, "DUPLICATES": 0, "REFUNDS": 0}
 _SOLE = {"SETTLERS": 1, "DUPLICATES": 0, "REFUNDS": 0}
 _SOLE_REFUND = {"SETTLERS": 1}
@@ -68,8 +72,10 @@ _UNREPLAYED = {"REPLAYS": 0, "DUPLICATES": 0, "RIVALS": 0}
 
 QUICK = (
     Case("delivery", Kind.SAFETY, _ONE | {"TAKEOVERS": 0}),
-    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "WORKERS": 1, "CRASHES": 1, "FAILURES": 0, "OUTAGES": 0}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "WORKERS": 1, "CRASHES": 1, "FAILURES": 0, "OUTAGES": 0, **_FREE}),
+    Case("delivery", Kind.SAFETY, _CALM | {"WORKERS": 2, "OUTAGES": 1, "BLOCKS": 1, "UNDECIDEDS": 1, "FAILURES": 1}),
     Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 2, "TAKEOVERS": 0, "LOSSES": 0}),
+    Case("delivery", Kind.LIVENESS, _CALM | {"OUTAGES": 1, "BLOCKS": 1, "UNDECIDEDS": 1, "CRASHES": 1}),
     Case("settlement", Kind.SAFETY, _TWO),
     Case("settlement", Kind.SAFETY, _SOLE_REFUND),
     Case("settlement", Kind.SAFETY, _REFUSED | {"REFUNDS": 1, "FORGETS": 0, "OUTSIDERS": 0}),
@@ -83,8 +89,10 @@ QUICK = (
     Case("saga", Kind.LIVENESS, _UNREPLAYED),
 )
 WIDE = (
-    Case("delivery", Kind.SAFETY, {"EVENTS": 1, "CRASHES": 2}),
-    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 1, "FAILURES": 2, "LOSSES": 0, "TAKEOVERS": 0}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 1, "CRASHES": 2, **_FREE}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 1, "CRASHES": 1, "TAKEOVERS": 0}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 1, "FAILURES": 2, "LOSSES": 0, "TAKEOVERS": 0, **_FREE}),
+    Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 0, "FAILURES": 0, "LOSSES": 0, "TAKEOVERS": 0}),
     Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 1}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "FORGETS": 0}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "OUTSIDERS": 0, "FAULTS": 2, "DUPLICATES": 0}),
@@ -125,7 +133,23 @@ MUTANTS = (
         "blame",
         _CALM | {"FAILURES": 1, "OUTAGES": 1},
     ),
-    Mutant("delivery", "GATE_STAYS_CLOSED", "to subscribe again after an outage", "quiet", _CALM | {"OUTAGES": 1}),
+    Mutant("delivery", "PAUSE_WITHOUT_END", "to subscribe again after an outage", "quiet", _CALM | {"OUTAGES": 1}),
+    Mutant("delivery", "PARK_BEFORE_PAUSE", "to pause first, then park", "blame", _CALM | {"OUTAGES": 1, "BLOCKS": 1}),
+    Mutant("delivery", "UNDECIDED_PAUSES", "to let an undecided item wait alone", "alone", _CALM | {"UNDECIDEDS": 1}),
+    Mutant(
+        "delivery",
+        "UNDECIDED_IS_AN_ERROR",
+        "to count no attempt while somebody else has not decided",
+        "blame",
+        _CALM | {"UNDECIDEDS": 1},
+    ),
+    Mutant(
+        "delivery",
+        "UNDECIDED_FOR_EVER",
+        "a bound on the age of what is undecided",
+        "bounded",
+        _CALM | {"UNDECIDEDS": 1},
+    ),
     Mutant("settlement", "NO_IDEMPOTENCY", "an intent made first and under a key, then confirmed", "one-capture", _TWO),
     Mutant("settlement", "NO_RETRIEVE", "to look at the intent before repeating", "one-capture", _TWO),
     Mutant(

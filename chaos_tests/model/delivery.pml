@@ -4,13 +4,16 @@
  *   kept    an accepted event is at every moment in the outbox, with the broker, a dead letter, or has taken effect (P1, P5)
  *   once    it takes effect at most once (P2)
  *   order   none is published before an earlier one that waits, and was never published
- *   blame   only a handler that really failed so often makes a dead letter, never an outage (P7)
+ *   blame   only a handler that really failed so often, or an item that was undecided for so long, makes a dead letter;
+ *           no outage does, and none uses up the deliveries that the broker's limit counts (P7)
+ *   alone   a worker pauses for an outage, never for one item that is undecided
+ *   bounded an undecided item is asked about a bounded number of times, then it is a dead letter
  *   quiet   when nothing can move any more, every accepted event has taken effect, and nothing is left over
  *   ends    (liveness, weakly fair) every accepted event takes effect
  *
- * Not modelled: what an event says; real time (a rung's delay is any delay, so a rung is the queue itself); several
- * consumers (each has its own queue and inbox). A batch of the relay is one row. A delivery that the broker's limit
- * ends may become a letter at its first crash already: that is more than what happens.
+ * Not modelled: what an event says; real time (a delay is any delay, so a delay queue is the queue itself; an age is a
+ * number of looks); several consumers (each has its own queue and inbox). A batch of the relay is one row. A delivery
+ * that the broker's limit ends may become a dead letter at its first crash already: that is more than what happens.
  *
  * The same file is every mutant: -DNAME takes one guarantee away. docs/model.md maps the steps to the code.
  */
@@ -35,6 +38,14 @@
 #ifndef TAKEOVERS
 #define TAKEOVERS 1 /* leases that run out under a frozen holder */
 #endif
+#ifndef BLOCKS
+#define BLOCKS 1 /* times that nothing can be parked: the way to the delay queues is away */
+#endif
+#ifndef UNDECIDEDS
+#define UNDECIDEDS 1 /* times that somebody else has not decided about the first event */
+#endif
+#define LOOKS 1            /* at an undecided item, before it is a dead letter at the next */
+#define CHARGES (WORKERS * BLOCKS) /* of an item by outages: fewer than the broker's delivery limit */
 #define RETRY_ATTEMPTS 1
 #define SLOTS 2 /* attempts that a message may carry: 0 .. RETRY_ATTEMPTS */
 #define SLOT(e, a) ((e) * SLOTS + (a))
@@ -42,6 +53,7 @@
 #define DEAD 3
 
 byte crashes = CRASHES, losses = LOSSES, failures = FAILURES, outages = OUTAGES, takeovers = TAKEOVERS;
+byte blocks = BLOCKS, undecideds = UNDECIDEDS;
 
 bool accepted[EVENTS]; /* the caller has its 2xx */
 bool row[EVENTS];      /* the outbox, by position */
@@ -56,7 +68,11 @@ bool inbox[EVENTS];
 byte effect[EVENTS];
 byte failed[EVENTS]; /* attempts that really failed */
 bool down;           /* the consumer's database */
-bool open[WORKERS];  /* the worker's gate */
+bool blocked;        /* the way to the delay queues and to the dead letters */
+bool undecided[EVENTS];
+byte looks[EVENTS];   /* at what was undecided: a header of the message, so a replay does not set it back */
+byte charged[EVENTS]; /* deliveries that an outage used up */
+bool open[WORKERS];   /* the worker subscribes; false during its pause */
 
 #define KEPT(e) \
     assert(!accepted[e] || row[e] || queue[SLOT(e, 0)] || queue[SLOT(e, 1)] || held[e] || dead[e] || effect[e])
@@ -217,6 +233,11 @@ inline let_go() {
     mine = false
 }
 
+inline pause() {
+    assert(down);
+    open[me] = false
+}
+
 inline forget() { e = 0; a = 0; next = 0 }
 
 inline worker_falls() {
@@ -232,10 +253,10 @@ inline worker_falls() {
     forget()
 }
 
-/* Whatever was not taken for certain, the broker keeps: the original is given back. */
+/* Held for as long as the broker allows: it is given back, which charges a delivery. */
 inline give_back() {
     if
-    :: mine -> queue[SLOT(e, a)]++
+    :: mine -> queue[SLOT(e, a)]++; charged[e]++; assert(charged[e] <= CHARGES)
     :: else
     fi;
     let_go();
@@ -259,8 +280,8 @@ end:
     :: atomic { open[me] && queue[SLOT(2, 0)] > 0 -> take(2, 0); break }
     :: atomic { open[me] && queue[SLOT(2, 1)] > 0 -> take(2, 1); break }
 #endif
-#ifndef GATE_STAYS_CLOSED
-    :: atomic { !open[me] && !down -> open[me] = true }
+#ifndef PAUSE_WITHOUT_END
+    :: atomic { !open[me] && !down && !blocked -> open[me] = true } /* every probe answers */
 #endif
     od;
 handle:
@@ -274,7 +295,7 @@ handle:
        fi
 #else
     :: atomic {
-           !down ->
+           !down && (!undecided[e] || inbox[e]) ->
            if
            :: !inbox[e] -> inbox[e] = true; effect[e]++
 #ifdef NO_INBOX
@@ -288,34 +309,75 @@ handle:
        }
 #endif
     :: atomic { !down && failures > 0 -> failures--; failed[e]++; next = a + 1; goto pass_on }
+    :: atomic { !down && undecided[e] && !inbox[e] -> goto look }
+#ifdef PARK_BEFORE_PAUSE
     :: atomic { down -> goto park }
+#else
+    :: atomic { down -> pause(); goto park }
+#endif
     :: atomic { losses > 0 && mine -> losses--; queue[SLOT(e, a)]++; let_go(); goto handle } /* cut: it runs twice */
     :: atomic { crashes > 0 -> worker_falls(); goto end }
     fi;
-park: /* an outage: the lowest rung, no attempt counted, no more messages */
-#ifdef OUTAGE_IS_AN_ERROR
-    atomic { next = a + 1; open[me] = false };
+look: /* it waits alone, and no attempt is counted */
+#ifdef UNDECIDED_PAUSES
+    atomic { pause() };
+#endif
+#ifdef UNDECIDED_IS_AN_ERROR
+    atomic { next = a + 1; goto pass_on };
 #else
-    atomic { next = a; open[me] = false };
+    atomic {
+        if
+#ifndef UNDECIDED_FOR_EVER
+        :: looks[e] == LOOKS -> next = RETRY_ATTEMPTS + 1
+        :: looks[e] < LOOKS ->
+#else
+        ::
+#endif
+            looks[e]++;
+            assert(looks[e] <= LOOKS);
+            next = a
+        fi;
+        goto pass_on
+    };
+#endif
+park: /* an outage: the shortest delay, no attempt counted */
+#ifdef OUTAGE_IS_AN_ERROR
+    atomic { next = a + 1 };
+#else
+    atomic { next = a };
 #endif
 pass_on:
     if
 #ifdef DROP_AFTER_RETRIES
     :: next > RETRY_ATTEMPTS -> goto acknowledge
 #else
-    :: atomic { next > RETRY_ATTEMPTS -> assert(failed[e] > RETRY_ATTEMPTS); dead[e]++; goto acknowledge }
+    :: atomic {
+           next > RETRY_ATTEMPTS && !blocked ->
+           assert(failed[e] > RETRY_ATTEMPTS || looks[e] == LOOKS);
+           dead[e]++;
+           goto acknowledge
+       }
     :: atomic { next > RETRY_ATTEMPTS && losses > 0 -> losses--; dead[e]++; goto not_taken }
 #endif
-    :: atomic { next <= RETRY_ATTEMPTS -> queue[SLOT(e, next)]++; goto acknowledge }
+    :: atomic { next <= RETRY_ATTEMPTS && !blocked -> queue[SLOT(e, next)]++; goto acknowledge }
     :: atomic { next <= RETRY_ATTEMPTS && losses > 0 -> losses--; queue[SLOT(e, next)]++; goto not_taken }
     :: atomic { losses > 0 -> losses--; goto not_taken }
+    :: atomic { blocked -> goto not_taken }
     :: atomic { crashes > 0 -> worker_falls(); goto end }
     fi;
-not_taken:
+not_taken: /* pause first, then hold it until the way out answers, or for as long as the broker allows */
 #ifdef RETRY_WITHOUT_CONFIRM
     goto acknowledge;
 #else
+#ifdef PARK_BEFORE_PAUSE
     atomic { give_back(); goto end };
+#endif
+    atomic { open[me] = false };
+    if
+    :: atomic { !blocked -> goto pass_on }
+    :: atomic { blocked -> give_back(); goto end }
+    :: atomic { crashes > 0 -> worker_falls(); goto end }
+    fi;
 #endif
 acknowledge:
     if
@@ -328,6 +390,20 @@ proctype Database() {
 end:
     do
     :: atomic { outages > 0 -> outages--; down = true }; down = false
+    od
+}
+
+proctype Broker() {
+end:
+    do
+    :: atomic { blocks > 0 -> blocks--; blocked = true }; blocked = false
+    od
+}
+
+proctype Decider() {
+end:
+    do
+    :: atomic { undecideds > 0 -> undecideds--; undecided[0] = true }; undecided[0] = false
     od
 }
 
@@ -382,6 +458,8 @@ init {
         run Topology();
         for (i : 0 .. WORKERS - 1) { run Worker(i) }
         run Database();
+        run Broker();
+        run Decider();
         run Operator();
 #ifndef LIVENESS
         run Observer()
