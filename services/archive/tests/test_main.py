@@ -8,13 +8,23 @@ import sys
 
 import pytest
 
+from common.tests.bad_settings import started_with
+from services.archive import main
+
 NOWHERE = "mongodb://127.0.0.1:1/archive?directConnection=true"
 
 
+SETTINGS = {"PATH": os.environ["PATH"], "MONGODB_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
+
+
 def start(code: str, **environment: str) -> tuple[int, str]:
-    known = {"PATH": os.environ["PATH"], "MONGODB_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
     ended = subprocess.run(
-        [sys.executable, "-c", code], env=known | environment, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code],
+        env=SETTINGS | environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     return ended.returncode, ended.stdout + ended.stderr
 
@@ -28,6 +38,6 @@ def test_it_is_made_without_asking_its_store() -> None:
     [("MONGODB_URL", ""), ("MONGODB_URL", "postgresql://x/y"), ("JWKS_URL", "x"), ("MONGODB_TIMEOUT_SECONDS", "0")],
 )
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
-    code, output = start("from services.archive.main import create_app; create_app()", **{name: value})
+    code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert code == 2
     assert name in output

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from common.tests.bad_settings import started_with
 from common.tests.sample_service import VERIFIER, bearer
 from services.inventory import main
 from services.inventory.tests.calls import KETTLE, PRODUCTS, operator, problem
@@ -17,10 +18,12 @@ NOWHERE = "postgresql+psycopg2://nobody@127.0.0.1:1/nothing"
 _START = "from services.inventory.main import create_app; create_app()"
 
 
+SETTINGS = {"PATH": os.environ["PATH"], "DATABASE_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
+
+
 def start(**changes: str) -> tuple[int, str]:
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
     command = [sys.executable, "-c", _START]
-    ended = subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, env=SETTINGS | changes, capture_output=True, text=True, timeout=30, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -30,7 +33,7 @@ def test_it_is_made_without_asking_anybody() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("JWKS_URL", ""), ("DATABASE_URL", "sqlite://")])
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
-    code, output = start(**{name: value})
+    code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert (code, name in output) == (2, True)
 
 

@@ -8,14 +8,24 @@ import sys
 
 import pytest
 
+from common.tests.bad_settings import started_with
+from services.operations import main
+
 NOWHERE = "mongodb://127.0.0.1:1/operations?directConnection=true"
 MAKE = "from services.operations.main import create_app; create_app()"
 
 
+SETTINGS = {"PATH": os.environ["PATH"], "MONGODB_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
+
+
 def start(**environment: str) -> tuple[int, str]:
-    known = {"PATH": os.environ["PATH"], "MONGODB_URL": NOWHERE, "JWKS_URL": "http://127.0.0.1:1/"}
     ended = subprocess.run(
-        [sys.executable, "-c", MAKE], env=known | environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", MAKE],
+        env=SETTINGS | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return ended.returncode, ended.stdout + ended.stderr
 
@@ -39,6 +49,6 @@ def test_it_is_made_without_asking_its_store_or_anybody_else() -> None:
     ],
 )
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
-    code, output = start(**{name: value})
+    code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert code == 2
     assert name in output

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.messaging.events import new_id
+from common.tests.bad_settings import started_with
 from common.tests.sample_service import VERIFIER
 from services.payments import main
 from services.payments.tests.calls import REASON, get, problem, refund
@@ -22,16 +23,18 @@ NOWHERE = "postgresql+psycopg2://nobody@127.0.0.1:1/nothing"
 _START = "from services.payments.main import create_app; create_app()"
 
 
+SETTINGS = {
+    "PATH": os.environ["PATH"],
+    "DATABASE_URL": NOWHERE,
+    "JWKS_URL": "http://127.0.0.1:1/",
+    "STRIPE_API_KEY": "sk_test_nothing",
+    "STRIPE_API_BASE": "http://127.0.0.1:1",
+}
+
+
 def start(**changes: str) -> tuple[int, str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "DATABASE_URL": NOWHERE,
-        "JWKS_URL": "http://127.0.0.1:1/",
-        "STRIPE_API_KEY": "sk_test_nothing",
-        "STRIPE_API_BASE": "http://127.0.0.1:1",
-    }
     command = [sys.executable, "-c", _START]
-    ended = subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, env=SETTINGS | changes, capture_output=True, text=True, timeout=30, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -50,7 +53,7 @@ def test_it_is_made_without_asking_anybody(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
-    code, output = start(**{name: value})
+    code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert (code, name in output) == (2, True)
 
 

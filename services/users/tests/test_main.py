@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from common.tests.bad_settings import started_with
+from services.users import main
 from services.users.tests.accounts import JOHN, NOWHERE, answer, signing_key
 
 if TYPE_CHECKING:
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 _START = "from services.users.main import create_app; create_app()"
 
 
+SETTINGS = {"PATH": os.environ["PATH"], "DATABASE_URL": NOWHERE, "TOKEN_SIGNING_KEY": signing_key()}
+
+
 def _start(**changes: str) -> tuple[int, str]:
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": NOWHERE, "TOKEN_SIGNING_KEY": signing_key()}
     command = [sys.executable, "-c", _START]
-    ended = subprocess.run(command, env=environment | changes, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, env=SETTINGS | changes, capture_output=True, text=True, timeout=30, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -41,7 +45,7 @@ def test_it_is_made_without_asking_the_database() -> None:
     ],
 )
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
-    code, output = _start(**{name: value})
+    code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert code == 2
     assert name in output
     assert "c2VjcmV0" not in output
