@@ -20,10 +20,11 @@ import requests
 from common.messaging.events import new_id
 from common.storage.migrations import upgrade
 from common.tests.otlp_receiver import Collector, Received
+from common.tests.ports import free_port
 from common.tests.sample_service import KEY, KID, VERIFIER, bearer
 from infrastructure.processes import process
 from infrastructure.sandbox.tests.process import KEY as STRIPE_KEY
-from infrastructure.sandbox.tests.process import SandboxProcess, free_port
+from infrastructure.sandbox.tests.process import SandboxProcess
 from services.inventory.main import Settings as InventorySettings
 from services.inventory.main import create_app as create_inventory
 from workers.topology.main import declare

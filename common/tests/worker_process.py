@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from common.messaging import inbox, topology
 from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
 from common.messaging.relay import headers
 from common.storage.postgresql import autocommit, make_engine, transaction
+from common.tests.ports import free_port
 from common.tests.sample_worker import HANDLERS, SCHEMA
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class World:
         self.declare()
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
-        self.metrics_port = _free_port()
+        self.metrics_port = free_port()
         self._connection = pika.BlockingConnection(parameters)
         self.channel = self._connection.channel()
         with transaction(self.engine) as connection:
@@ -138,12 +138,6 @@ class World:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:

@@ -42,8 +42,13 @@ class Started:
         return self._output.read_text(encoding="utf-8")
 
     def ends(self) -> tuple[int, str]:
-        """Its exit code and what it said, once it ended by itself."""
-        return self.process.wait(SECONDS), self.said()
+        """Its exit code and what it said, once it ended by itself. One that does not end says where its threads are."""
+        try:
+            return self.process.wait(SECONDS), self.said()
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # PYTHONFAULTHANDLER
+            self.process.wait(SECONDS)
+            raise AssertionError(f"it did not end: {self.said()}") from None
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -69,7 +74,7 @@ def start(folder: Path, **variables: str) -> Iterator[Started]:
         process = subprocess.Popen(
             [sys.executable, "main.py"],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], **variables},
+            env={"PATH": os.environ["PATH"], "PYTHONFAULTHANDLER": "1", **variables},
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,

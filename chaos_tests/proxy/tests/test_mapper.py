@@ -1,9 +1,9 @@
 """What a node is told of the others: a detour's port for those that have one, and else what the real mapper says."""
 
 import asyncio
-import socket
 
 from chaos_tests.proxy.mapper import detoured, serve
+from common.tests.ports import free_port
 
 FOUND = bytes([119, 0]) + (25_672).to_bytes(2) + b"M\0\0\6\0\5\0\4abcd\0\0"
 UNKNOWN = bytes([119, 1])
@@ -41,7 +41,7 @@ async def _scenario() -> None:
         writer.close()
 
     mapper = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = _free_port()
+    port = free_port()
     serving = asyncio.ensure_future(serve(mapper.sockets[0].getsockname(), [(port, PORTS)]))
     async with asyncio.timeout(10):
         reader, writer = await _ask(port, b"zholdfast-2")
@@ -65,8 +65,3 @@ async def _ask(port: int, question: bytes) -> tuple[asyncio.StreamReader, asynci
             continue
         writer.write(len(question).to_bytes(2) + question)
         return reader, writer
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

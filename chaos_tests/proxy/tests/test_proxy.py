@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from common.tests.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,7 +34,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
-    words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(_free_port())]
+    words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(free_port())]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -192,8 +194,3 @@ def test_bad_toxics_are_refused(proxy: tuple[str, int], toxic: Any) -> None:
 
 def test_what_is_not_there_is_404(api: str) -> None:
     assert requests.get(f"{api}/proxies/none", timeout=SECONDS).status_code == 404
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

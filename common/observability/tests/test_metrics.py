@@ -1,15 +1,14 @@
-import socket
 import urllib.request
 
 import pytest
 
 from common.observability import metrics
+from common.tests.ports import free_port
 
 
 def test_a_worker_serves_its_metrics_until_stopped() -> None:
     metrics.count_request("GET", "/from-a-worker", 200, 0.01)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     stop = metrics.serve_metrics("127.0.0.1", port)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
         text = reply.read().decode()

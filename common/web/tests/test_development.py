@@ -1,9 +1,10 @@
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
+
+from common.tests.ports import free_port
 
 _PROGRAM = """
 from common.web.development import serve_for_development
@@ -14,8 +15,7 @@ serve_for_development(make_app(), load(HttpSettings))
 
 
 def test_an_app_is_served_at_the_address_of_its_settings() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-c", _PROGRAM], env=environment, stdout=subprocess.DEVNULL)
     try:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common.tests.ports import free_port
 from common.tests.sample_service import token
-from common.tests.served import COMMAND, Server, free_port
+from common.tests.served import COMMAND, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 
 from chaos_tests.runners.drivers.compose import COMMAND
+from common.tests.ports import free_port
 from infrastructure.docker.tests.composed import DEVELOPMENT, FILE, ROOT, compose, variables
 
 VALUES = variables()
@@ -78,8 +78,3 @@ def test_afterwards_a_native_process_gets_in_with_its_own_account(environment: d
     connection = pika.BlockingConnection(pika.URLParameters(worker))
     assert connection.channel().basic_get("orders.events")[0] is None
     connection.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

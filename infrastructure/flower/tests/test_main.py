@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
+from common.tests.ports import free_port
 from infrastructure.local.readiness import request_here, wait_for
 from infrastructure.local.sharing import Servers
 
@@ -21,9 +21,7 @@ SECONDS = 30.0
 @pytest.fixture(scope="module")
 def flower(servers: Servers) -> Iterator[int]:
     """The port of a running Flower."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     account = f"flower:{servers.broker_passwords['flower']}@"
     process = subprocess.Popen(
         [sys.executable, "-m", "infrastructure.flower.main"],

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from typing import Any
 
 import requests
 import stripe
+
+from common.tests.ports import free_port
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
@@ -98,13 +99,6 @@ class SandboxProcess:
 
     def logged(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def intent_of(**fields: Any) -> Any:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.sandbox.tests.process import SandboxProcess, free_port
+from common.tests.ports import free_port
+from infrastructure.sandbox.tests.process import SandboxProcess
 from infrastructure.sandbox.tests.test_faults import raw, wait_until_struck
 
 

@@ -15,7 +15,8 @@ import stripe
 
 from common.errors import LockTimeout, Rejected, Unavailable, Undecided, classify
 from common.resilience.circuit_breaker import Breaker
-from infrastructure.sandbox.tests.process import KEY, free_port
+from common.tests.ports import free_port
+from infrastructure.sandbox.tests.process import KEY
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.provider import Provider, ProviderSettings, make_provider
 from services.payments.resources import Resources

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from common.messaging.publisher import ConfirmedPublisher
 from common.messaging.relay import headers
 from common.storage.mongodb import connect
 from common.tests.link import Link
+from common.tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,14 +70,12 @@ def publish(broker_url: str, *events: Event) -> None:
 
 @contextmanager
 def worker(broker_url: str, mongodb_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
         "RABBITMQ_URL": broker_url,
         "MONGODB_URL": mongodb_url,
         "MONGODB_TIMEOUT_SECONDS": "1",
-        "METRICS_PORT": str(port),
+        "METRICS_PORT": str(free_port()),
         "RETRY_ATTEMPTS": "1",
     }
     with log.open("ab") as output:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE, from_json
 from common.messaging.relay import headers
+from common.tests.ports import free_port
 from services.inventory.domain import UnknownReservationError
 from services.inventory.tests.warehouse import add, check_books, new_order, stock, types
 from workers.inventory.consumers import HANDLERS
@@ -55,13 +55,7 @@ def test_it_hears_an_order_and_sells(engine: Engine, database_url: str, vhost: s
 def _environment(vhost: str, database_url: str) -> dict[str, str]:
     known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     known |= {"RABBITMQ_URL": vhost, "DATABASE_URL": database_url, "LOG_LEVEL": "WARNING"}
-    return known | {"METRICS_PORT": str(_free_port())}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return known | {"METRICS_PORT": str(free_port())}
 
 
 def _publish(vhost: str, *events: Event) -> None:

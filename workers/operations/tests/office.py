@@ -19,6 +19,7 @@ from common.messaging.raw_message import RawMessage
 from common.messaging.relay import headers
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
+from common.tests.ports import free_port
 from services.operations import usecases
 from workers.operations.replaying import Replayer
 
@@ -197,10 +198,3 @@ def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

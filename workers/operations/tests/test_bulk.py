@@ -15,10 +15,11 @@ from common.messaging import inbox, topology
 from common.messaging.events import CONTENT_TYPE, new_id
 from common.messaging.relay import headers
 from common.storage.postgresql import make_engine, transaction
+from common.tests.ports import free_port
 from common.tests.sample_worker import SCHEMA
 from services.operations import usecases
 from services.operations.domain import Filter
-from workers.operations.tests.office import QUEUE, free_port, sample, wait_until
+from workers.operations.tests.office import QUEUE, sample, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,8 @@ from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import headers
 from common.storage.postgresql import transaction
-from infrastructure.sandbox.tests.process import KEY, free_port
+from common.tests.ports import free_port
+from infrastructure.sandbox.tests.process import KEY
 from services.payments.tests.moments import Crash, crash, interrupted
 from services.payments.tests.till import check_books, new_order, place, reserve, told
 from workers.payments import main

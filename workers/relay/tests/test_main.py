@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
 from common.storage.postgresql import make_engine, transaction
 from common.tests.link import Link
 from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event
+from common.tests.ports import free_port
 from infrastructure.database_roles import RELAY, RUNTIME
 
 if TYPE_CHECKING:
@@ -38,11 +38,6 @@ def boxes(database: Callable[[], str]) -> Iterator[dict[str, Outbox]]:
     yield made
     for box in made.values():
         box.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)

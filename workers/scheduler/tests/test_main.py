@@ -19,8 +19,8 @@ from sqlalchemy import Engine, text
 
 from common.messaging import topology
 from common.storage.postgresql import autocommit, make_engine
+from common.tests.ports import free_port
 from infrastructure.database_roles import OWNER, SCHEDULER
-from infrastructure.sandbox.tests.process import free_port
 from services.orders import usecases
 from services.orders.domain import Money, Status
 from services.orders.models import put_price
