@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import click
 import requests
 
+from chaos_tests.mutants.mutant import Patch
 from chaos_tests.mutants.run import INJECTION
-from chaos_tests.mutants.table import Patch
 from chaos_tests.runners.programs import Results, command
 from holdfast.bench import load
 from holdfast.bench.orders import SKU, Shop
