@@ -10,6 +10,7 @@ What a test gets (a database, a vhost, a document store) is its own, empty, and 
 import os
 import re
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -56,6 +57,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_log_context() -> None:
     """A request binds its ids to its thread; the next test must not inherit those of the last."""
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(autouse=True)
+def _documented_replies() -> Iterator[None]:
+    """Whatever a service replies in a test is in its OpenAPI document."""
+    if "common.web.app_factory" not in sys.modules:
+        yield
+        return
+    from common.tests.documented_replies import watch  # noqa: PLC0415 - most tests have no service
+
+    with watch() as undocumented:
+        yield
+    assert undocumented == []
 
 
 @pytest.fixture(scope="session")

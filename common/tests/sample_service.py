@@ -16,6 +16,7 @@ from common.security.jwks import StaticKeys
 from common.security.tokens import Verifier
 from common.settings import DatabaseSettings, HttpSettings, load
 from common.web import app_factory
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
 from common.web.rate_limits import costly
@@ -29,6 +30,10 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))  # the same in the test an
 KID = "the-key"
 VERIFIER = Verifier(StaticKeys({KID: KEY.public_key()}))
 SETTINGS = HttpSettings(log_level="WARNING", service_port=1, service_host="127.0.0.1", service_threads=2)
+
+
+class ThingGoneError(Conflict):
+    code = "thing_gone"
 
 
 class PartSchema(StrictSchema):
@@ -131,11 +136,12 @@ def _add_trouble(things: Blueprint) -> None:
     @things.route("/fail/<how>", methods=["POST"])
     @public
     @things.response(200)
+    @raises(ThingGoneError, Undecided)
     def fail(how: str) -> dict[str, Any]:
         tries.append(how)
         failures: dict[str, Exception] = {
             "secretly": RuntimeError("the password is hunter2"),
-            "domain": Conflict("the thing is gone", code="thing_gone", errors={"name": ["gone"]}),
+            "domain": ThingGoneError("the thing is gone", errors={"name": ["gone"]}),
             "outage": Unavailable("the database at 10.0.0.1 is down"),
             "contention": Contention("two met"),
             "undecided": Undecided("the bank has not answered"),

@@ -64,6 +64,7 @@ _ANSWERS = (
     ),
     _Answer((Exception,), 500, HoldfastError.code, _OUR_FAULT),
 )
+CODES = {known.status: known.code for known in _ANSWERS}
 
 
 def answer(error: Exception, head: bytes, address: Any) -> bytes:

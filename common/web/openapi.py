@@ -8,15 +8,17 @@ read by `common.strict_json`, unknown fields and query parameters are refused, e
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Response, jsonify
 from marshmallow import missing
 from webargs.flaskparser import FlaskParser
 
 from common.errors import Malformed, Rejected
-from common.web import problems
+from common.web import error_responses, problems
 from common.web.request import json_body
 
 if TYPE_CHECKING:
@@ -84,9 +86,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
     """The OpenAPI document of one service, at /openapi.json."""
 
-    ERROR_SCHEMA = problems.ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask, name: str) -> None:
+        self._document: dict[str, Any] | None = None
         app.config.update(
             API_TITLE=f"Holdfast {name}",
             API_VERSION="v1",
@@ -104,10 +107,19 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         """Lists are paged by cursor, in the body: see `common.web.pagination`."""
 
     def _register_responses(self) -> None:
-        # What is registered here are errors only; the class attribute goes on naming the type of the other replies.
-        self.DEFAULT_RESPONSE_CONTENT_TYPE = problems.CONTENT_TYPE
-        super()._register_responses()
-        del self.DEFAULT_RESPONSE_CONTENT_TYPE
+        """Errors are documented for each operation by `common.web.error_responses`."""
+        self.spec.components.schema("Problem", schema=problems.ProblemSchema)
+
+    def _openapi_json(self) -> Response:
+        return jsonify(self.document())
+
+    def document(self) -> dict[str, Any]:
+        """The complete document. Call it when every route is registered."""
+        if self._document is None:
+            made = deepcopy(self.spec.to_dict())
+            error_responses.complete(made, self._app.url_map, self._app.view_functions)
+            self._document = made
+        return self._document
 
 
 def document(**manual: Any) -> Callable[[View], View]:

@@ -11,6 +11,7 @@ from common.errors import NotFound
 from common.schemas import is_id
 from common.security.auth import caller, operators_only
 from common.web.app_factory import context
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.archive import usecases
@@ -49,6 +50,7 @@ def tell_timeline(order_id: str) -> dict[str, Any]:
 @operators_only
 @blueprint.arguments(EventsQuerySchema, location="query")
 @blueprint.response(200, page_schema(ArchivedEventSchema))
+@raises(usecases.UnknownCursorError)
 def list_events(query: dict[str, Any]) -> dict[str, Any]:
     """List the events of all sources, the newest first (operators only)."""
     page: Page = query.pop("page")

@@ -7,9 +7,11 @@ from typing import Any
 from common.security.auth import operators_only
 from common.web import request as http
 from common.web.app_factory import context
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.inventory import usecases
+from services.inventory.domain import BelowReservedError, SkuTakenError, StockTooLargeError
 from services.inventory.schemas import (
     NewProductSchema,
     ProductChangeSchema,
@@ -28,6 +30,7 @@ blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is
 @blueprint.idempotent()
 @blueprint.arguments(NewProductSchema)
 @blueprint.response(201, ProductSchema)
+@raises(SkuTakenError)
 def add_product(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Put a product on sale. It can be ordered a moment later, when orders has heard of it."""
     wish = usecases.NewProduct(**body)
@@ -75,6 +78,7 @@ def change_product(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int,
 @blueprint.idempotent()
 @blueprint.arguments(StockAdjustmentSchema)
 @blueprint.response(200, ProductSchema)
+@raises(BelowReservedError, StockTooLargeError)
 def adjust_stock(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Book what came in or went out other than by a sale; never below what open orders hold."""
     reply = usecases.adjust_stock(

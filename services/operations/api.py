@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from common.errors import NotFound
+from common.messaging.events import InvalidEventError
 from common.schemas import is_id
 from common.security.auth import caller, operators_only
 from common.web import request as http
 from common.web.app_factory import context
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.operations import usecases
@@ -43,6 +45,7 @@ blueprint = Blueprint(
 @operators_only
 @blueprint.arguments(LettersQuerySchema, location="query")
 @blueprint.response(200, page_schema(LetterSchema))
+@raises(usecases.UnknownCursorError)
 def list_letters(query: dict[str, Any]) -> dict[str, Any]:
     """List dead letters, the newest first (operators only)."""
     page: Page = query.pop("page")
@@ -65,6 +68,7 @@ def get_letter(letter_id: str) -> dict[str, Any]:
 @blueprint.idempotent()
 @blueprint.arguments(ReplaySchema, required=False)
 @blueprint.response(202, LetterDetailSchema)
+@raises(usecases.NotReplayableError, usecases.OnItsWayError, InvalidEventError)
 def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Send it back to the queue that it failed in; with `event`, send that instead and keep the original.
 
@@ -83,6 +87,7 @@ def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any],
 @blueprint.idempotent()
 @blueprint.arguments(DiscardSchema)
 @blueprint.response(200, LetterDetailSchema)
+@raises(usecases.OnItsWayError)
 def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Take it off the list of what waits for a decision. It stays on file, and can still be replayed."""
 

@@ -13,10 +13,20 @@ from common.schemas import is_id
 from common.security.auth import caller, operators_only
 from common.web import request as http
 from common.web.app_factory import context
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.orders import usecases
-from services.orders.domain import Money, WantedItem
+from services.orders.domain import (
+    MixedCurrenciesError,
+    Money,
+    NotCancellableError,
+    PriceChangedError,
+    TotalTooLargeError,
+    TotalTooSmallError,
+    UnknownSkuError,
+    WantedItem,
+)
 from services.orders.schemas import OrderSchema, OrdersQuerySchema, PlaceOrderSchema
 
 if TYPE_CHECKING:
@@ -41,6 +51,7 @@ blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", descripti
 @blueprint.idempotent(required=True)
 @blueprint.arguments(PlaceOrderSchema)
 @blueprint.response(202, OrderSchema)
+@raises(UnknownSkuError, MixedCurrenciesError, PriceChangedError, TotalTooSmallError, TotalTooLargeError)
 def place_order(body: dict[str, Any]) -> Response:
     """Accept an order.
 
@@ -84,6 +95,7 @@ def get_order(order_id: str) -> dict[str, Any]:
 @blueprint.route("/<order_id>/cancel", methods=["POST"])
 @blueprint.idempotent()
 @blueprint.response(200, OrderSchema)
+@raises(NotCancellableError)
 def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Cancel an order that is not confirmed yet; what was reserved and charged is undone."""
     reply = usecases.cancel_order(
@@ -100,6 +112,7 @@ def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
 @blueprint.route("/<order_id>/re-emit", methods=["POST"])
 @operators_only
 @blueprint.response(202, OrderSchema)
+@raises(usecases.NothingToTellError)
 def re_emit_order(order_id: str) -> dict[str, Any]:
     """Publish the order's last event again, for whoever has missed it.
 

@@ -68,6 +68,10 @@ class ProviderBusyError(LockTimeout):
     code = "payment_provider_busy"
 
 
+# What any request that asks the provider may end in.
+PROVIDER_ERRORS = (ProviderUnavailable, ProviderUndecidedError, ProviderBusyError, IntentMissingError)
+
+
 def ask(call: Callable[[], T]) -> T:
     """Do one call with Stripe's client. Its own errors pass; where it stumbles over an answer, that was nonsense."""
     try:

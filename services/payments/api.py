@@ -10,11 +10,14 @@ from common.schemas import is_id
 from common.security.auth import caller, operators_only
 from common.web import app_factory
 from common.web import request as http
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
 from services.payments import standing_cases, usecases
+from services.payments.answers import PROVIDER_ERRORS, ForeignRefundError
 from services.payments.domain import Money
-from services.payments.refunding import RefundWish, refund_payment
+from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
+from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
 from services.payments.schemas import (
     PaymentSchema,
     PaymentsQuerySchema,
@@ -23,13 +26,21 @@ from services.payments.schemas import (
     RefundRetrySchema,
     RefundSchema,
 )
-from services.payments.standing_cases import RecordRefund, RetryRefund
+from services.payments.standing_cases import (
+    AlreadyRecordedError,
+    AmountMismatchError,
+    RecordRefund,
+    RefundUnderWayError,
+    RetryRefund,
+)
 
 if TYPE_CHECKING:
     from services.payments.domain import Payment, Refund, Refusal
     from services.payments.resources import Resources
 
 _PAYMENTS = page_schema(PaymentSchema)
+_NOT_REFUNDABLE = (NotRefundableError, OtherCurrencyError, AmountExceedsRemainingError)
+_NOT_RECORDABLE = (AmountMismatchError, RefundUnderWayError, AlreadyRecordedError, ForeignRefundError)
 
 blueprint = Blueprint(
     "payments", __name__, url_prefix="/api/v1/payments", description="Charges, and what was given back"
@@ -75,6 +86,7 @@ def get_payment(payment_id: str) -> dict[str, Any]:
 @blueprint.idempotent()
 @blueprint.arguments(RefundRequestSchema)
 @blueprint.response(201, RefundSchema)
+@raises(*_NOT_REFUNDABLE, ProviderRefusedRefundError, *PROVIDER_ERRORS)
 def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Give back some or all of a captured payment.
 
@@ -96,6 +108,7 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 @blueprint.idempotent()
 @blueprint.arguments(RefundRetrySchema)
 @blueprint.response(200, PaymentSchema)
+@raises(NotRefundableError, ProviderRefusedRefundError, *PROVIDER_ERRORS)
 def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Try once more, now, to give back what a cancelled order has paid.
 
@@ -113,6 +126,7 @@ def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any],
 @blueprint.idempotent()
 @blueprint.arguments(RefundRecordSchema)
 @blueprint.response(201, PaymentSchema)
+@raises(*_NOT_REFUNDABLE, *_NOT_RECORDABLE, *PROVIDER_ERRORS)
 def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Record that money came back another way: by a bank transfer, or by a refund made at the provider directly.
 
@@ -136,6 +150,7 @@ def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 @blueprint.route("/<payment_id>/re-check", methods=["POST"])
 @operators_only
 @blueprint.response(200, PaymentSchema)
+@raises(*PROVIDER_ERRORS)
 def re_check_payment(payment_id: str) -> dict[str, Any]:
     """Look at the provider, and do what is still to be done: charge, cancel, or give back.
 

@@ -51,6 +51,12 @@ class AlreadyRecordedError(Conflict):
     code = "refund_already_recorded"
 
 
+class AmountMismatchError(Rejected):
+    """That refund of the provider is of another amount."""
+
+    code = "amount_mismatch"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRefund:
     payment_id: str
@@ -160,7 +166,7 @@ def _recordable(connection: Connection, locked: Payment, command: RecordRefund, 
     if found is not None:
         if command.amount is not None and command.amount.amount != found:
             message = f"that refund of the provider is of {found}"
-            raise Rejected(message, code="amount_mismatch")
+            raise AmountMismatchError(message)
         return refunds.check_refund(locked, 0, Money(found, locked.price.currency))
     if locked.is_owed and not (locked.refusal and locked.refusal.is_standing):
         raise RefundUnderWayError("the refund is still tried by itself: nothing can be recorded beside it")

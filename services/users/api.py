@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, jsonify
 
+from common.errors import NotFound
 from common.security.auth import caller, public
 from common.web import app_factory
 from common.web.client_address import client_network
+from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
 from common.web.rate_limits import costly
 from common.web.request import render, request_key, request_trail
 from services.users import usecases
+from services.users.domain import (
+    EmailTakenError,
+    InvalidCredentialsError,
+    TooManyGuessesError,
+    UsernameTakenError,
+    WeakPasswordError,
+)
+from services.users.fair_slots import SlotsTakenError, TooManySignInsError
 from services.users.schemas import (
     ApiKeySchema,
     NewApiKeySchema,
@@ -43,6 +53,7 @@ KEYS_MAX_AGE_SECONDS = 60
 @users.idempotent()
 @users.arguments(UserRequestSchema)
 @users.response(201, NewUserSchema)
+@raises(WeakPasswordError, UsernameTakenError, EmailTakenError, TooManySignInsError, SlotsTakenError)
 def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Register. Without a password the reply holds an API key, shown this once."""
     key = request_key(secrets=("password",))
@@ -54,6 +65,7 @@ def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, 
 
 @users.route("/users/me")
 @users.response(200, UserSchema)
+@raises(NotFound)
 def get_me() -> dict[str, Any]:
     """Who the token speaks for."""
     return usecases.get_user(_context(), caller().id)
@@ -64,6 +76,7 @@ def get_me() -> dict[str, Any]:
 @costly
 @users.arguments(TokenRequestSchema)
 @users.response(200, TokenSchema)
+@raises(InvalidCredentialsError, TooManyGuessesError, TooManySignInsError, SlotsTakenError)
 def issue_token(body: dict[str, Any]) -> dict[str, Any]:
     """Get an access token for a password or an API key."""
     return usecases.issue_token(_context(), Credentials(**body), network=client_network())
@@ -73,6 +86,7 @@ def issue_token(body: dict[str, Any]) -> dict[str, Any]:
 @users.idempotent()
 @users.arguments(NothingSchema, required=False)
 @users.response(201, NewApiKeySchema)
+@raises(NotFound)
 def create_api_key(_nothing: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Make a further API key, shown this once."""
     return render(usecases.create_api_key(_context(), caller().id, request_key=request_key()))

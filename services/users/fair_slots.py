@@ -30,6 +30,15 @@ class TooManySignInsError(Rejected):
     retry_after_seconds = 1
 
 
+class SlotsTakenError(Unavailable):
+    """All slots are in use, and as many wait for them as may."""
+
+    code = TooManySignInsError.code
+
+    def __init__(self) -> None:
+        super().__init__("too many passwords are being checked")
+
+
 class FairSlots:
     """`slots` at a time; safe to share between threads."""
 
@@ -41,10 +50,10 @@ class FairSlots:
 
     @contextmanager
     def slot(self, client: str) -> Iterator[None]:
-        """Hold a slot. Raises `TooManySignInsError` and `Unavailable`."""
+        """Hold a slot. Raises `TooManySignInsError` and `SlotsTakenError`."""
         turn = self._enter(client)
         if turn is not None and not turn.wait(self._wait_seconds) and self._leave(client, turn):
-            raise Unavailable("too many passwords are being checked", code=TooManySignInsError.code)
+            raise SlotsTakenError
         try:
             yield
         finally:
@@ -60,7 +69,7 @@ class FairSlots:
             if queue is not None and len(queue) >= MAX_WAITING_PER_CLIENT:
                 raise TooManySignInsError("you have several sign-ins under way: wait for them")
             if sum(map(len, self._waiting.values())) >= MAX_WAITING:
-                raise Unavailable("too many passwords are being checked", code=TooManySignInsError.code)
+                raise SlotsTakenError
             turn = Event()
             self._waiting.setdefault(client, deque()).append(turn)
             return turn

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import new_id
-from common.tests.conformance import check_conformance
 from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
 from services.archive.tests.happenings import CUSTOMER, at, file, happening, placed
@@ -143,14 +142,6 @@ def test_a_query_that_cannot_be_meant_is_refused(client: FlaskClient, query: str
     reply = client.get(f"/api/v1/events?{query}", headers=OPERATOR)
     assert (reply.status_code, answer(reply)["code"]) == (422, "invalid_request")
     assert list(answer(reply)["errors"]) == [query.partition("=")[0]]
-
-
-def test_generated_requests_meet_what_is_documented(
-    make_app: Callable[..., Flask], archive: Database[dict[str, Any]], document_store: str
-) -> None:
-    file(archive, placed(new_id()))
-    # That a cursor must name an event is said in words.
-    assert check_conformance(make_app(document_store), OPERATOR, rules_in_words=["GET /api/v1/events"]) == 2
 
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])

@@ -15,7 +15,6 @@ import pytest
 
 from common.errors import Conflict
 from common.messaging.events import new_id
-from common.tests.conformance import check_conformance
 from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
 from common.web.idempotency import Reply, RequestKey
@@ -282,14 +281,3 @@ def test_without_its_store_it_says_so_soon(
         system = client.get("/api/v1/system", headers=OPERATOR)
         assert (answer(system)["dead_letters"], answer(system)["unanswered"]) == (None, ["mongodb"])
         assert time.monotonic() - started < 15  # the driver's own patience is 30 s
-
-
-def test_generated_requests_meet_what_is_documented(
-    make_app: Callable[..., Flask], store: Store, document_store: str
-) -> None:
-    file(store)
-    app = make_app(document_store)
-    # A cursor, and an event, must be ones; a text holds no U+0000; 1.0 is not how a count is written.
-    in_words = [f"GET {LETTERS}", f"POST {LETTERS}/{{letter_id}}/replay", f"POST {LETTERS}/replay"]
-    in_words += [f"POST {LETTERS}/{{letter_id}}/discard", "POST /api/v1/system/audits"]
-    assert check_conformance(app, OPERATOR, rules_in_words=in_words) == 8
