@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from holdfast.audit.backlog import Backlog, backlog
 from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, OrderView, ProductView, Reading
 from holdfast.client import ApiError, Client
 from holdfast.management import ask_broker
@@ -79,6 +80,10 @@ class Reader:
         return {
             key: OrderView(key, orders[key], payments[key], tuple(charges.get(key, ())), events[key]) for key in old
         }
+
+    def backlog(self) -> Backlog | None:
+        """What the system says that it is behind with."""
+        return backlog(self._client.get("/api/v1/system"))
 
     def _order(self, order_id: str) -> dict[str, Any] | None:
         try:

@@ -61,6 +61,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
             for finding in verdict.findings
         ],
         "read_again": verdict.read_again,
+        "behind_seconds": verdict.behind.seconds if verdict.behind else None,
         "dead_letters": verdict.reading.dead_letters,
         "unfiled_letters": verdict.reading.unfiled_letters,
         "waiting_messages": verdict.reading.waiting_messages,

@@ -11,6 +11,7 @@ from holdfast.audit.promises import check_order, check_product
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.audit.backlog import Backlog
     from holdfast.audit.reading import Reader
     from holdfast.audit.views import Finding, OrderView, ProductView, Reading
 
@@ -24,21 +25,36 @@ class Verdict:
     reading: Reading
     findings: list[Finding]
     read_again: int
+    behind: Backlog | None = None  # as the system last said, if it is behind after all the waiting
 
 
-def audit(reader: Reader, *, settle_seconds: float, progress: Callable[[str], None]) -> Verdict:
+def audit(
+    reader: Reader,
+    *,
+    settle_seconds: float,
+    progress: Callable[[str], None],
+    behind_seconds: float = 0,
+    waiting: Callable[[Backlog], None] = lambda _: None,
+) -> Verdict:
     """Check every promise; a mismatch counts if it is there in every reading until `settle_seconds` after the first.
 
     Reading takes time of its own, all the more under load: unless `settle_seconds` is 0, whatever does not agree is
-    read again at least once.
+    read again at least once. While the system says that it is behind, the time to settle begins again, for
+    `behind_seconds` at most, and `waiting` is called: what an overloaded system has not done yet is late, not lost.
     """
     reading = reader.read(progress)
     orders, products = _suspect_orders(reading.orders), _suspect_products(reading.products)
     read_again = len(orders)
     deadline = time.monotonic() + settle_seconds
+    latest = deadline + behind_seconds
     rounds_due = 1 if settle_seconds else 0
+    behind = None
     while (orders or products) and (rounds_due or time.monotonic() < deadline):
         rounds_due = 0
+        behind = reader.backlog() if behind_seconds else None
+        if behind is not None:
+            deadline = min(latest, time.monotonic() + settle_seconds)
+            waiting(behind)
         progress(f"{len(orders)} orders and {len(products)} products again")
         time.sleep(PAUSE_SECONDS)
         if products:  # a product's numbers hang on every order
@@ -47,7 +63,9 @@ def audit(reader: Reader, *, settle_seconds: float, progress: Callable[[str], No
         orders = _suspect_orders(reader.read_again(orders.values()))
     findings = [finding for order in orders.values() for finding in check_order(order)]
     findings += [finding for product in products.values() for finding in check_product(product)]
-    return Verdict(reading, sorted(findings, key=lambda finding: finding.promise), read_again)
+    return Verdict(
+        reading, sorted(findings, key=lambda finding: finding.promise), read_again, behind if findings else None
+    )
 
 
 def _suspect_orders(views: dict[str, OrderView]) -> dict[str, OrderView]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,15 @@ from holdfast.commands.options import EXIT_FAILED
 from holdfast.target import target_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.audit.backlog import Backlog
     from holdfast.audit.repair import Repair
     from holdfast.target import Target
 
 EXIT_UNKNOWN = 4
+BEHIND_SECONDS = 300
+ANNOUNCE_SECONDS = 10.0
 
 
 @click.command()
@@ -38,13 +44,21 @@ EXIT_UNKNOWN = 4
     show_default=True,
     help="How many seconds to read a mismatch again before it counts.",
 )
+@click.option(
+    "--behind",
+    type=click.FloatRange(0, 86400),
+    default=BEHIND_SECONDS,
+    show_default=True,
+    help="How many seconds more to wait at most while the system itself says that it is behind.",
+)
 @click.option("--repair", "wants_repair", is_flag=True, help="Ask the owners to mend what is broken, and read again.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
-def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -> None:
+def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, as_json: bool) -> None:
     """Check the promises P1 to P5 on the running system.
 
     It compares order by order what the API, the payment provider's ledger and the archive of events say, through public
-    interfaces only, and may run under load: what does not agree is read again until it does, or the time is up.
+    interfaces only, and may run under load: what does not agree is read again until it does, or the time is up. While
+    the system says that it is behind (`GET /api/v1/system`: outboxes, queues, sagas held up) there is more time.
 
     With --repair, for every order that does not agree, payments is asked to look at the provider again and orders to
     tell the order's end again. Both are safe at any time. Then all is read again, and what is not mended is reported.
@@ -56,10 +70,10 @@ def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -
     not be read.
     """
     progress = Console(stderr=True)
-    verdict, repair = audited(target, settle, progress), None
+    verdict, repair = audited(target, settle, progress, behind), None
     if wants_repair and verdict.findings:
         repair = _asked(target, verdict, progress)
-        verdict = audited(target, settle, progress)
+        verdict = audited(target, settle, progress, behind)
         repair = replace(repair, after=verdict.findings)
     if as_json:
         said = document(verdict) | ({"repair": repair_document(repair)} if repair else {})
@@ -72,17 +86,34 @@ def audit(target: Target, settle: float, *, wants_repair: bool, as_json: bool) -
         raise SystemExit(EXIT_FAILED)
 
 
-def audited(target: Target, settle_seconds: float, console: Console) -> Verdict:
+def audited(target: Target, settle_seconds: float, console: Console, behind_seconds: float = BEHIND_SECONDS) -> Verdict:
     """The verdict, with progress on `console`; ends the command if the system cannot be read."""
     reader = Reader(target.operator(patient=True), Ledger(target.ledger_key, target.ledger_url), target.management_url)
     with console.status("Reading") as status:
         try:
             return run_audit(
-                reader, settle_seconds=settle_seconds, progress=lambda what: status.update(f"Reading {what}")
+                reader,
+                settle_seconds=settle_seconds,
+                behind_seconds=behind_seconds,
+                progress=lambda what: status.update(f"Reading {what}"),
+                waiting=_announcer(console),
             )
         except (requests.RequestException, ApiError, stripe.StripeError) as error:
             click.echo(f"The system could not be read, so nothing is known: {error}", err=True)
             raise SystemExit(EXIT_UNKNOWN) from error
+
+
+def _announcer(console: Console) -> Callable[[Backlog], None]:
+    """Says now and then that the audit waits, also where no terminal shows its progress."""
+    said_at = -ANNOUNCE_SECONDS
+
+    def announce(backlog: Backlog) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= ANNOUNCE_SECONDS:
+            said_at = time.monotonic()
+            console.print(f"The {backlog}, waiting.", highlight=False)
+
+    return announce
 
 
 def _report(target: Target, verdict: Verdict) -> None:
@@ -115,6 +146,8 @@ def _show_repair(repair: Repair | None, console: Console) -> None:
 
 def show(verdict: Verdict, console: Console) -> None:
     console.print(table(verdict))
+    if verdict.behind:
+        console.print(f"The {verdict.behind}: what is open may be late and not lost.", highlight=False)
     for finding in verdict.findings[:MAX_SHOWN]:
         console.print(f"[red]{finding.promise}[/] {finding.subject}: {finding.text}", highlight=False)
     if len(verdict.findings) > MAX_SHOWN:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
+from holdfast.audit.backlog import Backlog
 from holdfast.audit.run import Verdict
 from holdfast.audit.views import Finding
 from holdfast.commands import audit as command
@@ -58,6 +60,13 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway | None]:
     yield server
     server.shutdown()
     server.server_close()
+
+
+def test_that_it_waits_is_said_also_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    announce = command._announcer(Console(stderr=True))
+    for _ in range(3):  # at once: one line is enough
+        announce(Backlog(12, "700 messages in orders.events"))
+    assert capsys.readouterr().err == "The system is behind by 12 s (700 messages in orders.events), waiting.\n"
 
 
 @pytest.mark.parametrize(("findings", "code"), [([], 0), (BROKEN, 1)], ids=["kept", "broken"])

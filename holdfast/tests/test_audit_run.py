@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from itertools import count
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from holdfast.audit import run
+from holdfast.audit.backlog import Backlog
 from holdfast.audit.reading import END_OF_TIME
 from holdfast.audit.report import document
 from holdfast.audit.views import OrderView, ProductView, Reading
 from holdfast.tests.test_audit_promises import GOOD, order, shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+BEHIND = Backlog(12, "700 messages in orders.events")
 OPEN = replace(GOOD, order=order("reserved"))
 WRONG_SHELF = shelf(sold=3)
 
@@ -34,8 +36,10 @@ def reading(product: ProductView, *orders: OrderView) -> Reading:
 class Witness:
     """Says what it was told to say, one thing after the other, and the last one for ever."""
 
-    def __init__(self, readings: list[Reading], again: list[dict[str, OrderView]]) -> None:
-        self.readings, self.again = deque(readings), deque(again)
+    def __init__(
+        self, readings: list[Reading], again: list[dict[str, OrderView]], backlogs: Iterable[Backlog | None] = ()
+    ) -> None:
+        self.readings, self.again, self.backlogs = deque(readings), deque(again), iter(backlogs)
         self.asked_again: list[set[str]] = []
 
     def read(self, _progress: Any) -> Reading:
@@ -47,9 +51,23 @@ class Witness:
             return {}
         return self.again.popleft() if len(self.again) > 1 else self.again[0]
 
+    def backlog(self) -> Backlog | None:
+        return next(self.backlogs, None)
 
-def audit(witness: Witness, settle_seconds: float) -> run.Verdict:
-    return run.audit(witness, settle_seconds=settle_seconds, progress=lambda _what: None)  # type: ignore[arg-type]
+
+def audit(
+    witness: Witness,
+    settle_seconds: float,
+    behind_seconds: float = 0,
+    waiting: Callable[[Backlog], None] = lambda _: None,
+) -> run.Verdict:
+    return run.audit(
+        witness,  # type: ignore[arg-type]
+        settle_seconds=settle_seconds,
+        behind_seconds=behind_seconds,
+        progress=lambda _what: None,
+        waiting=waiting,
+    )
 
 
 def test_what_agrees_is_read_once() -> None:
@@ -94,6 +112,39 @@ def test_however_slow_the_reading_was_a_mismatch_is_read_again(monkeypatch: pyte
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     witness = Witness([reading(WRONG_SHELF, OPEN), reading(shelf(), GOOD)], [{OPEN.id: GOOD}])
     assert audit(witness, 1).findings == []
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is a second further at every look."""
+    seconds = count(step=1.0)
+    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
+
+
+@pytest.mark.usefixtures("clock")
+def test_while_the_system_says_that_it_is_behind_an_open_order_is_waited_for() -> None:
+    """An overloaded system is late. The order ends long after the time to settle."""
+    late, said = 100, list[Backlog]()
+    witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}] * late + [{OPEN.id: GOOD}], [BEHIND] * late)
+    verdict = audit(witness, 60, behind_seconds=600, waiting=said.append)
+    assert (verdict.findings, verdict.behind) == ([], None)
+    assert said == [BEHIND] * late
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_system_that_stays_behind_is_waited_for_so_long_and_no_longer() -> None:
+    witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}], repeat(BEHIND))
+    verdict = audit(witness, 60, behind_seconds=600)
+    assert {finding.promise for finding in verdict.findings} == {"P1"}
+    assert verdict.behind == BEHIND
+    assert document(verdict)["behind_seconds"] == BEHIND.seconds
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_system_that_keeps_up_is_not_waited_for() -> None:
+    verdict = audit(Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}]), 60, behind_seconds=10**9)
+    assert {finding.promise for finding in verdict.findings} == {"P1"}
+    assert verdict.behind is None
 
 
 def test_without_time_to_settle_nothing_is_read_again() -> None:
