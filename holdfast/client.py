@@ -1,13 +1,14 @@
 """A client of the public API, for the commands: every call is bounded, and an error reply becomes an exception.
 
 A patient one asks again, a few times, what changes nothing, when the system says that it is busy (429, 503): so it can
-be read under load. What changes something is sent once.
+be read under load. What changes something is sent once, unless it carries an Idempotency-Key and the client waits for a
+system that starts.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
@@ -41,15 +42,23 @@ class Client:
         self.url = url.rstrip("/")
         self._token = token
         self._tries = TRIES if patient else 1
+        self._wait_seconds = 0.0
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy for the outside world is none for this machine
+
+    def waiting(self, seconds: float) -> Self:
+        """Wait that long for a system that is busy or starts; what changes something is repeated if it has a key."""
+        self._wait_seconds = seconds
+        return self
 
     def get(self, path: str, **query: Any) -> Any:
         return self._patiently(lambda: self.call("GET", path, query=query))
 
     def post(self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> Any:
         """POST `body`; `key` is the Idempotency-Key."""
-        return self.call("POST", path, body=body or {}, headers={"Idempotency-Key": key} if key else {})
+        if key is None or not self._wait_seconds:
+            return self.call("POST", path, body=body or {}, headers={"Idempotency-Key": key} if key else {})
+        return self._patiently(lambda: self.call("POST", path, body=body or {}, headers={"Idempotency-Key": key}))
 
     def token(self, credentials: dict[str, str]) -> str:
         """A bearer token for whoever has these credentials."""
@@ -67,14 +76,17 @@ class Client:
             after = {"starting_after": last.get("id", last.get("sku"))}
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
-        for _ in range(self._tries - 1):
+        deadline = time.monotonic() + self._wait_seconds
+        tries_left = self._tries - 1
+        while True:
             try:
                 return ask()
             except ApiError as error:
-                if error.status not in BUSY:
+                if error.status not in BUSY or (tries_left <= 0 and time.monotonic() >= deadline):
                     raise
-                time.sleep(min(error.retry_after_seconds, LONGEST_PAUSE_SECONDS))
-        return ask()
+                longest_seconds = max(LONGEST_PAUSE_SECONDS, deadline - time.monotonic())
+                time.sleep(min(error.retry_after_seconds, longest_seconds))
+            tries_left -= 1
 
     def call(
         self,

@@ -44,7 +44,7 @@ def demo(target: Target, seed: int) -> None:
     console.print(Panel.fit("[bold]Holdfast[/]: an accepted order is completed or fully undone, exactly once."))
     _say(console, 1, f"An operator lists {len(shop.PRODUCTS) + 1} products; of the rarest there are {shop.RARE_STOCK}.")
     with told_unreachable():
-        shop.fill(target.operator(patient=True))
+        shop.fill(target.operator().waiting(shop.START_SECONDS))
         course = _place(console, target, seed)
         _show_two_orders(console, target, course)
     _say(console, 4, "The audit asks the API, the payment provider's ledger and the archive, order by order.")
@@ -78,7 +78,7 @@ def _progress(course: Course, total: int) -> Group:
 
 def _show_two_orders(console: Console, target: Target, course: Course) -> None:
     _say(console, 3, "What happened to an order, and why, can be looked up. Two of them:")
-    operator = target.operator(patient=True)
+    operator = target.operator().waiting(shop.START_SECONDS)
     for status in ("confirmed", "cancelled"):
         order_id = next((key for key, order in course.orders.items() if order["status"] == status), None)
         if order_id is not None:

@@ -56,7 +56,7 @@ def run(target: Target, course: Course, *, seed: int) -> None:
             for customer, share in zip(customers, shares, strict=True)
         ]:
             done.result()
-    _settle(target.operator(), course)
+    _settle(target.operator().waiting(shop.START_SECONDS), course)
 
 
 def _buy(target: Target, customer: Client, plans: list[Plan], course: Course) -> None:

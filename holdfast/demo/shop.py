@@ -27,6 +27,7 @@ PRICES = {
     for sku, amount in [(RARE, RARE_PRICE), *((sku, price) for sku, (_, price) in PRODUCTS.items())]
 }
 CONFLICT = 409
+START_SECONDS = 60.0  # how long a busy system, or one that has just started, is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def fill(operator: Client) -> None:
 def register(target: Target) -> Client:
     """A new customer, who has no password and so gets an API key."""
     name = f"demo-{uuid.uuid4().hex[:10]}"
-    user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
-    return target.client_of({"api_key": user["api_key"]})
+    body = {"username": name, "email": f"{name}@example.com"}
+    user = target.anyone().waiting(START_SECONDS).post("/api/v1/users", body, key=str(uuid.uuid4()))
+    return target.client_of({"api_key": user["api_key"]}).waiting(START_SECONDS)
 
 
 def place(customer: Client, plan: Plan) -> dict[str, Any]:
@@ -79,11 +81,11 @@ def place(customer: Client, plan: Plan) -> dict[str, Any]:
 def _stock(operator: Client, sku: str, name: str, price: int, wanted: int) -> None:
     body = {"sku": sku, "name": name, "price": {"amount": price, "currency": "usd"}, "on_hand": wanted}
     try:
-        operator.post("/api/v1/products", body)
+        operator.post("/api/v1/products", body, key=str(uuid.uuid4()))
     except ApiError as error:
         if error.status != CONFLICT:
             raise
         missing = wanted - operator.get(f"/api/v1/products/{sku}")["available"]
         if missing:
             adjustment = {"delta": missing, "reason": "stock for the demonstration"}
-            operator.post(f"/api/v1/products/{sku}/stock-adjustments", adjustment)
+            operator.post(f"/api/v1/products/{sku}/stock-adjustments", adjustment, key=str(uuid.uuid4()))

@@ -11,6 +11,7 @@ import pytest
 
 from holdfast import client
 from holdfast.client import ApiError, Client
+from holdfast.demo.shop import PRICES, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,32 @@ def test_it_is_given_up_after_a_few_times(server: Busy, shop: Client) -> None:
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.get("/orders")
     assert len(server.asked) == client.TRIES
+
+
+def test_a_system_that_starts_is_waited_for(server: Busy, shop: Client) -> None:
+    server.refusals = client.TRIES + 3
+    shop.waiting(60).post("/orders", {}, key="k")
+    assert server.asked == ["POST /orders"] * (client.TRIES + 4)
+
+
+def test_it_is_waited_for_so_long_and_no_longer(server: Busy, shop: Client) -> None:
+    server.refusals = 10**9
+    with pytest.raises(ApiError, match="503 overloaded"):
+        shop.waiting(0.2).get("/orders")
+    assert len(server.asked) >= client.TRIES
+
+
+def test_what_has_no_key_is_sent_once(server: Busy, shop: Client) -> None:
+    server.refusals = 1
+    with pytest.raises(ApiError, match="503 overloaded"):
+        shop.waiting(60).post("/orders", {})
+    assert server.asked == ["POST /orders"]
+
+
+def test_the_demonstration_waits_for_a_system_that_starts(server: Busy, shop: Client) -> None:
+    server.refusals = client.TRIES + 3
+    fill(shop.waiting(60))
+    assert len(server.asked) == server.refusals + len(PRICES)
 
 
 def test_who_is_not_patient_hears_it_at_once(server: Busy) -> None:
