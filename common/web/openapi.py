@@ -35,6 +35,15 @@ IDEMPOTENCY_KEY = {
 }
 
 
+LOCATION = {
+    "Location": {
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+        "description": "the address of what was created",
+    }
+}
+
+
 class _StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION)  # the schema says
 

@@ -8,7 +8,7 @@ from common.security.auth import operators_only
 from common.web import request as http
 from common.web.app_factory import context
 from common.web.error_responses import raises
-from common.web.openapi import Blueprint
+from common.web.openapi import LOCATION, Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.inventory import usecases
 from services.inventory.domain import BelowReservedError, SkuTakenError, StockTooLargeError
@@ -29,7 +29,7 @@ blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is
 @operators_only
 @blueprint.idempotent()
 @blueprint.arguments(NewProductSchema)
-@blueprint.response(201, ProductSchema)
+@blueprint.response(201, ProductSchema, headers=LOCATION)
 @raises(SkuTakenError)
 def add_product(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Put a product on sale. It can be ordered a moment later, when orders has heard of it."""

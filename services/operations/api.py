@@ -11,7 +11,7 @@ from common.security.auth import caller, operators_only
 from common.web import request as http
 from common.web.app_factory import context
 from common.web.error_responses import raises
-from common.web.openapi import Blueprint
+from common.web.openapi import LOCATION, Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.operations import usecases
 from services.operations.domain import Filter, Status
@@ -102,7 +102,7 @@ def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any]
 @operators_only
 @blueprint.idempotent()
 @blueprint.arguments(BulkReplaySchema)
-@blueprint.response(202, JobSchema)
+@blueprint.response(202, JobSchema, headers=LOCATION)
 def replay_letters(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Replay all letters with status `filed` that match, at most `rate` a second.
 

@@ -14,7 +14,7 @@ from common.security.auth import caller, operators_only
 from common.web import request as http
 from common.web.app_factory import context
 from common.web.error_responses import raises
-from common.web.openapi import Blueprint
+from common.web.openapi import LOCATION, Blueprint
 from common.web.pagination import Page, page_schema, render_page
 from services.orders import usecases
 from services.orders.domain import (
@@ -50,7 +50,7 @@ blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", descripti
 @blueprint.route("", methods=["POST"])
 @blueprint.idempotent(required=True)
 @blueprint.arguments(PlaceOrderSchema)
-@blueprint.response(202, OrderSchema)
+@blueprint.response(202, OrderSchema, headers=LOCATION)
 @raises(UnknownSkuError, MixedCurrenciesError, PriceChangedError, TotalTooSmallError, TotalTooLargeError)
 def place_order(body: dict[str, Any]) -> Response:
     """Accept an order.
