@@ -79,8 +79,9 @@ def place_order(body: dict[str, Any]) -> Response:
 def list_orders(query: dict[str, Any]) -> dict[str, Any]:
     """List your orders, the newest first; operators see those of all customers."""
     page: Page = query["page"]
+    whose = _whose() or query["customer_id"]
     orders = usecases.list_orders(
-        _engine(), customer_id=_whose(), status=query["status"], before=page.starting_after, limit=page.fetch
+        _engine(), customer_id=whose, status=query["status"], before=page.starting_after, limit=page.fetch
     )
     return render_page([render_order(order) for order in orders], page)
 

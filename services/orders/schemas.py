@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
-from common.schemas import Integer, MoneySchema, StrictSchema, sku_field, text_field
+from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_field, text_field
 from common.web.pagination import PageQuerySchema
 from services.orders.domain import CancelReason, Status
 
@@ -63,3 +63,4 @@ class OrderSchema(Schema):
 
 class OrdersQuerySchema(PageQuerySchema):
     status = fields.String(load_default=None, validate=validate.OneOf(STATUSES))
+    customer_id = id_field(load_default=None, metadata={"description": "for operators: of one customer"})

@@ -65,6 +65,22 @@ def test_orders_are_listed_page_by_page_newest_first(client: Any) -> None:
     assert len(client.get("/api/v1/orders", headers=bearer(sub="op", role="operator")).json["data"]) == 5
 
 
+def test_an_operator_lists_the_orders_of_one_customer_and_a_customer_only_their_own(client: Any) -> None:
+    ann, bob = "0190a1b2-0000-7000-8000-000000000001", "0190a1b2-0000-7000-8000-000000000002"
+    place = {**bearer(sub=ann), "Idempotency-Key": "k"}
+    order_id = client.post("/api/v1/orders", json=BODY, headers=place).json["id"]
+
+    def listed(customer_id: str, **who: str) -> list[str]:
+        page = client.get(f"/api/v1/orders?customer_id={customer_id}", headers=bearer(**who))
+        return [order["id"] for order in page.json["data"]]
+
+    assert listed(ann, sub="op", role="operator") == [order_id]
+    assert listed(bob, sub="op", role="operator") == []
+    assert listed(bob, sub=ann) == [order_id]
+    assert listed(ann, sub=bob) == []
+    assert client.get("/api/v1/orders?customer_id=x", headers=ANN).status_code == 422
+
+
 def test_an_order_can_be_cancelled_by_its_customer_only(client: Any) -> None:
     order_id = post(client, BODY).json["id"]
     path = f"/api/v1/orders/{order_id}/cancel"
