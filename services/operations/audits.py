@@ -44,6 +44,11 @@ def last(database: Database[dict[str, Any]]) -> dict[str, Any] | None:
     return _audit(found) if found else None
 
 
+def latest(database: Database[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """The newest first, each as `last` returns it."""
+    return [_audit(found) for found in database[COLLECTION].find(sort=[("created_at", DESCENDING)], limit=limit)]
+
+
 def _audit(kept: Mapping[str, Any]) -> dict[str, Any]:
     broken = sum(each["broken"] for each in kept["promises"])
     told = {name: kept[name] for name in ("at", "by", "orders", "promises")}

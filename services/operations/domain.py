@@ -79,6 +79,7 @@ class Filter:
     queue: str | None = None
     type: str | None = None
     error: str | None = None
+    order_id: str | None = None
     status: Status | None = None
 
 

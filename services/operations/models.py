@@ -55,6 +55,13 @@ INDEXES = [
     IndexModel([("error_class", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="by_class_and_status"),
     IndexModel([("error_name", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="by_error_and_status"),
     IndexModel([("status", ASCENDING), ("replay.requested_at", ASCENDING)], name="due"),
+    IndexModel([("order_id", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="by_order_and_status"),
+    IndexModel(
+        [("status", ASCENDING), ("queue", ASCENDING), ("error_class", ASCENDING), ("last_filed_at", ASCENDING)],
+        name="by_group",
+        # Only for who asks for it: no list by cursor takes it and sorts.
+        partialFilterExpression={"last_filed_at": {"$gte": ""}},
+    ),
     IndexModel([("jobs", ASCENDING), ("status", ASCENDING)], name="by_job", sparse=True),
 ]
 
@@ -138,6 +145,8 @@ def matching(wanted: Filter) -> Document:
         query["event_type"] = wanted.type
     if wanted.error is not None:
         query["error_class" if "." in wanted.error else "error_name"] = wanted.error
+    if wanted.order_id is not None:
+        query["order_id"] = wanted.order_id
     if wanted.status is not None:
         query["status"] = wanted.status.value
     return query

@@ -16,7 +16,7 @@ from common.messaging import topology
 from common.messaging.events import from_document, new_id, rfc3339, utc_now
 from common.resilience.crash_points import crash_point
 from common.web.idempotency import Reply
-from services.operations import audits, bodies, jobs, metrics, models, replays, replies
+from services.operations import audits, bodies, groups, jobs, metrics, models, replays, replies
 from services.operations.diagnosis import diagnose
 from services.operations.domain import Status
 from services.operations.system import system_view
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Documents = Database[dict[str, Any]]
 
 MAX_REQUESTS = 200
+MAX_GROUPS = 50
 COUNT_SECONDS = 1.0
 
 
@@ -106,6 +107,11 @@ def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[s
     if before is not None and models.get(database, before) is None:
         raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such letter."]})
     return models.page(database, wanted, before=before, limit=page.fetch)
+
+
+def list_groups(database: Documents, status: Status) -> list[dict[str, Any]]:
+    """Letters of one status by queue and error, the largest groups first."""
+    return groups.largest(database, status, MAX_GROUPS)
 
 
 def get_letter(database: Documents, letter_id: str) -> Letter:
@@ -213,3 +219,8 @@ def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
 def record_audit(database: Documents, report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
     """File what an audit found; it is shown as the last one."""
     return audits.record(database, report, by=by)
+
+
+def list_audits(database: Documents, limit: int) -> list[dict[str, Any]]:
+    """What the latest audits found, the newest first."""
+    return audits.latest(database, limit)

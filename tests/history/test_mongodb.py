@@ -18,7 +18,7 @@ from services.archive import domain as archive_domain
 from services.archive import usecases as archive
 from services.archive.backfill import assign_missing_positions
 from services.archive.event_log import EventLog
-from services.operations import audits, jobs, models, replies, usecases
+from services.operations import audits, groups, jobs, models, replies, usecases
 from services.operations.domain import Filter, Status
 from services.operations.tests.letters import dead, happening
 from tests.history import documents
@@ -39,6 +39,7 @@ CURSORS = (None, id_of(ROWS // 2), id_of(RARE_ROWS + 500))
 COUNTS = {
     "dead letters by queue and status": "the numbers are exact, so each dead letter is counted",
     "dead letters that wait": "likewise",
+    "groups of dead letters": "likewise",
 }
 
 
@@ -125,7 +126,10 @@ OTHERS: dict[str, Run] = {
     "the progress of a job": partial(jobs.get, job_id=documents.OLD_JOB),
     "dead letters that wait": models.waiting,
     "dead letters by queue and status": models.counts,
+    "groups of dead letters": partial(groups.largest, status=Status.FILED, limit=50),
+    "the dead letters of an order": partial(models.page, wanted=Filter(order_id=id_of(7)), before=None, limit=10),
     "the last audit": audits.last,
+    "the latest audits": partial(audits.latest, limit=10),
     "kept replies": _replies,
 }
 RUNS = _events() | _dead_letters() | OTHERS

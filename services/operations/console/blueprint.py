@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Blueprint, Response, current_app, g, redirect, render_template, request, send_from_directory, url_for
 from werkzeug.exceptions import HTTPException
 
-from common.errors import NotFound, Rejected, Unavailable, classify
+from common.errors import NotFound, Rejected, Unauthenticated, Unavailable, classify
 from common.observability import logs
 from common.security.auth import public
 from common.web.app_factory import context
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
+    from common.security.tokens import Verifier
     from services.operations.sessions import Session
 
 NAME = "console"
@@ -49,6 +50,15 @@ def register(app: Flask) -> None:
 def session() -> Session:
     """The session of this request."""
     return cast("Session", g.console_session)
+
+
+def operator_id() -> str:
+    """Who acts, as the records of dead letters name people."""
+    verifier = cast("Verifier", current_app.extensions["verifier"])
+    try:
+        return verifier.verify(session().token).id
+    except Unauthenticated:
+        raise SignedOutError from None
 
 
 @blueprint.record_once

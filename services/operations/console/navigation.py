@@ -5,4 +5,11 @@ A new page is one more line: its endpoint, its label, and the endpoints that are
 
 from __future__ import annotations
 
-NAVIGATION: tuple[tuple[str, str, tuple[str, ...]], ...] = (("console.show_now", "Now", ()),)
+NAVIGATION: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("console.show_now", "Now", ()),
+    ("console.list_orders", "Orders", ("console.show_order",)),
+    ("console.list_dead_letters", "Dead letters", ("console.show_dead_letter", "console.show_replay")),
+    ("console.list_cases", "Cases", ()),
+    ("console.list_promises", "Promises", ()),
+    ("console.show_try", "Try it", ("console.place_order",)),
+)

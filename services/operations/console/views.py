@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.operations.console import now, sign_in
+from services.operations.console import cases, dead_letters, now, orders, promises, sign_in, try_it
 from services.operations.console.blueprint import register
 
-__all__ = ["now", "register", "sign_in"]
+__all__ = ["cases", "dead_letters", "now", "orders", "promises", "register", "sign_in", "try_it"]

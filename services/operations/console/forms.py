@@ -1,0 +1,75 @@
+"""What people send with the console's forms. A value that cannot be used raises `FormError`, which says why."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from flask import request
+
+from common.errors import NotFound, Rejected
+from common.schemas import is_id
+
+MAX_TEXT = 500
+_AMOUNT = re.compile(r"[0-9]{1,12}")
+
+
+class FormError(Rejected):
+    code = "invalid_form"
+
+
+def known_id(value: str) -> str:
+    """`value` if it is an id; nothing else gets into the path of a request to another context."""
+    if not is_id(value):
+        raise NotFound("There is nothing with this id.")
+    return value
+
+
+def key() -> str:
+    """The form's own key: sent twice, it acts once."""
+    return known_id(request.form.get("key", ""))
+
+
+def text(name: str, *, required: bool = True) -> str:
+    value = request.form.get(name, "").strip()
+    if required and not value:
+        message = f"Fill in {name.replace('_', ' ')}."
+        raise FormError(message)
+    if len(value) > MAX_TEXT:
+        message = f"{name.replace('_', ' ').capitalize()} has at most {MAX_TEXT} characters."
+        raise FormError(message)
+    return value
+
+
+def amount() -> dict[str, Any]:
+    """{"amount": ...} in minor units; {} if the field is empty, which means all that is left."""
+    value = request.form.get("amount", "").strip()
+    if not value:
+        return {}
+    if not _AMOUNT.fullmatch(value):
+        raise FormError("An amount is a whole number of minor units: 1250 is 12.50 USD.")
+    return {"amount": {"amount": int(value), "currency": text("currency")}}
+
+
+def number(name: str, low: float, high: float) -> float:
+    try:
+        value = float(request.form.get(name, ""))
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        message = f"{name.capitalize()} is a number from {low:g} to {high:g}."
+        raise FormError(message)
+    return value
+
+
+def event(name: str) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        value = json.loads(request.form.get(name, ""))
+    except (ValueError, RecursionError) as error:
+        message = f"The event is not JSON: {error}."
+        raise FormError(message) from None
+    if not isinstance(value, dict):
+        raise FormError("The event is not a JSON object.")
+    return value

@@ -1,0 +1,93 @@
+"""Cases, promises and Try it: pages on other contexts' answers and on the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.messaging.events import new_id
+from services.operations import usecases
+from services.operations.console.tests.conftest import csrf_of
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+
+    from services.operations.console.tests.fake_services import Fakes
+
+pytestmark = pytest.mark.integration
+XSS = '<img src=x onerror="alert(1)">'
+MONEY = {"amount": 1250, "currency": "usd"}
+CASE = {
+    "id": new_id(),
+    "order_id": new_id(),
+    "amount": MONEY,
+    "refunded": {"amount": 0, "currency": "usd"},
+    "refund_refusal": {"code": XSS, "tries": 5, "retry_at": None, "standing_since": "2026-01-01T00:00:00Z"},
+}
+
+
+def post(client: FlaskClient, path: str, **form: str) -> Any:
+    return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), "key": new_id(), **form})
+
+
+def test_a_refused_refund_is_shown_and_decided(operator: FlaskClient, others: Fakes) -> None:
+    payments = others["payments"]
+    payments.answers["GET /api/v1/payments/standing-cases"] = (200, {"data": [CASE], "has_more": False})
+    for act in ("retry", "record"):
+        payments.answers[f"POST /api/v1/payments/{CASE['id']}/refunds/{act}"] = (200, {})
+    page = operator.get("/console/cases").text
+    assert "12.50 USD of order" in page
+    assert XSS not in page
+    assert post(operator, f"/console/cases/{CASE['id']}/retry", reason="try").status_code == 303
+    assert payments.sent[-1].body == {"reason": "try"}
+    form = {"reason": "transfer", "amount": "", "reference": "T-1", "provider_refund_id": ""}
+    assert post(operator, f"/console/cases/{CASE['id']}/record", **form).status_code == 303
+    assert payments.sent[-1].body == {"reason": "transfer", "reference": "T-1"}
+    assert post(operator, f"/console/cases/{CASE['id']}/retry", reason="").status_code == 422
+    assert post(operator, f"/console/cases/{CASE['id']}/record", reason="x", amount="12.50").status_code == 422
+
+
+def test_no_case_and_no_reply_are_told_apart(operator: FlaskClient, others: Fakes) -> None:
+    payments = others["payments"]
+    payments.answers["GET /api/v1/payments/standing-cases"] = (200, {"data": [], "has_more": False})
+    assert operator.get("/console/cases").text.count("None.") == 2
+    payments.answers["GET /api/v1/payments/standing-cases"] = (503, {"detail": "away"})
+    page = operator.get("/console/cases").text
+    assert "The payments service does not answer" in page
+    assert page.count("None.") == 1
+
+
+def test_promises_show_the_audits(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
+    assert "Not audited yet." in operator.get("/console/promises").text
+    for broken in (0, 2):
+        promises = [{"promise": f"P{number}", "broken": broken if number == 3 else 0} for number in range(1, 6)]
+        usecases.record_audit(store, {"orders": 40, "promises": promises}, by="u1")
+    page = operator.get("/console/promises").text
+    assert "A promise is broken." in page
+    assert page.count("2 broken") == 2
+    assert page.count("<time") == 2
+
+
+def test_one_key_sent_twice_makes_one_order(operator: FlaskClient, others: Fakes) -> None:
+    product = {"sku": "TEA-1", "name": XSS, "price": MONEY, "available": 3}
+    others["inventory"].answers["GET /api/v1/products"] = (200, {"data": [product]})
+    order = {"id": new_id(), "status": "pending", "total": MONEY}
+    others["orders"].answers["POST /api/v1/orders"] = (202, order)
+    page = operator.get("/console/try")
+    assert XSS not in page.text
+    reply = post(operator, "/console/try", sku="TEA-1", quantity="2", card="pm_card_visa", twice="1")
+    assert "Two requests, one order." in reply.text
+    first, second = (sent for sent in others["orders"].sent if sent.method == "POST")
+    assert first.body == second.body == {"items": [{"sku": "TEA-1", "quantity": 2}], "payment_method": "pm_card_visa"}
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+    assert first.headers["Idempotency-Key"] in reply.text
+
+
+def test_a_refused_order_says_why(operator: FlaskClient, others: Fakes) -> None:
+    others["inventory"].answers["GET /api/v1/products"] = (503, {})
+    others["orders"].answers["POST /api/v1/orders"] = (422, {"detail": "unknown sku", "code": "unknown_sku"})
+    reply = post(operator, "/console/try", sku="x", quantity="1", card="pm_card_visa")
+    assert "unknown_sku" in reply.text
+    assert "The inventory service does not answer" in reply.text

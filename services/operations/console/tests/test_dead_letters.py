@@ -1,0 +1,118 @@
+"""The pages of dead letters on a real store: groups, one in full, replays, discarding."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.messaging.events import new_id
+from services.operations.console.tests.conftest import csrf_of
+from services.operations.tests.letters import QUEUE, dead, file, happening
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+
+    Store = Database[dict[str, Any]]
+
+pytestmark = pytest.mark.integration
+XSS = '<img src=x onerror="alert(1)">'
+LIST = "/console/dead-letters"
+
+
+def post(client: FlaskClient, path: str, **form: str) -> Any:
+    return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), **form})
+
+
+def test_none_is_said(operator: FlaskClient) -> None:
+    assert "No event waits for a decision" in operator.get(LIST).text
+    assert "None is discarded" in operator.get(f"{LIST}?status=discarded").text
+
+
+def test_they_are_grouped_by_consumer_and_error(operator: FlaskClient, store: Store) -> None:
+    for _ in range(3):
+        file(store, dead(error_class="shop.OutOfTea"))
+    other = file(store, dead(error_class="builtins.KeyError"))
+    page = operator.get(LIST).text
+    assert page.index(">OutOfTea<") < page.index(">KeyError<")
+    chosen = operator.get(f"{LIST}?queue={QUEUE}&error=builtins.KeyError").text
+    assert f"{LIST}/{other}" in chosen
+    assert chosen.count('<th scope="row"><a href="/console/dead-letters/') == 1
+
+
+def test_long_lists_go_on_by_cursor(operator: FlaskClient, store: Store) -> None:
+    ids = [file(store) for _ in range(26)]
+    first = operator.get(LIST).text
+    assert ids[0] not in first
+    assert f"starting_after={ids[1]}" in first
+    assert ids[0] in operator.get(f"{LIST}?starting_after={ids[1]}").text
+
+
+def test_one_is_shown_in_full_and_nothing_of_it_is_run(operator: FlaskClient, store: Store) -> None:
+    event = happening(data={"name": XSS})
+    letter_id = file(store, dead(event, error=XSS, traceback=f"Traceback {XSS}", error_class=XSS))
+    for path in (LIST, f"{LIST}/{letter_id}"):
+        page = operator.get(path).text
+        assert XSS not in page
+        assert "&lt;img src=x" in page
+    assert event.id in operator.get(f"{LIST}/{letter_id}").text
+
+
+def test_what_is_no_event_is_shown_as_it_came(operator: FlaskClient, store: Store) -> None:
+    page = operator.get(f"{LIST}/{file(store, dead(b'half a json'))}").text
+    assert "half a json" in page
+    assert "Edit, then replay" not in page
+
+
+def test_a_replay_is_requested_in_the_operators_name(operator: FlaskClient, store: Store) -> None:
+    letter_id = file(store)
+    reply = post(operator, f"{LIST}/{letter_id}/replay")
+    assert reply.status_code == 303
+    page = operator.get(reply.headers["Location"]).text
+    assert "A replay is on its way" in page
+    kept = store["letters"].find_one({"_id": letter_id})
+    assert kept
+    assert (kept["status"], kept["history"][-1]["by"]) == ("replaying", "u1")
+
+
+def test_an_edited_event_is_checked_before_it_is_sent(operator: FlaskClient, store: Store) -> None:
+    event = happening()
+    letter_id = file(store, dead(event))
+    path = f"{LIST}/{letter_id}/replay"
+    for bad in ("{", "[]", json.dumps({"id": "x"})):
+        assert post(operator, path, event=bad).status_code == 422
+    edited = event.to_document() | {"data": {"fixed": True}}
+    assert post(operator, path, event=json.dumps(edited)).status_code == 303
+    assert "edited" in operator.get(f"{LIST}/{letter_id}").text
+
+
+def test_discarding_needs_a_reason_and_is_on_record(operator: FlaskClient, store: Store) -> None:
+    letter_id = file(store)
+    assert post(operator, f"{LIST}/{letter_id}/discard", reason=" ").status_code == 422
+    assert post(operator, f"{LIST}/{letter_id}/discard", reason="test data").status_code == 303
+    assert "test data" in operator.get(f"{LIST}/{letter_id}").text
+    assert letter_id in operator.get(f"{LIST}?status=discarded").text
+
+
+def test_a_group_is_replayed_once_however_often_the_form_is_sent(operator: FlaskClient, store: Store) -> None:
+    for _ in range(3):
+        file(store, dead(error_class="shop.OutOfTea"))
+    file(store)
+    form = {"queue": QUEUE, "error": "shop.OutOfTea", "rate": "5", "key": new_id()}
+    places = {post(operator, f"{LIST}/replay", **form).headers["Location"] for _ in range(2)}
+    assert len(places) == 1
+    page = operator.get(places.pop()).text
+    assert "Running: 0 of 3 replayed." in page
+    assert store["jobs"].count_documents({}) == 1
+
+
+@pytest.mark.parametrize("rate", ["0", "1001", "fast", "nan"])
+def test_a_rate_has_bounds(operator: FlaskClient, rate: str) -> None:
+    assert post(operator, f"{LIST}/replay", rate=rate, key=new_id()).status_code == 422
+
+
+@pytest.mark.parametrize("path", [f"{LIST}/x", f"{LIST}/{new_id()}", f"{LIST}/replays/{new_id()}"])
+def test_one_that_is_not_there_is_404(operator: FlaskClient, path: str) -> None:
+    assert operator.get(path).status_code == 404

@@ -1,0 +1,187 @@
+"""The pages of orders: searching, one order's story, and the buttons beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.messaging.events import new_id
+from services.operations.console.tests.conftest import csrf_of
+from services.operations.tests.letters import dead, file, happening
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+
+    from services.operations.console.tests.fake_services import Fakes
+
+pytestmark = pytest.mark.integration
+XSS = '<img src=x onerror="alert(1)">'
+ORDER_ID, CUSTOMER_ID, PAYMENT_ID = new_id(), new_id(), new_id()
+MONEY = {"amount": 1250, "currency": "usd"}
+
+
+def order(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": ORDER_ID,
+        "customer_id": CUSTOMER_ID,
+        "status": "confirmed",
+        "cancel_reason": None,
+        "items": [{"sku": XSS, "quantity": 2, "unit_price": MONEY}],
+        "total": MONEY,
+        "payment_method": "pm_card_visa",
+        "created_at": "2026-01-01T00:00:00Z",
+        "version": 2,
+    } | changes
+
+
+def payment(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": PAYMENT_ID,
+        "order_id": ORDER_ID,
+        "amount": MONEY,
+        "refunded": {"amount": 0, "currency": "usd"},
+        "refund_refusal": None,
+        "status": "captured",
+        "decline_code": None,
+        "provider_id": "pi_1",
+    } | changes
+
+
+def entry(kind: str, second: int, **data: Any) -> dict[str, Any]:
+    moment = f"2026-01-01T00:00:{second:02d}Z"
+    return {"type": kind, "source": "/services/x", "time": moment, "summary": f"{kind} {XSS}", "data": data}
+
+
+@pytest.fixture(autouse=True)
+def one_order(others: Fakes) -> None:
+    others["orders"].answers |= {
+        "GET /api/v1/orders": (200, {"data": [order()], "has_more": True}),
+        f"GET /api/v1/orders/{ORDER_ID}": (200, order()),
+        f"GET /api/v1/orders/{CUSTOMER_ID}": (404, {"detail": "no such order"}),
+    }
+    others["payments"].answers["GET /api/v1/payments"] = (200, {"data": [payment()]})
+    entries = [entry("order.placed.v1", 0, name=XSS), entry("order.confirmed.v1", 10)]
+    others["archive"].answers[f"GET /api/v1/orders/{ORDER_ID}/timeline"] = (200, {"data": entries})
+
+
+def test_orders_are_listed_with_a_link_to_the_older_ones(operator: FlaskClient, others: Fakes) -> None:
+    page = operator.get("/console/orders?status=confirmed")
+    assert f'href="/console/orders/{ORDER_ID}"' in page.text
+    assert f"starting_after={ORDER_ID}" in page.text
+    assert "status=confirmed&limit=25" in others["orders"].sent[-1].path
+    assert XSS not in page.text
+
+
+def test_an_orders_id_leads_to_it_and_a_customers_to_their_orders(operator: FlaskClient, others: Fakes) -> None:
+    reply = operator.get(f"/console/orders?q=+{ORDER_ID}+")
+    assert (reply.status_code, reply.headers["Location"]) == (303, f"/console/orders/{ORDER_ID}")
+    assert operator.get(f"/console/orders?q={CUSTOMER_ID}").status_code == 200
+    assert f"customer_id={CUSTOMER_ID}" in others["orders"].sent[-1].path
+
+
+def test_what_is_no_id_is_not_looked_for(operator: FlaskClient, others: Fakes) -> None:
+    before = len(others["orders"].sent)
+    page = operator.get("/console/orders?q=%3Cscript%3E&status=odd")
+    assert "is not an id" in page.text
+    assert "<script>alert" not in page.text
+    assert len(others["orders"].sent) == before
+
+
+def test_no_order_at_all_is_said(operator: FlaskClient, others: Fakes) -> None:
+    others["orders"].answers["GET /api/v1/orders"] = (200, {"data": [], "has_more": False})
+    assert "No order yet." in operator.get("/console/orders").text
+
+
+@pytest.mark.parametrize("path", ["/console/orders", f"/console/orders/{ORDER_ID}"])
+def test_a_context_that_is_away_is_named(operator: FlaskClient, others: Fakes, path: str) -> None:
+    for service in others.services.values():
+        service.answers = {name: (503, {"detail": "try again"}) for name in service.answers}
+    page = operator.get(path)
+    assert page.status_code == 200
+    assert "The orders service does not answer" in page.text
+
+
+def test_the_story_is_to_scale_and_has_the_dead_letters(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
+    letter_id = file(store, dead(happening(orderid=ORDER_ID), failed_at="2026-01-01T00:00:05Z", error=XSS))
+    page = operator.get(f"/console/orders/{ORDER_ID}").text
+    assert page.index("order.placed.v1") < page.index(f"/console/dead-letters/{letter_id}", page.index("story-title"))
+    assert 'class="span" x1="500.0" x2="1000.0"' in page
+    assert XSS not in page
+    assert "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize(
+    ("status", "paid", "there", "not_there"),
+    [
+        ("confirmed", "captured", ["Resend the last event", "Re-check", "Refund"], ["Cancel the order"]),
+        ("reserved", "pending", ["Cancel the order", "Re-check"], ["Resend the last event", ">Refund<"]),
+        ("cancelled", "refunded", ["Resend the last event"], ["Cancel the order", ">Refund<"]),
+    ],
+)
+def test_only_what_can_be_done_is_offered(  # noqa: PLR0917
+    operator: FlaskClient, others: Fakes, status: str, paid: str, there: list[str], not_there: list[str]
+) -> None:
+    others["orders"].answers[f"GET /api/v1/orders/{ORDER_ID}"] = (200, order(status=status))
+    others["payments"].answers["GET /api/v1/payments"] = (200, {"data": [payment(status=paid)]})
+    page = operator.get(f"/console/orders/{ORDER_ID}").text
+    assert [text for text in there if text not in page] == []
+    assert [text for text in not_there if text in page] == []
+
+
+@pytest.mark.parametrize(
+    ("button", "service", "path", "form", "body"),
+    [
+        ("cancel", "orders", f"orders/{ORDER_ID}/cancel", {}, {}),
+        ("resend", "orders", f"orders/{ORDER_ID}/re-emit", {}, {}),
+        (f"payments/{PAYMENT_ID}/re-check", "payments", f"payments/{PAYMENT_ID}/re-check", {}, {}),
+        (
+            f"payments/{PAYMENT_ID}/refund",
+            "payments",
+            f"payments/{PAYMENT_ID}/refunds",
+            {"reason": "broken", "amount": "50", "currency": "usd"},
+            {"reason": "broken", "amount": {"amount": 50, "currency": "usd"}},
+        ),
+    ],
+)
+def test_a_button_acts_once_as_the_operator(  # noqa: PLR0917
+    operator: FlaskClient, others: Fakes, button: str, service: str, path: str, form: dict[str, str], body: Any
+) -> None:
+    others[service].answers[f"POST /api/v1/{path}"] = (200, {})
+    key = new_id()
+    csrf = csrf_of(operator.get(f"/console/orders/{ORDER_ID}"))
+    reply = operator.post(f"/console/orders/{ORDER_ID}/{button}", data={"csrf": csrf, "key": key} | form)
+    assert reply.status_code == 303
+    sent = others[service].sent[-1]
+    assert sent.body == body
+    assert sent.headers["Authorization"].startswith("Bearer ")
+    assert sent.headers.get("Idempotency-Key") in {key, None}
+    assert 'role="status"' in operator.get(reply.headers["Location"]).text
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "shown"),
+    [
+        ((409, {"detail": "a confirmed order cannot be cancelled", "code": "order_not_cancellable"}), 409, "cannot be"),
+        ((503, {"detail": "try again soon"}), 503, "Whether it did what you asked is not known"),
+    ],
+)
+def test_a_refusal_or_an_outage_is_explained(
+    operator: FlaskClient, others: Fakes, answer: Any, status: int, shown: str
+) -> None:
+    others["orders"].answers[f"POST /api/v1/orders/{ORDER_ID}/cancel"] = answer
+    csrf = csrf_of(operator.get("/"))
+    reply = operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"csrf": csrf, "key": new_id()})
+    assert (reply.status_code, shown in reply.text) == (status, True)
+
+
+def test_a_form_without_its_token_reaches_no_service(operator: FlaskClient, others: Fakes) -> None:
+    before = len(others["orders"].sent)
+    assert operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"key": new_id()}).status_code == 403
+    assert len(others["orders"].sent) == before
+
+
+@pytest.mark.parametrize("path", ["/console/orders/x", "/console/orders/..%2Fpayments"])
+def test_an_odd_id_reaches_no_service(operator: FlaskClient, path: str) -> None:
+    assert operator.get(path).status_code == 404
