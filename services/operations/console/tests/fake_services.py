@@ -33,6 +33,10 @@ class FakeService(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
+    def last(self, request: str) -> Sent:
+        """The last "METHOD /path" that came; the console's background reads come at any moment."""
+        return next(sent for sent in reversed(self.sent) if f"{sent.method} {sent.path}" == request)
+
     @property
     def metrics_url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/metrics"

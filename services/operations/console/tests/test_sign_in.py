@@ -31,7 +31,7 @@ def cookie_line(headers: list[str]) -> str:
 def test_an_operator_signs_in_and_the_password_goes_nowhere_else(anyone: FlaskClient, others: Fakes) -> None:
     reply = sign_in(anyone, next="/console/nothing?a=1")
     assert (reply.status_code, reply.headers["Location"]) == (303, "/console/nothing?a=1")
-    sent = others["users"].sent[-1]
+    sent = others["users"].last("POST /api/v1/tokens")
     assert sent.body == {"username": NAME, "password": PASSWORD}
     assert sent.headers["X-Forwarded-For"] == "127.0.0.1"
     assert anyone.get("/").status_code == 200
@@ -39,7 +39,7 @@ def test_an_operator_signs_in_and_the_password_goes_nowhere_else(anyone: FlaskCl
 
 def test_an_email_works_as_a_name(anyone: FlaskClient, others: Fakes) -> None:
     sign_in(anyone, name="olga@example.com")
-    assert others["users"].sent[-1].body == {"email": "olga@example.com", "password": PASSWORD}
+    assert others["users"].last("POST /api/v1/tokens").body == {"email": "olga@example.com", "password": PASSWORD}
 
 
 def test_the_cookie_is_for_this_site_only_and_secure_behind_tls(anyone: FlaskClient) -> None:
