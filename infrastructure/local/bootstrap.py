@@ -46,7 +46,7 @@ def main() -> int:
         )
         print(f"\n{known}", file=sys.stderr)  # noqa: T201
         return 1
-    return 0 if options.without_servers else _find_servers()
+    return 0 if options.without_servers else _find_servers("--browser" if options.tests else "")
 
 
 def _options() -> argparse.Namespace:
@@ -76,10 +76,10 @@ def _set_up(asked: str) -> None:
     _write_stamp(wanted)
 
 
-def _find_servers() -> int:
-    """Look for the servers and fetch what is missing, with the Python of .venv."""
+def _find_servers(also: str) -> int:
+    """Look for the servers (and what `also` names) and fetch what is missing, with the Python of .venv."""
     _say("[3/3] Looking for the servers")
-    command = [str(_PYTHON), "-m", "infrastructure.local.fetch"]
+    command = [str(_PYTHON), "-m", "infrastructure.local.fetch", *filter(None, [also])]
     done = subprocess.run(command, check=False, cwd=_ROOT, stderr=subprocess.PIPE, text=True)  # noqa: S603
     if done.returncode != 0:
         SetupLog(_LOG).write(done.stderr)

