@@ -8,6 +8,7 @@ from common.errors import NotFound
 from common.messaging.events import InvalidEventError
 from common.schemas import is_id
 from common.security.auth import caller, operators_only
+from common.web import document_replies
 from common.web import request as http
 from common.web.app_factory import context
 from common.web.error_responses import raises
@@ -131,7 +132,7 @@ def get_job(job_id: str) -> dict[str, Any]:
 
 def _once(status: int, act: Callable[[Documents, str], dict[str, Any]]) -> Reply:
     with _store().use() as database:
-        return usecases.once(database, http.request_key(), status, act)
+        return document_replies.once(database, http.request_key(), status, act)
 
 
 def _store() -> Store:

@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from common.schemas import Integer, StrictSchema
 from common.security.auth import caller, operators_only
+from common.web import document_replies
 from common.web import request as http
 from common.web.app_factory import context
 from common.web.openapi import Blueprint
@@ -168,7 +169,7 @@ def report_audit(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, s
     `holdfast audit` does so by itself.
     """
     with context().store.use() as database:
-        reply: Reply = usecases.once(
+        reply: Reply = document_replies.once(
             database, http.request_key(), 201, lambda store, _: usecases.record_audit(store, body, by=caller().id)
         )
     return http.render(reply)

@@ -13,22 +13,20 @@ import pymongo
 
 from common.errors import Conflict, NotFound, Rejected, Unavailable, classify
 from common.messaging import topology
-from common.messaging.events import from_document, new_id, rfc3339, utc_now
+from common.messaging.events import from_document, rfc3339, utc_now
 from common.resilience.crash_points import crash_point
-from common.web.idempotency import Reply
-from services.operations import audits, bodies, groups, jobs, metrics, models, replays, replies
+from services.operations import audits, bodies, groups, jobs, metrics, models, replays
 from services.operations.diagnosis import diagnose
 from services.operations.domain import Status
 from services.operations.system import system_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pymongo.database import Database
 
     from common.messaging.raw_message import RawMessage
     from common.storage.mongodb import Store
-    from common.web.idempotency import RequestKey
     from common.web.pagination import Page
     from services.operations.domain import Filter, Job, Replay
     from services.operations.monitoring import Monitor
@@ -78,27 +76,6 @@ def file_letter(database: Documents, message: RawMessage) -> str:
     if outcome in (models.FILED, models.RETURNED):
         metrics.count_filed(death)
     return outcome
-
-
-def once(
-    database: Documents, request_key: RequestKey | None, status: int, act: Callable[[Documents, str], dict[str, Any]]
-) -> Reply:
-    """Return the reply of `act`, or the one that was given to the same key before.
-
-    `act` gets the id under which a repetition finds what it made. Without a key it is simply done.
-    """
-    if request_key is None:
-        return Reply(status, act(database, new_id()))
-    claimed = replies.claim(database, request_key)
-    if claimed.reply is not None:
-        return claimed.reply
-    try:
-        reply = Reply(status, act(database, claimed.resource_id))
-    except Rejected:
-        replies.release(database, request_key, claimed)
-        raise
-    replies.keep(database, request_key, claimed, reply)
-    return reply
 
 
 def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[str, Any]]:

@@ -12,13 +12,14 @@ from pymongo import MongoClient
 from common.messaging.events import from_json, new_id
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.tests.document_plans import explained_database
+from common.web import document_replies as replies
 from common.web.idempotency import RequestKey
 from common.web.pagination import Page
 from services.archive import domain as archive_domain
 from services.archive import usecases as archive
 from services.archive.backfill import assign_missing_positions
 from services.archive.event_log import EventLog
-from services.operations import audits, groups, jobs, models, replies, usecases
+from services.operations import audits, groups, jobs, models, usecases
 from services.operations.domain import Filter, Status
 from services.operations.tests.letters import dead, happening
 from tests.history import documents

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.operations import audits, bodies, jobs, models, replies, sessions
+from common.web import document_replies as replies
+from services.operations import audits, bodies, jobs, models, sessions
 
 if TYPE_CHECKING:
     from pymongo import IndexModel

@@ -1,6 +1,6 @@
 """The routes on a real MongoDB, as operators and others see them.
 
-Behind them are tried: `rendering.py`, `replies.py`, `jobs.py`, `bodies.py` and `system_api.py`.
+Behind them are tried: `rendering.py`, `document_replies.py`, `jobs.py`, `bodies.py` and `system_api.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from common.errors import Conflict
 from common.messaging.events import new_id
 from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
+from common.web import document_replies as replies
 from common.web.idempotency import Reply, RequestKey
-from services.operations import replays, replies, usecases
+from services.operations import replays, usecases
 from services.operations.domain import PUBLISHED
 from services.operations.tests.letters import QUEUE, dead, file, happening
 
