@@ -10,7 +10,7 @@ return, which the topology job sets up) could address any queue by it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infrastructure.processes import Process
 
@@ -102,6 +102,21 @@ def _worker(context: str) -> BrokerAccount:
     )
 
 
+def _notifications_worker() -> BrokerAccount:
+    """Its queue's bindings follow the subscriptions (`common/messaging/queue_bindings.py`)."""
+    account = _worker("notifications")
+    lock, queue = r"holdfast\.bindings\.notifications", _exactly("notifications.events")
+    events = next(topic for topic in account.topics if topic.exchange == EVENTS_EXCHANGE)
+    bindable = replace(events, read=_BUSINESS_EVENTS)
+    return replace(
+        account,
+        configure=_one_of(account.configure[2:-2], lock),
+        write=_one_of(account.write[2:-2], queue),
+        read=_one_of(account.read[2:-2], _exactly(EVENTS_EXCHANGE)),
+        topics=tuple(bindable if topic is events else topic for topic in account.topics),
+    )
+
+
 def _operations_worker() -> BrokerAccount:
     box = _own_box("operations")
     return BrokerAccount(
@@ -138,6 +153,7 @@ BROKER_ACCOUNTS: tuple[BrokerAccount, ...] = (
     _topology(),
     *(_worker(context) for context in ("inventory", "orders", "payments", "archive")),
     _operations_worker(),
+    _notifications_worker(),
     BrokerAccount(
         "relay",
         write=_one_of(_exactly(EVENTS_EXCHANGE)),

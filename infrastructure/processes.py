@@ -51,13 +51,14 @@ RABBITMQ_PROMETHEUS_PORT_OFFSET = 18
 PORTS_PER_STACK = 40
 
 RELATIONAL_CONTEXTS = ("users", "inventory", "orders", "payments")
-DOCUMENT_CONTEXTS = ("archive", "operations")
+DOCUMENT_CONTEXTS = ("archive", "operations", "notifications")
 
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _FAILURES = ("RETRY_ATTEMPTS", "UNDECIDED_MAX_AGE_SECONDS")
 _KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
+_WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
 _PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", _BREAKER)
 
 
@@ -163,11 +164,13 @@ PROCESSES: tuple[Process, ...] = (
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
     _service("archive", 5, *_KEYS, _BREAKER),
     _service("operations", 6, *_KEYS, _BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
+    _service("notifications", 7, *_KEYS, *_WEBHOOKS),
     _worker("inventory", 22),
     _worker("orders", 23),
     _worker("payments", 24, *_PAYMENT_PROVIDER),
     _worker("archive", 25),
     _worker("operations", 26),
+    _worker("notifications", 27, *_WEBHOOKS),
     _relay(1, 30),
     _relay(2, 31),
     Process(

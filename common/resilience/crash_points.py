@@ -35,7 +35,13 @@ POINTS = (
     "archive.filed",
 )
 # Beside it.
-OFF_THE_WAY = ("operations.replayed",)
+OFF_THE_WAY = (
+    "operations.replayed",
+    "notifications.put_aside",
+    "notifications.recorded",
+    "notifications.sending",
+    "notifications.sent",
+)
 
 
 class _Trap:

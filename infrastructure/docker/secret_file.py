@@ -32,6 +32,11 @@ def signing_key() -> str:
     return base64.b64encode(f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n".encode()).decode()
 
 
+def fernet_key() -> str:
+    """Return 32 bytes in URL-safe base64 (https://github.com/fernet/spec)."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 def complete(example: str, known: dict[str, str]) -> tuple[str, list[str]]:
     """Return the text of the new file, and the names of the secrets that were made for it."""
     lines, made, seen = [], [], set()
@@ -43,7 +48,7 @@ def complete(example: str, known: dict[str, str]) -> tuple[str, list[str]]:
         name, default = match.groups()
         seen.add(name)
         value = known.get(name, default)
-        if not value and _SECRET.search(name):
+        if not value and (_SECRET.search(name) or name in _MAKERS):
             value = _MAKERS.get(name, password)()
             made.append(name)
         lines.append(f"{name}={value}")
@@ -75,6 +80,7 @@ def _lines(file: Path) -> list[str]:
 _MAKERS: dict[str, Callable[[], str]] = {
     "TOKEN_SIGNING_KEY": signing_key,
     "MONGODB_KEY": lambda: secrets.token_hex(64),
+    "WEBHOOK_SECRET_KEYS": fernet_key,
 }
 
 

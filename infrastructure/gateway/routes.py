@@ -15,6 +15,8 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("/api/v1/events", "archive"),
     ("/api/v1/dead-letters", "operations"),
     ("/api/v1/system", "operations"),
+    ("/api/v1/webhook-endpoints", "notifications"),
+    ("/api/v1/deliveries", "notifications"),
 )
 
 # Who serves the console, at `/` and below `/console/`.
@@ -30,4 +32,5 @@ SERVICES: dict[str, str] = {
     "payments": "Charges and refunds",
     "archive": "The time line of each order, and every event",
     "operations": "Dead letters, and how the system is",
+    "notifications": "Webhooks: endpoints and deliveries",
 }

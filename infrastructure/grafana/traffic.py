@@ -68,4 +68,26 @@ ROWS = (
             ),
         ),
     ),
+    Row(
+        "Webhooks",
+        (
+            graph(
+                "Attempts by outcome",
+                "eps",
+                Query("sum by (outcome) (rate(holdfast_webhook_attempts_total[5m]))", "{{outcome}}"),
+                stacked=True,
+            ),
+            graph(
+                "Time of an attempt (p95)",
+                "s",
+                Query(
+                    "histogram_quantile(0.95, sum by (le) (rate(holdfast_webhook_attempt_seconds_bucket[5m])))", "p95"
+                ),
+            ),
+            graph("Due and not sent for", "s", Query("min(holdfast_webhook_turn_overdue_seconds)", "seconds")),
+            graph(
+                "Deliveries recorded", "eps", Query("sum(rate(holdfast_webhook_deliveries_recorded_total[5m]))", "all")
+            ),
+        ),
+    ),
 )

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from infrastructure.database_roles import ALL_ROLES, role_of_process
-from infrastructure.docker.secret_file import password, signing_key
+from infrastructure.docker.secret_file import fernet_key, password, signing_key
 from infrastructure.document_roles import DOCUMENT_ACCOUNTS, database_of
 from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
 from infrastructure.processes import RELATIONAL_CONTEXTS, Process
@@ -26,6 +26,7 @@ class Installation:
         self._servers, self._stripe_key = servers, stripe_key
         self.password_of: Callable[[str], str] = cache(lambda _account: password())
         self._signing_key = cache(signing_key)
+        self._webhook_key = cache(fernet_key)
 
     def of_process(self, line: Process) -> dict[str, str]:
         """The secret variables of a process; the others stand in its Deployment."""
@@ -42,6 +43,7 @@ class Installation:
             "RABBITMQ_URL": lambda: self._broker(servers.rabbitmq, broker_account(line)),
             "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, _looks_as(line)),
             "TOKEN_SIGNING_KEY": self._signing_key,
+            "WEBHOOK_SECRET_KEYS": self._webhook_key,
             "STRIPE_API_KEY": lambda: self._stripe_key,
             "FLOWER_BASIC_AUTH": lambda: f"flower:{self.password_of('flower page')}",
             "SEED_OPERATOR_PASSWORD": lambda: self.password_of("operator"),

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -38,6 +39,7 @@ class Credentials:
     operator_password: str
     customer_password: str
     flower_password: str
+    webhook_secret_keys: str
     databases: dict[str, str]
     brokers: dict[str, str]
 
@@ -87,6 +89,7 @@ _MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
     "operator_password": _password,
     "customer_password": _password,
     "flower_password": _password,
+    "webhook_secret_keys": lambda: Fernet.generate_key().decode(),
     "databases": dict,
     "brokers": dict,
 }

@@ -27,6 +27,8 @@ _PASSED_ON = {
     "RATE_LIMIT_STRANGERS": "",
     "RATE_LIMIT_ROUTES": "POST /api/v1/users=1000000/hour",  # demo and load register customers from one address
     "TRUSTED_PROXIES": "",
+    "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",  # receivers on this machine
+    "WEBHOOK_RETRY_SECONDS": "0,5,300,1800,7200,18000,36000,50400,72000,86400",
     "TOKEN_PUBLIC_KEYS": "",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",
     "OTEL_TRACES_SAMPLER_ARG": "1.0",
@@ -77,6 +79,7 @@ def _values(
         "SEED_OPERATOR_PASSWORD": lambda: credentials.operator_password,
         "SEED_CUSTOMER_PASSWORD": lambda: credentials.customer_password,
         "SANDBOX_DATA": lambda: str(home.data("sandbox")),
+        "WEBHOOK_SECRET_KEYS": lambda: credentials.webhook_secret_keys,
         "STRIPE_API_KEY": lambda: stripe_key or _SANDBOX_KEY,
         "STRIPE_API_BASE": lambda: _STRIPE if stripe_key else urls.http("sandbox"),
     }

@@ -16,6 +16,7 @@ from common.errors import Unavailable, classify
 from common.messaging import topology
 from common.observability.logs import configure_logging, logger
 from common.settings import BrokerSettings, ProcessSettings, load
+from services.notifications.subscriptions import ALWAYS_BOUND
 from workers.archive import consumers as archive
 from workers.inventory import consumers as inventory
 from workers.orders import consumers as orders
@@ -33,6 +34,8 @@ BINDINGS: Mapping[str, Iterable[str]] = {
     "archive": archive.HANDLERS,
     "inventory": inventory.HANDLERS,
     "orders": orders.HANDLERS,
+    # What else it receives follows the subscriptions, which its worker knows.
+    "notifications": ALWAYS_BOUND,
     "payments": payments.HANDLERS,
 }
 

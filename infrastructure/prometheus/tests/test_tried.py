@@ -64,6 +64,12 @@ TRIED = {
     "holdfast_undecided_oldest_seconds": (
         f"{MESSAGING}/test_failures.py::test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused"
     ),
+    "holdfast_webhook_endpoints_disabled_total": (
+        "services/notifications/tests/test_metrics.py::test_an_endpoint_that_is_disabled_is_counted_with_its_reason"
+    ),
+    "holdfast_webhook_turn_overdue_seconds": (
+        "workers/notifications/tests/test_sending.py::test_what_is_due_and_not_sent_shows"
+    ),
     "holdfast_worker_subscribed": f"{MESSAGING}/test_consumer_pause.py::test_it_is_shown_while_it_lasts",
     "http_request_duration_seconds_bucket": (
         "common/web/tests/test_health.py::test_what_fails_and_what_is_slow_is_counted_as_that"

@@ -52,6 +52,10 @@ def take(queue: str) -> Action:
     return lambda channel: channel.basic_get(queue)
 
 
+def bind(queue: str, key: str) -> Action:
+    return lambda channel: channel.queue_bind(queue, "holdfast.events", key)
+
+
 def passive(queue: str) -> Action:
     return lambda channel: channel.queue_declare(queue, passive=True)
 
@@ -70,6 +74,12 @@ ALLOWED: list[tuple[str, str, Action]] = [
     ("worker-inventory", "tells of a failed attempt", publish("holdfast.events", "attempt.failed.v1")),
     ("worker-operations", "takes a dead letter", take("operations.dead-letters")),
     ("worker-operations", "replays", publish("", "orders.events")),
+    ("worker-notifications", "follows its subscriptions", bind("notifications.events", "stock.sold.v1")),
+    (
+        "worker-notifications",
+        "holds the lock of its bindings",
+        lambda channel: channel.queue_declare("holdfast.bindings.notifications", exclusive=True),
+    ),
     ("relay", "publishes", publish("holdfast.events", "order.placed.v1")),
     ("scheduler", "counts", passive("orders.events")),
 ]
@@ -80,11 +90,10 @@ FORBIDDEN: list[tuple[str, str, Action]] = [
     ("worker-inventory", "empties the payments queue", lambda channel: channel.queue_purge("payments.events")),
     ("worker-inventory", "deletes its queue", lambda channel: channel.queue_delete("inventory.events")),
     ("worker-inventory", "declares a queue", lambda channel: channel.queue_declare("mine")),
-    (
-        "worker-inventory",
-        "hears more than it should",
-        lambda channel: channel.queue_bind("inventory.events", "holdfast.events", "#"),
-    ),
+    ("worker-inventory", "hears more than it should", bind("inventory.events", "#")),
+    ("worker-notifications", "binds its queue to everything", bind("notifications.events", "#")),
+    ("worker-notifications", "binds another queue", bind("orders.events", "stock.sold.v1")),
+    ("worker-notifications", "puts into the payments queue", publish("", "payments.events")),
     ("worker-inventory", "publishes an event as if it were orders", publish("holdfast.events", "order.placed.v1")),
     ("worker-inventory", "forges a dead letter of payments", publish("holdfast.dead", "payments.events")),
     ("worker-inventory", "reads dead letters", take("operations.dead-letters")),

@@ -18,9 +18,9 @@ variable "processes" {
   type        = list(string)
   default = [
     "accounts-postgres", "accounts-rabbitmq", "archive-indexes", "autoscaling", "flower", "migrate-inventory",
-    "migrate-orders", "migrate-payments", "migrate-users", "operations-indexes", "relay", "scheduler",
-    "service-archive", "service-inventory", "service-operations", "service-orders", "service-payments",
-    "service-users", "topology", "worker-archive", "worker-inventory", "worker-operations", "worker-orders",
+    "migrate-orders", "migrate-payments", "migrate-users", "notifications-indexes", "operations-indexes", "relay", "scheduler",
+    "service-archive", "service-inventory", "service-notifications", "service-operations", "service-orders", "service-payments",
+    "service-users", "topology", "worker-archive", "worker-inventory", "worker-notifications", "worker-operations", "worker-orders",
     "worker-payments",
   ]
 }

@@ -1,0 +1,110 @@
+"""The collection of deliveries and its queries: one for each endpoint and event, whatever happened to it.
+
+`attempts` counts those of the present schedule, which a resend begins again; `history` holds the last of them all.
+Delivered and dismissed ones are pruned by age (`expires_at`); failed ones stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import BulkWriteError
+
+from services.notifications.domain import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+COLLECTION = "deliveries"
+MAX_HISTORY = 20
+_DUPLICATE_KEY = 11000
+INDEXES = [
+    IndexModel([("endpoint_id", ASCENDING), ("event_id", ASCENDING)], name="once", unique=True),
+    IndexModel([("endpoint_id", ASCENDING), ("status", ASCENDING), ("due_at", ASCENDING)], name="due"),
+    IndexModel([("endpoint_id", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="by_status"),
+    IndexModel([("endpoint_id", ASCENDING), ("order_id", ASCENDING), ("_id", DESCENDING)], name="by_order"),
+    IndexModel([("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="newest"),
+    IndexModel([("expires_at", ASCENDING)], name="pruned", expireAfterSeconds=0),
+]
+
+
+def insert(database: Database[Document], rows: Sequence[Document]) -> int:
+    """Insert those that are not there; returns how many were new."""
+    try:
+        return len(database[COLLECTION].insert_many(rows, ordered=False).inserted_ids)
+    except BulkWriteError as error:
+        if any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+            raise
+        return int(error.details["nInserted"])
+
+
+def get(database: Database[Document], delivery_id: str) -> Document | None:
+    return database[COLLECTION].find_one({"_id": delivery_id})
+
+
+def page(
+    database: Database[Document], endpoint_id: str, wanted: Mapping[str, str], *, before: str | None, limit: int
+) -> list[Document]:
+    """The newest first; `wanted` are fields and their values."""
+    query: Document = {"endpoint_id": endpoint_id, **wanted}
+    if before is not None:
+        query["_id"] = {"$lt": before}
+    found = database[COLLECTION].find(query).limit(limit)
+    return list(found if "event_id" in wanted else found.sort("_id", DESCENDING))  # of an event there is one
+
+
+def due(database: Database[Document], endpoint_id: str, *, now: datetime, limit: int) -> list[Document]:
+    """What is due, the longest overdue first."""
+    wanted = {"endpoint_id": endpoint_id, "status": Status.PENDING, "due_at": {"$lte": now}}
+    return list(database[COLLECTION].find(wanted).sort("due_at", ASCENDING).limit(limit))
+
+
+def next_due_at(database: Database[Document], endpoint_id: str) -> datetime | None:
+    wanted = {"endpoint_id": endpoint_id, "status": Status.PENDING}
+    found = database[COLLECTION].find_one(wanted, {"due_at": 1}, sort=[("due_at", ASCENDING)])
+    return found["due_at"] if found else None
+
+
+def record(
+    database: Database[Document], delivery: Document, values: Mapping[str, Any], entry: Document
+) -> Document | None:
+    """Record an attempt and what follows from it, unless another worker has recorded one first."""
+    known = {"_id": delivery["_id"], "status": Status.PENDING, "attempts": delivery["attempts"]}
+    return database[COLLECTION].find_one_and_update(
+        known,
+        {
+            "$set": dict(values),
+            "$inc": {"attempts": 1, "attempts_total": 1},
+            "$push": {"history": {"$each": [entry], "$slice": -MAX_HISTORY}},
+        },
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def fail_pending(database: Database[Document], endpoint_id: str, *, reason: str) -> int:
+    """List all that waits for this endpoint as failed; returns how many."""
+    pending = {"endpoint_id": endpoint_id, "status": Status.PENDING}
+    values = {"status": Status.FAILED, "reason": reason}
+    return database[COLLECTION].update_many(pending, {"$set": values}).modified_count
+
+
+def resend(database: Database[Document], wanted: Mapping[str, Any], *, now: datetime) -> int:
+    """Begin the schedule of what matches again; returns how many."""
+    values = {"status": Status.PENDING, "attempts": 0, "due_at": now, "reason": None}
+    return database[COLLECTION].update_many(dict(wanted), {"$set": values, "$unset": {"expires_at": ""}}).modified_count
+
+
+def dismiss(database: Database[Document], delivery_id: str, *, by: str, now: datetime, expires_at: datetime) -> bool:
+    values = {"status": Status.DISMISSED, "dismissed_by": by, "dismissed_at": now, "expires_at": expires_at}
+    wanted = {"_id": delivery_id, "status": Status.FAILED}
+    return bool(database[COLLECTION].update_one(wanted, {"$set": values}).modified_count)
+
+
+def delete_of(database: Database[Document], endpoint_ids: Sequence[str]) -> None:
+    database[COLLECTION].delete_many({"endpoint_id": {"$in": list(endpoint_ids)}})

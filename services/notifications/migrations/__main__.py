@@ -1,0 +1,9 @@
+"""The job: common/storage/document_migrations.py on the table of this package."""
+
+from __future__ import annotations
+
+from common.settings import load
+from common.storage.document_migrations import Settings, migrate
+
+if __name__ == "__main__":
+    migrate("notifications", load(Settings))

@@ -1,0 +1,172 @@
+"""The collection of webhook endpoints and its queries. `migrations/` makes its indexes; nobody else reads it.
+
+An endpoint is one document: what its owner chose, its sealed secrets, its health, and its turn: when something of it is
+due, and which worker is at it. Owners have a bounded number of slots, and a unique index gives each slot once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from services.notifications.domain import CUSTOMER, OPERATOR, Health
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+COLLECTION = "endpoints"
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_PREVIOUS_SECRETS = 3
+INDEXES = [
+    IndexModel([("owner_id", ASCENDING), ("slot", ASCENDING)], name="slots", unique=True),
+    IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="by_owner"),
+    IndexModel([("event_types", ASCENDING), ("role", ASCENDING)], name="subscribed_roles"),
+    IndexModel([("event_types", ASCENDING), ("owner_id", ASCENDING)], name="subscribed_owners"),
+    IndexModel([("enabled", ASCENDING), ("is_suspect", ASCENDING), ("next_due_at", ASCENDING)], name="turns"),
+    IndexModel([("enabled", ASCENDING), ("next_due_at", ASCENDING)], name="waiting"),
+    IndexModel([("is_unbound", ASCENDING)], name="unbound", partialFilterExpression={"is_unbound": True}),
+]
+
+
+def insert(database: Database[Document], endpoint: Document, *, slots: int) -> bool:
+    """Insert it into a free slot of its owner; False if there is none. An id that is taken raises DuplicateKeyError."""
+    owner = {"owner_id": endpoint["owner_id"]}
+    while True:
+        taken = {found["slot"] for found in database[COLLECTION].find(owner, {"slot": 1})}
+        free = next((slot for slot in range(slots) if slot not in taken), None)
+        if free is None:
+            return False
+        try:
+            database[COLLECTION].insert_one(endpoint | {"slot": free})
+        except DuplicateKeyError:
+            if get(database, endpoint["_id"]) is not None:
+                raise
+            continue  # another request has taken the slot: look again
+        return True
+
+
+def get(database: Database[Document], endpoint_id: str) -> Document | None:
+    return database[COLLECTION].find_one({"_id": endpoint_id})
+
+
+def page(database: Database[Document], *, owner_id: str | None, before: str | None, limit: int) -> list[Document]:
+    """The newest first; `owner_id` None is all owners."""
+    query: Document = {"owner_id": owner_id} if owner_id else {}
+    if before is not None:
+        query["_id"] = {"$lt": before}
+    return list(database[COLLECTION].find(query).sort("_id", DESCENDING).limit(limit))
+
+
+def change(
+    database: Database[Document], endpoint_id: str, values: Mapping[str, Any], *, revision: int
+) -> Document | None:
+    """Set `values` if nobody has changed it since it was read; None otherwise."""
+    return database[COLLECTION].find_one_and_update(
+        {"_id": endpoint_id, "revision": revision},
+        {"$set": dict(values), "$inc": {"revision": 1}},
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def delete(database: Database[Document], endpoint_id: str) -> None:
+    database[COLLECTION].delete_one({"_id": endpoint_id})
+
+
+def disable(database: Database[Document], endpoint_id: str, *, reason: str, now: datetime) -> bool:
+    """Disable it; False if it was not enabled."""
+    values = {"enabled": False, "disabled_reason": reason, "disabled_at": now}
+    return bool(
+        database[COLLECTION]
+        .update_one({"_id": endpoint_id, "enabled": True}, {"$set": values, "$inc": {"revision": 1}})
+        .modified_count
+    )
+
+
+def subscribers(database: Database[Document], event_type: str, *, customer_id: str | None) -> list[Document]:
+    """Who gets an event of this type: operators' endpoints, and those of the customer whose order it is about."""
+    wanted: list[Document] = [{"event_types": event_type, "role": OPERATOR}]
+    if customer_id is not None:
+        wanted.append({"event_types": event_type, "owner_id": customer_id})
+    return list(database[COLLECTION].find({"$or": wanted}, {"enabled": 1, "disabled_at": 1}))
+
+
+def has_customers(database: Database[Document], event_type: str) -> bool:
+    """Whether any customer subscribed to this type."""
+    wanted = {"event_types": event_type, "role": CUSTOMER}
+    return database[COLLECTION].find_one(wanted, {"_id": 1}) is not None
+
+
+def wake(database: Database[Document], endpoint_ids: Sequence[str], *, now: datetime) -> set[str]:
+    """Note that something of these endpoints is due; returns those that are there and enabled."""
+    wanted = {"_id": {"$in": list(endpoint_ids)}, "enabled": True}
+    database[COLLECTION].update_many(wanted, {"$min": {"next_due_at": now}})
+    return {found["_id"] for found in database[COLLECTION].find(wanted, {"_id": 1})}
+
+
+def claim_turn(
+    database: Database[Document], lease_id: str, *, is_suspect: bool, now: datetime, seconds: float
+) -> Document | None:
+    """Take the turn of the endpoint that has waited longest, for `seconds`; None if nothing is due.
+
+    A worker that dies in its turn loses it with its lease: `next_due_at` lies there until then.
+    """
+    until = now + timedelta(seconds=seconds)
+    return database[COLLECTION].find_one_and_update(
+        {"enabled": True, "is_suspect": is_suspect, "next_due_at": {"$lte": now}, "leased_until": {"$lte": now}},
+        {"$set": {"leased_until": until, "lease_id": lease_id, "next_due_at": until}},
+        sort=[("next_due_at", ASCENDING)],
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def end_turn(database: Database[Document], endpoint: Document, *, next_due_at: datetime | None) -> None:
+    """Give the turn back. What became due after it was claimed stays due: only our own mark is replaced."""
+    due = next_due_at or NEVER
+    ours = {"$eq": ["$next_due_at", endpoint["next_due_at"]]}
+    database[COLLECTION].update_one(
+        {"_id": endpoint["_id"], "lease_id": endpoint["lease_id"]},
+        [
+            {
+                "$set": {
+                    "next_due_at": {"$cond": [ours, due, {"$min": ["$next_due_at", due]}]},
+                    "leased_until": LONG_AGO,
+                }
+            }
+        ],
+    )
+
+
+def longest_due_at(database: Database[Document]) -> datetime | None:
+    """Since when the endpoint that waits longest for its turn has been due, or will be."""
+    enabled = database[COLLECTION].find({"enabled": True}, {"next_due_at": 1}, hint="waiting")
+    return next((found["next_due_at"] for found in enabled.sort("next_due_at", ASCENDING).limit(1)), None)
+
+
+def health_of(endpoint: Mapping[str, Any]) -> Health:
+    return Health(
+        consecutive_failures=endpoint.get("consecutive_failures", 0),
+        failing_since=endpoint.get("failing_since"),
+        open_until=endpoint.get("open_until"),
+        is_suspect=endpoint.get("is_suspect", False),
+    )
+
+
+def record_health(database: Database[Document], endpoint_id: str, health: Health, *, now: datetime) -> None:
+    values: Document = {
+        "consecutive_failures": health.consecutive_failures,
+        "failing_since": health.failing_since,
+        "open_until": health.open_until,
+        "is_suspect": health.is_suspect,
+        "last_attempt_at": now,
+    }
+    if not health.consecutive_failures:
+        values["last_success_at"] = now
+    database[COLLECTION].update_one({"_id": endpoint_id}, {"$set": values})

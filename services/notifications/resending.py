@@ -1,0 +1,130 @@
+"""Use cases of deliveries, for the owners of their endpoints: list, resend, dismiss, test."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from common.errors import Conflict, NotFound
+from common.messaging.events import new_id, rfc3339, utc_now
+from services.notifications import deliveries, models
+from services.notifications.domain import TEST_EVENT, Status, make_test_body
+from services.notifications.usecases import UnknownCursorError, get_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pymongo.database import Database
+
+    from common.security.tokens import Caller
+    from common.web.pagination import Page
+    from services.notifications.domain import Policy
+
+    Documents = Database[dict[str, Any]]
+    Document = dict[str, Any]
+
+
+class EndpointDisabledError(Conflict):
+    code = "endpoint_disabled"
+
+
+class NotDismissableError(Conflict):
+    code = "delivery_not_failed"
+
+
+def new_delivery(endpoint_id: str, event: Mapping[str, Any], body: str, *, now: datetime) -> Document:
+    """A delivery that is due now. `event` has `id`, `type` and `order_id`."""
+    return {
+        "_id": new_id(),
+        "endpoint_id": endpoint_id,
+        "event_id": event["id"],
+        "event_type": event["type"],
+        "order_id": event["order_id"],
+        "body": body,
+        "status": Status.PENDING,
+        "reason": None,
+        "attempts": 0,
+        "attempts_total": 0,
+        "due_at": now,
+        "created_at": now,
+        "history": [],
+    }
+
+
+def send_test(database: Documents, caller: Caller, endpoint_id: str, event_id: str) -> Document:
+    """Record a test event for an endpoint; a repetition with the same id finds it. Raises `EndpointDisabledError`."""
+    endpoint = get_endpoint(database, caller, endpoint_id)
+    _require_enabled(endpoint)
+    now = utc_now()
+    body = make_test_body(event_id, endpoint_id, now=rfc3339(now))
+    event = {"id": event_id, "type": TEST_EVENT, "order_id": None}
+    deliveries.insert(database, [new_delivery(endpoint_id, event, body, now=now)])
+    models.wake(database, [endpoint_id], now=now)
+    return deliveries.page(database, endpoint_id, {"event_id": event_id}, before=None, limit=1)[0]
+
+
+def list_deliveries(
+    database: Documents, caller: Caller, endpoint_id: str, wanted: Mapping[str, str], page: Page
+) -> tuple[Document, list[Document]]:
+    """The endpoint, and its deliveries, the newest first."""
+    endpoint = get_endpoint(database, caller, endpoint_id)
+    before = page.starting_after
+    if before is not None:
+        known = deliveries.get(database, before)
+        if known is None or known["endpoint_id"] != endpoint_id:
+            raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such delivery."]})
+    return endpoint, deliveries.page(database, endpoint_id, wanted, before=before, limit=page.fetch)
+
+
+def resend_delivery(database: Documents, caller: Caller, delivery_id: str) -> tuple[Document, Document]:
+    """Send a delivery again, whatever became of it. Raises `EndpointDisabledError`."""
+    endpoint, _ = get_delivery(database, caller, delivery_id)
+    _require_enabled(endpoint)
+    now = utc_now()
+    deliveries.resend(database, {"_id": delivery_id, "status": {"$ne": Status.PENDING}}, now=now)
+    models.wake(database, [endpoint["_id"]], now=now)
+    return get_delivery(database, caller, delivery_id)
+
+
+def resend_failed(
+    database: Documents, caller: Caller, endpoint_id: str, *, since: datetime, event_type: str | None
+) -> int:
+    """Send all failed deliveries of an endpoint again that were made since then; returns how many."""
+    _require_enabled(get_endpoint(database, caller, endpoint_id))
+    wanted: Document = {"endpoint_id": endpoint_id, "status": Status.FAILED, "created_at": {"$gte": since}}
+    if event_type is not None:
+        wanted["event_type"] = event_type
+    now = utc_now()
+    count = deliveries.resend(database, wanted, now=now)
+    models.wake(database, [endpoint_id], now=now)
+    return count
+
+
+def dismiss_delivery(
+    database: Documents, policy: Policy, caller: Caller, delivery_id: str
+) -> tuple[Document, Document]:
+    """Take a failed delivery off the list; a dismissed one is returned as it is. Raises `NotDismissableError`."""
+    get_delivery(database, caller, delivery_id)
+    now = utc_now()
+    expires_at = now + timedelta(seconds=policy.kept_seconds)
+    deliveries.dismiss(database, delivery_id, by=caller.id, now=now, expires_at=expires_at)
+    endpoint, delivery = get_delivery(database, caller, delivery_id)
+    if delivery["status"] != Status.DISMISSED:
+        message = f"only failed deliveries can be dismissed: this one is {delivery['status']}"
+        raise NotDismissableError(message)
+    return endpoint, delivery
+
+
+def get_delivery(database: Documents, caller: Caller, delivery_id: str) -> tuple[Document, Document]:
+    """The delivery and its endpoint. Raises `NotFound` if it is not there, or not the caller's."""
+    delivery = deliveries.get(database, delivery_id)
+    endpoint = models.get(database, delivery["endpoint_id"]) if delivery else None
+    if delivery is None or endpoint is None or not (caller.is_operator or endpoint["owner_id"] == caller.id):
+        raise NotFound("no such delivery")
+    return endpoint, delivery
+
+
+def _require_enabled(endpoint: Mapping[str, Any]) -> None:
+    if not endpoint["enabled"]:
+        raise EndpointDisabledError("the endpoint is disabled: enable it first")

@@ -1,0 +1,16 @@
+"""What the routes of notifications work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from common.storage.mongodb import Store
+    from services.notifications.usecases import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    store: Store
+    rules: Rules

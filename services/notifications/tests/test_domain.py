@@ -1,0 +1,144 @@
+"""Decisions about webhooks, without a server."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import floats, integers
+
+from services.notifications.domain import (
+    EVENT_TYPES,
+    JITTER_RATIO,
+    MAX_BODY_BYTES,
+    MAX_BREAKER_SECONDS,
+    RETRY_SECONDS,
+    Health,
+    Outcome,
+    Policy,
+    has_failed_too_long,
+    judge,
+    make_body,
+    may_subscribe,
+    next_attempt,
+)
+from services.notifications.tests.builders import SAMPLES, sample
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+OK, REFUSED = Outcome(200, "", 0.1), Outcome(500, "", 0.1)
+POLICY = Policy()
+FORBIDDEN = ("payment_method", "email", "password", "recorded_by", "requested_by", "username")
+
+
+def keys_of(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value) | {key for each in value.values() for key in keys_of(each)}
+    return {key for each in value for key in keys_of(each)} if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_a_body_holds_what_its_type_lists_and_nothing_private(event_type: str) -> None:
+    event = sample(event_type)
+    event.data["email"] = "somebody@shop.example"
+    body = json.loads(make_body(event))
+    assert set(body["data"]) == set(EVENT_TYPES[event_type].fields), "a listed field is not in the golden sample"
+    assert not keys_of(body) & set(FORBIDDEN)
+    assert (body["type"], body["id"], body["sequence"]) == (event.type, event.id, event.sequence)
+    assert body["timestamp"] == event.time
+
+
+def test_internal_events_are_the_only_ones_that_nobody_can_subscribe_to() -> None:
+    published = {path.stem for path in SAMPLES.glob("*.json")}
+    assert published - set(EVENT_TYPES) == {"attempt.failed.v1", "payment.overdue.v1", "reservation.overdue.v1"}
+
+
+def test_what_is_said_of_orders_is_true_of_the_samples() -> None:
+    for event_type, known in EVENT_TYPES.items():
+        assert known.is_of_order == (sample(event_type).orderid is not None)
+
+
+def test_a_large_event_leaves_its_lists_out_and_says_so() -> None:
+    event = sample("order.placed.v1")
+    event.data["items"] = [{"sku": "x" * 64, "quantity": 1, "unit_price": {"amount": 1, "currency": "usd"}}] * 500
+    text = make_body(event)
+    assert len(text.encode()) < MAX_BODY_BYTES
+    body = json.loads(text)
+    assert "items" in body["omitted"]
+    assert body["data"]["order_id"] == event.data["order_id"]
+
+
+def test_a_long_text_is_cut() -> None:
+    event = sample("payment.refunded.v1", data={"order_id": "1", "reason": "\u20ac" * 50_000})
+    assert len(make_body(event).encode()) < MAX_BODY_BYTES
+
+
+def test_customers_subscribe_to_orders_only() -> None:
+    assert may_subscribe("customer", "order.placed.v1")
+    assert not may_subscribe("customer", "product.listed.v1")
+    assert may_subscribe("operator", "product.listed.v1")
+    assert not may_subscribe("operator", "attempt.failed.v1")
+
+
+@pytest.mark.parametrize("attempts", range(1, len(RETRY_SECONDS)))
+def test_retries_follow_the_published_schedule_with_jitter(attempts: int) -> None:
+    for chance in (0.0, 0.5, 1.0):
+        due = next_attempt(POLICY, attempts, REFUSED, now=NOW, chance=chance)
+        assert due is not None
+        assert due - NOW == timedelta(seconds=RETRY_SECONDS[attempts] * (1 + JITTER_RATIO * chance))
+
+
+def test_the_last_attempt_has_no_next_one() -> None:
+    assert next_attempt(POLICY, len(RETRY_SECONDS), REFUSED, now=NOW, chance=0) is None
+
+
+def test_retry_after_is_honoured_within_a_bound() -> None:
+    asked = Outcome(503, "", 0.1, retry_after_seconds=77.0)
+    assert next_attempt(POLICY, 1, asked, now=NOW, chance=0) == NOW + timedelta(seconds=77)
+    assert judge(POLICY, Health(), asked, now=NOW).open_until == NOW + timedelta(seconds=77)
+    endless = Outcome(503, "", 0.1, retry_after_seconds=1e9)
+    assert next_attempt(POLICY, 1, endless, now=NOW, chance=0) == NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 308, 400, 404, 429, 500, 503, None])
+def test_only_2xx_is_delivered(status: int | None) -> None:
+    assert not Outcome(status, "", 0).is_delivered
+    assert Outcome(204, "", 0).is_delivered
+
+
+def test_the_breaker_opens_after_failures_in_a_row_and_closes_with_a_success() -> None:
+    health = Health()
+    for failures in range(1, POLICY.max_failures):
+        health = judge(POLICY, health, REFUSED, now=NOW)
+        assert (health.consecutive_failures, health.open_until) == (failures, None)
+    health = judge(POLICY, health, REFUSED, now=NOW)
+    assert health.open_until == NOW + timedelta(seconds=POLICY.breaker_seconds)
+    assert health.is_suspect
+    assert judge(POLICY, health, OK, now=NOW) == Health()
+
+
+@given(integers(min_value=0, max_value=10_000), floats(min_value=0, max_value=1e9))
+def test_a_pause_is_bounded_however_long_it_fails(failures: int, retry_after: float) -> None:
+    health = Health(consecutive_failures=failures, failing_since=NOW)
+    judged = judge(POLICY, health, Outcome(500, "", 0, retry_after_seconds=retry_after), now=NOW)
+    assert judged.open_until is None or judged.open_until <= NOW + timedelta(seconds=max(MAX_BREAKER_SECONDS, 86_400))
+
+
+def test_days_of_failure_disable_and_one_success_begins_again() -> None:
+    later = NOW + timedelta(seconds=POLICY.disable_after_seconds)
+    failing = judge(POLICY, Health(), REFUSED, now=NOW)
+    assert not has_failed_too_long(POLICY, failing, now=later - timedelta(seconds=1))
+    assert has_failed_too_long(POLICY, judge(POLICY, failing, REFUSED, now=later), now=later)
+    assert not has_failed_too_long(POLICY, judge(POLICY, failing, OK, now=later), now=later)
+
+
+def test_a_slow_answer_makes_an_endpoint_suspect() -> None:
+    assert judge(POLICY, Health(), Outcome(200, "", 5.0), now=NOW).is_suspect
+    assert not judge(POLICY, Health(is_suspect=True), OK, now=NOW).is_suspect
+
+
+def test_a_redirect_says_that_it_is_not_followed() -> None:
+    assert Outcome(301, "", 0).description == "answered 301: redirects are not followed"
+    assert Outcome(410, "", 0).is_gone

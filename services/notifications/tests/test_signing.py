@@ -1,0 +1,50 @@
+"""Signatures that the public library verifies, and secrets that a stolen database does not reveal."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from cryptography.fernet import Fernet
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from services.notifications.signing import SecretBox, UnreadableSecretError, new_secret, sign
+
+BODY = '{"type":"order.placed.v1","name":"caf\u00e9"}'.encode()
+
+
+def test_the_public_library_verifies_a_signature() -> None:
+    secret = new_secret()
+    headers = sign([secret], "msg-1", int(time.time()), BODY)
+    assert Webhook(secret).verify(BODY, headers)["type"] == "order.placed.v1"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(BODY + b" ", headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret()).verify(BODY, headers)
+
+
+def test_while_secrets_rotate_either_verifies() -> None:
+    old, new = new_secret(), new_secret()
+    headers = sign([new, old], "msg-1", int(time.time()), BODY)
+    assert Webhook(old).verify(BODY, headers)
+    assert Webhook(new).verify(BODY, headers)
+
+
+def test_secrets_are_long_and_random() -> None:
+    assert new_secret().startswith("whsec_")
+    assert len({new_secret() for _ in range(100)}) == 100
+
+
+def test_a_sealed_secret_is_opened_by_any_of_the_keys() -> None:
+    first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    sealed = SecretBox(first).seal("whsec_abc")
+    assert "abc" not in sealed
+    assert SecretBox(f"{second}, {first}").open(sealed) == "whsec_abc"
+    with pytest.raises(UnreadableSecretError):
+        SecretBox(second).open(sealed)
+
+
+def test_what_is_no_key_is_refused() -> None:
+    for keys in ("", "short", f"{Fernet.generate_key().decode()},"):
+        with pytest.raises(ValueError, match=r"\S"):
+            SecretBox(keys)

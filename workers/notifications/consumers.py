@@ -1,0 +1,55 @@
+"""What notifications does with an event: it records a delivery for each endpoint that subscribed to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.messaging import topology
+from common.messaging.events import InvalidEventError, read
+from services.notifications import recording
+from services.notifications.metrics import RECORDED
+from workers.notifications.schemas import CustomersOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymongo.database import Database
+
+    from common.messaging.events import Event
+    from common.messaging.inbox import Delivery
+
+_CUSTOMERS_ORDER = CustomersOrder()  # made once: making a schema costs more than reading with it
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The database, and how to let the sender know that something is due."""
+
+    database: Database[dict[str, Any]]
+    wake: Callable[[], None]
+
+
+def record_event(delivery: Delivery, resources: Resources) -> None:
+    event = delivery.event
+    count = 0
+    customer_id = _customer_id(event)
+    if event.orderid is not None and customer_id is not None:
+        count += recording.note_owner(resources.database, event.orderid, customer_id)
+    count += recording.record_event(resources.database, event)
+    if count:
+        RECORDED.inc(count)
+        resources.wake()
+
+
+def _customer_id(event: Event) -> str | None:
+    """The customer of the order, where the event tells it. Others wait for an event that does."""
+    if "customer_id" not in event.data:
+        return None
+    try:
+        return str(read(_CUSTOMERS_ORDER, event)["customer_id"])
+    except InvalidEventError:
+        return None
+
+
+HANDLERS = {topology.EVERYTHING: record_event}

@@ -1,0 +1,67 @@
+"""The queue's bindings follow the subscriptions: once a second, if an endpoint waits for it, and once a minute anyway.
+
+The rounds of once a minute bind everything again (which is harmless), in case a broker has been set up anew, and take
+away what nobody wants any more. Several workers may run this: one at a time changes anything.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from common.errors import Unavailable, classify
+from common.messaging.queue_bindings import changing
+from common.observability.logs import logger
+from services.notifications import subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pymongo.database import Database
+
+CONTEXT = "notifications"
+LOOK_SECONDS = 1.0
+ROUND_SECONDS = 60.0
+BROKER_SECONDS = 10.0
+_log = logger(__name__)
+
+
+def follow_once(database: Database[dict[str, Any]], broker_url: str) -> None:
+    """One round. Raises as MongoDB and the broker do; a round that was cut short is begun again by the next one."""
+    with changing(broker_url, CONTEXT, timeout_seconds=BROKER_SECONDS) as bindings:
+        todo = subscriptions.plan(database)
+        for event_type in todo.to_bind:
+            subscriptions.note_binding(database, event_type)
+            bindings.bind(event_type)
+        subscriptions.begin(database, todo.endpoints)
+        for event_type in todo.to_unbind:
+            bindings.unbind(event_type)
+            subscriptions.note_unbound(database, event_type)
+
+
+@contextmanager
+def following(database: Database[dict[str, Any]], broker_url: str) -> Iterator[Callable[[], None]]:
+    """Follow beside the block; yields what ends it."""
+    ending = threading.Event()
+    thread = threading.Thread(target=_run, args=(database, broker_url, ending), name="bindings", daemon=True)
+    thread.start()
+    try:
+        yield ending.set
+    finally:
+        ending.set()
+        thread.join(BROKER_SECONDS)
+
+
+def _run(database: Database[dict[str, Any]], broker_url: str, ending: threading.Event) -> None:
+    next_round = 0.0
+    while not ending.is_set():
+        try:
+            if time.monotonic() >= next_round or subscriptions.is_round_due(database):
+                follow_once(database, broker_url)
+                next_round = time.monotonic() + ROUND_SECONDS
+        except Exception as error:  # noqa: BLE001 - tried again in a second, without end
+            level = "info" if classify(error) is Unavailable else "error"
+            getattr(_log, level)("cannot follow the subscriptions", error=repr(error)[:300])
+        ending.wait(LOOK_SECONDS)
