@@ -1,4 +1,4 @@
-"""The promises P1 to P5 as pure checks on what the witnesses say. Each answers what is broken."""
+"""The promises P1 to P5 and P7 as pure checks on what the witnesses say. Each answers what is broken."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ PROMISES = {
     "P3": "Stock is conserved and never oversold",
     "P4": "Money is conserved",
     "P5": "No event disappears",
+    "P6": "Subscribers are notified at least once",
+    "P7": "An outage is not an error",
 }
 # An order may be refunded in parts, an attempt fail and an end be asked for more than once; all else happens once.
 REFUND_RECORDED = "payment.refund_recorded.v1"
@@ -25,6 +27,14 @@ REPEATABLE = frozenset(
     {
         *("payment.refunded.v1", "payment.refund_refused.v1", "payment.refund_retried.v1", REFUND_RECORDED),
         *("attempt.failed.v1", "reservation.overdue.v1", "payment.overdue.v1"),
+    }
+)
+# What a dependency that is away raises, by the names of the classes (common/errors.py has the whole table).
+OUTAGES = frozenset(
+    {
+        *("Unavailable", "CircuitOpenError", "OperationalError", "InterfaceError", "ConnectionError", "TimeoutError"),
+        *("AutoReconnect", "NetworkTimeout", "NotPrimaryError", "ServerSelectionTimeoutError", "APIConnectionError"),
+        *("ConnectionRefusedError", "ConnectionResetError", "AMQPConnectionError"),
     }
 )
 PAID = frozenset({"captured", "partially_refunded", "refunded"})
@@ -37,6 +47,14 @@ def check_order(view: OrderView) -> list[Finding]:
         *_money_is_conserved(view),
         *_no_event_is_gone(view),
     ]
+
+
+def check_letter(letter: dict[str, Any]) -> list[Finding]:
+    """P7: while a dependency is away, events wait; one that became a dead letter for it was given up."""
+    if letter["error_class"].rpartition(".")[2] not in OUTAGES:
+        return []
+    text = f"{letter['event_type']} is a dead letter of {letter['queue']} because of an outage: {letter['error_class']}"
+    return [Finding("P7", letter["order_id"] or letter["id"], text)]
 
 
 def check_product(view: ProductView) -> list[Finding]:

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from holdfast.audit import webhooks
 from holdfast.audit.backlog import Backlog, backlog
+from holdfast.audit.promises import check_letter
 from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, OrderView, ProductView, Reading
 from holdfast.client import ApiError, Client
 from holdfast.management import ask_broker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from holdfast.audit.ledger import Ledger
+    from holdfast.audit.webhooks import EndpointView
 
 DEAD_LETTERS = "operations.dead-letters"
 # Neither handed back to its consumer nor put aside by somebody.
@@ -65,9 +68,26 @@ class Reader:
         shelves = _product_views(products, events, (views | coming).values(), settled_before)
         progress("queues")
         unfiled, waiting = self._queues()
-        dead = sum(1 for status in OPEN_LETTERS for _ in self._client.all("/api/v1/dead-letters", status=status))
+        letters = [each for status in OPEN_LETTERS for each in self._client.all("/api/v1/dead-letters", status=status)]
+        progress("webhooks")
+        owners = {key: str(order["customer_id"]) for key, order in (orders | newer).items()}
+        endpoints = webhooks.read_endpoints(self._client, [each for known in events.values() for each in known], owners)
         checked = {key: known for key, known in views.items() if not _came_later(known, horizon)}
-        return Reading(checked, shelves, sum(map(len, events.values())), dead, waiting, unfiled)
+        return Reading(
+            orders=checked,
+            products=shelves,
+            events=sum(map(len, events.values())),
+            dead_letters=len(letters),
+            waiting_messages=waiting,
+            unfiled_letters=unfiled,
+            endpoints=endpoints,
+            owners=owners,
+            outage_letters=tuple(finding for letter in letters for finding in check_letter(letter)),
+        )
+
+    def read_endpoints_again(self, views: Iterable[EndpointView], owners: Mapping[str, str]) -> dict[str, EndpointView]:
+        """The same endpoints with their deliveries, now."""
+        return webhooks.read_again(self._client, views, owners)
 
     def read_again(self, views: Iterable[OrderView]) -> dict[str, OrderView]:
         """The same orders, now: the orders first, then what they must have caused."""

@@ -28,6 +28,8 @@ def compared(verdict: Verdict) -> dict[str, str]:
         "P3": f"{products} products",
         "P4": f"{orders} orders against the provider's ledger{_elsewhere(reading)}",
         "P5": f"{reading.events} archived events; {_letters(reading)}",
+        "P6": _deliveries(reading),
+        "P7": f"{reading.dead_letters} dead letters on file, {len(reading.outage_letters)} of an outage",
     }
 
 
@@ -84,6 +86,12 @@ def _elsewhere(reading: Reading) -> str:
 def _letters(reading: Reading) -> str:
     unfiled = f", {reading.unfiled_letters} not filed yet" if reading.unfiled_letters else ""
     return f"{reading.dead_letters} dead letters on file{unfiled}"
+
+
+def _deliveries(reading: Reading) -> str:
+    views = reading.endpoints.values()
+    statuses = Counter(each["status"] for view in views for each in view.deliveries.values())
+    return f"{len(views)} webhook endpoints, deliveries: {_counts(statuses)}"
 
 
 def _counts(statuses: Counter[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.audit.promises import check_order, check_product
+from holdfast.audit.webhooks import check_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.audit.backlog import Backlog
     from holdfast.audit.reading import Reader
     from holdfast.audit.views import Finding, OrderView, ProductView, Reading
+    from holdfast.audit.webhooks import EndpointView
 
 PAUSE_SECONDS = 0.5
 
@@ -44,25 +46,30 @@ def audit(
     """
     reading = reader.read(progress)
     orders, products = _suspect_orders(reading.orders), _suspect_products(reading.products)
+    endpoints = _suspect_endpoints(reading.endpoints)
     read_again = len(orders)
     deadline = time.monotonic() + settle_seconds
     latest = deadline + behind_seconds
     rounds_due = 1 if settle_seconds else 0
     behind = None
-    while (orders or products) and (rounds_due or time.monotonic() < deadline):
+    while (orders or products or endpoints) and (rounds_due or time.monotonic() < deadline):
         rounds_due = 0
         behind = reader.backlog() if behind_seconds else None
         if behind is not None:
             deadline = min(latest, time.monotonic() + settle_seconds)
             waiting(behind)
-        progress(f"{len(orders)} orders and {len(products)} products again")
+        progress(f"{len(orders)} orders, {len(products)} products and {len(endpoints)} webhook endpoints again")
         time.sleep(PAUSE_SECONDS)
         if products:  # a product's numbers hang on every order
             reading = reader.read(progress)
             products = _suspect_products(_only(reading.products, products))
         orders = _suspect_orders(reader.read_again(orders.values()))
+        if endpoints:
+            endpoints = _suspect_endpoints(reader.read_endpoints_again(endpoints.values(), reading.owners))
     findings = [finding for order in orders.values() for finding in check_order(order)]
     findings += [finding for product in products.values() for finding in check_product(product)]
+    findings += [finding for endpoint in endpoints.values() for finding in check_endpoint(endpoint)]
+    findings += reading.outage_letters
     return Verdict(
         reading, sorted(findings, key=lambda finding: finding.promise), read_again, behind if findings else None
     )
@@ -74,6 +81,10 @@ def _suspect_orders(views: dict[str, OrderView]) -> dict[str, OrderView]:
 
 def _suspect_products(views: dict[str, ProductView]) -> dict[str, ProductView]:
     return {key: view for key, view in views.items() if check_product(view)}
+
+
+def _suspect_endpoints(views: dict[str, EndpointView]) -> dict[str, EndpointView]:
+    return {key: view for key, view in views.items() if check_endpoint(view)}
 
 
 def _only(views: dict[str, ProductView], suspects: dict[str, ProductView]) -> dict[str, ProductView]:

@@ -7,8 +7,11 @@ so what moves meanwhile may disagree: a mismatch counts only once it is stable.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.audit.webhooks import EndpointView
 
 OPEN = frozenset({"pending", "reserved"})
 ORDERS, PAYMENTS, INVENTORY = "/services/orders", "/services/payments", "/services/inventory"
@@ -130,6 +133,7 @@ class Finding:
 class Reading:
     """One reading of the whole system. Orders that came while it was read are the next one's to check.
 
+    `owners` says whose an order is. `outage_letters` are dead letters that an outage has made.
     `dead_letters` are on file and wait for somebody; `unfiled_letters` have only just come.
     """
 
@@ -139,3 +143,6 @@ class Reading:
     dead_letters: int
     waiting_messages: int
     unfiled_letters: int = 0
+    endpoints: dict[str, EndpointView] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    outage_letters: tuple[Finding, ...] = ()

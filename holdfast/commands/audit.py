@@ -54,7 +54,7 @@ ANNOUNCE_SECONDS = 10.0
 @click.option("--repair", "wants_repair", is_flag=True, help="Ask the owners to mend what is broken, and read again.")
 @click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
 def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, as_json: bool) -> None:
-    """Check the promises P1 to P5 on the running system.
+    """Check the promises on the running system.
 
     It compares order by order what the API, the payment provider's ledger and the archive of events say, through public
     interfaces only, and may run under load: what does not agree is read again until it does, or the time is up. While

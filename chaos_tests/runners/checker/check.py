@@ -28,6 +28,7 @@ from chaos_tests.runners.checker.verdict import (
 )
 from chaos_tests.runners.history import read
 from holdfast.audit.promises import check_order, check_product
+from holdfast.audit.webhooks import check_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +80,8 @@ def _findings(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
     yield from orders.cancelled_stays_so(known, snapshot)
     yield from orders.one_key_one_order(known, snapshot)
     yield from orders.money_as_agreed(known, snapshot)
+    for endpoint in snapshot.endpoints.values():
+        yield from check_endpoint(endpoint)
     yield from stock.never_oversold(known, snapshot)
     yield from outages.letters_have_reasons(snapshot)
     yield from outages.outage_is_no_error(known, snapshot)
@@ -89,7 +92,7 @@ def _promise(name: str, findings: list[Finding], known: Operations, snapshot: Sn
     if findings:
         state = INVALID
     elif name == "P6":
-        state = UNKNOWN if snapshot.offers_webhooks else UNTRIED
+        state = VALID if any(view.deliveries for view in snapshot.endpoints.values()) else UNTRIED
     elif name == "P7" and not any(fault.outage for fault in known.faults):
         state = UNTRIED
     elif not snapshot.orders:
@@ -109,10 +112,14 @@ def _checked(name: str, known: Operations, snapshot: Snapshot) -> str:
         "P3": lambda: f"{len(snapshot.products)} products, seen {len(known.stocks):,} times under load",
         "P4": lambda: f"{sum(len(view.charges) for view in views):,} charges in the provider's ledger",
         "P5": lambda: f"{sum(len(view.events) for view in views):,} events, {len(snapshot.letters)} dead letters",
-        "P6": lambda: "nothing here can tell" if snapshot.offers_webhooks else "the system has no subscribers yet",
+        "P6": lambda: f"{len(snapshot.endpoints)} webhook endpoints, {_deliveries(snapshot):,} deliveries",
         "P7": lambda: f"{tried} {'outage' if tried == 1 else 'outages'}" if tried else "no outage in this run",
     }
     return tellers[name]()
+
+
+def _deliveries(snapshot: Snapshot) -> int:
+    return sum(len(view.deliveries) for view in snapshot.endpoints.values())
 
 
 def _statuses(snapshot: Snapshot) -> Counter[str]:

@@ -17,6 +17,7 @@ import stripe
 
 from chaos_tests.runners.checker.drain import drain
 from chaos_tests.runners.checker.snapshot import Snapshot
+from holdfast.audit import webhooks
 from holdfast.audit.ledger import Ledger
 from holdfast.audit.promises import check_order
 from holdfast.audit.reading import Reader
@@ -26,7 +27,7 @@ from holdfast.client import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from holdfast.client import Client
+    from holdfast.audit.webhooks import EndpointView
     from holdfast.target import Target
 
 EARLIER_SECONDS, STRAY_SECONDS = 900.0, 360.0
@@ -68,17 +69,29 @@ class Collector:
             self._progress(f"{len(suspects)} orders again")
             time.sleep(PAUSE_SECONDS)
             views |= self._reader.read_again(suspects)
+        endpoints = self._endpoints(views, settle_until=deadline)
         self._progress("products")
         return Snapshot(
             drained=drained.quiet,
             drain_seconds=drained.seconds,
             waiting=drained.waiting,
-            offers_webhooks=_offers_webhooks(self._client),
             versions=versions,
             letters=[dict(letter) for letter in self._letters()],
             orders=views,
             products=self._products(views.values()),
+            endpoints=endpoints,
         )
+
+    def _endpoints(self, views: dict[str, OrderView], *, settle_until: float) -> dict[str, EndpointView]:
+        """Webhook endpoints, read until each event has its delivery: what is missing then was not notified."""
+        self._progress("webhooks")
+        events = [event for view in views.values() for event in view.events]
+        owners = {key: str(view.order["customer_id"]) for key, view in views.items() if view.order}
+        found = webhooks.read_endpoints(self._client, events, owners)
+        while any(map(webhooks.check_endpoint, found.values())) and time.monotonic() < settle_until:
+            time.sleep(PAUSE_SECONDS)
+            found = webhooks.read_again(self._client, found.values(), owners)
+        return found
 
     def _views(self) -> dict[str, OrderView]:
         self._progress("orders")
@@ -146,15 +159,6 @@ def _is_refusal(error: Exception) -> bool:
     return (
         isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != requests.codes.too_many_requests
     )
-
-
-def _offers_webhooks(client: Client) -> bool:
-    status = 200
-    try:
-        client.get("/api/v1/webhook-endpoints", limit=1)
-    except ApiError as error:
-        status = error.status
-    return status != NOT_FOUND
 
 
 def _event(document: dict[str, Any]) -> ArchivedEvent:

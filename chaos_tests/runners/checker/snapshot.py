@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.runners.history import read
 from holdfast.audit.views import ArchivedEvent, Charge, OrderView, ProductView
+from holdfast.audit.webhooks import EndpointView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,18 +25,18 @@ DATA_OF = frozenset({"stock.adjusted.v1", "attempt.failed.v1", "payment.refund_r
 class Snapshot:
     """`drained` is False if messages or orders were still on their way when the bound was over; `waiting` says which.
 
-    `offers_webhooks`: whether the system has subscribers that P6 is about. `letters` are all dead letters on file that
-    were filed since the run began.
+    `endpoints` are the webhook endpoints that P6 is about, with those events of the run that have no delivery there.
+    `letters` are all dead letters on file that were filed since the run began.
     """
 
     drained: bool = True
     drain_seconds: float = 0.0
     waiting: str = ""
-    offers_webhooks: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     letters: list[dict[str, Any]] = field(default_factory=list)
     orders: dict[str, OrderView] = field(default_factory=dict)
     products: dict[str, ProductView] = field(default_factory=dict)
+    endpoints: dict[str, EndpointView] = field(default_factory=dict)
 
 
 def write(snapshot: Snapshot, path: Path) -> None:
@@ -54,6 +55,9 @@ def load(path: Path) -> Snapshot:
             snapshot = Snapshot(**record)
         elif snapshot and kind == "order":
             snapshot.orders[record["id"]] = _order(record)
+        elif snapshot and kind == "endpoint":
+            view = EndpointView(**record | {"missing": _events(record["missing"])})
+            snapshot.endpoints[view.id] = view
         elif snapshot and kind == "product":
             snapshot.products[record["sku"]] = ProductView(**record | {"events": _events(record["events"])})
         whole = kind == "end"
@@ -64,7 +68,7 @@ def load(path: Path) -> Snapshot:
 
 
 def _records(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-    names = ("drained", "drain_seconds", "waiting", "offers_webhooks", "versions", "letters")
+    names = ("drained", "drain_seconds", "waiting", "versions", "letters")
     yield {"kind": "snapshot", **{name: getattr(snapshot, name) for name in names}}
     for view in snapshot.orders.values():
         yield {
@@ -77,6 +81,8 @@ def _records(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
         }
     for product in snapshot.products.values():
         yield {"kind": "product", **asdict(product), "events": _lists(product.events)}
+    for endpoint in snapshot.endpoints.values():
+        yield {"kind": "endpoint", **asdict(endpoint), "missing": _lists(endpoint.missing)}
     yield {"kind": "end"}
 
 

@@ -275,10 +275,6 @@ def has_only_a_moment(made: Made) -> None:
     record(made, "fault").update(between_two_orders(made), bit=True)
 
 
-def brings_webhooks(made: Made) -> None:
-    made.snapshot = replace(made.snapshot, offers_webhooks=True)
-
-
 def has_no_orders(made: Made) -> None:
     made.records = [r for r in made.records if r["kind"] != "op"]
     made.snapshot.orders.clear()
@@ -293,7 +289,7 @@ def has_no_orders(made: Made) -> None:
 
 @pytest.mark.parametrize(
     "plant",
-    [has_no_end, is_torn, did_not_bite, ends_with_the_fault, has_only_a_moment, brings_webhooks, has_no_orders],
+    [has_no_end, is_torn, did_not_bite, ends_with_the_fault, has_only_a_moment, has_no_orders],
 )
 def test_what_proves_nothing_is_unknown(plant: Callable[[Made], None]) -> None:
     assert judged(plant).verdict == "unknown"

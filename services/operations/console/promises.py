@@ -18,6 +18,8 @@ PROMISES = {
     "P3": "Stock is conserved and never oversold",
     "P4": "Money is conserved",
     "P5": "No event disappears",
+    "P6": "Subscribers are notified at least once",
+    "P7": "An outage is not an error",
 }
 
 
