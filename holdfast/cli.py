@@ -22,6 +22,7 @@ _COMMANDS = {
     "audit": "holdfast.commands.audit:audit",
     "dead-letters": "holdfast.commands.dead_letters:dead_letters",
     "payments": "holdfast.commands.payments:payments",
+    "webhooks": "holdfast.commands.webhooks:webhooks",
     "bench": "holdfast.commands.bench:bench",
     "chaos": "chaos_tests.command:chaos",
     "secrets": "holdfast.commands.secrets:secrets",

@@ -15,14 +15,17 @@ from rich.text import Text
 
 from holdfast.commands.audit import audited, show
 from holdfast.commands.options import EXIT_FAILED, program
+from holdfast.commands.webhooks import line
 from holdfast.demo import shop
 from holdfast.demo.run import Course, run
+from holdfast.demo.subscriber import subscriber
 from holdfast.target import target_options, told_unreachable
 from infrastructure.local.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from holdfast.demo.subscriber import Subscriber
     from holdfast.target import Target
 
 AUDIT_SECONDS = 60
@@ -45,13 +48,15 @@ def demo(target: Target, seed: int) -> None:
     _say(console, 1, f"An operator lists {len(shop.PRODUCTS) + 1} products; of the rarest there are {shop.RARE_STOCK}.")
     with told_unreachable():
         shop.fill(target.operator().waiting(shop.START_SECONDS))
+    with told_unreachable(), subscriber(target) as shop_system:
         course = _place(console, target, seed)
         _show_two_orders(console, target, course)
-    _say(console, 4, "The audit asks the API, the payment provider's ledger and the archive, order by order.")
-    verdict = audited(target, AUDIT_SECONDS, console)
+        _show_webhooks(console, shop_system)
+        _say(console, 5, "The audit asks the API, the payment provider's ledger and the archive, order by order.")
+        verdict = audited(target, AUDIT_SECONDS, console)
     show(verdict, console)
     _say_what_next(console, target, time.monotonic() - started)
-    if verdict.findings or not course.is_settled:
+    if verdict.findings or not course.is_settled or not shop_system.is_served:
         raise SystemExit(EXIT_FAILED)
 
 
@@ -86,6 +91,18 @@ def _show_two_orders(console: Console, target: Target, course: Course) -> None:
             console.print(_timeline(order_id, course.orders[order_id], timeline))
 
 
+def _show_webhooks(console: Console, shop_system: Subscriber) -> None:
+    _say(console, 4, "The shop's other system, a receiver on this machine, got signed webhooks (Standard Webhooks).")
+    received = shop_system.collect()
+    if shop_system.refusal:
+        console.print(f"   [yellow]not tried: this system may not send to this machine ({shop_system.refusal})")
+    elif not shop_system.is_served:
+        console.print("   [red]no webhook came, or one was not verified; see `holdfast logs worker-notifications`.")
+    else:
+        console.print(f"   {line(received[0])}", markup=False)
+        console.print(f"   [green]{len(received)} received, the signature of each verified")
+
+
 def _timeline(order_id: str, order: dict[str, Any], entries: list[dict[str, Any]]) -> Table:
     reason = f", {order['cancel_reason']}" if order["cancel_reason"] else ""
     table = Table(title=f"{order_id}: {order['status']}{reason}", title_justify="left", title_style="bold", box=None)
@@ -112,6 +129,7 @@ def _say_what_next(console: Console, target: Target, seconds: float) -> None:
         command = _command(target.stack.home.path)
         table.add_row("   The processes", command.format("status"))
         table.add_row("   What one of them wrote", command.format("logs worker-orders"))
+        table.add_row("   Webhooks, as they come", command.format("webhooks listen"))
         table.add_row("   A token for your own calls", command.format("token --role customer"))
         table.add_row("   Every address, with its password", command.format("status --json"))
         table.add_row("   The audit again, at any time", command.format("audit"))

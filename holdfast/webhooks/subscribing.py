@@ -1,0 +1,47 @@
+"""An endpoint of one's own for a while: registered, subscribed, and deleted at the end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from holdfast.client import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.client import Client
+    from holdfast.webhooks.receiver import Receiver
+
+ENDPOINTS = "/api/v1/webhook-endpoints"
+SUBSCRIBED_SECONDS = 30.0
+PAUSE_SECONDS = 0.2
+OF_ORDERS = ("order.placed.v1", "order.confirmed.v1", "order.cancelled.v1")
+
+
+@contextmanager
+def subscribed(client: Client, receiver: Receiver, event_types: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Register `receiver`; the block begins when these types are delivered. Raises `ApiError`, TimeoutError."""
+    body = {"url": receiver.url, "event_types": list(event_types), "description": "holdfast webhooks listen"}
+    endpoint = client.post(ENDPOINTS, body)
+    receiver.secret = endpoint["secret"]
+    place = f"{ENDPOINTS}/{endpoint['id']}"
+    try:
+        yield _wait(client, place)
+    finally:
+        with suppress(ApiError, requests.RequestException):
+            client.call("DELETE", place)
+
+
+def _wait(client: Client, place: str) -> dict[str, Any]:
+    deadline = time.monotonic() + SUBSCRIBED_SECONDS
+    while True:
+        endpoint: dict[str, Any] = client.get(place)
+        if all(each["since"] for each in endpoint["subscriptions"]):
+            return endpoint
+        if time.monotonic() > deadline:
+            raise TimeoutError("the subscription did not begin: does worker-notifications run?")
+        time.sleep(PAUSE_SECONDS)
