@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaos_tests.mutants.mutant import Mutant, Patch
+from chaos_tests.mutants.notified import DELIVERED_BEFORE_THE_ANSWER
 from chaos_tests.mutants.parking import charge_undecided, outage_without_delay_queues
 from chaos_tests.mutants.refused_refunds import refunds_refused
 from chaos_tests.mutants.scenarios import (
@@ -235,4 +236,5 @@ MUTANTS = (
         ("worker-orders",),
         (Patch("common.messaging.celery_worker", "message.reject_log_error(", "message.ack_log_error("),),
     ),
+    DELIVERED_BEFORE_THE_ANSWER,
 )
