@@ -21,6 +21,7 @@ from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import bound, pair
 from chaos_tests.runners.history import History
 from chaos_tests.runners.requirements import missing
+from chaos_tests.runners.subscriber import subscriber
 from chaos_tests.runners.workload.process import Workload
 from infrastructure.local import proctable
 
@@ -98,18 +99,23 @@ class Campaign:
         possible = [step for step in steps if not self._lacks(step)]
         result = Result(self._directory, outcomes)
         if possible:
-            with self._workload(seed, len(possible), orders) as workload:
-                entry = self._note(workload)
-                outcomes += self._carry_out_all(possible)
-                self._go_on(orders)
-                if not workload.is_running:
-                    raise RuntimeError("the workload ended before its time: see history.log")
-            if entry:
-                end_workload(**entry, configuration=self._ground.variables)
-            result.verdict = self._judge(orders)
-            result.audit = self._audit()
+            with subscriber(self._ground):
+                outcomes += self._under_load(possible, seed, orders)
+                result.verdict = self._judge(orders)
+                result.audit = self._audit()
         self._write(result)
         return result
+
+    def _under_load(self, steps: list[Step], seed: int, orders: int) -> list[Outcome]:
+        with self._workload(seed, len(steps), orders) as workload:
+            entry = self._note(workload)
+            outcomes = self._carry_out_all(steps)
+            self._go_on(orders)
+            if not workload.is_running:
+                raise RuntimeError("the workload ended before its time: see history.log")
+        if entry:
+            end_workload(**entry, configuration=self._ground.variables)
+        return outcomes
 
     def _workload(self, seed: int, steps: int, orders: int) -> Workload:
         seconds = steps * MOST_SECONDS_OF_A_STEP + orders

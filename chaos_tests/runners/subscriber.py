@@ -1,0 +1,31 @@
+"""A subscriber of the run: the deliveries to its endpoint are what P6 is judged by.
+
+Only where the system may send to this machine (a local stack); elsewhere P6 stays untried. It answers 200 at once and
+keeps nothing, whatever the number of webhooks.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chaos_tests.runners.drivers.driver import local
+from holdfast.target import target_of
+from holdfast.webhooks.receiver import receiving
+from holdfast.webhooks.subscribing import OF_ORDERS, subscribed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chaos_tests.runners.campaign import Ground
+
+
+@contextmanager
+def subscriber(ground: Ground) -> Iterator[None]:
+    """Subscribe to orders as the operator while the block runs. Raises `ApiError` and TimeoutError."""
+    if ground.driver != "local":
+        yield
+        return
+    operator = target_of(local(ground.variables).stack).operator(patient=True)
+    with receiving(keeps=False) as receiver, subscribed(operator, receiver, OF_ORDERS):
+        yield
