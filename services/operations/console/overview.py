@@ -20,6 +20,7 @@ SLOW_OUTBOX_SECONDS, LATE_OUTBOX_SECONDS = 5.0, 30.0
 SLOW_QUEUE_SECONDS = 30.0
 AUDIT_FRESH_SECONDS = 24 * 3600
 _CONTEXTS = ("users", "inventory", "orders", "payments", "archive", "operations")
+_SELF = "service-operations"
 _RELATIONAL = frozenset({"users", "inventory", "orders", "payments"})
 _SEVERITY = {BAD: 0, UNKNOWN: 1, WARN: 2}
 _EVENTS = ".events"
@@ -102,6 +103,8 @@ def _row(context: str, view: Mapping[str, Any], processes: Mapping[str, Any], un
 
 def _process(process: Mapping[str, Any], view: Mapping[str, Any], unready: Unready) -> Part:
     name = process["name"]
+    if not process["alive"] and name == _SELF:
+        return Part(name, WARN, "slow: it shows this page, and did not answer itself in time")
     if not process["alive"]:
         seen = f"last seen {ago(process['last_seen_at'])}" if process["last_seen_at"] else "not seen yet"
         return Part(name, BAD, f"does not answer, {seen}")

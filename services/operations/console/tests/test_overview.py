@@ -98,6 +98,11 @@ def test_each_failure_is_the_one_problem(changes: dict[str, Any], problem: tuple
     assert texts(overview(view(**changes), READY)) == [problem]
 
 
+def test_the_service_that_shows_the_page_is_not_away() -> None:
+    picture = overview(view(workers=[process("service-operations", alive=False)]), READY)
+    assert [problem.state for problem in picture.problems] == [WARN]
+
+
 def test_a_service_that_is_not_ready_names_its_database() -> None:
     picture = overview(view(), {"service-orders": ["postgres"]})
     assert texts(picture) == [(BAD, "PostgreSQL: does not answer"), (BAD, "service-orders: not ready: postgres")]
