@@ -50,7 +50,8 @@ _PRUNE_INBOX = TableRight("inbox", "SELECT (ctid, received_at), DELETE")
 _PRUNE_REPLIES = TableRight("idempotency_replies", "SELECT (ctid, created_at, leased_until), DELETE")
 
 RELAY_RIGHTS: tuple[TableRight, ...] = (TableRight("outbox", "SELECT, DELETE, UPDATE (set_aside_at)"), _LEASES)
-# For each context the sweeps of workers/<context>/sweeps.py that the scheduler runs.
+_PRUNING: tuple[TableRight, ...] = (_OUTBOX_AGE, _LEASES, _PRUNE_INBOX, _PRUNE_REPLIES)
+# For each context whose sweeps in workers/<context>/sweeps.py do more than to prune, or that has other tables.
 SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
     "users": (
         *(_OUTBOX_AGE, _LEASES, _PRUNE_REPLIES),
@@ -74,4 +75,4 @@ SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
 
 def table_rights(context: str) -> Mapping[str, tuple[TableRight, ...]]:
     """Return what each restricted role of the context's database may do, by the role's part."""
-    return {RELAY: RELAY_RIGHTS, SCHEDULER: SCHEDULER_RIGHTS[context]}
+    return {RELAY: RELAY_RIGHTS, SCHEDULER: SCHEDULER_RIGHTS.get(context, _PRUNING)}

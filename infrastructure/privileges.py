@@ -12,7 +12,7 @@ return, which the topology job sets up) could address any queue by it.
 import re
 from dataclasses import dataclass, replace
 
-from infrastructure.processes import Process
+from infrastructure.processes import PROCESSES, Process
 
 NOTHING = "^$"
 ANYTHING = ".*"
@@ -102,7 +102,7 @@ def _worker(context: str) -> BrokerAccount:
     )
 
 
-def _notifications_worker() -> BrokerAccount:
+def _notifications_worker(_context: str) -> BrokerAccount:
     """Its queue's bindings follow the subscriptions (`common/messaging/queue_bindings.py`)."""
     account = _worker("notifications")
     lock, queue = r"holdfast\.bindings\.notifications", _exactly("notifications.events")
@@ -117,7 +117,7 @@ def _notifications_worker() -> BrokerAccount:
     )
 
 
-def _operations_worker() -> BrokerAccount:
+def _operations_worker(_context: str) -> BrokerAccount:
     box = _own_box("operations")
     return BrokerAccount(
         "worker-operations",
@@ -149,11 +149,13 @@ def _flower() -> BrokerAccount:
 
 _TO_WATCHERS = TopicRight(_WATCHED, write=r"^(worker|task)\.[a-z]+$")
 
+# Every other worker takes from its own queue and retries there, nothing else.
+_OTHER_WORKERS = {"operations": _operations_worker, "notifications": _notifications_worker}
+_WORKERS = tuple(line.context for line in PROCESSES if line.name == f"worker-{line.context}")
+
 BROKER_ACCOUNTS: tuple[BrokerAccount, ...] = (
     _topology(),
-    *(_worker(context) for context in ("inventory", "orders", "payments", "archive")),
-    _operations_worker(),
-    _notifications_worker(),
+    *(_OTHER_WORKERS.get(context, _worker)(context) for context in _WORKERS),
     BrokerAccount(
         "relay",
         write=_one_of(_exactly(EVENTS_EXCHANGE)),

@@ -15,6 +15,7 @@ from holdfast.cli import main
 from infrastructure.local.credentials import load_credentials
 from infrastructure.local.home import Home, open_home, remember
 from infrastructure.local.ports import free_port_base
+from infrastructure.processes import RELATIONAL_CONTEXTS
 
 
 def run(*words: str | Path, **environment: str) -> Result:
@@ -136,7 +137,7 @@ def test_status_of_a_stack_that_is_down(home: Home) -> None:
         *("gateway", "rabbitmq", "rabbitmq_management", "postgres", "mongodb", "sandbox", "flower", "processes"),
     }
     assert found["gateway"] == f"http://127.0.0.1:{home.port_base}"
-    assert set(found["postgres"]) == {"users", "inventory", "orders", "payments"}
+    assert set(found["postgres"]) == set(RELATIONAL_CONTEXTS)
     names = {process["name"] for process in found["processes"]}
     assert {
         "postgres",

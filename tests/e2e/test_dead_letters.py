@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from chaos_tests.malformed.kinds import KINDS, make, queue_for
 from holdfast.cli import main
 from infrastructure.local.stack import Stack
+from infrastructure.processes import RELATIONAL_CONTEXTS
 from tests.e2e.api import answer
 from tests.e2e.auditing import audit
 from tests.e2e.shop import Customer, Shop, place
@@ -162,7 +163,7 @@ def test_the_system_view_sees_every_process(shop: Shop, stack: Stack) -> None:
     assert {worker["name"] for worker in view["workers"] if worker["alive"]} >= {
         name for name in running if name.startswith(("service-", "worker-", "relay-", "scheduler"))
     }
-    assert {outbox["database"] for outbox in view["outboxes"]} == {"users", "inventory", "orders", "payments"}
+    assert {outbox["database"] for outbox in view["outboxes"]} == set(RELATIONAL_CONTEXTS)
     assert all(outbox["relay"] for outbox in view["outboxes"])
     consumers = {queue["name"]: queue["consumers"] for queue in view["queues"]}
     assert consumers["operations.dead-letters"] == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from common.storage.postgresql import autocommit
+from tests.history.own import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def _pruned(table: str, fill: str) -> list[str]:
 _REPLIES_PRUNED = _pruned("idempotency_replies", _REPLIES)
 _KIT = [_OUTBOX, _LEASES, *_pruned("inbox", _INBOX), *_REPLIES_PRUNED]
 
-FILLINGS: dict[str, Sequence[str]] = {
+_FILLINGS: dict[str, Sequence[str]] = {
     "orders": [
         f"""
         INSERT INTO orders (id, customer_id, idempotency_key, fingerprint, status, cancel_reason, items, total,
@@ -126,6 +127,8 @@ FILLINGS: dict[str, Sequence[str]] = {
         *_REPLIES_PRUNED,
     ],
 }
+# Other contexts fill their own tables: `FILLING` in services/<context>/tests/history.py.
+FILLINGS = _FILLINGS | {context: [*own.FILLING, *_KIT] for context, own in OWN.items()}
 
 
 def fill(engine: Engine, context: str) -> None:

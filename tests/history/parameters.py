@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tests.history.filling import CUSTOMERS, RARE_ROWS, ROWS, id_of
+from tests.history.own import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +134,9 @@ _OF_ONE: dict[str, dict[str, list[Any]]] = {
     "services.payments.models._RECORD_CONFIRMED": {"id": [id_of(ROWS + 1)]},
     "services.users.models._INSERT_KEY": {"id": [id_of(ROWS + 1)], "user_id": [id_of(MIDDLE)], "digest": [b"new"]},
     "services.users.models._INSERT_USER": {"id": [id_of(ROWS + 1)]},
+}
+_OF_ONE |= {
+    f"services.{context}.{name}": values for context, own in OWN.items() for name, values in own.PARAMETERS.items()
 }
 
 

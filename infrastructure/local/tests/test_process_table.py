@@ -12,7 +12,7 @@ from infrastructure.local.environment import environment_of
 from infrastructure.local.home import open_home
 from infrastructure.local.plan import spec_of
 from infrastructure.local.ports import listening_offsets
-from infrastructure.processes import PORTS_PER_STACK, PROCESSES, Process, port_of, process
+from infrastructure.processes import PORTS_PER_STACK, PROCESSES, RELATIONAL_CONTEXTS, Process, port_of, process
 
 OURS = [line for line in PROCESSES if line.command]
 # Settings without a default: they are handed on only if the caller has them.
@@ -82,12 +82,13 @@ def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
     credentials = load_credentials(home)
     urls = [
         environment_of(process(f"service-{context}"), home, credentials)["DATABASE_URL"]
-        for context in ("users", "inventory", "orders", "payments")
+        for context in RELATIONAL_CONTEXTS
     ]
-    assert len({url.split("//")[1].split(":")[0] for url in urls}) == 4
-    assert len({url.split(":")[2].split("@")[0] for url in urls}) == 4
-    assert urls[2].startswith("postgresql+psycopg2://orders:")
-    assert urls[2].endswith("@127.0.0.1:9010/orders")
+    assert len({url.split("//")[1].split(":")[0] for url in urls}) == len(urls)
+    assert len({url.split(":")[2].split("@")[0] for url in urls}) == len(urls)
+    url = urls[RELATIONAL_CONTEXTS.index("orders")]
+    assert url.startswith("postgresql+psycopg2://orders:")
+    assert url.endswith("@127.0.0.1:9010/orders")
 
 
 def test_the_payment_providers_key_is_in_the_payments_processes_alone() -> None:
@@ -105,7 +106,7 @@ def test_relays_the_scheduler_and_migrations_have_roles_of_their_own(tmp_path: P
     ):
         urls = json.loads(environment_of(process(name), home, credentials)[variable])
         assert {context: urlsplit(url).username for context, url in urls.items()} == {
-            context: f"{context}_{part}" for context in ("users", "inventory", "orders", "payments")
+            context: f"{context}_{part}" for context in RELATIONAL_CONTEXTS
         }
         assert all(urlsplit(url).path == f"/{context}" for context, url in urls.items())
     owner = urlsplit(environment_of(process("migrate-orders"), home, credentials)["DATABASE_URL"])
