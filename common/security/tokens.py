@@ -52,19 +52,23 @@ class Verifier:
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Caller:
+        return self.verify_until(token)[0]
+
+    def verify_until(self, token: str) -> tuple[Caller, float]:
+        """The caller, and the time (seconds since 1970) from which the token is no longer good."""
         if not token.isascii() or len(token) > MAX_TOKEN_BYTES:
             raise _invalid("the token is too long or holds characters that no token has")
         digest = hashlib.sha256(token.encode()).digest()
         known = self._cache.get(digest)
         if known is not None and time.time() < known[1]:
             self._keys.key(known[2])  # raises if it was withdrawn
-            return known[0]
+            return known[0], known[1]
         verified = self._check(token)
         with self._lock:
             self._cache[digest] = verified
             if len(self._cache) > _MAX_CACHED:
                 self._cache.popitem(last=False)
-        return verified[0]
+        return verified[0], verified[1]
 
     def _check(self, token: str) -> tuple[Caller, float, str]:
         try:

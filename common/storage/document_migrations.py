@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure
@@ -71,6 +72,8 @@ def _create(database: Database[dict[str, Any]], collection: str) -> None:
 
 def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:
     """What `upgrade` would make. Raises pymongo's errors."""
+    if find_spec(f"services.{context}.migrations") is None:
+        return []  # it owns no data
     there = set(database.list_collection_names())
     found = []
     for collection, indexes in _collections(context).items():

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, render_template_string, send_from_directo
 
 from common.security.auth import public
 
-_PAGE = """<!DOCTYPE html>
+PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
@@ -28,32 +28,33 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-_START = 'window.ui = SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true});\n'
+START = 'window.ui = SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true});\n'
 # Swagger's style sheet has its pictures in it, as data: addresses.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+HEADERS = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+
+ASSETS = Path(str(files("flask_swagger_ui"))) / "dist"
 
 
 def make_blueprint(name: str) -> Blueprint:
     blueprint = Blueprint("docs", __name__)
-    assets = Path(str(files("flask_swagger_ui"))) / "dist"
 
     @blueprint.get("/docs")
     @public
     def page() -> tuple[str, dict[str, str]]:
-        return render_template_string(_PAGE, title=f"Holdfast {name}"), _HEADERS
+        return render_template_string(PAGE, title=f"Holdfast {name}"), HEADERS
 
     @blueprint.get("/docs/start.js")
     @public
     def start() -> Response:
-        return Response(_START, content_type="text/javascript; charset=utf-8")
+        return Response(START, content_type="text/javascript; charset=utf-8")
 
     @blueprint.get("/docs/<path:path>")
     @public
     def asset(path: str) -> Response:
-        return send_from_directory(assets, path, max_age=3600)
+        return send_from_directory(ASSETS, path, max_age=3600)
 
     return blueprint

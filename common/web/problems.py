@@ -65,7 +65,7 @@ def render(error: Exception) -> Response | HTTPException:
     if isinstance(error, HTTPException):
         return _from_werkzeug(error)
     if isinstance(error, Rejected):
-        headers = {"WWW-Authenticate": _challenge(error)} if isinstance(error, Unauthenticated) else {}
+        headers = {"WWW-Authenticate": challenge(error)} if isinstance(error, Unauthenticated) else {}
         if error.status == HTTPStatus.TOO_MANY_REQUESTS:
             headers["Retry-After"] = str(retry_after(getattr(error, "retry_after_seconds", 1)))
         return problem(error.status, error.code, str(error), errors=error.errors, headers=headers)
@@ -157,6 +157,6 @@ def _slug(status: int) -> str:
     return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
 
 
-def _challenge(error: Unauthenticated) -> str:
+def challenge(error: Unauthenticated) -> str:
     # RFC 6750: no error attribute unless the request carried a token.
     return 'Bearer realm="holdfast"' + (', error="invalid_token"' if error.code in _TOKEN_CODES else "")

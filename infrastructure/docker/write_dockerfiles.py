@@ -5,12 +5,17 @@ Guarantee: each is infrastructure/docker/Dockerfile with the context as the defa
 files with what this writes. (Docker can neither include a file nor read one outside the context, hence the copies.)
 """
 
+import json
 import re
 from pathlib import Path
+
+from infrastructure.processes import process
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGINAL = ROOT / "infrastructure" / "docker" / "Dockerfile"
 _ARGUMENT = 'ARG SERVICE=""'
+# Without a command: the service, as the process table starts it.
+_WITHOUT_COMMAND = re.compile(r"^CMD .*\Z", re.MULTILINE | re.DOTALL)
 _HEADER = """\
 # The {context} service{worker} in an image of its own. The kit (common/) lies in the repository's root, so the build
 # takes place there:
@@ -34,7 +39,9 @@ def dockerfile(context: str) -> str:
         raise ValueError(f"{ORIGINAL} has no {_ARGUMENT}")
     worker = " and its worker" if (ROOT / "workers" / context / "main.py").is_file() else ""
     header = _HEADER.format(context=context, worker=worker)
-    return header + instructions.replace(_ARGUMENT, f'ARG SERVICE="{context}"')
+    text = header + instructions.replace(_ARGUMENT, f'ARG SERVICE="{context}"')
+    command = process(f"service-{context}").command
+    return text if "gunicorn" in command else _WITHOUT_COMMAND.sub(f"CMD {json.dumps(command)}\n", text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infrastructure.gateway.problems import PROBLEMS
-from infrastructure.gateway.routes import CONSOLE, REPEATABLE, ROUTES, SERVICES
+from infrastructure.gateway.routes import CONSOLE, REPEATABLE, ROUTES, SERVICES, STREAMING
 
 # gunicorn takes a request line of 4,094 bytes: method, address and version.
 _URI_BYTES = 4000
@@ -64,6 +64,7 @@ def nginx_configuration(settings: GatewaySettings) -> str:
         routes=ROUTES,
         repeatable=REPEATABLE,
         console=CONSOLE,
+        streaming=STREAMING,
         limits=settings.limits,
         problems=PROBLEMS,
         uri_bytes=_URI_BYTES,

@@ -5,6 +5,8 @@ A path covers what lies below it. `*` stands for one segment; a line with one is
 
 ROUTES: tuple[tuple[str, str], ...] = (
     ("/api/v1/orders/*/timeline", "archive"),
+    ("/api/v1/orders/*/events", "live"),
+    ("/api/v1/orders/events", "live"),
     ("/api/v1/users", "users"),
     ("/api/v1/tokens", "users"),
     ("/api/v1/api-keys", "users"),
@@ -25,6 +27,9 @@ CONSOLE = "operations"
 # What is sent again if the service was killed over it: repetitions have no second effect.
 REPEATABLE = frozenset({"/api/v1/orders"})
 
+# Whose replies are streams: passed on byte by byte, and as many at once as the service itself allows.
+STREAMING = frozenset({"live"})
+
 SERVICES: dict[str, str] = {
     "users": "Accounts, tokens and API keys",
     "inventory": "Products and their stock",
@@ -33,4 +38,5 @@ SERVICES: dict[str, str] = {
     "archive": "The time line of each order, and every event",
     "operations": "Dead letters, and how the system is",
     "notifications": "Webhooks: endpoints and deliveries",
+    "live": "The events of orders as they happen, as Server-Sent Events",
 }

@@ -33,6 +33,9 @@ TRIED = {
         "workers/scheduler/tests/test_main.py::"
         "test_the_clock_stands_still_through_an_outage_and_then_an_order_is_timed_out"
     ),
+    "holdfast_live_archive_up": (
+        "services/live/tests/test_resuming.py::test_a_stream_goes_on_after_the_archive_was_away"
+    ),
     "holdfast_order_confirmation_seconds_bucket": (
         f"{ORDERS}/test_metrics.py::test_a_confirmation_is_counted_once_with_the_time_it_took"
     ),

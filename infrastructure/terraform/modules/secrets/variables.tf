@@ -43,6 +43,10 @@ variable "processes" {
     "worker-notifications",
     "worker-operations",
     "worker-orders",
+    "accounts-postgres", "accounts-rabbitmq", "archive-indexes", "autoscaling", "flower", "migrate-inventory",
+    "migrate-orders", "migrate-payments", "migrate-users", "notifications-indexes", "operations-indexes", "relay", "scheduler",
+    "service-archive", "service-inventory", "service-live", "service-notifications", "service-operations", "service-orders", "service-payments",
+    "service-users", "topology", "worker-archive", "worker-inventory", "worker-notifications", "worker-operations", "worker-orders",
     "worker-payments",
   ]
 }

@@ -1,0 +1,152 @@
+"""Reads the archive once for all streams of the process, and hands each event to those that it is for.
+
+Guarantee: every position is dispatched once, in order, whatever happens to MongoDB or to the change stream meanwhile.
+A stream that subscribes at `position` gets everything above it. The change stream only says that there is something to
+read; without it the hub looks every `POLL_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import PyMongoError
+
+from common.observability import logs
+from services.live import metrics
+from services.live.domain import Owner, customer_messages, message
+
+if TYPE_CHECKING:
+    from services.live.models import Archive
+    from services.live.stream import Stream
+
+    Document = dict[str, Any]
+    Early = dict[str, list[Document]]
+
+POLL_SECONDS = 1.0
+PAUSE_SECONDS = 0.5
+MAX_OWNERS = 50_000
+_log = logs.logger(__name__)
+
+
+class Hub:
+    """The one reader of a process. Belongs to one event loop."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.position = 0
+        self.is_up = self._has_failed = False
+        self._archive = archive
+        self._has_started = False
+        self._ending: str | None = None
+        self._wake = asyncio.Event()
+        self._owners: OrderedDict[str, Owner] = OrderedDict()
+        self._by_order: defaultdict[str, set[Stream]] = defaultdict(set)
+        self._by_customer: defaultdict[str, set[Stream]] = defaultdict(set)
+        self._of_all: set[Stream] = set()
+
+    async def run(self) -> None:
+        """Follow the archive until cancelled."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except PyMongoError as error:
+                    self._report(error)
+                    await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            watching.cancel()
+
+    def subscribe(self, stream: Stream) -> None:
+        """From now on the stream gets every event above `position` that is for it."""
+        self._group_of(stream).add(stream)
+        if self._ending is not None:
+            stream.end(self._ending)
+
+    def unsubscribe(self, stream: Stream) -> None:
+        self._group_of(stream).discard(stream)
+        for groups, key in ((self._by_order, stream.order_id), (self._by_customer, stream.customer_id)):
+            if key is not None and not groups.get(key, True):
+                del groups[key]
+
+    def end_all(self, reason: str) -> None:
+        """End every stream, also those that subscribe later."""
+        self._ending = reason
+        groups = [self._of_all, *self._by_order.values(), *self._by_customer.values()]
+        for stream in set().union(*groups):
+            stream.end(reason)
+
+    def _group_of(self, stream: Stream) -> set[Stream]:
+        if stream.order_id is not None:
+            return self._by_order[stream.order_id]
+        return self._of_all if stream.customer_id is None else self._by_customer[stream.customer_id]
+
+    async def _follow(self) -> None:
+        if not self._has_started:
+            self.position = await self._archive.last_position()
+            self._has_started = True
+        while documents := await self._archive.after(self.position):
+            await self._dispatch(documents)
+        self.is_up = True
+        metrics.UP.set(1)
+        metrics.POSITION.set(self.position)
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _dispatch(self, documents: list[Document]) -> None:
+        early: Early | None = None
+        while early is None and self._by_customer:  # asked again: a stream may have come while it was looked up
+            early = await self._look_up(documents)
+        for document in documents:  # no await from here on
+            self._send(document, early)
+            self.position = document["position"]
+
+    def _send(self, document: Document, early: Early | None) -> None:
+        order_id = document.get("orderid")
+        if order_id is None:
+            return
+        if streams := self._of_all | self._by_order.get(order_id, set()):
+            whole = message(document)
+            for stream in streams:
+                stream.offer(whole)
+        if early is None:
+            return
+        owner = self._owners.get(order_id)
+        for each in customer_messages(document, owner, early.get(order_id, [])):
+            for stream in self._by_customer.get(owner.customer_id if owner else "", ()):
+                stream.offer(each)
+
+    async def _look_up(self, documents: list[Document]) -> Early:
+        """Learn whose the orders are; returns what was archived of an order before its `order.placed` is dispatched."""
+        unknown = {document["orderid"] for document in documents if "orderid" in document} - self._owners.keys()
+        if unknown:
+            self._owners.update(await self._archive.owners(unknown))
+            while len(self._owners) > MAX_OWNERS:
+                self._owners.popitem(last=False)
+        placed = {
+            each["orderid"]: each["position"] for each in documents if "customer_id" in each and "orderid" in each
+        }
+        early: Early = defaultdict(list)
+        for document in await self._archive.before(placed):
+            early[document["orderid"]].append(document)
+        return early
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async for _ in self._archive.changes():
+                    self._wake.set()
+            except PyMongoError as error:  # also when its history is gone: it is opened again from now on
+                _log.info("the change stream ended", error=f"{type(error).__name__}: {error}"[:200])
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _report(self, error: Exception) -> None:
+        if self.is_up or not self._has_failed:
+            _log.warning("the archive does not answer", error=f"{type(error).__name__}: {error}"[:200])
+        self.is_up, self._has_failed = False, True
+        metrics.UP.set(0)

@@ -1,0 +1,53 @@
+"""How many streams may be open: in this process, and of one caller."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from common.errors import Rejected, Unavailable
+from services.live import metrics
+
+RETRY_SECONDS = 5
+
+
+class TooManyStreamsError(Rejected):
+    """The caller has as many as one caller may have."""
+
+    status = 429
+    code = "too_many_streams"
+    retry_after_seconds = RETRY_SECONDS
+
+
+class FullError(Unavailable):
+    """The process has as many as it may have: another one may have room."""
+
+    code = "too_many_streams"
+    retry_after_seconds = RETRY_SECONDS
+
+
+class Limits:
+    """Counts open streams; belongs to one event loop."""
+
+    def __init__(self, *, per_process: int, per_caller: int) -> None:
+        self._per_process, self._per_caller = per_process, per_caller
+        self._open = 0
+        self._by_caller: Counter[str] = Counter()
+
+    def enter(self, caller_id: str) -> None:
+        """Count a stream. Raises `FullError` or `TooManyStreamsError`."""
+        if self._open >= self._per_process:
+            metrics.REFUSED.labels("process").inc()
+            raise FullError("this service has as many open streams as it can")
+        if self._by_caller[caller_id] >= self._per_caller:
+            metrics.REFUSED.labels("caller").inc()
+            raise TooManyStreamsError(f"you have {self._per_caller} open streams: close one first")
+        self._open += 1
+        self._by_caller[caller_id] += 1
+        metrics.STREAMS.set(self._open)
+
+    def leave(self, caller_id: str) -> None:
+        self._open -= 1
+        self._by_caller[caller_id] -= 1
+        if not self._by_caller[caller_id]:
+            del self._by_caller[caller_id]
+        metrics.STREAMS.set(self._open)

@@ -1,0 +1,58 @@
+"""What every reply has: a Request-Id, safe headers, a metric and an access line. Streams count when they begin."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+
+from common.observability import logs, metrics
+from common.web.request import sane_request_id
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_log = logs.logger("access")
+
+
+class RequestMiddleware:
+    """Around the whole app, its error pages included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = sane_request_id(Headers(scope=scope).get("request-id", ""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+                _record(scope, message["status"], time.perf_counter() - started, request_id)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _record(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    route = getattr(scope.get("route"), "path", None)
+    metrics.count_request(scope["method"], route, status, seconds)
+    if scope["path"] not in _QUIET:
+        _log.info(
+            "request",
+            correlation_id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            caller=scope["state"].get("caller_id"),
+        )

@@ -1,0 +1,163 @@
+"""A live process on a real MongoDB, and clients that read its streams."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from common.storage.document_migrations import upgrade
+from common.storage.mongodb import connect
+from common.tests.sample_service import KEY, KID
+from services.archive.event_log import EventLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pymongo.database import Database
+
+SECONDS = 30.0
+
+
+class Live:
+    """One process of the live service."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = environment | {"SERVICE_PORT": str(self.port), "PATH": os.environ["PATH"]}
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.live.main"], env=self._environment, stdout=output, stderr=output
+            )
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                if requests.get(f"{self.url}/readyz", timeout=5).ok:
+                    return
+            except requests.ConnectionError:
+                pass
+            assert time.monotonic() < deadline, self._log.read_text()[-3000:]
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(SECONDS)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(SECONDS)
+
+
+@pytest.fixture(scope="session")
+def jwks_url() -> Iterator[str]:
+    """The keys of the sample service's tokens, served over HTTP."""
+    x = base64.urlsafe_b64encode(KEY.public_key().public_bytes_raw()).rstrip(b"=").decode()
+    body = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": KID, "x": x}]}).encode()
+
+    class Keys(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def database(document_store: str) -> Iterator[Database[dict[str, Any]]]:
+    database = connect(document_store, timeout_seconds=10, name="test", pool_size=8)
+    upgrade("archive", database, wait_seconds=10)
+    yield database
+    database.client.close()
+
+
+@pytest.fixture
+def log(database: Database[dict[str, Any]]) -> EventLog:
+    """The archive that the process reads, as its worker writes it."""
+    return EventLog(database)
+
+
+@pytest.fixture
+def start(document_store: str, log: EventLog, jwks_url: str, tmp_path: Path) -> Iterator[Callable[..., Live]]:
+    """Start a live process with settings of the test, and wait until it is ready."""
+    assert log is not None  # the indexes are there
+    started: list[Live] = []
+
+    def start(mongodb_url: str = document_store, **settings: Any) -> Live:
+        environment = {"MONGODB_URL": mongodb_url, "JWKS_URL": jwks_url} | {k: str(v) for k, v in settings.items()}
+        started.append(Live(environment, tmp_path / "live.log"))
+        started[-1].wait_until_ready()
+        return started[-1]
+
+    yield start
+    for live in started:
+        live.kill()
+
+
+class Reading:
+    """A client's stream: the frames as (id, data), with comments and settings left out."""
+
+    def __init__(self, reply: requests.Response) -> None:
+        self.lines: Iterator[str] = reply.iter_lines(chunk_size=None, decode_unicode=True)
+        self.last_id: str | None = None
+        self._frames = self._read()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Each frame with data: its `event`, `id` and parsed `data`. Ends with the stream."""
+        return self._frames
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        return [next(self._frames) for _ in range(count)]
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        frame: dict[str, Any] = {"event": "message"}
+        for line in self.lines:
+            name, _, value = line.partition(": ")
+            if name == "id":
+                self.last_id = value
+            if line == "":
+                if "data" in frame:
+                    yield frame | {"id": self.last_id, "data": json.loads(frame["data"])}
+                frame = {"event": "message"}
+            elif name:
+                frame[name] = value
+
+
+@contextmanager
+def reading(live: Live, path: str, headers: dict[str, str], last_id: str | None = None) -> Iterator[Reading]:
+    """Open a stream; it is 200 and an event stream."""
+    if last_id is not None:
+        headers = headers | {"Last-Event-ID": last_id}
+    with requests.get(live.url + path, headers=headers, stream=True, timeout=SECONDS) as reply:
+        assert reply.status_code == 200, reply.text
+        assert reply.headers["Content-Type"].startswith("text/event-stream")
+        yield Reading(reply)
