@@ -1,4 +1,6 @@
-"""The events as an AsyncAPI 3.0 document, from the contracts: `python -m docs.asyncapi > docs/asyncapi.yaml`.
+"""The events as an AsyncAPI 3.0 document, from the contracts: `python -m docs.asyncapi` writes it.
+
+As docs/asyncapi.yaml for people, and as infrastructure/gateway/asyncapi.json, which the gateway serves.
 
 What each service publishes comes from its producers.py, who hears it from the workers' HANDLERS, the examples are the
 golden samples in tests/contracts. Nothing is written by hand, so nothing can be out of date; a test compares.
@@ -8,7 +10,6 @@ Specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 from __future__ import annotations
 
 import json
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from common.messaging.events import CONTENT_TYPE, Contract
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "contracts"
+YAML = ROOT / "docs" / "asyncapi.yaml"
+SERVED = ROOT / "infrastructure" / "gateway" / "asyncapi.json"
 # Published with a retry, by whichever worker it is.
 ATTEMPT_FAILED = Contract("attempt.failed.v1", "/workers/{context}", attempt_events.SCHEMA, attempt_events.SUMMARY)
 
@@ -158,7 +161,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main() -> None:
-    yaml.dump(document(), sys.stdout, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    whole = document()
+    with YAML.open("w", encoding="utf-8") as file:
+        yaml.dump(whole, file, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    SERVED.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

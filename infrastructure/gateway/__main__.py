@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from infrastructure.gateway.render import GatewaySettings, docs_page, nginx_configuration
+from infrastructure.gateway.render import GatewaySettings, nginx_configuration, write_pages
 from infrastructure.gateway.routes import SERVICES
 
 
@@ -33,7 +33,7 @@ def main(directory: Path, port: int, upstream: str, state: str, trusted: tuple[s
         configuration = nginx_configuration(settings)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    page.write_text(docs_page(), encoding="utf-8")
+    write_pages(settings, lambda path, text: path.write_text(text, encoding="utf-8"))
     (directory / "nginx.conf").write_text(configuration, encoding="utf-8")
 
 

@@ -3,7 +3,9 @@
 The host names are the caller's, so the same template serves the native stack, containers and more.
 """
 
+import json
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_network
@@ -11,9 +13,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from infrastructure.gateway.event_tables import events
 from infrastructure.gateway.problems import PROBLEMS
 from infrastructure.gateway.routes import CONSOLE, REPEATABLE, ROUTES, SERVICES, STREAMING
 
+EVENTS_PAGE, ASYNCAPI = "events.html", "asyncapi.json"
 # gunicorn takes a request line of 4,094 bytes: method, address and version.
 _URI_BYTES = 4000
 # What would end a quoted word of the configuration, or begin a variable in it.
@@ -57,6 +61,11 @@ def nginx_configuration(settings: GatewaySettings) -> str:
             raise ValueError(f"nginx cannot use the path {path!r}")
     if missing := {name for _, name in ROUTES} - settings.upstreams.keys():
         raise ValueError(f"no upstream for {', '.join(sorted(missing))}")
+    directory = Path(settings.docs_page).parent
+    pages = [
+        ("/docs", settings.docs_page, _policy(docs_page())),
+        ("/docs/events", str(directory / EVENTS_PAGE), _policy(events_page())),
+    ]
     return _templates().get_template("nginx.conf.j2").render(
         listen=f"{settings.listen_address}:{settings.listen_port}",
         listen_port=settings.listen_port,
@@ -69,12 +78,30 @@ def nginx_configuration(settings: GatewaySettings) -> str:
         problems=PROBLEMS,
         uri_bytes=_URI_BYTES,
         state_directory=settings.state_directory,
-        docs_page=settings.docs_page,
-        docs_policy=_policy(docs_page()),
+        pages=pages,
+        asyncapi=str(directory / ASYNCAPI),
         access_log=settings.access_log,
         run_as=settings.run_as,
         trusted_proxies=[str(ip_network(network)) for network in settings.trusted_proxies],
     )  # fmt: skip
+
+
+def write_pages(settings: GatewaySettings, write: Callable[[Path, str], object]) -> None:
+    """Write what the gateway serves itself: the pages, and the AsyncAPI document beside them."""
+    page = Path(settings.docs_page)
+    write(page, docs_page())
+    write(page.with_name(EVENTS_PAGE), events_page())
+    write(page.with_name(ASYNCAPI), _asyncapi())
+
+
+def events_page() -> str:
+    """Return the page that shows every event: who sends it, who receives it, its fields and an example."""
+    whole = json.loads(_asyncapi())
+    return _templates(autoescape=True).get_template("events.html.j2").render(info=whole["info"], events=events(whole))
+
+
+def _asyncapi() -> str:
+    return (Path(__file__).parent / ASYNCAPI).read_text(encoding="utf-8")
 
 
 def docs_page() -> str:
@@ -91,11 +118,11 @@ def _policy(page: str) -> str:
     )
 
 
-def _templates() -> Environment:
+def _templates(*, autoescape: bool = False) -> Environment:
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  (a configuration file, and a page without a word from outside)
+        autoescape=autoescape,  # noqa: S701  (a configuration file, and a page without a word from outside)
         trim_blocks=True,
         keep_trailing_newline=True,
     )

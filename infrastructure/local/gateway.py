@@ -3,7 +3,7 @@
 import os
 import sys
 
-from infrastructure.gateway.render import GatewaySettings, Limits, docs_page, nginx_configuration
+from infrastructure.gateway.render import GatewaySettings, Limits, nginx_configuration, write_pages
 from infrastructure.gateway.routes import SERVICES
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import REPOSITORY, Home, write_private
@@ -34,7 +34,7 @@ def specs(home: Home, program: Program, limits: Limits | None = None) -> list[Sp
         write_private(configuration, nginx_configuration(settings))
     except ValueError as error:
         raise StackError(str(error)) from error
-    write_private(page, docs_page())
+    write_pages(settings, write_private)
     return [
         Spec(
             name="gateway",

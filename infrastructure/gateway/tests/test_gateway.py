@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from infrastructure.gateway.render import GatewaySettings, Limits, docs_page, nginx_configuration
+from infrastructure.gateway.render import Limits
 from infrastructure.gateway.routes import SERVICES
 from infrastructure.local import gateway as local_gateway
 from infrastructure.local.fetch import ensure_servers
@@ -303,6 +303,19 @@ def test_the_page_leads_to_every_service(front: Front) -> None:
     assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
+def test_the_events_are_served_as_a_document_and_as_a_page(front: Front) -> None:
+    document = front.get("/asyncapi.json")
+    assert document.headers["Content-Type"] == "application/json"
+    messages = document.json()["components"]["messages"]
+    assert document.json()["asyncapi"].startswith("3.")
+    page = front.get("/docs/events")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    for name, message in messages.items():
+        assert f'id="{name}"' in page.text
+        assert message["examples"][0]["payload"]["id"] in page.text
+    assert "<td><code>items[].unit_price.amount</code></td>" in page.text
+
+
 def test_each_request_is_one_json_line(front: Front) -> None:
     front.get("/api/v1/orders", headers={"Request-Id": "find-me"})
 
@@ -314,27 +327,6 @@ def test_each_request_is_one_json_line(front: Front) -> None:
         assert found == [(200, "/api/v1/orders", "127.0.0.1")]
 
     eventually(logged)
-
-
-def settings(**also: Any) -> GatewaySettings:
-    upstreams = {name: f"{name}:8000" for name in SERVICES}
-    words: dict[str, Any] = {"listen_address": "0.0.0.0", "listen_port": 80, "upstreams": upstreams}
-    return GatewaySettings(**{**words, "state_directory": "/tmp/x", "docs_page": "/srv/docs.html", **also})
-
-
-def test_host_names_are_the_callers() -> None:
-    text = nginx_configuration(settings())
-    assert text.count("server orders:8000 max_fails=0 ") == 2
-    assert "listen 0.0.0.0:80 default_server" in text
-    assert "127.0.0.1:80/readyz/" in text
-    assert "<h1>Holdfast</h1>" in docs_page()
-
-
-def test_what_nginx_could_not_read_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot use the path"):
-        nginx_configuration(settings(state_directory='/tmp/"; load_module x'))
-    with pytest.raises(ValueError, match="no upstream for archive"):
-        nginx_configuration(settings(upstreams={name: "x:1" for name in SERVICES if name != "archive"}))
 
 
 def test_a_home_with_spaces_works(tmp_path: Path) -> None:
