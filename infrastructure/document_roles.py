@@ -1,7 +1,8 @@
 """MongoDB's accounts: which process connects as whom, and what that account may do.
 
-Guarantee: a context's account reads and writes the database of its name and no other. `live` owns no data: it reads the
-archive's events, and nothing else of the archive, and writes nothing (docs/decisions/0021).
+Guarantee: a context's account reads and writes the database of its name and no other. `live` and `bridge` read the
+archive's events, and nothing else of the archive (docs/decisions/0021); `live` writes nothing, `bridge` has a database
+of its own.
 """
 
 from collections.abc import Mapping
@@ -30,8 +31,9 @@ class CustomRole:
 
 EVENTS_READER = CustomRole("events_reader", ARCHIVE, EVENTS, ("find", "changeStream"))
 CUSTOM_ROLES = (EVENTS_READER,)
-# Accounts that own no database, with the database that their address names.
-READERS: Mapping[str, CustomRole] = {"live": EVENTS_READER}
+# Whose address names the database that they read, and what they may read there.
+READERS: Mapping[str, CustomRole] = {"live": EVENTS_READER, "bridge": EVENTS_READER}
+_ALSO_OWN_DATABASE = frozenset({"bridge"})
 
 DOCUMENT_ACCOUNTS: tuple[str, ...] = (*DOCUMENT_CONTEXTS, *READERS)
 
@@ -43,5 +45,8 @@ def database_of(account: str) -> str:
 
 def roles_of(account: str) -> list[dict[str, str]]:
     """Return the account's roles, as MongoDB's `createUser` takes them."""
-    role = READERS.get(account)
-    return [{"role": role.name if role else "readWrite", "db": database_of(account)}]
+    own = [{"role": "readWrite", "db": account}]
+    if account not in READERS:
+        return own
+    reads = [{"role": READERS[account].name, "db": READERS[account].database}]
+    return reads + own if account in _ALSO_OWN_DATABASE else reads

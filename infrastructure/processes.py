@@ -198,6 +198,15 @@ PROCESSES: tuple[Process, ...] = (
         probe="/metrics",
     ),
     Process(
+        name="bridge",
+        phase=Phase.PROCESSES,
+        command=("python", "-m", "workers.bridge.main"),
+        environment=("MONGODB_URL", "KAFKA_BROKER_URL", "METRICS_PORT", "LOG_LEVEL"),
+        context="bridge",
+        port_offset=33,
+        probe="/metrics",
+    ),
+    Process(
         name="flower",
         phase=Phase.GATEWAY,
         command=("python", "-m", "infrastructure.flower.main"),

@@ -76,9 +76,8 @@ def test_its_routes_are_those_of_the_app(context: str, tmp_path: Path, monkeypat
     app = main.create_app(load(main.Settings))
     extensions = getattr(app, "extensions", {})
     store = getattr(extensions.get("context"), "store", extensions.get("context"))
-    if store is not None and hasattr(
-        store, "database"
-    ):  # MongoDB's client wants to be closed, although it never connected
+    # MongoDB's client wants to be closed, although it never connected.
+    if store is not None and hasattr(store, "database"):
         store.database.client.close()
     served = routes_of(app)
     named = {

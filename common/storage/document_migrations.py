@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SERVER_WAIT_SECONDS = 60.0
 INDEX_SECONDS = 60.0  # an index over a large collection takes its time
 RETRY_SECONDS = 0.5
+_SERVICES = Path(__file__).parents[2] / "services"
 NAMESPACE_EXISTS = 48  # MongoDB's error code
 _log = logs.logger(__name__)
 
@@ -72,7 +73,7 @@ def _create(database: Database[dict[str, Any]], collection: str) -> None:
 
 def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:
     """What `upgrade` would make. Raises pymongo's errors."""
-    if find_spec(f"services.{context}.migrations") is None:
+    if not (_SERVICES / context / "migrations").is_dir():
         return []  # it owns no data
     there = set(database.list_collection_names())
     found = []

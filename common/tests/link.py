@@ -89,6 +89,10 @@ class Link:
             each.close()
         self._sockets, self._threads = set(), []
 
+    def translate(self, reply: bytes) -> bytes:
+        """What the client gets of the server's bytes: a protocol whose replies name addresses overrides it."""
+        return reply
+
     def _start(self, run: object, *arguments: object) -> None:
         thread = threading.Thread(target=run, args=arguments, daemon=True)  # type: ignore[arg-type]
         self._threads.append(thread)
@@ -129,4 +133,4 @@ class Link:
                     self._budget -= len(data)
                 if not to_server and self._muted:
                     continue
-                sink.sendall(data)
+                sink.sendall(data if to_server else self.translate(data))

@@ -56,7 +56,7 @@ class Started:
 
     def wait_until_ready(self, folder: str, home: Home) -> None:
         room, _, name = folder.partition("/")
-        known = {"relay": "relay-1", "scheduler": "scheduler"}
+        known = {"relay": "relay-1", "scheduler": "scheduler", "bridge": "bridge"}
         port = home.port(known.get(name) or f"{room.removesuffix('s')}-{name}")
         path = "/readyz" if room == "services" else "/metrics"
         wait_for(lambda: self._probe(port, path), SECONDS, folder)

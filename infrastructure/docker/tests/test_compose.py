@@ -22,6 +22,7 @@ OURS = [line for line in PROCESSES if line.command]
 NOT_IN_COMPOSE = {"epmd"}
 # What only containers need: jobs that `holdfast up` does itself, and what watches.
 NOT_IN_TABLE = {
+    "kafka",
     *("accounts-postgres", "accounts-rabbitmq", "accounts-mongodb", "gateway-configuration"),
     *("prometheus", "grafana", "otel-collector", "jaeger"),
 }
@@ -146,7 +147,7 @@ def test_stateless_parts_can_be_scaled() -> None:
 
 def test_the_core_runs_without_the_part_that_watches() -> None:
     watching = {name for name, service in SERVICES.items() if service.get("profiles")}
-    assert watching == {"prometheus", "grafana", "otel-collector", "jaeger"}
+    assert watching == {"prometheus", "grafana", "otel-collector", "jaeger", "kafka"}
     for name in set(SERVICES) - watching:
         assert not watching & set(SERVICES[name].get("depends_on", {}))
 

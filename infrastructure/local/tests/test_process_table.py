@@ -17,6 +17,7 @@ from infrastructure.processes import PORTS_PER_STACK, PROCESSES, RELATIONAL_CONT
 OURS = [line for line in PROCESSES if line.command]
 # Settings without a default: they are handed on only if the caller has them.
 UNSET = {
+    "KAFKA_BROKER_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "RATE_LIMIT_CALLERS",
     "RATE_LIMIT_STRANGERS",

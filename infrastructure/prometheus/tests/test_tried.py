@@ -15,6 +15,7 @@ TRIED = {
     "holdfast_audit_broken_promises": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
     "holdfast_audit_last_timestamp_seconds": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
     "holdfast_breaker_state": "services/archive/tests/test_api.py::test_a_store_that_stays_away_is_not_asked_each_time",
+    "holdfast_bridge_lag_seconds": "workers/bridge/tests/test_main.py::test_while_kafka_is_away_events_wait",
     "holdfast_database_pool_in_use": "common/storage/tests/test_postgresql.py::test_the_use_of_the_pool_is_shown",
     "holdfast_database_pool_size": "common/storage/tests/test_postgresql.py::test_the_use_of_the_pool_is_shown",
     "holdfast_dead_letters_waiting": (

@@ -198,3 +198,18 @@ def test_a_reader_of_events_reads_them_and_can_do_nothing_else(servers: Servers)
                 action()
             assert refusal.value.code == UNAUTHORIZED
         owner["archive"]["test-accounts"].drop()
+
+
+def test_the_bridge_reads_events_and_writes_its_own_database(servers: Servers) -> None:
+    with MongoClient[dict[str, object]](servers.document_urls["bridge"]) as client:
+        client["archive"]["events"].find_one({"position": {"$gt": 0}})
+        client["bridge"]["test-accounts"].insert_one({})
+        client["bridge"]["test-accounts"].drop()
+        for action in (
+            lambda: client["archive"]["events"].insert_one({}),
+            lambda: client["archive"]["positions"].insert_one({}),
+            client["operations"]["letters"].find_one,
+        ):
+            with pytest.raises(OperationFailure) as refusal:
+                action()
+            assert refusal.value.code == UNAUTHORIZED

@@ -1,0 +1,91 @@
+"""The Kafka bridge: `python -m workers.bridge.main`. Without `KAFKA_BROKER_URL` it waits for its end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import dataclass
+
+from marshmallow import validate
+
+from common.observability import logs
+from common.observability.metrics import serve_metrics
+from common.setting_checks import between
+from common.settings import DocumentSettings, LogSettings, MetricsSettings, load, setting
+from common.storage.mongodb import connect
+from workers.bridge.loop import Bridge
+from workers.bridge.producer import OrderedProducer
+from workers.bridge.storage import Archive, Positions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(LogSettings, MetricsSettings, DocumentSettings):
+    """What the bridge reads. `MONGODB_URL` is the archive's database, as the account that reads its events."""
+
+    kafka_broker_url: str | None = setting(
+        "KAFKA_BROKER_URL",
+        default=None,
+        check=validate.Regexp(
+            r"^[^\s/,]+:[0-9]{1,5}(,[^\s/,]+:[0-9]{1,5})*$", error="expected HOST:PORT, commas between"
+        ),
+        meaning="Kafka, for the events of the archive: HOST:PORT, commas between. Empty: no bridge.",
+    )
+    kafka_topic_prefix: str = setting(
+        "KAFKA_TOPIC_PREFIX",
+        default="holdfast",
+        check=validate.Regexp(r"^[A-Za-z0-9._-]{1,100}$", error="expected letters, digits, dots, dashes"),
+        meaning="What the topics begin with: PREFIX.orders, PREFIX.payments ...",
+    )
+    bridge_database: str = setting(
+        "BRIDGE_DATABASE",
+        default="bridge",
+        meaning="MongoDB database of the bridge's own position, on the same server.",
+    )
+    bridge_gap_seconds: float = setting(
+        "BRIDGE_GAP_SECONDS",
+        "float",
+        default=30.0,
+        check=between(0.05, 86_400),
+        meaning="How long an event waits for its predecessor of the same source and subject; then it goes without.",
+    )
+
+
+def wait_for_signal() -> None:
+    stopped = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stopped.set())
+    while not stopped.wait(1.0):
+        pass
+
+
+def main(settings: Settings | None = None) -> None:
+    settings = settings or load(Settings)
+    logs.configure_logging("bridge", settings.log_level)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    if settings.kafka_broker_url is None:
+        logs.logger(__name__).info("KAFKA_BROKER_URL is not set: there is nothing to do")
+        wait_for_signal()
+        return
+    archive = connect(
+        settings.mongodb_url, timeout_seconds=settings.mongodb_timeout_seconds, name="bridge", pool_size=1
+    )
+    own = archive.client.get_database(settings.bridge_database)
+    bridge = Bridge(
+        Archive(archive),
+        Positions(own),
+        OrderedProducer(settings.kafka_broker_url),
+        prefix=settings.kafka_topic_prefix,
+        gap_seconds=settings.bridge_gap_seconds,
+    )
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: bridge.stop())
+    bridge.run()
+
+
+if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+
+        main(prepare(__file__, Settings))
+    else:
+        main()

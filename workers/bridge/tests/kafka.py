@@ -1,0 +1,64 @@
+"""Kafka for tests: librdkafka's mock cluster, behind a proxy that cuts; and a reader of its topics."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from common.tests.link import Link
+
+_HOST = b"127.0.0.1"
+SECONDS = 60.0
+
+
+class MockCluster:
+    """One broker in this process; `url` is its address. It lives as long as its client."""
+
+    def __init__(self) -> None:
+        self._client = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+        [broker] = self._client.list_topics(timeout=10).brokers.values()
+        self.url, self.port = f"127.0.0.1:{broker.port}", broker.port
+
+    def read(self, topics: list[str]) -> dict[str, list[Any]]:
+        """Every message of the topics, by topic, each partition in its order."""
+        return {topic: self._messages(topic) for topic in topics}
+
+    def _messages(self, topic: str) -> list[Any]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.url,
+                "group.id": "test",
+                "enable.partition.eof": False,
+                "auto.offset.reset": "earliest",
+            }
+        )
+        found = []
+        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            place = TopicPartition(topic, partition, 0)
+            _low, high = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            deadline = time.monotonic() + SECONDS
+            count = 0
+            while count < high:
+                assert time.monotonic() < deadline
+                message = consumer.poll(0.2)
+                if message is not None and message.error() is None:
+                    found.append(message)
+                    count += 1
+        consumer.close()
+        return found
+
+
+class KafkaLink(Link):
+    """A link to a broker that names its own address in its replies: the link's port stands there instead."""
+
+    def __init__(self, cluster: MockCluster) -> None:
+        super().__init__(f"kafka://{cluster.url}")
+        self.broker_url = f"127.0.0.1:{self._port}"
+        self._names = (_HOST + struct.pack(">i", cluster.port), _HOST + struct.pack(">i", self._port))
+
+    def translate(self, reply: bytes) -> bytes:
+        return reply.replace(*self._names)
