@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.e2e.shop import place
+from tests.e2e.test_kills import kill
 from tests.e2e.waiting import eventually
 
 if TYPE_CHECKING:
@@ -72,10 +73,9 @@ def test_a_stream_shows_every_event_once_through_kills(stack: Stack, shop: Shop,
     orders = []
     for number in range(9):
         orders.append(place(customer, {sku: 1})["id"])
-        if number % 3 == 1:
-            stack.kill("service-live")
-        if number % 3 == 2:
-            stack.kill("worker-archive")
+        name = {1: "service-live", 2: "worker-archive"}.get(number % 3)
+        if name is not None:
+            kill(stack, name)
     for order_id in orders:
         shop.ended(order_id, "confirmed")
 
