@@ -11,7 +11,13 @@ from holdfast.cli import main
 from infrastructure.docker.secret_file import EXAMPLE, signing_key, write
 
 # Empty in the example because that is their value.
-NO_SECRETS = {"RATE_LIMIT_CALLERS", "TOKEN_PUBLIC_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS"}
+NO_SECRETS = {
+    "KAFKA_BROKER_URL",
+    "RATE_LIMIT_CALLERS",
+    "TOKEN_PUBLIC_KEYS",
+    "WEBHOOK_ALLOWED_NETWORKS",
+    "WEBHOOK_RETRY_SECONDS",
+}
 
 
 def values(file: Path) -> dict[str, str]:
