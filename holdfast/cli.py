@@ -28,6 +28,7 @@ _COMMANDS = {
     "bench": "holdfast.commands.bench:bench",
     "chaos": "chaos_tests.command:chaos",
     "secrets": "holdfast.commands.secrets:secrets",
+    "new": "holdfast.commands.new:new",
 }
 
 

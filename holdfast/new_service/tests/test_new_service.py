@@ -1,0 +1,120 @@
+"""`holdfast new service` in a copy of this checkout: what it writes passes every check, or it writes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.new_service.tests.checkout import Checkout, copied
+
+WORDS = ("loyalty", "--resource", "points", "--listens", "order.confirmed.v1", "--listens", "order.cancelled.v1")
+# What looks at the whole tree, its tables and its deployments.
+WHOLE_TREE = (
+    *("tests", "workers/topology", "infrastructure/local/tests/test_process_table.py", "infrastructure/tests"),
+    *(f"infrastructure/{part}" for part in ("docker", "gateway", "kubernetes", "prometheus", "provision", "terraform")),
+    *(
+        "--ignore",
+        "tests/e2e",
+        "--ignore",
+        "tests/test_locks.py",
+        "-q",
+        "-x",
+        "-m",
+        "not integration and not slow and not e2e and not containers",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return copied(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    made = copied(tmp_path_factory.mktemp("written"))
+    done = made.new_service(*WORDS)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("orders", "--listens", "order.confirmed.v1"), "there is a context 'orders' already"),
+        (("scheduler", "--listens", "order.confirmed.v1"), "reserved"),
+        (("gateway", "--listens", "order.confirmed.v1"), "reserved"),
+        (("Loyalty", "--listens", "order.confirmed.v1"), "no name of a service"),
+        (("import", "--listens", "order.confirmed.v1"), "reserved"),
+        (("group", "--listens", "order.confirmed.v1"), "reserved"),
+        (("loyalty", "--listens", "order.vanished.v1"), "nobody publishes 'order.vanished.v1'"),
+        (("loyalty", "--listens", "order.confirmed.v1", "--resource", "orders"), "belongs to orders"),
+        (("loyalty", "--listens", "order.confirmed.v1", "--resource", "inbox"), "reserved"),
+    ],
+)
+def test_what_cannot_be_made_changes_nothing(checkout: Checkout, words: tuple[str, ...], reason: str) -> None:
+    done = checkout.new_service(*words)
+    assert (done.returncode, reason in done.stderr) == (1, True), done.stderr
+    assert checkout.status() == ""
+
+
+@pytest.mark.slow
+def test_a_file_with_changes_of_its_own_is_left_alone(checkout: Checkout) -> None:
+    file = checkout.root / "compose.yaml"
+    file.write_text(file.read_text() + "# mine\n")
+    done = checkout.new_service(*WORDS)
+    assert (done.returncode, "compose.yaml" in done.stderr) == (1, True)
+    assert checkout.status() == " M compose.yaml\n"
+    checkout.succeed("git", "checkout", "-q", "compose.yaml")
+
+
+@pytest.mark.slow
+def test_a_failure_on_the_way_puts_everything_back(checkout: Checkout) -> None:
+    broken = checkout.root / "infrastructure" / "prometheus" / "__main__.py"
+    broken.write_text("raise SystemExit(1)\n")
+    checkout.commit()
+    done = checkout.new_service(*WORDS)
+    assert (done.returncode, "infrastructure.prometheus" in done.stderr) == (1, True)
+    assert checkout.status() == ""
+    assert not (checkout.root / "services" / "loyalty").exists()
+    checkout.succeed("git", "checkout", "-q", "HEAD~", "--", ".")
+    checkout.commit()
+
+
+@pytest.mark.slow
+def test_it_says_what_it_wrote(written: Checkout) -> None:
+    changed = [line[3:] for line in written.succeed("git", "status", "--porcelain", "-uall").splitlines()]
+    assert {"compose.yaml", "services/loyalty/api.py", "workers/loyalty/consumers.py"} <= set(changed)
+    assert written.new_service(*WORDS).returncode == 1, "it is there already"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ruff", "format", "--check", "."),
+        ("ruff", "check", "."),
+        ("lint-imports", "--no-cache"),
+        ("mypy", "services/loyalty", "workers/loyalty", "workers/topology", "workers/scheduler"),
+    ],
+    ids=" ".join,
+)
+def test_what_it_writes_passes_the_checks(written: Checkout, words: tuple[str, ...]) -> None:
+    written.succeed(*words)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_tree_with_it_passes_its_tests(written: Checkout) -> None:
+    written.succeed("pytest", *WHOLE_TREE)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(900)
+def test_its_own_tests_pass_on_real_servers(written: Checkout) -> None:
+    """And the tests that concern every context: the scheduler's rights, the statements on large tables."""
+    places = ("services/loyalty", "workers/loyalty", "workers/scheduler/tests/test_rights.py", "tests/history")
+    try:
+        written.succeed("pytest", "-q", *places)
+    finally:
+        written.run("holdfast", "down", "--delete-data", "--home", ".holdfast-test")

@@ -1,0 +1,62 @@
+"""What would be written, worked out on this checkout; nothing is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.new_service.deployment import with_connections, with_copies
+from holdfast.new_service.events import read_events
+from holdfast.new_service.tables import Line, add_line
+from holdfast.new_service.tests.checkout import ROOT
+from holdfast.new_service.writing import plan
+from infrastructure.local.errors import StackError
+
+LINE = Line("table.py", r'    "inventory": .*', '    "loyalty": 2,')
+
+
+def test_a_line_goes_below_its_model() -> None:
+    text = '    "users": 0,\n    "inventory": 1,\n    "orders": 3,\n'
+    assert add_line(text, LINE) == '    "users": 0,\n    "inventory": 1,\n    "loyalty": 2,\n    "orders": 3,\n'
+
+
+@pytest.mark.parametrize("text", ["", '    "inventory": 1,\n    "inventory": 2,\n'])
+def test_a_place_that_is_not_there_or_not_unique_is_refused(text: str) -> None:
+    with pytest.raises(StackError, match=r"table\.py: [02] lines instead of one"):
+        add_line(text, LINE)
+
+
+def test_lines_of_a_section_and_whole_sections_are_copied() -> None:
+    text = "all:\n  - inventory\n  - orders\n\n  # Workers\n  worker-inventory:\n    a: INVENTORY_KEY\n\n  end:\n"
+    assert with_copies(text, "\n\n", "loyalty") == (
+        "all:\n  - inventory\n  - loyalty\n  - orders\n\n  # Workers\n  worker-inventory:\n    a: INVENTORY_KEY\n\n"
+        "  worker-loyalty:\n    a: LOYALTY_KEY\n\n  end:\n"
+    )
+
+
+def test_a_file_that_says_nothing_of_the_model_is_refused() -> None:
+    with pytest.raises(StackError):
+        with_copies("nothing\n", "\n\n", "loyalty")
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [('max_connections: "500"', 'max_connections: "510"'), ("[max_connections=9]", "[max_connections=19]")],
+)
+def test_postgresql_gets_room_for_its_connections(text: str, more: str) -> None:
+    assert with_connections(text, 10) == more
+
+
+@pytest.mark.parametrize("event_type", sorted(path.stem for path in (ROOT / "tests" / "contracts").glob("*.json")))
+def test_each_published_event_can_be_listened_to(event_type: str) -> None:
+    (event,) = read_events(ROOT, (event_type, event_type))
+    assert event.fields
+    assert event.reader.isidentifier()
+
+
+def test_the_plan_has_every_process_and_each_handler() -> None:
+    texts = plan(ROOT, "loyalty", "points", ("order.confirmed.v1", "stock.sold.v1"))
+    assert '"order.confirmed.v1": record_order_confirmed' in texts["workers/loyalty/consumers.py"]
+    assert '"stock.sold.v1": record_stock_sold' in texts["workers/loyalty/consumers.py"]
+    assert '("/api/v1/points", "loyalty"),' in texts["infrastructure/gateway/routes.py"]
+    for process in ("migrate-loyalty", "service-loyalty", "worker-loyalty"):
+        assert f"  {process}:\n" in texts["compose.yaml"]
