@@ -20,6 +20,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.serialization import register
 
 from common.messaging import topology
+from common.messaging.bounded_frames import CHECK_SECONDS, bound_frames
 from common.messaging.celery_settings import celery_settings
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import ConsumerPause
@@ -79,6 +80,7 @@ def start(app: Celery, context: str, pause: ConsumerPause, settings: WorkerSetti
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
     app.conf["holdfast_pause"] = pause
+    bound_frames()
     signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
     let_watch(app)
     app.worker_main(
@@ -118,6 +120,8 @@ class EventConsumer(CeleryConsumer):
     """Celery's consumer, made to lose nothing and to come back quickly."""
 
     # Set by Celery's own steps; its type stubs do not have them.
+    connection: Any
+    event_dispatcher: Any
     task_consumer: Any
     connection_errors: Any
 
@@ -132,6 +136,21 @@ class EventConsumer(CeleryConsumer):
         self._restart_state = restart_state(maxR=1, maxT=1)
         self.pause: ConsumerPause = self.app.conf["holdfast_pause"]
         self.pause.attach(lambda: self.call_soon(self._cancel), lambda: self.call_soon(self._subscribe))
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(CHECK_SECONDS, self._check_frames)
+
+    def _check_frames(self) -> None:
+        for each in (self.connection, self.event_dispatcher and self.event_dispatcher.connection):
+            if each and each.connected:
+                each.connection.check_frames()
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        super().on_connection_error_after_connected(exc)
+        # Celery would close the events' channel and wait without a bound for an answer that malformed bytes swallow.
+        if self.event_dispatcher and self.event_dispatcher.connection:
+            self.event_dispatcher.connection.collect()
 
     def _cancel(self) -> None:
         if self.pause.is_active and self.task_consumer:

@@ -16,6 +16,7 @@ import pika
 import structlog
 
 from common.errors import Unavailable
+from common.messaging.bounded_frames import FrameClock
 from common.messaging.confirms import Batch
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class ConfirmedPublisher:
         self.meanwhile: Callable[[], object] = _nothing
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
+        self._frames = FrameClock()
         self._blocked = False
         self._failure: object = None
         self._batch = Batch([])
@@ -81,7 +83,7 @@ class ConfirmedPublisher:
 
     def _open(self) -> bool:
         self.close()
-        self._failure = "no answer"
+        self._failure, self._frames = "no answer", FrameClock()
         self._connection = pika.SelectConnection(
             self._nodes[0],
             on_open_callback=self._on_open,
@@ -172,10 +174,19 @@ class ConfirmedPublisher:
         while connection is not None and not done() and (left := deadline - time.monotonic()) > 0:
             if connection.is_closed:
                 return
+            if connection is self._connection and self._is_frame_late(connection):
+                self.close()
+                self._failure = "it stopped in the middle of a frame"
+                _log.warning("the publisher gave the connection up", reason=self._failure)
+                return
             timer = connection.ioloop.call_later(min(left, MEANWHILE_SECONDS), connection.ioloop.stop)
             connection.ioloop.start()
             connection.ioloop.remove_timeout(timer)
             self.meanwhile()
+
+    def _is_frame_late(self, connection: Any) -> bool:
+        is_partial = bool(connection._frame_buffer)  # noqa: SLF001 - nothing public says so
+        return self._frames.is_late(connection.frames_received, is_partial=is_partial)
 
     def _stop(self) -> None:
         if self._connection is not None:

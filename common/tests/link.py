@@ -31,6 +31,7 @@ class Link:
         self._frozen_kind = b""
         self.connections = 0
         self._sockets: set[socket.socket] = set()
+        self._clients: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._port = 0
         self.heal()
@@ -63,6 +64,12 @@ class Link:
         self._frozen_kind = kind
         self._frozen.set()
 
+    def inject(self, data: bytes) -> None:
+        """Send each client bytes that the server never sent."""
+        for client in self._clients:
+            with suppress(OSError):
+                client.sendall(data)
+
     def starve(self, budget_bytes: int) -> None:
         """Pass on that many bytes to the server, and no more; what it answers arrives."""
         self._budget = budget_bytes
@@ -87,7 +94,7 @@ class Link:
             with suppress(OSError):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
             each.close()
-        self._sockets, self._threads = set(), []
+        self._sockets, self._clients, self._threads = set(), [], []
 
     def translate(self, reply: bytes) -> bytes:
         """What the client gets of the server's bytes: a protocol whose replies name addresses overrides it."""
@@ -105,6 +112,7 @@ class Link:
                 near, _ = listener.accept()
                 self.connections += 1
                 self._sockets.add(near)
+                self._clients.append(near)
                 with suppress(OSError):
                     far = socket.create_connection(self._target, timeout=5)
                     self._sockets.add(far)
