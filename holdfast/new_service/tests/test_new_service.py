@@ -103,13 +103,13 @@ def test_what_it_writes_passes_the_checks(written: Checkout, words: tuple[str, .
     written.succeed(*words)
 
 
-@pytest.mark.slow
+@pytest.mark.generated
 @pytest.mark.timeout(900)
 def test_the_tree_with_it_passes_its_tests(written: Checkout) -> None:
     written.succeed("pytest", *WHOLE_TREE)
 
 
-@pytest.mark.integration
+@pytest.mark.generated
 @pytest.mark.timeout(900)
 def test_its_own_tests_pass_on_real_servers(written: Checkout) -> None:
     """And the tests that concern every context: the scheduler's rights, the statements on large tables."""

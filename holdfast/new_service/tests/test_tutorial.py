@@ -69,7 +69,7 @@ def test_its_files_and_commands_give_a_service_that_passes_its_tests(followed: C
     assert "inventory" not in changed, "nothing of another service was changed"
 
 
-@pytest.mark.e2e
+@pytest.mark.generated
 @pytest.mark.timeout(1800)
 def test_the_system_runs_with_it_and_a_confirmed_order_gives_points(followed: Checkout, tmp_path: Path) -> None:
     home = tmp_path / "home"
