@@ -203,7 +203,7 @@ PROCESSES: tuple[Process, ...] = (
         command=("python", "-m", "workers.bridge.main"),
         environment=("MONGODB_URL", "KAFKA_BROKER_URL", "METRICS_PORT", "LOG_LEVEL"),
         context="bridge",
-        port_offset=33,
+        port_offset=39,
         probe="/metrics",
     ),
     Process(
