@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from services.operations.monitoring import Look
 
 SAMPLE_SECONDS = 15.0
+CLOSE_SECONDS = 10.0
 KEPT = 240  # an hour
 RECENT = 20  # points that the figures on top are made of: five minutes
 _ACCEPTED, _CONFIRMED = "holdfast_orders_accepted_total", "holdfast_orders_confirmed_total"
@@ -48,6 +49,7 @@ class Trends:
         self._last: tuple[float, Counters] | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def watch(self, look: Callable[[], Look]) -> None:
         """Take a look every `SAMPLE_SECONDS` from now on; harmless if that is done already."""
@@ -55,6 +57,12 @@ class Trends:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, args=(look,), name="trends", daemon=True)
                 self._thread.start()
+
+    def close(self) -> None:
+        """Take no more points; returns when the thread has ended, or is late to."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join(CLOSE_SECONDS)
 
     def add(self, look: Look, at: float) -> None:
         """Take the point between this look and the one before; `at` is on the monotonic clock."""
@@ -70,12 +78,12 @@ class Trends:
         return list(self._points)
 
     def _run(self, look: Callable[[], Look]) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 self.add(look(), time.monotonic())
             except Exception as error:  # noqa: BLE001 - the next look may be better
                 _log.warning("no point for the curves", error=f"{type(error).__name__}: {error}")
-            time.sleep(SAMPLE_SECONDS)
+            self._closed.wait(SAMPLE_SECONDS)
 
 
 def per_minute(points: Sequence[Point], name: str) -> float | None:

@@ -47,6 +47,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
+        app.extensions["context"].trends.close()
         app.extensions["context"].store.database.client.close()
 
 

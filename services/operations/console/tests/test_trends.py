@@ -58,11 +58,17 @@ def test_looks_are_taken_in_the_background_once_however_often_it_is_asked_for() 
         taken.set()
         raise RuntimeError("one bad look does not end it")
 
-    before = threading.active_count()
+    before = watching()
     for _ in range(5):
         trends.watch(take)
     assert taken.wait(10)
-    assert threading.active_count() == before + 1
+    assert watching() == before + 1
+    trends.close()
+    assert watching() == before
+
+
+def watching() -> int:
+    return sum(thread.name == "trends" for thread in threading.enumerate())
 
 
 def points(*counts: float, **buckets: float) -> list[Point]:
