@@ -72,7 +72,8 @@ def start(folder: Path, **variables: str) -> Iterator[Started]:
     output = folder / "output.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "main.py"],
+            # Whatever runs the tests may ignore SIGINT, as a shell's background jobs do, and children inherit that.
+            ["env", "--default-signal=INT", sys.executable, "main.py"],
             cwd=folder,
             env={"PATH": os.environ["PATH"], "PYTHONFAULTHANDLER": "1", **variables},
             stdout=file,
