@@ -5,6 +5,7 @@ A message never repeats a URL: there may be a password in it.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,9 +24,11 @@ def url_with(*schemes: str) -> Check:
 
     def check(value: str) -> None:
         try:
-            parts = urlsplit(value)
-            hosts = parts.netloc.rpartition("@")[2].split(",") if parts.scheme == "mongodb" else [parts.netloc]
-            valid = parts.scheme in schemes and all(map(_is_host, hosts))
+            # Not by urlsplit as a whole: before Python 3.11.4 it refuses several hosts of which one is IPv6.
+            scheme, _, rest = value.partition("://")
+            place = re.split("[/?#]", rest, maxsplit=1)[0]
+            hosts = place.rpartition("@")[2].split(",") if scheme == "mongodb" else [place]
+            valid = scheme in schemes and all(map(_is_host, hosts))
         except ValueError:  # a bad port, or a bad IPv6 address
             valid = False
         if not valid:
