@@ -75,6 +75,7 @@ class Saboteur:
             document = events.find_one({"subject": subject, "type": event_type})
             assert document is not None
             double = str(uuid.uuid4())
+            del document["position"]  # no two events have the same
             events.insert_one(document | {"_id": double})
             try:
                 yield
