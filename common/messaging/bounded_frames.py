@@ -2,7 +2,7 @@
 
 Both client libraries believe the length in a frame's head, up to 4 GB. With malformed bytes on a connection they wait
 for a frame that never ends, and what the broker sends from then on vanishes in it. py-amqp tries again in a busy loop
-meanwhile, so that no heartbeat is sent; pika takes every byte for a sign of life. Neither has a setting or a callback
+and sends no heartbeat; pika takes every byte for a sign of life. Neither has a setting or a callback
 for it, so this module reads two private buffers. py-amqp resumes a frame after a time-out, but only asks for a
 time-out before a frame's first byte; here it does at each.
 """
@@ -51,8 +51,8 @@ class BoundedConnection(pyamqp.Connection):
     def Transport(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - py-amqp's name
         """Open a socket whose reads end with a time-out in the middle of a frame as well as before it."""
         transport = super().Transport(*args, **kwargs)
-        read = transport._read  # noqa: SLF001
-        transport._read = lambda count, initial=False: read(count, True)  # noqa: ARG005, SLF001
+        read = transport._read  # noqa: SLF001 - the one place where py-amqp decides; it has no setting
+        transport._read = lambda count, initial=False: read(count, True)  # noqa: ARG005, SLF001 - its signature
         return transport
 
     def check_frames(self) -> None:
@@ -62,4 +62,4 @@ class BoundedConnection(pyamqp.Connection):
 
     @property
     def _is_partial(self) -> bool:
-        return bool(self._transport and self._transport._read_buffer)  # noqa: SLF001
+        return bool(self._transport and self._transport._read_buffer)  # noqa: SLF001 - nothing public says so

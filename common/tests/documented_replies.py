@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watch() -> Iterator[list[str]]:
-    """What is not documented, of all replies that an app in this process gives meanwhile."""
+    """What is not documented, of all replies that an app in this process gives until the end of the block."""
     found: list[str] = []
 
     def look(app: Flask, response: Response, **_: Any) -> None:

@@ -11,7 +11,7 @@ _reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port on which nobody listens, and which no other test gets meanwhile.
+    """A port on which nobody listens, and which no other test gets until this process ends.
 
     A port that was only looked at may be another process's before it is used, and then that process answers.
     """

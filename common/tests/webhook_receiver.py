@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine that answers as it is told, and verifies with the public library alone."""
+"""A receiver of webhooks on this machine that answers as a test chooses, and verifies with the public library alone."""
 
 from __future__ import annotations
 

@@ -58,9 +58,8 @@ def plan(root: Path, name: str, resource: str, listens: tuple[str, ...]) -> dict
 
 def changed_files(root: Path, files: list[str]) -> list[str]:
     """Return those of the files that differ from the last commit; none where there is no git repository."""
-    command = ["git", "status", "--porcelain", "--", *files]
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
+        done = _run(root, ["git", "status", "--porcelain", "--", *files])
     except FileNotFoundError:
         return []
     return [line[3:] for line in done.stdout.splitlines()]
@@ -86,12 +85,22 @@ def write(root: Path, texts: dict[str, str]) -> list[str]:
 
 
 def _generate(root: Path, words: tuple[str, ...]) -> None:
-    command = [sys.executable, "-m", *words]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
+    done = _run(root, [sys.executable, "-m", *words])
     if done.returncode != 0:
         raise StackError(
             f"`python -m {' '.join(words[:2])}` failed (is `make setup` done?): {done.stderr.strip()[-500:]}"
         )
+
+
+def _run(root: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command without a shell. StackError: it takes too long."""
+    try:
+        return subprocess.run(  # noqa: S603 - words of ours, and a name that was checked
+            command, cwd=root, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        message = f"`{' '.join(command[:4])}` takes longer than {_SECONDS} s"
+        raise StackError(message) from None
 
 
 def _restore(root: Path, before: dict[str, bytes | None], folders: list[Path]) -> None:

@@ -62,7 +62,7 @@ def audit(
     waiting: Callable[[Backlog], None] = lambda _: None,
 ) -> run.Verdict:
     return run.audit(
-        witness,  # type: ignore[arg-type]
+        witness,  # type: ignore[arg-type]  # it has what `audit` uses of the real one
         settle_seconds=settle_seconds,
         behind_seconds=behind_seconds,
         progress=lambda _what: None,
