@@ -20,15 +20,15 @@ from chaos_tests.matrix.run import matrix
 from chaos_tests.model.run import model
 from chaos_tests.mutants.run import mutants
 from chaos_tests.replays.run import replays
-from chaos_tests.runners.broken import BusyError
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import load_all
 from chaos_tests.runners.options import Options, demand_settings
 from chaos_tests.runners.requirements import missing
+from chaos_tests.runners.rollback_journal import BusyError
 from chaos_tests.runners.selection import chosen_steps, chosen_target, demand_known, kept_schedule
 from chaos_tests.runners.session import Session
-from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, told_plainly
+from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, report_stack_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def chaos() -> None:
 @chaos.command("list")
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 def show(driver: str) -> None:
-    """List the experiments, what each may strike, and what is missing here for those that cannot run."""
+    """List the experiments, what each may target, and what is missing here for those that cannot run."""
     _show(load_all(), driver)
 
 
@@ -85,7 +85,7 @@ def document(name: str, target: str) -> None:
 @click.option("--faults", type=click.IntRange(1, 100_000), default=20, show_default=True, help="With --random.")
 @click.option("--seed", type=int, help="Of the schedule and of the customers.  [default: a new one]")
 @click.option("--orders", type=click.IntRange(0), default=0, help="Go on until that many were accepted.")
-@click.option("--target-service", "target", default="", help="What to strike: a process, or a context such as orders.")
+@click.option("--target-service", "target", default="", help="The target: a process, or a context such as orders.")
 @click.option("--seconds", "hold_seconds", type=click.FloatRange(0.5, 600), help="How long each fault lasts.")
 @click.option("--clients", type=click.IntRange(1, 100), default=8, show_default=True)
 @click.option("--rate", type=click.FloatRange(0), default=3, show_default=True, help="Orders a second; 0: all it can.")
@@ -121,7 +121,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     steps = chosen_steps(options, known, kept)
     demand_settings(options)
     signal.signal(signal.SIGTERM, _terminated)
-    with told_plainly(), _told_busy():
+    with report_stack_errors(), _report_busy():
         try:
             state = Session(options, known, Console(stderr=True, highlight=False)).run(steps)
         except (Interrupted, KeyboardInterrupt):
@@ -142,10 +142,10 @@ def heal(home: Path, driver: str, project: str) -> None:
     if driver == "local" and not home.is_dir():
         no_stack(home)
     configuration = {"home": str(home), "driver": driver, "project": project}
-    with told_plainly():
-        broken = driver_of(configuration).broken
-        with _told_busy(), broken.held():
-            mended, failed = broken.heal(configuration)
+    with report_stack_errors():
+        journal = driver_of(configuration).journal
+        with _report_busy(), journal.held():
+            mended, failed = journal.heal(configuration)
     for text in mended:
         click.echo(f"mended: {text}")
     for text in failed:
@@ -180,7 +180,7 @@ def _show(known: dict[str, Experiment], driver: str) -> None:
 
 
 @contextmanager
-def _told_busy() -> Iterator[None]:
+def _report_busy() -> Iterator[None]:
     try:
         yield
     except BusyError as error:

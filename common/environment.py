@@ -22,15 +22,18 @@ T = TypeVar("T")
 _REQUIRED = object()
 
 
-def setting(name: str, kind: str = "str", *, meaning: str, default: Any = _REQUIRED, check: Any = None) -> Any:
+def setting(
+    name: str, kind: str = "str", *, meaning: str, default: Any = _REQUIRED, check: Any = None, formerly: str = ""
+) -> Any:
     """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json).
 
     `meaning` is one sentence for whoever sets it, with the unit and what an empty value does.
+    `formerly` is a name that the variable had: read for one more version, with a warning.
     """
     options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
     if check is not None:
         options["validate"] = check
-    metadata = {"name": name, "kind": kind, "options": options, "meaning": meaning}
+    metadata = {"name": name, "kind": kind, "options": options, "meaning": meaning, "formerly": formerly}
     return field(metadata=metadata) if default is _REQUIRED else field(default=default, metadata=metadata)
 
 
@@ -40,6 +43,7 @@ def load(kind: type[T]) -> T:
     values: dict[str, Any] = {}
     for item in fields(kind):  # type: ignore[arg-type]  # dataclasses has no public protocol to name here
         variable = item.metadata
+        _accept_former_name(variable["name"], variable["formerly"])
         # A variable set to nothing is a variable that was forgotten, not a value.
         if os.environ.get(variable["name"]) == "":
             del os.environ[variable["name"]]
@@ -51,6 +55,13 @@ def load(kind: type[T]) -> T:
             print(f"bad setting {name}: {'; '.join(map(str, reasons))}", file=sys.stderr)  # noqa: T201 - no logger exists yet
         raise SystemExit(2) from None
     return kind(**values)
+
+
+def _accept_former_name(name: str, formerly: str) -> None:
+    value = os.environ.pop(formerly, "") if formerly else ""
+    if value:
+        print(f"{formerly} is now called {name}: the old name is read for one more version", file=sys.stderr)  # noqa: T201 - no logger exists yet
+        os.environ[name] = os.environ.get(name) or value
 
 
 def read_env_file(file: Path) -> None:

@@ -125,11 +125,16 @@ class HttpSettings(ProcessSettings, ListenSettings):
         check=between(0.1, 300),
         meaning="Time that a client has to send a request, and to receive the reply, in seconds.",
     )
-    rate_limit_callers: str | None = setting(
-        "RATE_LIMIT_CALLERS", default=None, check=RATE, meaning="Limit of one caller, like 600/minute. Empty: no limit."
+    rate_limit_authenticated: str | None = setting(
+        "RATE_LIMIT_AUTHENTICATED",
+        formerly="RATE_LIMIT_CALLERS",
+        default=None,
+        check=RATE,
+        meaning="Limit of one caller, like 600/minute. Empty: no limit.",
     )
-    rate_limit_strangers: str | None = setting(
-        "RATE_LIMIT_STRANGERS",
+    rate_limit_anonymous: str | None = setting(
+        "RATE_LIMIT_ANONYMOUS",
+        formerly="RATE_LIMIT_STRANGERS",
         default="1200/minute",
         check=RATE,
         meaning="Limit for the requests of one address to public routes that cost much processor time.",

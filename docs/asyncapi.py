@@ -63,7 +63,7 @@ def contracts() -> list[Contract]:
     )
 
 
-def hearers() -> dict[str, list[str]]:
+def consumers_by_event_type() -> dict[str, list[str]]:
     """{event type: contexts that have a handler for it}; under "#" those that hear everything."""
     heard: dict[str, list[str]] = {}
     for path in sorted(ROOT.glob("workers/*/consumers.py")):
@@ -75,7 +75,7 @@ def hearers() -> dict[str, list[str]]:
 
 def document() -> dict[str, Any]:
     """The AsyncAPI document."""
-    published, heard = contracts(), hearers()
+    published, heard = contracts(), consumers_by_event_type()
     schemas, references = _schemas(published)
     return {
         "asyncapi": "3.0.0",

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from holdfast import __version__
-from holdfast.commands.options import told_plainly
+from holdfast.commands.options import report_stack_errors
 
 _OWN = ("common", "services", "workers", "infrastructure", "holdfast", "chaos_tests")
 
@@ -51,7 +51,7 @@ class _Table(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told_plainly():
+        with report_stack_errors():
             return super().invoke(ctx)
 
 

@@ -97,7 +97,7 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def told_unreachable() -> Iterator[None]:
+def report_unreachable() -> Iterator[None]:
     """Turn what a system that is down or dying raises into a line on standard error and exit code 4."""
     try:
         yield

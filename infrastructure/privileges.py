@@ -4,9 +4,9 @@ Guarantee: an account has what its process does and nothing else. PostgreSQL and
 which owns its own database and can open no other. RabbitMQ: one account for each kind of process; a worker takes from
 its own queue, and whatever it publishes anywhere carries its own name as the key, so it can put nothing into another's
 queue. Relays of one kind share an account.
-Not promised: within one kind of right RabbitMQ knows patterns of names only. Who may send to a rung or to the
-dead-letter exchange is held to its own key there; the two who must use the default exchange (replays, and the rungs'
-return, which the topology job sets up) could address any queue by it.
+Not promised: within one kind of right RabbitMQ knows patterns of names only. Who may send to a delay queue or to the
+dead-letter exchange is held to its own key there; the two who must use the default exchange (replays, and the return
+from delay queues, which the topology job sets up) could address any queue by it.
 """
 
 import re

@@ -78,7 +78,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
             "python", "-m", "gunicorn", "-c", "python:common.web.gunicorn", f"services.{context}.main:create_app()",
         ),
         environment=(
-            "SERVICE_PORT", _store(context), "RATE_LIMIT_CALLERS", "RATE_LIMIT_STRANGERS", "TRUSTED_PROXIES",
+            "SERVICE_PORT", _store(context), "RATE_LIMIT_AUTHENTICATED", "RATE_LIMIT_ANONYMOUS", "TRUSTED_PROXIES",
             *_OBSERVED, *also,
         ),
         context=context,

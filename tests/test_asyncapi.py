@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from docs.asyncapi import SERVED, contracts, document, hearers
+from docs.asyncapi import SERVED, consumers_by_event_type, contracts, document
 
 WRITTEN = yaml.safe_load((Path(__file__).parents[1] / "docs" / "asyncapi.yaml").read_text())
 TYPES = [contract.type for contract in contracts()]
@@ -49,7 +49,7 @@ def test_every_event_has_a_channel_one_sender_and_those_who_hear_it() -> None:
         mine = [each for each in operations if each["channel"]["$ref"] == f"#/channels/{event_type}"]
         receivers = {each["tags"][0]["name"] for each in mine if each["action"] == "receive"}
         assert len([each for each in mine if each["action"] == "send"]) == 1
-        assert receivers == {*hearers().get(event_type, []), *hearers()["#"]}
+        assert receivers == {*consumers_by_event_type().get(event_type, []), *consumers_by_event_type()["#"]}
 
 
 @pytest.mark.parametrize("event_type", TYPES)

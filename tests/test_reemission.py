@@ -17,7 +17,7 @@ from services.inventory.tests.warehouse import add, stock
 from services.orders import usecases as orders
 from services.orders.domain import CancelReason, Money
 from services.orders.models import put_price
-from services.orders.tests.shop import heard, place
+from services.orders.tests.builders import heard, place
 from workers.inventory.consumers import HANDLERS as INVENTORY
 from workers.orders.consumers import HANDLERS as ORDERS
 
@@ -109,7 +109,7 @@ def test_who_has_followed_drops_what_is_told_again(shop: Shop) -> None:
     end(shop, order, "order.confirmed.v1")
     (told,) = shop.tell_inventory()
     for _ in range(2):
-        assert orders.tell_again(shop.orders, order).version == told.sequence
+        assert orders.resend_final_event(shop.orders, order).version == told.sequence
     assert shop.tell_inventory() == [told, told]
     assert shop.duplicates == [told.id, told.id]
     assert stock(shop.inventory, "TEA") == (9, 0, 1)
@@ -120,7 +120,7 @@ def test_an_open_order_has_no_end_to_tell(shop: Shop) -> None:
     shop.tell_inventory()
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1
     assert shop.tell_orders() == ["stock.reserved.v1", "reservation.overdue.v1"]
-    with pytest.raises(orders.NothingToTellError):
-        orders.tell_again(shop.orders, order)
+    with pytest.raises(orders.NoFinalEventError):
+        orders.resend_final_event(shop.orders, order)
     assert shop.tell_inventory() == []
     assert stock(shop.inventory, "TEA") == (10, 1, 0)

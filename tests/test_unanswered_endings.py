@@ -19,10 +19,10 @@ from services.orders import timeouts
 from services.orders import usecases as orders
 from services.orders.domain import Money
 from services.orders.models import put_price
-from services.orders.tests.shop import TRAIL, wish
+from services.orders.tests.builders import MESSAGE_CONTEXT, wish
 from services.payments import usecases as payments
 from services.payments.resources import Resources
-from services.payments.tests.till import payment_of
+from services.payments.tests.builders import payment_of
 from tests.schedules.provider import GOOD, SimulatedProvider
 from workers.inventory.consumers import HANDLERS as INVENTORY
 from workers.orders.consumers import HANDLERS as ORDERS
@@ -67,11 +67,11 @@ class System:
 
     def place(self) -> str:
         command = replace(wish(), payment_method=GOOD)
-        return orders.place_order(self.engines["orders"], command, TRAIL).order.id
+        return orders.place_order(self.engines["orders"], command, MESSAGE_CONTEXT).order.id
 
     def time_out(self) -> None:
         timeouts.cancel_overdue_orders(
-            self.engines["orders"], reading=10_000.0, bound_seconds=0, limit=9, goes_on=lambda: True
+            self.engines["orders"], reading=10_000.0, bound_seconds=0, limit=9, should_continue=lambda: True
         )
 
     def ask(self) -> int:

@@ -11,7 +11,7 @@ import pytest
 from common.messaging import outbox, topology
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import ConsumerPause
-from common.messaging.events import Event, Trail, new_id
+from common.messaging.events import Event, MessageContext, new_id
 from common.messaging.inbox import Delivery
 from common.messaging.redelivery import Incoming, Redelivery
 from common.storage.migrations import upgrade
@@ -54,7 +54,7 @@ ACCEPTED = {
         "CREATE INDEX payments_waiting ON payments (created_at)",
     ): FIRST_RELEASE,
 }
-TRAIL = Trail("test")
+MESSAGE_CONTEXT = MessageContext("test")
 
 
 @pytest.mark.parametrize("name", MIGRATIONS)
@@ -132,14 +132,14 @@ def hear(engine: Engine, event: Event) -> None:
 def test_the_new_reader_does_the_same_for_either_version(engine: Engine) -> None:
     """So old and new instances of the publisher may run side by side, and the publisher may be rolled back."""
     for reserved, tell in ((2, order_placed), (4, order_placed_v2)):
-        hear(engine, tell(new_order(), TRAIL))
+        hear(engine, tell(new_order(), MESSAGE_CONTEXT))
         assert stock(engine, "TEA-1") == (10, reserved, 0)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_who_hears_both_versions_of_an_order_reserves_once(engine: Engine, newest_first: bool) -> None:
-    order, events = order_placed_twice_told(new_order(), TRAIL)
+    order, events = order_placed_twice_told(new_order(), MESSAGE_CONTEXT)
     for event in reversed(events) if newest_first else events:
         hear(engine, event)
     assert stock(engine, "TEA-1") == (10, 2, 0)
@@ -148,7 +148,7 @@ def test_who_hears_both_versions_of_an_order_reserves_once(engine: Engine, newes
 
 @pytest.mark.integration
 def test_both_versions_are_written_together_and_numbered_without_a_gap(engine: Engine) -> None:
-    order, events = order_placed_twice_told(new_order(), TRAIL)
+    order, events = order_placed_twice_told(new_order(), MESSAGE_CONTEXT)
     with pytest.raises(RuntimeError), transaction(engine) as connection:  # noqa: PT012 - the transaction raises
         outbox.add(connection, *events)
         raise RuntimeError("the order could not be stored")
@@ -164,7 +164,7 @@ def test_both_versions_are_written_together_and_numbered_without_a_gap(engine: E
 def test_the_reader_goes_first_and_who_was_late_loses_nothing(vhost: str, engine: Engine) -> None:
     """An old worker does not know the new version: a dead letter, which is replayed when the worker does."""
     topology.declare(vhost, {"inventory": HANDLERS_OF_BOTH})
-    event = order_placed_v2(new_order(), TRAIL)
+    event = order_placed_v2(new_order(), MESSAGE_CONTEXT)
     redelivery = Redelivery(vhost, topology.events_queue("inventory"))
     outcomes = [
         Consumer(

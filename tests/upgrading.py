@@ -23,7 +23,7 @@ from workers.inventory.schemas import OrderedItem
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.messaging.events import Trail
+    from common.messaging.events import MessageContext
     from common.messaging.inbox import Delivery
     from services.orders.domain import Order
 
@@ -68,15 +68,17 @@ class OrderPlacedV2(StrictSchema):
 PLACED_V2 = Contract("order.placed.v2", SOURCE, OrderPlacedV2(), "A customer's order was accepted.")
 
 
-def order_placed_v2(order: Order, trail: Trail) -> Event:
-    data: dict[str, Any] = dict(producers.order_placed(order, trail).data)
+def order_placed_v2(order: Order, message_context: MessageContext) -> Event:
+    data: dict[str, Any] = dict(producers.order_placed(order, message_context).data)
     shipments = [{"to": "the customer", "items": data.pop("items")}]
     data["shipments"] = shipments
-    return PLACED_V2.event(subject=order.id, sequence=order.version, data=data, trail=trail, order_id=order.id)
+    return PLACED_V2.event(
+        subject=order.id, sequence=order.version, data=data, message_context=message_context, order_id=order.id
+    )
 
 
-def order_placed_twice_told(order: Order, trail: Trail) -> tuple[Order, list[Event]]:
+def order_placed_twice_told(order: Order, message_context: MessageContext) -> tuple[Order, list[Event]]:
     """The order as it is to be stored, and both events: each has a number of its own, so the version rises by two."""
-    first = producers.order_placed(order, trail)
+    first = producers.order_placed(order, message_context)
     told = replace(order, version=order.version + 1)
-    return told, [first, order_placed_v2(told, trail)]
+    return told, [first, order_placed_v2(told, message_context)]

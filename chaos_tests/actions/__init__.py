@@ -1,5 +1,6 @@
-"""What experiments call: Chaos Toolkit providers that break and mend, and look whether the system is steady.
+"""What experiments call: Chaos Toolkit providers that break and restore, and probe the steady state.
 
-What breaks something writes down first how it is mended (chaos_tests/runners/broken.py). What mends may be called when
-nothing is broken. Each answers what was seen, as `{"bit": true, "evidence": "..."}`; `bit` null: it could not tell.
+An action that breaks something first records how to restore it (chaos_tests/runners/rollback_journal.py). A restoring
+action may be called when nothing is broken. Each action returns what it saw, as `{"bit": true, "evidence": "..."}`;
+`bit` is null if it could not tell.
 """

@@ -25,7 +25,7 @@ ALARMS = {"memory": "mem_alarm", "disk": "disk_free_alarm"}
 def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Make the broker believe that memory, or disk space, runs out: it stops reading from whoever publishes."""
     node = _node(configuration)
-    local(configuration).broken.note(clear_alarm, {"kind": kind}, limits=_limits(node))
+    local(configuration).journal.add(clear_alarm, {"kind": kind}, limits=_limits(node))
     if kind == "memory":
         _rabbitmqctl(configuration, "set_vm_memory_high_watermark", "absolute", "1MB")
     else:
@@ -36,14 +36,14 @@ def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Give the broker its limits back."""
-    broken = local(configuration).broken
-    limits = broken.memory(clear_alarm, {"kind": kind}).get("limits") or _limits(_node(configuration))
+    journal = local(configuration).journal
+    limits = journal.memory(clear_alarm, {"kind": kind}).get("limits") or _limits(_node(configuration))
     if kind == "memory":
         _rabbitmqctl(configuration, "set_vm_memory_high_watermark", "absolute", str(limits["memory"]))
     else:
         _rabbitmqctl(configuration, "set_disk_free_limit", str(limits["disk"]))
     took = wait_until(lambda: not _node(configuration)[ALARMS[kind]], ALARM_SECONDS, f"the end of the {kind} alarm")
-    broken.mended(clear_alarm, {"kind": kind})
+    journal.remove(clear_alarm, {"kind": kind})
     return seen(f"the {kind} alarm was off again after {took:.1f} s")
 
 

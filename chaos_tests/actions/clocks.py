@@ -26,7 +26,7 @@ def take_clock(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     library = faketime_library()
     if library is None:
         raise OSError("there is no libfaketime")
-    driver.broken.note(give_clock_back, {"process": process})
+    driver.journal.add(give_clock_back, {"process": process})
     path = driver.directory / "clocks" / f"{process}.faketimerc"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("+0\n")
@@ -46,7 +46,7 @@ def give_clock_back(process: str, configuration: dict[str, Any]) -> dict[str, An
     """Start it anew under the machine's clock."""
     driver = local(configuration)
     _change(configuration, process, None)
-    driver.broken.mended(give_clock_back, {"process": process})
+    driver.journal.remove(give_clock_back, {"process": process})
     return seen(f"{process} had the machine's clock again")
 
 

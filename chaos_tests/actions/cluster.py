@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from chaos_tests.actions.evidence import seen, wait_until
-from chaos_tests.runners.drivers.crossings import crossing
+from chaos_tests.runners.drivers.cluster_links import cluster_link
 from chaos_tests.runners.drivers.driver import local
 from infrastructure.local.readiness import request_here
 
@@ -30,7 +30,7 @@ def kill_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
     """Kill the node that leads a queue with signal 9, and wait until another one leads it."""
     driver = local(configuration)
     leader = _known_leader(configuration, queue)
-    driver.broken.note(wait_until_whole, {})
+    driver.journal.add(wait_until_whole, {})
     before = driver.identity(leader)
     driver.kill(leader)
     wait_until(lambda: driver.identity(leader) != before, ELECTED_SECONDS, f"{leader} dies")
@@ -49,7 +49,7 @@ def kill_all(configuration: dict[str, Any]) -> dict[str, Any]:
     """Kill all nodes with signal 9, at the same time."""
     driver = local(configuration)
     before = {name: driver.identity(name) for name in _names(configuration)}
-    driver.broken.note(wait_until_whole, {})
+    driver.journal.add(wait_until_whole, {})
     for name in before:
         driver.kill(name)
     wait_until(lambda: all(driver.identity(name) != before[name] for name in before), ELECTED_SECONDS, "all die")
@@ -60,7 +60,7 @@ def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[st
     """Cut the node that leads a queue off from both others, and wait until they miss it."""
     leader = _known_leader(configuration, queue)
     others = [name for name in _names(configuration) if name != leader]
-    local(configuration).broken.note(rejoin, {})
+    local(configuration).journal.add(rejoin, {})
     for other in others:
         _cut(configuration, leader, other)
         _cut(configuration, other, leader)
@@ -74,7 +74,7 @@ def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
     """Let nothing through from the node that leads a queue to another one, and wait until either misses the other."""
     leader = _known_leader(configuration, queue)
     other, third = (name for name in _names(configuration) if name != leader)
-    local(configuration).broken.note(rejoin, {})
+    local(configuration).journal.add(rejoin, {})
     _cut(configuration, leader, other)
     took = wait_until(
         lambda: not (_sees(configuration, other, leader) and _sees(configuration, leader, other)),
@@ -89,17 +89,17 @@ def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
     """Let everything through between all nodes, and return when they are one broker again."""
     driver = local(configuration)
     struck = 0
-    if driver.detours.are_built:
+    if driver.proxy_routes.are_built:
         struck = sum(_mend(configuration, one, other) for one, other in permutations(_names(configuration), 2))
     took = _await_whole(configuration)
-    driver.broken.mended(rejoin, {})
+    driver.journal.remove(rejoin, {})
     return seen(f"the cut struck {struck} times; the nodes were one broker {took:.1f} s after it")
 
 
 def wait_until_whole(configuration: dict[str, Any]) -> dict[str, Any]:
     """Return when all nodes run as one broker, and every queue has a leader and all its members."""
     took = _await_whole(configuration)
-    local(configuration).broken.mended(wait_until_whole, {})
+    local(configuration).journal.remove(wait_until_whole, {})
     return seen(f"the nodes were one broker again after {took:.1f} s", bit=True)
 
 
@@ -118,18 +118,18 @@ def _await_whole(configuration: dict[str, Any]) -> float:
 
 def _cut(configuration: dict[str, Any], source: str, target: str) -> None:
     """What `source` says to `target` goes nowhere, whichever of them has opened the connection."""
-    for name, stream in ((crossing(source, target), "upstream"), (crossing(target, source), "downstream")):
+    for name, stream in ((cluster_link(source, target), "upstream"), (cluster_link(target, source), "downstream")):
         document = {"name": f"{TOXIC}-{stream}", "type": TOXIC, "stream": stream, "attributes": {"timeout": 0}}
-        local(configuration).detours.call("POST", f"/proxies/{name}/toxics", document)
+        local(configuration).proxy_routes.call("POST", f"/proxies/{name}/toxics", document)
 
 
 def _mend(configuration: dict[str, Any], one: str, other: str) -> int:
     """Answers how often the toxics struck. (A proxy that died has forgotten them.)"""
-    name, struck = crossing(one, other), 0
-    detours = local(configuration).detours
-    for toxic in [each["name"] for each in detours.call("GET", f"/proxies/{name}/toxics")]:
-        struck += detours.call("GET", f"/proxies/{name}").get("struck", {}).get(toxic, 0)
-        detours.call("DELETE", f"/proxies/{name}/toxics/{toxic}")
+    name, struck = cluster_link(one, other), 0
+    proxy_routes = local(configuration).proxy_routes
+    for toxic in [each["name"] for each in proxy_routes.call("GET", f"/proxies/{name}/toxics")]:
+        struck += proxy_routes.call("GET", f"/proxies/{name}").get("struck", {}).get(toxic, 0)
+        proxy_routes.call("DELETE", f"/proxies/{name}/toxics/{toxic}")
     return struck
 
 

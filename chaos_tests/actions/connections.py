@@ -14,7 +14,7 @@ from chaos_tests.runners.drivers.driver import local
 CONNECT_SECONDS = 2.0
 
 
-def strike(
+def inject(
     servers: list[str],
     toxic: str,
     configuration: dict[str, Any],
@@ -27,17 +27,17 @@ def strike(
     driver = local(configuration)
     names = _names(configuration, servers, process)
     arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
-    driver.broken.note(relieve, arguments, struck=_struck(configuration, names, toxic))
+    driver.journal.add(remove, arguments, struck=_struck(configuration, names, toxic))
     for name in names:
         for stream in streams:
             document = {"name": _called(toxic, stream), "type": toxic, "stream": stream, "attributes": attributes or {}}
             with suppress(LookupError):
                 _delete(configuration, name, toxic, stream)  # of a run that died
-            driver.detours.call("POST", f"/proxies/{name}/toxics", document)
+            driver.proxy_routes.call("POST", f"/proxies/{name}/toxics", document)
     return seen(f"{toxic} {'+'.join(streams)} on {len(names)} connections to {', '.join(servers)}")
 
 
-def relieve(
+def remove(
     servers: list[str],
     toxic: str,
     configuration: dict[str, Any],
@@ -49,13 +49,13 @@ def relieve(
     driver = local(configuration)
     names = _names(configuration, servers, process)
     arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
-    before = driver.broken.memory(relieve, arguments).get("struck", 0)
+    before = driver.journal.memory(remove, arguments).get("struck", 0)
     struck = _struck(configuration, names, toxic) - before
     for name in names:
         for stream in streams:
             with suppress(LookupError):
                 _delete(configuration, name, toxic, stream)
-    driver.broken.mended(relieve, arguments)
+    driver.journal.remove(remove, arguments)
     return seen(f"{toxic} struck {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
 
 
@@ -63,10 +63,10 @@ def refuse(servers: list[str], configuration: dict[str, Any], process: str = "")
     """Refuse connections to servers, and end those there are."""
     driver = local(configuration)
     names = _names(configuration, servers, process)
-    driver.broken.note(accept, {"servers": servers, "process": process})
+    driver.journal.add(accept, {"servers": servers, "process": process})
     for name in names:
-        driver.detours.call("POST", f"/proxies/{name}", {"enabled": False})
-    refused = sum(_is_refused(driver.detours.call("GET", f"/proxies/{name}")["listen"]) for name in names)
+        driver.proxy_routes.call("POST", f"/proxies/{name}", {"enabled": False})
+    refused = sum(_is_refused(driver.proxy_routes.call("GET", f"/proxies/{name}")["listen"]) for name in names)
     return seen(f"{refused} of {len(names)} addresses of {', '.join(servers)} refused", bit=refused == len(names))
 
 
@@ -74,18 +74,18 @@ def accept(servers: list[str], configuration: dict[str, Any], process: str = "")
     """Accept connections again."""
     driver = local(configuration)
     for name in _names(configuration, servers, process):
-        driver.detours.call("POST", f"/proxies/{name}", {"enabled": True})
-    driver.broken.mended(accept, {"servers": servers, "process": process})
+        driver.proxy_routes.call("POST", f"/proxies/{name}", {"enabled": True})
+    driver.journal.remove(accept, {"servers": servers, "process": process})
     return seen(f"connections to {', '.join(servers)} were accepted again")
 
 
 def _names(configuration: dict[str, Any], servers: list[str], process: str) -> list[str]:
     """The proxies concerned. Raises `LookupError` if there are none."""
-    detours = local(configuration).detours
+    proxy_routes = local(configuration).proxy_routes
     found: list[str] = []
     for server in servers:
         try:
-            found += detours.names(server, process)
+            found += proxy_routes.names(server, process)
         except LookupError:
             if not process:
                 raise
@@ -96,7 +96,7 @@ def _names(configuration: dict[str, Any], servers: list[str], process: str) -> l
 
 
 def _struck(configuration: dict[str, Any], names: list[str], toxic: str) -> int:
-    proxies = local(configuration).detours.call("GET", "/proxies")
+    proxies = local(configuration).proxy_routes.call("GET", "/proxies")
     return sum(
         count
         for name in names
@@ -107,7 +107,7 @@ def _struck(configuration: dict[str, Any], names: list[str], toxic: str) -> int:
 
 def _delete(configuration: dict[str, Any], name: str, toxic: str, stream: str) -> None:
     try:
-        local(configuration).detours.call("DELETE", f"/proxies/{name}/toxics/{_called(toxic, stream)}")
+        local(configuration).proxy_routes.call("DELETE", f"/proxies/{name}/toxics/{_called(toxic, stream)}")
     except requests.HTTPError as error:
         if error.response.status_code == requests.codes.not_found:
             raise LookupError(_called(toxic, stream)) from error

@@ -15,7 +15,7 @@ def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Take a container off its networks."""
     driver = _compose(configuration)
     networks = driver.networks(process)
-    driver.broken.note(reconnect, {"process": process}, networks=networks)
+    driver.journal.add(reconnect, {"process": process}, networks=networks)
     driver.disconnect(process)
     return seen(
         f"{process} was cut off from {', '.join(networks)}", bit=bool(networks) and not driver.networks(process)
@@ -25,9 +25,9 @@ def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 def reconnect(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Put it back."""
     driver = _compose(configuration)
-    networks = driver.broken.memory(reconnect, {"process": process}).get("networks", [])
+    networks = driver.journal.memory(reconnect, {"process": process}).get("networks", [])
     driver.connect(process, networks)
-    driver.broken.mended(reconnect, {"process": process})
+    driver.journal.remove(reconnect, {"process": process})
     return seen(f"{process} was back in {', '.join(networks) or 'its networks'}")
 
 
@@ -35,7 +35,7 @@ def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, 
     """Run that many of it."""
     driver = _compose(configuration)
     before = driver.count(process)
-    driver.broken.note(scale_back, {"process": process}, count=before)
+    driver.journal.add(scale_back, {"process": process}, count=before)
     driver.scale(process, count)
     return seen(f"{process} ran {driver.count(process)} times instead of {before}", bit=driver.count(process) == count)
 
@@ -43,9 +43,9 @@ def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, 
 def scale_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Run as many as before."""
     driver = _compose(configuration)
-    count = driver.broken.memory(scale_back, {"process": process}).get("count", 1)
+    count = driver.journal.memory(scale_back, {"process": process}).get("count", 1)
     driver.scale(process, count)
-    driver.broken.mended(scale_back, {"process": process})
+    driver.journal.remove(scale_back, {"process": process})
     return seen(f"{process} ran {count} times again")
 
 

@@ -88,7 +88,7 @@ def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
 
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Lock products one by one, in the order opposite to inventory's: one of the two is picked as the victim."""
-    local(configuration).broken.note(look_late, {})
+    local(configuration).journal.add(look_late, {})
     with administrator_of(configuration, "postgres") as cursor:
         # The system's bound on waiting for a lock is shorter than a second, after which PostgreSQL would look.
         cursor.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
@@ -111,7 +111,7 @@ def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
     with administrator_of(configuration, "postgres") as cursor:
         cursor.execute("ALTER SYSTEM RESET deadlock_timeout")
         cursor.execute("SELECT pg_reload_conf()")
-    local(configuration).broken.mended(look_late, {})
+    local(configuration).journal.remove(look_late, {})
     return seen("PostgreSQL looks for deadlocks after its usual time")
 
 

@@ -37,7 +37,7 @@ def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, 
     """Put a server's data on a disk of its own, with little room to spare."""
     driver = local(configuration)
     data = _data(configuration, server)
-    driver.broken.note(move_back, {"server": server})
+    driver.journal.add(move_back, {"server": server})
     driver.stop(server)
     image, aside = _image(configuration, server), _aside(data)
     used = int(_run("du", "-sb", str(data)).split()[0])
@@ -76,7 +76,7 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     shutil.rmtree(aside, ignore_errors=True)
     _image(configuration, server).unlink(missing_ok=True)
     start(server, configuration)
-    driver.broken.mended(move_back, {"server": server})
+    driver.journal.remove(move_back, {"server": server})
     return seen(f"{server} was back on the large disk")
 
 
@@ -85,7 +85,7 @@ def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -
     data = _data(configuration, server)
     if not data.is_mount():
         raise OSError(f"{server} has no disk of its own")
-    local(configuration).broken.note(make_room, {"server": server})
+    local(configuration).journal.add(make_room, {"server": server})
     leave = leave_megabytes * CHUNK_BYTES
     with suppress(OSError), (data / FILLER).open("wb", buffering=0) as file:
         for size in (CHUNK_BYTES, 4096, 1):
@@ -101,7 +101,7 @@ def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     data = _data(configuration, server)
     (data / FILLER).unlink(missing_ok=True)
     start(server, configuration)
-    local(configuration).broken.mended(make_room, {"server": server})
+    local(configuration).journal.remove(make_room, {"server": server})
     return seen(f"{_free(data) // 1_000_000} MB were free again")
 
 

@@ -37,7 +37,7 @@ TOUCH = """
 
 def provoke_serialization_failures(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Let all transactions be serializable for that long, with contention on the products that are ordered."""
-    local(configuration).broken.note(isolate_as_usual, {})
+    local(configuration).journal.add(isolate_as_usual, {})
     log = local(configuration).stack.home.log("postgres")
     began_at = log.stat().st_size
     _by_default(configuration, "SET default_transaction_isolation = 'serializable'")
@@ -58,7 +58,7 @@ def provoke_serialization_failures(seconds: float, configuration: dict[str, Any]
 def isolate_as_usual(configuration: dict[str, Any]) -> dict[str, Any]:
     """Let transactions be as PostgreSQL's own default has them again; those under way end as they began."""
     _by_default(configuration, "RESET default_transaction_isolation")
-    local(configuration).broken.mended(isolate_as_usual, {})
+    local(configuration).journal.remove(isolate_as_usual, {})
     return seen("transactions are isolated as usual")
 
 

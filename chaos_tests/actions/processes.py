@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.evidence import seen, wait_until
 from chaos_tests.runners.drivers.driver import OURS, Driver, driver_of, local
-from chaos_tests.runners.trees import process_tree
+from chaos_tests.runners.process_tree import process_tree
 from infrastructure.local.servers.ready import READY
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Kill it with signal 9, and see to it that it starts again."""
     driver = driver_of(configuration)
     before = driver.identity(process)
-    driver.broken.note(wait_until_back, {"process": process})
+    driver.journal.add(wait_until_back, {"process": process})
     driver.kill(process)
     wait_until(lambda: driver.identity(process) != before, BACK_SECONDS, f"{process} dies")
     driver.revive(process)
@@ -54,7 +54,7 @@ def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, An
     driver = driver_of(configuration)
     driver.revive(process)  # whoever killed it may have died before doing so
     took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
-    driver.broken.mended(wait_until_back, {"process": process})
+    driver.journal.remove(wait_until_back, {"process": process})
     return seen(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
 
 
@@ -67,7 +67,7 @@ def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Freeze a process and its children: they are there, and answer nobody."""
     driver = driver_of(configuration)
     identity = driver.identity(process)
-    driver.broken.note(resume, {"process": process})
+    driver.journal.add(resume, {"process": process})
     driver.pause(process)
     wait_until(lambda: driver.is_paused(process), PAUSED_SECONDS, f"{process} stands still")
     return seen(f"{process}, {identity}, stood still", bit=True)
@@ -78,7 +78,7 @@ def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver = driver_of(configuration)
     was = "was frozen still" if driver.identity(process) and driver.is_paused(process) else "was not frozen"
     driver.resume(process)
-    driver.broken.mended(resume, {"process": process})
+    driver.journal.remove(resume, {"process": process})
     return seen(f"{process} {was}")
 
 
@@ -86,7 +86,7 @@ def stop(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Stop it in good order."""
     driver = driver_of(configuration)
     before = driver.identity(process)
-    driver.broken.note(start, {"process": process})
+    driver.journal.add(start, {"process": process})
     driver.stop(process)
     return seen(f"{process}, {before}, was stopped", bit=not driver.identity(process))
 
@@ -96,7 +96,7 @@ def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver = driver_of(configuration)
     driver.start(process)
     took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
-    driver.broken.mended(start, {"process": process})
+    driver.journal.remove(start, {"process": process})
     return seen(f"{process} was back after {took:.1f} s")
 
 
@@ -106,7 +106,7 @@ def start_all(processes: list[str], configuration: dict[str, Any]) -> dict[str, 
     gone = [process for process in processes if not driver.identity(process)]
     for process in gone:
         start(process, configuration)
-    driver.broken.mended(start_all, {"processes": processes})
+    driver.journal.remove(start_all, {"processes": processes})
     return seen(f"started: {', '.join(gone) or 'nothing'}")
 
 
@@ -115,9 +115,9 @@ def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> d
     driver = driver_of(configuration)
     names = processes or OURS
     before = {name: driver.identity(name) for name in names}
-    driver.broken.note(start_all, {"processes": names})
+    driver.journal.add(start_all, {"processes": names})
     driver.roll(processes or [])
-    driver.broken.mended(start_all, {"processes": names})
+    driver.journal.remove(start_all, {"processes": names})
     anew = [name for name in names if driver.identity(name) != before[name]]
     return seen(f"restarted one after the other: {', '.join(anew)}", bit=len(anew) == len(names))
 

@@ -15,7 +15,7 @@ ASK_SECONDS = 10.0
 def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
     """Add a fault to the provider."""
     driver = driver_of(configuration)
-    driver.broken.note(behave, {"kind": fault["kind"]})
+    driver.journal.add(behave, {"kind": fault["kind"]})
     requests.post(_faults(configuration), json={"rate": 1.0, **fault}, timeout=ASK_SECONDS).raise_for_status()
     return seen(f"the provider was told: {fault}")
 
@@ -30,7 +30,7 @@ def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
             reply = requests.delete(f"{url}/{fault['id']}", timeout=ASK_SECONDS)
             reply.raise_for_status()
             struck += int(reply.json().get("struck") or 0)
-    driver_of(configuration).broken.mended(behave, {"kind": kind})
+    driver_of(configuration).journal.remove(behave, {"kind": kind})
     return seen(f"{kind} struck {struck} requests", bit=struck > 0)
 
 

@@ -27,9 +27,9 @@ def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, eve
     pids = [word for pid in driver.pids(server) for word in ("-p", str(pid))]
     words = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={CALLS}"]
     words += ["-e", f"inject={CALLS}:error=EIO:when={first}+{every}", *pids]
-    driver.broken.note(let_sync, {"server": server}, log=str(log))
+    driver.journal.add(let_sync, {"server": server}, log=str(log))
     tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    driver.broken.note(let_sync, {"server": server}, log=str(log), tracer=tracer.pid, started=_started(tracer.pid))
+    driver.journal.add(let_sync, {"server": server}, log=str(log), tracer=tracer.pid, started=_started(tracer.pid))
     time.sleep(ATTACH_SECONDS)
     # It ends by itself when the server dies of it.
     if tracer.poll() is not None and _injected(log) == 0:
@@ -39,8 +39,8 @@ def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, eve
 
 def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Detach, and say how many calls were answered with an error."""
-    broken = local(configuration).broken
-    memory = broken.memory(let_sync, {"server": server})
+    journal = local(configuration).journal
+    memory = journal.memory(let_sync, {"server": server})
     tracer = memory.get("tracer")
     if tracer and _started(tracer) == memory.get("started"):
         with suppress(ProcessLookupError):
@@ -48,7 +48,7 @@ def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
         with suppress(ChildProcessError):
             os.waitpid(tracer, 0)
     count = _injected(Path(memory["log"])) if memory else 0
-    broken.mended(let_sync, {"server": server})
+    journal.remove(let_sync, {"server": server})
     return seen(f"{count} calls of {server} were answered with EIO", bit=count > 0)
 
 

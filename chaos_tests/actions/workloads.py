@@ -19,5 +19,5 @@ def end_workload(pid: int, start_ticks: int, configuration: dict[str, Any]) -> d
     if is_there:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    driver_of(configuration).broken.mended(end_workload, {"pid": pid, "start_ticks": start_ticks})
+    driver_of(configuration).journal.remove(end_workload, {"pid": pid, "start_ticks": start_ticks})
     return seen(f"the workload {pid} {'was asked to end' if is_there else 'had ended'}")

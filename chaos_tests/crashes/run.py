@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import requests
 
+from chaos_tests.runners.process_tree import any_died
 from chaos_tests.runners.programs import Results, command, table
 from chaos_tests.runners.system import SKU, System
-from chaos_tests.runners.trees import any_died
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:

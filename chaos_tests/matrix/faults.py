@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chaos_tests.runners.trees import process_tree
+from chaos_tests.runners.process_tree import process_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable

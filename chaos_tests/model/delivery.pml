@@ -1,4 +1,4 @@
-/* How one context's event reaches another: outbox, relay, broker, consumer, retry ladder, dead letters.
+/* How one context's event reaches another: outbox, relay, broker, consumer, delay queues, dead letters.
  *
  * Guarantees, for every interleaving within the bounds below:
  *   kept    an accepted event is at every moment in the outbox, with the broker, a dead letter, or has taken effect (P1, P5)

@@ -16,7 +16,7 @@ import pika
 import requests
 
 from chaos_tests.matrix.run import BODY, Shopper
-from chaos_tests.runners.trees import any_died
+from chaos_tests.runners.process_tree import any_died
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:

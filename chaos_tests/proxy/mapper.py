@@ -1,4 +1,4 @@
-"""Erlang's port mapper with detours: `python -m chaos_tests.proxy.mapper --mapper 127.0.0.1:4369 --config FILE`.
+"""Erlang's port mapper, with ports of proxies: `python -m chaos_tests.proxy.mapper --mapper HOST:PORT --config FILE`.
 
 Each node of a cluster asks a mapper of its own, here, where the others are, and is told a proxy's port instead of
 theirs; so each way between two nodes can be struck alone. All else is the real mapper's business.
@@ -27,7 +27,7 @@ ANSWER_SECONDS, MOST_BYTES = 5.0, 65_536
 Address = tuple[str, int]
 
 
-def detoured(question: bytes, answer: bytes, ports: Mapping[str, int], own_port: int) -> bytes:
+def with_proxy_port(question: bytes, answer: bytes, ports: Mapping[str, int], own_port: int) -> bytes:
     """The mapper's answer, with another port if the question was for a node that has one.
 
     A list of all begins with the port of the mapper that was asked; with another one it counts as no answer.
@@ -64,7 +64,7 @@ async def _answer(
             far_reader, far_writer = await asyncio.open_connection(*mapper)
             far_writer.write(size + question)
             if question[0] in ASKED_ONCE:
-                writer.write(detoured(question, await far_reader.read(), ports, own_port))
+                writer.write(with_proxy_port(question, await far_reader.read(), ports, own_port))
         if question[0] not in ASKED_ONCE:  # a node is known for as long as its connection is open
             ways = [asyncio.ensure_future(_copy(reader, far_writer)), asyncio.ensure_future(_copy(far_reader, writer))]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)

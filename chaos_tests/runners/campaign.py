@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.workloads import end_workload
 from chaos_tests.runners import schedule
-from chaos_tests.runners.carrying_out import Outcome, carry_out, fault_of
 from chaos_tests.runners.drivers.driver import driver_of
+from chaos_tests.runners.execution import Outcome, carry_out, fault_of
 from chaos_tests.runners.experiments import bound, pair
 from chaos_tests.runners.history import History
 from chaos_tests.runners.requirements import missing
@@ -45,7 +45,7 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class RunConfig:
     """Where a run takes place, and how much is ordered meanwhile. `address` are the options that name the system."""
 
     variables: dict[str, Any]
@@ -87,9 +87,9 @@ class Campaign:
     """One workload with one history, and the steps of one schedule."""
 
     def __init__(
-        self, ground: Ground, directory: Path, known: dict[str, Experiment], told: Callable[[str], None]
+        self, run_config: RunConfig, directory: Path, known: dict[str, Experiment], told: Callable[[str], None]
     ) -> None:
-        self._ground, self._directory, self._known, self._told = ground, directory, known, told
+        self._run_config, self._directory, self._known, self._told = run_config, directory, known, told
 
     def run(self, steps: list[Step], seed: int, orders: int = 0) -> Result:
         """Carry the steps out, go on until that many orders were accepted, and judge. Raises `Interrupted`."""
@@ -99,7 +99,7 @@ class Campaign:
         possible = [step for step in steps if not self._lacks(step)]
         result = Result(self._directory, outcomes)
         if possible:
-            with subscriber(self._ground):
+            with subscriber(self._run_config):
                 outcomes += self._under_load(possible, seed, orders)
                 result.verdict = self._judge(orders)
                 result.audit = self._audit()
@@ -114,13 +114,13 @@ class Campaign:
             if not workload.is_running:
                 raise RuntimeError("the workload ended before its time: see history.log")
         if entry:
-            end_workload(**entry, configuration=self._ground.variables)
+            end_workload(**entry, configuration=self._run_config.variables)
         return outcomes
 
     def _workload(self, seed: int, steps: int, orders: int) -> Workload:
         seconds = steps * MOST_SECONDS_OF_A_STEP + orders
-        arguments = [*self._ground.address, "--seed", str(seed), "--clients", str(self._ground.clients)]
-        arguments += ["--rate", str(self._ground.rate)] if self._ground.rate else []
+        arguments = [*self._run_config.address, "--seed", str(seed), "--clients", str(self._run_config.clients)]
+        arguments += ["--rate", str(self._run_config.rate)] if self._run_config.rate else []
         return Workload(self._directory / "history.jsonl", [*arguments, "--seconds", str(seconds)])
 
     def _note(self, workload: Workload) -> dict[str, int] | None:
@@ -129,7 +129,7 @@ class Campaign:
         if found is None:
             return None
         entry = {"pid": found.pid, "start_ticks": found.start_ticks}
-        driver_of(self._ground.variables).broken.note(end_workload, entry, of_the_run=True)
+        driver_of(self._run_config.variables).journal.add(end_workload, entry, of_the_run=True)
         return entry
 
     def _carry_out_all(self, steps: list[Step]) -> list[Outcome]:
@@ -146,7 +146,7 @@ class Campaign:
     def _carry_out(self, step: Step, number: int, total: int, history: History) -> Outcome:
         experiment = self._bound(step)
         self._told(f"{number}/{total} {_name(experiment)}: {experiment.title}")
-        outcome = carry_out(experiment, self._ground.variables)
+        outcome = carry_out(experiment, self._run_config.variables)
         (self._directory / "journals").mkdir(exist_ok=True)
         path = self._directory / "journals" / f"{number:03}-{experiment.name}.json"
         path.write_text(json.dumps(outcome.journal, indent=1, default=str) + "\n")
@@ -174,8 +174,8 @@ class Campaign:
 
     def _judge(self, orders: int) -> dict[str, Any]:
         self._told("waiting until the system has come to rest, and judging")
-        words = ["-m", "chaos_tests.runners.checker", "judge", *self._ground.address, "--run", str(self._directory)]
-        words += ["--recovery", str(self._ground.recovery_seconds)]
+        words = ["-m", "chaos_tests.runners.checker", "judge", *self._run_config.address, "--run", str(self._directory)]
+        words += ["--recovery", str(self._run_config.recovery_seconds)]
         words += ["--minimum-orders", str(orders)] if orders else []
         output = self._directory / "checker.txt"
         with output.open("w") as file:
@@ -188,7 +188,7 @@ class Campaign:
 
     def _audit(self) -> bool | None:
         """What `holdfast audit` says: kept, broken, or (None) nobody knows. It is asked again if it could not read."""
-        words = [*HOLDFAST, "audit", *self._ground.address, "--json"]
+        words = [*HOLDFAST, "audit", *self._run_config.address, "--json"]
         for _ in range(AUDIT_TRIES):
             with (self._directory / "audit.json").open("w") as file:
                 done = subprocess.run(words, stdout=file, check=False, timeout=AUDIT_SECONDS, stderr=subprocess.DEVNULL)
@@ -211,7 +211,7 @@ class Campaign:
         return pair(one, bound(self._known[step.also], step.also_target, step.hold_seconds))
 
     def _lacks(self, step: Step) -> list[str]:
-        return missing(self._bound(step).requires, self._ground.driver, self._ground.rabbitmq_nodes)
+        return missing(self._bound(step).requires, self._run_config.driver, self._run_config.rabbitmq_nodes)
 
     def _not_run(self, step: Step) -> Outcome:
         needs = ", ".join(self._lacks(step))

@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from chaoslib import substitute
 
-from chaos_tests.runners.drivers.detours import is_of
+from chaos_tests.runners.drivers.proxy_routes import is_of
 
 DIRECTORY = Path(__file__).parents[1] / "experiments"
 FRAME = DIRECTORY / "_frame.yaml"

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.steady import forget_customers, orders_go_through
 from chaos_tests.runners import schedule, table
-from chaos_tests.runners.campaign import Campaign, Ground, Result
-from chaos_tests.runners.carrying_out import Outcome
+from chaos_tests.runners.campaign import Campaign, Result, RunConfig
 from chaos_tests.runners.drivers.driver import driver_of, local
+from chaos_tests.runners.execution import Outcome
 from holdfast.commands.options import no_stack
 from infrastructure.local.errors import StackError
 from infrastructure.local.stack import Stack
@@ -49,15 +49,15 @@ class Session:
         """Answers the worst state there was. Raises `Interrupted`, `KeyboardInterrupt` and `StackError`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         _log_to(self._directory / "chaostoolkit.log")
-        with self._ground() as ground:
+        with self._run_config() as run_config:
             if not self._options.is_one_run:
-                return self._each_alone(ground, steps)
-            result = self._one_run(ground, steps, self._directory)
+                return self._each_alone(run_config, steps)
+            result = self._one_run(run_config, steps, self._directory)
             if self._options.shrink and result.state in FAILED:
-                self._shrink(ground, steps)
+                self._shrink(run_config, steps)
             return result.state
 
-    def _one_run(self, ground: Ground, steps: list[Step], directory: Path, share: float = 1.0) -> Result:
+    def _one_run(self, run_config: RunConfig, steps: list[Step], directory: Path, share: float = 1.0) -> Result:
         seed, hold = self._options.seed, self._options.hold_seconds
         held = steps if hold is None else [replace(step, hold_seconds=hold) for step in steps]
         orders = int(share * self._options.orders)
@@ -66,27 +66,27 @@ class Session:
         meta |= {"started_at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         (directory / "meta.json").write_text(json.dumps(meta) + "\n")
         try:
-            result = Campaign(ground, directory, self._known, self._told).run(held, seed, orders)
+            result = Campaign(run_config, directory, self._known, self._told).run(held, seed, orders)
         except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not begin, nobody could judge
             raise StackError(str(error)) from error
         report = f"; report: {make_report(directory)}" if result.verdict else ""
         self._told(f"[bold]{result.state}[/]: {_counts(result)}{report}")
         return result
 
-    def _each_alone(self, ground: Ground, steps: list[Step]) -> str:
+    def _each_alone(self, run_config: RunConfig, steps: list[Step]) -> str:
         rows = []
         for number, step in enumerate(steps, 1):
             self._told(f"[dim]{number} of {len(steps)}[/]")
             directory = self._directory / f"{number:03}-{step.experiment}"
             try:
-                result = self._one_run(ground, [step], directory)
+                result = self._one_run(run_config, [step], directory)
             except StackError as error:  # the others are tried all the same
                 self._told(f"[red]✗[/] {error}")
                 result = Result(directory, [Outcome(step.experiment, step.target, [str(error)])])
             rows.append(table.row(self._known[step.experiment], result, self._options.driver))
             self._write_down(rows)
             if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
-                self._begin_anew(ground)
+                self._begin_anew(run_config)
         self._told(f"the table: {self._directory / 'results.md'}")
         return table.worst(rows)
 
@@ -96,17 +96,17 @@ class Session:
         if page := self._options.table:
             table.write(table.merged(table.read(page), rows[-1:]), page, self._known)
 
-    def _shrink(self, ground: Ground, steps: list[Step]) -> None:
+    def _shrink(self, run_config: RunConfig, steps: list[Step]) -> None:
         tried, has_failed, file = 0, True, self._directory / "shrunk.json"
 
         def fails(part: list[Step]) -> bool:
             nonlocal tried, has_failed
             tried += 1
             if has_failed:
-                self._begin_anew(ground)
+                self._begin_anew(run_config)
             self._told(f"trying {len(part)} of {len(steps)} faults")
             directory, share = self._directory / f"shrink-{tried:02}", len(part) / len(steps)
-            has_failed = self._one_run(ground, part, directory, share).state in FAILED
+            has_failed = self._one_run(run_config, part, directory, share).state in FAILED
             if has_failed:  # written at once: whoever loses patience has the smallest one so far
                 schedule.write(part, self._options.seed, file)
             return has_failed
@@ -116,7 +116,7 @@ class Session:
         self._told(f"enough to fail, {len(smaller)} of {len(steps)}: {file}")
 
     @contextmanager
-    def _ground(self) -> Iterator[Ground]:
+    def _run_config(self) -> Iterator[RunConfig]:
         """The system to break; whatever is broken when the block is left is mended."""
         options = self._options
         home = (options.home or DIRECTORY / ("stack" if options.nodes == 1 else "cluster")).absolute()
@@ -127,28 +127,28 @@ class Session:
             if options.home and not Stack(home).is_running:
                 no_stack(home)
         try:
-            with driver_of(variables).broken.held():
+            with driver_of(variables).journal.held():
                 yield from self._prepared(variables)
         finally:
             if stack is not None and not options.keep:
                 self._told("taking the stack down")
                 stack.down()
 
-    def _prepared(self, variables: dict[str, Any]) -> Iterator[Ground]:
+    def _prepared(self, variables: dict[str, Any]) -> Iterator[RunConfig]:
         self._mend(variables)  # what an earlier run has left
         options = self._options
         if options.driver == "local":
             self._told("a proxy between each process and each server")
-            local(variables).detours.build()
+            local(variables).proxy_routes.build()
         try:
             self._wait_for_orders(variables, "before anything was broken")
             address, rate = _address(variables), options.rate or None
-            yield Ground(variables, address, options.clients, rate, options.recovery, options.nodes)
+            yield RunConfig(variables, address, options.clients, rate, options.recovery, options.nodes)
         finally:
             self._mend(variables)
             if options.driver == "local" and not options.is_own_stack:
                 self._told("taking the proxies away")
-                local(variables).detours.remove()
+                local(variables).proxy_routes.remove()
                 self._wait_for_orders(variables, "without the proxies")
 
     def _wait_for_orders(self, variables: dict[str, Any], when: str) -> None:
@@ -166,22 +166,22 @@ class Session:
             raise
         return stack
 
-    def _begin_anew(self, ground: Ground) -> None:
+    def _begin_anew(self, run_config: RunConfig) -> None:
         """What one experiment has ruined must not be held against the next: a new stack, if it is our own."""
         if not self._options.is_own_stack:
             return
         self._told("beginning anew with an empty stack")
-        stack = local(ground.variables).stack
+        stack = local(run_config.variables).stack
         shutil.copytree(stack.home.path / "log", self._directory / f"log-{time.strftime('%H%M%S')}", dirs_exist_ok=True)
-        self._mend(ground.variables)
+        self._mend(run_config.variables)
         stack.down(delete_data=True)
         Stack(stack.home.path, self._options.port_base, self._options.nodes).up()
         forget_customers()
-        local(ground.variables).detours.build()
-        self._wait_for_orders(ground.variables, "on the new stack")
+        local(run_config.variables).proxy_routes.build()
+        self._wait_for_orders(run_config.variables, "on the new stack")
 
     def _mend(self, variables: dict[str, Any]) -> None:
-        mended, failed = driver_of(variables).broken.heal(variables)
+        mended, failed = driver_of(variables).journal.heal(variables)
         for text in mended:
             self._told(f"mended: {text}")
         for text in failed:

@@ -17,15 +17,15 @@ from holdfast.webhooks.subscribing import OF_ORDERS, subscribed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chaos_tests.runners.campaign import Ground
+    from chaos_tests.runners.campaign import RunConfig
 
 
 @contextmanager
-def subscriber(ground: Ground) -> Iterator[None]:
+def subscriber(run_config: RunConfig) -> Iterator[None]:
     """Subscribe to orders as the operator while the block runs. Raises `ApiError` and TimeoutError."""
-    if ground.driver != "local":
+    if run_config.driver != "local":
         yield
         return
-    operator = target_of(local(ground.variables).stack).operator(patient=True)
+    operator = target_of(local(run_config.variables).stack).operator(patient=True)
     with receiving(keeps=False) as receiver, subscribed(operator, receiver, OF_ORDERS):
         yield

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import stripe
 
-from chaos_tests.runners.trees import TRAP, is_armed, process_tree
+from chaos_tests.runners.process_tree import TRAP, is_armed, process_tree
 from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
 from holdfast.audit.run import audit
@@ -52,8 +52,8 @@ class System:
     def start(self) -> None:
         """Bring everything up, put the proxies in between, and list the product that orders ask for."""
         self.stack.up()
-        detours = self._start_proxies()
-        self.override({line.name: {} for line in PROCESSES if line.command and not line.is_job}, detours)
+        proxy_routes = self._start_proxies()
+        self.override({line.name: {} for line in PROCESSES if line.command and not line.is_job}, proxy_routes)
         self.wait_ready()
         self._list_product()
 
@@ -66,12 +66,14 @@ class System:
     def target(self) -> Target:
         return target_of(self.stack)
 
-    def override(self, changes: Mapping[str, Mapping[str, str]], detours: Mapping[str, str] | None = None) -> None:
+    def override(self, changes: Mapping[str, Mapping[str, str]], proxy_routes: Mapping[str, str] | None = None) -> None:
         """Run the named processes with these variables besides their own, and start them anew."""
         home = self.stack.home
         specs = read_specs(home.programs_file)
         for name, variables in changes.items():
-            environment = {key: _detoured(value, detours or {}) for key, value in specs[name].environment.items()}
+            environment = {
+                key: _through_proxy(value, proxy_routes or {}) for key, value in specs[name].environment.items()
+            }
             specs[name] = replace(specs[name], environment=environment | dict(variables))
         write_specs(home, list(specs.values()))
         with ThreadPoolExecutor(8) as executor:
@@ -206,17 +208,17 @@ class System:
         )
         assert self._proxy.stdout is not None
         self._proxy.stdout.readline()
-        detours = {}
+        proxy_routes = {}
         for server in SERVERS:
             upstream = f"127.0.0.1:{self.stack.home.port(server)}"
             document = {"name": server, "listen": "127.0.0.1:0", "upstream": upstream}
             reply = requests.post(f"{self._proxy_api}/proxies", json=document, timeout=API_SECONDS)
-            detours[upstream] = reply.json()["listen"]
-        return detours
+            proxy_routes[upstream] = reply.json()["listen"]
+        return proxy_routes
 
 
-def _detoured(value: str, detours: Mapping[str, str]) -> str:
-    for here, there in detours.items():
+def _through_proxy(value: str, proxy_routes: Mapping[str, str]) -> str:
+    for here, there in proxy_routes.items():
         value = value.replace(here, there)
     return value
 

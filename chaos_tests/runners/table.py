@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chaos_tests.runners import beside
+from chaos_tests.runners import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,7 +111,7 @@ def write(rows: Sequence[Row], path: Path, known: Iterable[str] = ()) -> None:
         *_counted(rows),
         *([f"Not in this table yet: {', '.join(lacking)}."] if lacking else []),
         "",
-        *beside.told(path.parent),
+        *summary.of_other_suites(path.parent),
         "",
         "| experiment | strikes | on | verdict | lasted | recovery | before | during | orders | seen |",
         "|---|---|---|---|---|---|---|---|---|---|",

@@ -53,7 +53,7 @@ def attempt_failed(delivery: Delivery, *, attempt: int, error: BaseException, ne
             "error": _printable(str(error)),
             "next_try_seconds": next_try_seconds,
         },
-        trail=delivery.trail,
+        message_context=delivery.message_context,
         order_id=event.orderid,
     )
     return replace(told, id=str(uuid5(NAMESPACE_URL, f"{event.id}/{consumer}/{attempt}")))

@@ -25,7 +25,7 @@ from common.messaging.celery_settings import celery_settings
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
-from common.messaging.monitoring import is_for_remote_control, let_watch
+from common.messaging.monitoring import enable_monitoring, is_for_remote_control
 from common.messaging.raw_message import untouched
 from common.messaging.redelivery import Incoming, Redelivery
 from common.messaging.relay import TASK_NAME
@@ -82,7 +82,7 @@ def start(app: Celery, context: str, pause: ConsumerPause, settings: WorkerSetti
     app.conf["holdfast_pause"] = pause
     bound_frames()
     signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
-    let_watch(app)
+    enable_monitoring(app)
     app.worker_main(
         [
             "worker",

@@ -56,7 +56,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class MessageContext:
     """What an event inherits from the request or the event that caused it."""
 
     correlation_id: str
@@ -79,9 +79,9 @@ class Event:
     traceparent: str | None = None
 
     @property
-    def trail(self) -> Trail:
-        """The trail of whatever this event causes."""
-        return Trail(self.correlationid, self.id, self.traceparent)
+    def message_context(self) -> MessageContext:
+        """The message_context of whatever this event causes."""
+        return MessageContext(self.correlationid, self.id, self.traceparent)
 
     def to_document(self) -> dict[str, Any]:
         """The CloudEvents JSON object; absent extensions are left out."""
@@ -150,7 +150,13 @@ class Contract:
     summary: str
 
     def event(
-        self, *, subject: str, sequence: int, data: dict[str, Any], trail: Trail, order_id: str | None = None
+        self,
+        *,
+        subject: str,
+        sequence: int,
+        data: dict[str, Any],
+        message_context: MessageContext,
+        order_id: str | None = None,
     ) -> Event:
         """A new event, now. Raises `InvalidEventError` if `data` breaks the contract."""
         problems = self.schema.validate(data)
@@ -164,10 +170,10 @@ class Contract:
             subject=subject,
             time=rfc3339(utc_now()),
             sequence=sequence,
-            correlationid=trail.correlation_id,
-            causationid=trail.causation_id,
+            correlationid=message_context.correlation_id,
+            causationid=message_context.causation_id,
             orderid=order_id,
-            traceparent=trail.traceparent,
+            traceparent=message_context.traceparent,
             data=data,
         )
 

@@ -90,9 +90,9 @@ class FailureHandler:
     def _park_for_outage(self, message: Incoming, error: Exception, span: Span) -> str:
         """An outage is not an error: pause first, then park for the shortest delay. No attempt is counted."""
         self._pause.begin(repr(error))
-        seconds = topology.RUNG_SECONDS[0]
+        seconds = topology.RETRY_DELAYS_SECONDS[0]
         self._publish(
-            lambda: self._redelivery.retry(message, failed_attempts=message.attempt, rung_seconds=seconds, error=None)
+            lambda: self._redelivery.retry(message, failed_attempts=message.attempt, delay_seconds=seconds, error=None)
         )
         span.note("parked", {"error": repr(error)})
         _log.warning("parked: a dependency is down", error=repr(error))
@@ -123,9 +123,9 @@ class FailureHandler:
 
     def _retry_later(self, delivery: Delivery, message: Incoming, error: Exception, span: Span) -> str:
         failed = message.attempt + 1
-        seconds = topology.rung_for(failed)
+        seconds = topology.retry_delay(failed)
         self._publish(
-            lambda: self._redelivery.retry(message, failed_attempts=failed, rung_seconds=seconds, error=error)
+            lambda: self._redelivery.retry(message, failed_attempts=failed, delay_seconds=seconds, error=error)
         )
         span.note("retried later", {"attempt": failed, "seconds": seconds})
         _log.warning("retried later", attempt=failed, seconds=seconds, error=repr(error))
@@ -139,6 +139,6 @@ class FailureHandler:
     def _publish_attempt_failed(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:
         event = attempt_failed(delivery, attempt=attempt, error=error, next_try_seconds=seconds)
         try:
-            self._redelivery.tell(event)
+            self._redelivery.publish(event)
         except Exception as failure:  # noqa: BLE001 - best effort: the retry itself is on its way
             _log.warning("could not publish attempt.failed", error=repr(failure))

@@ -20,7 +20,7 @@ from common.storage.postgresql import transaction
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from common.messaging.events import Event, Trail
+    from common.messaging.events import Event, MessageContext
 
 SCHEMA_V1 = """
 CREATE TABLE inbox (
@@ -53,10 +53,10 @@ class Delivery:
     traceparent: str | None = None
 
     @property
-    def trail(self) -> Trail:
-        """The trail of what this delivery causes."""
-        trail = self.event.trail
-        return replace(trail, traceparent=self.traceparent) if self.traceparent else trail
+    def message_context(self) -> MessageContext:
+        """The message_context of what this delivery causes."""
+        message_context = self.event.message_context
+        return replace(message_context, traceparent=self.traceparent) if self.traceparent else message_context
 
 
 @contextmanager

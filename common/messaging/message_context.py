@@ -1,4 +1,4 @@
-"""Work that nobody asked for, a sweep's: it begins a trail and a trace of its own, which its events carry on."""
+"""The message context of work that no message caused, such as a sweep: a new correlation id and a new trace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from common.messaging.events import Trail, new_id
+from common.messaging.events import MessageContext, new_id
 from common.observability import tracing
 from common.observability.traceparent import fresh, log_ids
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def origin(name: str, *, order_id: str | None = None) -> Iterator[Trail]:
-    """The trail of the work called `name`; log lines of the block carry its ids."""
+def new_trace_context(name: str, *, order_id: str | None = None) -> Iterator[MessageContext]:
+    """The message_context of the work called `name`; log lines of the block carry its ids."""
     correlation_id = new_id()
     attributes = {"holdfast.correlation_id": correlation_id, "holdfast.order_id": order_id}
     with tracing.entry(name, "internal", None, attributes) as span:
-        trail = Trail(correlation_id, traceparent=span.traceparent or fresh())
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id, **log_ids(trail.traceparent)):
-            yield trail
+        message_context = MessageContext(correlation_id, traceparent=span.traceparent or fresh())
+        with structlog.contextvars.bound_contextvars(
+            correlation_id=correlation_id, **log_ids(message_context.traceparent)
+        ):
+            yield message_context

@@ -27,7 +27,7 @@ SHOWN_AT_ONCE = 100.0
 _RECEIVED, _STARTED = "task-received", "task-started"
 
 
-def let_watch(app: Celery) -> None:
+def enable_monitoring(app: Celery) -> None:
     """Before the worker starts. `revoke`, say, would throw events away; who supervises a worker ends it."""
     from celery.worker.control import Panel  # noqa: PLC0415 - the module sets up state when imported
 

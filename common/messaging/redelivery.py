@@ -1,7 +1,7 @@
-"""Where an event goes that its consumer could not handle: a rung of the retry ladder, or the dead-letter exchange.
+"""Republishes an event that its consumer could not handle: to a delay queue, or to the dead-letter exchange.
 
-Both publish with confirms and `mandatory`; only then may the caller acknowledge the original. The original bytes travel
-on unchanged. Headers that the broker wrote (`x-death` and the like) are dropped: a re-published message that carries
+Both publish with confirms and `mandatory`; only then may the caller acknowledge the original. The original bytes stay
+unchanged. Headers that the broker wrote (`x-death` and the like) are dropped: a re-published message that carries
 them can stick in a quorum queue's dead-letter buffer.
 """
 
@@ -76,21 +76,23 @@ class Redelivery:
         self._producer: Producer | None = None
         self._lock = threading.Lock()
 
-    def retry(self, message: Incoming, *, failed_attempts: int, rung_seconds: int, error: BaseException | None) -> None:
-        """Send it round by a rung: it returns to this queue alone, after `rung_seconds`."""
+    def retry(
+        self, message: Incoming, *, failed_attempts: int, delay_seconds: int, error: BaseException | None
+    ) -> None:
+        """Publish it to a delay queue: it returns to this queue alone, after `delay_seconds`."""
         headers = _carried(message.headers) | {ATTEMPT: failed_attempts}
         if error is not None:
             headers |= _error_headers(error)
-        self._publish(topology.rung_exchange(rung_seconds), message.body, headers)
+        self._publish(topology.delay_exchange(delay_seconds), message.body, headers)
 
     def park_undecided(self, message: Incoming, *, delay_seconds: int, error: BaseException) -> None:
         """Delay it without counting an attempt; the delay is added to what it has waited so far."""
         waited = {UNDECIDED: message.undecided_seconds + delay_seconds}
         headers = _carried(message.headers) | waited | _error_headers(error)
-        self._publish(topology.rung_exchange(delay_seconds), message.body, headers)
+        self._publish(topology.delay_exchange(delay_seconds), message.body, headers)
 
-    def tell(self, event: Event) -> None:
-        """Publish an event of ours to everybody who listens; nobody may."""
+    def publish(self, event: Event) -> None:
+        """Publish an event of the kit itself; that no queue is bound is no error."""
         known = event_headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
         self._publish(topology.EVENTS, event.to_json(), dict(known), routing_key=event.type, mandatory=False)
 
@@ -115,7 +117,7 @@ class Redelivery:
         """
         with self._connected():
             channel: Any = self._connection.channel()
-            channel.queue_declare(topology.rung_exchange(topology.RUNG_SECONDS[0]).name, passive=True)
+            channel.queue_declare(topology.delay_exchange(topology.RETRY_DELAYS_SECONDS[0]).name, passive=True)
             Producer(channel, on_return=_expect_return).publish(
                 b"",
                 exchange=topology.PROBE.name,

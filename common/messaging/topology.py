@@ -1,7 +1,7 @@
 """How exchanges and queues look on the broker; what is bound is handed in.
 
-    holdfast.events (topic) --type--> <context>.events            every event, to whoever has a handler for its type
-    holdfast.retry.<delay> (topic) --#--> holdfast.retry.<delay>  a rung: waits, then returns to the queue of its key
+    holdfast.events (topic) --type--> <context>.events            every event, to each context with a handler for it
+    holdfast.retry.<delay> (topic) --#--> holdfast.retry.<delay>  delay queue: waits, then returns by its key
     holdfast.retry.probe (fanout) --> nothing                     asks whether messages can be parked at all
     holdfast.dead (topic) --#--> operations.dead-letters          what a consumer could not handle, keyed by its queue
 
@@ -30,7 +30,7 @@ DEAD = Exchange("holdfast.dead", type="topic", durable=True)
 # No queue is ever bound to it: what is published here shows that the broker takes messages, and is returned.
 PROBE = Exchange("holdfast.retry.probe", type="fanout", durable=True)
 DEAD_LETTERS = "operations.dead-letters"
-RUNG_SECONDS = (1, 5, 30, 120, 600)
+RETRY_DELAYS_SECONDS = (1, 5, 30, 120, 600)
 # A killed worker charges one delivery to every message it held, the healthy ones too.
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
@@ -46,18 +46,18 @@ _UNLIMITED_SINCE = 4
 
 
 def events_queue(context: str) -> str:
-    """The name of the one queue of a consuming context; also its key on the rungs and at `holdfast.dead`."""
+    """The name of the one queue of a consuming context; also its key on the delay queues and at `holdfast.dead`."""
     return f"{context}.events"
 
 
-def rung_exchange(seconds: int) -> Exchange:
-    """A rung is addressed by an exchange: a message sent straight to the rung's queue would expire back to itself."""
+def delay_exchange(seconds: int) -> Exchange:
+    """The exchange of a delay queue: a message sent straight to that queue would expire back into it."""
     return Exchange(f"holdfast.retry.{seconds}s", type="topic", durable=True)
 
 
-def rung_for(attempt: int) -> int:
+def retry_delay(attempt: int) -> int:
     """How many seconds the retry after the failed attempt number `attempt` (from 1) waits."""
-    return RUNG_SECONDS[min(attempt, len(RUNG_SECONDS)) - 1]
+    return RETRY_DELAYS_SECONDS[min(attempt, len(RETRY_DELAYS_SECONDS)) - 1]
 
 
 def undecided_delay(waited_seconds: int) -> int:
@@ -65,7 +65,7 @@ def undecided_delay(waited_seconds: int) -> int:
 
     Never the shortest delay: what is parked there counts as an outage, which stops the clock of orders' time-outs.
     """
-    return max(delay for delay in RUNG_SECONDS if delay <= max(waited_seconds, RUNG_SECONDS[1]))
+    return max(delay for delay in RETRY_DELAYS_SECONDS if delay <= max(waited_seconds, RETRY_DELAYS_SECONDS[1]))
 
 
 def consumer_queue(context: str) -> Queue:
@@ -125,7 +125,7 @@ def declare(
     with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:
         connection.connect()
         channel = connection.default_channel
-        queues = [_dead_letters(_major_version(connection)), *map(_rung, RUNG_SECONDS)]
+        queues = [_dead_letters(_major_version(connection)), *map(_delay_queue, RETRY_DELAYS_SECONDS)]
         queues += [_bound(context, types) for context, types in bindings.items()]
         for exchange in (EVENTS, PROBE):
             exchange(channel).declare()
@@ -159,8 +159,8 @@ def _dead_letters(broker_version: int) -> Queue:
     return Queue(DEAD_LETTERS, DEAD, routing_key=EVERYTHING, durable=True, queue_arguments=arguments)
 
 
-def _rung(seconds: int) -> Queue:
-    exchange = rung_exchange(seconds)
+def _delay_queue(seconds: int) -> Queue:
+    exchange = delay_exchange(seconds)
     arguments = _quorum("")  # the default exchange routes by the key that the message kept: the consumer's queue
     arguments |= {"x-message-ttl": seconds * 1000}
     return Queue(exchange.name, exchange, routing_key=EVERYTHING, durable=True, queue_arguments=arguments)

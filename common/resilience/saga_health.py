@@ -1,9 +1,9 @@
 """Is anything held up? While it is, the clock that bounds how long an order may stay open stands still.
 
-Held up is: a database whose outbox lags (what no queue takes is set aside, and no lag), a consumer's queue without a
-consumer or with a deep backlog, messages parked on the lowest rung, a probe that fails, and anything that cannot be
-found out. So a wrong "no" needs everything asked to answer. It looks from one process, at one moment: an outage shorter
-than the time between two looks goes unseen.
+Held up is: a database whose outbox lags (a row set aside because no queue takes it is no lag), a consumer's queue
+without a consumer or with a deep backlog, messages in the shortest delay queue, a probe that fails, and anything that
+cannot be found out. So a wrong "no" needs everything asked to answer. It looks from one process, at one moment: an
+outage shorter than the time between two looks goes unseen.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class QueueReader:
         return self._connection
 
 
-class Watch:
+class SagaHealth:
     """Looks at everything that sagas pass. Thread-safe; what was seen counts for `LOOK_SECONDS`.
 
     `observe` is told at each look whether something is held up.
@@ -122,15 +122,15 @@ class Watch:
         return None
 
     def _queues_held_up(self) -> str | None:
-        lowest_rung = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
+        shortest_delay = topology.delay_exchange(topology.RETRY_DELAYS_SECONDS[0]).name
         consumed = [topology.events_queue(context) for context in self._contexts]
-        counts = self._queues.read([lowest_rung, *consumed])
+        counts = self._queues.read([shortest_delay, *consumed])
         for queue in consumed:
             if counts[queue].consumers == 0:
                 return f"nobody consumes {queue}"
             if counts[queue].messages > BACKLOG_MESSAGES:
                 return f"{counts[queue].messages} messages wait in {queue}"
-        parked = counts[lowest_rung].messages
+        parked = counts[shortest_delay].messages
         return f"{parked} messages are parked" if parked else None
 
 

@@ -2,8 +2,9 @@
 
 Each sweep has a lease in its context's database, so of any number of schedulers one runs it and the others stand by; if
 that one dies or freezes, another takes over when the lease has run out. A lease is no fence: a run must be safe beside
-another one of the same sweep. An outage is waited out, about once a second; any other failure waits for the sweep's
-next turn. What a run cannot do in one go it leaves to the next: it asks `Turn.goes_on` between two pieces of work.
+another one of the same sweep. An outage is waited out, about once a second; after any other failure the sweep runs
+again when it is next due. A run that cannot finish leaves the rest to the next one: it asks
+`SweepContext.should_continue` between two pieces of work.
 """
 
 from __future__ import annotations
@@ -50,16 +51,16 @@ ACTIVE = Gauge("holdfast_sweep_active", "1 while this process holds the sweep's 
 _log = logger(__name__)
 
 
-class Turn:
+class SweepContext:
     """What a run may ask. One that was told it is held up, or no longer wanted, has not done its work."""
 
-    def __init__(self, goes_on: Callable[[], bool], held_up: Callable[[], str | None]) -> None:
-        self._goes_on, self._held_up = goes_on, held_up
+    def __init__(self, should_continue: Callable[[], bool], held_up: Callable[[], str | None]) -> None:
+        self._should_continue, self._held_up = should_continue, held_up
         self.was_cut_short = self.was_held_up = False
 
-    def goes_on(self) -> bool:
+    def should_continue(self) -> bool:
         """Whether the run is still wanted here; to be asked between two pieces of work."""
-        self.was_cut_short = not self._goes_on()
+        self.was_cut_short = not self._should_continue()
         return not self.was_cut_short
 
     def held_up(self) -> str | None:
@@ -78,7 +79,7 @@ class Sweep(Generic[R]):
 
     name: str
     every_seconds: float
-    run: Callable[[R, Turn], int]
+    run: Callable[[R, SweepContext], int]
     reconciles: bool = False
 
 
@@ -129,7 +130,7 @@ class Sweeper(Generic[R]):
             if not held:
                 return STANDBY_SECONDS, False
             if due:
-                self._run(Turn(lambda: not stop.is_set() and self._hold(), self._held_up))
+                self._run(SweepContext(lambda: not stop.is_set() and self._hold(), self._held_up))
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep has another turn
             return self._failed(error)
         else:
@@ -139,12 +140,12 @@ class Sweeper(Generic[R]):
         with self._breaker.guard():
             return self._lease.hold()
 
-    def _run(self, turn: Turn) -> None:
+    def _run(self, context: SweepContext) -> None:
         with SECONDS.labels(*self._labels).time():
-            found = self._sweep.run(self._resources, turn)
+            found = self._sweep.run(self._resources, context)
         FOUND.labels(*self._labels).inc(found)
-        HELD_UP.labels(*self._labels).inc(turn.was_held_up)
-        if not turn.was_held_up and not turn.was_cut_short:
+        HELD_UP.labels(*self._labels).inc(context.was_held_up)
+        if not context.was_held_up and not context.was_cut_short:
             SUCCEEDED.labels(*self._labels).set_to_current_time()
             if self._sweep.reconciles:
                 RECONCILED.labels(*self._labels).set_to_current_time()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, TextClause
 
-    from common.resilience.sweeps import Turn
+    from common.resilience.sweeps import SweepContext
 
 INBOX_SECONDS = 7 * 24 * 3600.0
 REPLIES_SECONDS = 48 * 3600.0
@@ -42,34 +42,42 @@ _REPLIES = text(f"""
 
 
 def prune_inbox(
-    engine: Engine, goes_on: Callable[[], bool], *, older_seconds: float = INBOX_SECONDS, batch_rows: int = BATCH_ROWS
+    engine: Engine,
+    should_continue: Callable[[], bool],
+    *,
+    older_seconds: float = INBOX_SECONDS,
+    batch_rows: int = BATCH_ROWS,
 ) -> int:
     """Delete inbox rows that are older; answers how many."""
-    return _prune(engine, goes_on, _INBOX, older_seconds, batch_rows)
+    return _prune(engine, should_continue, _INBOX, older_seconds, batch_rows)
 
 
 def prune_replies(
-    engine: Engine, goes_on: Callable[[], bool], *, older_seconds: float = REPLIES_SECONDS, batch_rows: int = BATCH_ROWS
+    engine: Engine,
+    should_continue: Callable[[], bool],
+    *,
+    older_seconds: float = REPLIES_SECONDS,
+    batch_rows: int = BATCH_ROWS,
 ) -> int:
     """Delete kept replies that are older, unless their request is in flight; answers how many."""
-    return _prune(engine, goes_on, _REPLIES, older_seconds, batch_rows)
+    return _prune(engine, should_continue, _REPLIES, older_seconds, batch_rows)
 
 
-def sweep_inbox(engine: Engine, turn: Turn) -> int:
+def sweep_inbox(engine: Engine, context: SweepContext) -> int:
     """As a sweep."""
-    return prune_inbox(engine, turn.goes_on)
+    return prune_inbox(engine, context.should_continue)
 
 
-def sweep_replies(engine: Engine, turn: Turn) -> int:
+def sweep_replies(engine: Engine, context: SweepContext) -> int:
     """As a sweep."""
-    return prune_replies(engine, turn.goes_on)
+    return prune_replies(engine, context.should_continue)
 
 
 def _prune(
-    engine: Engine, goes_on: Callable[[], bool], statement: TextClause, older_seconds: float, batch_rows: int
+    engine: Engine, should_continue: Callable[[], bool], statement: TextClause, older_seconds: float, batch_rows: int
 ) -> int:
     pruned = 0
-    while goes_on():
+    while should_continue():
         # Each batch is a transaction of its own: short locks, and what is done is done.
         with autocommit(engine) as connection:
             deleted = connection.execute(statement, {"seconds": older_seconds, "limit": batch_rows}).rowcount

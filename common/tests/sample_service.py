@@ -19,8 +19,8 @@ from common.web import app_factory
 from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
-from common.web.rate_limits import costly
-from common.web.request import request_id, request_trail
+from common.web.rate_limits import rate_limited
+from common.web.request import request_id, request_message_context
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -103,8 +103,8 @@ def _blueprint() -> Blueprint:
     @things.route("/<name>")
     @things.response(200)
     def show(name: str) -> dict[str, Any]:
-        trail = request_trail()
-        return {"name": name, "caller": caller().id, "id": request_id(), "traceparent": trail.traceparent}
+        message_context = request_message_context()
+        return {"name": name, "caller": caller().id, "id": request_id(), "traceparent": message_context.traceparent}
 
     @things.route("/recall", methods=["POST"])
     @operators_only
@@ -121,7 +121,7 @@ def _add_trouble(things: Blueprint) -> None:
 
     @things.route("/sign-in", methods=["POST"])
     @public
-    @costly
+    @rate_limited
     @things.response(200)
     def sign_in() -> dict[str, Any]:
         return {}

@@ -128,3 +128,20 @@ def test_a_replica_set_has_several_hosts(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv("MONGODB_URL", wrong)
         with pytest.raises(SystemExit):
             load(DocumentSettings)
+
+
+@dataclass(frozen=True)
+class Renamed:
+    limit: str = setting("LIMIT", default="none", meaning="A limit.", formerly="OLD_LIMIT")
+
+
+def test_a_former_name_is_read_with_a_warning_and_the_new_name_wins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIMIT", "")
+    monkeypatch.setenv("OLD_LIMIT", "5/minute")
+    assert load(Renamed).limit == "5/minute"
+    assert "OLD_LIMIT is now called LIMIT" in capsys.readouterr().err
+    monkeypatch.setenv("LIMIT", "6/minute")
+    monkeypatch.setenv("OLD_LIMIT", "5/minute")
+    assert load(Renamed).limit == "6/minute"

@@ -23,7 +23,7 @@ from common.security.tokens import Verifier
 from common.settings import ServiceSettings
 from common.web import allowed_methods, client_address, docs, health, problems, rate_limits, request_span
 from common.web.openapi import Api, Blueprint
-from common.web.request import check_target, request_id, request_trail
+from common.web.request import check_target, request_id, request_message_context
 from common.web.request_buffer import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def _begin() -> None:
     g.started_at = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     request_span.enter()
-    structlog.contextvars.bind_contextvars(correlation_id=request_id(), **log_ids(request_trail().traceparent))
+    structlog.contextvars.bind_contextvars(
+        correlation_id=request_id(), **log_ids(request_message_context().traceparent)
+    )
     check_target()
 
 

@@ -48,7 +48,7 @@ class Shedding:
             self._due_at = now + self._measure_seconds
             return True
 
-    def see(self, backlog: Mapping[str, float]) -> None:
+    def observe(self, backlog: Mapping[str, float]) -> None:
         """Take note of what was measured."""
         self._excess = next((name for name, limit in self._limits.items() if backlog[name] > limit), None)
 

@@ -1,10 +1,10 @@
-"""Requests per caller and time: what is beyond is answered 429 with `Retry-After`, and every reply tells what is left.
+"""Rate limits: a request beyond its quota gets 429 with `Retry-After`, and every reply says what remains.
 
-Two policies: `callers` counts by the token's subject, on every route that needs one (off unless RATE_LIMIT_CALLERS is
-set); `strangers` counts by the client's address, on the public routes marked `costly`. A route in RATE_LIMIT_ROUTES
-has a quota of its own in place of those, counted by subject or address. Counted in this process, or with
-RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer limits nobody: a few requests too
-many are better than none.
+Two policies: `authenticated` counts by the token's subject, on every route that needs a token (off unless
+RATE_LIMIT_AUTHENTICATED is set); `anonymous` counts by the client's address, on the public routes marked
+`rate_limited`. A route in RATE_LIMIT_ROUTES has a quota of its own in place of those, counted by subject or address.
+Counted in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer
+limits nobody: a few requests too many are better than none.
 Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 """
 
@@ -41,17 +41,17 @@ LIMITED = Counter("http_requests_rate_limited", "Requests beyond a caller's limi
 _log = logger(__name__)
 
 
-def costly(view: View) -> View:
+def rate_limited(view: View) -> View:
     """Mark a public view that costs much: it is limited by the client's address."""
-    view.__dict__["costly"] = True
+    view.__dict__["rate_limited"] = True
     return view
 
 
 def register(app: Flask, settings: HttpSettings) -> None:
     """Limit the routes of `app`; call it after `auth.register`, which says who calls."""
     policies = {
-        "callers": settings.rate_limit_callers,
-        "strangers": settings.rate_limit_strangers,
+        "authenticated": settings.rate_limit_authenticated,
+        "anonymous": settings.rate_limit_anonymous,
     }
     limits = {
         name: parse(quota) for name, quota in (policies | route_quotas(settings.rate_limit_routes)).items() if quota
@@ -111,9 +111,9 @@ class _Guard:
         if route in self._limits:
             return route, g.caller.id if "caller" in g else client_network()
         view = current_app.view_functions.get(request.endpoint or "")
-        if getattr(view, "costly", False):
-            return "strangers", client_network()
-        return ("callers", g.caller.id) if "caller" in g else ("", "")
+        if getattr(view, "rate_limited", False):
+            return "anonymous", client_network()
+        return ("authenticated", g.caller.id) if "caller" in g else ("", "")
 
 
 def _refusal(count: _Count) -> Response:

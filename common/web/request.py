@@ -1,4 +1,4 @@
-"""What a request carries beside its own fields: its id, its trail, its JSON body, its idempotency key.
+"""What a request carries beside its own fields: its id, its message_context, its JSON body, its idempotency key.
 
 Everything here is read once per request and is safe to show in a log. Only routes and the app factory call this module;
 use cases are handed the values.
@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from common import strict_json
 from common.errors import Malformed
-from common.messaging.events import Trail, new_id
+from common.messaging.events import MessageContext, new_id
 from common.observability import traceparent
 from common.web.idempotency import Reply, RequestKey, fingerprint
 from common.web.request_buffer import MAX_BODY_BYTES
@@ -44,12 +44,14 @@ def sane_request_id(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else new_id()
 
 
-def request_trail() -> Trail:
+def request_message_context() -> MessageContext:
     """What the events of this request inherit: the request's id correlates them, the W3C trace goes on."""
-    if "trail" not in g:
+    if "message_context" not in g:
         span = g.span.traceparent if "span" in g else None
-        g.trail = Trail(correlation_id=request_id(), traceparent=span or given_traceparent() or traceparent.fresh())
-    return cast("Trail", g.trail)
+        g.message_context = MessageContext(
+            correlation_id=request_id(), traceparent=span or given_traceparent() or traceparent.fresh()
+        )
+    return cast("MessageContext", g.message_context)
 
 
 def given_traceparent() -> str | None:

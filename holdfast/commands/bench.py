@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from holdfast.bench.orders import Measured, measure
-from holdfast.target import target_options, told_unreachable
+from holdfast.target import report_unreachable, target_options
 
 if TYPE_CHECKING:
     from holdfast.target import Target
@@ -31,7 +31,7 @@ def bench(target: Target, connections: int, seconds: float, orders: int, *, as_j
     Exit codes: 0 measured; 1 an order was refused or never settled; 3 no stack runs there; 4 it does not answer.
     """
     console = Console(stderr=True)
-    with told_unreachable(), console.status("Measuring") as status:
+    with report_unreachable(), console.status("Measuring") as status:
         measured = measure(target, connections=connections, seconds=seconds, requests=orders, progress=status.update)
     figures = figures_of(measured)
     if as_json:

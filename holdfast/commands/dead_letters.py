@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from holdfast.client import ApiError
-from holdfast.commands.letter_tables import letter_table, show_letter
+from holdfast.commands.dead_letter_tables import letter_table, show_letter
 from holdfast.commands.options import EXIT_FAILED
 from holdfast.target import target_options
 

@@ -19,7 +19,7 @@ from holdfast.commands.webhooks import line
 from holdfast.demo import shop
 from holdfast.demo.run import Course, run
 from holdfast.demo.subscriber import subscriber
-from holdfast.target import target_options, told_unreachable
+from holdfast.target import report_unreachable, target_options
 from infrastructure.local.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def demo(target: Target, seed: int) -> None:
     started = time.monotonic()
     console.print(Panel.fit("[bold]Holdfast[/]: an accepted order is completed or fully undone, exactly once."))
     _say(console, 1, f"An operator lists {len(shop.PRODUCTS) + 1} products; of the rarest there are {shop.RARE_STOCK}.")
-    with told_unreachable():
+    with report_unreachable():
         shop.fill(target.operator().waiting(shop.START_SECONDS))
-    with told_unreachable(), subscriber(target) as shop_system:
+    with report_unreachable(), subscriber(target) as shop_system:
         course = _place(console, target, seed)
         _show_two_orders(console, target, course)
         _show_webhooks(console, shop_system)

@@ -35,7 +35,7 @@ def _default_home() -> Path:
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def report_stack_errors() -> Iterator[None]:
     """Turn a StackError into its text on standard error and exit code 1."""
     try:
         yield

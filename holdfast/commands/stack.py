@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, program, told_plainly
+from holdfast.commands.options import EXIT_FAILED, EXIT_NO_STACK, home_option, no_stack, program, report_stack_errors
 from holdfast.commands.steps import shown_steps
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import DEFAULT_HOME, existing_home
@@ -75,7 +75,7 @@ def down(home: Path, delete_data: bool) -> None:
     if existing_home(home) is None:
         click.echo(f"There is no stack in {home}.")
         return
-    with told_plainly(), shown_steps("Stopping") as progress:
+    with report_stack_errors(), shown_steps("Stopping") as progress:
         Stack(home).down(progress, delete_data=delete_data)
     click.echo(f"Nothing of the stack in {home} runs any more.")
 
@@ -95,7 +95,7 @@ def restart(home: Path, processes: tuple[str, ...]) -> None:
     stack = Stack(home)
     if not stack.is_running:
         no_stack(home)
-    with told_plainly(), shown_steps("Restarting") as progress:
+    with report_stack_errors(), shown_steps("Restarting") as progress:
         stack.restart(*processes, progress=progress)
     click.echo("All of it is ready again.")
 
@@ -111,7 +111,7 @@ def status(home: Path, as_json: bool) -> None:
     stack = Stack(home)
     if existing_home(home) is None:
         no_stack(home)
-    with told_plainly():
+    with report_stack_errors():
         found = stack.status()
         running = stack.is_running
     if as_json:

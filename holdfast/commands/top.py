@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.client import ApiError
-from holdfast.target import target_options, told_unreachable
+from holdfast.target import report_unreachable, target_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def top(target: Target, interval: float, *, once: bool) -> None:
     Exit codes: 0 shown; 3 no stack runs there; 4 the system does not answer at the first look.
     """
     client, console = target.operator(), Console(highlight=False)
-    with told_unreachable():
+    with report_unreachable():
         view = client.get(PATH)
     if once:
         console.print(picture(view))

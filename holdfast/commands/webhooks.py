@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.commands.options import EXIT_FAILED
-from holdfast.target import target_options, told_unreachable
+from holdfast.target import report_unreachable, target_options
 from holdfast.webhooks.receiver import receiving
 from holdfast.webhooks.subscribing import ENDPOINTS, OF_ORDERS, subscribed
 
@@ -49,7 +49,7 @@ def listen(
 
     Exit codes: 0 all that came was verified; 1 something was not; 3 no stack runs there; 4 the system does not answer.
     """
-    with told_unreachable(), receiving(port) as receiver:
+    with report_unreachable(), receiving(port) as receiver:
         client = target.operator()
         with subscribed(client, receiver, event_types) as endpoint:
             click.echo(f"Endpoint {endpoint['id']} receives {', '.join(event_types)} at {receiver.url}", err=True)

@@ -23,8 +23,8 @@ _PASSED_ON = {
     "UNDECIDED_MAX_AGE_SECONDS": "86400",
     "CIRCUIT_BREAKER_MAX_FAILURES": "5",
     "ORDER_TIMEOUT_SECONDS": "300",
-    "RATE_LIMIT_CALLERS": "",
-    "RATE_LIMIT_STRANGERS": "",
+    "RATE_LIMIT_AUTHENTICATED": "",
+    "RATE_LIMIT_ANONYMOUS": "",
     "RATE_LIMIT_ROUTES": "POST /api/v1/users=1000000/hour",  # demo and load register customers from one address
     "TRUSTED_PROXIES": "",
     "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",  # receivers on this machine

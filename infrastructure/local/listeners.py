@@ -1,4 +1,4 @@
-"""Asking the keeper of listening sockets (keeper.py) for one, or telling it to close one.
+"""Asking the keeper of listening sockets (socket_manager.py) for one, or telling it to close one.
 
 The keeper is found over a socket in the home. One question and one answer each: {"take": "host:port"} is answered with
 the listening socket, {"release": "host:port"} closes it.
@@ -13,7 +13,7 @@ CALL_SECONDS = 2.0
 MESSAGE_BYTES = 256
 
 
-def keeper_path(supervisor_socket: Path) -> Path:
+def socket_manager_path(supervisor_socket: Path) -> Path:
     """Return where the keeper is to be found: beside the supervisor's socket, whose path is short enough."""
     return supervisor_socket.with_suffix(".keep")
 

@@ -7,7 +7,7 @@ from infrastructure.local import gateway
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.environment import environment_of
 from infrastructure.local.home import Home
-from infrastructure.local.listeners import keeper_path
+from infrastructure.local.listeners import socket_manager_path
 from infrastructure.local.programs import Program
 from infrastructure.local.servers import mongodb, postgres, rabbitmq
 from infrastructure.local.spec import Spec
@@ -15,7 +15,7 @@ from infrastructure.local.urls import HOST
 from infrastructure.processes import PROCESSES, Process
 
 # Not one of the system's processes: elsewhere, whatever replaces processes one by one has several of each.
-KEEPER = "keeper"
+SOCKET_MANAGER = "keeper"
 
 
 def supervised(home: Home, programs: dict[str, Program], credentials: Credentials) -> list[Spec]:
@@ -55,9 +55,9 @@ def _stand_in(spec: Spec) -> Spec:
 
 
 def _keeper(home: Home) -> Spec:
-    words = [sys.executable, "-m", "infrastructure.local.keeper", str(keeper_path(home.socket))]
-    return Spec(KEEPER, words, {})
+    words = [sys.executable, "-m", "infrastructure.local.socket_manager", str(socket_manager_path(home.socket))]
+    return Spec(SOCKET_MANAGER, words, {})
 
 
 def _keeps_its_socket(spec: Spec, home: Home) -> Spec:
-    return replace(spec, listen=f"{HOST}:{home.port(spec.name)}", keeper=str(keeper_path(home.socket)))
+    return replace(spec, listen=f"{HOST}:{home.port(spec.name)}", socket_manager=str(socket_manager_path(home.socket)))

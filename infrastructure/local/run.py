@@ -80,7 +80,7 @@ def _listener(spec: Spec) -> socket.socket | None:
     deadline = time.monotonic() + _KEEPER_SECONDS
     while spec.listen:
         try:
-            return listeners.take(Path(spec.keeper), spec.listen)
+            return listeners.take(Path(spec.socket_manager), spec.listen)
         except OSError as error:
             if time.monotonic() > deadline:
                 sys.stderr.write(f"{spec.name} opens its socket itself: {error}\n")

@@ -23,7 +23,7 @@ class Spec:
     stale_files: list[str] = field(default_factory=list)
     # The address whose listening socket it is handed, and where the keeper of sockets is that has it.
     listen: str = ""
-    keeper: str = ""
+    socket_manager: str = ""
 
 
 def write_specs(home: Home, specs: list[Spec]) -> None:

@@ -83,7 +83,7 @@ class Stack:
         self._supervisor(name).stop(name)
         spec = read_specs(self.home.programs_file)[name]
         if spec.listen:
-            release(Path(spec.keeper), spec.listen)
+            release(Path(spec.socket_manager), spec.listen)
 
     def start(self, name: str) -> None:
         """Start one process. Does not wait until it is ready."""
@@ -91,7 +91,7 @@ class Stack:
 
     def restart(self, *names: str, progress: Progress = silent) -> None:
         """Restart processes one after the other, all but the servers if none is named; no request fails for it."""
-        for name in names or (plan.KEEPER,):
+        for name in names or (plan.SOCKET_MANAGER,):
             self._supervisor(name)
         restart(self.home, names, progress)
 

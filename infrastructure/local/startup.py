@@ -113,7 +113,7 @@ class Startup:
             server.provision(self._home, self._credentials)
 
     def _start_the_rest(self) -> None:
-        self._supervisor.start(plan.KEEPER)
+        self._supervisor.start(plan.SOCKET_MANAGER)
         if not self._is_complete():
             self._run_jobs()
         self.start(self._lines(Phase.PROCESSES))

@@ -31,7 +31,7 @@ def test_it_names_what_the_topology_has() -> None:
     assert topology.DEAD.name == DEAD_EXCHANGE
     assert topology.DEAD_LETTERS == DEAD_LETTERS_QUEUE
     assert topology.PROBE.name == PROBE_EXCHANGE
-    assert tuple(topology.rung_exchange(seconds).name for seconds in topology.RUNG_SECONDS) == RETRY_EXCHANGES
+    assert tuple(topology.delay_exchange(seconds).name for seconds in topology.RETRY_DELAYS_SECONDS) == RETRY_EXCHANGES
 
 
 def test_every_process_at_the_broker_has_an_account_and_every_account_a_process() -> None:

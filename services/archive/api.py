@@ -27,7 +27,7 @@ blueprint = Blueprint("archive", __name__, url_prefix="/api/v1", description="Wh
 
 @blueprint.route("/orders/<order_id>/timeline", methods=["GET"])
 @blueprint.response(200, page_schema(TimelineEntrySchema))
-def tell_timeline(order_id: str) -> dict[str, Any]:
+def get_timeline(order_id: str) -> dict[str, Any]:
     """What happened to an order, the oldest first.
 
     Only the first 1,000 events are told; `has_more` says whether there are others (operators find them at /events).
@@ -37,7 +37,7 @@ def tell_timeline(order_id: str) -> dict[str, Any]:
         raise NotFound("no such order")
     customer_id = None if caller().is_operator else caller().id
     with _store().use() as database:
-        timeline = usecases.tell_timeline(database, order_id, customer_id=customer_id)
+        timeline = usecases.get_timeline(database, order_id, customer_id=customer_id)
     return {
         "object": "list",
         "data": [_render_step(step) for step in timeline.steps],

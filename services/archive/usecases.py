@@ -55,7 +55,7 @@ def file_event(log: EventLog, delivery: Delivery, *, customer_id: str | None) ->
     raise AlreadyHandled
 
 
-def tell_timeline(database: Documents, order_id: str, *, customer_id: str | None) -> Timeline:
+def get_timeline(database: Documents, order_id: str, *, customer_id: str | None) -> Timeline:
     """What happened to an order, told in order. `customer_id` None sees all, a customer only what is theirs."""
     if customer_id is not None and not models.is_order_of(database, order_id, customer_id):
         raise NotFound("no such order")

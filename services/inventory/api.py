@@ -34,7 +34,9 @@ blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is
 def add_product(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Put a product on sale. It can be ordered a moment later, when orders has heard of it."""
     wish = usecases.NewProduct(**body)
-    reply = usecases.add_product(context(), wish, request_key=http.request_key(), trail=http.request_trail())
+    reply = usecases.add_product(
+        context(), wish, request_key=http.request_key(), message_context=http.request_message_context()
+    )
     rendered, status, headers = http.render(reply)
     return rendered, status, headers | {"Location": f"{URL}/{wish.sku}"}
 
@@ -68,7 +70,7 @@ def change_product(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int,
         name=body.get("name"),
         price=body.get("price"),
         request_key=http.request_key(),
-        trail=http.request_trail(),
+        message_context=http.request_message_context(),
     )
     return http.render(reply)
 
@@ -87,6 +89,6 @@ def adjust_stock(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int, d
         delta=body["delta"],
         reason=body["reason"],
         request_key=http.request_key(),
-        trail=http.request_trail(),
+        message_context=http.request_message_context(),
     )
     return http.render(reply)

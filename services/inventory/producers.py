@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from common.messaging.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, MessageContext
 from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_field, text_field
 from services.inventory.domain import MAX_ON_HAND, Reason
 
@@ -66,37 +66,37 @@ OVERDUE = Contract(
 CONTRACTS = (LISTED, CHANGED, ADJUSTED, RESERVED, REJECTED, SOLD, RELEASED, OVERDUE)
 
 
-def product_listed(product: Product, trail: Trail) -> Event:
-    return _about_product(LISTED, product, trail, {"name": product.name, "price": money(product.price)})
+def product_listed(product: Product, message_context: MessageContext) -> Event:
+    return _about_product(LISTED, product, message_context, {"name": product.name, "price": money(product.price)})
 
 
-def product_changed(product: Product, trail: Trail) -> Event:
-    return _about_product(CHANGED, product, trail, {"name": product.name, "price": money(product.price)})
+def product_changed(product: Product, message_context: MessageContext) -> Event:
+    return _about_product(CHANGED, product, message_context, {"name": product.name, "price": money(product.price)})
 
 
-def stock_adjusted(product: Product, *, delta: int, reason: str, trail: Trail) -> Event:
+def stock_adjusted(product: Product, *, delta: int, reason: str, message_context: MessageContext) -> Event:
     details = {"delta": delta, "reason": reason, "on_hand": product.stock.on_hand}
-    return _about_product(ADJUSTED, product, trail, details)
+    return _about_product(ADJUSTED, product, message_context, details)
 
 
-def stock_reserved(reservation: Reservation, trail: Trail) -> Event:
-    return _about_order(RESERVED, reservation, trail, {"items": items(reservation)})
+def stock_reserved(reservation: Reservation, message_context: MessageContext) -> Event:
+    return _about_order(RESERVED, reservation, message_context, {"items": items(reservation)})
 
 
-def stock_rejected(reservation: Reservation, refusal: Refusal, trail: Trail) -> Event:
-    return _about_order(REJECTED, reservation, trail, {"reason": refusal.reason, "sku": refusal.sku})
+def stock_rejected(reservation: Reservation, refusal: Refusal, message_context: MessageContext) -> Event:
+    return _about_order(REJECTED, reservation, message_context, {"reason": refusal.reason, "sku": refusal.sku})
 
 
-def stock_sold(reservation: Reservation, trail: Trail) -> Event:
-    return _about_order(SOLD, reservation, trail, {"items": items(reservation)})
+def stock_sold(reservation: Reservation, message_context: MessageContext) -> Event:
+    return _about_order(SOLD, reservation, message_context, {"items": items(reservation)})
 
 
-def stock_released(reservation: Reservation, trail: Trail) -> Event:
-    return _about_order(RELEASED, reservation, trail, {"items": items(reservation)})
+def stock_released(reservation: Reservation, message_context: MessageContext) -> Event:
+    return _about_order(RELEASED, reservation, message_context, {"items": items(reservation)})
 
 
-def reservation_overdue(reservation: Reservation, trail: Trail) -> Event:
-    return _about_order(OVERDUE, reservation, trail, {})
+def reservation_overdue(reservation: Reservation, message_context: MessageContext) -> Event:
+    return _about_order(OVERDUE, reservation, message_context, {})
 
 
 def money(value: Money) -> dict[str, Any]:
@@ -107,12 +107,18 @@ def items(reservation: Reservation) -> list[dict[str, Any]]:
     return [{"sku": line.sku, "quantity": line.quantity} for line in reservation.lines]
 
 
-def _about_product(contract: Contract, product: Product, trail: Trail, details: dict[str, Any]) -> Event:
+def _about_product(
+    contract: Contract, product: Product, message_context: MessageContext, details: dict[str, Any]
+) -> Event:
     data = {"sku": product.sku} | details
-    return contract.event(subject=product.sku, sequence=product.version, data=data, trail=trail)
+    return contract.event(subject=product.sku, sequence=product.version, data=data, message_context=message_context)
 
 
-def _about_order(contract: Contract, reservation: Reservation, trail: Trail, details: dict[str, Any]) -> Event:
+def _about_order(
+    contract: Contract, reservation: Reservation, message_context: MessageContext, details: dict[str, Any]
+) -> Event:
     order_id = reservation.order_id
     data = {"order_id": order_id} | details
-    return contract.event(subject=order_id, sequence=reservation.version, data=data, trail=trail, order_id=order_id)
+    return contract.event(
+        subject=order_id, sequence=reservation.version, data=data, message_context=message_context, order_id=order_id
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import Contention, NotFound
 from common.messaging import outbox
 from common.messaging.inbox import once
-from common.messaging.message_context import origin
+from common.messaging.message_context import new_trace_context
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
 from services.inventory import domain, models, producers
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.messaging.events import Event, Trail
+    from common.messaging.events import Event, MessageContext
     from common.messaging.inbox import Delivery
     from common.web.idempotency import Reply, RequestKey
 
@@ -38,7 +38,9 @@ class NewProduct:
     on_hand: int
 
 
-def add_product(engine: Engine, wish: NewProduct, *, request_key: RequestKey | None, trail: Trail) -> Reply:
+def add_product(
+    engine: Engine, wish: NewProduct, *, request_key: RequestKey | None, message_context: MessageContext
+) -> Reply:
     """Put a product on sale. Raises `SkuTakenError`.
 
     Its first stock is an adjustment like any other, published for 0 as well: every product's history begins with the
@@ -50,15 +52,23 @@ def add_product(engine: Engine, wish: NewProduct, *, request_key: RequestKey | N
         product = domain.adjust(listed, wish.on_hand)
         if not models.insert_product(connection, product):
             raise domain.SkuTakenError(f"there is a product {wish.sku} already")
-        adjusted = producers.stock_adjusted(product, delta=wish.on_hand, reason=INITIAL, trail=trail)
-        outbox.add(connection, producers.product_listed(listed, trail), adjusted)
+        adjusted = producers.stock_adjusted(
+            product, delta=wish.on_hand, reason=INITIAL, message_context=message_context
+        )
+        outbox.add(connection, producers.product_listed(listed, message_context), adjusted)
         return product
 
     return _reply(engine, request_key, 201, add)
 
 
 def change_product(
-    engine: Engine, sku: str, *, name: str | None, price: Money | None, request_key: RequestKey | None, trail: Trail
+    engine: Engine,
+    sku: str,
+    *,
+    name: str | None,
+    price: Money | None,
+    request_key: RequestKey | None,
+    message_context: MessageContext,
 ) -> Reply:
     """Rename or reprice. What is so already stays as it is, without an event."""
 
@@ -68,21 +78,29 @@ def change_product(
         if changed is None:
             return product
         models.update_product(connection, changed)
-        outbox.add(connection, producers.product_changed(changed, trail))
+        outbox.add(connection, producers.product_changed(changed, message_context))
         return changed
 
     return _reply(engine, request_key, 200, change)
 
 
 def adjust_stock(
-    engine: Engine, sku: str, *, delta: int, reason: str, request_key: RequestKey | None, trail: Trail
+    engine: Engine,
+    sku: str,
+    *,
+    delta: int,
+    reason: str,
+    request_key: RequestKey | None,
+    message_context: MessageContext,
 ) -> Reply:
     """Book a delivery, a stock-take or a loss. Raises `BelowReservedError` and `StockTooLargeError`."""
 
     def adjust(connection: Connection) -> Product:
         product = domain.adjust(_there(models.lock_product(connection, sku)), delta)
         models.update_product(connection, product)
-        outbox.add(connection, producers.stock_adjusted(product, delta=delta, reason=reason, trail=trail))
+        outbox.add(
+            connection, producers.stock_adjusted(product, delta=delta, reason=reason, message_context=message_context)
+        )
         return product
 
     return _reply(engine, request_key, 200, adjust)
@@ -120,11 +138,11 @@ def order_was_placed(engine: Engine, delivery: Delivery, order_id: str, lines: S
             return
         refusal = domain.refuse(wanted.lines, available)
         if refusal is None:
-            row = outbox.row(producers.stock_reserved(wanted, delivery.trail))
+            row = outbox.row(producers.stock_reserved(wanted, delivery.message_context))
             models.hold(connection, wanted, MOVES[Status.HELD], row)
         else:
             rejected = replace(wanted, status=Status.REJECTED)
-            row = outbox.row(producers.stock_rejected(rejected, refusal, delivery.trail))
+            row = outbox.row(producers.stock_rejected(rejected, refusal, delivery.message_context))
             models.reject(connection, rejected, row)
 
 
@@ -135,7 +153,7 @@ def order_was_confirmed(engine: Engine, delivery: Delivery, order_id: str) -> No
         status = domain.when_order_is_confirmed(reservation.status if reservation else None)
         if reservation and status:
             sold = _next(reservation, status)
-            _settle(connection, sold, producers.stock_sold(sold, delivery.trail))
+            _settle(connection, sold, producers.stock_sold(sold, delivery.message_context))
 
 
 def order_was_cancelled(engine: Engine, delivery: Delivery, order_id: str) -> None:
@@ -145,7 +163,7 @@ def order_was_cancelled(engine: Engine, delivery: Delivery, order_id: str) -> No
         status = domain.when_order_is_cancelled(reservation.status if reservation else None)
         if reservation and status:
             released = _next(reservation, status)
-            _settle(connection, released, producers.stock_released(released, delivery.trail))
+            _settle(connection, released, producers.stock_released(released, delivery.message_context))
         elif status and not models.remember_cancelled(connection, order_id):
             raise Contention("the order was placed at this very moment")  # the repetition finds its reservation
 
@@ -158,8 +176,10 @@ def ask_about_overdue(engine: Engine, *, held_seconds: float, limit: int) -> int
     with transaction(engine) as connection:
         held = models.ask_about_held(connection, held_seconds=held_seconds, limit=limit)
         if held:
-            with origin("ask about held stock") as trail:
-                outbox.add(connection, *(producers.reservation_overdue(reservation, trail) for reservation in held))
+            with new_trace_context("ask about held stock") as message_context:
+                outbox.add(
+                    connection, *(producers.reservation_overdue(reservation, message_context) for reservation in held)
+                )
     return len(held)
 
 

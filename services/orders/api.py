@@ -66,7 +66,7 @@ def place_order(body: dict[str, Any]) -> Response:
         items=[_wanted(item) for item in body["items"]],
         payment_method=body["payment_method"],
     )
-    placed = usecases.place_order(_engine(), wish, http.request_trail(), _context().shedding)
+    placed = usecases.place_order(_engine(), wish, http.request_message_context(), _context().shedding)
     headers = {"Location": f"/api/v1/orders/{placed.order.id}"}
     if placed.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -105,7 +105,7 @@ def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
         customer_id=_whose(),
         request_key=http.request_key(),
         render=render_order,
-        trail=http.request_trail(),
+        message_context=http.request_message_context(),
     )
     return http.render(reply)
 
@@ -113,14 +113,14 @@ def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
 @blueprint.route("/<order_id>/re-emit", methods=["POST"])
 @operators_only
 @blueprint.response(202, OrderSchema)
-@raises(usecases.NothingToTellError)
+@raises(usecases.NoFinalEventError)
 def re_emit_order(order_id: str) -> dict[str, Any]:
     """Publish the order's last event again, for whoever has missed it.
 
     It is the same event with the same id: whoever has it already drops it, so this is safe at any time and any number
     of times. An order that is still open has no last event (409 `order_has_no_end`).
     """
-    return render_order(usecases.tell_again(_engine(), _id(order_id)))
+    return render_order(usecases.resend_final_event(_engine(), _id(order_id)))
 
 
 def render_order(order: Order) -> dict[str, Any]:

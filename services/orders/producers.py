@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from common.messaging.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, MessageContext
 from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_field, text_field
 from services.orders.domain import CancelReason, Status
 
@@ -51,18 +51,18 @@ CANCELLED = Contract("order.cancelled.v1", SOURCE, OrderCancelled(), "The order 
 CONTRACTS = (PLACED, CONFIRMED, CANCELLED)
 
 
-def order_placed(order: Order, trail: Trail) -> Event:
+def order_placed(order: Order, message_context: MessageContext) -> Event:
     items = [{"sku": line.sku, "quantity": line.quantity, "unit_price": money(line.unit_price)} for line in order.lines]
     details = {"items": items, "total": money(order.total), "payment_method": order.payment_method}
-    return _event(PLACED, order, trail, details)
+    return _event(PLACED, order, message_context, details)
 
 
-def order_confirmed(order: Order, trail: Trail) -> Event:
-    return _event(CONFIRMED, order, trail, {"total": money(order.total)})
+def order_confirmed(order: Order, message_context: MessageContext) -> Event:
+    return _event(CONFIRMED, order, message_context, {"total": money(order.total)})
 
 
-def order_cancelled(order: Order, trail: Trail) -> Event:
-    return _event(CANCELLED, order, trail, {"reason": order.cancel_reason})
+def order_cancelled(order: Order, message_context: MessageContext) -> Event:
+    return _event(CANCELLED, order, message_context, {"reason": order.cancel_reason})
 
 
 def envelope(event: Event) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def envelope(event: Event) -> dict[str, Any]:
 
 def final_again(order: Order, kept: Mapping[str, Any]) -> Event:
     """The order's last event as it was published: same id, same number, so whoever has it drops it."""
-    trail = Trail(kept["correlationid"], kept["causationid"], kept["traceparent"])
-    made = (order_confirmed if order.status is Status.CONFIRMED else order_cancelled)(order, trail)
+    message_context = MessageContext(kept["correlationid"], kept["causationid"], kept["traceparent"])
+    made = (order_confirmed if order.status is Status.CONFIRMED else order_cancelled)(order, message_context)
     return replace(made, id=kept["id"], time=kept["time"])
 
 
@@ -87,6 +87,8 @@ def money(value: Money) -> dict[str, Any]:
     return {"amount": value.amount, "currency": value.currency}
 
 
-def _event(contract: Contract, order: Order, trail: Trail, details: dict[str, Any]) -> Event:
+def _event(contract: Contract, order: Order, message_context: MessageContext, details: dict[str, Any]) -> Event:
     data = {"order_id": order.id, "customer_id": order.customer_id} | details
-    return contract.event(subject=order.id, sequence=order.version, data=data, trail=trail, order_id=order.id)
+    return contract.event(
+        subject=order.id, sequence=order.version, data=data, message_context=message_context, order_id=order.id
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
-from common.messaging.message_context import origin
+from common.messaging.message_context import new_trace_context
 from common.storage.postgresql import autocommit, transaction
 from services.orders import clock, domain, metrics, models
 from services.orders.domain import CancelReason
@@ -38,7 +38,7 @@ def tick(engine: Engine, *, stands_still: bool) -> float:
 
 
 def cancel_overdue_orders(
-    engine: Engine, *, reading: float, bound_seconds: float, limit: int, goes_on: Callable[[], bool]
+    engine: Engine, *, reading: float, bound_seconds: float, limit: int, should_continue: Callable[[], bool]
 ) -> int:
     """Cancel orders that were open for longer than the bound at this reading of the clock; answers how many."""
     with autocommit(engine) as connection:
@@ -46,7 +46,7 @@ def cancel_overdue_orders(
         overdue = clock.overdue(connection, before=reading - bound_seconds, limit=limit)
     cancelled = 0
     for order_id in overdue:
-        if not goes_on():
+        if not should_continue():
             break
         with transaction(engine) as connection:
             ended = _time_out(connection, order_id)
@@ -61,5 +61,5 @@ def _time_out(connection: Connection, order_id: str) -> Order | None:
     order = models.lock(connection, order_id)
     if order is None or not domain.when_it_fails(order.status):
         return None
-    with origin("time an order out", order_id=order_id) as trail:
-        return cancel(connection, order, CancelReason.TIMED_OUT, trail)
+    with new_trace_context("time an order out", order_id=order_id) as message_context:
+        return cancel(connection, order, CancelReason.TIMED_OUT, message_context)

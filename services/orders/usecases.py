@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.messaging.events import Event, Trail
+    from common.messaging.events import Event, MessageContext
     from common.web.idempotency import Reply, RequestKey
     from common.web.load_shedding import Shedding
     from services.orders.domain import WantedItem
@@ -33,7 +33,7 @@ class KeyReusedError(Rejected):
     code = "idempotency_key_reused"
 
 
-class NothingToTellError(Conflict):
+class NoFinalEventError(Conflict):
     """The order has no last event that could be published again."""
 
     code = "order_has_no_end"
@@ -56,7 +56,9 @@ class Placed:
     replayed: bool
 
 
-def place_order(engine: Engine, wish: PlaceOrder, trail: Trail, shedding: Shedding = NEVER) -> Placed:
+def place_order(
+    engine: Engine, wish: PlaceOrder, message_context: MessageContext, shedding: Shedding = NEVER
+) -> Placed:
     """Accept the order, once per customer and key, for good: the order itself is the stored reply.
 
     Two statements and no transaction around them: the second one writes order and event together, and the unique key
@@ -68,7 +70,7 @@ def place_order(engine: Engine, wish: PlaceOrder, trail: Trail, shedding: Sheddi
         if earlier is None:
             shedding.check()
             order = _new_order(wish, prices)
-            row = outbox.row(producers.order_placed(order, trail))
+            row = outbox.row(producers.order_placed(order, message_context))
             crash_point("orders.placing")
             if models.insert_placed(connection, order, key=wish.key, fingerprint=wish.fingerprint, outbox_row=row):
                 crash_point("orders.placed")
@@ -102,7 +104,7 @@ def cancel_order(
     customer_id: str | None,
     request_key: RequestKey | None,
     render: Callable[[Order], dict[str, Any]],
-    trail: Trail,
+    message_context: MessageContext,
 ) -> Reply:
     """Cancel for the customer; a cancelled order is answered again. Raises `NotCancellableError` once confirmed."""
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
@@ -111,19 +113,19 @@ def cancel_order(
         order = theirs(models.lock(connection, order_id), customer_id)
         open_yet = domain.when_customer_cancels(order.status) is not None
         if open_yet:
-            order = cancel(connection, order, CancelReason.CUSTOMER_REQUEST, trail)
+            order = cancel(connection, order, CancelReason.CUSTOMER_REQUEST, message_context)
         reply = attempt.keep(200, render(order))
     if open_yet:
         metrics.count_ended(order)
     return reply
 
 
-def take_price(engine: Engine, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
+def upsert_price(engine: Engine, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
     with once(engine, delivery) as connection:
         models.put_price(connection, sku=sku, name=name, price=price, sequence=delivery.event.sequence)
 
 
-def stock_was_reserved(engine: Engine, delivery: Delivery, order_id: str) -> None:
+def mark_reserved(engine: Engine, delivery: Delivery, order_id: str) -> None:
     def change(connection: Connection, order: Order) -> None:
         if status := domain.when_stock_is_reserved(order.status):
             models.change(connection, replace(order, status=status))
@@ -135,12 +137,12 @@ def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> N
     def change(connection: Connection, order: Order) -> Order | None:
         if status := domain.when_payment_is_captured(order.status):
             confirmed = replace(order, status=status, version=order.version + 1)
-            end(connection, confirmed, producers.order_confirmed(confirmed, delivery.trail))
+            end(connection, confirmed, producers.order_confirmed(confirmed, delivery.message_context))
             return confirmed
         if order.status is Status.CANCELLED:
             # Too late, so it has to be undone. Payments heads for that already; should it have missed the
             # cancellation, here it is again, and whoever has heard it drops it.
-            emit_again(connection, order)
+            publish_final_event_again(connection, order)
         return None
 
     _handle(engine, delivery, order_id, change)
@@ -150,7 +152,9 @@ def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: Canc
     """Stock refused or payment declined."""
 
     def change(connection: Connection, order: Order) -> Order | None:
-        return cancel(connection, order, reason, delivery.trail) if domain.when_it_fails(order.status) else None
+        return (
+            cancel(connection, order, reason, delivery.message_context) if domain.when_it_fails(order.status) else None
+        )
 
     _handle(engine, delivery, order_id, change)
 
@@ -158,22 +162,22 @@ def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: Canc
 def follower_waits(engine: Engine, delivery: Delivery, order_id: str) -> None:
     """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
     with once(engine, delivery) as connection:
-        emit_again(connection, theirs(models.lock(connection, order_id), None))
+        publish_final_event_again(connection, theirs(models.lock(connection, order_id), None))
 
 
-def tell_again(engine: Engine, order_id: str) -> Order:
-    """Publish the order's last event once more; answers the order. Raises `NothingToTellError`."""
+def resend_final_event(engine: Engine, order_id: str) -> Order:
+    """Publish the order's last event once more; answers the order. Raises `NoFinalEventError`."""
     with transaction(engine) as connection:
         order = theirs(models.lock(connection, order_id), None)
-        if not emit_again(connection, order):
-            raise NothingToTellError("the order is open, or ended before its last event was kept")
+        if not publish_final_event_again(connection, order):
+            raise NoFinalEventError("the order is open, or ended before its last event was kept")
         return order
 
 
-def cancel(connection: Connection, order: Order, reason: CancelReason, trail: Trail) -> Order:
+def cancel(connection: Connection, order: Order, reason: CancelReason, message_context: MessageContext) -> Order:
     """Cancel a locked order that is open."""
     cancelled = replace(order, status=Status.CANCELLED, cancel_reason=reason, version=order.version + 1)
-    end(connection, cancelled, producers.order_cancelled(cancelled, trail))
+    end(connection, cancelled, producers.order_cancelled(cancelled, message_context))
     return cancelled
 
 
@@ -183,7 +187,7 @@ def end(connection: Connection, order: Order, event: Event) -> None:
     outbox.add(connection, event)
 
 
-def emit_again(connection: Connection, order: Order) -> bool:
+def publish_final_event_again(connection: Connection, order: Order) -> bool:
     """Publish a locked order's last event once more, the same as it was; False if there is none (yet)."""
     kept = models.final_envelope(connection, order.id)
     if kept is None:
@@ -210,7 +214,7 @@ def _look(
         connection, customer_id=wish.customer_id, key=wish.key, skus=skus, measure=shedding.is_due()
     )
     if found.backlog is not None:
-        shedding.see(found.backlog)
+        shedding.observe(found.backlog)
     return found.earlier, dict(found.prices)
 
 

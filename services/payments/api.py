@@ -14,7 +14,6 @@ from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
 from services.payments import standing_cases, usecases
-from services.payments.answers import PROVIDER_ERRORS, ForeignRefundError
 from services.payments.domain import Money
 from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
 from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
@@ -33,6 +32,7 @@ from services.payments.standing_cases import (
     RefundUnderWayError,
     RetryRefund,
 )
+from services.payments.stripe_mapping import PROVIDER_ERRORS, ForeignRefundError
 
 if TYPE_CHECKING:
     from services.payments.domain import Payment, Refund, Refusal
@@ -98,7 +98,7 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
         RefundWish(payment_id=_id(payment_id), amount=_amount(body), reason=body["reason"]),
         request_key=http.request_key(),
         render=render_refund,
-        trail=http.request_trail(),
+        message_context=http.request_message_context(),
     )
     return http.render(reply)
 
@@ -116,7 +116,11 @@ def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any],
     """
     command = RetryRefund(payment_id=_id(payment_id), reason=body["reason"], requested_by=caller().id)
     reply = standing_cases.retry_refund(
-        _resources(), command, request_key=http.request_key(), render=render_payment, trail=http.request_trail()
+        _resources(),
+        command,
+        request_key=http.request_key(),
+        render=render_payment,
+        message_context=http.request_message_context(),
     )
     return http.render(reply)
 
@@ -142,7 +146,11 @@ def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
         recorded_by=caller().id,
     )
     reply = standing_cases.record_refund(
-        _resources(), command, request_key=http.request_key(), render=render_payment, trail=http.request_trail()
+        _resources(),
+        command,
+        request_key=http.request_key(),
+        render=render_payment,
+        message_context=http.request_message_context(),
     )
     return http.render(reply)
 
@@ -156,7 +164,7 @@ def re_check_payment(payment_id: str) -> dict[str, Any]:
 
     It is what the worker would do, and safe beside it: at any time and any number of times.
     """
-    return render_payment(usecases.check_again(_resources(), _id(payment_id), http.request_trail()))
+    return render_payment(usecases.check_again(_resources(), _id(payment_id), http.request_message_context()))
 
 
 def render_payment(payment: Payment) -> dict[str, Any]:

@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 # A fact answers the row that it leaves behind, in one statement and one transaction: whoever comes second sees both.
-_HEAR_ORDER = text(f"""
+_RECORD_ORDER = text(f"""
     INSERT INTO payments AS known (id, order_id, order_known, customer_id, amount, currency, method)
     VALUES (:id, :order_id, true, :customer_id, :amount, :currency, :method)
     ON CONFLICT (order_id) DO UPDATE
@@ -39,12 +39,12 @@ _HEAR_ORDER = text(f"""
         method = coalesce(known.method, excluded.method)
     RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
-_HEAR_RESERVED = text(f"""
+_RECORD_RESERVED = text(f"""
     INSERT INTO payments (id, order_id, stock_reserved) VALUES (:id, :order_id, true)
     ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true, updated_at = clock_timestamp(), looks = 0
     RETURNING {COLUMNS}
 """)  # noqa: S608 - constants
-_HEAR_CANCELLED = text(f"""
+_RECORD_CANCELLED = text(f"""
     INSERT INTO payments (id, order_id, cancel_requested) VALUES (:id, :order_id, true)
     ON CONFLICT (order_id) DO UPDATE SET cancel_requested = true, updated_at = clock_timestamp(), looks = 0
     RETURNING {COLUMNS}
@@ -105,7 +105,7 @@ _CHANGE = text("""
 """)
 
 
-def hear_order(connection: Connection, order_id: str, terms: Terms) -> Payment:
+def record_order(connection: Connection, order_id: str, terms: Terms) -> Payment:
     """The order is known. What was heard first stays."""
     values = {
         "customer_id": terms.customer_id,
@@ -113,15 +113,15 @@ def hear_order(connection: Connection, order_id: str, terms: Terms) -> Payment:
         "currency": terms.amount.currency,
         "method": terms.method,
     }
-    return _hear(connection, _HEAR_ORDER, order_id, values)
+    return _record(connection, _RECORD_ORDER, order_id, values)
 
 
-def hear_reserved(connection: Connection, order_id: str) -> Payment:
-    return _hear(connection, _HEAR_RESERVED, order_id, {})
+def record_reserved(connection: Connection, order_id: str) -> Payment:
+    return _record(connection, _RECORD_RESERVED, order_id, {})
 
 
-def hear_cancelled(connection: Connection, order_id: str) -> Payment:
-    return _hear(connection, _HEAR_CANCELLED, order_id, {})
+def record_cancelled(connection: Connection, order_id: str) -> Payment:
+    return _record(connection, _RECORD_CANCELLED, order_id, {})
 
 
 def attach(connection: Connection, payment: Payment, provider_id: str) -> Payment:
@@ -185,7 +185,7 @@ def change(connection: Connection, payment: Payment) -> None:
     )
 
 
-def _hear(connection: Connection, statement: TextClause, order_id: str, values: dict[str, Any]) -> Payment:
+def _record(connection: Connection, statement: TextClause, order_id: str, values: dict[str, Any]) -> Payment:
     row = connection.execute(statement, values | {"id": new_id(), "order_id": order_id}).mappings().one()
     return to_payment(row)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from common.messaging.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, MessageContext
 from common.schemas import Integer, MoneySchema, StrictSchema, id_field, text_field
 from services.payments.domain import Money, RefundKind, Status
 
@@ -90,16 +90,16 @@ REFUND_RECORDED = Contract(
 CONTRACTS = (CAPTURED, DECLINED, REFUNDED, OVERDUE, REFUND_REFUSED, REFUND_RETRIED, REFUND_RECORDED)
 
 
-def news(before: Payment, after: Payment, trail: Trail) -> list[Event]:
+def news(before: Payment, after: Payment, message_context: MessageContext) -> list[Event]:
     """What is to be told of a charge that took `before` to `after`."""
     if after.version == before.version:
         return []
     if after.status is Status.CAPTURED:
-        return [_event(CAPTURED, after, trail, {"amount": money(after.price)})]
-    return [_event(DECLINED, after, trail, {"amount": money(after.price), "code": after.decline_code})]
+        return [_event(CAPTURED, after, message_context, {"amount": money(after.price)})]
+    return [_event(DECLINED, after, message_context, {"amount": money(after.price), "code": after.decline_code})]
 
 
-def payment_refunded(payment: Payment, refund: Refund, trail: Trail) -> Event:
+def payment_refunded(payment: Payment, refund: Refund, message_context: MessageContext) -> Event:
     currency = payment.price.currency
     details = {
         "refund_id": refund.id,
@@ -108,23 +108,23 @@ def payment_refunded(payment: Payment, refund: Refund, trail: Trail) -> Event:
         "kind": refund.kind.value,
         "reason": refund.reason,
     }
-    return _event(REFUNDED, payment, trail, details)
+    return _event(REFUNDED, payment, message_context, details)
 
 
-def refund_refused(payment: Payment, trail: Trail) -> Event:
+def refund_refused(payment: Payment, message_context: MessageContext) -> Event:
     """Only for a payment whose refund was refused."""
     if payment.refusal is None:
         raise ValueError("nothing was refused")
     details = {"amount": _owed(payment), "code": payment.refusal.code, "tries": payment.refusal.tries}
-    return _event(REFUND_REFUSED, payment, trail, details)
+    return _event(REFUND_REFUSED, payment, message_context, details)
 
 
-def refund_retried(payment: Payment, *, reason: str, requested_by: str, trail: Trail) -> Event:
+def refund_retried(payment: Payment, *, reason: str, requested_by: str, message_context: MessageContext) -> Event:
     details = {"amount": _owed(payment), "reason": reason, "requested_by": requested_by}
-    return _event(REFUND_RETRIED, payment, trail, details)
+    return _event(REFUND_RETRIED, payment, message_context, details)
 
 
-def refund_recorded(payment: Payment, refund: ExternalRefund, trail: Trail) -> Event:
+def refund_recorded(payment: Payment, refund: ExternalRefund, message_context: MessageContext) -> Event:
     currency = payment.price.currency
     details = {
         "refund_id": refund.id,
@@ -135,11 +135,11 @@ def refund_recorded(payment: Payment, refund: ExternalRefund, trail: Trail) -> E
         "provider_refund_id": refund.provider_refund_id or "",
         "recorded_by": refund.recorded_by,
     }
-    return _event(REFUND_RECORDED, payment, trail, details)
+    return _event(REFUND_RECORDED, payment, message_context, details)
 
 
-def payment_overdue(payment: Payment, trail: Trail) -> Event:
-    return _event(OVERDUE, payment, trail, {})
+def payment_overdue(payment: Payment, message_context: MessageContext) -> Event:
+    return _event(OVERDUE, payment, message_context, {})
 
 
 def _owed(payment: Payment) -> dict[str, Any]:
@@ -150,8 +150,12 @@ def money(value: Money) -> dict[str, Any]:
     return {"amount": value.amount, "currency": value.currency}
 
 
-def _event(contract: Contract, payment: Payment, trail: Trail, details: dict[str, Any]) -> Event:
+def _event(contract: Contract, payment: Payment, message_context: MessageContext, details: dict[str, Any]) -> Event:
     data = {"order_id": payment.order_id, "payment_id": payment.id} | details
     return contract.event(
-        subject=payment.order_id, sequence=payment.version, data=data, trail=trail, order_id=payment.order_id
+        subject=payment.order_id,
+        sequence=payment.version,
+        data=data,
+        message_context=message_context,
+        order_id=payment.order_id,
     )

@@ -19,7 +19,8 @@ from common.observability import tracing
 from common.resilience.circuit_breaker import Breaker
 from common.setting_checks import HTTP_URL, between
 from common.settings import MAX_FAILURES, setting
-from services.payments.answers import (
+from services.payments.domain import Intent, IntentState, RefundStatus
+from services.payments.stripe_mapping import (
     UNEXPECTED_STATE,
     ForeignRefundError,
     ProviderUndecidedError,
@@ -31,7 +32,6 @@ from services.payments.answers import (
     refusal,
     stuck,
 )
-from services.payments.domain import Intent, IntentState, RefundStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

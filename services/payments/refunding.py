@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.messaging.events import Trail
+    from common.messaging.events import MessageContext
     from common.web.idempotency import Reply, RequestKey
     from services.payments.resources import Resources
 
@@ -57,7 +57,7 @@ def refund_payment(
     *,
     request_key: RequestKey | None,
     render: Callable[[Payment, Refund], dict[str, Any]],
-    trail: Trail,
+    message_context: MessageContext,
 ) -> Reply:
     """Raises `ProviderRefusedRefundError`, and what `refunds.check_refund` raises."""
     with transaction(resources.engine) as connection:
@@ -74,7 +74,7 @@ def refund_payment(
         if refund.status is RefundStatus.PENDING:
             payment = locked
         else:
-            payment = write_refund(connection, locked, refund, trail, pause_seconds=pause)
+            payment = write_refund(connection, locked, refund, message_context, pause_seconds=pause)
         if refund.status is not RefundStatus.FAILED:  # one that is pending is finished by a sweep
             return lease.finish(connection, 201, render(payment, refund))
         lease.release(connection)

@@ -23,15 +23,15 @@ from common.observability.logs import logger
 from common.resilience.crash_points import crash_point
 from common.storage.postgresql import autocommit, transaction
 from services.payments import domain, ledger, models, producers, refunds
-from services.payments.answers import ProviderUndecidedError
 from services.payments.domain import Intent, IntentState, Payment, Refund, RefundKind, RefundStatus, Step
+from services.payments.stripe_mapping import ProviderUndecidedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection
 
-    from common.messaging.events import Trail
+    from common.messaging.events import MessageContext
     from services.payments.provider import Provider
     from services.payments.resources import Resources
 
@@ -42,12 +42,14 @@ COMPENSATION_REASON = "order_cancelled"
 _log = logger(__name__)
 
 
-def settle(resources: Resources, payment: Payment, trail: Trail, delivery: Delivery | None = None) -> Payment:
+def settle(
+    resources: Resources, payment: Payment, message_context: MessageContext, delivery: Delivery | None = None
+) -> Payment:
     """Do all that is to be done about `payment`. The last transaction marks `delivery` as handled.
 
     Raises `AlreadyHandled` at the end for a delivery that was handled before.
     """
-    record = Record(resources, trail, delivery)
+    record = Record(resources, message_context, delivery)
     for _ in range(MAX_STEPS):
         step = domain.next_step(payment)
         if step is Step.NOTHING:
@@ -62,9 +64,9 @@ def settle(resources: Resources, payment: Payment, trail: Trail, delivery: Deliv
 class Record:
     """Writes down what the provider said. Each method is one transaction."""
 
-    def __init__(self, resources: Resources, trail: Trail, delivery: Delivery | None = None) -> None:
+    def __init__(self, resources: Resources, message_context: MessageContext, delivery: Delivery | None = None) -> None:
         self._engine, self._pause_seconds = resources.engine, resources.provider.refund_retry_seconds
-        self._trail, self._delivery = trail, delivery
+        self._trail, self._delivery = message_context, delivery
         self._is_duplicate = False
 
     def attach(self, payment: Payment, provider_id: str) -> Payment:
@@ -86,7 +88,7 @@ class Record:
 
         return self._write(payment, domain.after_looking(payment, intent), change)
 
-    def owe(self, payment: Payment) -> tuple[Payment, list[Refund]]:
+    def create_compensation(self, payment: Payment) -> tuple[Payment, list[Refund]]:
         """Write down a refund of all that is left, unless one of that kind is pending.
 
         Returns the payment, and every refund that is pending now.
@@ -130,7 +132,7 @@ class Record:
 
 
 def write_refund(
-    connection: Connection, locked: Payment, refund: Refund, trail: Trail, *, pause_seconds: float
+    connection: Connection, locked: Payment, refund: Refund, message_context: MessageContext, *, pause_seconds: float
 ) -> Payment:
     """Write how a refund ended, once: who comes second changes nothing. `pause_seconds` follow a first refusal."""
     if not ledger.conclude(connection, refund):
@@ -138,19 +140,19 @@ def write_refund(
     after = _after(locked, refund)
     if refund.status is RefundStatus.SUCCEEDED:
         models.change(connection, after)
-        outbox.add(connection, producers.payment_refunded(after, refund, trail))
+        outbox.add(connection, producers.payment_refunded(after, refund, message_context))
     elif after.refusal is not None and after != locked:
         after = ledger.refuse(connection, after, refunds.pause_seconds(after.refusal, pause_seconds))
         if after.version > locked.version:
-            outbox.add(connection, producers.refund_refused(after, trail))
+            outbox.add(connection, producers.refund_refused(after, message_context))
     return after
 
 
-def stand(connection: Connection, locked: Payment, trail: Trail) -> None:
+def stand(connection: Connection, locked: Payment, message_context: MessageContext) -> None:
     """Leave an undecided refund to an operator, who can press the provider. It is still looked at."""
     after = refunds.after_undecided(locked)
     if after != locked:
-        outbox.add(connection, producers.refund_refused(ledger.refuse(connection, after, None), trail))
+        outbox.add(connection, producers.refund_refused(ledger.refuse(connection, after, None), message_context))
 
 
 def _after(payment: Payment, refund: Refund) -> Payment:
@@ -176,9 +178,9 @@ def decided(refund: Refund) -> Refund:
     return refund
 
 
-def finish_refunds(resources: Resources, payment: Payment, trail: Trail) -> Payment:
+def finish_refunds(resources: Resources, payment: Payment, message_context: MessageContext) -> Payment:
     """Bring every pending refund of `payment` to its end, whoever began it."""
-    record = Record(resources, trail)
+    record = Record(resources, message_context)
     with autocommit(resources.engine) as connection:
         pending = ledger.pending(connection, payment.id)
     for refund in pending:
@@ -217,7 +219,7 @@ def _release(provider: Provider, record: Record, payment: Payment) -> Payment:
 
 
 def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
-    payment, owed = record.owe(payment)  # somebody else may have given it back meanwhile
+    payment, owed = record.create_compensation(payment)  # somebody else may have given it back meanwhile
     crash_point("payments.refund_owed")
     for refund in owed:
         done = decided(ask_for_refund(provider, payment, refund))

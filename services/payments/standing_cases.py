@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.messaging.events import Trail
+    from common.messaging.events import MessageContext
     from common.messaging.inbox import Delivery
     from common.web.idempotency import Reply, RequestKey
     from services.payments.resources import Resources
@@ -102,16 +102,16 @@ def retry_refund(
     *,
     request_key: RequestKey | None,
     render: Callable[[Payment], dict[str, Any]],
-    trail: Trail,
+    message_context: MessageContext,
 ) -> Reply:
     """Try now what a cancelled order is owed. Raises `NotRefundableError` and `ProviderRefusedRefundError`."""
     with transaction(resources.engine) as connection:
         lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
         if lease.reply:
             return lease.reply
-        payment = _make_due(connection, command, trail)
+        payment = _make_due(connection, command, message_context)
     with open_to_repetition(resources.engine, lease):
-        settle_order(resources, payment.order_id, trail)
+        settle_order(resources, payment.order_id, message_context)
     payment = get_payment(resources.engine, command.payment_id, customer_id=None)
     with transaction(resources.engine) as connection:
         if not payment.is_owed:
@@ -128,7 +128,7 @@ def record_refund(
     *,
     request_key: RequestKey | None,
     render: Callable[[Payment], dict[str, Any]],
-    trail: Trail,
+    message_context: MessageContext,
 ) -> Reply:
     """Write down that money came back another way. Raises what `refunds.check_refund` raises, and the errors above."""
     found = None
@@ -145,18 +145,20 @@ def record_refund(
             raise AlreadyRecordedError("this refund of the provider is on record already")
         after = refunds.after_external_refund(locked, amount, at_provider=found is not None)
         models.change(connection, after)
-        outbox.add(connection, producers.refund_recorded(after, refund, trail))
+        outbox.add(connection, producers.refund_recorded(after, refund, message_context))
         return attempt.keep(201, render(after))
 
 
-def _make_due(connection: Connection, command: RetryRefund, trail: Trail) -> Payment:
+def _make_due(connection: Connection, command: RetryRefund, message_context: MessageContext) -> Payment:
     payment = _lock(connection, command.payment_id)
     if not payment.is_owed:
         raise refunds.NotRefundableError("this payment holds no money of a cancelled order")
     after = refunds.after_retry_request(payment)
     if after != payment:
         models.change(connection, after)
-        event = producers.refund_retried(after, reason=command.reason, requested_by=command.requested_by, trail=trail)
+        event = producers.refund_retried(
+            after, reason=command.reason, requested_by=command.requested_by, message_context=message_context
+        )
         outbox.add(connection, event)
     return after
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from common.errors import Contention, NotFound, Unavailable, Undecided, classify
 from common.messaging import outbox
 from common.messaging.inbox import once
-from common.messaging.message_context import origin
+from common.messaging.message_context import new_trace_context
 from common.observability.logs import logger
 from common.storage.postgresql import autocommit, transaction
 from services.payments import ledger, models, producers, refunds
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.messaging.events import Trail
+    from common.messaging.events import MessageContext
     from common.messaging.inbox import Delivery
     from services.payments.domain import Payment, Terms
     from services.payments.resources import Resources
@@ -31,15 +31,15 @@ _log = logger(__name__)
 
 
 def order_was_placed(resources: Resources, delivery: Delivery, order_id: str, terms: Terms) -> None:
-    _hear(resources, delivery, lambda connection: models.hear_order(connection, order_id, terms))
+    _record(resources, delivery, lambda connection: models.record_order(connection, order_id, terms))
 
 
-def stock_was_reserved(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    _hear(resources, delivery, lambda connection: models.hear_reserved(connection, order_id))
+def mark_reserved(resources: Resources, delivery: Delivery, order_id: str) -> None:
+    _record(resources, delivery, lambda connection: models.record_reserved(connection, order_id))
 
 
 def order_was_cancelled(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    _hear(resources, delivery, lambda connection: models.hear_cancelled(connection, order_id))
+    _record(resources, delivery, lambda connection: models.record_cancelled(connection, order_id))
 
 
 def order_was_confirmed(resources: Resources, delivery: Delivery, order_id: str) -> None:
@@ -67,7 +67,9 @@ def unsettled_orders(engine: Engine, *, idle_seconds: float, limit: int) -> list
         return ledger.unsettled(connection, idle_seconds=idle_seconds, limit=limit)
 
 
-def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, goes_on: Callable[[], bool]) -> int:
+def settle_unsettled(
+    resources: Resources, *, idle_seconds: float, limit: int, should_continue: Callable[[], bool]
+) -> int:
     """Settle what was left unsettled for `idle_seconds`, its outcome perhaps unknown; answers how many there were.
 
     The provider is looked at before anything is repeated. One that cannot be settled goes to the end of the line, and
@@ -75,13 +77,13 @@ def settle_unsettled(resources: Resources, *, idle_seconds: float, limit: int, g
     """
     orders = unsettled_orders(resources.engine, idle_seconds=idle_seconds, limit=limit)
     for order_id in orders:
-        if not goes_on():
+        if not should_continue():
             break
         with autocommit(resources.engine) as connection:
             ledger.postpone(connection, order_id)  # before the attempt: it may end this process
         try:
-            with origin("settle a payment", order_id=order_id) as trail:
-                settle_order(resources, order_id, trail)
+            with new_trace_context("settle a payment", order_id=order_id) as message_context:
+                settle_order(resources, order_id, message_context)
         except Exception as error:
             if classify(error) is Unavailable:
                 raise
@@ -101,21 +103,21 @@ def _look_later(resources: Resources, order_id: str) -> None:
         ledger.back_off(connection, order_id)
         payment = ledger.undecided(connection, order_id, older_seconds=refunds.UNDECIDED_SECONDS)
         if payment is not None:
-            with origin("report an undecided refund", order_id=order_id) as trail:
-                stand(connection, payment, trail)
+            with new_trace_context("report an undecided refund", order_id=order_id) as message_context:
+                stand(connection, payment, message_context)
 
 
-def settle_order(resources: Resources, order_id: str, trail: Trail) -> None:
+def settle_order(resources: Resources, order_id: str, message_context: MessageContext) -> None:
     """Finish what a worker or a request has left open. Safe beside any worker and any request."""
     with autocommit(resources.engine) as connection:
         payment = models.of_order(connection, order_id)
     if payment is not None:
-        finish_refunds(resources, settle(resources, payment, trail), trail)
+        finish_refunds(resources, settle(resources, payment, message_context), message_context)
 
 
-def check_again(resources: Resources, payment_id: str, trail: Trail) -> Payment:
+def check_again(resources: Resources, payment_id: str, message_context: MessageContext) -> Payment:
     """Look at the provider and do what is still to be done about the payment, if anything; answers it as it is then."""
-    settle_order(resources, get_payment(resources.engine, payment_id, customer_id=None).order_id, trail)
+    settle_order(resources, get_payment(resources.engine, payment_id, customer_id=None).order_id, message_context)
     return get_payment(resources.engine, payment_id, customer_id=None)
 
 
@@ -128,8 +130,8 @@ def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> in
     with transaction(engine) as connection:
         waiting = models.ask_about_overdue(connection, quiet_seconds=quiet_seconds, limit=limit)
         if waiting:
-            with origin("ask about waiting payments") as trail:
-                outbox.add(connection, *(producers.payment_overdue(payment, trail) for payment in waiting))
+            with new_trace_context("ask about waiting payments") as message_context:
+                outbox.add(connection, *(producers.payment_overdue(payment, message_context) for payment in waiting))
     return len(waiting)
 
 
@@ -143,7 +145,7 @@ def theirs(payment: Payment | None, customer_id: str | None) -> Payment:
     return payment
 
 
-def _hear(resources: Resources, delivery: Delivery, fact: Callable[[Connection], Payment]) -> None:
+def _record(resources: Resources, delivery: Delivery, fact: Callable[[Connection], Payment]) -> None:
     with autocommit(resources.engine) as connection:
         payment = fact(connection)
-    settle(resources, payment, delivery.trail, delivery)
+    settle(resources, payment, delivery.message_context, delivery)

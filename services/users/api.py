@@ -13,8 +13,8 @@ from common.web.client_address import client_network
 from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import PageQuerySchema, page_schema, render_page
-from common.web.rate_limits import costly
-from common.web.request import render, request_key, request_trail
+from common.web.rate_limits import rate_limited
+from common.web.request import render, request_key, request_message_context
 from services.users import usecases
 from services.users.domain import (
     EmailTakenError,
@@ -49,7 +49,7 @@ KEYS_MAX_AGE_SECONDS = 60
 
 @users.route("/users", methods=["POST"])
 @public
-@costly
+@rate_limited
 @users.idempotent()
 @users.arguments(UserRequestSchema)
 @users.response(201, NewUserSchema)
@@ -59,7 +59,9 @@ def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, 
     key = request_key(secrets=("password",))
     wish = RegisterUser(**body)
     return render(
-        usecases.register_user(_context(), wish, network=client_network(), trail=request_trail(), request_key=key)
+        usecases.register_user(
+            _context(), wish, network=client_network(), message_context=request_message_context(), request_key=key
+        )
     )
 
 
@@ -73,7 +75,7 @@ def get_me() -> dict[str, Any]:
 
 @users.route("/tokens", methods=["POST"])
 @public
-@costly
+@rate_limited
 @users.arguments(TokenRequestSchema)
 @users.response(200, TokenSchema)
 @raises(InvalidCredentialsError, TooManyGuessesError, TooManySignInsError, SlotsTakenError)

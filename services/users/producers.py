@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.messaging.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, MessageContext
 from common.schemas import StrictSchema, id_field, text_field
 
 if TYPE_CHECKING:
@@ -24,6 +24,6 @@ REGISTERED = Contract("user.registered.v1", SOURCE, UserRegistered(), "Somebody 
 CONTRACTS = (REGISTERED,)
 
 
-def user_registered(user: User, trail: Trail) -> Event:
+def user_registered(user: User, message_context: MessageContext) -> Event:
     data = {"user_id": user.id, "username": user.username}
-    return REGISTERED.event(subject=user.id, sequence=user.version, data=data, trail=trail)
+    return REGISTERED.event(subject=user.id, sequence=user.version, data=data, message_context=message_context)

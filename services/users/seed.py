@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from marshmallow import validate
 
-from common.messaging.events import Trail, new_id
+from common.messaging.events import MessageContext, new_id
 from common.observability import logs
 from common.settings import DatabaseSettings, ProcessSettings, load, setting
 from common.storage.postgresql import make_engine
@@ -35,12 +35,12 @@ def seed(settings: Settings) -> None:
     engine = make_engine(
         settings.database_url, pool_size=1, timeout_seconds=settings.database_timeout_seconds, name="seed-users"
     )
-    passwords, trail = Passwords(), Trail(correlation_id=new_id())
+    passwords, message_context = Passwords(), MessageContext(correlation_id=new_id())
     accounts = ((Role.OPERATOR, settings.operator_password), (Role.CUSTOMER, settings.customer_password))
     try:
         for role, password in accounts:
             wish = RegisterUser(username=role, email=f"{role}@example.com", password=password, role=role)
-            changed = ensure_account(engine, passwords, wish, trail=trail)
+            changed = ensure_account(engine, passwords, wish, message_context=message_context)
             _log.info("account seeded", username=role, changed=changed)
     finally:
         engine.dispose()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from common.messaging.events import Trail
+    from common.messaging.events import MessageContext
     from common.web.idempotency import Reply, RequestKey
     from services.users.passwords import Passwords
     from services.users.signing import Signer
@@ -54,7 +54,12 @@ class Credentials:
 
 
 def register_user(
-    context: Context, wish: RegisterUser, *, network: str, trail: Trail, request_key: RequestKey | None
+    context: Context,
+    wish: RegisterUser,
+    *,
+    network: str,
+    message_context: MessageContext,
+    request_key: RequestKey | None,
 ) -> Reply:
     """A new user; without a password they get an API key, which is shown in this reply and never again.
 
@@ -67,7 +72,7 @@ def register_user(
     with transaction(context.engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
-        user = _insert_user(connection, wish, password_hash, trail)
+        user = _insert_user(connection, wish, password_hash, message_context)
         body = render_user(user)
         if password_hash is None:
             body["api_key"] = _insert_key(connection, user.id)[1]
@@ -120,13 +125,15 @@ def delete_api_key(context: Context, user_id: str, key_id: str) -> None:
             raise NotFound("you have no such API key")
 
 
-def ensure_account(engine: Engine, passwords: Passwords, wish: RegisterUser, *, trail: Trail) -> bool:
+def ensure_account(
+    engine: Engine, passwords: Passwords, wish: RegisterUser, *, message_context: MessageContext
+) -> bool:
     """Make the account, or give it this password and role if it has others; False if nothing was to be done."""
     password = wish.password or ""
     with transaction(engine) as connection:
         user = models.find_user(connection, username=wish.username)
         if user is None:
-            _insert_user(connection, wish, passwords.hash(password), trail)
+            _insert_user(connection, wish, passwords.hash(password), message_context)
             return True
         if user.role == wish.role and passwords.verify(user.password_hash, password):
             return False
@@ -155,7 +162,9 @@ def render_key(key: ApiKey) -> dict[str, Any]:
     return {"id": key.id, "hint": key.hint, "created_at": rfc3339(key.created_at)}
 
 
-def _insert_user(connection: Connection, wish: RegisterUser, password_hash: str | None, trail: Trail) -> User:
+def _insert_user(
+    connection: Connection, wish: RegisterUser, password_hash: str | None, message_context: MessageContext
+) -> User:
     user = User(
         id=new_id(),
         username=wish.username,
@@ -166,7 +175,7 @@ def _insert_user(connection: Connection, wish: RegisterUser, password_hash: str 
         created_at=utc_now(),
     )
     models.insert_user(connection, user)
-    outbox.add(connection, producers.user_registered(user, trail))
+    outbox.add(connection, producers.user_registered(user, message_context))
     return user
 
 

@@ -21,7 +21,7 @@ from services.archive.backfill import assign_missing_positions
 from services.archive.event_log import EventLog
 from services.operations import audits, groups, jobs, models, usecases
 from services.operations.domain import Filter, Status
-from services.operations.tests.letters import dead, happening
+from services.operations.tests.dead_letters import dead, happening
 from tests.history import documents
 from tests.history.filling import RARE_ROWS, ROWS, id_of
 
@@ -116,7 +116,7 @@ def _replies(database: Database_) -> None:
 
 
 OTHERS: dict[str, Run] = {
-    "time line": partial(archive.tell_timeline, order_id=id_of(7), customer_id="customer-7"),
+    "time line": partial(archive.get_timeline, order_id=id_of(7), customer_id="customer-7"),
     "filing an event": _archive_the_same_twice,
     "assigning missing positions": partial(assign_missing_positions, seconds=1.0),
     "one dead letter": partial(usecases.get_letter, letter_id=id_of(7)),

@@ -15,7 +15,7 @@ import pytest
 
 import common.messaging.inbox
 import common.messaging.outbox
-from common.messaging.events import Contract, Event, Trail
+from common.messaging.events import Contract, Event, MessageContext
 from services.inventory import usecases as inventory
 from services.orders import timeouts
 from services.orders import usecases as orders
@@ -79,7 +79,9 @@ def _new_id() -> str:
     return f"{next(_numbers):09}"
 
 
-def _event(self: Contract, *, subject: str, sequence: int, data: dict[str, Any], trail: Trail, order_id: str) -> Event:
+def _event(
+    self: Contract, *, subject: str, sequence: int, data: dict[str, Any], message_context: MessageContext, order_id: str
+) -> Event:
     return Event(
         id=_new_id(),
         source=self.source,
@@ -88,15 +90,15 @@ def _event(self: Contract, *, subject: str, sequence: int, data: dict[str, Any],
         time="",
         sequence=sequence,
         correlationid="",
-        causationid=trail.causation_id,
+        causationid=message_context.causation_id,
         orderid=order_id,
         data=data,
     )
 
 
 @contextmanager
-def _origin(_name: str, **_: Any) -> Iterator[Trail]:
-    yield Trail("sweep")
+def _origin(_name: str, **_: Any) -> Iterator[MessageContext]:
+    yield MessageContext("sweep")
 
 
 @contextmanager

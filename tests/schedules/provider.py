@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from services.payments.answers import ProviderUnavailable
 from services.payments.domain import Intent, IntentState, Payment, Refund, RefundStatus, Terms
+from services.payments.stripe_mapping import ProviderUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from common.errors import Conflict, LockTimeout, Rejected, Unavailable, Undecided, classify
-from common.messaging.events import Event, Trail
+from common.messaging.events import Event, MessageContext
 from common.messaging.inbox import AlreadyHandled, Delivery
 from services.inventory import usecases as inventory
 from services.inventory.domain import Stock
@@ -112,7 +112,7 @@ class Shop:
         wish = orders.PlaceOrder(customer_id="ann", key="", fingerprint="", items=items, payment_method=method)
         self.story.append(f"order {len(self.placed)} with {method}")
         try:
-            orders.place_order(self.orders, wish, Trail("request"))  # type: ignore[arg-type]
+            orders.place_order(self.orders, wish, MessageContext("request"))  # type: ignore[arg-type]
         finally:  # it is an order also if the answer was lost
             known = set(self.placed)
             self.placed.extend(order.id for order in self.orders.all("orders") if order.id not in known)
@@ -127,13 +127,13 @@ class Shop:
                     customer_id=None,
                     request_key=None,
                     render=lambda _: {},
-                    trail=Trail("request"),
+                    message_context=MessageContext("request"),
                 )
             )
 
     def time_out(self) -> None:
         self.story.append("time-outs")
-        timeouts.cancel_overdue_orders(self.orders, reading=0, bound_seconds=0, limit=9, goes_on=lambda: True)  # type: ignore[arg-type]
+        timeouts.cancel_overdue_orders(self.orders, reading=0, bound_seconds=0, limit=9, should_continue=lambda: True)  # type: ignore[arg-type]
 
     def refund(self) -> None:
         order_id = self._any_order()
@@ -143,7 +143,11 @@ class Shop:
             wish = refunding.RefundWish(payment_id=order_id, amount=amount, reason="goodwill")
             self._try(
                 lambda: refunding.refund_payment(
-                    self.works_on["payments"], wish, request_key=None, render=lambda *_: {}, trail=Trail("request")
+                    self.works_on["payments"],
+                    wish,
+                    request_key=None,
+                    render=lambda *_: {},
+                    message_context=MessageContext("request"),
                 )
             )
 
@@ -167,7 +171,11 @@ class Shop:
             provider_refund_id=None,
             recorded_by="ann",
         )
-        keys: dict[str, Any] = {"request_key": None, "render": lambda _: {}, "trail": Trail("request")}
+        keys: dict[str, Any] = {
+            "request_key": None,
+            "render": lambda _: {},
+            "message_context": MessageContext("request"),
+        }
         resources = self.works_on["payments"]
         self._try(
             lambda: (
@@ -180,7 +188,9 @@ class Shop:
     def sweep_payments(self) -> None:
         self.story.append("sweep: settle")
         self._try(
-            lambda: payments.settle_unsettled(self.works_on["payments"], idle_seconds=0, limit=9, goes_on=lambda: True)
+            lambda: payments.settle_unsettled(
+                self.works_on["payments"], idle_seconds=0, limit=9, should_continue=lambda: True
+            )
         )
 
     def ask(self) -> None:

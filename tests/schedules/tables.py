@@ -164,7 +164,7 @@ class PaymentTables:
     """In place of `services.payments.models`. A payment has its order's id."""
 
     @staticmethod
-    def _hear(tables: Tables, order_id: str, **fact: Any) -> Payment:
+    def _record(tables: Tables, order_id: str, **fact: Any) -> Payment:
         known = tables.rows.get(("payments", order_id)) or Payment(id=order_id, order_id=order_id, created_at=NOW)
         return PaymentTables._put(tables, replace(known, **fact))
 
@@ -174,16 +174,16 @@ class PaymentTables:
         return payment
 
     @staticmethod
-    def hear_order(tables: Tables, order_id: str, terms: Terms) -> Payment:
-        return PaymentTables._hear(tables, order_id, terms=terms)
+    def record_order(tables: Tables, order_id: str, terms: Terms) -> Payment:
+        return PaymentTables._record(tables, order_id, terms=terms)
 
     @staticmethod
-    def hear_reserved(tables: Tables, order_id: str) -> Payment:
-        return PaymentTables._hear(tables, order_id, stock_reserved=True)
+    def record_reserved(tables: Tables, order_id: str) -> Payment:
+        return PaymentTables._record(tables, order_id, stock_reserved=True)
 
     @staticmethod
-    def hear_cancelled(tables: Tables, order_id: str) -> Payment:
-        return PaymentTables._hear(tables, order_id, cancel_requested=True)
+    def record_cancelled(tables: Tables, order_id: str) -> Payment:
+        return PaymentTables._record(tables, order_id, cancel_requested=True)
 
     @staticmethod
     def attach(tables: Tables, payment: Payment, provider_id: str) -> Payment:

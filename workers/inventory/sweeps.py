@@ -11,15 +11,15 @@ from services.inventory import usecases
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.resilience.sweeps import Turn
+    from common.resilience.sweeps import SweepContext
 
 HELD_SECONDS = 600.0  # longer than an order is usually open
 AT_ONCE = 50
 
 
-def ask_about_overdue(engine: Engine, turn: Turn) -> int:
+def ask_about_overdue(engine: Engine, context: SweepContext) -> int:
     """Not while something holds sagas up: then to be held long means nothing."""
-    if turn.held_up() is not None:
+    if context.held_up() is not None:
         return 0
     return usecases.ask_about_overdue(engine, held_seconds=HELD_SECONDS, limit=AT_ONCE)
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from common.messaging.inbox import Delivery
 
 
-def take_price(delivery: Delivery, engine: Engine) -> None:
+def upsert_price(delivery: Delivery, engine: Engine) -> None:
     product = read(_PRODUCT_PRICED, delivery.event)
     price = Money(product["price"]["amount"], product["price"]["currency"])
-    usecases.take_price(engine, delivery, sku=product["sku"], name=product["name"], price=price)
+    usecases.upsert_price(engine, delivery, sku=product["sku"], name=product["name"], price=price)
 
 
 def reserve(delivery: Delivery, engine: Engine) -> None:
-    usecases.stock_was_reserved(engine, delivery, _order_id(delivery))
+    usecases.mark_reserved(engine, delivery, _order_id(delivery))
 
 
 def cancel_out_of_stock(delivery: Delivery, engine: Engine) -> None:
@@ -50,8 +50,8 @@ _PRODUCT_PRICED = ProductPriced()
 _ABOUT_ORDER = AboutOrder()
 
 HANDLERS = {
-    "product.listed.v1": take_price,
-    "product.changed.v1": take_price,
+    "product.listed.v1": upsert_price,
+    "product.changed.v1": upsert_price,
     "stock.reserved.v1": reserve,
     "stock.rejected.v1": cancel_out_of_stock,
     "payment.captured.v1": confirm,

@@ -12,7 +12,7 @@ from services.orders import timeouts
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.resilience.sweeps import Turn
+    from common.resilience.sweeps import SweepContext
 
 TIMEOUTS_AT_ONCE = 200
 
@@ -23,9 +23,9 @@ class Resources:
     timeout_seconds: float
 
 
-def time_out(resources: Resources, turn: Turn) -> int:
+def time_out(resources: Resources, context: SweepContext) -> int:
     """One tick of the clock; while it stands still, nobody is timed out either."""
-    held_up = turn.held_up() is not None
+    held_up = context.held_up() is not None
     reading = timeouts.tick(resources.engine, stands_still=held_up)
     if held_up:
         return 0
@@ -34,16 +34,16 @@ def time_out(resources: Resources, turn: Turn) -> int:
         reading=reading,
         bound_seconds=resources.timeout_seconds,
         limit=TIMEOUTS_AT_ONCE,
-        goes_on=turn.goes_on,
+        should_continue=context.should_continue,
     )
 
 
-def prune_inbox(resources: Resources, turn: Turn) -> int:
-    return pruning.prune_inbox(resources.engine, turn.goes_on)
+def prune_inbox(resources: Resources, context: SweepContext) -> int:
+    return pruning.prune_inbox(resources.engine, context.should_continue)
 
 
-def prune_replies(resources: Resources, turn: Turn) -> int:
-    return pruning.prune_replies(resources.engine, turn.goes_on)
+def prune_replies(resources: Resources, context: SweepContext) -> int:
+    return pruning.prune_replies(resources.engine, context.should_continue)
 
 
 SWEEPS = (

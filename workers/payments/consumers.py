@@ -22,7 +22,7 @@ def remember_order(delivery: Delivery, resources: Resources) -> None:
 
 
 def charge(delivery: Delivery, resources: Resources) -> None:
-    usecases.stock_was_reserved(resources, delivery, _order_id(delivery))
+    usecases.mark_reserved(resources, delivery, _order_id(delivery))
 
 
 def give_back(delivery: Delivery, resources: Resources) -> None:

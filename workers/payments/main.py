@@ -18,7 +18,7 @@ from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.resilience.circuit_breaker import Breaker
-from common.resilience.saga_health import QueueReader, Watch
+from common.resilience.saga_health import QueueReader, SagaHealth
 from common.resilience.sweeps import Sweeper, run_beside
 from common.settings import load
 from common.storage.postgresql import make_engine, ping
@@ -62,7 +62,7 @@ def make_sweepers(settings: Settings, provider: Provider) -> list[Sweeper[Any]]:
     engine = make_engine(settings.database_url, pool_size=SWEEP_CONNECTIONS, timeout_seconds=seconds, name=name)
     # Only what payments can see of sagas: the outboxes of other contexts are not its business.
     queues = QueueReader(settings.rabbitmq_url, name=name)
-    watch = Watch({"payments": engine}, queues, CONSUMERS, {"the payment provider": provider.probe})
+    watch = SagaHealth({"payments": engine}, queues, CONSUMERS, {"the payment provider": provider.probe})
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     # Not CIRCUIT_BREAKER_MAX_FAILURES: after the first failure one of the sweeps tries for all.
     breaker = Breaker("postgres_payments", max_failures=1)

@@ -9,7 +9,7 @@ from common.storage import pruning
 from services.payments import usecases
 
 if TYPE_CHECKING:
-    from common.resilience.sweeps import Turn
+    from common.resilience.sweeps import SweepContext
     from services.payments.resources import Resources
 
 IDLE_SECONDS = 60.0  # longer than a refund's lease, and than any call to the provider takes
@@ -17,23 +17,25 @@ QUIET_SECONDS = 600.0  # longer than an order is usually open
 AT_ONCE = 50
 
 
-def settle(resources: Resources, turn: Turn) -> int:
-    return usecases.settle_unsettled(resources, idle_seconds=IDLE_SECONDS, limit=AT_ONCE, goes_on=turn.goes_on)
+def settle(resources: Resources, context: SweepContext) -> int:
+    return usecases.settle_unsettled(
+        resources, idle_seconds=IDLE_SECONDS, limit=AT_ONCE, should_continue=context.should_continue
+    )
 
 
-def ask_about_overdue(resources: Resources, turn: Turn) -> int:
+def ask_about_overdue(resources: Resources, context: SweepContext) -> int:
     """Not while something holds sagas up: then to wait long means nothing."""
-    if turn.held_up() is not None:
+    if context.held_up() is not None:
         return 0
     return usecases.ask_about_overdue(resources.engine, quiet_seconds=QUIET_SECONDS, limit=AT_ONCE)
 
 
-def prune_inbox(resources: Resources, turn: Turn) -> int:
-    return pruning.prune_inbox(resources.engine, turn.goes_on)
+def prune_inbox(resources: Resources, context: SweepContext) -> int:
+    return pruning.prune_inbox(resources.engine, context.should_continue)
 
 
-def prune_replies(resources: Resources, turn: Turn) -> int:
-    return pruning.prune_replies(resources.engine, turn.goes_on)
+def prune_replies(resources: Resources, context: SweepContext) -> int:
+    return pruning.prune_replies(resources.engine, context.should_continue)
 
 
 SWEEPS = (

@@ -23,7 +23,7 @@ from common.observability.logs import configure_logging, logger
 from common.observability.metrics import serve_metrics
 from common.observability.tracing import configure_tracing
 from common.resilience.circuit_breaker import Breaker
-from common.resilience.saga_health import QueueReader, Watch
+from common.resilience.saga_health import QueueReader, SagaHealth
 from common.resilience.sweeps import Sweeper, run_all
 from common.setting_checks import POSTGRES_URL, between, urls_by
 from common.settings import DATABASE_WAIT, BrokerSettings, MetricsSettings, ProcessSettings, load, setting
@@ -99,7 +99,7 @@ def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
     }
     queues = QueueReader(settings.rabbitmq_url, name="scheduler")
     # While the payment provider is away its worker pauses: then nobody consumes its queue.
-    watch = Watch(engines, queues, CONSUMERS, {}, HELD_UP.set)
+    watch = SagaHealth(engines, queues, CONSUMERS, {}, HELD_UP.set)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return [
         Sweeper(

@@ -11,15 +11,15 @@ from services.users import usecases
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from common.resilience.sweeps import Turn
+    from common.resilience.sweeps import SweepContext
 
 PRUNE_SIGN_INS_SECONDS = 600.0
 
 
-def prune_sign_ins(engine: Engine, turn: Turn) -> int:
+def prune_sign_ins(engine: Engine, context: SweepContext) -> int:
     """Delete what no longer counts, a batch at a time."""
     pruned = 0
-    while turn.goes_on() and (batch := usecases.prune_sign_ins(engine)):
+    while context.should_continue() and (batch := usecases.prune_sign_ins(engine)):
         pruned += batch
     return pruned
 

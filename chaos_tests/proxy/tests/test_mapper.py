@@ -1,8 +1,8 @@
-"""What a node is told of the others: a detour's port for those that have one, and else what the real mapper says."""
+"""A node gets the proxy's port of another node that has a proxy, and else what the real mapper returns."""
 
 import asyncio
 
-from chaos_tests.proxy.mapper import detoured, serve
+from chaos_tests.proxy.mapper import serve, with_proxy_port
 from common.tests.ports import free_port
 
 FOUND = bytes([119, 0]) + (25_672).to_bytes(2) + b"M\0\0\6\0\5\0\4abcd\0\0"
@@ -12,16 +12,16 @@ PORTS = {"holdfast-2": 20_001}
 OWN_PORT = 20_009
 
 
-def test_only_the_port_of_a_node_with_a_detour_is_another() -> None:
-    assert detoured(b"zholdfast-2", FOUND, PORTS, OWN_PORT) == FOUND[:2] + (20_001).to_bytes(2) + FOUND[4:]
-    assert detoured(b"zholdfast", FOUND, PORTS, OWN_PORT) == FOUND
-    assert detoured(b"zholdfast-2", UNKNOWN, PORTS, OWN_PORT) == UNKNOWN
-    assert detoured(b"zholdfast-2", b"", PORTS, OWN_PORT) == b""
+def test_only_the_port_of_a_node_with_a_proxy_is_replaced() -> None:
+    assert with_proxy_port(b"zholdfast-2", FOUND, PORTS, OWN_PORT) == FOUND[:2] + (20_001).to_bytes(2) + FOUND[4:]
+    assert with_proxy_port(b"zholdfast", FOUND, PORTS, OWN_PORT) == FOUND
+    assert with_proxy_port(b"zholdfast-2", UNKNOWN, PORTS, OWN_PORT) == UNKNOWN
+    assert with_proxy_port(b"zholdfast-2", b"", PORTS, OWN_PORT) == b""
 
 
 def test_a_list_of_all_comes_from_the_mapper_that_was_asked() -> None:
     listed = b"name holdfast at port 25672\n"
-    assert detoured(b"n", (4369).to_bytes(4) + listed, PORTS, OWN_PORT) == OWN_PORT.to_bytes(4) + listed
+    assert with_proxy_port(b"n", (4369).to_bytes(4) + listed, PORTS, OWN_PORT) == OWN_PORT.to_bytes(4) + listed
 
 
 def test_a_node_stays_known_for_as_long_as_it_is_connected() -> None:

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chaos_tests.runners.broken import Broken
 from chaos_tests.runners.drivers.driver import OURS
+from chaos_tests.runners.rollback_journal import RollbackJournal
 from holdfast.target import SANDBOX_KEY, Target
 
 COMMAND = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
@@ -43,7 +43,7 @@ class Compose:
 
     def __init__(self, project: str) -> None:
         self._project = project
-        self.broken = Broken(Path(".holdfast-chaos") / f"broken-{project}.json")
+        self.journal = RollbackJournal(Path(".holdfast-chaos") / f"broken-{project}.json")
 
     def target(self) -> Target:
         return Target(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
-    from chaos_tests.runners.broken import Broken
     from chaos_tests.runners.drivers.local import Local
+    from chaos_tests.runners.rollback_journal import RollbackJournal
     from holdfast.target import Target
 
 OURS = [line.name for line in PROCESSES if line.command and not line.is_job]
@@ -25,7 +25,7 @@ class Driver(Protocol):
     """A running system whose processes have the names of the process table."""
 
     name: str
-    broken: Broken
+    journal: RollbackJournal
 
     def target(self) -> Target:
         """Where it is, for whoever asks it something."""

@@ -7,9 +7,9 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from chaos_tests.runners.broken import Broken
-from chaos_tests.runners.drivers.detours import Detours
-from chaos_tests.runners.trees import process_tree
+from chaos_tests.runners.drivers.proxy_routes import ProxyRoutes
+from chaos_tests.runners.process_tree import process_tree
+from chaos_tests.runners.rollback_journal import RollbackJournal
 from holdfast.target import SANDBOX_KEY, Target
 from infrastructure.local.errors import StackError
 from infrastructure.local.stack import Stack
@@ -23,8 +23,8 @@ class Local:
     def __init__(self, home: Path) -> None:
         self.stack = Stack(home)
         self.directory = home / "chaos"
-        self.broken = Broken(self.directory / "broken.json")
-        self.detours = Detours(self.stack)
+        self.journal = RollbackJournal(self.directory / "broken.json")
+        self.proxy_routes = ProxyRoutes(self.stack)
 
     def target(self) -> Target:
         return Target(

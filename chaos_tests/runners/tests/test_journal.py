@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chaos_tests.runners import journal as journals
-from chaos_tests.runners.carrying_out import carry_out, fault_of
+from chaos_tests.runners.execution import carry_out, fault_of
 from chaos_tests.runners.experiments import Experiment, pair
 from chaos_tests.runners.tests import scenery
 

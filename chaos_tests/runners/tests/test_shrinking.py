@@ -6,12 +6,12 @@ from pathlib import Path
 from rich.console import Console
 
 from chaos_tests.runners import schedule
-from chaos_tests.runners.campaign import Ground, Result
+from chaos_tests.runners.campaign import Result, RunConfig
 from chaos_tests.runners.options import Options
 from chaos_tests.runners.schedule import Step
 from chaos_tests.runners.session import Session
 
-GROUND = Ground({"driver": "local", "home": "/nowhere"}, [])
+RUN_CONFIG = RunConfig({"driver": "local", "home": "/nowhere"}, [])
 STEPS = [Step(name) for name in ("one", "two", "culprit", "three", "four", "five")]
 
 
@@ -24,24 +24,24 @@ class Shrinking(Session):
         self.is_ruined, self.tries = True, list[tuple[int, float]]()
         directory.mkdir(exist_ok=True)
 
-    def _one_run(self, ground: Ground, steps: list[Step], directory: Path, share: float = 1.0) -> Result:  # noqa: ARG002 - as it is called
+    def _one_run(self, run_config: RunConfig, steps: list[Step], directory: Path, share: float = 1.0) -> Result:  # noqa: ARG002 - as it is called
         self.tries.append((len(steps), share))
         self.is_ruined = self.is_ruined or Step("culprit") in steps
         return Result(directory, [], {"verdict": "valid"}, audit=not self.is_ruined)
 
-    def _begin_anew(self, ground: Ground) -> None:  # noqa: ARG002 - as it is called
+    def _begin_anew(self, run_config: RunConfig) -> None:  # noqa: ARG002 - as it is called
         self.is_ruined = False
 
 
 def test_the_culprit_is_found_on_stacks_that_begin_empty(tmp_path: Path) -> None:
     session = Shrinking(tmp_path)
-    session._shrink(GROUND, STEPS)
+    session._shrink(RUN_CONFIG, STEPS)
     assert schedule.read(tmp_path / "shrunk.json") == (7, [Step("culprit")])
     assert all(share == count / len(STEPS) for count, share in session.tries)
 
 
 def test_what_cannot_be_made_smaller_is_kept_whole(tmp_path: Path) -> None:
     session = Shrinking(tmp_path)
-    session._shrink(GROUND, [Step("culprit")])
+    session._shrink(RUN_CONFIG, [Step("culprit")])
     assert schedule.read(tmp_path / "shrunk.json") == (7, [Step("culprit")])
     assert not session.tries

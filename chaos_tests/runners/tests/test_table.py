@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from chaos_tests.runners import beside, table
+from chaos_tests.runners import summary, table
 from chaos_tests.runners.campaign import Result
-from chaos_tests.runners.carrying_out import Outcome
+from chaos_tests.runners.execution import Outcome
 from chaos_tests.runners.experiments import load_all
 
 EXPERIMENT = load_all()["rabbitmq-killed"]
@@ -80,7 +80,7 @@ def test_other_suites_are_quoted_or_named_as_not_run(tmp_path: Path) -> None:
     (tmp_path / "model-results.md").write_text(
         "| saga | safety | bounds | 1,200 | 2 | 3 | holds |\n\n36 of 36. Each is the same model with\n"
     )
-    assert beside.told(tmp_path) == [
+    assert summary.of_other_suites(tmp_path) == [
         "* [Crash points](crash-points.md) hit: 20 of 20 (100 %).",
         "* [Mutants](mutants.md) of the running system caught: not run.",
         "* [The models](model-results.md): 1,200 states in 1 searches; mutants found: 36 of 36.",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaos_tests.runners.workload.opening import OpeningError
 from chaos_tests.runners.workload.run import Plan, run
+from chaos_tests.runners.workload.setup import OpeningError
 from holdfast.target import target_options
 from infrastructure.processes import PROCESSES
 

@@ -12,8 +12,8 @@ from chaos_tests.runners.history import FAIL, INFO, OK
 
 if TYPE_CHECKING:
     from chaos_tests.runners.workload.calls import Done, Session
-    from chaos_tests.runners.workload.ending import Ending
     from chaos_tests.runners.workload.plan import Step
+    from chaos_tests.runners.workload.stop_condition import StopCondition
 
 ORDERS = "/api/v1/orders"
 PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -29,8 +29,8 @@ FINAL = ("confirmed", "cancelled")
 class Buyer:
     """Somebody with a connection of their own. One thing at a time."""
 
-    def __init__(self, session: Session, key: str, ending: Ending) -> None:
-        self._session, self._key, self._ending = session, key, ending
+    def __init__(self, session: Session, key: str, stop_condition: StopCondition) -> None:
+        self._session, self._key, self._ending = session, key, stop_condition
         self._unanswered: list[Step] = []
 
     async def carry_out(self, step: Step) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from chaos_tests.runners.workload.calls import Session
-    from chaos_tests.runners.workload.ending import Ending
     from chaos_tests.runners.workload.plan import Product
+    from chaos_tests.runners.workload.stop_condition import StopCondition
 
 PROBE_SECONDS = 0.5
 
@@ -24,8 +24,8 @@ PROBE_SECONDS = 0.5
 class Customer:
     """One client: its wishes come from the seed and its name."""
 
-    def __init__(self, session: Session, seed: int, products: list[Product], ending: Ending) -> None:
-        self._buyer, self._ending = Buyer(session, f"{seed}-{session.process}", ending), ending
+    def __init__(self, session: Session, seed: int, products: list[Product], stop_condition: StopCondition) -> None:
+        self._buyer, self._ending = Buyer(session, f"{seed}-{session.process}", stop_condition), stop_condition
         self._steps = steps(seed, session.process, products)
 
     async def shop(self, turn: Callable[[], Awaitable[None]]) -> None:
@@ -41,8 +41,10 @@ class Customer:
 class Prober:
     """Orders at a steady beat, whatever became of those before, and follows each to its end: so recovery is seen."""
 
-    def __init__(self, new_session: Callable[[], Session], seed: int, products: list[Product], ending: Ending) -> None:
-        self._new_session, self._seed, self._ending = new_session, seed, ending
+    def __init__(
+        self, new_session: Callable[[], Session], seed: int, products: list[Product], stop_condition: StopCondition
+    ) -> None:
+        self._new_session, self._seed, self._ending = new_session, seed, stop_condition
         self._steps = (step for step in steps(seed, "probe", products) if step.intent == "bought")
 
     async def probe(self, group: asyncio.TaskGroup) -> None:
@@ -60,9 +62,14 @@ class Operator:
     """Keeps a few of the scarce products coming, so that there is always a last one to fight for."""
 
     def __init__(
-        self, session: Session, seed: int, products: list[Product], ending: Ending, rate: float | None = None
+        self,
+        session: Session,
+        seed: int,
+        products: list[Product],
+        stop_condition: StopCondition,
+        rate: float | None = None,
     ) -> None:
-        self._session, self._ending, self._pause_seconds = session, ending, restocking_seconds(rate)
+        self._session, self._ending, self._pause_seconds = session, stop_condition, restocking_seconds(rate)
         self._chance = random.Random(f"{seed}/operator")
         self._scarce = sorted(products, key=lambda product: product.on_hand)[:SCARCE]
         self._number = 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chaos_tests.runners.history import History
-    from chaos_tests.runners.workload.ending import Ending
+    from chaos_tests.runners.workload.stop_condition import StopCondition
 
 INTERVAL_SECONDS, LOOK_SECONDS = 1.0, 4.0
 _HANDLED = re.compile(
@@ -35,10 +35,10 @@ class Observer:
         self._last: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
         self._sum: Counter[tuple[str, str]] = Counter()
 
-    async def watch(self, ending: Ending) -> None:
-        while not ending.has_come():
+    async def watch(self, stop_condition: StopCondition) -> None:
+        while not stop_condition.has_come():
             await self.look()
-            await ending.pause(INTERVAL_SECONDS)
+            await stop_condition.pause(INTERVAL_SECONDS)
 
     async def look(self) -> None:
         """Take one sample."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from chaos_tests.runners.history import History
 from chaos_tests.runners.workload.calls import Login, Recorder, Session
 from chaos_tests.runners.workload.clients import Customer, Operator, Prober
-from chaos_tests.runners.workload.ending import Ending
 from chaos_tests.runners.workload.observer import Observer
-from chaos_tests.runners.workload.opening import list_product, order_everything, register
 from chaos_tests.runners.workload.plan import catalogue
+from chaos_tests.runners.workload.setup import list_product, order_everything, register
+from chaos_tests.runners.workload.stop_condition import StopCondition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +47,8 @@ class Plan:
 class Pace:
     """Hands out turns: at random distances that make `rate` a second, or at once."""
 
-    def __init__(self, seed: int, rate: float | None, ending: Ending) -> None:
-        self._chance, self._rate, self._ending = random.Random(f"{seed}/pace"), rate, ending
+    def __init__(self, seed: int, rate: float | None, stop_condition: StopCondition) -> None:
+        self._chance, self._rate, self._ending = random.Random(f"{seed}/pace"), rate, stop_condition
         self._next = 0.0
 
     async def turn(self) -> None:
@@ -70,26 +70,26 @@ async def run(plan: Plan) -> str:
             return "orders"
         return "seconds" if time.monotonic() >= deadline else ""
 
-    ending = Ending(due)
+    stop_condition = StopCondition(due)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.ask, "asked")
-    shop = _Shop(plan, recorder, ending)
+        loop.add_signal_handler(number, stop_condition.ask, "asked")
+    shop = _Shop(plan, recorder, stop_condition)
     try:
         await shop.open()
         deadline = time.monotonic() + plan.seconds
         await shop.serve()
     finally:
-        history.append("end", reason=ending.reason or "error", accepted=recorder.accepted)
+        history.append("end", reason=stop_condition.reason or "error", accepted=recorder.accepted)
         history.close()
-    return ending.reason
+    return stop_condition.reason
 
 
 class _Shop:
     """Everybody who takes part."""
 
-    def __init__(self, plan: Plan, recorder: Recorder, ending: Ending) -> None:
-        self._plan, self._recorder, self._ending = plan, recorder, ending
+    def __init__(self, plan: Plan, recorder: Recorder, stop_condition: StopCondition) -> None:
+        self._plan, self._recorder, self._ending = plan, recorder, stop_condition
         self._run = f"R{uuid.uuid4().hex[:8].upper()}"
         self._products = catalogue(self._run)
         self._operator = Login(plan.url, plan.operator)
@@ -124,16 +124,16 @@ class _Shop:
 
     async def serve(self) -> None:
         """Return when it is over and all have gone."""
-        plan, ending = self._plan, self._ending
-        pace = Pace(plan.seed, plan.rate, ending)
+        plan, stop_condition = self._plan, self._ending
+        pace = Pace(plan.seed, plan.rate, stop_condition)
         names = [name for name in self._logins if name.startswith("client-")]
-        customers = [Customer(self._session(name), plan.seed, self._products, ending) for name in sorted(names)]
+        customers = [Customer(self._session(name), plan.seed, self._products, stop_condition) for name in sorted(names)]
         operator = Session("operator", plan.url, self._operator, self._recorder, plan.timeout_seconds)
         observer = Observer(plan.url, self._operator, plan.metrics, self._recorder.history)
-        prober = Prober(lambda: self._session("probe"), plan.seed, self._products, ending)
+        prober = Prober(lambda: self._session("probe"), plan.seed, self._products, stop_condition)
         async with asyncio.TaskGroup() as group:
-            group.create_task(observer.watch(ending))
-            group.create_task(Operator(operator, plan.seed, self._products, ending, plan.rate).work())
+            group.create_task(observer.watch(stop_condition))
+            group.create_task(Operator(operator, plan.seed, self._products, stop_condition, plan.rate).work())
             group.create_task(prober.probe(group))
             for customer in customers:
                 group.create_task(customer.shop(pace.turn))

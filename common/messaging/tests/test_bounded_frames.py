@@ -11,7 +11,7 @@ import pytest
 from common.messaging.bounded_frames import FRAME_SECONDS
 from common.messaging.confirms import Message
 from common.messaging.publisher import HEARTBEAT_SECONDS, ConfirmedPublisher
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from common.tests.worker_process import sample, wait_until
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from common.messaging.events import (
     Contract,
     Event,
     InvalidEventError,
-    Trail,
+    MessageContext,
     from_document,
     from_json,
     new_id,
@@ -176,7 +176,9 @@ class TotalRead(TolerantSchema):
 def test_a_contract_makes_events_that_inherit_the_trail() -> None:
     contract = Contract("order.placed.v1", "/services/orders", Total(), "An order.")
     cause = from_document(GOOD | {"traceparent": "00-trace"})
-    event = contract.event(subject="order-1", sequence=2, data={"total": 5}, trail=cause.trail, order_id="order-1")
+    event = contract.event(
+        subject="order-1", sequence=2, data={"total": 5}, message_context=cause.message_context, order_id="order-1"
+    )
     assert (event.type, event.source, event.sequence, event.orderid) == (contract.type, contract.source, 2, "order-1")
     assert (event.correlationid, event.causationid, event.traceparent) == ("request-1", cause.id, "00-trace")
     assert from_json(event.to_json()) == event
@@ -186,7 +188,7 @@ def test_a_contract_makes_events_that_inherit_the_trail() -> None:
 def test_a_contract_lets_nothing_out_that_it_does_not_promise(data: dict[str, Any]) -> None:
     contract = Contract("order.placed.v1", "/services/orders", Total(), "An order.")
     with pytest.raises(InvalidEventError, match=r"order\.placed\.v1"):
-        contract.event(subject="order-1", sequence=1, data=data, trail=Trail("request-1"))
+        contract.event(subject="order-1", sequence=1, data=data, message_context=MessageContext("request-1"))
 
 
 def test_a_reader_takes_what_it_knows_and_refuses_what_it_cannot_use() -> None:

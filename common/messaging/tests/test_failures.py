@@ -11,7 +11,7 @@ from common.messaging import topology
 from common.messaging.item_outages import MAX_PAUSES
 from common.messaging.redelivery import UNDECIDED
 from common.storage.postgresql import transaction
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from common.tests.worker_process import QUEUE, SECONDS, sample, wait_until
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 FIRST_DELAY = topology.undecided_delay(0)
-SHORTEST = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
+SHORTEST = topology.delay_exchange(topology.RETRY_DELAYS_SECONDS[0]).name
 WORKER_THREADS = 4
 UNDECIDED_ITEMS = "holdfast_undecided_items"
 HELD, SUBSCRIBED = "holdfast_worker_held_messages", "holdfast_worker_subscribed"
@@ -123,4 +123,4 @@ def test_no_delivery_is_used_up_where_the_delay_queue_is_missing(world: World) -
 )
 def test_an_undecided_item_waits_about_as_long_again_as_it_has_waited(waited: int, expected: int) -> None:
     assert topology.undecided_delay(waited) == expected
-    assert topology.undecided_delay(waited) > topology.RUNG_SECONDS[0]
+    assert topology.undecided_delay(waited) > topology.RETRY_DELAYS_SECONDS[0]

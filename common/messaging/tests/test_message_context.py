@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from common.messaging.message_context import origin
+from common.messaging.message_context import new_trace_context
 from common.observability import logs, tracing
 from common.tests.otlp_receiver import recording
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 def test_it_begins_a_trail_that_log_lines_show(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure_logging("test")
-    with origin("tidy up") as trail:
+    with new_trace_context("tidy up") as message_context:
         logs.logger("here").info("tidied")
-    with origin("tidy up") as other:
+    with new_trace_context("tidy up") as other:
         pass
     logs.logger("here").info("afterwards")
     inside, outside = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert trail.correlation_id != other.correlation_id
-    assert trail.traceparent != other.traceparent
-    assert inside["correlation_id"] == trail.correlation_id
-    assert f"00-{inside['trace_id']}-{inside['span_id']}-01" == trail.traceparent
+    assert message_context.correlation_id != other.correlation_id
+    assert message_context.traceparent != other.traceparent
+    assert inside["correlation_id"] == message_context.correlation_id
+    assert f"00-{inside['trace_id']}-{inside['span_id']}-01" == message_context.traceparent
     assert "trace_id" not in outside
 
 
 def test_it_is_a_trace_of_its_own() -> None:
-    with recording() as collector, origin("tidy up", order_id="o-1") as trail:
+    with recording() as collector, new_trace_context("tidy up", order_id="o-1") as message_context:
         pass
     tracing.shutdown()
     (span,) = collector.wait_for("tidy up")
-    assert (span.traceparent, span.parent_id) == (trail.traceparent, "")
-    assert span.attributes == {"holdfast.correlation_id": trail.correlation_id, "holdfast.order_id": "o-1"}
+    assert (span.traceparent, span.parent_id) == (message_context.traceparent, "")
+    assert span.attributes == {"holdfast.correlation_id": message_context.correlation_id, "holdfast.order_id": "o-1"}

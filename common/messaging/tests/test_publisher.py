@@ -13,8 +13,8 @@ from common.errors import Unavailable, classify
 from common.messaging.confirms import Message
 from common.messaging.publisher import CONNECT_SECONDS, BrokerDownError, ConfirmedPublisher
 from common.observability.logs import configure_logging
-from common.tests.link import Link
 from common.tests.outboxes import HEARD, UNHEARD, Ear, make_publisher
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 
 from common.messaging import redelivery, topology
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +34,14 @@ def test_a_node_that_confirms_nothing_is_left(declared: str, first: Link, monkey
     monkeypatch.setattr(redelivery, "CONFIRM_SECONDS", 0.5)
     passing_on = redelivery.Redelivery(f"{first.url};{declared}", topology.events_queue("measured"))
     message = redelivery.Incoming("{}")
-    passing_on.retry(message, failed_attempts=1, rung_seconds=120, error=None)
+    passing_on.retry(message, failed_attempts=1, delay_seconds=120, error=None)
     first.freeze()
     with pytest.raises(OSError, match="timed out"):
-        passing_on.retry(message, failed_attempts=1, rung_seconds=120, error=None)
+        passing_on.retry(message, failed_attempts=1, delay_seconds=120, error=None)
     started = time.monotonic()
-    passing_on.retry(message, failed_attempts=1, rung_seconds=120, error=None)
+    passing_on.retry(message, failed_attempts=1, delay_seconds=120, error=None)
     assert time.monotonic() - started < CONNECT_SECONDS, "it asked the same node again first"
     passing_on._connection.collect(socket_timeout=1)  # a worker keeps it for life
     with Connection(declared) as connection:
-        waiting = topology.count(connection, topology.rung_exchange(120).name).messages
+        waiting = topology.count(connection, topology.delay_exchange(120).name).messages
     assert waiting >= 2

@@ -14,8 +14,8 @@ from sqlalchemy import event as sqlalchemy_event
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS, TASK_NAME, Relay
 from common.resilience.circuit_breaker import Breaker
-from common.tests.link import Link
 from common.tests.outboxes import HEARD, UNHEARD, Ear, Outbox, make_event, make_publisher, make_relay
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

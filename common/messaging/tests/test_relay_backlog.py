@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 from common.messaging.relay import BATCH_ROWS
 from common.storage.postgresql import transaction
-from common.tests.link import Link
 from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event, make_relay
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

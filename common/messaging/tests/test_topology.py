@@ -10,7 +10,7 @@ import pytest
 from pika.exceptions import UnroutableError
 
 from common.messaging import topology
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def counts(channel: BlockingChannel) -> dict[str, int]:
 def test_declaring_again_changes_nothing(vhost: str, channel: BlockingChannel) -> None:
     names = topology.declare(vhost, BINDINGS)
     assert set(names) >= {"orders.events", "payments.events", "archive.events", "operations.dead-letters"}
-    assert len(names) == len(set(names)) == len(BINDINGS) + len(topology.RUNG_SECONDS) + 1
+    assert len(names) == len(set(names)) == len(BINDINGS) + len(topology.RETRY_DELAYS_SECONDS) + 1
 
 
 def test_nothing_reaches_a_new_queue_before_it_has_settled(vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +86,9 @@ def test_an_event_comes_to_all_that_are_bound_to_its_type(channel: BlockingChann
 
 
 def test_a_rung_brings_a_message_back_to_its_own_queue_alone_after_its_time(channel: BlockingChannel) -> None:
-    seconds = topology.RUNG_SECONDS[0]
+    seconds = topology.RETRY_DELAYS_SECONDS[0]
     started = time.monotonic()
-    publish(channel, topology.rung_exchange(seconds).name, topology.events_queue("orders"))
+    publish(channel, topology.delay_exchange(seconds).name, topology.events_queue("orders"))
     get(channel, "orders.events")
     assert time.monotonic() - started >= seconds * 0.9
     assert set(counts(channel).values()) == {0}
@@ -107,10 +107,10 @@ def test_a_rejected_message_becomes_a_dead_letter_that_names_its_queue(channel: 
 
 
 def test_rungs_climb_and_stay_on_the_last() -> None:
-    climbed = [topology.rung_for(attempt) for attempt in range(1, 8)]
+    climbed = [topology.retry_delay(attempt) for attempt in range(1, 8)]
     assert climbed == sorted(climbed)
-    assert climbed[0] == topology.RUNG_SECONDS[0]
-    assert set(climbed[len(topology.RUNG_SECONDS) :]) == {topology.RUNG_SECONDS[-1]}
+    assert climbed[0] == topology.RETRY_DELAYS_SECONDS[0]
+    assert set(climbed[len(topology.RETRY_DELAYS_SECONDS) :]) == {topology.RETRY_DELAYS_SECONDS[-1]}
 
 
 def test_a_worker_sees_its_queue_as_it_was_declared(vhost: str, channel: BlockingChannel) -> None:

@@ -12,10 +12,10 @@ from sqlalchemy import text
 from common.errors import Unavailable
 from common.messaging import topology
 from common.resilience import saga_health
-from common.resilience.saga_health import BACKLOG_MESSAGES, BROKER_SECONDS, QueueReader, Watch
+from common.resilience.saga_health import BACKLOG_MESSAGES, BROKER_SECONDS, QueueReader, SagaHealth
 from common.storage.postgresql import transaction
-from common.tests.link import Link
 from common.tests.outboxes import Outbox, make_event
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,11 +53,11 @@ def consume(channel: BlockingChannel, *contexts: str) -> None:
         channel.basic_consume(topology.events_queue(context), lambda *_: None)
 
 
-def watch(box: Outbox, queues: QueueReader, **probes: Callable[[], object]) -> Watch:
-    return Watch({"things": box.engine}, queues, CONTEXTS, probes)
+def watch(box: Outbox, queues: QueueReader, **probes: Callable[[], object]) -> SagaHealth:
+    return SagaHealth({"things": box.engine}, queues, CONTEXTS, probes)
 
 
-def eventually(looks: Watch, reason: str | None) -> None:
+def eventually(looks: SagaHealth, reason: str | None) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
         seen = looks.reason()
@@ -84,8 +84,8 @@ def test_a_queue_without_a_consumer_a_backlog_and_parked_messages(
         channel.queue_purge("orders.events")
         eventually(looks, None)
 
-        rung = topology.rung_exchange(topology.RUNG_SECONDS[0]).name
-        channel.basic_publish(rung, "payments.events", b"parked", pika.BasicProperties(expiration="3000"))
+        delay_queue = topology.delay_exchange(topology.RETRY_DELAYS_SECONDS[0]).name
+        channel.basic_publish(delay_queue, "payments.events", b"parked", pika.BasicProperties(expiration="3000"))
         eventually(looks, "1 messages are parked")
         eventually(looks, None)
 
@@ -149,7 +149,7 @@ def test_what_was_seen_counts_for_a_moment(box: Outbox, vhost: str, monkeypatch:
     asked: list[int] = []
     topology.declare(vhost, {})
     with QueueReader(vhost, name="test") as queues:
-        looks = Watch({}, queues, (), {"provider": lambda: asked.append(1)})
+        looks = SagaHealth({}, queues, (), {"provider": lambda: asked.append(1)})
         assert looks.reason() is None
         assert looks.reason() is None
     assert asked == [1]

@@ -13,10 +13,10 @@ from sqlalchemy import Engine, text
 
 from common.errors import Unavailable
 from common.resilience.circuit_breaker import Breaker
-from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, Sweeper, Turn, run_all, run_beside
+from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, SweepContext, Sweeper, run_all, run_beside
 from common.storage import leases
 from common.storage.postgresql import make_engine, transaction
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ class Log:
         self.runs: list[str] = []
         self._failures, self._found = list(failures), found
 
-    def run(self, who: str, _turn: Turn) -> int:
+    def run(self, who: str, _sweep: SweepContext) -> int:
         self.runs.append(who)
         if self._failures:
             raise self._failures.pop(0)
@@ -126,10 +126,10 @@ def test_of_two_schedulers_one_sweeps_and_the_other_takes_over_at_once_when_it_e
 def test_a_frozen_holder_loses_its_turn_and_does_not_go_on(engine: Engine) -> None:
     frozen, thawed, went_on = threading.Event(), threading.Event(), []
 
-    def freeze(_who: str, turn: Turn) -> int:
+    def freeze(_who: str, context: SweepContext) -> int:
         frozen.set()
         thawed.wait(SECONDS)
-        went_on.append(turn.goes_on())
+        went_on.append(context.should_continue())
         return 0
 
     log = Log()
@@ -186,7 +186,7 @@ def test_a_database_that_is_away_stops_nobody_else_and_is_swept_when_it_is_back(
         far.dispose()
 
 
-def die(_who: str, _turn: Turn) -> int:
+def die(_who: str, _sweep: SweepContext) -> int:
     raise SystemExit
 
 
@@ -200,8 +200,8 @@ def successes(sweep: str) -> tuple[float, float]:
 def test_a_run_that_is_held_up_is_no_success_and_no_reconciliation(engine: Engine) -> None:
     reasons, runs = ["the broker is away"], []
 
-    def compare(_who: str, turn: Turn) -> int:
-        runs.append(turn.held_up())
+    def compare(_who: str, context: SweepContext) -> int:
+        runs.append(context.held_up())
         return 0
 
     def held_up() -> str | None:
@@ -223,9 +223,9 @@ def test_a_run_that_is_held_up_is_no_success_and_no_reconciliation(engine: Engin
 def test_a_run_that_was_cut_short_is_no_success(engine: Engine) -> None:
     begun = threading.Event()
 
-    def endless(_who: str, turn: Turn) -> int:
+    def endless(_who: str, context: SweepContext) -> int:
         begun.set()
-        while turn.goes_on():
+        while context.should_continue():
             time.sleep(0.01)
         return 1
 

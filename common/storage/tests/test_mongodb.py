@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import Unavailable, classify
 from common.storage.mongodb import connect, ping
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from common.errors import LockTimeout, Unavailable, classify
 from common.storage.postgresql import autocommit, make_engine, ping, transaction
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

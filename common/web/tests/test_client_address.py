@@ -51,7 +51,7 @@ def test_a_hop_counts_if_whoever_wrote_it_is_trusted(peer: str, forwarded_for: s
 
 def test_no_address_is_believed_that_a_client_of_the_port_writes_itself() -> None:
     """127.0.0.1 is the proxy here, and 127.0.0.2 is not."""
-    server = Server(TRUSTED_PROXIES="127.0.0.1/32", RATE_LIMIT_STRANGERS="1/hour")
+    server = Server(TRUSTED_PROXIES="127.0.0.1/32", RATE_LIMIT_ANONYMOUS="1/hour")
 
     def sign_in(source: str, forwarded_for: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20, source_address=(source, 0))

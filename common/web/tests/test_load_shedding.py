@@ -12,14 +12,14 @@ LIMITS = {"rows": 10, "seconds": 5.0}
 def test_above_any_limit_work_is_refused_until_a_measurement_says_otherwise() -> None:
     shedding = Shedding(LIMITS)
     shedding.check()
-    shedding.see({"rows": 10, "seconds": 5.0})
+    shedding.observe({"rows": 10, "seconds": 5.0})
     shedding.check()
     for excess in ({"rows": 11, "seconds": 0}, {"rows": 0, "seconds": 5.1}):
-        shedding.see(excess)
+        shedding.observe(excess)
         with pytest.raises(OverloadedError) as refusal:
             shedding.check()
         assert (refusal.value.status, refusal.value.code) == (503, "overloaded")
-    shedding.see({"rows": 0, "seconds": 0})
+    shedding.observe({"rows": 0, "seconds": 0})
     shedding.check()
 
 

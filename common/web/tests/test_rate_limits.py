@@ -11,7 +11,7 @@ from common.security.auth import public
 from common.tests.sample_service import SETTINGS, VERIFIER, answer, bearer
 from common.web import app_factory
 from common.web.openapi import Blueprint
-from common.web.rate_limits import costly
+from common.web.rate_limits import rate_limited
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -28,7 +28,7 @@ def client(**settings: Any) -> FlaskClient:
 
     @things.route("/sign-in", methods=["POST"])
     @public
-    @costly
+    @rate_limited
     @things.response(200)
     def sign_in() -> dict[str, Any]:
         return {}
@@ -57,19 +57,19 @@ def assert_refused(reply: TestResponse, policy: str, quota: int) -> None:
 
 
 def test_a_caller_is_limited_by_who_it_is_and_told_what_is_left() -> None:
-    app = client(rate_limit_callers="3/minute")
+    app = client(rate_limit_authenticated="3/minute")
     ann, bob = bearer(sub="ann"), bearer(sub="bob")
     replies = [app.get("/things", headers=ann) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [200, 200, 200]
     assert [reply.headers["RateLimit"].split(";")[1] for reply in replies] == ["r=2", "r=1", "r=0"]
-    assert_refused(app.get("/things", headers=ann | {"X-Forwarded-For": "192.0.2.9"}), "callers", 3)
+    assert_refused(app.get("/things", headers=ann | {"X-Forwarded-For": "192.0.2.9"}), "authenticated", 3)
     assert app.get("/things", headers=bob).status_code == 200
 
 
 def test_a_stranger_is_limited_by_its_address_where_it_costs_much() -> None:
-    app = client(rate_limit_strangers="2/minute")
+    app = client(rate_limit_anonymous="2/minute")
     assert [sign_in(app).status_code for _ in range(2)] == [200, 200]
-    assert_refused(sign_in(app), "strangers", 2)
+    assert_refused(sign_in(app), "anonymous", 2)
     assert sign_in(app, "192.0.2.2").status_code == 200
     assert "RateLimit" not in app.get("/things/free", headers={"X-Forwarded-For": "192.0.2.1"}).headers
     assert "RateLimit" not in app.get("/things", headers=bearer()).headers
@@ -77,7 +77,7 @@ def test_a_stranger_is_limited_by_its_address_where_it_costs_much() -> None:
 
 def test_one_route_has_a_quota_of_its_own() -> None:
     app = client(
-        rate_limit_strangers="9/minute", rate_limit_routes="POST /things/sign-in=1/minute; GET /things=2/minute"
+        rate_limit_anonymous="9/minute", rate_limit_routes="POST /things/sign-in=1/minute; GET /things=2/minute"
     )
     assert sign_in(app).status_code == 200
     assert_refused(sign_in(app), "POST /things/sign-in", 1)
@@ -97,7 +97,7 @@ def test_one_route_has_a_quota_of_its_own() -> None:
     ],
 )
 def test_who_is_the_same_stranger(first: str, second: str, *, same: bool) -> None:
-    app = client(rate_limit_strangers="1/minute")
+    app = client(rate_limit_anonymous="1/minute")
     assert sign_in(app, first).status_code == 200
     assert sign_in(app, second).status_code == (429 if same else 200)
 
@@ -110,7 +110,7 @@ def test_by_default_no_caller_is_limited() -> None:
 
 
 def test_a_stranger_that_is_refused_is_refused_before_its_body_is_read() -> None:
-    app = client(rate_limit_strangers="1/minute")
+    app = client(rate_limit_anonymous="1/minute")
     sign_in(app)
     reply = app.post("/things/sign-in", data=b"\xff" * 100, headers={"X-Forwarded-For": "192.0.2.1"})
     assert reply.status_code == 429
@@ -118,12 +118,12 @@ def test_a_stranger_that_is_refused_is_refused_before_its_body_is_read() -> None
 
 @pytest.mark.integration
 def test_instances_with_a_shared_store_count_together(document_store: str) -> None:
-    settings = {"rate_limit_strangers": "4/minute", "rate_limit_storage_url": document_store}
+    settings = {"rate_limit_anonymous": "4/minute", "rate_limit_storage_url": document_store}
     one, other = client(**settings), client(**settings)
     assert [sign_in(app).status_code for app in (one, other, one, other)] == [200] * 4
     assert sign_in(one).status_code == sign_in(other).status_code == 429
 
 
 def test_a_store_that_does_not_answer_limits_nobody() -> None:
-    app = client(rate_limit_strangers="1/minute", rate_limit_storage_url="mongodb://127.0.0.1:1/limits")
+    app = client(rate_limit_anonymous="1/minute", rate_limit_storage_url="mongodb://127.0.0.1:1/limits")
     assert [sign_in(app).status_code for _ in range(20)] == [200] * 20

@@ -13,7 +13,7 @@ from infrastructure.docker.secret_file import EXAMPLE, signing_key, write
 # Empty in the example because that is their value.
 NO_SECRETS = {
     "KAFKA_BROKER_URL",
-    "RATE_LIMIT_CALLERS",
+    "RATE_LIMIT_AUTHENTICATED",
     "TOKEN_PUBLIC_KEYS",
     "WEBHOOK_ALLOWED_NETWORKS",
     "WEBHOOK_RETRY_SECONDS",

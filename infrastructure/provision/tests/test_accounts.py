@@ -85,7 +85,11 @@ ALLOWED: list[tuple[str, str, Action]] = [
 ]
 FORBIDDEN: list[tuple[str, str, Action]] = [
     ("worker-inventory", "puts into the payments queue", publish("", "payments.events")),
-    ("worker-inventory", "puts into the payments queue by a rung", publish("holdfast.retry.1s", "payments.events")),
+    (
+        "worker-inventory",
+        "puts into the payments queue by a delay queue",
+        publish("holdfast.retry.1s", "payments.events"),
+    ),
     ("worker-inventory", "takes from the payments queue", take("payments.events")),
     ("worker-inventory", "empties the payments queue", lambda channel: channel.queue_purge("payments.events")),
     ("worker-inventory", "deletes its queue", lambda channel: channel.queue_delete("inventory.events")),

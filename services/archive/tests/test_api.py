@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import new_id
-from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
+from common.tests.tcp_proxy import Link
 from services.archive.tests.happenings import CUSTOMER, at, file, happening, placed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from common.errors import Unavailable, classify
 from common.storage.mongodb import connect
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from services.archive.event_log import EventLog
 
 if TYPE_CHECKING:

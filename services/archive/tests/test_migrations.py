@@ -14,7 +14,7 @@ import pytest
 from common.errors import Unavailable, classify
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from services.archive.models import COLLECTION, INDEXES
 
 if TYPE_CHECKING:

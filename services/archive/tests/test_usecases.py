@@ -106,7 +106,7 @@ def test_a_time_line_does_not_hang_on_the_order_of_arrival(archive: Database[dic
         file(archive, event)
         file(archive, event)
     file(archive, placed(new_id()))
-    timeline = usecases.tell_timeline(archive, order_id, customer_id=CUSTOMER)
+    timeline = usecases.get_timeline(archive, order_id, customer_id=CUSTOMER)
     assert [step.entry.id for step in timeline.steps] == [event.id for event in events]
     assert [step.delay_seconds for step in timeline.steps] == [0.0] + [0.25] * 5
     assert timeline.has_more is False
@@ -117,7 +117,7 @@ def test_times_in_other_zones_are_compared_as_moments(archive: Database[dict[str
     later = happening(orderid=order_id, time="2026-11-02T09:00:00.5+02:00")
     earlier = happening(orderid=order_id, time="2026-11-02T07:00:00Z")
     file(archive, later, earlier)
-    steps = usecases.tell_timeline(archive, order_id, customer_id=None).steps
+    steps = usecases.get_timeline(archive, order_id, customer_id=None).steps
     assert [step.entry.time for step in steps] == [earlier.time, later.time]
     assert steps[1].delay_seconds == 0.5
 
@@ -127,26 +127,26 @@ def test_a_customer_sees_their_own_and_only_once_it_is_known_to_be_theirs(archiv
     confirmed = happening(orderid=order_id, data={"customer_id": CUSTOMER})
     file(archive, confirmed)
     with pytest.raises(NotFound):
-        usecases.tell_timeline(archive, order_id, customer_id=CUSTOMER)
-    assert len(usecases.tell_timeline(archive, order_id, customer_id=None).steps) == 1
+        usecases.get_timeline(archive, order_id, customer_id=CUSTOMER)
+    assert len(usecases.get_timeline(archive, order_id, customer_id=None).steps) == 1
     file(archive, placed(order_id))
-    assert len(usecases.tell_timeline(archive, order_id, customer_id=CUSTOMER).steps) == 2
+    assert len(usecases.get_timeline(archive, order_id, customer_id=CUSTOMER).steps) == 2
     with pytest.raises(NotFound):
-        usecases.tell_timeline(archive, order_id, customer_id=new_id())
+        usecases.get_timeline(archive, order_id, customer_id=new_id())
 
 
 def test_nobody_sees_an_order_that_is_not_there(archive: Database[dict[str, Any]]) -> None:
     with pytest.raises(NotFound):
-        usecases.tell_timeline(archive, new_id(), customer_id=None)
+        usecases.get_timeline(archive, new_id(), customer_id=None)
 
 
 def test_a_time_line_is_bounded_and_says_so(archive: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usecases, "MAX_TIMELINE", 3)
     order_id = new_id()
     file(archive, placed(order_id), *(happening(orderid=order_id, time=at(n)) for n in (1, 2)))
-    assert usecases.tell_timeline(archive, order_id, customer_id=None).has_more is False
+    assert usecases.get_timeline(archive, order_id, customer_id=None).has_more is False
     file(archive, happening(orderid=order_id, time=at(3)))
-    timeline = usecases.tell_timeline(archive, order_id, customer_id=None)
+    timeline = usecases.get_timeline(archive, order_id, customer_id=None)
     assert (len(timeline.steps), timeline.has_more) == (3, True)
 
 

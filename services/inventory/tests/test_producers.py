@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.messaging.events import Contract, Event, InvalidEventError, Trail, from_json
+from common.messaging.events import Contract, Event, InvalidEventError, MessageContext, from_json
 from services.inventory import producers
 from services.inventory.domain import Line, Money, Product, Reason, Refusal, Reservation, Status, Stock
 
@@ -29,25 +29,25 @@ def settled() -> Reservation:
     return Reservation(order_id=ORDER, status=Status.SOLD, lines=RESERVATION.lines, version=2)
 
 
-def made(trail: Trail) -> list[Event]:
+def made(message_context: MessageContext) -> list[Event]:
     changed = product(name="A red kettle, 1.7 l", price=Money(2199, "usd"), version=3)
     return [
-        producers.product_listed(KETTLE, trail),
-        producers.product_changed(changed, trail),
-        producers.stock_adjusted(product(version=2), delta=10, reason="initial", trail=trail),
-        producers.stock_reserved(RESERVATION, trail),
-        producers.stock_rejected(RESERVATION, Refusal(Reason.OUT_OF_STOCK, "TEA-EARL-GREY"), trail),
-        producers.stock_sold(settled(), trail),
-        producers.stock_released(settled(), trail),
-        producers.reservation_overdue(settled(), trail),
+        producers.product_listed(KETTLE, message_context),
+        producers.product_changed(changed, message_context),
+        producers.stock_adjusted(product(version=2), delta=10, reason="initial", message_context=message_context),
+        producers.stock_reserved(RESERVATION, message_context),
+        producers.stock_rejected(RESERVATION, Refusal(Reason.OUT_OF_STOCK, "TEA-EARL-GREY"), message_context),
+        producers.stock_sold(settled(), message_context),
+        producers.stock_released(settled(), message_context),
+        producers.reservation_overdue(settled(), message_context),
     ]
 
 
 @pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
 def test_what_is_published_is_what_the_sample_shows(contract: Contract) -> None:
     sample = from_json((SAMPLES / f"{contract.type}.json").read_bytes())
-    trail = Trail(sample.correlationid, sample.causationid, sample.traceparent)
-    (event,) = [event for event in made(trail) if event.type == contract.type]
+    message_context = MessageContext(sample.correlationid, sample.causationid, sample.traceparent)
+    (event,) = [event for event in made(message_context) if event.type == contract.type]
     expected = sample.to_document() | {"id": event.id, "time": event.time}
     assert from_json(event.to_json()).to_document() == expected
 
@@ -61,4 +61,4 @@ def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
         *({name: value for name, value in data.items() if name != left} for left in data),
     ):
         with pytest.raises(InvalidEventError):
-            contract.event(subject="x", sequence=1, data=bad, trail=Trail("test"))
+            contract.event(subject="x", sequence=1, data=bad, message_context=MessageContext("test"))

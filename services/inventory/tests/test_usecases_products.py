@@ -10,7 +10,17 @@ from common.web.idempotency import RequestKey
 from services.inventory import usecases
 from services.inventory.domain import BelowReservedError, Money, SkuTakenError, StockTooLargeError
 from services.inventory.tests import warehouse
-from services.inventory.tests.warehouse import TRAIL, add, adjust, new_order, place, said, stock, together, types
+from services.inventory.tests.warehouse import (
+    MESSAGE_CONTEXT,
+    add,
+    adjust,
+    new_order,
+    place,
+    said,
+    stock,
+    together,
+    types,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -19,7 +29,9 @@ pytestmark = pytest.mark.integration
 
 
 def change(engine: Engine, sku: str = "A", *, name: str | None = None, price: Money | None = None) -> dict[str, Any]:
-    return usecases.change_product(engine, sku, name=name, price=price, request_key=None, trail=TRAIL).body
+    return usecases.change_product(
+        engine, sku, name=name, price=price, request_key=None, message_context=MESSAGE_CONTEXT
+    ).body
 
 
 @pytest.mark.parametrize("on_hand", [0, 7])
@@ -116,7 +128,9 @@ def test_a_key_makes_an_adjustment_once(engine: Engine) -> None:
 
     def adjust_once() -> int | str:
         try:
-            reply = usecases.adjust_stock(engine, "A", delta=1, reason="delivery", request_key=key, trail=TRAIL)
+            reply = usecases.adjust_stock(
+                engine, "A", delta=1, reason="delivery", request_key=key, message_context=MESSAGE_CONTEXT
+            )
         except Conflict as refused:
             return refused.code
         return int(reply.body["on_hand"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common.messaging.events import Contract, Trail, from_json, new_id
+from common.messaging.events import Contract, MessageContext, from_json, new_id
 from common.messaging.inbox import Delivery
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from common.messaging.events import Event
 
-TRAIL = Trail("test")
+MESSAGE_CONTEXT = MessageContext("test")
 PRICE = Money(1999, "usd")
 THREADS = 20
 WAIT_SECONDS = 30
@@ -30,11 +30,13 @@ WAIT_SECONDS = 30
 
 def add(engine: Engine, sku: str, on_hand: int) -> None:
     wish = usecases.NewProduct(sku=sku, name=f"The {sku}", price=PRICE, on_hand=on_hand)
-    usecases.add_product(engine, wish, request_key=None, trail=TRAIL)
+    usecases.add_product(engine, wish, request_key=None, message_context=MESSAGE_CONTEXT)
 
 
 def adjust(engine: Engine, sku: str, delta: int) -> None:
-    usecases.adjust_stock(engine, sku, delta=delta, reason="stock-take", request_key=None, trail=TRAIL)
+    usecases.adjust_stock(
+        engine, sku, delta=delta, reason="stock-take", request_key=None, message_context=MESSAGE_CONTEXT
+    )
 
 
 def stock(engine: Engine, sku: str) -> tuple[int, int, int]:
@@ -46,7 +48,10 @@ def stock(engine: Engine, sku: str) -> tuple[int, int, int]:
 def delivery(event_type: str, order_id: str) -> Delivery:
     """A new event about the order; what is in it is the consumer's business, not the use case's."""
     contract = Contract(event_type, "/services/orders", TolerantSchema(), "")
-    return Delivery("inventory", contract.event(subject=order_id, sequence=1, data={}, trail=TRAIL, order_id=order_id))
+    return Delivery(
+        "inventory",
+        contract.event(subject=order_id, sequence=1, data={}, message_context=MESSAGE_CONTEXT, order_id=order_id),
+    )
 
 
 def place(engine: Engine, order_id: str, *lines: tuple[str, int]) -> None:

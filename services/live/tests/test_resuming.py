@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from common.messaging.events import new_id
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from services.archive.tests.happenings import happening, placed
 from services.live.tests.conftest import SECONDS, Live, reading
 from services.live.tests.test_api import ALL, MINE, OPERATOR, archive

@@ -13,7 +13,7 @@ from common.errors import Unavailable, classify
 from common.observability import logs
 from common.web.app_factory import context
 from common.web.client_address import client_address
-from common.web.rate_limits import costly
+from common.web.rate_limits import rate_limited
 from services.operations.console import security
 from services.operations.console.blueprint import NAME, blueprint, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
@@ -41,7 +41,7 @@ def show_sign_in() -> ResponseReturnValue:
 
 
 @blueprint.post("/console/sign-in")
-@costly
+@rate_limited
 def sign_in() -> ResponseReturnValue:
     """Ask the users service for a token. The password is not kept."""
     sent, expected = request.form.get(security.CSRF_FIELD, ""), request.cookies.get(FORM_COOKIE, "")

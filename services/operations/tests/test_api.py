@@ -15,13 +15,13 @@ import pytest
 
 from common.errors import Conflict
 from common.messaging.events import new_id
-from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
+from common.tests.tcp_proxy import Link
 from common.web import document_replies as replies
 from common.web.idempotency import Reply, RequestKey
 from services.operations import replays, usecases
 from services.operations.domain import PUBLISHED
-from services.operations.tests.letters import QUEUE, dead, file, happening
+from services.operations.tests.dead_letters import QUEUE, dead, file, happening
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from common.messaging.events import CONTENT_TYPE, new_id
 from common.messaging.raw_message import RawMessage
 from services.operations.diagnosis import diagnose
-from services.operations.tests.letters import QUEUE, dead, happening
+from services.operations.tests.dead_letters import QUEUE, dead, happening
 
 if TYPE_CHECKING:
     from services.operations.domain import Death
@@ -23,11 +23,11 @@ NOW = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
 
 def by_broker(body: bytes, reason: str, **changes: Any) -> RawMessage:
     death = {"reason": reason, "queue": QUEUE, "count": 1, "time": datetime(2026, 11, 2, 9, 0), "exchange": ""}  # noqa: DTZ001 - as AMQP's library has it
-    rung = {"reason": "expired", "queue": "holdfast.retry.1s", "count": 3}
+    delay_queue = {"reason": "expired", "queue": "holdfast.retry.1s", "count": 3}
     values: dict[str, Any] = {
         "body": body,
         "routing_key": QUEUE,
-        "headers": {"x-death": [death, rung]},
+        "headers": {"x-death": [death, delay_queue]},
         "content_type": CONTENT_TYPE,
     }
     return RawMessage(**values | changes)

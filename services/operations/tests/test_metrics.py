@@ -8,10 +8,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.messaging.events import new_id
-from common.tests.link import Link
 from common.tests.sample_service import answer, bearer
+from common.tests.tcp_proxy import Link
 from services.operations import metrics, usecases
-from services.operations.tests.letters import dead, file
+from services.operations.tests.dead_letters import dead, file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 
 from common.tests.conformance import check_conformance
 from common.tests.sample_service import bearer
-from services.operations.tests.letters import file
+from services.operations.tests.dead_letters import file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

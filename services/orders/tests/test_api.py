@@ -13,7 +13,7 @@ from common.tests.sample_service import bearer
 from services.orders import usecases
 from services.orders.domain import CancelReason, Money
 from services.orders.models import put_price
-from services.orders.tests.shop import heard, place, published
+from services.orders.tests.builders import heard, place, published
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.messaging.inbox import AlreadyHandled
 from services.orders import timeouts, usecases
 from services.orders.domain import CancelReason
-from services.orders.tests.shop import heard, place
+from services.orders.tests.builders import heard, place
 from services.orders.tests.test_api import ANN, BODY, post
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def test_each_cancellation_is_counted_once_with_its_reason(client: Any, engine: 
             told = heard("stock.rejected.v1", refused)
             usecases.order_failed(engine, told, refused, CancelReason.OUT_OF_STOCK)
             client.post(f"/api/v1/orders/{wanted}/cancel", headers=ANN)
-            timeouts.cancel_overdue_orders(engine, reading=reading + 1, bound_seconds=0, limit=9, goes_on=lambda: True)
+            timeouts.cancel_overdue_orders(
+                engine, reading=reading + 1, bound_seconds=0, limit=9, should_continue=lambda: True
+            )
 
     assert grown(client, act) == {f"{ENDED}out_of_stock": 1, f"{ENDED}customer_request": 1, f"{ENDED}timed_out": 1}
     assert usecases.get_order(engine, late, customer_id=None).cancel_reason == "timed_out"
@@ -90,7 +92,12 @@ def test_what_is_rolled_back_is_not_counted(client: Any, engine: Engine) -> None
     def act() -> None:
         with suppress(RuntimeError):
             usecases.cancel_order(
-                engine, order_id, customer_id=None, request_key=None, render=render, trail=heard("a.b.v1", "x").trail
+                engine,
+                order_id,
+                customer_id=None,
+                request_key=None,
+                render=render,
+                message_context=heard("a.b.v1", "x").message_context,
             )
 
     assert grown(client, act) == {}

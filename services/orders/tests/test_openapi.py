@@ -8,7 +8,7 @@ import pytest
 
 from common.tests.conformance import check_conformance
 from common.tests.sample_service import bearer
-from services.orders.tests.shop import place
+from services.orders.tests.builders import place
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from common.errors import Rejected
-from common.messaging.events import Trail, new_id, utc_now
+from common.messaging.events import MessageContext, new_id, utc_now
 from services.orders import producers
 from services.orders.domain import CancelReason, Line, Money, Order, Status
 
-TRAIL = Trail("c-1", causation_id=new_id(), traceparent=None)
+MESSAGE_CONTEXT = MessageContext("c-1", causation_id=new_id(), traceparent=None)
 ORDER = Order(
     id=new_id(),
     customer_id="ann",
@@ -25,21 +25,21 @@ ORDER = Order(
 
 
 def test_an_order_tells_that_it_was_placed() -> None:
-    event = producers.order_placed(ORDER, TRAIL)
+    event = producers.order_placed(ORDER, MESSAGE_CONTEXT)
     assert (event.type, event.subject, event.orderid, event.sequence) == ("order.placed.v1", ORDER.id, ORDER.id, 1)
     assert event.data["items"] == [{"sku": "TEA", "quantity": 2, "unit_price": {"amount": 450, "currency": "usd"}}]
-    assert (event.correlationid, event.causationid) == (TRAIL.correlation_id, TRAIL.causation_id)
+    assert (event.correlationid, event.causationid) == (MESSAGE_CONTEXT.correlation_id, MESSAGE_CONTEXT.causation_id)
 
 
 @pytest.mark.parametrize("reason", list(CancelReason))
 def test_an_order_tells_why_it_was_cancelled(reason: CancelReason) -> None:
     cancelled = replace(ORDER, status=Status.CANCELLED, cancel_reason=reason, version=2)
-    event = producers.order_cancelled(cancelled, TRAIL)
+    event = producers.order_cancelled(cancelled, MESSAGE_CONTEXT)
     assert (event.type, event.sequence, event.data["reason"]) == ("order.cancelled.v1", 2, reason)
 
 
 def test_an_order_tells_that_it_is_confirmed() -> None:
-    event = producers.order_confirmed(replace(ORDER, status=Status.CONFIRMED, version=2), TRAIL)
+    event = producers.order_confirmed(replace(ORDER, status=Status.CONFIRMED, version=2), MESSAGE_CONTEXT)
     assert event.data == {
         "order_id": ORDER.id,
         "customer_id": "ann",
@@ -49,4 +49,4 @@ def test_an_order_tells_that_it_is_confirmed() -> None:
 
 def test_what_breaks_the_contract_does_not_leave() -> None:
     with pytest.raises(Rejected):
-        producers.order_placed(replace(ORDER, lines=()), TRAIL)
+        producers.order_placed(replace(ORDER, lines=()), MESSAGE_CONTEXT)

@@ -13,7 +13,7 @@ from common.messaging.inbox import AlreadyHandled
 from common.storage.postgresql import autocommit, transaction
 from services.orders import models, timeouts, usecases
 from services.orders.domain import CancelReason, Status
-from services.orders.tests.shop import heard, place, published, together
+from services.orders.tests.builders import heard, place, published, together
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -31,7 +31,7 @@ def wind(engine: Engine, seconds: float) -> float:
 
 def sweep(engine: Engine, reading: float, limit: int = 100) -> int:
     return timeouts.cancel_overdue_orders(
-        engine, reading=reading, bound_seconds=BOUND, limit=limit, goes_on=lambda: True
+        engine, reading=reading, bound_seconds=BOUND, limit=limit, should_continue=lambda: True
     )
 
 
@@ -76,7 +76,7 @@ def test_two_that_tick_at_once_count_the_time_once(engine: Engine) -> None:
 
 def test_an_order_beyond_the_bound_is_cancelled_once_and_others_stay(engine: Engine) -> None:
     pending, reserved, confirmed = place(engine), place(engine), place(engine)
-    usecases.stock_was_reserved(engine, heard("stock.reserved.v1", reserved), reserved)
+    usecases.mark_reserved(engine, heard("stock.reserved.v1", reserved), reserved)
     usecases.payment_was_captured(engine, heard("payment.captured.v1", confirmed), confirmed)
     late = place_at(engine, 200)
     assert sweep(engine, wind(engine, 99)) == 0

@@ -13,8 +13,8 @@ from common.messaging.events import new_id
 from common.storage.postgresql import transaction
 from services.orders import usecases
 from services.orders.domain import CancelReason, NotCancellableError, Status
+from services.orders.tests.builders import MESSAGE_CONTEXT, heard, place, published, together, wish
 from services.orders.tests.conftest import THREADS
-from services.orders.tests.shop import TRAIL, heard, place, published, together, wish
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_an_accepted_order_and_its_event_are_written_together(engine: Engine) -> None:
-    placed = usecases.place_order(engine, wish(quantity=3), TRAIL)
+    placed = usecases.place_order(engine, wish(quantity=3), MESSAGE_CONTEXT)
     assert not placed.replayed
     (event,) = published(engine, placed.order.id)
     assert (event.type, event.sequence, event.orderid) == ("order.placed.v1", 1, placed.order.id)
@@ -33,31 +33,31 @@ def test_an_accepted_order_and_its_event_are_written_together(engine: Engine) ->
 
 def test_the_same_key_twenty_times_at_once_makes_one_order(engine: Engine) -> None:
     same = wish(key="same")
-    placed = together(THREADS, lambda _: usecases.place_order(engine, same, TRAIL))
+    placed = together(THREADS, lambda _: usecases.place_order(engine, same, MESSAGE_CONTEXT))
     assert len({result.order.id for result in placed}) == 1
     assert [result.replayed for result in placed].count(False) == 1
     assert len(published(engine, placed[0].order.id)) == 1
 
 
 def test_a_key_belongs_to_one_customer(engine: Engine) -> None:
-    first = usecases.place_order(engine, wish("ann", key="k"), TRAIL)
-    second = usecases.place_order(engine, wish("bob", key="k"), TRAIL)
+    first = usecases.place_order(engine, wish("ann", key="k"), MESSAGE_CONTEXT)
+    second = usecases.place_order(engine, wish("bob", key="k"), MESSAGE_CONTEXT)
     assert first.order.id != second.order.id
 
 
 def test_a_key_used_for_another_order_is_refused(engine: Engine) -> None:
-    usecases.place_order(engine, wish(key="k", fingerprint="one"), TRAIL)
+    usecases.place_order(engine, wish(key="k", fingerprint="one"), MESSAGE_CONTEXT)
     with pytest.raises(usecases.KeyReusedError):
-        usecases.place_order(engine, wish(key="k", fingerprint="other"), TRAIL)
+        usecases.place_order(engine, wish(key="k", fingerprint="other"), MESSAGE_CONTEXT)
 
 
 def test_a_repetition_shows_the_order_as_it_was_placed(engine: Engine) -> None:
     same = wish(key="k")
-    first = usecases.place_order(engine, same, TRAIL).order
+    first = usecases.place_order(engine, same, MESSAGE_CONTEXT).order
     usecases.order_failed(engine, heard("stock.rejected.v1", first.id), first.id, CancelReason.OUT_OF_STOCK)
     with transaction(engine) as connection:
         connection.execute(text("DELETE FROM prices"))  # what it costs today does not matter any more
-    again = usecases.place_order(engine, same, TRAIL)
+    again = usecases.place_order(engine, same, MESSAGE_CONTEXT)
     assert again.replayed
     assert again.order == first
 
@@ -114,7 +114,7 @@ def _tell(engine: Engine, order_id: str, fact: str) -> None:
     if fact == "captured":
         usecases.payment_was_captured(engine, heard("payment.captured.v1", order_id), order_id)
     else:
-        usecases.stock_was_reserved(engine, heard("stock.reserved.v1", order_id), order_id)
+        usecases.mark_reserved(engine, heard("stock.reserved.v1", order_id), order_id)
 
 
 def _cancel(engine: Engine, order_id: str) -> dict[str, object]:
@@ -124,7 +124,7 @@ def _cancel(engine: Engine, order_id: str) -> dict[str, object]:
         customer_id="ann",
         request_key=None,
         render=lambda order: {"status": order.status, "reason": order.cancel_reason},
-        trail=TRAIL,
+        message_context=MESSAGE_CONTEXT,
     ).body
 
 

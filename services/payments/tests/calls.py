@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from common.tests.sample_service import bearer
-from services.payments.tests.till import CUSTOMER
+from services.payments.tests.builders import CUSTOMER
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -16,7 +16,7 @@ from infrastructure.sandbox.tests.process import KEY, SandboxProcess
 from services.payments.main import Settings, create_app
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources
-from services.payments.tests.till import THREADS
+from services.payments.tests.builders import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

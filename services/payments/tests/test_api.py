@@ -8,9 +8,7 @@ import pytest
 
 from common.messaging.events import new_id, rfc3339
 from common.tests.sample_service import bearer
-from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     AMOUNT,
     CUSTOMER,
     cancel,
@@ -20,6 +18,8 @@ from services.payments.tests.till import (
     place,
     reserve,
 )
+from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -13,9 +13,8 @@ from common.storage.postgresql import transaction
 from services.payments import domain, models, usecases
 from services.payments.domain import Status, Step
 from services.payments.refunding import RefundWish, refund_payment
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.till import (
-    TRAIL,
+from services.payments.tests.builders import (
+    MESSAGE_CONTEXT,
     captured,
     check_books,
     held_by,
@@ -27,6 +26,7 @@ from services.payments.tests.till import (
     together,
     told,
 )
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -72,12 +72,19 @@ def test_a_charge_and_a_refund_that_nobody_comes_back_to_are_finished(
     wish = RefundWish(payment_id=given_back.id, amount=None, reason="broken")
     with pytest.raises(Crash):
         refund_payment(
-            interrupted(resources, after_refund=crash), wish, request_key=None, render=lambda *_: {}, trail=TRAIL
+            interrupted(resources, after_refund=crash),
+            wish,
+            request_key=None,
+            render=lambda *_: {},
+            message_context=MESSAGE_CONTEXT,
         )
     found = unsettled(resources.engine)
     assert found == {charged, given_back.order_id}
 
-    assert together(partial(usecases.settle_order, resources, order, TRAIL) for order in [*found] * 2) == [None] * 4
+    assert (
+        together(partial(usecases.settle_order, resources, order, MESSAGE_CONTEXT) for order in [*found] * 2)
+        == [None] * 4
+    )
     assert status_of(resources.engine, charged) == "captured"
     assert payment_of(resources.engine, given_back.order_id).refunded == 1999
     assert told(resources.engine, given_back.order_id) == ["captured", "refunded"]
@@ -88,4 +95,4 @@ def test_a_charge_and_a_refund_that_nobody_comes_back_to_are_finished(
 
 
 def test_settling_an_order_that_nobody_knows_does_nothing(resources: Resources) -> None:
-    usecases.settle_order(resources, new_order(), TRAIL)
+    usecases.settle_order(resources, new_order(), MESSAGE_CONTEXT)

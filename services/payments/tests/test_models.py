@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from common.storage.postgresql import autocommit, transaction
 from services.payments import domain, models
 from services.payments.domain import Intent, IntentState, Money, Status, Terms
-from services.payments.tests.till import new_order, together
+from services.payments.tests.builders import new_order, together
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -25,16 +25,16 @@ def wanting(engine: Engine) -> Payment:
     """A payment that wants an intent."""
     order = new_order()
     with autocommit(engine) as connection:
-        models.hear_order(connection, order, TERMS)
-        return models.hear_reserved(connection, order)
+        models.record_order(connection, order, TERMS)
+        return models.record_reserved(connection, order)
 
 
 def test_facts_add_up_in_one_row(engine: Engine) -> None:
     order = new_order()
     with autocommit(engine) as connection:
-        first = models.hear_cancelled(connection, order)
-        second = models.hear_reserved(connection, order)
-        third = models.hear_order(connection, order, TERMS)
+        first = models.record_cancelled(connection, order)
+        second = models.record_reserved(connection, order)
+        third = models.record_order(connection, order, TERMS)
     assert (first.terms, first.stock_reserved, first.cancel_requested) == (None, False, True)
     assert (second.terms, second.stock_reserved, second.cancel_requested) == (None, True, True)
     assert (third.terms, third.stock_reserved, third.cancel_requested) == (TERMS, True, True)
@@ -44,8 +44,8 @@ def test_facts_add_up_in_one_row(engine: Engine) -> None:
 def test_what_was_heard_first_of_an_order_stays(engine: Engine) -> None:
     order = new_order()
     with autocommit(engine) as connection:
-        models.hear_order(connection, order, TERMS)
-        again = models.hear_order(connection, order, Terms("customer-2", Money(1, "eur"), "pm_card_amex"))
+        models.record_order(connection, order, TERMS)
+        again = models.record_order(connection, order, Terms("customer-2", Money(1, "eur"), "pm_card_amex"))
     assert again.terms == TERMS
 
 
@@ -55,8 +55,8 @@ def test_facts_that_come_at_once_make_one_row(engine: Engine) -> None:
     def hear(fact: int) -> Payment:
         with autocommit(engine) as connection:
             if fact % 2:
-                return models.hear_reserved(connection, order)
-            return models.hear_order(connection, order, TERMS)
+                return models.record_reserved(connection, order)
+            return models.record_order(connection, order, TERMS)
 
     heard = together(lambda fact=fact: hear(fact) for fact in range(8))  # type: ignore[misc]
     assert len({payment.id for payment in heard}) == 1
@@ -74,7 +74,7 @@ def test_the_first_intent_is_attached(engine: Engine) -> None:
 def test_no_intent_is_attached_once_the_order_is_cancelled_or_the_payment_decided(engine: Engine) -> None:
     cancelled, declined = wanting(engine), wanting(engine)
     with transaction(engine) as connection:
-        models.hear_cancelled(connection, cancelled.order_id)
+        models.record_cancelled(connection, cancelled.order_id)
         models.change(connection, domain.after_looking(declined, Intent(None, IntentState.REFUSED, "no")))
     with autocommit(engine) as connection:
         assert models.attach(connection, cancelled, "pi_1").provider_id is None

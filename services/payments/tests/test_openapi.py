@@ -8,7 +8,7 @@ import pytest
 
 from common.tests.conformance import check_conformance
 from common.tests.sample_service import bearer
-from services.payments.tests.till import CUSTOMER, new_order, place, reserve
+from services.payments.tests.builders import CUSTOMER, new_order, place, reserve
 
 if TYPE_CHECKING:
     from flask import Flask

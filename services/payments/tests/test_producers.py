@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.messaging.events import Contract, Event, InvalidEventError, Trail, from_json
+from common.messaging.events import Contract, Event, InvalidEventError, MessageContext, from_json
 from services.payments import domain, producers, refunds
 from services.payments.domain import (
     ExternalRefund,
@@ -55,36 +55,38 @@ RECORDED = ExternalRefund(
 )
 
 
-def made(trail: Trail) -> list[Event]:
+def made(message_context: MessageContext) -> list[Event]:
     captured = domain.after_looking(PAYMENT, Intent("pi_3", IntentState.SUCCEEDED))
     declined = domain.after_looking(PAYMENT, Intent("pi_3", IntentState.REFUSED, "insufficient_funds"))
     return [
-        *producers.news(PAYMENT, captured, trail),
-        *producers.news(PAYMENT, declined, trail),
-        producers.payment_overdue(replace(PAYMENT, provider_id=None, version=1), trail),
-        producers.payment_refunded(domain.after_refund(captured, REFUND.amount), REFUND, trail),
-        *refused(captured, trail),
+        *producers.news(PAYMENT, captured, message_context),
+        *producers.news(PAYMENT, declined, message_context),
+        producers.payment_overdue(replace(PAYMENT, provider_id=None, version=1), message_context),
+        producers.payment_refunded(domain.after_refund(captured, REFUND.amount), REFUND, message_context),
+        *refused(captured, message_context),
         producers.refund_recorded(
-            refunds.after_external_refund(captured, RECORDED.amount, at_provider=False), RECORDED, trail
+            refunds.after_external_refund(captured, RECORDED.amount, at_provider=False), RECORDED, message_context
         ),
     ]
 
 
-def refused(captured: Payment, trail: Trail) -> list[Event]:
+def refused(captured: Payment, message_context: MessageContext) -> list[Event]:
     tried = Refusal(code="charge_disputed", tries=refunds.REFUND_TRIES - 1, waits=False, is_standing=False)
     standing = refunds.after_refusal(replace(captured, cancel_requested=True, refusal=tried), "charge_disputed")
     again = refunds.after_retry_request(standing)
     return [
-        producers.refund_refused(standing, trail),
-        producers.refund_retried(again, reason="the dispute was won", requested_by=OPERATOR, trail=trail),
+        producers.refund_refused(standing, message_context),
+        producers.refund_retried(
+            again, reason="the dispute was won", requested_by=OPERATOR, message_context=message_context
+        ),
     ]
 
 
 @pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
 def test_what_is_published_is_what_the_sample_shows(contract: Contract) -> None:
     sample = from_json((SAMPLES / f"{contract.type}.json").read_bytes())
-    trail = Trail(sample.correlationid, sample.causationid, sample.traceparent)
-    (event,) = [event for event in made(trail) if event.type == contract.type]
+    message_context = MessageContext(sample.correlationid, sample.causationid, sample.traceparent)
+    (event,) = [event for event in made(message_context) if event.type == contract.type]
     expected = sample.to_document() | {"id": event.id, "time": event.time}
     assert from_json(event.to_json()).to_document() == expected
 
@@ -99,8 +101,8 @@ def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
         *({name: value for name, value in data.items() if name != left} for left in data),
     ):
         with pytest.raises(InvalidEventError):
-            contract.event(subject="x", sequence=1, data=bad, trail=Trail("test"))
+            contract.event(subject="x", sequence=1, data=bad, message_context=MessageContext("test"))
 
 
 def test_where_nothing_happened_there_is_nothing_to_tell() -> None:
-    assert producers.news(PAYMENT, PAYMENT, Trail("test")) == []
+    assert producers.news(PAYMENT, PAYMENT, MessageContext("test")) == []

@@ -20,7 +20,7 @@ from infrastructure.sandbox.tests.process import KEY
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.provider import Provider, ProviderSettings, make_provider
 from services.payments.resources import Resources
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     AMOUNT,
     CANCELLED,
     RESERVED,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import new_id
-from services.payments.tests.calls import REASON, answer, get, problem, refund, usd
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     AMOUNT,
     cancel,
     captured,
@@ -24,6 +23,7 @@ from services.payments.tests.till import (
     together,
     told,
 )
+from services.payments.tests.calls import REASON, answer, get, problem, refund, usd
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.messaging.inbox import AlreadyHandled
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     AMOUNT,
     CANCELLED,
     PLACED,

@@ -13,8 +13,7 @@ import pytest
 
 from common.storage.postgresql import autocommit
 from services.payments import models
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     CANCELLED,
     PLACED,
     RESERVED,
@@ -33,6 +32,7 @@ from services.payments.tests.till import (
     told,
     until_done,
 )
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ def test_whoever_cancels_dies_and_whoever_charges_undoes_it(
 
     def hear_of_it_and_die() -> None:
         with autocommit(resources.engine) as connection:
-            models.hear_cancelled(connection, order)
+            models.record_cancelled(connection, order)
 
     reserve(interrupted(resources, **{moment: hear_of_it_and_die}), order)
     assert status_of(resources.engine, order) in {"cancelled", "refunded"}

@@ -13,11 +13,10 @@ from common.storage.postgresql import autocommit
 from services.payments import usecases
 from services.payments.refunds import REFUND_TRIES
 from services.payments.standing_cases import StandingCaseError, refund_was_refused
-from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     AMOUNT,
     CANCELLED,
-    TRAIL,
+    MESSAGE_CONTEXT,
     cancel,
     captured,
     check_books,
@@ -30,6 +29,7 @@ from services.payments.tests.till import (
     together,
     told,
 )
+from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -47,7 +47,7 @@ BY_TRANSFER = {"reason": "by bank transfer", "reference": "TRF-7"}
 
 
 def sweep(resources: Resources) -> int:
-    return usecases.settle_unsettled(resources, idle_seconds=0, limit=100, goes_on=lambda: True)
+    return usecases.settle_unsettled(resources, idle_seconds=0, limit=100, should_continue=lambda: True)
 
 
 def end_pause(engine: Engine, order_id: str) -> None:
@@ -109,7 +109,7 @@ def test_until_the_pause_is_over_nobody_tries_again(resources: Resources, sandbo
     payment = owed(resources, sandbox)
     assert sweep(resources) == 0
     cancel(resources, payment.order_id)
-    assert usecases.check_again(resources, payment.id, TRAIL).status.value == "captured"
+    assert usecases.check_again(resources, payment.id, MESSAGE_CONTEXT).status.value == "captured"
     assert len(requests_for_refunds(resources.engine, payment)) == 1
     assert payment.refusal is not None
     assert payment.refusal.retry_at is not None

@@ -14,12 +14,11 @@ from common.storage.pruning import prune_inbox
 from services.payments import usecases
 from services.payments.domain import RefundStatus
 from services.payments.refunding import RefundWish, refund_payment
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     CANCELLED,
+    MESSAGE_CONTEXT,
     PLACED,
     RESERVED,
-    TRAIL,
     cancel,
     captured,
     check_books,
@@ -35,6 +34,7 @@ from services.payments.tests.till import (
     together,
     told,
 )
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.integration
 
 
 def sweep(resources: Resources, *, idle_seconds: float = 0, limit: int = 100) -> int:
-    return usecases.settle_unsettled(resources, idle_seconds=idle_seconds, limit=limit, goes_on=lambda: True)
+    return usecases.settle_unsettled(resources, idle_seconds=idle_seconds, limit=limit, should_continue=lambda: True)
 
 
 def lose_the_answer(sandbox: SandboxProcess, operation: str) -> None:
@@ -89,7 +89,11 @@ def test_a_refund_that_was_left_pending_is_finished_once(resources: Resources, s
     wish = RefundWish(payment_id=payment.id, amount=None, reason="broken")
     with pytest.raises(Crash):
         refund_payment(
-            interrupted(resources, after_refund=crash), wish, request_key=None, render=lambda *_: {}, trail=TRAIL
+            interrupted(resources, after_refund=crash),
+            wish,
+            request_key=None,
+            render=lambda *_: {},
+            message_context=MESSAGE_CONTEXT,
         )
     assert sum(together([lambda: sweep(resources)] * 3)) >= 1
     assert sweep(resources) == 0
@@ -132,14 +136,14 @@ def test_checking_again_settles_and_changes_nothing_where_all_is_well(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
-    assert usecases.check_again(resources, payment.id, TRAIL) == payment
+    assert usecases.check_again(resources, payment.id, MESSAGE_CONTEXT) == payment
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):
         reserve(interrupted(resources, after_confirm=crash), order)
     unsettled = payment_of(resources.engine, order)
     for _ in range(2):
-        assert usecases.check_again(resources, unsettled.id, TRAIL).status.value == "captured"
+        assert usecases.check_again(resources, unsettled.id, MESSAGE_CONTEXT).status.value == "captured"
     check_books(resources.engine, sandbox, order)
 
 

@@ -11,10 +11,7 @@ from common.errors import Undecided
 from common.storage.postgresql import autocommit
 from services.payments import usecases
 from services.payments.standing_cases import StandingCaseError, refund_was_refused
-from services.payments.tests.calls import REASON, answer, problem, refund, usd
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.test_standing_cases import BY_TRANSFER, REFUSED, listed, post, requests_for_refunds
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     AMOUNT,
     cancel,
     captured,
@@ -28,6 +25,9 @@ from services.payments.tests.till import (
     status_of,
     told,
 )
+from services.payments.tests.calls import REASON, answer, problem, refund, usd
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
+from services.payments.tests.test_standing_cases import BY_TRANSFER, REFUSED, listed, post, requests_for_refunds
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -43,7 +43,7 @@ REFUNDS = {"kind": "undecided", "match": {"operation": "refund"}}
 
 
 def sweep(resources: Resources, *, idle_seconds: float = 0) -> int:
-    return usecases.settle_unsettled(resources, idle_seconds=idle_seconds, limit=100, goes_on=lambda: True)
+    return usecases.settle_unsettled(resources, idle_seconds=idle_seconds, limit=100, should_continue=lambda: True)
 
 
 def charged_undecided(

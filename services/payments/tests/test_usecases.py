@@ -12,10 +12,9 @@ from common.messaging.events import new_id
 from common.storage.postgresql import autocommit
 from services.payments import usecases
 from services.payments.refunding import RefundWish, refund_payment
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.till import (
+from services.payments.tests.builders import (
     CUSTOMER,
-    TRAIL,
+    MESSAGE_CONTEXT,
     cancel,
     captured,
     new_order,
@@ -24,6 +23,7 @@ from services.payments.tests.till import (
     reserve,
     status_of,
 )
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,9 @@ def test_no_transaction_is_open_while_the_provider_is_asked(resources: Resources
 
     _, moments = watch(resources.engine)
     wish = RefundWish(payment_id=captured(resources).id, amount=None, reason="x")
-    refund_payment(interrupted(resources, **moments), wish, request_key=None, render=lambda *_: {}, trail=TRAIL)
+    refund_payment(
+        interrupted(resources, **moments), wish, request_key=None, render=lambda *_: {}, message_context=MESSAGE_CONTEXT
+    )
 
 
 def test_the_fact_is_there_whatever_happens_at_the_provider(resources: Resources) -> None:

@@ -26,7 +26,7 @@ IN_WORDS = ["POST /api/v1/tokens", "POST /api/v1/users"]
 def test_generated_requests_meet_what_is_documented(database: Callable[[], str], role: str) -> None:
     url = database()
     upgrade("users", url)
-    app = create_app(replace(settings(url), rate_limit_routes="", rate_limit_strangers=""))
+    app = create_app(replace(settings(url), rate_limit_routes="", rate_limit_anonymous=""))
     api_key = register(app.test_client())["api_key"]
     with autocommit(app.extensions["context"].engine) as connection:
         connection.execute(text("UPDATE users SET role = :role"), {"role": role})

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from common.messaging.events import Contract, InvalidEventError, Trail, from_json
+from common.messaging.events import Contract, InvalidEventError, MessageContext, from_json
 from services.users import producers
 from services.users.domain import Role, User
 from services.users.tests.test_domain import _NOW
@@ -21,7 +21,9 @@ JOHN = User(
 
 def test_what_is_published_is_what_the_sample_shows() -> None:
     sample = from_json((SAMPLES / "user.registered.v1.json").read_bytes())
-    event = producers.user_registered(JOHN, Trail(sample.correlationid, sample.causationid, sample.traceparent))
+    event = producers.user_registered(
+        JOHN, MessageContext(sample.correlationid, sample.causationid, sample.traceparent)
+    )
     expected = sample.to_document() | {"id": event.id, "time": event.time}
     assert from_json(event.to_json()).to_document() == expected
 
@@ -31,4 +33,4 @@ def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
     data = from_json((SAMPLES / f"{contract.type}.json").read_bytes()).data
     for bad in ({}, data | {"email": "john.doe@example.com"}, *({name: data[name]} for name in data)):
         with pytest.raises(InvalidEventError):
-            contract.event(subject="x", sequence=1, data=bad, trail=Trail("test"))
+            contract.event(subject="x", sequence=1, data=bad, message_context=MessageContext("test"))

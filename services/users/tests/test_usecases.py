@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from common.errors import Conflict, NotFound
-from common.messaging.events import Trail, new_id
+from common.messaging.events import MessageContext, new_id
 from common.storage.postgresql import transaction
 from common.web.idempotency import RequestKey
 from services.users import usecases
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 pytestmark = pytest.mark.integration
-TRAIL = Trail(correlation_id="test")
+MESSAGE_CONTEXT = MessageContext(correlation_id="test")
 NETWORK = "192.0.2.1"
 
 
@@ -36,12 +36,18 @@ def _count(context: Context, table: str) -> int:
 
 def test_a_refused_registration_leaves_nothing_and_frees_its_key(context: Context) -> None:
     key = RequestKey("anybody POST /users", "k", "f")
-    usecases.register_user(context, RegisterUser(**JOHN), network=NETWORK, trail=TRAIL, request_key=None)
+    usecases.register_user(
+        context, RegisterUser(**JOHN), network=NETWORK, message_context=MESSAGE_CONTEXT, request_key=None
+    )
     with pytest.raises(Conflict):
-        usecases.register_user(context, RegisterUser(**JOHN), network=NETWORK, trail=TRAIL, request_key=key)
+        usecases.register_user(
+            context, RegisterUser(**JOHN), network=NETWORK, message_context=MESSAGE_CONTEXT, request_key=key
+        )
     assert [_count(context, table) for table in ("users", "outbox", "idempotency_replies")] == [1, 1, 0]
     other = RegisterUser(username="other", email="o@example.com")
-    assert not usecases.register_user(context, other, network=NETWORK, trail=TRAIL, request_key=key).replayed
+    assert not usecases.register_user(
+        context, other, network=NETWORK, message_context=MESSAGE_CONTEXT, request_key=key
+    ).replayed
 
 
 def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
@@ -53,7 +59,9 @@ def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
 
 
 def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> None:
-    user = usecases.register_user(context, RegisterUser(**JOHN), network=NETWORK, trail=TRAIL, request_key=None).body
+    user = usecases.register_user(
+        context, RegisterUser(**JOHN), network=NETWORK, message_context=MESSAGE_CONTEXT, request_key=None
+    ).body
     key = RequestKey(f"{user['id']} POST /api-keys", "k", "f")
     first, again = (usecases.create_api_key(context, user["id"], request_key=key) for _ in range(2))
     assert (again.replayed, again.body["id"]) == (True, first.body["id"])
@@ -64,10 +72,10 @@ def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> Non
 def test_an_account_is_given_its_role_and_password(context: Context) -> None:
     engine, passwords = context.engine, context.passwords
     wish = RegisterUser(username="boss", email="b@example.com", password=PASSWORD)
-    assert usecases.ensure_account(engine, passwords, wish, trail=TRAIL)
-    assert not usecases.ensure_account(engine, passwords, wish, trail=TRAIL)
+    assert usecases.ensure_account(engine, passwords, wish, message_context=MESSAGE_CONTEXT)
+    assert not usecases.ensure_account(engine, passwords, wish, message_context=MESSAGE_CONTEXT)
     promoted = RegisterUser(username="boss", email="b@example.com", password=PASSWORD, role=Role.OPERATOR)
-    assert usecases.ensure_account(engine, passwords, promoted, trail=TRAIL)
+    assert usecases.ensure_account(engine, passwords, promoted, message_context=MESSAGE_CONTEXT)
     usecases.issue_token(context, Credentials(username="boss", password=PASSWORD), network=NETWORK)
     with pytest.raises(InvalidCredentialsError):
         usecases.issue_token(context, Credentials(username="boss", password="other"), network=NETWORK)

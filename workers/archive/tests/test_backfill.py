@@ -9,7 +9,7 @@ import pytest
 
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from workers.archive.backfill import Backfill
 
 if TYPE_CHECKING:

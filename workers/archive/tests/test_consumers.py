@@ -71,9 +71,9 @@ def test_the_customer_of_an_order_sees_its_time_line(archive: Archive) -> None:
     placed, confirmed = sample("order.placed.v1"), sample("order.confirmed.v1")
     hear(archive, confirmed)
     with pytest.raises(NotFound):
-        usecases.tell_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
+        usecases.get_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
     hear(archive, placed)
-    timeline = usecases.tell_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
+    timeline = usecases.get_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
     assert [step.entry.type for step in timeline.steps] == ["order.placed.v1", "order.confirmed.v1"]
 
 
@@ -84,7 +84,7 @@ def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
     placed = sample("order.placed.v1", data=data)
     assert hear(archive, placed)
     assert not hear(archive, placed)
-    assert len(usecases.tell_timeline(archive, placed.subject, customer_id=None).steps) == 1
+    assert len(usecases.get_timeline(archive, placed.subject, customer_id=None).steps) == 1
     for customer_id in ("7", "None", "x" * 100):
         with pytest.raises(NotFound):
-            usecases.tell_timeline(archive, placed.subject, customer_id=customer_id)
+            usecases.get_timeline(archive, placed.subject, customer_id=customer_id)

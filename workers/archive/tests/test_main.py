@@ -19,8 +19,8 @@ from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_no
 from common.messaging.publisher import ConfirmedPublisher
 from common.messaging.relay import headers
 from common.storage.mongodb import connect
-from common.tests.link import Link
 from common.tests.ports import free_port
+from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

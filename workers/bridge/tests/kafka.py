@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 
 _HOST = b"127.0.0.1"
 SECONDS = 60.0

@@ -20,7 +20,7 @@ import requests
 from common.messaging.events import from_json, new_id, utc_now
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from services.archive import models
 from services.archive.event_log import EventLog
 from services.archive.tests.happenings import happening

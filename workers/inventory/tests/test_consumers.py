@@ -13,7 +13,7 @@ from common.messaging.events import InvalidEventError, from_document
 from services.inventory.tests import warehouse
 from services.inventory.tests.warehouse import add, new_order, published, status_of, stock, types
 from workers.inventory.consumers import HANDLERS
-from workers.inventory.tests.heard import CANCELLED, CONFIRMED, PLACED, event, hear, sample
+from workers.inventory.tests.event_samples import CANCELLED, CONFIRMED, PLACED, event, hear, sample
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

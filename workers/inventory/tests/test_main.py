@@ -18,7 +18,7 @@ from common.tests.ports import free_port
 from services.inventory.domain import UnknownReservationError
 from services.inventory.tests.warehouse import add, check_books, new_order, stock, types
 from workers.inventory.consumers import HANDLERS
-from workers.inventory.tests.heard import CONFIRMED, PLACED, event
+from workers.inventory.tests.event_samples import CONFIRMED, PLACED, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable

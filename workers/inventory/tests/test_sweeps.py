@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.resilience.sweeps import Turn
+from common.resilience.sweeps import SweepContext
 from services.inventory.tests.test_sweeping import age
 from services.inventory.tests.warehouse import add, new_order, place, types
 from workers.inventory.sweeps import HELD_SECONDS, SWEEPS
@@ -23,6 +23,6 @@ def test_stock_that_is_held_long_is_asked_about_unless_something_is_held_up(engi
     order = new_order()
     place(engine, order, ("A", 1))
     age(engine, order, HELD_SECONDS + 1)
-    assert RUN["ask-about-overdue"](engine, Turn(lambda: True, lambda: "an outage")) == 0
-    assert RUN["ask-about-overdue"](engine, Turn(lambda: True, lambda: None)) == 1
+    assert RUN["ask-about-overdue"](engine, SweepContext(lambda: True, lambda: "an outage")) == 0
+    assert RUN["ask-about-overdue"](engine, SweepContext(lambda: True, lambda: None)) == 1
     assert types(engine, order) == ["stock.reserved.v1", "reservation.overdue.v1"]

@@ -18,7 +18,7 @@ from common.messaging.confirms import Message
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.publisher import ConfirmedPublisher
 from common.messaging.relay import headers
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from services.notifications import models
 from services.notifications.domain import Status
 from services.notifications.subscriptions import ALWAYS_BOUND

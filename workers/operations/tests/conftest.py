@@ -1,4 +1,4 @@
-"""The office with nothing in it."""
+"""The operations_worker with nothing in it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workers.operations.tests.office import Office
+from workers.operations.tests.worker_process import OperationsWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture
-def office(vhost: str, document_store: str) -> Iterator[Office]:
-    made = Office(vhost, document_store)
+def operations_worker(vhost: str, document_store: str) -> Iterator[OperationsWorker]:
+    made = OperationsWorker(vhost, document_store)
     yield made
     made.close()

@@ -19,12 +19,12 @@ from common.tests.ports import free_port
 from common.tests.sample_worker import SCHEMA
 from services.operations import usecases
 from services.operations.domain import Filter
-from workers.operations.tests.office import QUEUE, sample, wait_until
+from workers.operations.tests.worker_process import QUEUE, sample, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.operations.tests.office import Office
+    from workers.operations.tests.worker_process import OperationsWorker
 
 pytestmark = pytest.mark.integration
 EVENTS = 1_000
@@ -41,15 +41,17 @@ def engine(database: Callable[[], str]) -> Iterator[Engine]:
 
 
 @contextmanager
-def consumer(office: Office, engine: Engine) -> Iterator[None]:
+def consumer(operations_worker: OperationsWorker, engine: Engine) -> Iterator[None]:
     known = {
-        "RABBITMQ_URL": office.broker_url,
+        "RABBITMQ_URL": operations_worker.broker_url,
         "DATABASE_URL": engine.url.render_as_string(hide_password=False),
         "METRICS_PORT": str(free_port()),
         "RETRY_ATTEMPTS": "0",
         "LOG_LEVEL": "WARNING",
     }
-    process = subprocess.Popen([sys.executable, "-m", "workers.operations.tests.mended_worker"], env=os.environ | known)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workers.operations.tests.repaired_worker"], env=os.environ | known
+    )
     try:
         yield
     finally:
@@ -62,27 +64,27 @@ def count(engine: Engine, what: str = "*") -> int:
         return int(connection.execute(text(f"SELECT count({what}) FROM effects")).scalar_one())
 
 
-def test_all_effects_once(office: Office, engine: Engine) -> None:
-    with consumer(office, engine), office.worker(LOG_LEVEL="WARNING"):
+def test_all_effects_once(operations_worker: OperationsWorker, engine: Engine) -> None:
+    with consumer(operations_worker, engine), operations_worker.worker(LOG_LEVEL="WARNING"):
         for _ in range(EVENTS):
             event = sample()
             known = dict(headers(event_id=event.id, event_type=event.type, correlation_id="c"))
-            office.publish(QUEUE, event.to_json().encode(), content_type=CONTENT_TYPE, headers=known)
+            operations_worker.publish(QUEUE, event.to_json().encode(), content_type=CONTENT_TYPE, headers=known)
         filed = {"status": "filed", "error_name": "BugError", "reason": "attempts_exhausted"}
-        wait_until(lambda: office.database["letters"].count_documents(filed) == EVENTS, 60)
+        wait_until(lambda: operations_worker.database["letters"].count_documents(filed) == EVENTS, 60)
         assert count(engine) == 0
 
         with transaction(engine) as connection:
             connection.execute(text("INSERT INTO switches VALUES ('mended')"))
-        job = usecases.start_job(office.database, new_id(), Filter(error="BugError"), by="ann", rate=500)
-        wait_until(lambda: usecases.get_job(office.database, job.id).status == "done", 60)
+        job = usecases.start_job(operations_worker.database, new_id(), Filter(error="BugError"), by="ann", rate=500)
+        wait_until(lambda: usecases.get_job(operations_worker.database, job.id).status == "done", 60)
         wait_until(lambda: count(engine) == EVENTS, 60)
 
-        for letter in office.letters()[:50]:  # and fifty of them once more
-            usecases.request_replay(office.database, letter["_id"], by="ann", event=None)
-        wait_until(lambda: office.database["letters"].count_documents({"status": "replayed"}) == EVENTS)
-        wait_until(lambda: office.waiting(QUEUE) == 0)
-    job = usecases.get_job(office.database, job.id)
+        for letter in operations_worker.letters()[:50]:  # and fifty of them once more
+            usecases.request_replay(operations_worker.database, letter["_id"], by="ann", event=None)
+        wait_until(lambda: operations_worker.database["letters"].count_documents({"status": "replayed"}) == EVENTS)
+        wait_until(lambda: operations_worker.waiting(QUEUE) == 0)
+    job = usecases.get_job(operations_worker.database, job.id)
     assert (job.total, job.replayed, job.failed) == (EVENTS, EVENTS, 0)
     assert (count(engine), count(engine, "DISTINCT event_id")) == (EVENTS, EVENTS)
-    assert office.waiting(topology.DEAD_LETTERS) == 0
+    assert operations_worker.waiting(topology.DEAD_LETTERS) == 0

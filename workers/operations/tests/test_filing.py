@@ -15,22 +15,22 @@ import pytest
 
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from services.operations import usecases
-from workers.operations.tests.office import QUEUE, sample, wait_until
+from workers.operations.tests.worker_process import QUEUE, sample, wait_until
 
 if TYPE_CHECKING:
-    from workers.operations.tests.office import Office
+    from workers.operations.tests.worker_process import OperationsWorker
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_consumers_dead_letter_is_filed_with_all_that_is_known(office: Office) -> None:
+def test_a_consumers_dead_letter_is_filed_with_all_that_is_known(operations_worker: OperationsWorker) -> None:
     event = sample()
-    with office.worker():
-        office.bury(event)
-        letter = office.letter()
-        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+    with operations_worker.worker():
+        operations_worker.bury(event)
+        letter = operations_worker.letter()
+        wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
     assert letter["body"] == event.to_json().encode()
     expected = {
         "queue": QUEUE,
@@ -53,20 +53,22 @@ def test_a_consumers_dead_letter_is_filed_with_all_that_is_known(office: Office)
     assert [entry["kind"] for entry in letter["history"]] == ["filed"]
 
 
-def test_the_same_letter_twice_is_filed_once_and_another_death_of_it_is_history(office: Office) -> None:
+def test_the_same_letter_twice_is_filed_once_and_another_death_of_it_is_history(
+    operations_worker: OperationsWorker,
+) -> None:
     event = sample()
-    with office.here():
+    with operations_worker.here():
         for _ in range(3):
-            office.bury(event, **{"holdfast-failed-at": "2026-11-02T09:15:11.300000Z"})
-        office.bury(event, **{"holdfast-error": "$another", "holdfast-queue": QUEUE})
-        office.bury(event, **{"holdfast-queue": "other.events"})
-        letter = office.letter(queue="other.events")
-        wait_until(lambda: len(office.letter(queue=QUEUE)["history"]) == 2)
-        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+            operations_worker.bury(event, **{"holdfast-failed-at": "2026-11-02T09:15:11.300000Z"})
+        operations_worker.bury(event, **{"holdfast-error": "$another", "holdfast-queue": QUEUE})
+        operations_worker.bury(event, **{"holdfast-queue": "other.events"})
+        letter = operations_worker.letter(queue="other.events")
+        wait_until(lambda: len(operations_worker.letter(queue=QUEUE)["history"]) == 2)
+        wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
         time.sleep(0.3)
-    assert len(office.letters()) == 2
+    assert len(operations_worker.letters()) == 2
     assert letter["status"] == "filed"
-    letter = office.letter(queue=QUEUE)
+    letter = operations_worker.letter(queue=QUEUE)
     assert letter["error"] in ("$another", "a bug")  # four threads file them: the order is not kept
     assert sorted(entry["error"] for entry in letter["history"]) == ["$another", "a bug"]
 
@@ -106,14 +108,16 @@ POISON: dict[str, tuple[bytes, dict[str, Any], str]] = {
 }
 
 
-def test_whatever_a_worker_rejects_is_filed_byte_for_byte_with_what_is_wrong_with_it(office: Office) -> None:
-    with office.worker() as process:
+def test_whatever_a_worker_rejects_is_filed_byte_for_byte_with_what_is_wrong_with_it(
+    operations_worker: OperationsWorker,
+) -> None:
+    with operations_worker.worker() as process:
         for body, properties, _ in POISON.values():
-            office.reject(body, **properties)
-        wait_until(lambda: len(office.letters()) == len(POISON))
-        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+            operations_worker.reject(body, **properties)
+        wait_until(lambda: len(operations_worker.letters()) == len(POISON))
+        wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
         assert process.poll() is None
-    by_body = {letter["body"]: letter for letter in office.letters()}
+    by_body = {letter["body"]: letter for letter in operations_worker.letters()}
     for name, (body, _, problem) in POISON.items():
         letter = by_body[body]
         assert (letter["reason"], letter["queue"]) == ("not_an_event", QUEUE), name
@@ -121,38 +125,38 @@ def test_whatever_a_worker_rejects_is_filed_byte_for_byte_with_what_is_wrong_wit
         assert letter["error_class"].endswith("InvalidEventError"), name
 
 
-def test_ten_megabytes_are_filed_whole(office: Office) -> None:
+def test_ten_megabytes_are_filed_whole(operations_worker: OperationsWorker) -> None:
     body = os.urandom(10 * 1024 * 1024)
-    with office.worker():
-        office.reject(body, content_type=CONTENT_TYPE)
-        letter = office.letter()
-        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+    with operations_worker.worker():
+        operations_worker.reject(body, content_type=CONTENT_TYPE)
+        letter = operations_worker.letter()
+        wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
     assert (letter["reason"], letter["body_bytes"]) == ("not_an_event", len(body))
     assert "larger than" in letter["error"]
-    assert usecases.get_letter(office.database, letter["_id"]).body == body
+    assert usecases.get_letter(operations_worker.database, letter["_id"]).body == body
 
 
-def test_what_is_published_here_without_a_reason_is_filed_too(office: Office) -> None:
-    with office.here():
-        office.publish(topology.DEAD_LETTERS, b"who am I?")
-        office.publish(topology.DEAD_LETTERS, b"who am I?")
-        wait_until(lambda: len(office.letters()) == 2)
-    assert {letter["reason"] for letter in office.letters()} == {"unknown"}
+def test_what_is_published_here_without_a_reason_is_filed_too(operations_worker: OperationsWorker) -> None:
+    with operations_worker.here():
+        operations_worker.publish(topology.DEAD_LETTERS, b"who am I?")
+        operations_worker.publish(topology.DEAD_LETTERS, b"who am I?")
+        wait_until(lambda: len(operations_worker.letters()) == 2)
+    assert {letter["reason"] for letter in operations_worker.letters()} == {"unknown"}
 
 
 @pytest.mark.parametrize("outage", ["cut", "freeze"])
-def test_while_the_store_is_away_letters_wait_in_the_broker(office: Office, outage: str) -> None:
-    with Link(office.store_url) as link, office.worker(MONGODB_URL=link.url):
-        office.bury(sample())
-        office.letter()
+def test_while_the_store_is_away_letters_wait_in_the_broker(operations_worker: OperationsWorker, outage: str) -> None:
+    with Link(operations_worker.store_url) as link, operations_worker.worker(MONGODB_URL=link.url):
+        operations_worker.bury(sample())
+        operations_worker.letter()
         getattr(link, outage)()
-        events = [office.bury(sample()) for _ in range(30)]
+        events = [operations_worker.bury(sample()) for _ in range(30)]
         time.sleep(4)
-        assert len(office.letters()) == 1
+        assert len(operations_worker.letters()) == 1
         link.heal()
         healed_at = time.monotonic()
-        wait_until(lambda: len(office.letters()) == 31)
+        wait_until(lambda: len(operations_worker.letters()) == 31)
         assert time.monotonic() - healed_at < 20
-        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
-    assert {letter["event_id"] for letter in office.letters()} >= {event.id for event in events}
-    assert {len(letter["history"]) for letter in office.letters()} == {1}
+        wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
+    assert {letter["event_id"] for letter in operations_worker.letters()} >= {event.id for event in events}
+    assert {len(letter["history"]) for letter in operations_worker.letters()} == {1}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging import topology
-from workers.operations.tests.office import wait_until
+from workers.operations.tests.worker_process import wait_until
 
 if TYPE_CHECKING:
-    from workers.operations.tests.office import Office
+    from workers.operations.tests.worker_process import OperationsWorker
 
 pytestmark = pytest.mark.integration
 ODD: list[dict[str, Any]] = [
@@ -32,13 +32,13 @@ ODD: list[dict[str, Any]] = [
 ]
 
 
-def test_they_are_filed(office: Office) -> None:
-    with office.worker() as process:
+def test_they_are_filed(operations_worker: OperationsWorker) -> None:
+    with operations_worker.worker() as process:
         for number, properties in enumerate(ODD):
-            office.publish(topology.DEAD_LETTERS, f"message {number}".encode(), **properties)
-        wait_until(lambda: len(office.letters()) >= len(ODD))
-        wait_until(lambda: office.waiting(topology.DEAD_LETTERS) == 0)
+            operations_worker.publish(topology.DEAD_LETTERS, f"message {number}".encode(), **properties)
+        wait_until(lambda: len(operations_worker.letters()) >= len(ODD))
+        wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
         assert process.poll() is None
-    assert {letter["body"] for letter in office.letters()} == {
+    assert {letter["body"] for letter in operations_worker.letters()} == {
         f"message {number}".encode() for number in range(len(ODD))
     }

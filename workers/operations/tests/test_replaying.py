@@ -15,69 +15,73 @@ from common.messaging.events import CONTENT_TYPE, InvalidEventError, new_id
 from common.messaging.redelivery import Incoming
 from services.operations import usecases
 from services.operations.domain import UNDECIDED, Filter
-from workers.operations.tests.office import QUEUE, sample, wait_until
+from workers.operations.tests.worker_process import QUEUE, sample, wait_until
 
 if TYPE_CHECKING:
-    from workers.operations.tests.office import Delivered, Office
+    from workers.operations.tests.worker_process import Delivered, OperationsWorker
 
 pytestmark = pytest.mark.integration
 BODY = os.urandom(10 * 1024 * 1024)
 
 
-def replay(office: Office, letter: dict[str, Any], event: dict[str, Any] | None = None) -> None:
-    usecases.request_replay(office.database, letter["_id"], by="ann", event=event)
+def replay(operations_worker: OperationsWorker, letter: dict[str, Any], event: dict[str, Any] | None = None) -> None:
+    usecases.request_replay(operations_worker.database, letter["_id"], by="ann", event=event)
 
 
 def kinds(letter: dict[str, Any]) -> list[str]:
     return [entry["kind"] for entry in letter["history"]]
 
 
-def bury_again(office: Office, taken: Delivered) -> None:
+def bury_again(operations_worker: OperationsWorker, taken: Delivered) -> None:
     """As a consumer does: it carries on what headers the message had."""
     headers = {name: value for name, value in taken.properties.headers.items() if not name.startswith("x-")}
     told = {"holdfast-queue": QUEUE, "holdfast-reason": "rejected", "holdfast-error": "still", "holdfast-attempt": 1}
     told["holdfast-failed-at"] = "2026-11-02T10:00:00.000000Z"
-    office.publish(topology.DEAD_LETTERS, taken.body, content_type=CONTENT_TYPE, headers=headers | told)
+    operations_worker.publish(topology.DEAD_LETTERS, taken.body, content_type=CONTENT_TYPE, headers=headers | told)
 
 
-def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first_time(office: Office) -> None:
+def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first_time(
+    operations_worker: OperationsWorker,
+) -> None:
     event = sample()
-    with office.worker():
-        office.bury(event)
-        replay(office, office.letter())
-        taken = office.take()
-        letter = office.letter(status="replayed")
+    with operations_worker.worker():
+        operations_worker.bury(event)
+        replay(operations_worker, operations_worker.letter())
+        taken = operations_worker.take()
+        letter = operations_worker.letter(status="replayed")
     assert taken.body == event.to_json().encode()
     assert taken.properties.content_type == CONTENT_TYPE
     # `x-delivery-count` is of this delivery.
     left = {name for name in taken.properties.headers if name.startswith(("x-", "holdfast-"))} - {"x-delivery-count"}
     assert left == {"holdfast-letter", "holdfast-replay"}
     assert taken.properties.headers["task"] == "holdfast.handle"
-    assert office.waiting("other.events") == 0
+    assert operations_worker.waiting("other.events") == 0
     assert kinds(letter) == ["filed", "replay_requested", "replayed"]
     assert letter["history"][1]["by"] == "ann"
     assert letter["history"][2]["outcome"] == "published"
 
 
-def test_a_replay_does_not_make_an_undecided_event_younger(office: Office) -> None:
+def test_a_replay_does_not_make_an_undecided_event_younger(operations_worker: OperationsWorker) -> None:
     """It is asked about once more, and does not wait for another day."""
-    with office.here():
-        office.bury(sample(), **{UNDECIDED: 86_400, "holdfast-reason": "undecided"})
-        replay(office, office.letter())
-        taken = office.take()
+    with operations_worker.here():
+        operations_worker.bury(sample(), **{UNDECIDED: 86_400, "holdfast-reason": "undecided"})
+        replay(operations_worker, operations_worker.letter())
+        taken = operations_worker.take()
     assert Incoming("", dict(taken.properties.headers)).undecided_seconds == 86_400
     assert "holdfast-attempt" not in taken.properties.headers
 
 
-def test_a_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_again(office: Office) -> None:
-    with office.here():
-        office.bury(sample())
+def test_a_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_again(
+    operations_worker: OperationsWorker,
+) -> None:
+    with operations_worker.here():
+        operations_worker.bury(sample())
         for times in (1, 2):
-            replay(office, office.letter(status="filed"))
-            replay(office, office.letter())  # asked twice while it is on its way: once is enough
-            bury_again(office, office.take())
-            wait_until(lambda: kinds(office.letter()).count("returned") == times)  # noqa: B023 - called at once
-        letter = office.letter()
+            replay(operations_worker, operations_worker.letter(status="filed"))
+            replay(operations_worker, operations_worker.letter())  # asked twice while it is on its way: once is enough
+            bury_again(operations_worker, operations_worker.take())
+            wait_until(lambda: kinds(operations_worker.letter()).count("returned") == times)  # noqa: B023 - called at once
+        letter = operations_worker.letter()
     again = ["replay_requested", "replayed", "returned"]
     assert sorted(kinds(letter)) == sorted(["filed", *again, *again])
     assert (letter["status"], letter["reason"], letter["error"], letter["attempts"]) == (
@@ -86,119 +90,125 @@ def test_a_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_
         "still",
         1,
     )
-    assert office.waiting(QUEUE) == 0
+    assert operations_worker.waiting(QUEUE) == 0
 
 
-def test_an_edited_event_is_replayed_and_the_original_kept(office: Office) -> None:
+def test_an_edited_event_is_replayed_and_the_original_kept(operations_worker: OperationsWorker) -> None:
     event = sample()
     mended = event.to_document() | {"data": {"n": 2}}
-    with office.here():
-        office.bury(event)
-        replay(office, office.letter(), mended)
-        taken = office.take()
+    with operations_worker.here():
+        operations_worker.bury(event)
+        replay(operations_worker, operations_worker.letter(), mended)
+        taken = operations_worker.take()
         assert json.loads(taken.body) == mended
-        bury_again(office, taken)
-        wait_until(lambda: "returned" in kinds(office.letter()))
-        letter = office.letter(status="filed")
+        bury_again(operations_worker, taken)
+        wait_until(lambda: "returned" in kinds(operations_worker.letter()))
+        letter = operations_worker.letter(status="filed")
         assert letter["body"] == event.to_json().encode()
         assert "body_sha256" not in letter["history"][-1]  # it was known: somebody had written it here
-        replay(office, letter)
-        assert office.take().body == event.to_json().encode()
+        replay(operations_worker, letter)
+        assert operations_worker.take().body == event.to_json().encode()
 
 
-def test_what_was_no_event_is_replayed_as_one(office: Office) -> None:
+def test_what_was_no_event_is_replayed_as_one(operations_worker: OperationsWorker) -> None:
     mended = sample()
-    with office.here():
-        office.reject(b'{"specversion": "1.0"}', content_type="application/json", headers={"shop": "7", "x-odd": 1})
-        letter = office.letter()
-        replay(office, letter, mended.to_document())
-        taken = office.take()
+    with operations_worker.here():
+        operations_worker.reject(
+            b'{"specversion": "1.0"}', content_type="application/json", headers={"shop": "7", "x-odd": 1}
+        )
+        letter = operations_worker.letter()
+        replay(operations_worker, letter, mended.to_document())
+        taken = operations_worker.take()
         assert json.loads(taken.body) == mended.to_document()
         assert (taken.properties.content_type, taken.properties.headers["shop"]) == (CONTENT_TYPE, "7")
-        bury_again(office, taken)
-        wait_until(lambda: "returned" in kinds(office.letter()))
-        assert [letter["_id"] for letter in office.letters()] == [letter["_id"]]
+        bury_again(operations_worker, taken)
+        wait_until(lambda: "returned" in kinds(operations_worker.letter()))
+        assert [letter["_id"] for letter in operations_worker.letters()] == [letter["_id"]]
 
 
-def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_letter(office: Office) -> None:
-    with office.here():
-        office.reject(BODY, content_type="application/octet-stream", content_encoding="gzip")
-        replay(office, office.letter())
-        taken = office.take()
+def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_letter(operations_worker: OperationsWorker) -> None:
+    with operations_worker.here():
+        operations_worker.reject(BODY, content_type="application/octet-stream", content_encoding="gzip")
+        replay(operations_worker, operations_worker.letter())
+        taken = operations_worker.take()
         assert taken.body == BODY
         assert (taken.properties.content_type, taken.properties.content_encoding) == (
             "application/octet-stream",
             "gzip",
         )
-        office.channel.basic_reject(taken.method.delivery_tag, requeue=False)
-        wait_until(lambda: kinds(office.letter()) == ["filed", "replay_requested", "replayed", "returned"])
+        operations_worker.channel.basic_reject(taken.method.delivery_tag, requeue=False)
+        wait_until(lambda: kinds(operations_worker.letter()) == ["filed", "replay_requested", "replayed", "returned"])
 
 
-def test_what_came_from_the_delivery_limit_is_replayed_once_by_itself(office: Office) -> None:
+def test_what_came_from_the_delivery_limit_is_replayed_once_by_itself(operations_worker: OperationsWorker) -> None:
     event = sample()
-    with office.here():
-        office.crash_on(event)
-        letter = office.letter(reason="delivery_limit", status="replayed")
+    with operations_worker.here():
+        operations_worker.crash_on(event)
+        letter = operations_worker.letter(reason="delivery_limit", status="replayed")
         assert letter["attempts"] > topology.DELIVERY_LIMIT
         assert letter["history"][1]["by"] == "automatic"
-        office.exhaust()
-        wait_until(lambda: "returned" in kinds(office.letter()))
+        operations_worker.exhaust()
+        wait_until(lambda: "returned" in kinds(operations_worker.letter()))
         time.sleep(1)
-        assert office.waiting(QUEUE) == 0
-        letter = office.letter()
+        assert operations_worker.waiting(QUEUE) == 0
+        letter = operations_worker.letter()
     assert kinds(letter) == ["filed", "replay_requested", "replayed", "returned"]
     assert letter["status"] == "filed"
 
 
-def test_a_letter_of_no_consumers_queue_cannot_be_replayed_and_one_of_a_lost_queue_comes_back(office: Office) -> None:
-    with office.here():
-        office.bury(sample(), **{"holdfast-queue": "amq.somewhere"})
+def test_a_letter_of_no_consumers_queue_cannot_be_replayed_and_one_of_a_lost_queue_comes_back(
+    operations_worker: OperationsWorker,
+) -> None:
+    with operations_worker.here():
+        operations_worker.bury(sample(), **{"holdfast-queue": "amq.somewhere"})
         with pytest.raises(Conflict):
-            replay(office, office.letter())
-        office.bury(sample(), **{"holdfast-queue": "gone.events"})
-        replay(office, office.letter(queue="gone.events"))
-        wait_until(lambda: "replayed" in kinds(office.letter(queue="gone.events")))
-        letter = office.letter(queue="gone.events")
+            replay(operations_worker, operations_worker.letter())
+        operations_worker.bury(sample(), **{"holdfast-queue": "gone.events"})
+        replay(operations_worker, operations_worker.letter(queue="gone.events"))
+        wait_until(lambda: "replayed" in kinds(operations_worker.letter(queue="gone.events")))
+        letter = operations_worker.letter(queue="gone.events")
     assert (letter["status"], letter["history"][-1]["outcome"]) == ("filed", "no_such_queue")
 
 
-def test_an_edited_event_must_be_one(office: Office) -> None:
-    with office.here():
-        office.bury(sample())
+def test_an_edited_event_must_be_one(operations_worker: OperationsWorker) -> None:
+    with operations_worker.here():
+        operations_worker.bury(sample())
         with pytest.raises(InvalidEventError):
-            replay(office, office.letter(), {"specversion": "1.0"})
-    assert office.letter()["status"] == "filed"
+            replay(operations_worker, operations_worker.letter(), {"specversion": "1.0"})
+    assert operations_worker.letter()["status"] == "filed"
 
 
-def test_killed_between_publishing_and_recording_it_is_replayed_again_and_recorded(office: Office) -> None:
-    with office.worker(HOLDFAST_CRASH_POINT="operations.replayed", HOLDFAST_TEST_BUILD="1") as process:
-        office.bury(sample())
-        replay(office, office.letter())
+def test_killed_between_publishing_and_recording_it_is_replayed_again_and_recorded(
+    operations_worker: OperationsWorker,
+) -> None:
+    with operations_worker.worker(HOLDFAST_CRASH_POINT="operations.replayed", HOLDFAST_TEST_BUILD="1") as process:
+        operations_worker.bury(sample())
+        replay(operations_worker, operations_worker.letter())
         process.wait(20)
-    assert office.letter()["status"] == "replaying"
-    with office.worker():
-        office.letter(status="replayed")
-    first, second = office.take(), office.take()
+    assert operations_worker.letter()["status"] == "replaying"
+    with operations_worker.worker():
+        operations_worker.letter(status="replayed")
+    first, second = operations_worker.take(), operations_worker.take()
     assert first.body == second.body
     assert first.properties.headers == second.properties.headers
-    assert kinds(office.letter()) == ["filed", "replay_requested", "replayed"]
+    assert kinds(operations_worker.letter()) == ["filed", "replay_requested", "replayed"]
 
 
-def test_a_bulk_replay_keeps_to_its_filter_and_its_rate(office: Office) -> None:
-    with office.here():
+def test_a_bulk_replay_keeps_to_its_filter_and_its_rate(operations_worker: OperationsWorker) -> None:
+    with operations_worker.here():
         for _ in range(20):
-            office.bury(sample())
-        office.bury(sample(type="sample.other.v1"))
-        wait_until(lambda: len(office.letters(status="filed")) == 21)
+            operations_worker.bury(sample())
+        operations_worker.bury(sample(type="sample.other.v1"))
+        wait_until(lambda: len(operations_worker.letters(status="filed")) == 21)
         wanted = Filter(queue=QUEUE, type="sample.fine.v1", error="RuntimeError")
-        job = usecases.start_job(office.database, new_id(), wanted, by="ann", rate=10)
+        job = usecases.start_job(operations_worker.database, new_id(), wanted, by="ann", rate=10)
         assert (job.status, job.total) == ("running", 20)
         started = time.monotonic()
-        wait_until(lambda: usecases.get_job(office.database, job.id).status == "done")
+        wait_until(lambda: usecases.get_job(operations_worker.database, job.id).status == "done")
         seconds = time.monotonic() - started
-        job = usecases.get_job(office.database, job.id)
+        job = usecases.get_job(operations_worker.database, job.id)
     assert (job.replayed, job.failed, job.waiting) == (20, 0, 0)
     assert 1.0 < seconds < 6
-    assert office.waiting(QUEUE) == 20
-    assert office.letter(status="filed")["event_type"] == "sample.other.v1"
-    assert {letter["history"][1]["job_id"] for letter in office.letters(status="replayed")} == {job.id}
+    assert operations_worker.waiting(QUEUE) == 20
+    assert operations_worker.letter(status="filed")["event_type"] == "sample.other.v1"
+    assert {letter["history"][1]["job_id"] for letter in operations_worker.letters(status="replayed")} == {job.id}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.resilience.sweeps import Turn
+from common.resilience.sweeps import SweepContext
 from common.storage.postgresql import autocommit
 from services.orders import usecases
 from services.orders.domain import Status
+from services.orders.tests.builders import heard, place, published
 from services.orders.tests.conftest import database_url, engine
-from services.orders.tests.shop import heard, place, published
 from workers.orders.sweeps import SWEEPS, Resources
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["database_url", "engine"]
 pytestmark = pytest.mark.integration
-GOES_ON = Turn(goes_on=lambda: True, held_up=lambda: None)
-HELD_UP = Turn(goes_on=lambda: True, held_up=lambda: "the broker: no answer")
+GOES_ON = SweepContext(should_continue=lambda: True, held_up=lambda: None)
+HELD_UP = SweepContext(should_continue=lambda: True, held_up=lambda: "the broker: no answer")
 RUN = {sweep.name: sweep.run for sweep in SWEEPS}
 
 
@@ -56,7 +56,7 @@ def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: E
     reserved, captured = heard("stock.reserved.v1", order), heard("payment.captured.v1", order)
 
     def hear() -> None:
-        usecases.stock_was_reserved(engine, reserved, order)
+        usecases.mark_reserved(engine, reserved, order)
         usecases.payment_was_captured(engine, captured, order)
 
     hear()

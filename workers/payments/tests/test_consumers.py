@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import InvalidEventError
-from services.payments.tests.till import check_books, held_by, new_order, published, status_of, told
+from services.payments.tests.builders import check_books, held_by, new_order, published, status_of, told
 from workers.payments.consumers import HANDLERS
-from workers.payments.tests.heard import CANCELLED, PLACED, RESERVED, TOTAL, event, hear
+from workers.payments.tests.event_samples import CANCELLED, PLACED, RESERVED, TOTAL, event, hear
 
 if TYPE_CHECKING:
     from infrastructure.sandbox.tests.process import SandboxProcess

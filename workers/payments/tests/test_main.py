@@ -18,12 +18,12 @@ from common.messaging.relay import headers
 from common.storage.postgresql import transaction
 from common.tests.ports import free_port
 from infrastructure.sandbox.tests.process import KEY
-from services.payments.tests.moments import Crash, crash, interrupted
-from services.payments.tests.till import check_books, new_order, place, reserve, told
+from services.payments.tests.builders import check_books, new_order, place, reserve, told
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 from workers.payments import main
 from workers.payments.consumers import HANDLERS
 from workers.payments.sweeps import SWEEPS
-from workers.payments.tests.heard import CANCELLED, PLACED, RESERVED, event
+from workers.payments.tests.event_samples import CANCELLED, PLACED, RESERVED, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,11 +109,11 @@ def _publish(vhost: str, *events: Event) -> None:
 
 
 def _waiting(vhost: str) -> int:
-    """Messages that are ready in any queue: the worker's, a rung's, or dead."""
-    rungs = [topology.rung_exchange(seconds).name for seconds in topology.RUNG_SECONDS]
+    """Messages that are ready in any queue: the worker's, a delay queue's, or dead."""
+    delay_queues = [topology.delay_exchange(seconds).name for seconds in topology.RETRY_DELAYS_SECONDS]
     with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
         channel = connection.channel()
-        queues = [topology.events_queue("payments"), *rungs, topology.DEAD_LETTERS]
+        queues = [topology.events_queue("payments"), *delay_queues, topology.DEAD_LETTERS]
         return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in queues)
 
 

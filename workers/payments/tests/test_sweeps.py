@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.resilience.sweeps import Turn
+from common.resilience.sweeps import SweepContext
 from common.storage.postgresql import autocommit
-from services.payments.tests.moments import Crash, crash, interrupted
+from services.payments.tests.builders import new_order, place, reserve, status_of, told
+from services.payments.tests.provider_hooks import Crash, crash, interrupted
 from services.payments.tests.test_sweeping import age
-from services.payments.tests.till import new_order, place, reserve, status_of, told
 from workers.payments.sweeps import IDLE_SECONDS, QUIET_SECONDS, SWEEPS
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 RUN = {sweep.name: sweep.run for sweep in SWEEPS}
-GOES_ON = Turn(lambda: True, lambda: None)
+GOES_ON = SweepContext(lambda: True, lambda: None)
 
 
 def test_a_payment_that_waits_long_is_asked_about_unless_something_is_held_up(resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     age(resources.engine, order, QUIET_SECONDS + 1)
-    assert RUN["ask-about-overdue"](resources, Turn(lambda: True, lambda: "an outage")) == 0
+    assert RUN["ask-about-overdue"](resources, SweepContext(lambda: True, lambda: "an outage")) == 0
     assert RUN["ask-about-overdue"](resources, GOES_ON) == 1
     assert told(resources.engine, order) == ["overdue"]
 
@@ -40,7 +40,7 @@ def test_what_was_left_unsettled_is_settled_after_a_while_until_it_is_told_to_st
     with autocommit(resources.engine) as connection:
         left = text("UPDATE payments SET updated_at = updated_at - make_interval(secs => :s)")
         connection.execute(left, {"s": IDLE_SECONDS + 1})
-    RUN["settle"](resources, Turn(lambda: False, lambda: None))
+    RUN["settle"](resources, SweepContext(lambda: False, lambda: None))
     assert status_of(resources.engine, order) == "pending"
     assert RUN["settle"](resources, GOES_ON) == 1
     assert status_of(resources.engine, order) == "captured"

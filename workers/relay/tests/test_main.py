@@ -19,9 +19,9 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
 from common.storage.postgresql import make_engine, transaction
-from common.tests.link import Link
 from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event
 from common.tests.ports import free_port
+from common.tests.tcp_proxy import Link
 from infrastructure.database_roles import RELAY, RUNTIME
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from infrastructure.database_roles import OWNER, SCHEDULER
 from services.orders import usecases
 from services.orders.domain import Money, Status
 from services.orders.models import put_price
-from services.orders.tests.shop import place, published
+from services.orders.tests.builders import place, published
 from workers.scheduler.main import CONSUMERS, OUTBOXES, SWEEPS
 from workers.topology.main import BINDINGS
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from common.messaging import topology
-from common.resilience.saga_health import QueueReader, Watch
-from common.resilience.sweeps import Turn
+from common.resilience.saga_health import QueueReader, SagaHealth
+from common.resilience.sweeps import SweepContext
 from common.storage.leases import Lease
 from common.storage.postgresql import autocommit, make_engine
 from infrastructure.database_roles import RUNTIME, SCHEDULER
@@ -17,7 +17,7 @@ from services.inventory.tests import warehouse
 from services.inventory.tests.test_sweeping import age
 from services.orders.domain import Money
 from services.orders.models import put_price
-from services.orders.tests import shop
+from services.orders.tests import builders as shop
 from workers.inventory.sweeps import HELD_SECONDS
 from workers.orders import sweeps as orders
 from workers.scheduler.main import OUTBOXES, SWEEPS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 pytestmark = pytest.mark.integration
-TURN = Turn(goes_on=lambda: True, held_up=lambda: None)
+TURN = SweepContext(should_continue=lambda: True, held_up=lambda: None)
 EVERY = [(context, sweep) for context, sweeps in SWEEPS.items() for sweep in sweeps]
 OLD_REPLY = """
     INSERT INTO idempotency_replies (scope, key, fingerprint, created_at)
@@ -112,6 +112,6 @@ def test_it_may_see_what_holds_sagas_up(connect: Callable[[str, str], Engine], v
         for context in OUTBOXES:
             with autocommit(connect(context, RUNTIME)) as connection:
                 connection.execute(text("DELETE FROM outbox"))
-        assert Watch(engines, queues, (), {}).reason() is None
+        assert SagaHealth(engines, queues, (), {}).reason() is None
         execute(OLD_EVENT)(connect("payments", RUNTIME))
-        assert "payments: the outbox lags" in str(Watch(engines, queues, (), {}).reason())
+        assert "payments: the outbox lags" in str(SagaHealth(engines, queues, (), {}).reason())

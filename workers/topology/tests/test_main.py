@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from common.messaging import topology
-from common.tests.link import Link
+from common.tests.tcp_proxy import Link
 from workers.orders.consumers import HANDLERS as ORDERS
 from workers.topology.main import BINDINGS, declare
 
@@ -67,8 +67,8 @@ def test_it_declares_every_queue_and_exactly_the_bindings_of_the_handlers(server
         output, _error = run_job(vhost).communicate(timeout=30)
     assert f"orders.events hears {', '.join(sorted(ORDERS))}" in output
     queues = {queue["name"]: queue for queue in listing(servers, vhost, "queues")}
-    rungs = {f"holdfast.retry.{seconds}s" for seconds in topology.RUNG_SECONDS}
-    assert set(queues) == {f"{context}.events" for context in BINDINGS} | rungs | {"operations.dead-letters"}
+    delay_queues = {f"holdfast.retry.{seconds}s" for seconds in topology.RETRY_DELAYS_SECONDS}
+    assert set(queues) == {f"{context}.events" for context in BINDINGS} | delay_queues | {"operations.dead-letters"}
     assert {queue["type"] for queue in queues.values()} == {"quorum"}
     bound: dict[str, set[str]] = {}
     for binding in listing(servers, vhost, "bindings"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.resilience.sweeps import Turn
+from common.resilience.sweeps import SweepContext
 from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from workers.users.sweeps import SWEEPS
@@ -58,4 +58,4 @@ def test_failed_sign_ins_are_deleted_when_they_no_longer_count(engine: Engine) -
 
 def run(engine: Engine, name: str) -> int:
     [sweep] = [each for each in SWEEPS if each.name == name]
-    return sweep.run(engine, Turn(goes_on=lambda: True, held_up=lambda: None))
+    return sweep.run(engine, SweepContext(should_continue=lambda: True, held_up=lambda: None))

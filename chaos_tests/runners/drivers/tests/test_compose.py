@@ -72,11 +72,11 @@ def test_a_run_that_died_before_it_started_what_it_killed_is_healed(
     kills: bool, driver: Compose, configuration: Configuration
 ) -> None:
     before = driver.identity("relay-1")
-    driver.broken.note(processes.wait_until_back, {"process": "relay-1"})
+    driver.journal.add(processes.wait_until_back, {"process": "relay-1"})
     if kills:
         driver.kill("relay-1")
         assert driver.identity("relay-1") == ""
-    assert driver.broken.heal(configuration) == (["wait_until_back relay-1"], [])
+    assert driver.journal.heal(configuration) == (["wait_until_back relay-1"], [])
     assert driver.identity("relay-1")
     assert (driver.identity("relay-1") == before) is not kills
 
@@ -101,10 +101,10 @@ def test_what_had_to_be_killed_was_not_stopped_in_good_order(driver: Compose, co
         processes.stop("scheduler", configuration)
     with pytest.raises(OSError, match="scheduler did not end"):
         processes.roll(configuration, ["relay-1", "scheduler"])
-    mended, failed = driver.broken.heal(configuration)
+    mended, failed = driver.journal.heal(configuration)
     assert (len(mended), failed) == (2, [])
     assert driver.identity("scheduler")
-    assert not driver.broken.entries()
+    assert not driver.journal.entries()
 
 
 def test_restarted_one_after_the_other_each_is_healthy_before_the_next(
@@ -150,11 +150,11 @@ def test_what_a_dead_run_left_broken_is_healed(driver: Compose, configuration: C
     """As `holdfast chaos heal` does it: another process, which knows the list on disk only."""
     containers.isolate("relay-1", configuration)
     processes.pause("worker-orders", configuration)
-    mended, failed = Compose(configuration["project"]).broken.heal(configuration)
+    mended, failed = Compose(configuration["project"]).journal.heal(configuration)
     assert (len(mended), failed) == (2, [])
     assert driver.networks("relay-1")
     assert not driver.is_paused("worker-orders")
-    assert not driver.broken.entries()
+    assert not driver.journal.entries()
 
 
 def test_a_process_that_has_no_container_is_named(configuration: Configuration) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from common.messaging.events import new_id
 from services.operations.console.tests.conftest import csrf_of
-from services.operations.tests.letters import QUEUE, dead, file, happening
+from services.operations.tests.dead_letters import QUEUE, dead, file, happening
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.tests.link import Link
 from common.tests.sample_service import token
+from common.tests.tcp_proxy import Link
 from services.operations.console.blueprint import FRAGMENT
 from services.operations.console.security import COOKIE, POLICY
 from services.operations.console.tests.conftest import NAME, PASSWORD, csrf_of, sign_in

@@ -1,4 +1,4 @@
-"""The keeper of listening sockets: `python -m infrastructure.local.keeper SOCKET`.
+"""The keeper of listening sockets: `python -m infrastructure.local.socket_manager SOCKET`.
 
 Guarantee: while a process that listens is being replaced, its socket stays open, so that who connects meanwhile waits
 in the kernel for the successor instead of being refused. A process that is away for longer than `AWAY_SECONDS`, or was
@@ -38,7 +38,7 @@ class _Kept:
     closes_at: float | None = None
 
 
-class Keeper:
+class SocketManager:
     """Answers at `path` until `stop`. One thread; every wait is bounded."""
 
     def __init__(self, path: Path, away_seconds: float = AWAY_SECONDS) -> None:
@@ -142,9 +142,9 @@ def _listen(address: str) -> socket.socket:
 
 
 def main() -> None:
-    keeper = Keeper(Path(sys.argv[1]))
-    signal.signal(signal.SIGTERM, keeper.stop)
-    keeper.run()
+    socket_manager = SocketManager(Path(sys.argv[1]))
+    signal.signal(signal.SIGTERM, socket_manager.stop)
+    socket_manager.run()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-class Doorman:
+class LoadSheddingMiddleware:
     """A WSGI app around `app`. `refusal` says why the request at hand is refused, None if it is not."""
 
     def __init__(self, app: Wsgi, refusal: Callable[[], str | None], admitted: Callable[[], int]) -> None:

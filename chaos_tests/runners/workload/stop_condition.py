@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Ending:
+class StopCondition:
     """When it is over: somebody said so, the time is up, or enough orders were accepted."""
 
     def __init__(self, is_due: Callable[[], str]) -> None:

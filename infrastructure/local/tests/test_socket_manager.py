@@ -13,9 +13,9 @@ from socket import create_connection, create_server, socket
 import pytest
 
 from infrastructure.local.home import REPOSITORY, Home, open_home
-from infrastructure.local.keeper import Keeper
-from infrastructure.local.listeners import keeper_path, release, take
+from infrastructure.local.listeners import release, socket_manager_path, take
 from infrastructure.local.ports import free_port_base
+from infrastructure.local.socket_manager import SocketManager
 from infrastructure.local.spec import Spec, write_specs
 
 SHORTLY_AWAY_SECONDS = 0.5
@@ -43,26 +43,26 @@ def address(home: Home) -> str:
 
 @contextmanager
 def keeping(home: Home, away_seconds: float = PATIENT_SECONDS) -> Iterator[Path]:
-    path = keeper_path(home.socket)
-    keeper = Keeper(path, away_seconds=away_seconds)
-    thread = threading.Thread(target=keeper.run)
+    path = socket_manager_path(home.socket)
+    socket_manager = SocketManager(path, away_seconds=away_seconds)
+    thread = threading.Thread(target=socket_manager.run)
     thread.start()
     try:
         yield path
     finally:
-        keeper.stop()
+        socket_manager.stop()
         thread.join(timeout=10)
 
 
 @pytest.fixture
-def keeper(home: Home) -> Iterator[Path]:
+def socket_manager(home: Home) -> Iterator[Path]:
     with keeping(home) as path:
         yield path
 
 
 def start(home: Home, code: str, address: str) -> subprocess.Popen[str]:
-    keeper = str(keeper_path(home.socket))
-    write_specs(home, [Spec("p", [sys.executable, "-c", code], {}, listen=address, keeper=keeper)])
+    socket_manager = str(socket_manager_path(home.socket))
+    write_specs(home, [Spec("p", [sys.executable, "-c", code], {}, listen=address, socket_manager=socket_manager)])
     command = [sys.executable, "-m", "infrastructure.local.run", str(home.run), "p"]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -97,7 +97,9 @@ def eventually(check: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_who_connects_between_two_processes_is_answered_by_the_second(home: Home, keeper: Path, address: str) -> None:
+def test_who_connects_between_two_processes_is_answered_by_the_second(
+    home: Home, socket_manager: Path, address: str
+) -> None:
     with listening(home, address):
         pass
     with connect(address) as waiting:
@@ -119,12 +121,12 @@ def test_nobody_waits_long_for_what_does_not_come(home: Home, address: str) -> N
             assert not is_refused(address)
 
 
-def test_what_was_stopped_on_purpose_is_refused_at_once(home: Home, keeper: Path, address: str) -> None:
+def test_what_was_stopped_on_purpose_is_refused_at_once(home: Home, socket_manager: Path, address: str) -> None:
     with listening(home, address):
         pass
-    release(keeper, address)
+    release(socket_manager, address)
     assert is_refused(address)
-    release(keeper, address)  # nothing to close any more
+    release(socket_manager, address)  # nothing to close any more
 
 
 def test_after_the_keeper_died_who_listens_is_replaced_without_a_gap_all_the_same(home: Home, address: str) -> None:
@@ -137,17 +139,17 @@ def test_after_the_keeper_died_who_listens_is_replaced_without_a_gap_all_the_sam
         assert not is_refused(address)
 
 
-def test_an_address_that_a_stranger_has_is_not_shared(keeper: Path, address: str) -> None:
+def test_an_address_that_a_stranger_has_is_not_shared(socket_manager: Path, address: str) -> None:
     host, _, port = address.rpartition(":")
     with create_server((host, int(port))), pytest.raises(OSError, match="Address already in use"):
-        take(keeper, address)
+        take(socket_manager, address)
 
 
-def test_nonsense_does_not_end_the_keeper(keeper: Path, address: str) -> None:
+def test_nonsense_does_not_end_the_keeper(socket_manager: Path, address: str) -> None:
     for nonsense in ("", "nonsense", "127.0.0.1:port", f"203.0.113.1:{address.rpartition(':')[2]}"):
         with pytest.raises(OSError, match=r".+"):
-            take(keeper, nonsense)
-    take(keeper, address).close()
+            take(socket_manager, nonsense)
+    take(socket_manager, address).close()
 
 
 def test_without_a_keeper_a_process_starts_all_the_same(home: Home, address: str) -> None:
@@ -159,14 +161,14 @@ def test_without_a_keeper_a_process_starts_all_the_same(home: Home, address: str
     assert "opens its socket itself" in output
 
 
-def test_a_taken_address_is_named(keeper: Path) -> None:
+def test_a_taken_address_is_named(socket_manager: Path) -> None:
     with create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(OSError, match=address):
-            take(keeper, address)
+            take(socket_manager, address)
 
 
-def test_nobody_hangs_in_accept_for_a_connection_that_another_one_took(keeper: Path, address: str) -> None:
-    with take(keeper, address) as listener:
+def test_nobody_hangs_in_accept_for_a_connection_that_another_one_took(socket_manager: Path, address: str) -> None:
+    with take(socket_manager, address) as listener:
         # As whoever shares the socket finds it, not as Python's own object remembers it.
         assert not os.get_blocking(listener.fileno())

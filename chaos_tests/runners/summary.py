@@ -14,7 +14,7 @@ _PLACES = re.compile(r"^Places hit: (.+?)\.?$", re.MULTILINE)
 _CAUGHT = re.compile(r"^Caught: (.+?)\.?$", re.MULTILINE)
 
 
-def told(directory: Path) -> list[str]:
+def of_other_suites(directory: Path) -> list[str]:
     """A line for each; one that was not run here says so."""
     crashes, mutants = _text(directory / "crash-points.md"), _text(directory / "mutants.md")
     models = _text(directory / "model-results.md")

@@ -1,7 +1,7 @@
-"""Detours: a proxy between each process and each server that it talks to, so that every connection can be struck alone.
+"""A proxy between each process and each server that it uses, to inject a fault into any one connection.
 
 The proxy is one more process of the stack: its supervisor starts it again, and `down` ends it. Its API is Toxiproxy's.
-A proxy is called `<process>.<server>`. `remove` gives every process back what it had; so does a start of the stack.
+A proxy is called `<process>.<server>`. `remove` restores every process's own addresses; so does a start of the stack.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chaos_tests.runners.drivers.crossings import crossings, with_mapper
+from chaos_tests.runners.drivers.cluster_links import cluster_links, with_mapper
 from infrastructure.local.home import write_private
 from infrastructure.local.plan import stand_in
 from infrastructure.local.spec import Spec, read_specs, write_specs
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 PROXY = "chaos-proxy"
 SERVERS = ("postgres", "rabbitmq", "mongodb", "sandbox")
-DETOURED = ("service-", "worker-", "relay-", "scheduler")
+PROXIED = ("service-", "worker-", "relay-", "scheduler")
 API_SECONDS, START_SECONDS = 10.0, 30.0
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
-class Detours:
-    """The detours of one stack; `build` makes them unless they are there, `remove` takes them away."""
+class ProxyRoutes:
+    """The proxies of one stack; `build` starts them unless they run, `remove` takes them away."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
     @property
     def _file(self) -> Path:
-        return self._stack.home.path / "chaos" / "detours.json"
+        return self._stack.home.path / "chaos" / "proxy_routes.json"
 
     @property
     def _before(self) -> Path:
-        """How every process ran without detours."""
+        """How every process ran without proxy_routes."""
         return self._file.with_name("programs-before.json")
 
     @property
     def api(self) -> str:
-        """Where the proxy takes orders. Raises `LookupError` if there are no detours."""
+        """Where the proxy takes orders. Raises `LookupError` if there are no proxy_routes."""
         if not self.are_built:
-            raise LookupError("there are no detours between the processes and the servers")
+            raise LookupError("there are no proxies between the processes and the servers")
         return f"http://127.0.0.1:{json.loads(self._file.read_text(encoding='utf-8'))['port']}"
 
     @property
@@ -64,12 +64,12 @@ class Detours:
         return self._file.exists() and PROXY in read_specs(self._stack.home.programs_file)
 
     def build(self) -> None:
-        """Start the proxy, and every process anew with the addresses of its detours. Returns when all of it runs."""
+        """Start the proxy, and restart every process with the addresses of its proxies. Returns when all run."""
         if self.are_built:
             return
         home = self._stack.home
         specs = read_specs(home.programs_file)
-        proxies = [*self._proxies(specs), *crossings(home)]
+        proxies = [*self._proxies(specs), *cluster_links(home)]
         count = len(proxies) + 1 + len(home.nodes)
         port, *ports = _free_ports(FIRST_PORT + home.port_base % 1000 * 10, count)
         for proxy, listen in zip(proxies, ports, strict=False):
@@ -80,7 +80,7 @@ class Detours:
         write_private(config, json.dumps(proxies, indent=1) + "\n")
         write_private(self._file, json.dumps({"port": port}) + "\n")
         words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(port), "--config", str(config)]
-        changed = {name: _detoured(spec, proxies) for name, spec in specs.items()}
+        changed = {name: _through_proxy(spec, proxies) for name, spec in specs.items()}
         changed = with_mapper(home, changed, proxies, ports[len(proxies) :], config.with_name("mapper.json"))
         changed[PROXY] = Spec(PROXY, words, {"LC_ALL": "C.UTF-8"})
         write_specs(home, list(changed.values()))
@@ -91,7 +91,7 @@ class Detours:
         self._restart([name for name in specs if changed[name] != specs[name]])
 
     def remove(self) -> None:
-        """Start every process anew that went by a detour, as it ran before, and end the proxy."""
+        """Restart every process that used a proxy with its own addresses, and end the proxy."""
         if not self.are_built or not self._before.exists():
             return
         home = self._stack.home
@@ -119,7 +119,7 @@ class Detours:
         return chosen
 
     def _proxies(self, specs: dict[str, Spec]) -> Iterator[dict[str, Any]]:
-        ours = {line.name for line in PROCESSES if line.name.startswith(DETOURED)}
+        ours = {line.name for line in PROCESSES if line.name.startswith(PROXIED)}
         for name in sorted(ours & specs.keys()):
             for server in dict.fromkeys((*SERVERS, *(node.name for node in self._stack.home.nodes))):
                 upstream = f"127.0.0.1:{self._stack.home.port(server)}"
@@ -150,7 +150,7 @@ def is_of(wanted: str, process: str) -> bool:
     return wanted == process or process.partition("-")[2] == wanted
 
 
-def _detoured(spec: Spec, proxies: list[dict[str, Any]]) -> Spec:
+def _through_proxy(spec: Spec, proxies: list[dict[str, Any]]) -> Spec:
     environment = dict(spec.environment)
     for proxy in proxies:
         owner = proxy["name"].partition(".")[0]

@@ -1,8 +1,8 @@
-"""What is broken at the moment, on disk, so that it can be mended also after the death of whoever broke it.
+"""The rollback journal: what is broken now, on disk, so that it can be restored also after the death of the run.
 
-Guarantee: an entry is written, and has reached the disk, before the thing is broken; it goes when it was mended. An
-entry names the function that mends (`module:function`) and its arguments; mending twice harms nothing. One process at
-a time breaks things in one place.
+Guarantee: an entry has reached the disk before the thing is broken; it is removed when the thing is restored. An entry
+names the function that restores (`module:function`) and its arguments; restoring twice harms nothing. One process at a
+time breaks things in one home.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class BusyError(Exception):
 class Entry:
     """How one thing is mended; `memory` is what the one who broke it must know then."""
 
-    mend: str
+    restore: str
     arguments: dict[str, Any]
     memory: dict[str, Any] = field(default_factory=dict)
 
 
-class Broken:
+class RollbackJournal:
     """The list at `path`; there is none when nothing is broken."""
 
     def __init__(self, path: Path) -> None:
@@ -61,20 +61,20 @@ class Broken:
             return []
         return [Entry(**each) for each in json.loads(text)]
 
-    def note(self, mend: Callable[..., Any], arguments: dict[str, Any], **memory: Any) -> None:
+    def add(self, restore: Callable[..., Any], arguments: dict[str, Any], **memory: Any) -> None:
         """Write down what is about to be broken, in place of what was there for the same."""
-        entry = Entry(f"{mend.__module__}:{mend.__name__}", arguments, memory)
+        entry = Entry(f"{restore.__module__}:{restore.__name__}", arguments, memory)
         with self._lock:
             self._write([each for each in self.entries() if not _same(each, entry)] + [entry])
 
-    def memory(self, mend: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    def memory(self, restore: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
         """What was remembered with the entry; nothing if there is none."""
-        wanted = Entry(f"{mend.__module__}:{mend.__name__}", arguments)
+        wanted = Entry(f"{restore.__module__}:{restore.__name__}", arguments)
         return next((each.memory for each in self.entries() if _same(each, wanted)), {})
 
-    def mended(self, mend: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    def remove(self, restore: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Take the entry off the list."""
-        done = Entry(f"{mend.__module__}:{mend.__name__}", arguments)
+        done = Entry(f"{restore.__module__}:{restore.__name__}", arguments)
         with self._lock:
             self._write([each for each in self.entries() if not _same(each, done)])
 
@@ -86,9 +86,9 @@ class Broken:
         mended: list[str] = []
         failed: list[str] = []
         for entry in reversed([each for each in self.entries() if and_the_run or not each.memory.get(OF_THE_RUN)]):
-            told = f"{entry.mend.rpartition(':')[2]} {' '.join(map(str, entry.arguments.values()))}".strip()
+            told = f"{entry.restore.rpartition(':')[2]} {' '.join(map(str, entry.arguments.values()))}".strip()
             try:
-                _mender(entry.mend)(**entry.arguments, configuration=configuration)
+                _restoration(entry.restore)(**entry.arguments, configuration=configuration)
                 mended.append(told)
             except Exception as error:  # noqa: BLE001 - the others are to be mended too
                 failed.append(f"{told}: {error!r}")
@@ -108,10 +108,10 @@ class Broken:
 
 
 def _same(one: Entry, other: Entry) -> bool:
-    return (one.mend, one.arguments) == (other.mend, other.arguments)
+    return (one.restore, one.arguments) == (other.restore, other.arguments)
 
 
-def _mender(name: str) -> Callable[..., Any]:
+def _restoration(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     if not module.startswith(ROOM):
         message = f"{name} mends nothing"

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chaos_tests.runners.tests.serving import listening
-from chaos_tests.runners.workload import opening
+from chaos_tests.runners.workload import setup
 from chaos_tests.runners.workload.calls import Login
-from chaos_tests.runners.workload.opening import OpeningError, list_product
 from chaos_tests.runners.workload.plan import catalogue
+from chaos_tests.runners.workload.setup import OpeningError, list_product
 
 PRODUCT = catalogue("R1")[0]
 
@@ -51,6 +51,6 @@ def test_the_operators_token_is_asked_for_again() -> None:
 
 
 def test_it_is_not_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "OPENING_SECONDS", 0.5)
+    monkeypatch.setattr(setup, "OPENING_SECONDS", 0.5)
     with pytest.raises(OpeningError, match="no token"):
         listed(1_000)

@@ -30,7 +30,7 @@ QUEUE = topology.events_queue("sample")
 SECONDS = 30.0
 
 
-class Office:
+class OperationsWorker:
     """Publishes dead letters in every way there is, and reads what was filed."""
 
     def __init__(self, broker_url: str, store_url: str) -> None:

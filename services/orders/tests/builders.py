@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from common.messaging.events import Contract, Event, Trail, from_json, new_id
+from common.messaging.events import Contract, Event, MessageContext, from_json, new_id
 from common.messaging.inbox import Delivery
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-TRAIL = Trail("test")
+MESSAGE_CONTEXT = MessageContext("test")
 
 
 def wish(customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: str = "f") -> usecases.PlaceOrder:
@@ -34,14 +34,16 @@ def wish(customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: s
 
 
 def place(engine: Engine) -> str:
-    return usecases.place_order(engine, wish(), TRAIL).order.id
+    return usecases.place_order(engine, wish(), MESSAGE_CONTEXT).order.id
 
 
 def heard(event_type: str, order_id: str, sequence: int = 1, **data: Any) -> Delivery:
     """A new event about the order, as another context publishes it."""
     contract = Contract(event_type, "/services/elsewhere", TolerantSchema(), "")
     values = {"order_id": order_id} | data
-    event = contract.event(subject=order_id, sequence=sequence, data=values, trail=TRAIL, order_id=order_id)
+    event = contract.event(
+        subject=order_id, sequence=sequence, data=values, message_context=MESSAGE_CONTEXT, order_id=order_id
+    )
     return Delivery("orders", event)
 
 

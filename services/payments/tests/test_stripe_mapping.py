@@ -8,8 +8,8 @@ import pytest
 import stripe
 
 from common.errors import Unavailable, Undecided, classify
-from services.payments.answers import read_intent, read_refund, refusal, stuck
 from services.payments.domain import Intent, IntentState, RefundStatus
+from services.payments.stripe_mapping import read_intent, read_refund, refusal, stuck
 
 errors: Any = stripe  # some of its exceptions' constructors have no types
 CARD_DECLINED = {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"}

@@ -1,9 +1,9 @@
-"""Crossings: what the nodes of a broker say to each other, made to go through the proxy, each way of each pair alone.
+"""Links of a broker's cluster, each direction of each pair through the proxy alone.
 
-A node finds another by asking Erlang's port mapper for its port. Here it asks a mapper of its own, which names the port
-of a proxy. A crossing is called `<node>.to-<other node>`: the connections that the one opens to the other. Either may
-open the one connection that a pair has, so what the one says travels upstream in its own crossing and downstream in
-the other's. No root and no rule of the kernel is needed, and what forgets a cut (the proxy, when it dies) mends it.
+A node asks Erlang's port mapper for the port of another. Here it asks a mapper of its own, which names the port of a
+proxy. A link is called `<node>.to-<other node>`: the connections that the first opens to the other. Either node may
+open the one connection of a pair, so what a node sends travels upstream in its own link and downstream in the other's.
+This needs neither root nor a rule of the kernel, and a proxy that dies takes its cuts with it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 MAPPER = "chaos-mapper"
 
 
-def crossing(node: str, other: str) -> str:
+def cluster_link(node: str, other: str) -> str:
     """What the proxy of that way is called."""
     return f"{node}.to-{other}"
 
 
-def crossings(home: Home) -> list[dict[str, Any]]:
+def cluster_links(home: Home) -> list[dict[str, Any]]:
     """A proxy for each way between two nodes; none for a broker of one node."""
     return [
         {
-            "name": crossing(node.name, other.name),
+            "name": cluster_link(node.name, other.name),
             "upstream": f"127.0.0.1:{home.port_base + other.distribution_port}",
             "enabled": True,
         }
@@ -53,7 +53,7 @@ def with_mapper(
         {
             "listen": port,
             "ports": {
-                other.erlang_name.partition("@")[0]: listening[crossing(node.name, other.name)]
+                other.erlang_name.partition("@")[0]: listening[cluster_link(node.name, other.name)]
                 for other in home.nodes
                 if other != node
             },

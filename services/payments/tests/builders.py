@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from common.errors import Contention, LockTimeout, Unavailable, Undecided, classify
-from common.messaging.events import Contract, Trail, from_json, new_id
+from common.messaging.events import Contract, MessageContext, from_json, new_id
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from services.payments.domain import Payment
     from services.payments.resources import Resources
 
-TRAIL = Trail("test")
+MESSAGE_CONTEXT = MessageContext("test")
 CUSTOMER = "customer-1"
 AMOUNT = 1999
 THREADS = 16
@@ -45,7 +45,10 @@ def new_order() -> str:
 def delivery(event_type: str, order_id: str) -> Delivery:
     """A new event about the order; what is in it is the consumer's business, not the use case's."""
     contract = Contract(event_type, "/services/elsewhere", TolerantSchema(), "")
-    return Delivery("payments", contract.event(subject=order_id, sequence=1, data={}, trail=TRAIL, order_id=order_id))
+    return Delivery(
+        "payments",
+        contract.event(subject=order_id, sequence=1, data={}, message_context=MESSAGE_CONTEXT, order_id=order_id),
+    )
 
 
 def tell(
@@ -62,7 +65,7 @@ def tell(
     if event_type == PLACED:
         usecases.order_was_placed(resources, heard, order_id, Terms(CUSTOMER, Money(amount, "usd"), method))
     elif event_type == RESERVED:
-        usecases.stock_was_reserved(resources, heard, order_id)
+        usecases.mark_reserved(resources, heard, order_id)
     else:
         usecases.order_was_cancelled(resources, heard, order_id)
 
