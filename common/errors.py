@@ -58,7 +58,7 @@ class Forbidden(Rejected):
 
 
 class NotFound(Rejected):
-    """It is not there, or it is somebody else's."""
+    """It does not exist, or it belongs to somebody else."""
 
     status = 404
     code = "not_found"

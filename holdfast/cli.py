@@ -79,6 +79,6 @@ def main() -> None:
     """Run Holdfast on this machine, look into it, and prove what it promises.
 
     A stack is a directory (--home) and a range of ports (--port-base); several run side by side.
-    Exit codes: 0 it is so, 1 it is not (the text says what), 2 wrong usage, 3 no stack runs there, 4 the system does
+    Exit codes: 0 success, 1 failure (the text says what), 2 wrong usage, 3 no stack runs there, 4 the system does
     not answer, so nothing is known.
     """

@@ -1,6 +1,6 @@
 """Erlang's port mapper, with ports of proxies: `python -m chaos_tests.proxy.mapper --mapper HOST:PORT --config FILE`.
 
-Each node of a cluster asks a mapper of its own, here, where the others are, and is told a proxy's port instead of
+Each node of a cluster asks a mapper of its own, here, where the others are, and gets a proxy's port instead of
 theirs; so each way between two nodes can be struck alone. All else is the real mapper's business.
 The file is a JSON list of `listen` (a port) and `ports` (by node's name, without its host).
 Source: https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html#epmd-protocol

@@ -1,6 +1,6 @@
 """The recording side of `tracing.py`: the only file, with `span_export.py`, that knows OpenTelemetry's SDK.
 
-A trace is recorded as a whole or not at all: whoever begins it draws by the ratio, everybody after follows the flag in
+A trace is recorded whole or not at all: the process that begins it draws by the ratio, all others follow the flag in
 the `traceparent`. OpenTelemetry's process-wide provider is left alone, so a process can stop and start again.
 Source: https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased
 """

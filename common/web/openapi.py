@@ -55,9 +55,7 @@ class _StrictParser(FlaskParser):
 
     def handle_error(self, error: Any, *_where: Any, **_how: Any) -> NoReturn:
         messages = next(iter(error.messages.values()))  # webargs wraps them in the name of the location
-        raise Rejected(
-            "some fields are not as they should be", code="invalid_request", errors=problems.flatten(messages)
-        ) from None
+        raise Rejected("Validation failed.", code="invalid_request", errors=problems.flatten(messages)) from None
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types

@@ -33,7 +33,7 @@ _HTTP_CODES = {
 }
 _HTTP_DETAILS = {
     404: "there is nothing at this address",
-    405: "this address does not know that method",
+    405: "Method not allowed.",
     413: "the body is larger than this service accepts",
 }
 _TOKEN_CODES = ("invalid_token", "token_expired")

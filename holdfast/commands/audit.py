@@ -51,7 +51,9 @@ ANNOUNCE_SECONDS = 10.0
     show_default=True,
     help="How many seconds more to wait at most while the system itself says that it is behind.",
 )
-@click.option("--repair", "wants_repair", is_flag=True, help="Ask the owners to mend what is broken, and read again.")
+@click.option(
+    "--repair", "wants_repair", is_flag=True, help="Ask the owning services to repair what is broken, and check again."
+)
 @click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
 def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, as_json: bool) -> None:
     """Check the promises on the running system.

@@ -68,7 +68,7 @@ def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_on
 @home_option
 @click.option("--delete-data", is_flag=True, help="Remove the home as well, with everything in it.")
 def down(home: Path, delete_data: bool) -> None:
-    """Stop the stack. Its data stay, unless they are to be deleted.
+    """Stop the stack. Data is kept unless --delete-data is given.
 
     Exit codes: 0 nothing of it runs any more (also if nothing did); 1 something could not be ended.
     """

@@ -30,7 +30,7 @@ PROBLEMS = (
         405,
         "Method Not Allowed",
         "method_not_allowed",
-        "this address does not know that method",
+        "Method not allowed.",
         headers=(("Allow", "$holdfast_allow"),),
     ),
     Problem((408,), 408, "Request Timeout", "request_timeout", "the request did not arrive in time"),

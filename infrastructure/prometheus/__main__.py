@@ -44,7 +44,7 @@ def write(directory: Path, home: Path) -> None:
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_HOME, show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=9090, show_default=True)
 def run(home: Path, port: int) -> None:
-    """Run Prometheus beside a native stack until it is interrupted; its data lie in the stack's home.
+    """Run Prometheus beside a native stack until it is interrupted; its data is in the stack's home.
 
     The program is the system's or Debian's, fetched. The fetched one shows no pages: query it at /api/v1/query, or let
     Grafana.

@@ -1,4 +1,4 @@
-"""What inventory does: the only owner of its transactions.
+"""Inventory use cases; the only layer that opens transactions.
 
 Every handling of an event is guarded by the inbox and by the reservation's status, so a repetition changes nothing
 even after the inbox was pruned.

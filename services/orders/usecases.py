@@ -1,4 +1,4 @@
-"""What orders does: the only owner of its transactions."""
+"""Order use cases; the only layer that opens transactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users does: the only owner of its transactions. Replies are plain JSON values."""
+"""User use cases; the only layer that opens transactions. Replies are plain JSON values."""
 
 from __future__ import annotations
 

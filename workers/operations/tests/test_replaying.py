@@ -1,4 +1,4 @@
-"""Replays: from the request on record to the queue that the letter died in. Real processes, a real broker and store."""
+"""Replays: from the recorded request to the queue of the event. Real processes, a real broker and store."""
 
 from __future__ import annotations
 
