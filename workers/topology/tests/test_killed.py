@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pika
 import pytest
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from infrastructure.local.ports import free_port_base
@@ -39,7 +40,7 @@ def opened(url: str) -> pika.BlockingConnection:
     while True:
         try:
             return pika.BlockingConnection(pika.URLParameters(url))
-        except (AMQPError, OSError):
+        except (AMQPError, AMQPConnectorException, OSError):  # the second is no AMQPError: a handshake that takes long
             assert time.monotonic() < deadline
             time.sleep(0.2)
 
