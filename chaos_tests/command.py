@@ -43,7 +43,7 @@ EXITS = {"valid": 0, "invalid": EXIT_FAILED, "failed": EXIT_FAILED}
 def chaos() -> None:
     """Break the system under load, in every way there is, and check the promises afterwards.
 
-    `run` starts a stack of its own, unless --home names one that runs. Whatever is broken is mended at the end, also
+    `run` starts a stack of its own, unless --home names one that runs. Whatever is broken is restored at the end, also
     after Ctrl-C; after the death of this command, `heal` does it.
     """
 
@@ -107,7 +107,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     """Run experiments while orders are placed, and judge what came of it.
 
     Exit codes: 0 every promise held and every experiment passed; 1 one did not; 2 wrong usage; 3 no stack runs there;
-    4 nothing is known, or nothing could be run; 130 interrupted (what was broken is mended).
+    4 nothing is known, or nothing could be run; 130 interrupted (what was broken is restored).
     """
     known = load_all()
     if given.pop("only_list"):
@@ -125,7 +125,7 @@ def run(context: click.Context, /, **given: Any) -> None:
         try:
             state = Session(options, known, Console(stderr=True, highlight=False)).run(steps)
         except (Interrupted, KeyboardInterrupt):
-            click.echo("Interrupted. What was broken is mended.", err=True)
+            click.echo("Interrupted. What was broken is restored.", err=True)
             context.exit(EXIT_INTERRUPTED)
     context.exit(EXITS.get(state, EXIT_UNKNOWN))
 
@@ -135,7 +135,7 @@ def run(context: click.Context, /, **given: Any) -> None:
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 @click.option("--project", default="holdfast", show_default=True)
 def heal(home: Path, driver: str, project: str) -> None:
-    """Mend what a run left broken that died.
+    """Restore what a run left broken that died.
 
     Exit codes: 0 nothing is broken any more; 1 something still is; 3 there is no stack's home.
     """
@@ -145,12 +145,12 @@ def heal(home: Path, driver: str, project: str) -> None:
     with report_stack_errors():
         journal = driver_of(configuration).journal
         with _report_busy(), journal.held():
-            mended, failed = journal.heal(configuration)
-    for text in mended:
-        click.echo(f"mended: {text}")
+            restored, failed = journal.heal(configuration)
+    for text in restored:
+        click.echo(f"restored: {text}")
     for text in failed:
-        click.echo(f"not mended: {text}", err=True)
-    if not mended and not failed:
+        click.echo(f"not restored: {text}", err=True)
+    if not restored and not failed:
         click.echo("Nothing was broken.")
     if failed:
         raise SystemExit(EXIT_FAILED)

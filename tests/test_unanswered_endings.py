@@ -19,7 +19,7 @@ from services.orders import timeouts
 from services.orders import usecases as orders
 from services.orders.domain import Money
 from services.orders.models import put_price
-from services.orders.tests.builders import MESSAGE_CONTEXT, wish
+from services.orders.tests.builders import MESSAGE_CONTEXT, order_command
 from services.payments import usecases as payments
 from services.payments.resources import Resources
 from services.payments.tests.builders import payment_of
@@ -66,7 +66,7 @@ class System:
             handler(delivery, works_on)
 
     def place(self) -> str:
-        command = replace(wish(), payment_method=GOOD)
+        command = replace(order_command(), payment_method=GOOD)
         return orders.place_order(self.engines["orders"], command, MESSAGE_CONTEXT).order.id
 
     def time_out(self) -> None:

@@ -1,7 +1,7 @@
 """RabbitMQ from inside: its memory and disk alarms, and connections that its administrator closes.
 
 The alarms are set by `rabbitmqctl` of the very installation that runs, with the broker's own environment; they last
-until they are cleared or the broker starts anew.
+until they are cleared or the broker restarts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Close every connection, as an administrator does. Nothing has to be mended: clients connect again."""
+    """Close every connection, as an administrator does. Nothing has to be restored: clients connect again."""
     management = driver_of(configuration).target().management_url
     reply = ask_broker(management, "/api/connections")
     reply.raise_for_status()

@@ -21,7 +21,7 @@ VARIABLES = (
 
 
 def take_clock(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Start the process anew under a clock that can be moved; it shows the right time still."""
+    """Restart the process under a clock that can be moved; it shows the right time still."""
     driver = local(configuration)
     library = faketime_library()
     if library is None:
@@ -43,7 +43,7 @@ def jump(process: str, seconds: int, configuration: dict[str, Any]) -> dict[str,
 
 
 def give_clock_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Start it anew under the machine's clock."""
+    """Restart it under the machine's clock."""
     driver = local(configuration)
     _change(configuration, process, None)
     driver.journal.remove(give_clock_back, {"process": process})

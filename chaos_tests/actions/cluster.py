@@ -90,7 +90,7 @@ def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
     driver = local(configuration)
     struck = 0
     if driver.proxy_routes.are_built:
-        struck = sum(_mend(configuration, one, other) for one, other in permutations(_names(configuration), 2))
+        struck = sum(_restore(configuration, one, other) for one, other in permutations(_names(configuration), 2))
     took = _await_whole(configuration)
     driver.journal.remove(rejoin, {})
     return seen(f"the cut struck {struck} times; the nodes were one broker {took:.1f} s after it")
@@ -123,7 +123,7 @@ def _cut(configuration: dict[str, Any], source: str, target: str) -> None:
         local(configuration).proxy_routes.call("POST", f"/proxies/{name}/toxics", document)
 
 
-def _mend(configuration: dict[str, Any], one: str, other: str) -> int:
+def _restore(configuration: dict[str, Any], one: str, other: str) -> int:
     """Answers how often the toxics struck. (A proxy that died has forgotten them.)"""
     name, struck = cluster_link(one, other), 0
     proxy_routes = local(configuration).proxy_routes

@@ -82,6 +82,6 @@ def _touch(configuration: dict[str, Any], end: float) -> None:
 def _refused(log: Path, began_at: int, administrator: str) -> Counter[str]:
     """How many transactions of the system were refused since the log was that long, by database."""
     with log.open("rb") as file:
-        file.seek(began_at if log.stat().st_size >= began_at else 0)  # it is begun anew when it has grown too long
+        file.seek(began_at if log.stat().st_size >= began_at else 0)  # it is started again when it has grown too long
         text = file.read().decode(errors="replace")
     return Counter(database for user, database in REFUSED.findall(text) if user != administrator)

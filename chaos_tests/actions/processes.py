@@ -118,8 +118,8 @@ def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> d
     driver.journal.add(start_all, {"processes": names})
     driver.roll(processes or [])
     driver.journal.remove(start_all, {"processes": names})
-    anew = [name for name in names if driver.identity(name) != before[name]]
-    return seen(f"restarted one after the other: {', '.join(anew)}", bit=len(anew) == len(names))
+    restarted = [name for name in names if driver.identity(name) != before[name]]
+    return seen(f"restarted one after the other: {', '.join(restarted)}", bit=len(restarted) == len(names))
 
 
 def _is_back(driver: Driver, process: str) -> bool:

@@ -17,7 +17,7 @@ def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str,
     driver = driver_of(configuration)
     driver.journal.add(behave, {"kind": fault["kind"]})
     requests.post(_faults(configuration), json={"rate": 1.0, **fault}, timeout=ASK_SECONDS).raise_for_status()
-    return seen(f"the provider was told: {fault}")
+    return seen(f"the provider was reported: {fault}")
 
 
 def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:

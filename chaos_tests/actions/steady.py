@@ -40,11 +40,11 @@ def orders_go_through(configuration: dict[str, Any], seconds: float = 60.0) -> b
 
 
 def heal(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Mend whatever is broken still. Raises `RuntimeError` if something cannot be."""
-    mended, failed = driver_of(configuration).journal.heal(configuration, and_the_run=False)
+    """Restore whatever is broken still. Raises `RuntimeError` if something cannot be."""
+    restored, failed = driver_of(configuration).journal.heal(configuration, and_the_run=False)
     if failed:
         raise RuntimeError("; ".join(failed))
-    return seen(f"mended: {', '.join(mended)}" if mended else "nothing was broken any more")
+    return seen(f"restored: {', '.join(restored)}" if restored else "nothing was broken any more")
 
 
 def forget_customers() -> None:

@@ -43,12 +43,12 @@ class Written:
             there = int(cursor.fetchone()[0])
             cursor.execute(f"DROP TABLE {self._table}")
         gone = max(0, self._answered - there)
-        told = f"{gone} of {self._answered} rows {'lost' if self._durable else 'lost without synchronous_commit'}"
+        reported = f"{gone} of {self._answered} rows {'lost' if self._durable else 'lost without synchronous_commit'}"
         if (self._durable and gone) or not self._answered:
-            raise RuntimeError(told)
+            raise RuntimeError(reported)
         if not self._durable and not gone:
-            raise RuntimeError(f"the control lost nothing, so nothing is proved: {told}")
-        return told
+            raise RuntimeError(f"the control lost nothing, so nothing is proved: {reported}")
+        return reported
 
     def _write(self, configuration: dict[str, Any]) -> None:
         try:

@@ -93,8 +93,8 @@ def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fa
     try:
         died = _drive_until(lambda: any_died(alive), customer, placed)
     finally:
-        system.heal_sandbox()
-    # What did not die is armed still, and so is the parent of what did: start them anew without the trap.
+        system.restore_sandbox()
+    # What did not die is armed still, and so is the parent of what did: restart them without the trap.
     system.override({name: {} for name in processes})
     unsettled = system.settle(placed)
     broken = sorted({finding.promise for finding in system.audit().findings})

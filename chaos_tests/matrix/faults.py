@@ -1,4 +1,4 @@
-"""Each way in which each dependency fails here: how it is brought about, and how it is healed."""
+"""Each way in which each dependency fails here: how it is brought about, and how it is restored_at."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RUNNING_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`begin` breaks it, `heal` mends it; both may be called twice."""
+    """`begin` breaks it, `restore` restores it; both may be called twice."""
 
     dependency: str
     name: str
     begin: Callable[[System], None]
-    heal: Callable[[System], None]
+    restore: Callable[[System], None]
 
 
 def _stop_tree(system: System, name: str, number: signal.Signals) -> None:
@@ -49,28 +49,30 @@ def _server(name: str) -> list[Fault]:
         system.toxic(name, "latency", "upstream", latency=100, jitter=50)
         system.toxic(name, "latency", "downstream", latency=100, jitter=50)
 
-    def heal(system: System) -> None:
-        system.heal_proxies()
+    def restore(system: System) -> None:
+        system.restore_proxies()
 
     return [
         Fault(name, "killed", lambda s: s.stack.kill(name), lambda s: _wait_running(s, name)),
         Fault(name, "stopped", lambda s: s.stack.stop(name), lambda s: s.stack.start(name)),
-        Fault(name, "refused", lambda s: s.switch(name, enabled=False), heal),
+        Fault(name, "refused", lambda s: s.switch(name, enabled=False), restore),
         Fault(
             name,
             "hanging",
             lambda s: _stop_tree(s, name, signal.SIGSTOP),
             lambda s: _stop_tree(s, name, signal.SIGCONT),
         ),
-        Fault(name, "black hole", toxic("timeout", timeout=0), heal),
-        Fault(name, "slow, 200 ms", both_ways_slow, heal),
-        Fault(name, "nonsense", toxic("garbage"), heal),
-        Fault(name, "cut in the middle", toxic("limit_data", bytes=4_000), heal),
+        Fault(name, "black hole", toxic("timeout", timeout=0), restore),
+        Fault(name, "slow, 200 ms", both_ways_slow, restore),
+        Fault(name, "nonsense", toxic("garbage"), restore),
+        Fault(name, "cut in the middle", toxic("limit_data", bytes=4_000), restore),
     ]
 
 
 def _provider(kind: str, label: str, **values: object) -> Fault:
-    return Fault("sandbox", label, lambda s: s.sandbox_fault(kind=kind, rate=1.0, **values), lambda s: s.heal_sandbox())
+    return Fault(
+        "sandbox", label, lambda s: s.sandbox_fault(kind=kind, rate=1.0, **values), lambda s: s.restore_sandbox()
+    )
 
 
 FAULTS: tuple[Fault, ...] = (

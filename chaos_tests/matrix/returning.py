@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 ATTEMPT_SECONDS, BOUND_SECONDS, PAUSE_SECONDS = 1, 120.0, 0.05
 
 
-def returned_after(stack: Stack, server: str, healed: float) -> float | None:
-    """Seconds from `healed` (monotonic) until the server does some work; None if not within two minutes."""
-    while time.monotonic() < healed + BOUND_SECONDS:
+def returned_after(stack: Stack, server: str, restored_at: float) -> float | None:
+    """Seconds from `restored_at` (monotonic) until the server does some work; None if not within two minutes."""
+    while time.monotonic() < restored_at + BOUND_SECONDS:
         try:
             _ASK[server](stack)
         except Exception:  # noqa: BLE001 - whatever it is, it does not work yet
             time.sleep(PAUSE_SECONDS)
         else:
-            return round(time.monotonic() - healed, 2)
+            return round(time.monotonic() - restored_at, 2)
     return None
 
 

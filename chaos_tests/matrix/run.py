@@ -1,6 +1,6 @@
 """`holdfast chaos matrix`: break each dependency in each way under load, and write down what was seen.
 
-For each fault: orders are placed all the time; it begins; it is healed some seconds later; every order that was
+For each fault: orders are placed all the time; it begins; it is restored_at some seconds later; every order that was
 accepted must settle, and the audit must be green. The table goes to docs/failure-matrix.md, the figures beside it as
 JSON. Times are this machine's at that moment; the verdicts are not.
 """
@@ -92,20 +92,25 @@ def look(system: System, fault: Fault, seconds: float) -> Row:
         fault.begin(system)
         time.sleep(seconds)
         row.readiness = _readiness(system)
-        fault.heal(system)
-        healed = time.monotonic()
+        fault.restore(system)
+        restored_at = time.monotonic()
         with ThreadPoolExecutor(2) as executor:
-            working = executor.submit(workers.working_after, busy, healed)
-            returned = executor.submit(returned_after, system.stack, fault.dependency, healed)
-            row.confirmed_after_seconds = _first_confirmed(operator, shopper, healed)
+            working = executor.submit(workers.working_after, busy, restored_at)
+            returned = executor.submit(returned_after, system.stack, fault.dependency, restored_at)
+            row.confirmed_after_seconds = _first_confirmed(operator, shopper, restored_at)
         row.returned_after_seconds, row.working_after_seconds = returned.result(), working.result()
         row.silent_workers = sorted(busy.difference(row.working_after_seconds))
         time.sleep(1)
-    during = [answer for answer in shopper.answers if began <= answer.at <= healed]
+    during = [answer for answer in shopper.answers if began <= answer.at <= restored_at]
     row.during = dict(Counter(answer.outcome for answer in during))
     row.slowest_seconds = round(max((answer.seconds for answer in shopper.answers), default=0), 2)
     row.accepted_after_seconds = next(
-        (round(answer.at - healed, 2) for answer in shopper.answers if answer.at > healed and answer.order_id), None
+        (
+            round(answer.at - restored_at, 2)
+            for answer in shopper.answers
+            if answer.at > restored_at and answer.order_id
+        ),
+        None,
     )
     accepted = [answer.order_id for answer in shopper.answers if answer.order_id]
     row.accepted, row.unsettled = len(accepted), system.settle(accepted)
@@ -130,15 +135,15 @@ def _confirm(client: Client) -> None:
     raise TimeoutError("the system was broken before the fault began")
 
 
-def _first_confirmed(operator: Client, shopper: Shopper, healed: float) -> float | None:
+def _first_confirmed(operator: Client, shopper: Shopper, restored_at: float) -> float | None:
     """Seconds from healing to the first time that an order placed after it is seen confirmed."""
-    deadline = healed + SETTLE_SECONDS
+    deadline = restored_at + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        fresh = [answer.order_id for answer in list(shopper.answers) if answer.at > healed and answer.order_id]
+        fresh = [answer.order_id for answer in list(shopper.answers) if answer.at > restored_at and answer.order_id]
         for order_id in fresh[:3]:
             try:
                 if operator.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed":
-                    return round(time.monotonic() - healed, 2)
+                    return round(time.monotonic() - restored_at, 2)
             except (ApiError, requests.RequestException):
                 break
         time.sleep(0.05)
@@ -156,14 +161,14 @@ def _looked(system: System, fault: Fault, seconds: float) -> Row:
     try:
         return look(system, fault, seconds)
     finally:
-        for heal in (fault.heal, System.heal_proxies, System.heal_sandbox):
-            _try(heal, system)
+        for restore in (fault.restore, System.restore_proxies, System.restore_sandbox):
+            _try(restore, system)
         system.wait_ready()
 
 
-def _try(heal: Any, system: System) -> None:
+def _try(restore: Any, system: System) -> None:
     try:
-        heal(system)
+        restore(system)
     except Exception as error:  # noqa: BLE001 - healing goes on with the rest
         print(f"healing: {error!r}", file=sys.stderr)
 

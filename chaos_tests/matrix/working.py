@@ -36,12 +36,12 @@ class Workers:
         time.sleep(seconds)
         return {name for name, count in self.handled().items() if count > before.get(name, count)}
 
-    def working_after(self, busy: set[str], healed: float) -> dict[str, float]:
-        """Seconds from `healed` (monotonic, now) until each has handled one more; who never does is not in it."""
+    def working_after(self, busy: set[str], restored_at: float) -> dict[str, float]:
+        """Seconds from `restored_at` (monotonic, now) until each has handled one more; who never does is not in it."""
         before, after = self.handled(), dict[str, float]()
-        while len(after) < len(busy) and time.monotonic() < healed + BOUND_SECONDS:
+        while len(after) < len(busy) and time.monotonic() < restored_at + BOUND_SECONDS:
             now = self.handled()
-            seconds = round(time.monotonic() - healed, 2)
+            seconds = round(time.monotonic() - restored_at, 2)
             for name in busy.difference(after):
                 if now.get(name, 0) > before.get(name, 0):
                     after[name] = seconds

@@ -229,7 +229,7 @@ MUTANTS = (
     Mutant(
         "saga",
         "CANCELLATION_NOT_REMEMBERED",
-        "to remember a cancellation that comes first (and without asking, which mends it)",
+        "to remember a cancellation that comes first (and without asking, which restores it)",
         "balanced",
         _UNREPLAYED | {"LETTERS": 0, "NO_ASKING": 1},
     ),

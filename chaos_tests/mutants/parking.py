@@ -36,7 +36,7 @@ def charge_undecided(system: System) -> set[str]:
             paused |= count() == 0
             time.sleep(0.2)
         unsettled = system.settle(others)
-    system.heal_sandbox()
+    system.restore_sandbox()
     unsettled += system.settle([undecided])
     return ({"P7"} if paused else set()) | ({"P1"} if unsettled else set())
 

@@ -38,7 +38,7 @@ def refunds_refused(system: System) -> set[str]:
         time.sleep(SHOPPING_SECONDS)
         for letter in operator.all("/api/v1/dead-letters", type="payment.refund_refused.v1", status="filed"):
             operator.post(f"/api/v1/dead-letters/{letter['id']}/replay")
-        system.heal_sandbox()
+        system.restore_sandbox()
     return set()
 
 

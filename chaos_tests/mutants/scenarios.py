@@ -58,17 +58,17 @@ def every_event_twice(system: System) -> set[str]:
     channel = connection.channel()
     queue = channel.queue_declare("", exclusive=True).method.queue
     channel.queue_bind(queue, EVENTS, "#")
-    heard: list[tuple[Any, bytes]] = []
+    received: list[tuple[Any, bytes]] = []
     with Shopper(system.customer()) as shopper:
         time.sleep(SHOPPING_SECONDS)
     system.settle([answer.order_id for answer in shopper.answers if answer.order_id])
     for method, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=1):
         if method is None or body is None:
             break
-        heard.append((properties, body))
+        received.append((properties, body))
     channel.cancel()
     channel.queue_unbind(queue, EVENTS, "#")
-    for properties, body in heard:
+    for properties, body in received:
         channel.basic_publish(EVENTS, properties.headers["shadow"], body, properties)
     connection.close()
     time.sleep(SHOPPING_SECONDS)
@@ -80,7 +80,7 @@ def broker_swallows(system: System) -> set[str]:
     return _shopping(
         system,
         lambda: system.toxic("rabbitmq", "timeout", "upstream", timeout=0),
-        system.heal_proxies,
+        system.restore_proxies,
     )
 
 
@@ -124,7 +124,7 @@ def cut_in_a_batch(system: System) -> set[str]:
 
     wait_until(lambda: arrived() >= BATCH_EVENTS // 2, "no events arrived")
     system.switch("rabbitmq", enabled=False)
-    system.heal_proxies()
+    system.restore_proxies()
     connection.close()
     return set()
 
@@ -148,7 +148,7 @@ def provider_stopped(system: System) -> set[str]:
 def answers_lost_after_charging(system: System) -> set[str]:
     """The provider charges, and its answer is lost."""
     fault = {"kind": "lost_answer", "rate": 1.0, "match": {"operation": "confirm"}}
-    return _shopping(system, lambda: system.sandbox_fault(**fault), system.heal_sandbox)
+    return _shopping(system, lambda: system.sandbox_fault(**fault), system.restore_sandbox)
 
 
 def cancelled_in_flight(system: System) -> set[str]:
@@ -160,7 +160,7 @@ def cancelled_in_flight(system: System) -> set[str]:
         wait_struck(system, charges)
         with suppress(ApiError):
             customer.post(f"/api/v1/orders/{order_id}/cancel")
-    system.heal_sandbox()
+    system.restore_sandbox()
     return set()
 
 
@@ -225,7 +225,7 @@ def _each(act: Callable[[str], object], names: tuple[str, ...]) -> None:
         act(name)
 
 
-def _shopping(system: System, begin: Callable[[], object], heal: Callable[[], object], clients: int = 1) -> set[str]:
+def _shopping(system: System, begin: Callable[[], object], restore: Callable[[], object], clients: int = 1) -> set[str]:
     """Orders before, during and after."""
     shoppers = [Shopper(system.customer()) for _ in range(clients)]
     try:
@@ -234,10 +234,10 @@ def _shopping(system: System, begin: Callable[[], object], heal: Callable[[], ob
         time.sleep(1)
         begin()
         time.sleep(SHOPPING_SECONDS)
-        heal()
+        restore()
         time.sleep(1)
     finally:
-        heal()
+        restore()
         for shopper in shoppers:
             shopper.__exit__()
     return set()

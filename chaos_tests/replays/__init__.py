@@ -1,1 +1,1 @@
-"""The dead letters of a broken handler, replayed in bulk once it is mended."""
+"""The dead letters of a broken handler, replayed in bulk once it is restored."""

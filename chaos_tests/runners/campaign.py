@@ -41,7 +41,7 @@ _ACCEPTED = re.compile(rb'"type":"ok","f":"place","value":\{"id":"([^"]+)"')
 
 
 class Interrupted(Exception):
-    """Somebody ended the run: what was broken is mended, and nothing is proved."""
+    """Somebody ended the run: what was broken is restored, and nothing is proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class Campaign:
     """One workload with one history, and the steps of one schedule."""
 
     def __init__(
-        self, run_config: RunConfig, directory: Path, known: dict[str, Experiment], told: Callable[[str], None]
+        self, run_config: RunConfig, directory: Path, known: dict[str, Experiment], report: Callable[[str], None]
     ) -> None:
-        self._run_config, self._directory, self._known, self._told = run_config, directory, known, told
+        self._run_config, self._directory, self._known, self._report = run_config, directory, known, report
 
     def run(self, steps: list[Step], seed: int, orders: int = 0) -> Result:
         """Carry the steps out, go on until that many orders were accepted, and judge. Raises `Interrupted`."""
@@ -145,7 +145,7 @@ class Campaign:
 
     def _carry_out(self, step: Step, number: int, total: int, history: History) -> Outcome:
         experiment = self._bound(step)
-        self._told(f"{number}/{total} {_name(experiment)}: {experiment.title}")
+        self._report(f"{number}/{total} {_name(experiment)}: {experiment.title}")
         outcome = carry_out(experiment, self._run_config.variables)
         (self._directory / "journals").mkdir(exist_ok=True)
         path = self._directory / "journals" / f"{number:03}-{experiment.name}.json"
@@ -156,10 +156,10 @@ class Campaign:
             raise Interrupted(experiment.name)
         seconds = outcome.ended - outcome.began
         for complaint in outcome.complaints:
-            self._told(f"[red]✗[/] {_name(experiment)}: {complaint}")
+            self._report(f"[red]✗[/] {_name(experiment)}: {complaint}")
         if not outcome.complaints:
             mark = "[green]✓[/]" if outcome.passed else "[yellow]?[/] it did not take effect:"
-            self._told(f"{mark} {_name(experiment)} ({seconds:.0f} s) [dim]{outcome.evidence[:160]}[/]")
+            self._report(f"{mark} {_name(experiment)} ({seconds:.0f} s) [dim]{outcome.evidence[:160]}[/]")
         time.sleep(step.gap_seconds)
         return outcome
 
@@ -169,11 +169,11 @@ class Campaign:
         counter = _Accepted(self._directory / "history.jsonl")
         deadline = time.monotonic() + orders
         while (count := counter.count()) < orders and time.monotonic() < deadline:
-            self._told(f"{count} of {orders} orders accepted")
+            self._report(f"{count} of {orders} orders accepted")
             time.sleep(5)
 
     def _judge(self, orders: int) -> dict[str, Any]:
-        self._told("waiting until the system has come to rest, and judging")
+        self._report("waiting until the system has come to rest, and judging")
         words = ["-m", "chaos_tests.runners.checker", "judge", *self._run_config.address, "--run", str(self._directory)]
         words += ["--recovery", str(self._run_config.recovery_seconds)]
         words += ["--minimum-orders", str(orders)] if orders else []
@@ -215,7 +215,7 @@ class Campaign:
 
     def _not_run(self, step: Step) -> Outcome:
         needs = ", ".join(self._lacks(step))
-        self._told(f"[yellow]-[/] {step.experiment}: not run: needs {needs}")
+        self._report(f"[yellow]-[/] {step.experiment}: not run: needs {needs}")
         return Outcome(step.experiment, step.target, not_run=f"needs {needs}")
 
 

@@ -136,7 +136,7 @@ def bound(experiment: Experiment, target: str = "", hold_seconds: float | None =
 
 
 def pair(one: Experiment, other: Experiment) -> Experiment:
-    """Both at once: one begins, the other begins, both last, the other is mended, then the one. Takes bound ones.
+    """Both at once: one begins, the other begins, both last, the other is restored, then the one. Takes bound ones.
 
     What is one action, from its beginning to its end, is done while the other lasts; two of that kind side by side.
     """

@@ -24,10 +24,10 @@ def evidence(journal: dict[str, Any], *, is_pair: bool = False) -> tuple[bool | 
     Of a pair one is enough: where nothing gets through, say, nobody waits for a lock behind it.
     """
     outputs = [run.get("output") for run in journal.get("run") or ()]
-    told = [output for output in outputs if isinstance(output, dict) and "evidence" in output]
-    bits = {output.get("bit") for output in told} - {None}
+    reported = [output for output in outputs if isinstance(output, dict) and "evidence" in output]
+    bits = {output.get("bit") for output in reported} - {None}
     bit = None if not bits else True in bits if is_pair else False not in bits
-    return bit, "; ".join(str(output["evidence"]) for output in told)
+    return bit, "; ".join(str(output["evidence"]) for output in reported)
 
 
 def was_interrupted(journal: dict[str, Any]) -> bool:

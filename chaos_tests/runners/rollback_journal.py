@@ -29,7 +29,7 @@ class BusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How one thing is mended; `memory` is what the one who broke it must know then."""
+    """How one thing is restored; `memory` is what restoring it needs to know."""
 
     restore: str
     arguments: dict[str, Any]
@@ -50,7 +50,7 @@ class RollbackJournal:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise BusyError("another run breaks this system; it mends what it broke when it ends") from error
+                raise BusyError("another run breaks this system; it restores what it broke when it ends") from error
             yield
 
     def entries(self) -> list[Entry]:
@@ -79,20 +79,20 @@ class RollbackJournal:
             self._write([each for each in self.entries() if not _same(each, done)])
 
     def heal(self, configuration: dict[str, Any], *, and_the_run: bool = True) -> tuple[list[str], list[str]]:
-        """Mend everything, the last first; answers what was mended and what could not be. What could not stays.
+        """Restore everything, the last first; answers what was restored and what could not be. What could not stays.
 
         Without `and_the_run` what belongs to the run, and not to one of its faults, is left alone.
         """
-        mended: list[str] = []
+        restored: list[str] = []
         failed: list[str] = []
         for entry in reversed([each for each in self.entries() if and_the_run or not each.memory.get(OF_THE_RUN)]):
-            told = f"{entry.restore.rpartition(':')[2]} {' '.join(map(str, entry.arguments.values()))}".strip()
+            reported = f"{entry.restore.rpartition(':')[2]} {' '.join(map(str, entry.arguments.values()))}".strip()
             try:
                 _restoration(entry.restore)(**entry.arguments, configuration=configuration)
-                mended.append(told)
-            except Exception as error:  # noqa: BLE001 - the others are to be mended too
-                failed.append(f"{told}: {error!r}")
-        return mended, failed
+                restored.append(reported)
+            except Exception as error:  # noqa: BLE001 - the others are to be restored too
+                failed.append(f"{reported}: {error!r}")
+        return restored, failed
 
     def _write(self, entries: list[Entry]) -> None:
         if not entries:
@@ -114,7 +114,7 @@ def _same(one: Entry, other: Entry) -> bool:
 def _restoration(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     if not module.startswith(ROOM):
-        message = f"{name} mends nothing"
+        message = f"{name} restores nothing"
         raise ValueError(message)
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found

@@ -1,4 +1,4 @@
-"""One call of `holdfast chaos run`: a stack to break, one run or several on it, and everything mended at the end."""
+"""One call of `holdfast chaos run`: a stack to break, one run or several on it, and everything restored at the end."""
 
 from __future__ import annotations
 
@@ -66,28 +66,28 @@ class Session:
         meta |= {"started_at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         (directory / "meta.json").write_text(json.dumps(meta) + "\n")
         try:
-            result = Campaign(run_config, directory, self._known, self._told).run(held, seed, orders)
+            result = Campaign(run_config, directory, self._known, self._report).run(held, seed, orders)
         except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not begin, nobody could judge
             raise StackError(str(error)) from error
         report = f"; report: {make_report(directory)}" if result.verdict else ""
-        self._told(f"[bold]{result.state}[/]: {_counts(result)}{report}")
+        self._report(f"[bold]{result.state}[/]: {_counts(result)}{report}")
         return result
 
     def _each_alone(self, run_config: RunConfig, steps: list[Step]) -> str:
         rows = []
         for number, step in enumerate(steps, 1):
-            self._told(f"[dim]{number} of {len(steps)}[/]")
+            self._report(f"[dim]{number} of {len(steps)}[/]")
             directory = self._directory / f"{number:03}-{step.experiment}"
             try:
                 result = self._one_run(run_config, [step], directory)
             except StackError as error:  # the others are tried all the same
-                self._told(f"[red]✗[/] {error}")
+                self._report(f"[red]✗[/] {error}")
                 result = Result(directory, [Outcome(step.experiment, step.target, [str(error)])])
             rows.append(table.row(self._known[step.experiment], result, self._options.driver))
             self._write_down(rows)
             if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
                 self._begin_anew(run_config)
-        self._told(f"the table: {self._directory / 'results.md'}")
+        self._report(f"the table: {self._directory / 'results.md'}")
         return table.worst(rows)
 
     def _write_down(self, rows: list[table.Row]) -> None:
@@ -104,7 +104,7 @@ class Session:
             tried += 1
             if has_failed:
                 self._begin_anew(run_config)
-            self._told(f"trying {len(part)} of {len(steps)} faults")
+            self._report(f"trying {len(part)} of {len(steps)} faults")
             directory, share = self._directory / f"shrink-{tried:02}", len(part) / len(steps)
             has_failed = self._one_run(run_config, part, directory, share).state in FAILED
             if has_failed:  # written at once: whoever loses patience has the smallest one so far
@@ -113,11 +113,11 @@ class Session:
 
         smaller = schedule.shrink(steps, fails)
         schedule.write(smaller, self._options.seed, file)
-        self._told(f"enough to fail, {len(smaller)} of {len(steps)}: {file}")
+        self._report(f"enough to fail, {len(smaller)} of {len(steps)}: {file}")
 
     @contextmanager
     def _run_config(self) -> Iterator[RunConfig]:
-        """The system to break; whatever is broken when the block is left is mended."""
+        """The system to break; whatever is broken when the block is left is restored."""
         options = self._options
         home = (options.home or DIRECTORY / ("stack" if options.nodes == 1 else "cluster")).absolute()
         variables: dict[str, Any] = {"home": str(home), "driver": options.driver, "project": options.project}
@@ -131,33 +131,33 @@ class Session:
                 yield from self._prepared(variables)
         finally:
             if stack is not None and not options.keep:
-                self._told("taking the stack down")
+                self._report("taking the stack down")
                 stack.down()
 
     def _prepared(self, variables: dict[str, Any]) -> Iterator[RunConfig]:
-        self._mend(variables)  # what an earlier run has left
+        self._restore(variables)  # what an earlier run has left
         options = self._options
         if options.driver == "local":
-            self._told("a proxy between each process and each server")
+            self._report("a proxy between each process and each server")
             local(variables).proxy_routes.build()
         try:
             self._wait_for_orders(variables, "before anything was broken")
             address, rate = _address(variables), options.rate or None
             yield RunConfig(variables, address, options.clients, rate, options.recovery, options.nodes)
         finally:
-            self._mend(variables)
+            self._restore(variables)
             if options.driver == "local" and not options.is_own_stack:
-                self._told("taking the proxies away")
+                self._report("taking the proxies away")
                 local(variables).proxy_routes.remove()
                 self._wait_for_orders(variables, "without the proxies")
 
     def _wait_for_orders(self, variables: dict[str, Any], when: str) -> None:
-        self._told("waiting until orders go through")
+        self._report("waiting until orders go through")
         if not orders_go_through(variables, READY_SECONDS):
             raise StackError(f"no order went through within {READY_SECONDS:.0f} s, {when}")
 
     def _own_stack(self, home: Path) -> Stack:
-        self._told(f"starting a stack in {home}")
+        self._report(f"starting a stack in {home}")
         stack = Stack(home, self._options.port_base, self._options.nodes)
         try:
             stack.up()
@@ -170,24 +170,24 @@ class Session:
         """What one experiment has ruined must not be held against the next: a new stack, if it is our own."""
         if not self._options.is_own_stack:
             return
-        self._told("beginning anew with an empty stack")
+        self._report("starting again with an empty stack")
         stack = local(run_config.variables).stack
         shutil.copytree(stack.home.path / "log", self._directory / f"log-{time.strftime('%H%M%S')}", dirs_exist_ok=True)
-        self._mend(run_config.variables)
+        self._restore(run_config.variables)
         stack.down(delete_data=True)
         Stack(stack.home.path, self._options.port_base, self._options.nodes).up()
         forget_customers()
         local(run_config.variables).proxy_routes.build()
         self._wait_for_orders(run_config.variables, "on the new stack")
 
-    def _mend(self, variables: dict[str, Any]) -> None:
-        mended, failed = driver_of(variables).journal.heal(variables)
-        for text in mended:
-            self._told(f"mended: {text}")
+    def _restore(self, variables: dict[str, Any]) -> None:
+        restored, failed = driver_of(variables).journal.heal(variables)
+        for text in restored:
+            self._report(f"restored: {text}")
         for text in failed:
-            self._told(f"[red]not mended: {text}[/]; `holdfast chaos heal` tries again")
+            self._report(f"[red]not restored: {text}[/]; `holdfast chaos heal` tries again")
 
-    def _told(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
 
 

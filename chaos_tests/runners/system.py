@@ -67,7 +67,7 @@ class System:
         return target_of(self.stack)
 
     def override(self, changes: Mapping[str, Mapping[str, str]], proxy_routes: Mapping[str, str] | None = None) -> None:
-        """Run the named processes with these variables besides their own, and start them anew."""
+        """Run the named processes with these variables besides their own, and restart them."""
         home = self.stack.home
         specs = read_specs(home.programs_file)
         for name, variables in changes.items():
@@ -131,14 +131,14 @@ class System:
             f"{self._proxy_api}/proxies/{server}", json={"enabled": enabled}, timeout=API_SECONDS
         ).raise_for_status()
 
-    def heal_proxies(self) -> None:
+    def restore_proxies(self) -> None:
         requests.post(f"{self._proxy_api}/reset", timeout=API_SECONDS).raise_for_status()
 
     def sandbox_fault(self, **fault: Any) -> None:
         url = f"{self.stack.urls.http('sandbox')}/faults"
         requests.put(url, json=[fault], timeout=API_SECONDS).raise_for_status()
 
-    def heal_sandbox(self) -> None:
+    def restore_sandbox(self) -> None:
         requests.delete(f"{self.stack.urls.http('sandbox')}/faults", timeout=API_SECONDS).raise_for_status()
 
     def customer(self) -> Client:

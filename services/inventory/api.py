@@ -33,12 +33,12 @@ blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is
 @raises(SkuTakenError)
 def add_product(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Put a product on sale. It can be ordered a moment later, when orders has heard of it."""
-    wish = usecases.NewProduct(**body)
+    command = usecases.NewProduct(**body)
     reply = usecases.add_product(
-        context(), wish, request_key=http.request_key(), message_context=http.request_message_context()
+        context(), command, request_key=http.request_key(), message_context=http.request_message_context()
     )
     rendered, status, headers = http.render(reply)
-    return rendered, status, headers | {"Location": f"{URL}/{wish.sku}"}
+    return rendered, status, headers | {"Location": f"{URL}/{command.sku}"}
 
 
 @blueprint.route("", methods=["GET"])

@@ -39,21 +39,21 @@ class NewProduct:
 
 
 def add_product(
-    engine: Engine, wish: NewProduct, *, request_key: RequestKey | None, message_context: MessageContext
+    engine: Engine, command: NewProduct, *, request_key: RequestKey | None, message_context: MessageContext
 ) -> Reply:
     """Put a product on sale. Raises `SkuTakenError`.
 
     Its first stock is an adjustment like any other, published for 0 as well: every product's history begins with the
     same two events, and the deltas add up to what was received.
     """
-    listed = Product(sku=wish.sku, name=wish.name, price=wish.price, stock=Stock(), version=1)
+    listed = Product(sku=command.sku, name=command.name, price=command.price, stock=Stock(), version=1)
 
     def add(connection: Connection) -> Product:
-        product = domain.adjust(listed, wish.on_hand)
+        product = domain.adjust(listed, command.on_hand)
         if not models.insert_product(connection, product):
-            raise domain.SkuTakenError(f"there is a product {wish.sku} already")
+            raise domain.SkuTakenError(f"there is a product {command.sku} already")
         adjusted = producers.stock_adjusted(
-            product, delta=wish.on_hand, reason=INITIAL, message_context=message_context
+            product, delta=command.on_hand, reason=INITIAL, message_context=message_context
         )
         outbox.add(connection, producers.product_listed(listed, message_context), adjusted)
         return product

@@ -59,14 +59,14 @@ def place_order(body: dict[str, Any]) -> Response:
     good. An item may carry the `unit_price` that the customer saw: if it is not the one that would be charged, nothing
     is accepted (409 `price_changed`, with both prices).
     """
-    wish = usecases.PlaceOrder(
+    command = usecases.PlaceOrder(
         customer_id=caller().id,
         key=http.idempotency_key(required=True) or "",
         fingerprint=http.request_fingerprint(),
         items=[_wanted(item) for item in body["items"]],
         payment_method=body["payment_method"],
     )
-    placed = usecases.place_order(_engine(), wish, http.request_message_context(), _context().shedding)
+    placed = usecases.place_order(_engine(), command, http.request_message_context(), _context().shedding)
     headers = {"Location": f"/api/v1/orders/{placed.order.id}"}
     if placed.replayed:
         headers["Idempotent-Replayed"] = "true"

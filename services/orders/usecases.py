@@ -41,7 +41,7 @@ class NoFinalEventError(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
-    """A customer's wish. `fingerprint` tells one body from another under the same key."""
+    """A customer's command. `fingerprint` tells one body from another under the same key."""
 
     customer_id: str
     key: str
@@ -57,7 +57,7 @@ class Placed:
 
 
 def place_order(
-    engine: Engine, wish: PlaceOrder, message_context: MessageContext, shedding: Shedding = NEVER
+    engine: Engine, command: PlaceOrder, message_context: MessageContext, shedding: Shedding = NEVER
 ) -> Placed:
     """Accept the order, once per customer and key, for good: the order itself is the stored reply.
 
@@ -66,20 +66,22 @@ def place_order(
     repetition is answered even then.
     """
     with autocommit(engine) as connection:
-        earlier, prices = _look(connection, wish, shedding)
+        earlier, prices = _look(connection, command, shedding)
         if earlier is None:
             shedding.check()
-            order = _new_order(wish, prices)
+            order = _new_order(command, prices)
             row = outbox.row(producers.order_placed(order, message_context))
             crash_point("orders.placing")
-            if models.insert_placed(connection, order, key=wish.key, fingerprint=wish.fingerprint, outbox_row=row):
+            if models.insert_placed(
+                connection, order, key=command.key, fingerprint=command.fingerprint, outbox_row=row
+            ):
                 crash_point("orders.placed")
                 metrics.count_accepted()
                 return Placed(order, replayed=False)
-            earlier, _ = _look(connection, wish, NEVER)
+            earlier, _ = _look(connection, command, NEVER)
     if earlier is None:
         raise Conflict("another request with this key has just ended", code="idempotency_key_in_flight")
-    if earlier.fingerprint != wish.fingerprint:
+    if earlier.fingerprint != command.fingerprint:
         raise KeyReusedError("this Idempotency-Key was used for another order")
     return Placed(_as_placed(earlier.order), replayed=True)
 
@@ -207,26 +209,26 @@ def _handle(
 
 
 def _look(
-    connection: Connection, wish: PlaceOrder, shedding: Shedding
+    connection: Connection, command: PlaceOrder, shedding: Shedding
 ) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
-    skus = [item.sku for item in wish.items]
+    skus = [item.sku for item in command.items]
     found = models.find_for_placing(
-        connection, customer_id=wish.customer_id, key=wish.key, skus=skus, measure=shedding.is_due()
+        connection, customer_id=command.customer_id, key=command.key, skus=skus, measure=shedding.is_due()
     )
     if found.backlog is not None:
         shedding.observe(found.backlog)
     return found.earlier, dict(found.prices)
 
 
-def _new_order(wish: PlaceOrder, prices: dict[str, Money]) -> Order:
-    lines, total = domain.price(wish.items, prices)
+def _new_order(command: PlaceOrder, prices: dict[str, Money]) -> Order:
+    lines, total = domain.price(command.items, prices)
     return Order(
         id=new_id(),
-        customer_id=wish.customer_id,
+        customer_id=command.customer_id,
         status=Status.PENDING,
         lines=lines,
         total=total,
-        payment_method=wish.payment_method,
+        payment_method=command.payment_method,
         version=1,
         created_at=utc_now(),
     )

@@ -57,10 +57,10 @@ KEYS_MAX_AGE_SECONDS = 60
 def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Register. Without a password the reply holds an API key, shown this once."""
     key = request_key(secrets=("password",))
-    wish = RegisterUser(**body)
+    command = RegisterUser(**body)
     return render(
         usecases.register_user(
-            _context(), wish, network=client_network(), message_context=request_message_context(), request_key=key
+            _context(), command, network=client_network(), message_context=request_message_context(), request_key=key
         )
     )
 

@@ -39,8 +39,8 @@ def seed(settings: Settings) -> None:
     accounts = ((Role.OPERATOR, settings.operator_password), (Role.CUSTOMER, settings.customer_password))
     try:
         for role, password in accounts:
-            wish = RegisterUser(username=role, email=f"{role}@example.com", password=password, role=role)
-            changed = ensure_account(engine, passwords, wish, message_context=message_context)
+            command = RegisterUser(username=role, email=f"{role}@example.com", password=password, role=role)
+            changed = ensure_account(engine, passwords, command, message_context=message_context)
             _log.info("account seeded", username=role, changed=changed)
     finally:
         engine.dispose()

@@ -55,7 +55,7 @@ class Credentials:
 
 def register_user(
     context: Context,
-    wish: RegisterUser,
+    command: RegisterUser,
     *,
     network: str,
     message_context: MessageContext,
@@ -65,14 +65,14 @@ def register_user(
 
     Raises `WeakPasswordError`, `UsernameTakenError` and `EmailTakenError`.
     """
-    if wish.password:
-        require_strong(wish.password, username=wish.username, email=wish.email)
+    if command.password:
+        require_strong(command.password, username=command.username, email=command.email)
     # Before the transaction: hashing takes long, and a connection is not held while this process computes.
-    password_hash = context.passwords.hash(wish.password, client=network) if wish.password else None
+    password_hash = context.passwords.hash(command.password, client=network) if command.password else None
     with transaction(context.engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
-        user = _insert_user(connection, wish, password_hash, message_context)
+        user = _insert_user(connection, command, password_hash, message_context)
         body = render_user(user)
         if password_hash is None:
             body["api_key"] = _insert_key(connection, user.id)[1]
@@ -126,18 +126,18 @@ def delete_api_key(context: Context, user_id: str, key_id: str) -> None:
 
 
 def ensure_account(
-    engine: Engine, passwords: Passwords, wish: RegisterUser, *, message_context: MessageContext
+    engine: Engine, passwords: Passwords, command: RegisterUser, *, message_context: MessageContext
 ) -> bool:
     """Make the account, or give it this password and role if it has others; False if nothing was to be done."""
-    password = wish.password or ""
+    password = command.password or ""
     with transaction(engine) as connection:
-        user = models.find_user(connection, username=wish.username)
+        user = models.find_user(connection, username=command.username)
         if user is None:
-            _insert_user(connection, wish, passwords.hash(password), message_context)
+            _insert_user(connection, command, passwords.hash(password), message_context)
             return True
-        if user.role == wish.role and passwords.verify(user.password_hash, password):
+        if user.role == command.role and passwords.verify(user.password_hash, password):
             return False
-        models.set_password(connection, user.id, passwords.hash(password), wish.role)
+        models.set_password(connection, user.id, passwords.hash(password), command.role)
         return True
 
 
@@ -163,13 +163,13 @@ def render_key(key: ApiKey) -> dict[str, Any]:
 
 
 def _insert_user(
-    connection: Connection, wish: RegisterUser, password_hash: str | None, message_context: MessageContext
+    connection: Connection, command: RegisterUser, password_hash: str | None, message_context: MessageContext
 ) -> User:
     user = User(
         id=new_id(),
-        username=wish.username,
-        email=wish.email,
-        role=wish.role,
+        username=command.username,
+        email=command.email,
+        role=command.role,
         password_hash=password_hash,
         version=1,
         created_at=utc_now(),

@@ -107,7 +107,7 @@ def _checked(name: str, known: Operations, snapshot: Snapshot) -> str:
     tellers: dict[str, Callable[[], str]] = {
         "P1": lambda: f"{len(views):,} orders, {sum(len(s.seen) for s in known.sights.values()):,} answers about them",
         "P2": lambda: (
-            f"{len(known.wishes):,} keys, asked with {sum(len(w.attempts) for w in known.wishes.values()):,} times"
+            f"{len(known.purchases):,} keys, sent {sum(len(p.attempts) for p in known.purchases.values()):,} times"
         ),
         "P3": lambda: f"{len(snapshot.products)} products, seen {len(known.stocks):,} times under load",
         "P4": lambda: f"{sum(len(view.charges) for view in views):,} charges in the provider's ledger",
@@ -134,8 +134,8 @@ def _counts(known: Operations, statuses: Counter[str], twice: list[Finding]) -> 
         operations[f][kind] = count
     return {
         "operations": dict(operations),
-        "wishes": len(known.wishes),
-        "accepted": sum(bool(wish.ids) for wish in known.wishes.values()),
+        "wishes": len(known.purchases),
+        "accepted": sum(bool(purchase.ids) for purchase in known.purchases.values()),
         "orders": dict(statuses),
         "deliveries": known.grown("deliveries") or {},
         "duplicates_delivered": known.grown("duplicates") or {},
@@ -148,18 +148,20 @@ def _offenders(known: Operations, snapshot: Snapshot, findings: Iterable[Finding
     for finding in findings:
         texts[finding.subject].append(f"{finding.promise}: {finding.text}")
     chosen = list(texts)[:MAX_OFFENDERS]
-    wishes = {order_id: wish for wish in known.wishes.values() for order_id in wish.ids if order_id in texts}
-    return [Offender(key, texts[key], _timeline(key, known, snapshot, wishes)) for key in chosen]
+    purchases = {
+        order_id: purchase for purchase in known.purchases.values() for order_id in purchase.ids if order_id in texts
+    }
+    return [Offender(key, texts[key], _timeline(key, known, snapshot, purchases)) for key in chosen]
 
 
-def _timeline(key: str, known: Operations, snapshot: Snapshot, wishes: dict[str, Any]) -> list[str]:
+def _timeline(key: str, known: Operations, snapshot: Snapshot, purchases: dict[str, Any]) -> list[str]:
     """What clients did and what events tell, by time (seconds from the run's beginning)."""
     start = known.run["t_mono"]
     lines: list[tuple[float, str]] = []
-    if wish := wishes.get(key):
-        told = f"asked for by {wish.process} with key {wish.key} ({wish.intent})"
-        lines += [(asked, told) for asked, *_ in wish.attempts]
-        lines += [(at, f"answer: {kind}{f' ({error})' if error else ''}") for _, at, kind, error in wish.attempts]
+    if purchase := purchases.get(key):
+        reported = f"asked for by {purchase.process} with key {purchase.key} ({purchase.intent})"
+        lines += [(asked, reported) for asked, *_ in purchase.attempts]
+        lines += [(at, f"answer: {kind}{f' ({error})' if error else ''}") for _, at, kind, error in purchase.attempts]
     if sight := known.sights.get(key):
         lines += [(at, f"{f}: seen {status}, version {version}") for _, at, status, version, f in sight.seen]
         lines += [(at, "not found") for at in sight.missing]

@@ -1,6 +1,6 @@
 """Collecting: what the API, the provider's ledger and the archive say of one run, once nothing moves any more.
 
-What does not agree is read again until it does or the time is up, for a sweep may still have something to mend. Only
+What does not agree is read again until it does or the time is up, for a sweep may still have something to restore. Only
 public interfaces are asked. A run is told apart by its customers and its SKUs; orders are looked for in a span that
 begins a quarter of an hour before it, so that clocks which were moved do not hide one.
 """
@@ -107,8 +107,8 @@ class Collector:
         events: dict[str, list[ArchivedEvent]] = defaultdict(list)
         for document in self._client.all("/api/v1/events", since=_rfc3339(self._since)):
             events[document["subject"]].append(_event(document))
-        told = {key for key, known in events.items() if any(event.type.startswith("order.") for event in known)}
-        strays = {key for key in {*payments, *charges, *told} - set(listed) if self._is_of_this_time(key)}
+        reported = {key for key, known in events.items() if any(event.type.startswith("order.") for event in known)}
+        strays = {key for key in {*payments, *charges, *reported} - set(listed) if self._is_of_this_time(key)}
 
         def view(key: str) -> OrderView:
             found = tuple(payments.get(key, ())), tuple(charges.get(key, ())), tuple(events.get(key, ()))

@@ -61,8 +61,8 @@ def _seen(
     in_doubt, refused = struck.count("info"), struck.count("fail")
     bit, evidence = fault.bit, fault.evidence
     if bit is None and len(struck) > FEW_TROUBLES + 2 * usual:  # else it may be what a busy machine always has
-        told = ((in_doubt, "in doubt"), (refused, "refused"))
-        bit, evidence = True, "operations: " + ", ".join(f"{count} {what}" for count, what in told if count)
+        reported = ((in_doubt, "in doubt"), (refused, "refused"))
+        bit, evidence = True, "operations: " + ", ".join(f"{count} {what}" for count, what in reported if count)
     if bit is None and (stall := _longest_stall(recoveries.confirmed_at, fault)) >= STALL_SECONDS:
         bit, evidence = True, f"no order was confirmed for {stall:.1f} s"
     at, asked = recoveries.accepted_at, recoveries.asked_at
@@ -108,7 +108,7 @@ def conditions(
     drained = f"nothing was on its way any more after {snapshot.drain_seconds:.0f} s"
     waiting = f"not within {snapshot.drain_seconds:.0f} s: {snapshot.waiting}"
     yield Condition("The system came to rest", *((VALID, drained) if snapshot.drained else (INVALID, waiting)))
-    accepted = sum(bool(wish.ids) for wish in known.wishes.values())
+    accepted = sum(bool(purchase.ids) for purchase in known.purchases.values())
     enough: State = VALID if accepted >= demands.orders else UNKNOWN
     yield Condition("Enough orders were accepted", enough, f"{accepted:,}; at least {demands.orders:,} are needed")
     yield _every_kind(statuses, accepted, demands)

@@ -1,4 +1,4 @@
-"""A history, put in order: each wish with what was answered, each order with what was seen of it, each fault. Pure.
+"""A history, put in order: each purchase with what was answered, each order with what was seen of it, each fault. Pure.
 
 Made for a million operations: one pass, and nothing is kept that no check needs.
 """
@@ -18,7 +18,7 @@ KEPT_OF_A_SAMPLE = ("t_mono", "deliveries", "duplicates")
 
 
 @dataclass(slots=True)
-class Wish:
+class Purchase:
     """One Idempotency-Key: what was wanted, and what was answered. Times are monotonic seconds."""
 
     key: str
@@ -52,7 +52,7 @@ class Restocks:
 @dataclass(slots=True)
 class Operations:
     run: dict[str, Any] = field(default_factory=dict)
-    wishes: dict[str, Wish] = field(default_factory=dict)
+    purchases: dict[str, Purchase] = field(default_factory=dict)
     sights: dict[str, Sight] = field(default_factory=dict)
     cancelled: dict[str, float] = field(default_factory=dict)  # order id -> when its cancellation was answered
     stocks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
@@ -134,24 +134,24 @@ def _done(known: Operations, invoked: dict[str, Any] | None, done: dict[str, Any
 
 
 def _is_ordinary(error: str | None) -> bool:
-    """A refusal that says something about the wish, and nothing about the system."""
+    """A refusal that says something about the purchase, and nothing about the system."""
     return bool(error) and str(error).startswith(("404", "409", "422"))
 
 
 def _place(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:
     wanted, asked, kind = invoked["value"], invoked["t_mono"], done["type"]
-    wish = known.wishes.get(wanted["key"])
-    if wish is None:
-        wish = known.wishes[wanted["key"]] = Wish(
+    purchase = known.purchases.get(wanted["key"])
+    if purchase is None:
+        purchase = known.purchases[wanted["key"]] = Purchase(
             wanted["key"], invoked["process"], wanted["intent"], wanted["basket"], wanted["payment_method"], asked
         )
-    wish.attempts.append((asked, done["t_mono"], kind, done["error"]))
+    purchase.attempts.append((asked, done["t_mono"], kind, done["error"]))
     if kind == OK:
         answer = done["value"]
-        wish.ids[answer["id"]] = answer["total"]
+        purchase.ids[answer["id"]] = answer["total"]
         _see(known, invoked, done)
     elif kind == INFO:
-        wish.in_doubt = True
+        purchase.in_doubt = True
 
 
 def _read(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:

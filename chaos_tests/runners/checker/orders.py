@@ -1,7 +1,7 @@
 """P1, P2 and P4, as a history can tell them: what was answered against what is there. Pure.
 
 What the witnesses say among themselves is checked by `holdfast.audit.promises`; here it is held against what the
-clients wanted and were told.
+clients wanted and were reported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from holdfast.audit.views import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chaos_tests.runners.checker.operations import Operations, Sight, Wish
+    from chaos_tests.runners.checker.operations import Operations, Purchase, Sight
     from chaos_tests.runners.checker.snapshot import Snapshot
     from holdfast.audit.views import OrderView
 
@@ -25,10 +25,10 @@ Body = tuple[str, frozenset[tuple[str, int]], str]
 
 def accepted_is_there(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
     """P1: what was accepted exists, was never missing, never went back, and ended as it was seen to end."""
-    for wish in known.wishes.values():
-        for order_id in wish.ids:
+    for purchase in known.purchases.values():
+        for order_id in purchase.ids:
             if order_id not in snapshot.orders:
-                yield Finding("P1", order_id, f"accepted (key {wish.key}), but the system does not know it")
+                yield Finding("P1", order_id, f"accepted (key {purchase.key}), but the system does not know it")
     for order_id, sight in known.sights.items():
         view = snapshot.orders.get(order_id)
         if sight.missing and sight.seen and max(sight.missing) > min(seen[1] for seen in sight.seen):
@@ -63,42 +63,42 @@ def cancelled_stays_so(known: Operations, snapshot: Snapshot) -> Iterator[Findin
 
 
 def one_key_one_order(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
-    """P2: every order comes from one wish, and every wish has at most one order."""
+    """P2: every order comes from one purchase, and every purchase has at most one order."""
     owner: dict[str, str] = {}
-    for wish in known.wishes.values():
-        if len(wish.ids) > 1:
-            yield Finding("P2", min(wish.ids), f"key {wish.key} was answered with {len(wish.ids)} orders")
-        for order_id in wish.ids:
+    for purchase in known.purchases.values():
+        if len(purchase.ids) > 1:
+            yield Finding("P2", min(purchase.ids), f"key {purchase.key} was answered with {len(purchase.ids)} orders")
+        for order_id in purchase.ids:
             if order_id in owner:
-                yield Finding("P2", order_id, f"keys {owner[order_id]} and {wish.key} were answered with one order")
-            owner[order_id] = wish.key
+                yield Finding("P2", order_id, f"keys {owner[order_id]} and {purchase.key} were answered with one order")
+            owner[order_id] = purchase.key
     yield from _unexplained(known, snapshot, owner)
 
 
 def _unexplained(known: Operations, snapshot: Snapshot, owner: dict[str, str]) -> Iterator[Finding]:
-    """Orders that were answered to nobody: each must be the one of a wish that is in doubt."""
+    """Orders that were answered to nobody: each must be the one of a purchase that is in doubt."""
     unknown = [view for view in snapshot.orders.values() if view.id not in owner and view.order is not None]
     if not unknown:
         return
     names = {customer_id: name for name, customer_id in known.run["customers"].items()}
-    wishes: dict[Body, list[Wish]] = defaultdict(list)
-    for wish in known.wishes.values():
-        wishes[wish.process, frozenset(wish.basket.items()), wish.payment_method].append(wish)
+    purchases: dict[Body, list[Purchase]] = defaultdict(list)
+    for purchase in known.purchases.values():
+        purchases[purchase.process, frozenset(purchase.basket.items()), purchase.payment_method].append(purchase)
     for view in unknown:
-        yield from _claimed(view, wishes[_body(view, names)])
+        yield from _claimed(view, purchases[_body(view, names)])
 
 
-def _claimed(view: OrderView, wishes: list[Wish]) -> Iterator[Finding]:
-    open_wish = next((wish for wish in wishes if wish.in_doubt and not wish.ids), None)
-    if open_wish is not None:
-        open_wish.ids[view.id] = -1
-    elif not wishes:
+def _claimed(view: OrderView, purchases: list[Purchase]) -> Iterator[Finding]:
+    open_purchase = next((purchase for purchase in purchases if purchase.in_doubt and not purchase.ids), None)
+    if open_purchase is not None:
+        open_purchase.ids[view.id] = -1
+    elif not purchases:
         yield Finding("P2", view.id, "nobody has placed this order")
-    elif any(wish.ids for wish in wishes):
-        wish = next(wish for wish in wishes if wish.ids)
-        yield Finding("P2", view.id, f"a second order for key {wish.key}, which has {min(wish.ids)}")
+    elif any(purchase.ids for purchase in purchases):
+        purchase = next(purchase for purchase in purchases if purchase.ids)
+        yield Finding("P2", view.id, f"a second order for key {purchase.key}, which has {min(purchase.ids)}")
     else:
-        yield Finding("P2", view.id, f"key {wishes[0].key} was refused, but the order is there")
+        yield Finding("P2", view.id, f"key {purchases[0].key} was refused, but the order is there")
 
 
 def _body(view: OrderView, names: dict[str, str]) -> Body:
@@ -110,14 +110,14 @@ def _body(view: OrderView, names: dict[str, str]) -> Body:
 def money_as_agreed(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
     """P4: the total is the sum of the prices, and no card that declines has paid."""
     prices = {product["sku"]: product["amount"] for product in known.run["products"]}
-    for wish in known.wishes.values():
-        total = sum(prices[sku] * quantity for sku, quantity in wish.basket.items())
-        for order_id, answered in wish.ids.items():
+    for purchase in known.purchases.values():
+        total = sum(prices[sku] * quantity for sku, quantity in purchase.basket.items())
+        for order_id, answered in purchase.ids.items():
             view = snapshot.orders.get(order_id)
             if view is None or view.order is None:
                 continue
             if view.order["total"]["amount"] != total or answered not in {total, -1}:
                 said = view.order["total"]["amount"] if answered in {total, -1} else answered
                 yield Finding("P4", order_id, f"its items cost {total}, but its total is {said}")
-            if wish.intent == "declined" and view.status == "confirmed":
+            if purchase.intent == "declined" and view.status == "confirmed":
                 yield Finding("P4", order_id, "confirmed, though its card declines every charge")

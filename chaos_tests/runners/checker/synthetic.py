@@ -63,11 +63,11 @@ class Made:
         self.add("op", i=i, process=process, type=kind, f=f, value=answer, error=error)
 
 
-def make(wishes: int, reads: int = 3) -> Made:
-    """A run with that many wishes, and a fault in the middle of it."""
+def make(purchases: int, reads: int = 3) -> Made:
+    """A run with that many purchases, and a fault in the middle of it."""
     made = Made()
     products = catalogue("R0")
-    names = [f"client-{number}" for number in range(min(CLIENTS, max(1, wishes // 10)))]
+    names = [f"client-{number}" for number in range(min(CLIENTS, max(1, purchases // 10)))]
     customers = {name: f"customer-of-{name}" for name in names}
     made.add(
         "run",
@@ -83,8 +83,8 @@ def make(wishes: int, reads: int = 3) -> Made:
     chance = random.Random(1)
     sold: Counter[str] = Counter()
     prices = {product.sku: product.amount for product in products}
-    broken = range(wishes // 2, wishes // 2 + max(1, wishes // 50))
-    for number in range(wishes):
+    broken = range(purchases // 2, purchases // 2 + max(1, purchases // 50))
+    for number in range(purchases):
         name = names[number % len(names)]
         step = next(plans[name])
         total = sum(prices[sku] * quantity for sku, quantity in step.basket)
@@ -97,8 +97,10 @@ def make(wishes: int, reads: int = 3) -> Made:
     _fault(made, broken)
     for product in products:
         made.snapshot.products[product.sku] = _product(product.sku, product.on_hand, sold[product.sku])
-    made.add("sample", outbox_rows=0, queues={}, deliveries={"done": 7 * wishes}, duplicates={"orders": wishes // 100})
-    made.add("end", reason="orders", accepted=wishes)
+    made.add(
+        "sample", outbox_rows=0, queues={}, deliveries={"done": 7 * purchases}, duplicates={"orders": purchases // 100}
+    )
+    made.add("end", reason="orders", accepted=purchases)
     return made
 
 
@@ -111,13 +113,13 @@ def _lived(made: Made, name: str, step: Step, view: OrderView, reads: int, *, in
         made.operation(name, "place", wanted, INFO, error="TimeoutError")
     total = view.order["total"]["amount"]
     made.operation(name, "place", wanted, id=view.id, status="pending", version=1, total=total)
-    told = {"id": view.id, "status": view.status, "version": view.order["version"]}
+    reported = {"id": view.id, "status": view.status, "version": view.order["version"]}
     if view.order["cancel_reason"] == "customer_request":
-        made.operation(name, "cancel", {"id": view.id, "attempt": 0}, **told)
+        made.operation(name, "cancel", {"id": view.id, "attempt": 0}, **reported)
     elif step.intent == "cancelled":
         made.operation(name, "cancel", {"id": view.id, "attempt": 0}, FAIL, error="409 order_not_cancellable")
     for _ in range(reads):
-        made.operation(name, "read", {"id": view.id}, **told)
+        made.operation(name, "read", {"id": view.id}, **reported)
 
 
 def _order(number: int, customer_id: str, step: Step, total: int, now: float) -> OrderView:

@@ -31,7 +31,7 @@ class Driver(Protocol):
         """Where it is, for whoever asks it something."""
 
     def identity(self, process: str) -> str:
-        """What changes when the process is started anew; empty while it does not run."""
+        """What changes when the process is restarted; empty while it does not run."""
 
     def kill(self, process: str) -> None:
         """End it with signal 9."""

@@ -41,8 +41,8 @@ def write(directory: Path) -> Path:
 
 
 def _workload(run: dict[str, Any]) -> dict[str, Any]:
-    told = {name: run.get(name) for name in ("seed", "clients", "rate", "wall")}
-    return {name: value for name, value in told.items() if value is not None}
+    reported = {name: run.get(name) for name in ("seed", "clients", "rate", "wall")}
+    return {name: value for name, value in reported.items() if value is not None}
 
 
 def _meta(path: Path) -> dict[str, Any]:

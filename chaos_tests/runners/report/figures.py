@@ -207,8 +207,8 @@ def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
         x, end = time.x(fault["began"]), time.x(fault["ended"])
         recovery = fault["recovery_seconds"]
         recovered = time.x(fault["healed"] + recovery) if recovery is not None else time.x(time.seconds)
-        told = f"orders again after {recovery:.1f} s" if recovery is not None else "no order afterwards"
-        title = f"{number_}. {fault['name']}, {fault['ended'] - fault['began']:.1f} s; {told}"
+        reported = f"orders again after {recovery:.1f} s" if recovery is not None else "no order afterwards"
+        title = f"{number_}. {fault['name']}, {fault['ended'] - fault['began']:.1f} s; {reported}"
         bar = {
             "x": x, "width": round(max(end - x, PALEST_SECONDS), 2), "end": end, "recovered": recovered,
             "title": title, "ok": recovery is not None, "number": number_,

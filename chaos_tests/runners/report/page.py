@@ -152,8 +152,8 @@ def _struck(faults: Sequence[Mapping[str, Any]]) -> str:
         return "while one fault struck" if faults else "without any fault"
     names = [fault["name"].split("+") for fault in faults]
     kinds, pairs = len({name for each in names for name in each}), any(len(each) > 1 for each in names)
-    told = f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
-    return f"{told}, some two at once" if pairs else told
+    reported = f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
+    return f"{reported}, some two at once" if pairs else reported
 
 
 def _spoken(length: float) -> str:

@@ -49,7 +49,7 @@ class Counting:
     def __init__(self) -> None:
         self.run: dict[str, Any] = {}
         self.last = 0.0
-        self.placed: list[tuple[float, float, bool]] = []  # answered, how long it took, whether accepted anew
+        self.placed: list[tuple[float, float, bool]] = []  # answered, how long it took, whether accepted is_new
         self.troubles: list[tuple[float, str]] = []
         self.seen_confirmed: dict[str, float] = {}
         self.samples: list[dict[str, Any]] = []
@@ -95,7 +95,7 @@ def count(records: Iterable[dict[str, Any]], snapshot: Snapshot | None) -> Serie
     return Series(
         step_seconds=step,
         seconds=round(seconds, 3),
-        accepted=spans.rates(at for at, _, anew in counting.placed if anew),
+        accepted=spans.rates(at for at, _, is_new in counting.placed if is_new),
         confirmed=spans.rates(confirmed),
         typical_ms=spans.shares(((at, took * 1000) for at, took, _ in counting.placed), 0.5),
         slowest_ms=spans.shares(((at, took * 1000) for at, took, _ in counting.placed), 0.99),

@@ -13,7 +13,7 @@ from infrastructure.processes import PROCESSES
 KNOWN = load_all()
 CONTEXTS = {line.context for line in PROCESSES if line.context}
 NAMES = {line.name for line in PROCESSES} | CONTEXTS | {"keeper"}
-MENDS = {"resume", "remove", "accept", "behave", "start", "wait_until_back", "wait_until_all_back"}
+RESTORES = {"resume", "remove", "accept", "behave", "start", "wait_until_back", "wait_until_all_back"}
 
 
 @pytest.mark.parametrize("name", KNOWN)

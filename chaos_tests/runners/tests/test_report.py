@@ -74,7 +74,7 @@ def test_what_is_broken_is_said_with_its_time_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "reported"),
     [
         (["a"], "while one fault struck."),
         (["a", "a"], "while 2 faults of 1 kind struck."),
@@ -82,12 +82,12 @@ def test_what_is_broken_is_said_with_its_time_line(tmp_path: Path) -> None:
         (["a", "b+c"], "while 2 faults of 3 kinds struck, some two at once."),
     ],
 )
-def test_faults_and_their_kinds_are_counted(names: list[str], told: str, tmp_path: Path) -> None:
+def test_faults_and_their_kinds_are_counted(names: list[str], reported: str, tmp_path: Path) -> None:
     directory = directory_of(make(WISHES), tmp_path)
     verdict = json.loads((directory / "verdict.json").read_text())
     verdict["faults"] = [verdict["faults"][0] | {"name": name} for name in names]
     (directory / "verdict.json").write_text(json.dumps(verdict))
-    assert told in write(directory).read_text()
+    assert reported in write(directory).read_text()
 
 
 def test_names_cannot_break_the_page(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is broken is on disk before it is, and is mended by whoever comes after: the last first, each by itself."""
+"""What is broken is on disk before it is, and is restored by whoever comes after: the last first, each by itself."""
 
 import json
 from pathlib import Path
@@ -48,9 +48,9 @@ def test_all_are_tried_the_last_first_and_what_fails_stays(
         journal.add(processes.resume, {"process": process})
     resume.__module__, resume.__name__ = processes.__name__, "resume"
     monkeypatch.setattr(processes, "resume", resume)
-    mended, failed = journal.heal(CONFIGURATION)
+    restored, failed = journal.heal(CONFIGURATION)
     assert tried == ["third", "second", "first"]
-    assert mended == ["resume third", "resume first"]
+    assert restored == ["resume third", "resume first"]
     assert failed == ["resume second: OSError('stuck')"]
     assert [entry.arguments for entry in journal.entries()] == [{"process": "second"}]
 

@@ -38,7 +38,7 @@ def test_an_experiment_that_runs_again_replaces_its_own_row_and_leaves_the_other
     page = tmp_path / "results.md"
     assert table.read(page) == []
     table.write([table.Row("a", "A", "", "invalid", ""), table.Row("b", "B", "", "valid", "")], page)
-    table.write(table.merged(table.read(page), [table.Row("a", "A", "", "valid", "mended")]), page)
+    table.write(table.merged(table.read(page), [table.Row("a", "A", "", "valid", "restored")]), page)
     assert [(row.name, row.state) for row in table.read(page)] == [("a", "valid"), ("b", "valid")]
     assert "2 of 2 valid." in page.read_text()
     table.write(table.read(page), page, ["a", "b", "c"])

@@ -26,9 +26,9 @@ def test_the_same_seed_is_the_same_wishes() -> None:
 
 
 def test_a_client_never_wishes_the_same_twice_and_wishes_everything() -> None:
-    wishes = list(islice(steps(1, "client-1", PRODUCTS), 3000))
-    assert len({(wish.basket, wish.payment_method) for wish in wishes}) == 3000
-    assert {wish.intent for wish in wishes} == set(INTENTS)
+    purchases = list(islice(steps(1, "client-1", PRODUCTS), 3000))
+    assert len({(purchase.basket, purchase.payment_method) for purchase in purchases}) == 3000
+    assert {purchase.intent for purchase in purchases} == set(INTENTS)
 
 
 @pytest.mark.parametrize("rate", [0.5, 3, 10, 1_000])

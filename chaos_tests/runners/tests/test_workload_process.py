@@ -115,8 +115,8 @@ def test_it_ends_by_itself_when_enough_orders_were_accepted(shop: Server, tmp_pa
     known = gather(read(path))
     assert known.end is not None
     assert known.end["reason"] == "orders"
-    assert len({key for wish in known.wishes.values() for key in wish.ids}) >= 40
-    assert all(len(wish.ids) <= 1 for wish in known.wishes.values())
+    assert len({key for purchase in known.purchases.values() for key in purchase.ids}) >= 40
+    assert all(len(purchase.ids) <= 1 for purchase in known.purchases.values())
 
 
 def test_its_history_is_whole_though_the_system_went_away(shop: Server, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_its_history_is_whole_though_the_system_went_away(shop: Server, tmp_path
     assert known.end is not None
     assert known.end["reason"] == "seconds"
     assert known.counts["place", "fail"] + known.counts["place", "info"] > 0
-    assert not any(None in (asked, at) for wish in known.wishes.values() for asked, at, *_ in wish.attempts)
+    assert not any(None in (asked, at) for purchase in known.purchases.values() for asked, at, *_ in purchase.attempts)
 
 
 def test_it_says_so_when_it_cannot_begin(tmp_path: Path) -> None:

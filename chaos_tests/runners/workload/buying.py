@@ -1,6 +1,6 @@
-"""One wish of a customer: ordered, asked about again when no answer comes, looked at, cancelled.
+"""One purchase of a customer: ordered, asked about again when no answer comes, looked at, cancelled.
 
-A wish has one Idempotency-Key, whatever becomes of it.
+A purchase has one Idempotency-Key, whatever becomes of it.
 """
 
 from __future__ import annotations

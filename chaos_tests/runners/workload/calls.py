@@ -137,7 +137,7 @@ def outcome(reply: Reply, f: str) -> Done:
         kind = INFO if reply.status < 400 or reply.status >= 500 else FAIL
         return Done(kind, error=f"{reply.status} without a document")
     if reply.status < 300:
-        return Done(OK, _told(reply, f, document), None, document)
+        return Done(OK, _summary(reply, f, document), None, document)
     wait = reply.headers.get("retry-after", "")
     error = f"{reply.status} {document.get('code', '')}".strip()
     # Another request with this key is under way, perhaps one that the gateway has repeated: its outcome decides.
@@ -145,12 +145,12 @@ def outcome(reply: Reply, f: str) -> Done:
     return Done(INFO if in_doubt else FAIL, {}, error, document, float(wait) if wait.isdecimal() else 0.0)
 
 
-def _told(reply: Reply, f: str, document: dict[str, Any]) -> dict[str, Any]:
+def _summary(reply: Reply, f: str, document: dict[str, Any]) -> dict[str, Any]:
     """The part of a success that the checker needs."""
     if f in {"place", "cancel", "read"}:
         replayed = {"replayed": True} if reply.headers.get("idempotent-replayed") == "true" else {}
-        told = {"id": document["id"], "status": document["status"], "version": document["version"], **replayed}
-        return told | ({"total": document["total"]["amount"]} if f == "place" else {})
+        reported = {"id": document["id"], "status": document["status"], "version": document["version"], **replayed}
+        return reported | ({"total": document["total"]["amount"]} if f == "place" else {})
     if f == "stock":
         return {name: document[name] for name in ("sku", "on_hand", "reserved", "available", "sold", "version")}
     return {"count": len(document["data"])} if isinstance(document.get("data"), list) else {}

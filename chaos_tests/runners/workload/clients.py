@@ -22,7 +22,7 @@ PROBE_SECONDS = 0.5
 
 
 class Customer:
-    """One client: its wishes come from the seed and its name."""
+    """One client: its purchases come from the seed and its name."""
 
     def __init__(self, session: Session, seed: int, products: list[Product], stop_condition: StopCondition) -> None:
         self._buyer, self._ending = Buyer(session, f"{seed}-{session.process}", stop_condition), stop_condition

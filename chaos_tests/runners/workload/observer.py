@@ -1,7 +1,7 @@
 """The system seen from outside, about once a second: what waits where, and what became of deliveries so far.
 
 The backlog is what operators see at /api/v1/system. Deliveries are the workers' own counters, read where they show
-them; a counter that starts anew with its process is added to what was read before, so the sums are what happened at
+them; a counter that restarts with its process is added to what was read before, so the sums are what happened at
 least: what a process counted between the last look and its death is not in them.
 """
 

@@ -1,7 +1,7 @@
-"""What customers do, decided in advance: the same seed gives every client the same wishes, in the same order. Pure.
+"""What customers do, decided in advance: the same seed gives every client the same purchases, in the same order. Pure.
 
 No customer orders the same basket with the same card twice, so that whoever looks at the orders afterwards can tell for
-each of them which wish it came from, also when its answer was lost.
+each of them which purchase it came from, also when its answer was lost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One wish. `basket` is SKUs with quantities, ordered by SKU."""
+    """One purchase. `basket` is SKUs with quantities, ordered by SKU."""
 
     number: int
     intent: Intent
@@ -64,7 +64,7 @@ def catalogue(run: str) -> list[Product]:
 
 
 def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
-    """The wishes of one client, without end."""
+    """The purchases of one client, without end."""
     chance = random.Random(f"{seed}/{client}")
     common = [product.sku for product in products if product.on_hand == COMMON_STOCK]
     scarce = [product.sku for product in products if product.on_hand != COMMON_STOCK]
@@ -75,12 +75,12 @@ def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
         cards = DECLINING if intent == "declined" else CARDS
         while True:
             basket = _basket(chance, common, [chance.choice(scarce)] if intent == "scarce" else [])
-            wish = basket, chance.choice(cards)
-            if wish not in asked:
+            purchase = basket, chance.choice(cards)
+            if purchase not in asked:
                 break
-        asked.add(wish)
+        asked.add(purchase)
         number += 1
-        yield Step(number, intent, *wish, chance.expovariate(1 / 0.15), _one_of(chance, LOOKS))
+        yield Step(number, intent, *purchase, chance.expovariate(1 / 0.15), _one_of(chance, LOOKS))
 
 
 def restocking_seconds(rate: float | None) -> float:

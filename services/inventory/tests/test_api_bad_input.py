@@ -87,8 +87,8 @@ def test_a_product_that_is_not_complete(kettle: FlaskClient, field: str) -> None
 @pytest.mark.parametrize("name", ["x", "x" * 200, "Käse ☕ 鍋 🫖", " "])
 @pytest.mark.parametrize("sku", ["a", "0", "A.b_c-9", "x" * 64])
 def test_what_is_allowed(kettle: FlaskClient, name: str, sku: str) -> None:
-    wish = KETTLE | {"sku": sku, "name": name, "on_hand": 1_000_000_000, **price(amount=99_999_999)}
-    assert answer(post(kettle, "", wish), 201) == answer(get(kettle, f"/{sku}"), 200)
+    command = KETTLE | {"sku": sku, "name": name, "on_hand": 1_000_000_000, **price(amount=99_999_999)}
+    assert answer(post(kettle, "", command), 201) == answer(get(kettle, f"/{sku}"), 200)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ WAIT_SECONDS = 30
 
 
 def add(engine: Engine, sku: str, on_hand: int) -> None:
-    wish = usecases.NewProduct(sku=sku, name=f"The {sku}", price=PRICE, on_hand=on_hand)
-    usecases.add_product(engine, wish, request_key=None, message_context=MESSAGE_CONTEXT)
+    command = usecases.NewProduct(sku=sku, name=f"The {sku}", price=PRICE, on_hand=on_hand)
+    usecases.add_product(engine, command, request_key=None, message_context=MESSAGE_CONTEXT)
 
 
 def adjust(engine: Engine, sku: str, delta: int) -> None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MESSAGE_CONTEXT = MessageContext("test")
 
 
-def wish(customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: str = "f") -> usecases.PlaceOrder:
+def order_command(
+    customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: str = "f"
+) -> usecases.PlaceOrder:
     return usecases.PlaceOrder(
         customer_id=customer,
         key=key or new_id(),
@@ -34,7 +36,7 @@ def wish(customer: str = "ann", key: str = "", quantity: int = 1, fingerprint: s
 
 
 def place(engine: Engine) -> str:
-    return usecases.place_order(engine, wish(), MESSAGE_CONTEXT).order.id
+    return usecases.place_order(engine, order_command(), MESSAGE_CONTEXT).order.id
 
 
 def heard(event_type: str, order_id: str, sequence: int = 1, **data: Any) -> Delivery:

@@ -13,7 +13,7 @@ from common.messaging.outbox import COLUMNS
 from common.storage.postgresql import transaction
 from common.web.load_shedding import OverloadedError, Shedding
 from services.orders import usecases
-from services.orders.tests.builders import MESSAGE_CONTEXT, wish
+from services.orders.tests.builders import MESSAGE_CONTEXT, order_command
 from services.orders.tests.test_api import BODY, post
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def run(engine: Engine, statement: str) -> None:
 
 def is_shed(engine: Engine) -> bool:
     try:
-        usecases.place_order(engine, wish(), MESSAGE_CONTEXT, eager())
+        usecases.place_order(engine, order_command(), MESSAGE_CONTEXT, eager())
     except OverloadedError:
         return True
     return False
@@ -67,7 +67,7 @@ def test_one_event_that_no_queue_takes_stops_no_orders(engine: Engine) -> None:
 
 
 def test_too_many_events_that_are_not_published_yet_stop_new_orders(engine: Engine) -> None:
-    usecases.place_order(engine, wish(), MESSAGE_CONTEXT)
+    usecases.place_order(engine, order_command(), MESSAGE_CONTEXT)
     more = f"INSERT INTO outbox ({COLUMNS}) SELECT {COLUMNS} FROM outbox"
     for _ in range(6):
         run(engine, more)
@@ -78,7 +78,7 @@ def test_too_many_events_that_are_not_published_yet_stop_new_orders(engine: Engi
 
 def test_too_many_open_orders_stop_new_ones(engine: Engine) -> None:
     for _ in range(51):
-        usecases.place_order(engine, wish(), MESSAGE_CONTEXT)
+        usecases.place_order(engine, order_command(), MESSAGE_CONTEXT)
     run(engine, "DELETE FROM outbox")
     assert is_shed(engine)
     run(engine, "UPDATE orders SET status = 'confirmed' WHERE id = (SELECT id FROM orders LIMIT 1)")
@@ -86,16 +86,16 @@ def test_too_many_open_orders_stop_new_ones(engine: Engine) -> None:
 
 
 def test_a_repetition_is_answered_all_the_same(engine: Engine) -> None:
-    first = usecases.place_order(engine, wish(key="k"), MESSAGE_CONTEXT, eager())
+    first = usecases.place_order(engine, order_command(key="k"), MESSAGE_CONTEXT, eager())
     run(engine, "UPDATE outbox SET created_at = now() - interval '1 hour'")
-    again = usecases.place_order(engine, wish(key="k"), MESSAGE_CONTEXT, eager())
+    again = usecases.place_order(engine, order_command(key="k"), MESSAGE_CONTEXT, eager())
     assert (again.order.id, again.replayed) == (first.order.id, True)
 
 
 def test_no_statement_is_added(engine: Engine) -> None:
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: statements.append(statement))
-    usecases.place_order(engine, wish(), MESSAGE_CONTEXT, eager())
+    usecases.place_order(engine, order_command(), MESSAGE_CONTEXT, eager())
     assert len(statements) == 2
 
 

@@ -13,7 +13,7 @@ from common.messaging.events import new_id
 from common.storage.postgresql import transaction
 from services.orders import usecases
 from services.orders.domain import CancelReason, NotCancellableError, Status
-from services.orders.tests.builders import MESSAGE_CONTEXT, heard, place, published, together, wish
+from services.orders.tests.builders import MESSAGE_CONTEXT, heard, order_command, place, published, together
 from services.orders.tests.conftest import THREADS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_an_accepted_order_and_its_event_are_written_together(engine: Engine) -> None:
-    placed = usecases.place_order(engine, wish(quantity=3), MESSAGE_CONTEXT)
+    placed = usecases.place_order(engine, order_command(quantity=3), MESSAGE_CONTEXT)
     assert not placed.replayed
     (event,) = published(engine, placed.order.id)
     assert (event.type, event.sequence, event.orderid) == ("order.placed.v1", 1, placed.order.id)
@@ -32,7 +32,7 @@ def test_an_accepted_order_and_its_event_are_written_together(engine: Engine) ->
 
 
 def test_the_same_key_twenty_times_at_once_makes_one_order(engine: Engine) -> None:
-    same = wish(key="same")
+    same = order_command(key="same")
     placed = together(THREADS, lambda _: usecases.place_order(engine, same, MESSAGE_CONTEXT))
     assert len({result.order.id for result in placed}) == 1
     assert [result.replayed for result in placed].count(False) == 1
@@ -40,19 +40,19 @@ def test_the_same_key_twenty_times_at_once_makes_one_order(engine: Engine) -> No
 
 
 def test_a_key_belongs_to_one_customer(engine: Engine) -> None:
-    first = usecases.place_order(engine, wish("ann", key="k"), MESSAGE_CONTEXT)
-    second = usecases.place_order(engine, wish("bob", key="k"), MESSAGE_CONTEXT)
+    first = usecases.place_order(engine, order_command("ann", key="k"), MESSAGE_CONTEXT)
+    second = usecases.place_order(engine, order_command("bob", key="k"), MESSAGE_CONTEXT)
     assert first.order.id != second.order.id
 
 
 def test_a_key_used_for_another_order_is_refused(engine: Engine) -> None:
-    usecases.place_order(engine, wish(key="k", fingerprint="one"), MESSAGE_CONTEXT)
+    usecases.place_order(engine, order_command(key="k", fingerprint="one"), MESSAGE_CONTEXT)
     with pytest.raises(usecases.KeyReusedError):
-        usecases.place_order(engine, wish(key="k", fingerprint="other"), MESSAGE_CONTEXT)
+        usecases.place_order(engine, order_command(key="k", fingerprint="other"), MESSAGE_CONTEXT)
 
 
 def test_a_repetition_shows_the_order_as_it_was_placed(engine: Engine) -> None:
-    same = wish(key="k")
+    same = order_command(key="k")
     first = usecases.place_order(engine, same, MESSAGE_CONTEXT).order
     usecases.order_failed(engine, heard("stock.rejected.v1", first.id), first.id, CancelReason.OUT_OF_STOCK)
     with transaction(engine) as connection:

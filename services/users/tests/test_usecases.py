@@ -71,9 +71,9 @@ def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> Non
 
 def test_an_account_is_given_its_role_and_password(context: Context) -> None:
     engine, passwords = context.engine, context.passwords
-    wish = RegisterUser(username="boss", email="b@example.com", password=PASSWORD)
-    assert usecases.ensure_account(engine, passwords, wish, message_context=MESSAGE_CONTEXT)
-    assert not usecases.ensure_account(engine, passwords, wish, message_context=MESSAGE_CONTEXT)
+    command = RegisterUser(username="boss", email="b@example.com", password=PASSWORD)
+    assert usecases.ensure_account(engine, passwords, command, message_context=MESSAGE_CONTEXT)
+    assert not usecases.ensure_account(engine, passwords, command, message_context=MESSAGE_CONTEXT)
     promoted = RegisterUser(username="boss", email="b@example.com", password=PASSWORD, role=Role.OPERATOR)
     assert usecases.ensure_account(engine, passwords, promoted, message_context=MESSAGE_CONTEXT)
     usecases.issue_token(context, Credentials(username="boss", password=PASSWORD), network=NETWORK)

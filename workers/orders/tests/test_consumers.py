@@ -11,7 +11,7 @@ from common.errors import Rejected
 from common.messaging.inbox import AlreadyHandled
 from services.orders import usecases
 from services.orders.domain import CancelReason, Status
-from services.orders.tests.builders import heard, place, published, wish
+from services.orders.tests.builders import heard, order_command, place, published
 from services.orders.tests.conftest import database_url, engine
 from workers.orders.consumers import HANDLERS
 
@@ -65,7 +65,7 @@ def test_an_old_price_after_a_new_one_changes_nothing(engine: Engine) -> None:
 
     deliver_twice(engine, priced(3, 700))
     deliver_twice(engine, priced(2, 600))
-    placed = usecases.place_order(engine, wish(), heard("product.changed.v1", "TEA").message_context)
+    placed = usecases.place_order(engine, order_command(), heard("product.changed.v1", "TEA").message_context)
     assert placed.order.total.amount == 700
 
 

@@ -101,8 +101,8 @@ def test_what_had_to_be_killed_was_not_stopped_in_good_order(driver: Compose, co
         processes.stop("scheduler", configuration)
     with pytest.raises(OSError, match="scheduler did not end"):
         processes.roll(configuration, ["relay-1", "scheduler"])
-    mended, failed = driver.journal.heal(configuration)
-    assert (len(mended), failed) == (2, [])
+    restored, failed = driver.journal.heal(configuration)
+    assert (len(restored), failed) == (2, [])
     assert driver.identity("scheduler")
     assert not driver.journal.entries()
 
@@ -150,8 +150,8 @@ def test_what_a_dead_run_left_broken_is_healed(driver: Compose, configuration: C
     """As `holdfast chaos heal` does it: another process, which knows the list on disk only."""
     containers.isolate("relay-1", configuration)
     processes.pause("worker-orders", configuration)
-    mended, failed = Compose(configuration["project"]).journal.heal(configuration)
-    assert (len(mended), failed) == (2, [])
+    restored, failed = Compose(configuration["project"]).journal.heal(configuration)
+    assert (len(restored), failed) == (2, [])
     assert driver.networks("relay-1")
     assert not driver.is_paused("worker-orders")
     assert not driver.journal.entries()
