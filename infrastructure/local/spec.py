@@ -6,6 +6,9 @@ from pathlib import Path
 
 from infrastructure.local.home import REPOSITORY, Home, write_private
 
+# What an earlier version wrote: `holdfast down` also ends a stack that was started before an upgrade.
+_FORMER_NAMES = {"keeper": "socket_manager"}
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -21,7 +24,7 @@ class Spec:
     stop_seconds: int = 15
     # Files to be removed before a start: what a killed process left and its successor would trip over.
     stale_files: list[str] = field(default_factory=list)
-    # The address whose listening socket it is handed, and where the keeper of sockets is that has it.
+    # The address whose listening socket it is handed, and where the socket manager is that holds it.
     listen: str = ""
     socket_manager: str = ""
 
@@ -35,4 +38,7 @@ def write_specs(home: Home, specs: list[Spec]) -> None:
 def read_specs(programs_file: Path) -> dict[str, Spec]:
     """Return every process of a process file by its name."""
     found = json.loads(programs_file.read_text(encoding="utf-8"))
-    return {name: Spec(**words) for name, words in found.items()}
+    return {
+        name: Spec(**{_FORMER_NAMES.get(key, key): value for key, value in words.items()})
+        for name, words in found.items()
+    }

@@ -185,3 +185,11 @@ def test_postgres_data_lie_where_its_account_can_reach_them(tmp_path: Path) -> N
     assert postgres_data(closed / "home", "abc", NOBODY) == Path("/var/lib/holdfast/abc/postgres")
     assert postgres_data(closed / "home", "abc", None) == closed / "home" / "postgres"
     assert can_reach(NOBODY, Path("/usr/lib"))
+
+
+def test_a_process_file_of_the_version_before_is_read(tmp_path: Path) -> None:
+    home = open_home(tmp_path, 9000)
+    write_specs(home, [Spec("x", ["true"], {}, listen="127.0.0.1:1", socket_manager="/run/s")])
+    text = home.programs_file.read_text().replace('"socket_manager"', '"keeper"')
+    home.programs_file.write_text(text)
+    assert read_specs(home.programs_file)["x"].socket_manager == "/run/s"
