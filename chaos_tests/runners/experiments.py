@@ -18,12 +18,15 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from chaoslib import substitute
 
 from chaos_tests.runners.drivers.proxy_routes import is_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DIRECTORY = Path(__file__).parents[1] / "experiments"
 FRAME = DIRECTORY / "_frame.yaml"
@@ -133,6 +136,14 @@ def bound(experiment: Experiment, target: str = "", hold_seconds: float | None =
         experiment.dead_letters,
         experiment.requires,
     )
+
+
+def only_process(experiments: Iterable[Experiment]) -> str:
+    """Return the process or context whose connections are all that bound experiments act on; empty if there is none."""
+    providers = [activity["provider"] for each in experiments for activity in each.document["method"]]
+    found = {each.get("arguments", {}).get("process", "") for each in providers}
+    modules = {each["module"] for each in providers}
+    return str(found.pop()) if len(found) == 1 and modules == {"chaos_tests.actions.connections"} else ""
 
 
 def pair(one: Experiment, other: Experiment) -> Experiment:

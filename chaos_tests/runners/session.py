@@ -19,6 +19,7 @@ from chaos_tests.runners import schedule, table
 from chaos_tests.runners.campaign import Campaign, Result, RunConfig
 from chaos_tests.runners.drivers.driver import driver_of, local
 from chaos_tests.runners.execution import Outcome
+from chaos_tests.runners.experiments import bound, only_process
 from holdfast.commands.options import no_stack
 from infrastructure.local.errors import StackError
 from infrastructure.local.stack import Stack
@@ -43,12 +44,14 @@ class Session:
     def __init__(self, options: Options, known: dict[str, Experiment], console: Console) -> None:
         self._options, self._known, self._console = options, known, console
         stamp = time.strftime("%Y%m%d-%H%M%S")
+        self._process = ""  # if the proxies are for one process or context alone
         self._directory = (options.output or DIRECTORY / "runs" / f"{stamp}-{options.seed}").absolute()
 
     def run(self, steps: list[Step]) -> str:
         """Answers the worst state there was. Raises `Interrupted`, `KeyboardInterrupt` and `StackError`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         _log_to(self._directory / "chaostoolkit.log")
+        self._process = only_process(self._bound(steps))
         with self._run_config() as run_config:
             if not self._options.is_one_run:
                 return self._each_alone(run_config, steps)
@@ -138,8 +141,8 @@ class Session:
         self._restore(variables)  # what an earlier run has left
         options = self._options
         if options.driver == "local":
-            self._report("a proxy between each process and each server")
-            local(variables).proxy_routes.build()
+            self._report(f"a proxy between {self._process or 'each process'} and each server")
+            local(variables).proxy_routes.build(self._process)
         try:
             self._wait_for_orders(variables, "before anything was broken")
             address, rate = _address(variables), options.rate or None
@@ -150,6 +153,12 @@ class Session:
                 self._report("taking the proxies away")
                 local(variables).proxy_routes.remove()
                 self._wait_for_orders(variables, "without the proxies")
+
+    def _bound(self, steps: list[Step]) -> Iterator[Experiment]:
+        for step in steps:
+            yield bound(self._known[step.experiment], step.target)
+            if step.also:
+                yield bound(self._known[step.also], step.also_target)
 
     def _wait_for_orders(self, variables: dict[str, Any], when: str) -> None:
         self._report("waiting until orders go through")
@@ -177,7 +186,7 @@ class Session:
         stack.down(delete_data=True)
         Stack(stack.home.path, self._options.port_base, self._options.nodes).up()
         forget_customers()
-        local(run_config.variables).proxy_routes.build()
+        local(run_config.variables).proxy_routes.build(self._process)
         self._wait_for_orders(run_config.variables, "on the new stack")
 
     def _restore(self, variables: dict[str, Any]) -> None:

@@ -63,13 +63,22 @@ class ProxyRoutes:
     def are_built(self) -> bool:
         return self._file.exists() and PROXY in read_specs(self._stack.home.programs_file)
 
-    def build(self) -> None:
-        """Start the proxy, and restart every process with the addresses of its proxies. Returns when all run."""
-        if self.are_built:
+    @property
+    def _process(self) -> str:
+        """Whose connections go by the proxy; empty if everybody's do."""
+        return str(json.loads(self._file.read_text(encoding="utf-8")).get("process", ""))
+
+    def build(self, process: str = "") -> None:
+        """Start the proxy, and restart every process with the addresses of its proxies. Returns when all run.
+
+        `process` narrows it to one, or to a context's.
+        """
+        if self.are_built and self._process in {"", process}:
             return
+        self.remove()
         home = self._stack.home
         specs = read_specs(home.programs_file)
-        proxies = [*self._proxies(specs), *cluster_links(home)]
+        proxies = [*self._proxies(specs, process), *cluster_links(home)]
         count = len(proxies) + 1 + len(home.nodes)
         port, *ports = _free_ports(FIRST_PORT + home.port_base % 1000 * 10, count)
         for proxy, listen in zip(proxies, ports, strict=False):
@@ -78,7 +87,7 @@ class ProxyRoutes:
         write_private(self._before, home.programs_file.read_text(encoding="utf-8"))
         config = self._file.with_name("proxies.json")
         write_private(config, json.dumps(proxies, indent=1) + "\n")
-        write_private(self._file, json.dumps({"port": port}) + "\n")
+        write_private(self._file, json.dumps({"port": port, "process": process}) + "\n")
         words = [sys.executable, "-m", "chaos_tests.proxy.main", "--port", str(port), "--config", str(config)]
         changed = {name: _through_proxy(spec, proxies) for name, spec in specs.items()}
         changed = with_mapper(home, changed, proxies, ports[len(proxies) :], config.with_name("mapper.json"))
@@ -118,8 +127,9 @@ class ProxyRoutes:
             raise LookupError(message)
         return chosen
 
-    def _proxies(self, specs: dict[str, Spec]) -> Iterator[dict[str, Any]]:
+    def _proxies(self, specs: dict[str, Spec], process: str) -> Iterator[dict[str, Any]]:
         ours = {line.name for line in PROCESSES if line.name.startswith(PROXIED)}
+        ours = {name for name in ours if not process or is_of(process, name)}
         for name in sorted(ours & specs.keys()):
             for server in dict.fromkeys((*SERVERS, *(node.name for node in self._stack.home.nodes))):
                 upstream = f"127.0.0.1:{self._stack.home.port(server)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
-from chaos_tests.runners.experiments import Experiment, bound, load, load_all, pair
+from chaos_tests.runners.experiments import Experiment, bound, load, load_all, only_process, pair
 from chaos_tests.runners.requirements import NEEDS
 from infrastructure.processes import PROCESSES
 
@@ -34,6 +34,16 @@ def test_is_bound_to_each_target_without_a_variable_left(name: str) -> None:
         experiment = bound(KNOWN[name], target, 3.5)
         assert "${" not in str(experiment.document["method"])
         ensure_experiment_is_valid(experiment.document)
+
+
+def test_one_context_alone_is_known_by_its_connections() -> None:
+    slow, isolated = bound(KNOWN["latency-injection"], "orders"), bound(KNOWN["process-isolated"])
+    assert only_process([slow]) == only_process([slow, slow]) == "orders"
+    assert only_process([slow, isolated]) == ""
+    # Nothing is said of a process that is killed, nor of connections of all processes.
+    assert only_process([bound(KNOWN["worker-killed"])]) == ""
+    assert only_process([bound(KNOWN["rabbitmq-cut"])]) == ""
+    assert only_process([]) == ""
 
 
 def test_ten_are_quick() -> None:
