@@ -12,8 +12,10 @@ from holdfast.audit.promises import PROMISES
 if TYPE_CHECKING:
     from holdfast.audit.run import Verdict
     from holdfast.audit.views import Reading
+    from holdfast.client import Client
 
 MAX_SHOWN = 20
+MAX_REPORTED, MAX_TEXT = 100, 500  # findings that the system is sent, and characters of each
 
 
 def compared(verdict: Verdict) -> dict[str, str]:
@@ -71,10 +73,20 @@ def document(verdict: Verdict) -> dict[str, Any]:
 
 
 def figures(verdict: Verdict) -> dict[str, Any]:
-    """What operations is told: how many orders were looked at, and how often each promise is broken."""
+    """What operations records: how many orders were compared, how often each promise is broken, the first findings."""
     broken = Counter(finding.promise for finding in verdict.findings)
     promises = [{"promise": promise, "broken": broken[promise]} for promise in compared(verdict)]
-    return {"orders": len(verdict.reading.orders), "promises": promises}
+    findings = [
+        {"promise": finding.promise, "subject": finding.subject[:MAX_TEXT], "text": finding.text[:MAX_TEXT]}
+        for finding in verdict.findings[:MAX_REPORTED]
+    ]
+    return {"orders": len(verdict.reading.orders), "promises": promises} | ({"findings": findings} if findings else {})
+
+
+def send(client: Client, verdict: Verdict) -> dict[str, Any]:
+    """Record the verdict in the audited system; returns the record. Raises as the client does."""
+    recorded: dict[str, Any] = client.post("/api/v1/system/audits", figures(verdict))
+    return recorded
 
 
 def _elsewhere(reading: Reading) -> str:

@@ -16,7 +16,7 @@ from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
 from holdfast.audit.repair import ask_owners
 from holdfast.audit.repair import document as repair_document
-from holdfast.audit.report import MAX_SHOWN, document, figures, table
+from holdfast.audit.report import MAX_SHOWN, document, send, table
 from holdfast.audit.run import Verdict
 from holdfast.audit.run import audit as run_audit
 from holdfast.client import ApiError
@@ -83,7 +83,7 @@ def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, a
     else:
         show(verdict, Console())
         _show_repair(repair, Console())
-    _report(target, verdict)
+    report(target, verdict)
     if verdict.findings:
         raise SystemExit(EXIT_FAILED)
 
@@ -118,10 +118,10 @@ def _announcer(console: Console) -> Callable[[Backlog], None]:
     return announce
 
 
-def _report(target: Target, verdict: Verdict) -> None:
-    """Tell operations; if it does not take it, the verdict is the same."""
+def report(target: Target, verdict: Verdict) -> None:
+    """Record the verdict in the system, for its console; if that fails, the verdict is the same."""
     try:
-        target.operator().post("/api/v1/system/audits", figures(verdict))
+        send(target.operator(), verdict)
     except (requests.RequestException, ApiError) as error:
         click.echo(f"The verdict could not be reported to the system: {error}", err=True)
 

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.commands.audit import audited, show
+from holdfast.commands.audit import audited, report, show
 from holdfast.commands.options import EXIT_FAILED, program
 from holdfast.commands.webhooks import line
 from holdfast.demo import shop
@@ -55,6 +55,7 @@ def demo(target: Target, seed: int) -> None:
         _say(console, 5, "The audit asks the API, the payment provider's ledger and the archive, order by order.")
         verdict = audited(target, AUDIT_SECONDS, console)
     show(verdict, console)
+    report(target, verdict)
     _say_what_next(console, target, time.monotonic() - started)
     if verdict.findings or not course.is_settled or not shop_system.is_served:
         raise SystemExit(EXIT_FAILED)

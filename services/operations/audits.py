@@ -1,6 +1,6 @@
 """Audits as whoever ran them reported them: when, by whom, and how often each promise was found broken.
 
-A report is told, not checked: whoever is an operator may file one. The newest is what the system view and the metrics
+A report is recorded, not checked: an operator may file one. The newest is what the system view and the metrics
 show. They go after `KEPT_SECONDS`; so a system that nobody audits ends with none, and never with one that looks fresh.
 """
 
@@ -24,7 +24,7 @@ INDEXES = [IndexModel([("created_at", ASCENDING)], name="pruned", expireAfterSec
 
 
 def record(database: Database[dict[str, Any]], report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
-    """File a report {orders, promises: [{promise, broken}]}; answers it as `last` does."""
+    """File a report {orders, promises: [{promise, broken}], findings?: [...]}; returns it as `last` does."""
     now = datetime.now(UTC)
     kept = {
         "_id": new_id(),
@@ -33,23 +33,34 @@ def record(database: Database[dict[str, Any]], report: Mapping[str, Any], *, by:
         "by": by,
         "orders": report["orders"],
         "promises": [{"promise": each["promise"], "broken": each["broken"]} for each in report["promises"]],
+        "findings": [
+            {name: each[name] for name in ("promise", "subject", "text")} for each in report.get("findings", ())
+        ],
     }
     database[COLLECTION].insert_one(kept)
     return _audit(kept)
 
 
 def last(database: Database[dict[str, Any]]) -> dict[str, Any] | None:
-    """The newest: {id, at, by, ok, orders, broken, promises}; None if there is none."""
+    """The newest: {id, at, by, ok, orders, broken, promises, findings}; None if there is none."""
     found = database[COLLECTION].find_one(sort=[("created_at", DESCENDING)])
     return _audit(found) if found else None
 
 
+def find(database: Database[dict[str, Any]], audit_id: str) -> dict[str, Any] | None:
+    """One of them, as `last` returns it."""
+    found = database[COLLECTION].find_one({"_id": audit_id})
+    return _audit(found) if found else None
+
+
 def latest(database: Database[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The newest first, each as `last` returns it."""
-    return [_audit(found) for found in database[COLLECTION].find(sort=[("created_at", DESCENDING)], limit=limit)]
+    """The newest first, each as `last` returns it but without its findings."""
+    cursor = database[COLLECTION].find({}, {"findings": False}, sort=[("created_at", DESCENDING)], limit=limit)
+    return [_audit(found) for found in cursor]
 
 
 def _audit(kept: Mapping[str, Any]) -> dict[str, Any]:
     broken = sum(each["broken"] for each in kept["promises"])
     told = {name: kept[name] for name in ("at", "by", "orders", "promises")}
-    return {"id": kept["_id"], "ok": broken == 0, "broken": broken, **told}
+    findings = kept.get("findings", [])  # older records have none
+    return {"id": kept["_id"], "ok": broken == 0, "broken": broken, **told, "findings": findings}

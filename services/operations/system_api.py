@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from common.schemas import Integer, StrictSchema
+from common.schemas import Integer, StrictSchema, text_field
 from common.security.auth import caller, operators_only
 from common.web import document_replies
 from common.web import request as http
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 blueprint = Blueprint("system", __name__, url_prefix="/api/v1/system", description="How the whole system is")
 PROMISES = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]  # those that an audit judges, each of them
 MAX_COUNT = 10**12
+MAX_FINDINGS, MAX_TEXT = 100, 500
 _MOMENT = {"format": "date-time"}
 
 
@@ -87,11 +88,24 @@ class PromiseSchema(StrictSchema):
     )
 
 
+class FindingSchema(StrictSchema):
+    promise = fields.String(required=True, validate=validate.OneOf(PROMISES))
+    subject = text_field(
+        high=MAX_TEXT, required=True, metadata={"description": "the id of an order or an endpoint, or a SKU"}
+    )
+    text = text_field(high=MAX_TEXT, required=True)
+
+
 class AuditReportSchema(StrictSchema):
-    """What an audit looked at and found."""
+    """What an audit compared and found."""
 
     orders = Integer(required=True, validate=validate.Range(0, MAX_COUNT))
     promises = fields.List(fields.Nested(PromiseSchema), required=True, validate=validate.Length(equal=len(PROMISES)))
+    findings = fields.List(
+        fields.Nested(FindingSchema),
+        validate=validate.Length(max=MAX_FINDINGS),
+        metadata={"description": "the first of what does not agree"},
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def each_once(self, data: dict[str, Any], **_: Any) -> None:
@@ -107,6 +121,7 @@ class AuditSchema(Schema):
     broken = fields.Integer(required=True, metadata={"description": "findings in all"})
     orders = fields.Integer(required=True, metadata={"description": "how many were looked at"})
     promises = fields.List(fields.Nested(PromiseSchema), required=True)
+    findings = fields.List(fields.Nested(FindingSchema), required=True)
 
 
 class StandingCasesSchema(Schema):

@@ -198,6 +198,14 @@ def record_audit(database: Documents, report: Mapping[str, Any], *, by: str) -> 
     return audits.record(database, report, by=by)
 
 
+def show_audit(database: Documents, audit_id: str) -> dict[str, Any]:
+    """One audit with its findings. Raises `NotFound`."""
+    found = audits.find(database, audit_id)
+    if found is None:
+        raise NotFound("There is no such audit.")
+    return found
+
+
 def list_audits(database: Documents, limit: int) -> list[dict[str, Any]]:
     """What the latest audits found, the newest first."""
     return audits.latest(database, limit)

@@ -30,6 +30,17 @@ def test_the_newest_report_counts_with_all_that_it_found_broken(store: Database[
     assert (filed["ok"], filed["broken"], filed["orders"], filed["promises"]) == (False, 3, 8, BROKEN["promises"])
 
 
+def test_what_does_not_agree_is_kept_with_the_audit(store: Database[dict[str, Any]]) -> None:
+    findings = [{"promise": "P1", "subject": "order-1", "text": "still pending"}]
+    filed = audits.record(store, BROKEN | {"findings": findings}, by="operator-1")
+    assert audits.find(store, filed["id"]) == filed
+    assert filed["findings"] == findings
+    assert audits.find(store, "unknown") is None
+    assert audits.latest(store, 10) == [filed | {"findings": []}], "a list is short"
+    store[audits.COLLECTION].update_many({}, {"$unset": {"findings": True}})  # as it was before there were any
+    assert audits.last(store) == filed | {"findings": []}
+
+
 def test_reports_go_after_a_while(store: Database[dict[str, Any]]) -> None:
     kept = store[audits.COLLECTION].index_information()["pruned"]
     assert kept["expireAfterSeconds"] == audits.KEPT_SECONDS
