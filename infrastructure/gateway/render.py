@@ -73,6 +73,8 @@ def nginx_configuration(settings: GatewaySettings) -> str:
         routes=ROUTES,
         repeatable=REPEATABLE,
         console=CONSOLE,
+        away_page=away_page(),
+        away_policy=_policy(away_page()),
         streaming=STREAMING,
         limits=settings.limits,
         problems=PROBLEMS,
@@ -98,6 +100,14 @@ def events_page() -> str:
     """Return the page that shows every event: who sends it, who receives it, its fields and an example."""
     whole = json.loads(_asyncapi())
     return _templates(autoescape=True).get_template("events.html.j2").render(info=whole["info"], events=events(whole))
+
+
+def away_page() -> str:
+    """Return what stands in the console's place while its service does not answer, with two of nginx's variables."""
+    page = _templates().get_template("console_away.html.j2").render(service=CONSOLE)
+    if "'" in page or "\\" in page:
+        raise ValueError("nginx could not quote the page")
+    return page
 
 
 def _asyncapi() -> str:
