@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import requests
 
+from chaos_tests.crashes.points import PLACES
 from chaos_tests.runners.process_tree import any_died
 from chaos_tests.runners.programs import Results, command, table
 from chaos_tests.runners.system import SKU, System
@@ -39,33 +40,6 @@ Places hit: {hit} of {places} ({percent} %).
 
 """
 COLUMNS = ("place", "visit", "processes", "killed", "orders", "verdict")
-WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
-# What must be wrong at the provider for the place to be reached at all.
-UNAVAILABLE = {"kind": "error", "rate": 0.5}
-CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
-# place -> the processes that pass it, and a fault of the provider that leads there.
-PLACES: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
-    "orders.placing": (("service-orders",), None),
-    "orders.placed": (("service-orders",), None),
-    "relay.fetched": (("relay-1", "relay-2"), None),
-    "relay.published": (("relay-1", "relay-2"), None),
-    "relay.deleted": (("relay-1", "relay-2"), None),
-    "consumer.received": (WORKERS, None),
-    "inbox.inserted": (WORKERS, None),
-    "inbox.committing": (WORKERS, None),
-    "consumer.handled": (WORKERS, None),
-    "redelivery.publishing": (("worker-payments",), UNAVAILABLE),
-    "redelivery.published": (("worker-payments",), UNAVAILABLE),
-    "payments.creating": (("worker-payments",), None),
-    "payments.created": (("worker-payments",), None),
-    "payments.attached": (("worker-payments",), None),
-    "payments.confirmed": (("worker-payments",), None),
-    "payments.cancelled": (("worker-payments",), None),
-    "payments.refund_owed": (("worker-payments",), CHARGED_LATE),
-    "payments.refunded": (("worker-payments",), CHARGED_LATE),
-    "archive.filing": (("worker-archive",), None),
-    "archive.filed": (("worker-archive",), None),
-}
 
 
 @dataclass

@@ -3,6 +3,9 @@
 `HOLDFAST_CRASH_POINT=relay.published:3` kills (SIGKILL) when that place is reached for the third time. It works only
 with HOLDFAST_TEST_BUILD=1 beside it; otherwise every call returns at once. The environment is read here and not in the
 settings because it is no setting: no installation has it.
+
+To add a crash point: call `crash_point` with a new name between two steps, and list it in
+`chaos_tests/crashes/points.py`, which says how to reach it. `tests/test_crash_points.py` fails until both are there.
 """
 
 from __future__ import annotations
@@ -11,45 +14,10 @@ import os
 import signal
 import threading
 
-# Every boundary on an order's way at which the process talks to a database, the broker or the payment provider.
-POINTS = (
-    "orders.placing",
-    "orders.placed",
-    "relay.fetched",
-    "relay.published",
-    "relay.deleted",
-    "consumer.received",
-    "inbox.inserted",
-    "inbox.committing",
-    "consumer.handled",
-    "redelivery.publishing",
-    "redelivery.published",
-    "payments.creating",
-    "payments.created",
-    "payments.attached",
-    "payments.confirmed",
-    "payments.cancelled",
-    "payments.refund_owed",
-    "payments.refunded",
-    "archive.filing",
-    "archive.filed",
-)
-# Beside it.
-OFF_THE_WAY = (
-    "operations.replayed",
-    "notifications.put_aside",
-    "notifications.recorded",
-    "notifications.sending",
-    "notifications.sent",
-)
-
 
 class _Trap:
     def __init__(self, wanted: str) -> None:
         self._name, _, count = wanted.partition(":")
-        if self._name not in (*POINTS, *OFF_THE_WAY):
-            message = f"no crash point is called {self._name!r}"
-            raise ValueError(message)
         self._left = int(count or 1)
         self._lock = threading.Lock()
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from common.resilience.crash_points import OFF_THE_WAY, POINTS
 
 ROOT = Path(__file__).parents[3]
 WALK = """
@@ -53,18 +50,3 @@ def test_it_kills_where_it_was_asked_to(point: str, steps: int) -> None:
 def test_otherwise_nothing_happens(environment: dict[str, str]) -> None:
     walked = walk(**environment)
     assert (walked.returncode, walked.stdout.splitlines()[-1]) == (0, "the end")
-
-
-def test_a_point_that_is_not_there_is_named() -> None:
-    walked = walk(HOLDFAST_CRASH_POINT="orders.plaecd", HOLDFAST_TEST_BUILD="1")
-    assert walked.returncode == 1
-    assert "orders.plaecd" in walked.stderr
-
-
-def test_every_point_is_a_place_and_every_place_a_point() -> None:
-    places: set[str] = set()
-    for room in ("common", "services", "workers"):
-        for path in (ROOT / room).rglob("*.py"):
-            if "tests" not in path.parts:
-                places |= set(re.findall(r"crash_point\(\"([a-z_.]+)\"\)", path.read_text(encoding="utf-8")))
-    assert places == {*POINTS, *OFF_THE_WAY}
