@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, text
+from common.storage.statements import statement
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from common.messaging.events import Event
 
 # A hot queue of a table: every row dies young, so vacuum goes by count, not by share of the table.
@@ -35,21 +37,19 @@ INDEXES_V2 = (
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS outbox_aside ON outbox (type, position) WHERE set_aside_at IS NOT NULL",
 )
 
-MAX_COUNTED = 1_000_001
 # How long the oldest event has waited that is not set aside: the one definition of lag.
 LAG_SECONDS = """
     coalesce(extract(epoch FROM clock_timestamp() -
         (SELECT created_at FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT 1)), 0)
 """
 # What load shedding looks at. It counts every row, up to a bound: those set aside need room as well.
-BACKLOG = f"""
-    'outbox_seconds', {LAG_SECONDS},
-    'outbox_rows', (SELECT count(*) FROM (SELECT FROM outbox ORDER BY position LIMIT {MAX_COUNTED}) AS counted)
-"""  # noqa: S608 - constants
+_COUNTED = "(SELECT count(*) FROM (SELECT FROM outbox ORDER BY position LIMIT 1000001) AS counted)"
+BACKLOG = f"'outbox_seconds', {LAG_SECONDS}, 'outbox_rows', {_COUNTED}"
 COLUMNS = "event_id, type, correlation_id, body"
-_INSERT = text(
-    f"INSERT INTO outbox ({COLUMNS}) SELECT * FROM unnest("  # noqa: S608 - a constant
-    "CAST(:event_ids AS uuid[]), CAST(:types AS text[]), CAST(:correlation_ids AS text[]), CAST(:bodies AS text[]))"
+_INSERT = statement(
+    "INSERT INTO outbox ({columns}) SELECT * FROM unnest("
+    "CAST(:event_ids AS uuid[]), CAST(:types AS text[]), CAST(:correlation_ids AS text[]), CAST(:bodies AS text[]))",
+    columns=COLUMNS,
 )
 
 

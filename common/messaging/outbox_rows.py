@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from common.messaging import outbox
 from common.storage.postgresql import autocommit
+from common.storage.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -26,13 +27,15 @@ SAMPLED_TYPES = 100
 
 _COLUMNS = """position, event_id::text AS event_id, type, correlation_id, body,
        extract(epoch FROM clock_timestamp() - created_at) AS age_seconds"""
-_FETCH = text(f"SELECT {_COLUMNS} FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT :limit")  # noqa: S608 - constants
+_FETCH = statement(
+    "SELECT {columns} FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT :limit", columns=_COLUMNS
+)
 _DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
 _SET_ASIDE = text("""
     UPDATE outbox SET set_aside_at = clock_timestamp() WHERE position = ANY(:positions) AND set_aside_at IS NULL
 """)
 # Of each type that is set aside the oldest row, from one type to the next by the index: DISTINCT would read them all.
-_OLDEST_SET_ASIDE = f"""
+_OLDEST_SET_ASIDE = """
     WITH RECURSIVE oldest AS (
         (SELECT type, position FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY type, position LIMIT 1)
         UNION ALL
@@ -40,37 +43,52 @@ _OLDEST_SET_ASIDE = f"""
             SELECT type, position FROM outbox WHERE set_aside_at IS NOT NULL AND type > oldest.type
             ORDER BY type, position LIMIT 1
         ) AS following
-    ), positions AS (SELECT position FROM oldest LIMIT {SAMPLED_TYPES})
-"""  # noqa: S608 - a constant
-_SAMPLE = text(f"""
-    {_OLDEST_SET_ASIDE}
-    SELECT {_COLUMNS} FROM outbox
+    ), positions AS (SELECT position FROM oldest LIMIT {sampled_types})
+"""
+_SAMPLE = statement(
+    """
+    {oldest_set_aside}
+    SELECT {columns} FROM outbox
     WHERE position = ANY (ARRAY(SELECT position FROM positions))
       AND position <= coalesce(
           (SELECT position FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT 1), position
       )
     ORDER BY position
-""")  # noqa: S608 - constants
-_RESTORE = text(f"""
+    """,
+    oldest_set_aside=_OLDEST_SET_ASIDE,
+    sampled_types=SAMPLED_TYPES,
+    columns=_COLUMNS,
+)
+_RESTORE = statement(
+    """
     UPDATE outbox SET set_aside_at = NULL WHERE position = ANY (ARRAY(
         SELECT position FROM outbox WHERE set_aside_at IS NOT NULL AND type = :type
-        ORDER BY position LIMIT {RESTORED_ROWS}
+        ORDER BY position LIMIT {restored_rows}
     ))
-""")  # noqa: S608 - a constant
-_MEASURE = text(f"""
-    {_OLDEST_SET_ASIDE}
+    """,
+    restored_rows=RESTORED_ROWS,
+)
+_MEASURE = statement(
+    """
+    {oldest_set_aside}
     SELECT
         (SELECT count(*) FROM (
-            SELECT FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT {COUNTED_ROWS}
+            SELECT FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT {counted_rows}
         ) AS waiting) AS rows,
-        {outbox.LAG_SECONDS} AS seconds,
+        {lag_seconds} AS seconds,
         (SELECT count(*) FROM (
-            SELECT FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY type, position LIMIT {COUNTED_SET_ASIDE}
+            SELECT FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY type, position LIMIT {counted_set_aside}
         ) AS set_aside) AS set_aside_rows,
         coalesce(extract(epoch FROM clock_timestamp() - (
             SELECT min(created_at) FROM outbox WHERE position = ANY (ARRAY(SELECT position FROM positions))
         )), 0) AS set_aside_seconds
-""")  # noqa: S608 - constants
+    """,
+    oldest_set_aside=_OLDEST_SET_ASIDE,
+    sampled_types=SAMPLED_TYPES,
+    counted_rows=COUNTED_ROWS,
+    lag_seconds=outbox.LAG_SECONDS,
+    counted_set_aside=COUNTED_SET_ASIDE,
+)
 
 
 @dataclass(frozen=True, slots=True)

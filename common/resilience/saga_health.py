@@ -15,11 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from kombu import Connection
-from sqlalchemy import text
 
 from common.messaging import outbox, topology
 from common.observability.logs import logger
 from common.storage.postgresql import autocommit
+from common.storage.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ LAG_SECONDS = 3.0
 BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's time
 LOOK_SECONDS = 0.5
 BROKER_SECONDS = 2.0
-_LAG = text(f"SELECT {outbox.LAG_SECONDS}")
+_LAG = statement("SELECT {lag}", lag=outbox.LAG_SECONDS)
 _log = logger(__name__)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from common.storage.postgresql import autocommit
+from common.storage.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,19 +25,25 @@ BATCH_ROWS = 2_000
 
 # Not clock_timestamp(): what is volatile cannot bound an index.
 _OLD = "statement_timestamp() - make_interval(secs => :seconds)"
-_INBOX = text(f"""
+_INBOX = statement(
+    """
     DELETE FROM inbox WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM inbox WHERE received_at < {_OLD} ORDER BY received_at LIMIT :limit
+        SELECT ctid FROM inbox WHERE received_at < {old} ORDER BY received_at LIMIT :limit
     ))
-""")  # noqa: S608 - constants
+    """,
+    old=_OLD,
+)
 # A lease that still runs is a request in flight, however long ago it began.
-_REPLIES = text(f"""
+_REPLIES = statement(
+    """
     DELETE FROM idempotency_replies WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM idempotency_replies
-        WHERE created_at < {_OLD} AND (leased_until IS NULL OR leased_until < clock_timestamp())
+        WHERE created_at < {old} AND (leased_until IS NULL OR leased_until < clock_timestamp())
         ORDER BY created_at LIMIT :limit
     )) AND (leased_until IS NULL OR leased_until < clock_timestamp())
-""")  # noqa: S608 - constants
+    """,
+    old=_OLD,
+)
 
 
 def prune_inbox(

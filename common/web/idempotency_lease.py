@@ -24,6 +24,7 @@ from sqlalchemy import Connection, text
 
 from common.errors import Contention
 from common.messaging.events import new_id
+from common.storage.statements import statement
 from common.web.idempotency import Reply, RequestKey, find, in_flight, kept_values, key_values
 
 if TYPE_CHECKING:
@@ -38,14 +39,13 @@ _BEGIN = text(
     "RETURNING resource_id"
 )
 _OWNED = "WHERE scope = :scope AND key = :key AND lease_id = :lease_id AND status IS NULL"
-_FINISH = text(
-    "UPDATE idempotency_replies SET status = :status, headers = CAST(:headers AS jsonb), "  # noqa: S608 - a constant
-    f"body = CAST(:body AS jsonb), leased_until = NULL {_OWNED}"
+_FINISH = statement(
+    "UPDATE idempotency_replies SET status = :status, headers = CAST(:headers AS jsonb), "
+    "body = CAST(:body AS jsonb), leased_until = NULL {owned}",
+    owned=_OWNED,
 )
-_HAND_OVER = text(
-    f"UPDATE idempotency_replies SET leased_until = clock_timestamp() {_OWNED}"  # noqa: S608 - a constant
-)
-_RELEASE = text(f"DELETE FROM idempotency_replies {_OWNED}")  # noqa: S608 - a constant
+_HAND_OVER = statement("UPDATE idempotency_replies SET leased_until = clock_timestamp() {owned}", owned=_OWNED)
+_RELEASE = statement("DELETE FROM idempotency_replies {owned}", owned=_OWNED)
 
 
 @dataclass(frozen=True, slots=True)

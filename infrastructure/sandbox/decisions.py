@@ -8,7 +8,6 @@ transaction.
 import json
 import sqlite3
 from collections.abc import Callable, Collection
-from typing import Any
 
 from infrastructure.sandbox.exchange import Reply, json_reply
 from infrastructure.sandbox.identifiers import new_id
@@ -49,14 +48,14 @@ def _hold_intent(tx: sqlite3.Connection, ident: str, fault_id: str, outcome: str
         "UPDATE intents SET status = 'processing', amount_received = 0, held_by = ?, outcome = ? WHERE id = ?",
         [fault_id, outcome, ident],
     )
-    return json_reply(200, render_intent(_load(tx, "intents", ident)))
+    return json_reply(200, render_intent(tx.execute("SELECT * FROM intents WHERE id = ?", [ident]).fetchone()))
 
 
 def _hold_refund(tx: sqlite3.Connection, ident: str, fault_id: str, outcome: str, state: str) -> Reply:
     tx.execute(
         "UPDATE refunds SET status = ?, held_by = ?, outcome = ? WHERE id = ?", [state, fault_id, outcome, ident]
     )
-    return json_reply(200, render_refund(_load(tx, "refunds", ident)))
+    return json_reply(200, render_refund(tx.execute("SELECT * FROM refunds WHERE id = ?", [ident]).fetchone()))
 
 
 def _decide_intent(tx: sqlite3.Connection, row: sqlite3.Row) -> None:
@@ -81,7 +80,3 @@ def _decide_refund(tx: sqlite3.Connection, row: sqlite3.Row) -> None:
             "UPDATE intents SET amount_refunded = amount_refunded - ? WHERE id = ?",
             [row["amount"], row["payment_intent"]],
         )
-
-
-def _load(tx: sqlite3.Connection, table: str, ident: str) -> Any:
-    return tx.execute(f"SELECT * FROM {table} WHERE id = ?", [ident]).fetchone()  # noqa: S608 - one of two names

@@ -29,7 +29,13 @@ Work = Callable[[sqlite3.Connection], Reply]
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 CANCELLATION_REASONS = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
-LISTING = Listing("intents", "payment_intent", "/v1/payment_intents", render_intent)
+LISTING = Listing(
+    "SELECT * FROM intents WHERE {where} ORDER BY seq {order} LIMIT ?",
+    "SELECT seq FROM intents WHERE id = ?",
+    "payment_intent",
+    "/v1/payment_intents",
+    render_intent,
+)
 
 
 def create(params: Params, _ident: str) -> Work:

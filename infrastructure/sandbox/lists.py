@@ -20,9 +20,10 @@ COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed: the table, the word for an unknown id, the address, how a row is shown."""
+    """What is listed: statements for a page and for an id's position, the noun, the address, how a row is shown."""
 
-    table: str
+    page: str
+    position: str
     noun: str
     url: str
     render: Callable[[sqlite3.Row], dict[str, Any]]
@@ -70,7 +71,7 @@ def list_page(tx: sqlite3.Connection, listing: Listing, page: Page) -> Reply:
     where = " AND ".join(text for text, _ in conditions) or "TRUE"
     order = "ASC" if backwards else "DESC"
     rows = tx.execute(
-        f"SELECT * FROM {listing.table} WHERE {where} ORDER BY seq {order} LIMIT ?",  # noqa: S608 - words of this file
+        listing.page.format(where=where, order=order),
         [*(value for _, value in conditions), page.limit + 1],
     ).fetchall()
     shown = rows[: page.limit]
@@ -81,8 +82,7 @@ def list_page(tx: sqlite3.Connection, listing: Listing, page: Page) -> Reply:
 
 
 def _position(tx: sqlite3.Connection, listing: Listing, name: str, ident: str) -> int:
-    query = f"SELECT seq FROM {listing.table} WHERE id = ?"  # noqa: S608 - a table of this program
-    row = tx.execute(query, [ident]).fetchone()
+    row = tx.execute(listing.position, [ident]).fetchone()
     if row is None:
         raise missing(listing.noun, ident[:100], param=name, status=400)
     return int(row["seq"])

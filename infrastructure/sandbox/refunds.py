@@ -20,7 +20,13 @@ from infrastructure.sandbox.rendering import render_refund
 Work = Callable[[sqlite3.Connection], Reply]
 
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
-LISTING = Listing("refunds", "refund", "/v1/refunds", render_refund)
+LISTING = Listing(
+    "SELECT * FROM refunds WHERE {where} ORDER BY seq {order} LIMIT ?",
+    "SELECT seq FROM refunds WHERE id = ?",
+    "refund",
+    "/v1/refunds",
+    render_refund,
+)
 
 
 def create(params: Params, _ident: str) -> Work:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from common.storage.statements import statement
 from services.inventory.domain import Line, Money, Product, Reservation, Status, Stock
 
 if TYPE_CHECKING:
@@ -31,20 +32,24 @@ _INSERT_EVENT = """
     VALUES (CAST(:event_id AS uuid), :type, :correlation_id, :body)
 """
 
-_INSERT_PRODUCT = text(f"""
-    INSERT INTO products ({_PRODUCT})
+_INSERT_PRODUCT = statement(
+    """
+    INSERT INTO products ({product})
     VALUES (:sku, :name, :amount, :currency, :on_hand, :reserved, :sold, :version)
     ON CONFLICT (sku) DO NOTHING
-""")  # noqa: S608 - constants
+    """,
+    product=_PRODUCT,
+)
 _UPDATE_PRODUCT = text("""
     UPDATE products SET name = :name, amount = :amount, currency = :currency, on_hand = :on_hand, version = :version
     WHERE sku = :sku
 """)
-_GET_PRODUCT = text(f"SELECT {_PRODUCT} FROM products WHERE sku = :sku")  # noqa: S608 - constants
-_LOCK_PRODUCT = text(f"SELECT {_PRODUCT} FROM products WHERE sku = :sku FOR UPDATE")  # noqa: S608 - constants
-_LIST_PRODUCTS = text(f"""
-    SELECT {_PRODUCT} FROM products WHERE CAST(:after AS text) IS NULL OR sku > :after ORDER BY sku LIMIT :limit
-""")  # noqa: S608 - constants
+_GET_PRODUCT = statement("SELECT {product} FROM products WHERE sku = :sku", product=_PRODUCT)
+_LOCK_PRODUCT = statement("SELECT {product} FROM products WHERE sku = :sku FOR UPDATE", product=_PRODUCT)
+_LIST_PRODUCTS = statement(
+    "SELECT {product} FROM products WHERE CAST(:after AS text) IS NULL OR sku > :after ORDER BY sku LIMIT :limit",
+    product=_PRODUCT,
+)
 
 # The reservation and the locks on its stock in one round trip. No product is locked before the row is in, since each
 # has to pass the filter on it first: that keeps the order of locks.
@@ -62,31 +67,44 @@ _CLAIM = text("""
     SELECT EXISTS (SELECT FROM claimed) AS claimed, (SELECT jsonb_object_agg(sku, available) FROM stock) AS available
 """)
 # Stock and event in one statement; `_CLAIM` has locked the rows.
-_HOLD = text(f"""
-    WITH moved AS (UPDATE products {_SET_STOCK} FROM {_LINES} WHERE products.sku = lines.sku)
-    {_INSERT_EVENT}
-""")
-_REJECT = text(f"""
+_HOLD = statement(
+    """
+    WITH moved AS (UPDATE products {set_stock} FROM {lines} WHERE products.sku = lines.sku)
+    {insert_event}
+    """,
+    set_stock=_SET_STOCK,
+    lines=_LINES,
+    insert_event=_INSERT_EVENT,
+)
+_REJECT = statement(
+    """
     WITH rejected AS (UPDATE reservations SET status = :status WHERE order_id = :order_id)
-    {_INSERT_EVENT}
-""")  # noqa: S608 - constants
-_LOCK_RESERVATION = text("""
-    SELECT order_id::text AS order_id, status, items, version FROM reservations WHERE order_id = :order_id FOR UPDATE
-""")
+    {insert_event}
+    """,
+    insert_event=_INSERT_EVENT,
+)
+_LOCK_RESERVATION = text(
+    "SELECT order_id::text AS order_id, status, items, version FROM reservations WHERE order_id = :order_id FOR UPDATE"
+)
 # Reservation, stock and event in one statement. A product's row is updated after its line left `locked`, which locks
 # in the order of the skus.
-_SETTLE = text(f"""
+_SETTLE = statement(
+    """
     WITH settled AS (
         UPDATE reservations SET status = :status, version = :version, updated_at = clock_timestamp()
         WHERE order_id = :order_id
     ), locked AS (
-        SELECT products.sku, quantity FROM products JOIN {_LINES} ON products.sku = lines.sku
+        SELECT products.sku, quantity FROM products JOIN {lines} ON products.sku = lines.sku
         ORDER BY products.sku FOR UPDATE OF products
     ), moved AS (
-        UPDATE products {_SET_STOCK} FROM locked WHERE products.sku = locked.sku
+        UPDATE products {set_stock} FROM locked WHERE products.sku = locked.sku
     )
-    {_INSERT_EVENT}
-""")  # noqa: S608 - constants
+    {insert_event}
+    """,
+    lines=_LINES,
+    set_stock=_SET_STOCK,
+    insert_event=_INSERT_EVENT,
+)
 # The condition of the partial index reservations_held, which clock_timestamp() could not bound, being volatile.
 # Each time the wait doubles, up to 64 times as long.
 _ASK = text("""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from common.storage.statements import statement
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -21,10 +23,13 @@ _TICK = text("""
 """)
 # The condition of the partial index orders_open_by_clock, so that the planner may use it.
 _IS_OPEN = "status IN ('pending', 'reserved')"
-_ADOPT = text(f"UPDATE orders SET clock_reading = :now WHERE clock_reading IS NULL AND {_IS_OPEN}")  # noqa: S608 - constants
-_OVERDUE = text(f"""
-    SELECT id::text FROM orders WHERE clock_reading < :before AND {_IS_OPEN} ORDER BY clock_reading LIMIT :limit
-""")  # noqa: S608 - constants
+_ADOPT = statement("UPDATE orders SET clock_reading = :now WHERE clock_reading IS NULL AND {is_open}", is_open=_IS_OPEN)
+_OVERDUE = statement(
+    """
+    SELECT id::text FROM orders WHERE clock_reading < :before AND {is_open} ORDER BY clock_reading LIMIT :limit
+    """,
+    is_open=_IS_OPEN,
+)
 
 
 def tick(connection: Connection, *, stands_still: bool, max_seconds: float) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from common.messaging import outbox
+from common.storage.statements import statement
 from services.orders.domain import CancelReason, Line, Money, Order, Status
 
 if TYPE_CHECKING:
@@ -17,31 +18,36 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-MAX_COUNTED = 1_000_001
 _AFTER_ALL = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _COLUMNS = (
     "id::text AS id, customer_id, status, cancel_reason, items, total, currency, payment_method, version, created_at"
 )
 
 # What placing needs to know, in one round trip: an earlier order with this key, and the prices.
-_FINDINGS = f"""
+_FINDINGS = """
     SELECT
         (SELECT to_jsonb(found) FROM (
-            SELECT {_COLUMNS}, fingerprint FROM orders WHERE customer_id = :customer_id AND idempotency_key = :key
+            SELECT {columns}, fingerprint FROM orders WHERE customer_id = :customer_id AND idempotency_key = :key
         ) AS found) AS earlier,
         (SELECT jsonb_object_agg(sku, jsonb_build_array(amount, currency)) FROM prices WHERE sku = ANY(:skus)) AS prices
-"""  # noqa: S608 - constants
+"""
 # The open orders are counted up to a bound, which keeps the count cheap.
-_BACKLOG = f"""
-        jsonb_build_object({outbox.BACKLOG}, 'open_orders', (
+_BACKLOG = """
+        jsonb_build_object({outbox_backlog}, 'open_orders', (
             SELECT count(*) FROM (
-                SELECT FROM orders WHERE status IN ('pending', 'reserved') LIMIT {MAX_COUNTED}
+                SELECT FROM orders WHERE status IN ('pending', 'reserved') LIMIT 1000001
             ) AS open
         ))
-"""  # noqa: S608 - constants
-_FIND_FOR_PLACING = text(f"{_FINDINGS}, NULL AS backlog")
+"""
+_FIND_FOR_PLACING = statement("{findings}, NULL AS backlog", findings=_FINDINGS, columns=_COLUMNS)
 # A statement of its own, now and then: a condition within would cost every order the parsing of what it skips.
-_FIND_AND_MEASURE = text(f"{_FINDINGS}, {_BACKLOG} AS backlog")
+_FIND_AND_MEASURE = statement(
+    "{findings}, {backlog} AS backlog",
+    findings=_FINDINGS,
+    columns=_COLUMNS,
+    backlog=_BACKLOG,
+    outbox_backlog=outbox.BACKLOG,
+)
 # State and event in one statement, which is its own transaction. No row back: the key is taken.
 _INSERT_PLACED = text("""
     WITH placed AS (
@@ -56,24 +62,24 @@ _INSERT_PLACED = text("""
     SELECT CAST(:event_id AS uuid), :type, :correlation_id, :body FROM placed
     RETURNING position
 """)
-_LOCK = text(f"SELECT {_COLUMNS} FROM orders WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
-_GET = text(f"SELECT {_COLUMNS} FROM orders WHERE id = :id")  # noqa: S608 - constants
-_PAGE = f"SELECT {_COLUMNS} FROM orders WHERE {{condition}} ORDER BY {{order}} LIMIT :limit"  # noqa: S608 - constants
-_LIST = text(_PAGE.format(condition="id < CAST(:before AS uuid)", order="orders.id DESC"))
-_LIST_OF_CUSTOMER = text(
-    _PAGE.format(
-        condition="customer_id = :customer_id AND (CAST(:status AS text) IS NULL OR status = :status) "
-        "AND id < CAST(:before AS uuid)",
-        order="orders.id DESC",
-    )
+_LOCK = statement("SELECT {columns} FROM orders WHERE id = :id FOR UPDATE", columns=_COLUMNS)
+_GET = statement("SELECT {columns} FROM orders WHERE id = :id", columns=_COLUMNS)
+_PAGE = "SELECT {columns} FROM orders WHERE {condition} ORDER BY {order} LIMIT :limit"
+_LIST = statement(_PAGE, columns=_COLUMNS, condition="id < CAST(:before AS uuid)", order="orders.id DESC")
+_LIST_OF_CUSTOMER = statement(
+    _PAGE,
+    columns=_COLUMNS,
+    condition="customer_id = :customer_id AND (CAST(:status AS text) IS NULL OR status = :status) "
+    "AND id < CAST(:before AS uuid)",
+    order="orders.id DESC",
 )
 # With `status = :status` the planner may walk the primary key past all orders of other statuses. In this order only the
 # index orders_by_status can be read.
-_LIST_BY_STATUS = text(
-    _PAGE.format(
-        condition="status >= :status AND (status, id) < (:status, CAST(:before AS uuid))",
-        order="status DESC, orders.id DESC",
-    )
+_LIST_BY_STATUS = statement(
+    _PAGE,
+    columns=_COLUMNS,
+    condition="status >= :status AND (status, id) < (:status, CAST(:before AS uuid))",
+    order="status DESC, orders.id DESC",
 )
 _CHANGE = text("""
     UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now(),

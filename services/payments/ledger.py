@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from common.storage.statements import statement
 from services.payments.domain import Refund, RefundKind, RefundStatus
 from services.payments.models import COLUMNS as PAYMENT_COLUMNS
 from services.payments.models import to_payment
@@ -27,10 +28,13 @@ _INSERT = text("""
     INSERT INTO refunds (id, payment_id, amount, status, kind, reason, created_at)
     VALUES (:id, :payment_id, :amount, :status, :kind, :reason, :created_at)
 """)
-_GET = text(f"SELECT {_COLUMNS} FROM refunds WHERE id = :id")  # noqa: S608 - constants
-_PENDING = text(f"""
-    SELECT {_COLUMNS} FROM refunds WHERE payment_id = :payment_id AND status = 'pending' ORDER BY refunds.id
-""")  # noqa: S608 - constants
+_GET = statement("SELECT {columns} FROM refunds WHERE id = :id", columns=_COLUMNS)
+_PENDING = statement(
+    """
+    SELECT {columns} FROM refunds WHERE payment_id = :payment_id AND status = 'pending' ORDER BY refunds.id
+    """,
+    columns=_COLUMNS,
+)
 _CONCLUDE = text("""
     UPDATE refunds SET status = :status, provider_id = :provider_id, code = :code, updated_at = clock_timestamp()
     WHERE id = :id AND status = 'pending'
@@ -42,9 +46,10 @@ UNSETTLED = """
     OR (status = 'declined' AND provider_id IS NOT NULL AND NOT closed)
 """
 # The first bound on the time is the index's, which neither clock_timestamp() nor a column can give.
-_UNSETTLED = text(f"""
+_UNSETTLED = statement(
+    """
     (SELECT order_id::text FROM payments
-     WHERE ({UNSETTLED}) AND updated_at < statement_timestamp() - make_interval(secs => :seconds)
+     WHERE ({unsettled}) AND updated_at < statement_timestamp() - make_interval(secs => :seconds)
        AND updated_at < statement_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
        AND standing_since IS NULL AND (refund_due_at IS NULL OR refund_due_at <= clock_timestamp())
      ORDER BY updated_at LIMIT :limit)
@@ -54,7 +59,9 @@ _UNSETTLED = text(f"""
        AND refunds.updated_at < statement_timestamp() - make_interval(secs => :seconds)
        AND refunds.updated_at < statement_timestamp() - make_interval(secs => :seconds * 2 ^ looks)
      ORDER BY refunds.updated_at LIMIT :limit)
-""")  # noqa: S608 - constants
+    """,
+    unsettled=UNSETTLED,
+)
 # To the end of the line, so that one which cannot be finished does not keep the others from their turn.
 _POSTPONE = text("""
     WITH touched AS (
@@ -65,29 +72,38 @@ _POSTPONE = text("""
 """)
 # Each look that settles nothing doubles the time until the next one, up to 64 times as long.
 _BACK_OFF = text("UPDATE payments SET looks = least(looks + 1, 6) WHERE order_id = :order_id")
-_UNDECIDED = text(f"""
-    SELECT {PAYMENT_COLUMNS} FROM payments
+_UNDECIDED = statement(
+    """
+    SELECT {payment_columns} FROM payments
     WHERE order_id = :order_id AND standing_since IS NULL AND EXISTS (
         SELECT FROM refunds WHERE payment_id = payments.id AND refunds.status = 'pending' AND kind = 'compensation'
                               AND refunds.created_at < clock_timestamp() - make_interval(secs => :seconds)
     )
     FOR UPDATE
-""")  # noqa: S608 - constants
+    """,
+    payment_columns=PAYMENT_COLUMNS,
+)
 # Without a pause it stands. Two refusals that meet leave the case as old as it is.
-_REFUSE = text(f"""
+_REFUSE = statement(
+    """
     UPDATE payments SET refusals = :refusals, refusal_code = :code, version = :version,
                         refund_due_at = clock_timestamp() + make_interval(secs => CAST(:pause AS double precision)),
                         standing_since = CASE WHEN CAST(:pause AS double precision) IS NULL
                                          THEN coalesce(standing_since, clock_timestamp()) END,
                         updated_at = clock_timestamp(), looks = 0
     WHERE id = :id
-    RETURNING {PAYMENT_COLUMNS}
-""")  # noqa: S608 - constants
-_STANDING = text(f"""
-    SELECT {PAYMENT_COLUMNS} FROM payments
+    RETURNING {payment_columns}
+    """,
+    payment_columns=PAYMENT_COLUMNS,
+)
+_STANDING = statement(
+    """
+    SELECT {payment_columns} FROM payments
     WHERE standing_since IS NOT NULL AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
     ORDER BY payments.id DESC LIMIT :limit
-""")  # noqa: S608 - constants
+    """,
+    payment_columns=PAYMENT_COLUMNS,
+)
 _COUNT_STANDING = text("""
     SELECT count(*), coalesce(max(extract(epoch FROM clock_timestamp() - standing_since)), 0)
     FROM payments WHERE standing_since IS NOT NULL

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import TextClause, text
 
 from common.messaging.events import new_id
+from common.storage.statements import statement
 from services.payments.domain import Money, Payment, Refusal, Status, Terms
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ COLUMNS = (
 )
 
 # A fact answers the row that it leaves behind, in one statement and one transaction: whoever comes second sees both.
-_RECORD_ORDER = text(f"""
+_RECORD_ORDER = statement(
+    """
     INSERT INTO payments AS known (id, order_id, order_known, customer_id, amount, currency, method)
     VALUES (:id, :order_id, true, :customer_id, :amount, :currency, :method)
     ON CONFLICT (order_id) DO UPDATE
@@ -37,24 +39,35 @@ _RECORD_ORDER = text(f"""
         amount = coalesce(known.amount, excluded.amount),
         currency = coalesce(known.currency, excluded.currency),
         method = coalesce(known.method, excluded.method)
-    RETURNING {COLUMNS}
-""")  # noqa: S608 - constants
-_RECORD_RESERVED = text(f"""
+    RETURNING {columns}
+    """,
+    columns=COLUMNS,
+)
+_RECORD_RESERVED = statement(
+    """
     INSERT INTO payments (id, order_id, stock_reserved) VALUES (:id, :order_id, true)
     ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true, updated_at = clock_timestamp(), looks = 0
-    RETURNING {COLUMNS}
-""")  # noqa: S608 - constants
-_RECORD_CANCELLED = text(f"""
+    RETURNING {columns}
+    """,
+    columns=COLUMNS,
+)
+_RECORD_CANCELLED = statement(
+    """
     INSERT INTO payments (id, order_id, cancel_requested) VALUES (:id, :order_id, true)
     ON CONFLICT (order_id) DO UPDATE SET cancel_requested = true, updated_at = clock_timestamp(), looks = 0
-    RETURNING {COLUMNS}
-""")  # noqa: S608 - constants
+    RETURNING {columns}
+    """,
+    columns=COLUMNS,
+)
 # Only an intent whose id is committed is ever confirmed, and none is once the cancellation is known.
-_ATTACH = text(f"""
+_ATTACH = statement(
+    """
     UPDATE payments SET provider_id = :provider_id, updated_at = clock_timestamp()
     WHERE id = :id AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
-    RETURNING {COLUMNS}
-""")  # noqa: S608 - constants
+    RETURNING {columns}
+    """,
+    columns=COLUMNS,
+)
 # An order that is confirmed keeps its money: nothing is to be done, only nothing more to be asked.
 _RECORD_CONFIRMED = text("""
     INSERT INTO payments (id, order_id, order_confirmed) VALUES (:id, :order_id, true)
@@ -73,7 +86,7 @@ _ASK = """
     RETURNING {columns}
 """
 _ASK_ABOUT = [
-    text(_ASK.format(columns=COLUMNS, condition=condition, since=since))
+    statement(_ASK, columns=COLUMNS, condition=condition, since=since)
     for condition, since in (
         ("status = 'pending' AND order_known AND NOT stock_reserved AND NOT cancel_requested", "created_at"),
         (
@@ -82,17 +95,20 @@ _ASK_ABOUT = [
         ),
     )
 ]
-_GET = text(f"SELECT {COLUMNS} FROM payments WHERE id = :id")  # noqa: S608 - constants
-_OF_ORDER = text(f"SELECT {COLUMNS} FROM payments WHERE order_id = :order_id")  # noqa: S608 - constants
-_LOCK = text(f"SELECT {COLUMNS} FROM payments WHERE id = :id FOR UPDATE")  # noqa: S608 - constants
-_LIST = text(f"""
-    SELECT {COLUMNS} FROM payments
+_GET = statement("SELECT {columns} FROM payments WHERE id = :id", columns=COLUMNS)
+_OF_ORDER = statement("SELECT {columns} FROM payments WHERE order_id = :order_id", columns=COLUMNS)
+_LOCK = statement("SELECT {columns} FROM payments WHERE id = :id FOR UPDATE", columns=COLUMNS)
+_LIST = statement(
+    """
+    SELECT {columns} FROM payments
     WHERE order_known
       AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
       AND (CAST(:order_id AS uuid) IS NULL OR order_id = CAST(:order_id AS uuid))
       AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
     ORDER BY payments.id DESC LIMIT :limit
-""")  # noqa: S608 - constants
+    """,
+    columns=COLUMNS,
+)
 _CHANGE = text("""
     UPDATE payments SET status = :status, refunded = :refunded, refunded_elsewhere = :refunded_elsewhere,
                         decline_code = :decline_code, closed = :closed, version = :version,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from common.storage.statements import statement
 from services.users.domain import ApiKey, EmailTakenError, Role, User, UsernameTakenError
 
 if TYPE_CHECKING:
@@ -22,22 +23,28 @@ _INSERT_USER = text("""
     INSERT INTO users (id, username, email, role, password_hash, version, created_at)
     VALUES (:id, :username, :email, :role, :password_hash, :version, :created_at)
 """)
-_GET_USER = text(f"SELECT {_USER} FROM users WHERE id = CAST(:id AS uuid)")  # noqa: S608 - constants
-_FIND_BY_USERNAME = text(f"SELECT {_USER} FROM users WHERE lower(username) = lower(:value)")  # noqa: S608 - constants
-_FIND_BY_EMAIL = text(f"SELECT {_USER} FROM users WHERE lower(email) = lower(:value)")  # noqa: S608 - constants
-_FIND_BY_KEY = text(f"""
-    SELECT {_USER} FROM users WHERE id = (SELECT user_id FROM api_keys WHERE digest = :digest)
-""")  # noqa: S608 - constants
+_GET_USER = statement("SELECT {user} FROM users WHERE id = CAST(:id AS uuid)", user=_USER)
+_FIND_BY_USERNAME = statement("SELECT {user} FROM users WHERE lower(username) = lower(:value)", user=_USER)
+_FIND_BY_EMAIL = statement("SELECT {user} FROM users WHERE lower(email) = lower(:value)", user=_USER)
+_FIND_BY_KEY = statement(
+    """
+    SELECT {user} FROM users WHERE id = (SELECT user_id FROM api_keys WHERE digest = :digest)
+    """,
+    user=_USER,
+)
 _SET_PASSWORD = text("UPDATE users SET password_hash = :password_hash, role = :role WHERE id = CAST(:id AS uuid)")
 _INSERT_KEY = text("""
     INSERT INTO api_keys (id, user_id, digest, hint, created_at)
     VALUES (:id, :user_id, :digest, :hint, :created_at)
 """)
-_LIST_KEYS = text(f"""
-    SELECT {_KEY} FROM api_keys
+_LIST_KEYS = statement(
+    """
+    SELECT {key} FROM api_keys
     WHERE user_id = CAST(:user_id AS uuid) AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))
     ORDER BY api_keys.id DESC LIMIT :limit
-""")  # noqa: S608 - constants
+    """,
+    key=_KEY,
+)
 _DELETE_KEY = text("DELETE FROM api_keys WHERE id = CAST(:id AS uuid) AND user_id = CAST(:user_id AS uuid)")
 
 _TAKEN = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from common.storage.statements import statement
 from services.users.domain import SIGN_IN_WINDOW_SECONDS, Guesses
 
 if TYPE_CHECKING:
@@ -38,22 +39,28 @@ SCHEMA_V1 = """
 KNOWN_SECONDS = 90 * 24 * 3600.0
 BATCH_ROWS = 2_000
 _WINDOW = "clock_timestamp() - make_interval(secs => :window_seconds)"
-_GUESSES = text(f"""
+_GUESSES = statement(
+    """
     SELECT coalesce(sum(failures) FILTER (WHERE network = :network), 0) AS here,
            coalesce(sum(failures) FILTER (WHERE network NOT IN (
                SELECT known.network FROM known_networks AS known WHERE known.account = :account
            )), 0) AS from_unknown,
-           coalesce(extract(epoch FROM min(first_at) - ({_WINDOW})), 0) AS seconds_left,
+           coalesce(extract(epoch FROM min(first_at) - ({window})), 0) AS seconds_left,
            EXISTS (SELECT FROM known_networks WHERE account = :account AND network = :network) AS is_known
-    FROM failed_sign_ins WHERE account = :account AND first_at > {_WINDOW}
-""")  # noqa: S608 - constants
-_FAILED = text(f"""
+    FROM failed_sign_ins WHERE account = :account AND first_at > {window}
+    """,
+    window=_WINDOW,
+)
+_FAILED = statement(
+    """
     INSERT INTO failed_sign_ins AS counted (account, network, failures, first_at)
     VALUES (:account, :network, 1, clock_timestamp())
     ON CONFLICT (account, network) DO UPDATE SET
-        failures = CASE WHEN counted.first_at > {_WINDOW} THEN counted.failures + 1 ELSE 1 END,
-        first_at = CASE WHEN counted.first_at > {_WINDOW} THEN counted.first_at ELSE clock_timestamp() END
-""")  # noqa: S608 - constants
+        failures = CASE WHEN counted.first_at > {window} THEN counted.failures + 1 ELSE 1 END,
+        first_at = CASE WHEN counted.first_at > {window} THEN counted.first_at ELSE clock_timestamp() END
+    """,
+    window=_WINDOW,
+)
 _SUCCEEDED = text("""
     WITH forgotten AS (DELETE FROM failed_sign_ins WHERE account = :account AND network = :network)
     INSERT INTO known_networks (account, network, last_at) VALUES (:account, :network, clock_timestamp())
@@ -61,12 +68,16 @@ _SUCCEEDED = text("""
 """)
 # Not clock_timestamp(): what is volatile cannot bound an index.
 _PRUNE = tuple(
-    text(f"""
+    statement(
+        """
         DELETE FROM {table} WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM {table} WHERE {column} < statement_timestamp() - make_interval(secs => :seconds)
             ORDER BY {column} LIMIT :limit
         ))
-    """)  # noqa: S608 - constants
+    """,
+        table=table,
+        column=column,
+    )
     for table, column in (("failed_sign_ins", "first_at"), ("known_networks", "last_at"))
 )
 

@@ -1,4 +1,4 @@
-"""Every SQL statement of the tree: constants that are `text(...)` in the modules of common, services and workers."""
+"""Every SQL statement of the tree: module constants made by `text` or `statement` in common, services and workers."""
 
 from __future__ import annotations
 
@@ -76,4 +76,4 @@ def _makes_one_inline(source: str) -> bool:
         return False
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     calls = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)]
-    return any(isinstance(call.func, ast.Name) and call.func.id == "text" for call in calls)
+    return any(isinstance(call.func, ast.Name) and call.func.id in {"text", "statement"} for call in calls)

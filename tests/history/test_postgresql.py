@@ -37,8 +37,8 @@ READ_MORE = {
         "it counts what waits to be published, up to a bound, once in a while",
     ),
 }
-# Statements of the migrations' job and of the connection itself, not of the work.
-INLINE = ["common/storage/migrations.py", "common/storage/postgresql.py"]
+# Statements of the migrations' job and of the connection itself, not of the work; and `statement`, which makes them.
+INLINE = ["common/storage/migrations.py", "common/storage/postgresql.py", "common/storage/statements.py"]
 
 
 @pytest.fixture(scope="module")
