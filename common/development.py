@@ -19,14 +19,23 @@ from common.messaging.topology import DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from common.storage.document_migrations import Migrations
+
 T = TypeVar("T")
 
 
-def prepare(file: str, kind: type[T], *, queues: Sequence[str] = (DEAD_LETTERS,)) -> T:
-    """The settings of the main.py `file`, once all that it needs is there, also these queues; else exits with 1."""
+def prepare(
+    file: str, kind: type[T], *, queues: Sequence[str] = (DEAD_LETTERS,), migrations: Migrations | None = None
+) -> T:
+    """The settings of the main.py `file`, once all that it needs is there; else exits with 1.
+
+    It needs these queues as well, and what the `migrations` of a document store make.
+    """
     folder = _Folder(file)
     settings = folder.load(kind)
-    sentences = list(dict.fromkeys(folder.missing(settings, queues)))  # several databases may be on one server
+    sentences = list(
+        dict.fromkeys(folder.missing(settings, queues, migrations))
+    )  # several databases may be on one server
     for sentence in sentences:
         _say(sentence)
     if sentences:
@@ -53,7 +62,7 @@ class _Folder:
             _say(f"{self._settings_hint}; docs/configuration.md has all of them.")
             raise
 
-    def missing(self, settings: Any, queues: Sequence[str]) -> Iterator[str]:
+    def missing(self, settings: Any, queues: Sequence[str], migrations: Migrations | None) -> Iterator[str]:
         """A sentence for each thing that the settings name and that is not there."""
         for item in fields(settings):
             variable, value = item.metadata["name"], getattr(settings, item.name)
@@ -61,7 +70,7 @@ class _Folder:
                 for context, url in ({self.name: value} if isinstance(value, str) else value).items():
                     yield from prerequisites.relational(context, url, passwords=self._settings_hint)
             elif variable == "MONGODB_URL":
-                yield from prerequisites.documents(self.name, value, passwords=self._settings_hint)
+                yield from prerequisites.documents(self.name, value, migrations, passwords=self._settings_hint)
             elif variable == "RABBITMQ_URL":
                 yield from prerequisites.broker(value, queues, passwords=self._settings_hint)
             elif variable == "STRIPE_API_BASE":

@@ -15,12 +15,15 @@ from pymongo.errors import PyMongoError
 from sqlalchemy.exc import DBAPIError
 
 from common.messaging import topology
-from common.storage import document_migrations, migrations
-from common.storage.mongodb import connect
+from common.storage import document_migrations
+from common.storage import migrations as relational_migrations
+from common.storage.mongodb import connect, ping
 from common.storage.postgresql import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from common.storage.document_migrations import Migrations
 
 SECONDS = 3.0
 UP, COMPOSE = "`holdfast up --servers-only`", "docker compose -f compose.yaml -f compose.dev.yaml up"
@@ -36,7 +39,7 @@ def relational(context: str, url: str, *, passwords: str) -> Iterator[str]:
         return
     engine = make_engine(url, pool_size=1, timeout_seconds=SECONDS, name="prerequisites")
     try:
-        if missing := migrations.missing(context, engine):
+        if missing := relational_migrations.missing(context, engine):
             remedy = _prepare(f"migrate-{context}")
             yield f"The database of {context} lacks the migrations {', '.join(missing)}: {remedy}."
     except DBAPIError as error:
@@ -45,14 +48,15 @@ def relational(context: str, url: str, *, passwords: str) -> Iterator[str]:
         engine.dispose()
 
 
-def documents(context: str, url: str, *, passwords: str) -> Iterator[str]:
-    """MongoDB answers, lets the account in, and the context's collections and indexes are there."""
+def documents(context: str, url: str, migrations: Migrations | None, *, passwords: str) -> Iterator[str]:
+    """MongoDB answers, lets the account in, and has the collections and indexes of the context, if it owns any."""
     if unanswered := _unanswered("MongoDB", url, START):
         yield unanswered
         return
     database = connect(url, timeout_seconds=SECONDS, name="prerequisites", pool_size=1)
     try:
-        if missing := document_migrations.missing(context, database):
+        ping(database)
+        if migrations is not None and (missing := document_migrations.missing(migrations, database)):
             yield f"The database of {context} lacks {', '.join(missing)}: {_prepare(f'{context}-indexes')}."
     except PyMongoError as error:
         yield _refused("MongoDB", url, (getattr(error, "details", None) or {}).get("errmsg", str(error)), passwords)

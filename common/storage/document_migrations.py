@@ -1,17 +1,16 @@
 """A context's collections and indexes in MongoDB: `python -m services.<context>.migrations` makes what is missing.
 
 Safe to repeat, also by several processes at once. An index that has changed under its old name is not rebuilt: give a
-new definition a new name. What a context has is the table COLLECTIONS of its package `migrations`. Where that package
-has a function `backfill`, it is called when the indexes are there: it must be bounded in time, and safe to repeat.
+new definition a new name. A context hands in its package `migrations`: what it has is the table COLLECTIONS. Where that
+package has a function `backfill`, it is called when the indexes are there: it must be bounded in time, and safe to
+repeat.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pymongo.errors import OperationFailure
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 SERVER_WAIT_SECONDS = 60.0
 INDEX_SECONDS = 60.0  # an index over a large collection takes its time
 RETRY_SECONDS = 0.5
-_SERVICES = Path(__file__).parents[2] / "services"
 NAMESPACE_EXISTS = 48  # MongoDB's error code
 _log = logs.logger(__name__)
 
@@ -41,24 +39,31 @@ class Settings(ProcessSettings, DocumentSettings):
     """What the job reads."""
 
 
-def migrate(context: str, settings: Settings) -> None:
+class Migrations(Protocol):
+    """What a context's package `migrations` holds; perhaps a function `backfill(database)` besides."""
+
+    @property
+    def COLLECTIONS(self) -> Collections: ...  # noqa: N802 - a constant of the package
+
+
+def migrate(context: str, migrations: Migrations, settings: Settings) -> None:
     """Bring the database of `context` up to date; what the job does."""
     logs.configure_logging(f"migrate-{context}", settings.log_level)
     database = connect(settings.mongodb_url, timeout_seconds=INDEX_SECONDS, name=f"migrate-{context}", pool_size=1)
-    names = upgrade(context, database, wait_seconds=SERVER_WAIT_SECONDS)
+    names = upgrade(migrations, database, wait_seconds=SERVER_WAIT_SECONDS)
     _log.info("migrated", context=context, indexes=names)
 
 
-def upgrade(context: str, database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:
+def upgrade(migrations: Migrations, database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:
     """Make what is missing; returns the names of the indexes. Raises pymongo's errors if the server does not come."""
     _wait_for(database, wait_seconds)
     names = []
-    for collection, indexes in _collections(context).items():
+    for collection, indexes in migrations.COLLECTIONS.items():
         _create(database, collection)
         if indexes:
             names += database[collection].create_indexes(list(indexes))
-    if backfill := getattr(_package(context), "backfill", None):
-        _log.info("filled in what was missing", context=context, documents=backfill(database))
+    if backfill := getattr(migrations, "backfill", None):
+        _log.info("filled in what was missing", database=database.name, documents=backfill(database))
     return names
 
 
@@ -71,13 +76,11 @@ def _create(database: Database[dict[str, Any]], collection: str) -> None:
             raise
 
 
-def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:
+def missing(migrations: Migrations, database: Database[dict[str, Any]]) -> list[str]:
     """What `upgrade` would make. Raises pymongo's errors."""
-    if not (_SERVICES / context / "migrations").is_dir():
-        return []  # it owns no data
     there = set(database.list_collection_names())
     found = []
-    for collection, indexes in _collections(context).items():
+    for collection, indexes in migrations.COLLECTIONS.items():
         if collection not in there:
             found.append(collection)
             continue
@@ -85,15 +88,6 @@ def missing(context: str, database: Database[dict[str, Any]]) -> list[str]:
         names = [str(index.document["name"]) for index in indexes]
         found += [f"{collection}.{name}" for name in names if name not in known]
     return found
-
-
-def _collections(context: str) -> Collections:
-    found: Collections = _package(context).COLLECTIONS
-    return found
-
-
-def _package(context: str) -> Any:
-    return import_module(f"services.{context}.migrations")
 
 
 def _wait_for(database: Database[dict[str, Any]], seconds: float) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ from common.observability import logs
 from common.settings import DatabaseSettings, ProcessSettings, load
 from common.storage.postgresql import make_engine
 
+# Alembic reads files: nothing is imported from there.
+SERVICES = Path(__file__).parents[2] / "services"
 SERVER_WAIT_SECONDS = 60.0
 TURN_SECONDS = 60.0
 STATEMENT_SECONDS = 60.0
@@ -137,8 +138,7 @@ def run() -> None:
 
 
 def _directory(name: str) -> Path:
-    package = import_module(f"services.{name}")
-    return Path(str(package.__file__)).parent / "migrations"
+    return SERVICES / name / "migrations"
 
 
 def _wait_for(engine: Engine) -> None:

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from common.storage.document_migrations import Migrations
+
 S = TypeVar("S", bound=HttpSettings)
 
 
-def serve_by_hand(file: str, kind: type[S], create_app: Callable[[S], Flask]) -> None:
+def serve_by_hand(
+    file: str, kind: type[S], create_app: Callable[[S], Flask], *, migrations: Migrations | None = None
+) -> None:
     """What the main.py `file` of a service does when a person runs it."""
-    settings = prepare(file, kind)
+    settings = prepare(file, kind, migrations=migrations)
     serve_for_development(create_app(settings), settings)
 
 

@@ -48,5 +48,6 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
 
 if __name__ == "__main__":
     from common.web.development import serve_by_hand
+    from services.notifications import migrations
 
-    serve_by_hand(__file__, Settings, create_app)
+    serve_by_hand(__file__, Settings, create_app, migrations=migrations)

@@ -103,5 +103,6 @@ def _watch_from_the_first_request(app: Flask, resources: Resources) -> None:
 
 if __name__ == "__main__":
     from common.web.development import serve_by_hand
+    from services.operations import migrations
 
-    serve_by_hand(__file__, Settings, create_app)
+    serve_by_hand(__file__, Settings, create_app, migrations=migrations)

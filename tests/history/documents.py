@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from common.messaging.events import rfc3339
 from common.storage.document_migrations import upgrade
+from services.archive import migrations as archive
+from services.operations import migrations as operations
 from tests.history.filling import OPEN_ROWS, RARE_ROWS, ROWS, id_of
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ def moment(number: int) -> str:
 
 def fill(database: Database[Document]) -> None:
     """Make both contexts' collections and fill them."""
-    for context in ("archive", "operations"):
-        upgrade(context, database, wait_seconds=10)
+    for migrations in (archive, operations):
+        upgrade(migrations, database, wait_seconds=10)
     for collection, make in (("events", _event), ("letters", _letter), ("jobs", _job), ("audits", _audit)):
         database[collection].insert_many([make(number) for number in _numbers()], ordered=False)
 

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from common.messaging.events import new_id, utc_now
 from common.storage.document_migrations import upgrade
 from common.tests.document_plans import explained_database
-from services.notifications import deliveries, models, owners, subscriptions
+from services.notifications import deliveries, migrations, models, owners, subscriptions
 from services.notifications.domain import EVENT_TYPES, OPERATOR, Status
 from tests.history.filling import RARE_ROWS, ROWS, id_of
 
@@ -100,7 +100,7 @@ def filled(servers: Any) -> Iterator[str]:
     url = servers.mongodb_url.replace("/archive?", f"/{name}?")
     with MongoClient[dict[str, Any]](url, tz_aware=True) as client:
         database = client[name]
-        upgrade("notifications", database, wait_seconds=10)
+        upgrade(migrations, database, wait_seconds=10)
         database["endpoints"].insert_many(map(_endpoint, range(1, ROWS + 1)), ordered=False)
         database["deliveries"].insert_many(map(_delivery, range(1, ROWS + 1)), ordered=False)
         yield url

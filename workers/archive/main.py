@@ -47,6 +47,7 @@ if __name__ == "__main__":
     if not __package__:  # `python main.py` in this folder, not `python -m`
         from common.development import prepare
         from common.messaging import topology
+        from services.archive import migrations
 
-        prepare(__file__, Settings, queues=[topology.events_queue("archive")])
+        prepare(__file__, Settings, queues=[topology.events_queue("archive")], migrations=migrations)
     main()

@@ -15,6 +15,7 @@ from common.errors import Unavailable, classify
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.tcp_proxy import Link
+from services.archive import migrations
 from services.archive.models import COLLECTION, INDEXES
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_it_makes_all_indexes_also_when_it_runs_twice_at_once(
 
 def test_jobs_that_create_a_collection_in_the_same_moment_all_succeed(empty: Database[dict[str, Any]]) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: upgrade("archive", empty, wait_seconds=10), range(8)))
+        made = list(pool.map(lambda _: upgrade(migrations, empty, wait_seconds=10), range(8)))
     assert made == [made[0]] * 8
 
 
@@ -75,7 +76,7 @@ def test_a_server_that_does_not_come_is_reported_in_time(document_store: str) ->
         database = connect(link.url, timeout_seconds=0.5, name="test", pool_size=1)
         started = time.monotonic()
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver calls it
-            upgrade("archive", database, wait_seconds=1.0)
+            upgrade(migrations, database, wait_seconds=1.0)
         assert classify(caught.value) is Unavailable
         assert time.monotonic() - started < 15  # the driver's own patience is 30 s
         database.client.close()

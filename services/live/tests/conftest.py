@@ -21,6 +21,7 @@ import requests
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.sample_service import KEY, KID
+from services.archive import migrations
 from services.archive.event_log import EventLog
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def jwks_url() -> Iterator[str]:
 @pytest.fixture
 def database(document_store: str) -> Iterator[Database[dict[str, Any]]]:
     database = connect(document_store, timeout_seconds=10, name="test", pool_size=8)
-    upgrade("archive", database, wait_seconds=10)
+    upgrade(migrations, database, wait_seconds=10)
     yield database
     database.client.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.settings import load
 from common.storage.document_migrations import Settings, migrate
+from services.notifications import migrations
 
 if __name__ == "__main__":
-    migrate("notifications", load(Settings))
+    migrate("notifications", migrations, load(Settings))

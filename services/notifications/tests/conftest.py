@@ -12,6 +12,7 @@ from common.tests.sample_service import VERIFIER
 from common.tests.webhook_receiver import receiving
 from common.web.guarded_http import GuardedClient
 from common.web.public_addresses import parse_networks
+from services.notifications import migrations
 from services.notifications.dispatching import Dispatcher
 from services.notifications.domain import Policy
 from services.notifications.main import Settings, create_app
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
     database = connect(document_store, timeout_seconds=10, name="test-notifications", pool_size=20)
-    upgrade("notifications", database, wait_seconds=10)
+    upgrade(migrations, database, wait_seconds=10)
     yield database
     database.client.close()
 

@@ -9,6 +9,7 @@ import pytest
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.sample_service import VERIFIER
+from services.operations import migrations
 from services.operations.main import Settings, create_app
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
     database = connect(document_store, timeout_seconds=10, name="test-operations", pool_size=10)
-    upgrade("operations", database, wait_seconds=10)
+    upgrade(migrations, database, wait_seconds=10)
     yield database
     database.client.close()
 

@@ -10,6 +10,7 @@ import pytest
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.tcp_proxy import Link
+from services.archive import migrations
 from workers.archive.backfill import Backfill
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def eventually_has_position(archive: Database[dict[str, object]], event_id: str)
 
 def test_events_without_a_position_get_one_also_after_an_outage(document_store: str) -> None:
     archive = connect(document_store, timeout_seconds=10, name="test", pool_size=2)
-    upgrade("archive", archive, wait_seconds=10)
+    upgrade(migrations, archive, wait_seconds=10)
     with Link(document_store) as link:
         own = connect(link.url, timeout_seconds=0.5, name="worker", pool_size=1)
         backfill = Backfill(own, pause_seconds=0.05)

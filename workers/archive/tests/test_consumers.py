@@ -16,7 +16,7 @@ from common.messaging.inbox import AlreadyHandled, Delivery
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.web.pagination import Page
-from services.archive import usecases
+from services.archive import migrations, usecases
 from services.archive.domain import Filter
 from services.archive.event_log import EventLog
 from workers.archive.consumers import HANDLERS
@@ -35,7 +35,7 @@ SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 @pytest.fixture
 def archive(document_store: str) -> Iterator[Archive]:
     database = connect(document_store, timeout_seconds=10, name="test-archive", pool_size=2)
-    upgrade("archive", database, wait_seconds=10)
+    upgrade(migrations, database, wait_seconds=10)
     yield database
     database.client.close()
 

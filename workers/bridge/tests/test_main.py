@@ -21,7 +21,7 @@ from common.messaging.events import from_json, new_id, utc_now
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.tcp_proxy import Link
-from services.archive import models
+from services.archive import migrations, models
 from services.archive.event_log import EventLog
 from services.archive.tests.happenings import happening
 from workers.bridge.tests.kafka import SECONDS, KafkaLink, MockCluster
@@ -77,7 +77,7 @@ class Process:
 @pytest.fixture
 def log(document_store: str) -> Iterator[EventLog]:
     database = connect(document_store, timeout_seconds=10, name="test", pool_size=4)
-    upgrade("archive", database, wait_seconds=10)
+    upgrade(migrations, database, wait_seconds=10)
     yield EventLog(database)
     database.client.close()
 

@@ -20,7 +20,7 @@ from common.messaging.relay import headers
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.ports import free_port
-from services.operations import usecases
+from services.operations import migrations, usecases
 from workers.operations.replaying import Replayer
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class OperationsWorker:
         self.broker_url, self.store_url = broker_url, store_url
         topology.declare(broker_url, {"sample": ["sample.fine.v1"], "other": ["#"]})
         self.database = connect(store_url, timeout_seconds=10, name="test-operations", pool_size=4)
-        upgrade("operations", self.database, wait_seconds=10)
+        upgrade(migrations, self.database, wait_seconds=10)
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
         self._connection = pika.BlockingConnection(parameters)
