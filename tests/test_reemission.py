@@ -10,12 +10,13 @@ from sqlalchemy import Engine, text
 
 from common.messaging.events import from_json
 from common.messaging.inbox import AlreadyHandled, Delivery
+from common.money import Money
 from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
 from services.orders import usecases as orders
-from services.orders.domain import CancelReason, Money
+from services.orders.domain import CancelReason
 from services.orders.models import put_price
 from services.orders.tests.builders import heard, place
 from workers.inventory.consumers import HANDLERS as INVENTORY

@@ -11,13 +11,13 @@ from sqlalchemy import Engine, text
 
 from common.messaging.events import from_json
 from common.messaging.inbox import AlreadyHandled, Delivery
+from common.money import Money
 from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.orders.domain import Money
 from services.orders.models import put_price
 from services.orders.tests.builders import MESSAGE_CONTEXT, order_command
 from services.payments import usecases as payments

@@ -14,10 +14,11 @@ from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.events import Event, MessageContext, new_id
 from common.messaging.inbox import Delivery
 from common.messaging.redelivery import Incoming, Redelivery
+from common.money import Money
 from common.storage.migrations import upgrade
 from common.storage.postgresql import make_engine, transaction
 from services.inventory.tests.warehouse import add, published, stock
-from services.orders.domain import Line, Money, Order, Status
+from services.orders.domain import Line, Order, Status
 from services.orders.producers import order_placed
 from tests.safe_migrations import Unsafe, rendered, unsafe
 from tests.upgrading import HANDLERS_OF_BOTH, order_placed_twice_told, order_placed_v2

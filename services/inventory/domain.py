@@ -21,6 +21,8 @@ from common.errors import Conflict, NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from common.money import Money
+
 MAX_ON_HAND = 1_000_000_000
 
 
@@ -35,14 +37,6 @@ class Status(StrEnum):
 class Reason(StrEnum):
     UNKNOWN_SKU = "unknown_sku"
     OUT_OF_STOCK = "out_of_stock"
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Integer minor units of a lower-case ISO 4217 currency."""
-
-    amount: int
-    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

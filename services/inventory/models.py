@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from common.money import Money
 from common.storage.statements import statement
-from services.inventory.domain import Line, Money, Product, Reservation, Status, Stock
+from services.inventory.domain import Line, Product, Reservation, Status, Stock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,8 @@ from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_fie
 from services.inventory.domain import MAX_ON_HAND, Reason
 
 if TYPE_CHECKING:
-    from services.inventory.domain import Money, Product, Refusal, Reservation
+    from common.money import Money
+    from services.inventory.domain import Product, Refusal, Reservation
 
 SOURCE = "/services/inventory"
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from common.money import Money
 from common.schemas import MAX_AMOUNT, Integer, MoneySchema, StrictSchema, sku_field, text_field
 from common.web.pagination import PageQuerySchema
-from services.inventory.domain import MAX_ON_HAND, Money
+from services.inventory.domain import MAX_ON_HAND
 
 
 class PriceSchema(MoneySchema):

@@ -16,7 +16,7 @@ from common.messaging.message_context import new_trace_context
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
 from services.inventory import domain, models, producers
-from services.inventory.domain import MOVES, Line, Money, Product, Reservation, Status, Stock
+from services.inventory.domain import MOVES, Line, Product, Reservation, Status, Stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from common.messaging.events import Event, MessageContext
     from common.messaging.inbox import Delivery
+    from common.money import Money
     from common.web.idempotency import Reply, RequestKey
 
 INITIAL = "initial"

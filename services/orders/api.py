@@ -9,6 +9,7 @@ from flask import Response, make_response
 
 from common.errors import NotFound
 from common.messaging.events import rfc3339
+from common.money import Money
 from common.schemas import is_id
 from common.security.auth import caller, operators_only
 from common.web import request as http
@@ -19,7 +20,6 @@ from common.web.pagination import Page, page_schema, render_page
 from services.orders import usecases
 from services.orders.domain import (
     MixedCurrenciesError,
-    Money,
     NotCancellableError,
     PriceChangedError,
     TotalTooLargeError,

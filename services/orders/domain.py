@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from common.errors import Conflict, Rejected
+from common.money import Money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,14 +52,6 @@ class CancelReason(StrEnum):
 
 
 OPEN = frozenset({Status.PENDING, Status.RESERVED})
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Integer minor units of a lower-case ISO 4217 currency."""
-
-    amount: int
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from common.messaging import outbox
+from common.money import Money
 from common.storage.statements import statement
-from services.orders.domain import CancelReason, Line, Money, Order, Status
+from services.orders.domain import CancelReason, Line, Order, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

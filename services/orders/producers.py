@@ -14,7 +14,8 @@ from services.orders.domain import CancelReason, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from services.orders.domain import Money, Order
+    from common.money import Money
+    from services.orders.domain import Order
 
 SOURCE = "/services/orders"
 

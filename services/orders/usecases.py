@@ -14,7 +14,7 @@ from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
 from common.web.load_shedding import NEVER
 from services.orders import domain, metrics, models, producers
-from services.orders.domain import CancelReason, Money, Order, Status
+from services.orders.domain import CancelReason, Order, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.messaging.events import Event, MessageContext
+    from common.money import Money
     from common.web.idempotency import Reply, RequestKey
     from common.web.load_shedding import Shedding
     from services.orders.domain import WantedItem

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from common.errors import NotFound
 from common.messaging.events import rfc3339
+from common.money import Money
 from common.schemas import is_id
 from common.security.auth import caller, operators_only
 from common.web import app_factory
@@ -14,7 +15,6 @@ from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
 from services.payments import standing_cases, usecases
-from services.payments.domain import Money
 from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
 from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
 from services.payments.schemas import (

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from common.money import Money
+
 CANCELLED_AT_PROVIDER = "canceled_at_provider"
 
 
@@ -62,14 +64,6 @@ class RefundStatus(StrEnum):
 class RefundKind(StrEnum):
     OPERATOR = "operator"
     COMPENSATION = "compensation"
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Integer minor units of a lower-case ISO 4217 currency."""
-
-    amount: int
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)

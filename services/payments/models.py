@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import TextClause, text
 
 from common.messaging.events import new_id
+from common.money import Money
 from common.storage.statements import statement
-from services.payments.domain import Money, Payment, Refusal, Status, Terms
+from services.payments.domain import Payment, Refusal, Status, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

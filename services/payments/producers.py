@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields, validate
 
 from common.messaging.events import Contract, Event, MessageContext
+from common.money import Money
 from common.schemas import Integer, MoneySchema, StrictSchema, id_field, text_field
-from services.payments.domain import Money, RefundKind, Status
+from services.payments.domain import RefundKind, Status
 
 if TYPE_CHECKING:
     from services.payments.domain import ExternalRefund, Payment, Refund

@@ -19,7 +19,7 @@ from common.messaging.events import new_id, utc_now
 from common.storage.postgresql import transaction
 from common.web.idempotency_lease import Lease, begin
 from services.payments import ledger, models, refunds
-from services.payments.domain import Money, Payment, Refund, RefundKind, RefundStatus
+from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.settlement import ask_for_refund, write_refund
 from services.payments.usecases import theirs
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.messaging.events import MessageContext
+    from common.money import Money
     from common.web.idempotency import Reply, RequestKey
     from services.payments.resources import Resources
 

@@ -14,7 +14,8 @@ from common.errors import Conflict, Rejected
 from services.payments.domain import Refusal, after_refund
 
 if TYPE_CHECKING:
-    from services.payments.domain import Money, Payment
+    from common.money import Money
+    from services.payments.domain import Payment
 
 REFUND_TRIES = 5
 UNDECIDED_SECONDS = 24 * 3600.0  # a refund that the provider leaves open for longer is an operator's

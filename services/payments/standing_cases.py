@@ -14,11 +14,12 @@ from common.errors import Conflict, Rejected
 from common.messaging import outbox
 from common.messaging.events import new_id, utc_now
 from common.messaging.inbox import once
+from common.money import Money
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
 from common.web.idempotency_lease import begin
 from services.payments import ledger, models, producers, refunds
-from services.payments.domain import ExternalRefund, Money, Payment
+from services.payments.domain import ExternalRefund, Payment
 from services.payments.refunding import LEASE_SECONDS, ProviderRefusedRefundError, open_to_repetition
 from services.payments.usecases import get_payment, settle_order, theirs
 

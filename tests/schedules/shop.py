@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from common.errors import Conflict, LockTimeout, Rejected, Unavailable, Undecided, classify
 from common.messaging.events import Event, MessageContext
 from common.messaging.inbox import AlreadyHandled, Delivery
+from common.money import Money
 from services.inventory import usecases as inventory
 from services.inventory.domain import Stock
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.orders.domain import OPEN, Money, WantedItem
+from services.orders.domain import OPEN, WantedItem
 from services.payments import refunding, standing_cases
 from services.payments import usecases as payments
 from services.payments.resources import Resources

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.messaging.events import read
+from common.money import Money
 from services.orders import usecases
-from services.orders.domain import CancelReason, Money
+from services.orders.domain import CancelReason
 from workers.orders.schemas import AboutOrder, ProductPriced
 
 if TYPE_CHECKING:

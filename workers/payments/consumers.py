@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.messaging.events import read
+from common.money import Money
 from services.payments import standing_cases, usecases
-from services.payments.domain import Money, Terms
+from services.payments.domain import Terms
 from workers.payments.schemas import AboutOrder, OrderPlaced
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import Rejected
+from common.money import Money
 from services.inventory import domain
 from services.inventory.domain import (
     MAX_ON_HAND,
     MOVES,
     BelowReservedError,
     Line,
-    Money,
     Product,
     Reason,
     Refusal,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from common.messaging.events import Contract, Event, InvalidEventError, MessageContext, from_json
+from common.money import Money
 from services.inventory import producers
-from services.inventory.domain import Line, Money, Product, Reason, Refusal, Reservation, Status, Stock
+from services.inventory.domain import Line, Product, Reason, Refusal, Reservation, Status, Stock
 
 SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 ORDER = "01928f6e-7c1a-7b30-9a55-3c1d0e5f7a10"

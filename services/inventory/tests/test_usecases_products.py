@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.errors import Conflict, NotFound
+from common.money import Money
 from common.web.idempotency import RequestKey
 from services.inventory import usecases
-from services.inventory.domain import BelowReservedError, Money, SkuTakenError, StockTooLargeError
+from services.inventory.domain import BelowReservedError, SkuTakenError, StockTooLargeError
 from services.inventory.tests import warehouse
 from services.inventory.tests.warehouse import (
     MESSAGE_CONTEXT,

@@ -10,10 +10,11 @@ from sqlalchemy import text
 
 from common.messaging.events import Contract, MessageContext, from_json, new_id
 from common.messaging.inbox import Delivery
+from common.money import Money
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
 from services.inventory import usecases
-from services.inventory.domain import Line, Money
+from services.inventory.domain import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

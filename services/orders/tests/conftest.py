@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from common.money import Money
 from common.storage.migrations import upgrade
 from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_service import VERIFIER
-from services.orders.domain import Money
 from services.orders.main import Settings, create_app
 from services.orders.models import put_price
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import new_id
+from common.money import Money
 from common.storage.postgresql import transaction
 from common.tests.sample_service import bearer
 from services.orders import usecases
-from services.orders.domain import CancelReason, Money
+from services.orders.domain import CancelReason
 from services.orders.models import put_price
 from services.orders.tests.builders import heard, place, published
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.money import Money
 from common.schemas import CURRENCIES
 from services.orders import domain
-from services.orders.domain import MAX_TOTAL, MIN_TOTALS, Money, Status, WantedItem
+from services.orders.domain import MAX_TOTAL, MIN_TOTALS, Status, WantedItem
 
 PRICES = {"TEA": Money(450, "usd"), "POT": Money(2500, "usd"), "EURO": Money(100, "eur")}
 FACTS = (

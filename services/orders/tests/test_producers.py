@@ -8,8 +8,9 @@ import pytest
 
 from common.errors import Rejected
 from common.messaging.events import MessageContext, new_id, utc_now
+from common.money import Money
 from services.orders import producers
-from services.orders.domain import CancelReason, Line, Money, Order, Status
+from services.orders.domain import CancelReason, Line, Order, Status
 
 MESSAGE_CONTEXT = MessageContext("c-1", causation_id=new_id(), traceparent=None)
 ORDER = Order(

@@ -13,10 +13,11 @@ from sqlalchemy import text
 from common.errors import Contention, LockTimeout, Unavailable, Undecided, classify
 from common.messaging.events import Contract, MessageContext, from_json, new_id
 from common.messaging.inbox import AlreadyHandled, Delivery
+from common.money import Money
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
 from services.payments import models, usecases
-from services.payments.domain import Money, Terms
+from services.payments.domain import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.money import Money
 from services.payments import domain
-from services.payments.domain import (
-    Intent,
-    IntentState,
-    Money,
-    Payment,
-    Refusal,
-    Status,
-    Step,
-    Terms,
-)
+from services.payments.domain import Intent, IntentState, Payment, Refusal, Status, Step, Terms
 
 ORDER = "01928f6e-7c1a-7b30-9a55-3c1d0e5f7a10"
 TERMS = Terms("customer-1", Money(1999, "usd"), "pm_card_visa")

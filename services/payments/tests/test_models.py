@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from common.money import Money
 from common.storage.postgresql import autocommit, transaction
 from services.payments import domain, models
-from services.payments.domain import Intent, IntentState, Money, Status, Terms
+from services.payments.domain import Intent, IntentState, Status, Terms
 from services.payments.tests.builders import new_order, together
 
 if TYPE_CHECKING:

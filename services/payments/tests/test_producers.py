@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from common.messaging.events import Contract, Event, InvalidEventError, MessageContext, from_json
+from common.money import Money
 from services.payments import domain, producers, refunds
 from services.payments.domain import (
     ExternalRefund,
     Intent,
     IntentState,
-    Money,
     Payment,
     Refund,
     RefundKind,

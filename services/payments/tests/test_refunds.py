@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.money import Money
 from services.payments import domain, refunds
-from services.payments.domain import Money, Payment, Refusal, Status, Step
+from services.payments.domain import Payment, Refusal, Status, Step
 from services.payments.refunds import (
     REFUND_TRIES,
     AmountExceedsRemainingError,

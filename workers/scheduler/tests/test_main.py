@@ -18,11 +18,12 @@ import requests
 from sqlalchemy import Engine, text
 
 from common.messaging import topology
+from common.money import Money
 from common.storage.postgresql import autocommit, make_engine
 from common.tests.ports import free_port
 from infrastructure.database_roles import OWNER, SCHEDULER
 from services.orders import usecases
-from services.orders.domain import Money, Status
+from services.orders.domain import Status
 from services.orders.models import put_price
 from services.orders.tests.builders import place, published
 from workers.scheduler.main import CONSUMERS, OUTBOXES, SWEEPS

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from common.messaging import topology
+from common.money import Money
 from common.resilience.saga_health import QueueReader, SagaHealth
 from common.resilience.sweeps import SweepContext
 from common.storage.leases import Lease
@@ -15,7 +16,6 @@ from common.storage.postgresql import autocommit, make_engine
 from infrastructure.database_roles import RUNTIME, SCHEDULER
 from services.inventory.tests import warehouse
 from services.inventory.tests.test_sweeping import age
-from services.orders.domain import Money
 from services.orders.models import put_price
 from services.orders.tests import builders as shop
 from workers.inventory.sweeps import HELD_SECONDS
