@@ -42,6 +42,11 @@ class Caller:
     def is_operator(self) -> bool:
         return self.role == "operator"
 
+    @property
+    def viewer_id(self) -> str | None:
+        """Whose things the caller sees: their own; None for an operator, who sees all."""
+        return None if self.is_operator else self.id
+
 
 class Verifier:
     """Turns a token into its caller, or raises `Unauthenticated` (or `Unavailable` if no key can be had)."""

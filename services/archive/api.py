@@ -35,7 +35,7 @@ def get_timeline(order_id: str) -> dict[str, Any]:
     """
     if not is_id(order_id):
         raise NotFound("no such order")
-    customer_id = None if caller().is_operator else caller().id
+    customer_id = caller().viewer_id
     with _store().use() as database:
         timeline = usecases.get_timeline(database, order_id, customer_id=customer_id)
     return {

@@ -48,8 +48,7 @@ async def stream_orders(request: Request, last_event_id: Annotated[str | None, L
     resources = _resources(request)
     cursor = await _cursor(resources, last_event_id)
     after = Cursor(resources.hub.position) if cursor is None else cursor
-    customer_id = None if caller.is_operator else caller.id
-    return _open(resources, caller, expires_at, after, order_id=None, customer_id=customer_id)
+    return _open(resources, caller, expires_at, after, order_id=None, customer_id=caller.viewer_id)
 
 
 @router.get(
@@ -69,7 +68,7 @@ async def stream_order(
         raise NotFound("no such order")
     resources = _resources(request)
     after = await _cursor(resources, last_event_id) or Cursor(0)
-    if not await resources.archive.is_order(order_id, None if caller.is_operator else caller.id):
+    if not await resources.archive.is_order(order_id, caller.viewer_id):
         raise NotFound("no such order")
     return _open(resources, caller, expires_at, after, order_id=order_id, customer_id=None)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from common.messaging.events import new_id, rfc3339, utc_now
+from common.security.visibility import require_visible
 from services.notifications import deliveries, models
 from services.notifications.domain import TEST_EVENT, Status, make_test_body
 from services.notifications.usecases import UnknownCursorError, get_endpoint
@@ -120,9 +121,8 @@ def get_delivery(database: Documents, caller: Caller, delivery_id: str) -> tuple
     """The delivery and its endpoint. Raises `NotFound` if it is not there, or not the caller's."""
     delivery = deliveries.get(database, delivery_id)
     endpoint = models.get(database, delivery["endpoint_id"]) if delivery else None
-    if delivery is None or endpoint is None or not (caller.is_operator or endpoint["owner_id"] == caller.id):
-        raise NotFound("no such delivery")
-    return endpoint, delivery
+    both = (endpoint, delivery) if endpoint and delivery else None
+    return require_visible(both, endpoint["owner_id"] if endpoint else None, caller.viewer_id, what="delivery")
 
 
 def _require_enabled(endpoint: Mapping[str, Any]) -> None:

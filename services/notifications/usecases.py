@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import DuplicateKeyError
 
-from common.errors import Conflict, NotFound, Rejected
+from common.errors import Conflict, Rejected
 from common.messaging.events import utc_now
+from common.security.visibility import require_visible
 from services.notifications import deliveries, models, signing, urls
 from services.notifications.addresses import refused_address
 from services.notifications.domain import EVENT_TYPES, Policy, Reason, may_subscribe
@@ -97,14 +98,11 @@ def create_endpoint(
 def get_endpoint(database: Documents, caller: Caller, endpoint_id: str) -> Document:
     """Raises `NotFound` if it is not there, or not the caller's."""
     found = models.get(database, endpoint_id)
-    if found is None or not (caller.is_operator or found["owner_id"] == caller.id):
-        raise NotFound("no such webhook endpoint")
-    return found
+    return require_visible(found, found["owner_id"] if found else None, caller.viewer_id, what="webhook endpoint")
 
 
 def list_endpoints(database: Documents, caller: Caller, page: Page) -> list[Document]:
-    owner_id = None if caller.is_operator else caller.id
-    return models.page(database, owner_id=owner_id, before=page.starting_after, limit=page.fetch)
+    return models.page(database, owner_id=caller.viewer_id, before=page.starting_after, limit=page.fetch)
 
 
 def change_endpoint(

@@ -79,7 +79,7 @@ def place_order(body: dict[str, Any]) -> Response:
 def list_orders(query: dict[str, Any]) -> dict[str, Any]:
     """List your orders, the newest first; operators see those of all customers."""
     page: Page = query["page"]
-    whose = _whose() or query["customer_id"]
+    whose = caller().viewer_id or query["customer_id"]
     orders = usecases.list_orders(
         _engine(), customer_id=whose, status=query["status"], before=page.starting_after, limit=page.fetch
     )
@@ -90,7 +90,7 @@ def list_orders(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, OrderSchema)
 def get_order(order_id: str) -> dict[str, Any]:
     """One order, with what has become of it."""
-    return render_order(usecases.get_order(_engine(), _id(order_id), customer_id=_whose()))
+    return render_order(usecases.get_order(_engine(), _id(order_id), customer_id=caller().viewer_id))
 
 
 @blueprint.route("/<order_id>/cancel", methods=["POST"])
@@ -102,7 +102,7 @@ def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     reply = usecases.cancel_order(
         _engine(),
         _id(order_id),
-        customer_id=_whose(),
+        customer_id=caller().viewer_id,
         request_key=http.request_key(),
         render=render_order,
         message_context=http.request_message_context(),
@@ -154,11 +154,6 @@ def _engine() -> Engine:
 
 def _money(money: Money) -> dict[str, Any]:
     return {"amount": money.amount, "currency": money.currency}
-
-
-def _whose() -> str | None:
-    """None for an operator, who sees all."""
-    return None if caller().is_operator else caller().id
 
 
 def _id(order_id: str) -> str:

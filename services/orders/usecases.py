@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Conflict, NotFound, Rejected
+from common.errors import Conflict, Rejected
 from common.messaging import outbox
 from common.messaging.events import new_id, utc_now
 from common.messaging.inbox import Delivery, once
 from common.resilience.crash_points import crash_point
+from common.security.visibility import require_visible
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
 from common.web.load_shedding import NEVER
@@ -90,7 +91,7 @@ def place_order(
 def get_order(engine: Engine, order_id: str, *, customer_id: str | None) -> Order:
     """`customer_id` None sees all; a customer sees only what is theirs."""
     with autocommit(engine) as connection:
-        return theirs(models.get(connection, order_id), customer_id)
+        return _require(models.get(connection, order_id), customer_id)
 
 
 def list_orders(
@@ -113,7 +114,7 @@ def cancel_order(
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
-        order = theirs(models.lock(connection, order_id), customer_id)
+        order = _require(models.lock(connection, order_id), customer_id)
         open_yet = domain.when_customer_cancels(order.status) is not None
         if open_yet:
             order = cancel(connection, order, CancelReason.CUSTOMER_REQUEST, message_context)
@@ -165,13 +166,13 @@ def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: Canc
 def follower_waits(engine: Engine, delivery: Delivery, order_id: str) -> None:
     """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
     with once(engine, delivery) as connection:
-        publish_final_event_again(connection, theirs(models.lock(connection, order_id), None))
+        publish_final_event_again(connection, _require(models.lock(connection, order_id)))
 
 
 def resend_final_event(engine: Engine, order_id: str) -> Order:
     """Publish the order's last event once more; answers the order. Raises `NoFinalEventError`."""
     with transaction(engine) as connection:
-        order = theirs(models.lock(connection, order_id), None)
+        order = _require(models.lock(connection, order_id))
         if not publish_final_event_again(connection, order):
             raise NoFinalEventError("the order is open, or ended before its last event was kept")
         return order
@@ -204,7 +205,7 @@ def _handle(
 ) -> None:
     """Once per delivery; `change` answers the order if it has ended it."""
     with once(engine, delivery) as connection:
-        ended = change(connection, theirs(models.lock(connection, order_id), None))
+        ended = change(connection, _require(models.lock(connection, order_id)))
     if ended is not None:
         metrics.count_ended(ended)
 
@@ -240,7 +241,5 @@ def _as_placed(order: Order) -> Order:
     return replace(order, status=Status.PENDING, cancel_reason=None, version=1)
 
 
-def theirs(order: Order | None, customer_id: str | None) -> Order:
-    if order is None or (customer_id is not None and order.customer_id != customer_id):
-        raise NotFound("no such order")
-    return order
+def _require(order: Order | None, customer_id: str | None = None) -> Order:
+    return require_visible(order, order.customer_id if order else None, customer_id, what="order")

@@ -55,7 +55,7 @@ def list_payments(query: dict[str, Any]) -> dict[str, Any]:
     page: Page = query["page"]
     payments = usecases.list_payments(
         _resources().engine,
-        customer_id=_whose(),
+        customer_id=caller().viewer_id,
         order_id=query["order_id"],
         before=page.starting_after,
         limit=page.fetch,
@@ -78,7 +78,7 @@ def list_standing_cases(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, PaymentSchema)
 def get_payment(payment_id: str) -> dict[str, Any]:
     """One payment, as it stands."""
-    return render_payment(usecases.get_payment(_resources().engine, _id(payment_id), customer_id=_whose()))
+    return render_payment(usecases.get_payment(_resources().engine, _id(payment_id), customer_id=caller().viewer_id))
 
 
 @blueprint.route("/<payment_id>/refunds", methods=["POST"])
@@ -212,11 +212,6 @@ def _money(payment: Payment, amount: int) -> dict[str, Any]:
 
 def _amount(body: dict[str, Any]) -> Money | None:
     return Money(body["amount"]["amount"], body["amount"]["currency"]) if "amount" in body else None
-
-
-def _whose() -> str | None:
-    """None for an operator, who sees all."""
-    return None if caller().is_operator else caller().id
 
 
 def _id(payment_id: str) -> str:

@@ -21,7 +21,7 @@ from common.web.idempotency_lease import Lease, begin
 from services.payments import ledger, models, refunds
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.settlement import ask_for_refund, write_refund
-from services.payments.usecases import theirs
+from services.payments.usecases import require_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def refund_payment(
 
 def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tuple[Payment, Refund]:
     """The payment and the refund, new or as an earlier attempt at the same request left it."""
-    theirs(models.get(connection, wish.payment_id), None)
+    require_payment(models.get(connection, wish.payment_id))
     payment = models.lock(connection, wish.payment_id)
     earlier = ledger.get(connection, refund_id)
     if earlier is not None:

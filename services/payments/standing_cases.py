@@ -21,7 +21,7 @@ from common.web.idempotency_lease import begin
 from services.payments import ledger, models, producers, refunds
 from services.payments.domain import ExternalRefund, Payment
 from services.payments.refunding import LEASE_SECONDS, ProviderRefusedRefundError, open_to_repetition
-from services.payments.usecases import get_payment, settle_order, theirs
+from services.payments.usecases import get_payment, require_payment, settle_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,5 +191,5 @@ def _external(command: RecordRefund, amount: int) -> ExternalRefund:
 
 
 def _lock(connection: Connection, payment_id: str) -> Payment:
-    theirs(models.get(connection, payment_id), None)
+    require_payment(models.get(connection, payment_id))
     return models.lock(connection, payment_id)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.errors import Contention, NotFound, Unavailable, Undecided, classify
+from common.errors import Contention, Unavailable, Undecided, classify
 from common.messaging import outbox
 from common.messaging.inbox import once
 from common.messaging.message_context import new_trace_context
 from common.observability.logs import logger
+from common.security.visibility import require_visible
 from common.storage.postgresql import autocommit, transaction
 from services.payments import ledger, models, producers, refunds
 from services.payments.settlement import finish_refunds, settle, stand
@@ -51,7 +52,7 @@ def order_was_confirmed(resources: Resources, delivery: Delivery, order_id: str)
 def get_payment(engine: Engine, payment_id: str, *, customer_id: str | None) -> Payment:
     """`customer_id` None sees all; a customer sees only what is theirs."""
     with autocommit(engine) as connection:
-        return theirs(models.get(connection, payment_id), customer_id)
+        return require_payment(models.get(connection, payment_id), customer_id)
 
 
 def list_payments(
@@ -135,14 +136,11 @@ def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> in
     return len(waiting)
 
 
-def theirs(payment: Payment | None, customer_id: str | None) -> Payment:
-    if (
-        payment is None
-        or payment.terms is None
-        or (customer_id is not None and payment.terms.customer_id != customer_id)
-    ):
-        raise NotFound("no such payment")
-    return payment
+def require_payment(payment: Payment | None, customer_id: str | None = None) -> Payment:
+    """A payment whose order is not known yet is shown to nobody."""
+    terms = payment.terms if payment else None
+    shown, owner_id = (payment, terms.customer_id) if terms else (None, None)
+    return require_visible(shown, owner_id, customer_id, what="payment")
 
 
 def _record(resources: Resources, delivery: Delivery, fact: Callable[[Connection], Payment]) -> None:

@@ -1,0 +1,20 @@
+"""Only the owner may see it: to all others, except operators, it is not there."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from common.errors import NotFound
+
+T = TypeVar("T")
+
+
+def require_visible(item: T | None, owner_id: str | None, viewer_id: str | None, *, what: str) -> T:
+    """`item`, if the viewer may see it: its owner, or anybody without an id (an operator, or the system itself).
+
+    Raises `NotFound` if there is none, in the same words as if it were another's.
+    """
+    if item is None or (viewer_id is not None and owner_id != viewer_id):
+        message = f"no such {what}"
+        raise NotFound(message)
+    return item
