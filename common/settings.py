@@ -102,7 +102,7 @@ class HttpSettings(ProcessSettings, ListenSettings):
         "int",
         default=8,
         check=between(1, 128),
-        meaning="Requests handled at once, with one connection to the database each.",
+        meaning="Requests handled at once. The pool has a connection for each, and one for the readiness check.",
     )
     service_queue: int = setting(
         "SERVICE_QUEUE",

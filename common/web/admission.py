@@ -4,7 +4,7 @@ gunicorn hands every request to an executor whose queue has no bound of its own.
 requests wait for the `SERVICE_THREADS`; one more goes to a thread that does nothing but refuse, so its answer comes at
 once. A request that has waited longer than `SERVICE_WAIT_SECONDS` when its turn comes is refused as well, if others
 wait behind it: while each takes a second, because the database does not answer, even a short queue is a long wait.
-What a refusal looks like is in `common.web.load_shedding_middleware`. Idle connections do not count.
+What a refusal looks like is in `common.web.load_shedding`. Idle connections do not count.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AdmittingWorker(BufferingWorker):
         super().init_process()
 
     def load_wsgi(self) -> None:
-        from common.web.load_shedding_middleware import LoadSheddingMiddleware  # noqa: PLC0415 - loads Flask, which the master does without
+        from common.web.load_shedding import LoadSheddingMiddleware  # noqa: PLC0415 - loads Flask, which the master does without
 
         try:
             super().load_wsgi()

@@ -21,6 +21,7 @@ from common import errors
 from common.resilience.circuit_breaker import CircuitOpenError
 from common.strict_json import MalformedJsonError
 from common.web import bad_requests, problems
+from common.web.load_shedding import OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ _SHARED: Codes = {
     415: {"unsupported_media_type"},
     422: {"invalid_request"},
     429: {"rate_limited"},
-    503: {"overloaded", *_OUTAGES},
+    503: {OverloadedError.code, *_OUTAGES},
 }
 _ANYWHERE = (*bad_requests.CODES, 429, 503)
 _HEADERS = {

@@ -1,6 +1,6 @@
 """More requests at once than a service can hold: a real gunicorn, whose /things/slow takes a second.
 
-The refusals that clients see are made by `load_shedding_middleware.py`.
+The refusals that clients see are made by `load_shedding.py`.
 """
 
 from __future__ import annotations
