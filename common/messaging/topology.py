@@ -30,6 +30,7 @@ DEAD = Exchange("holdfast.dead", type="topic", durable=True)
 # No queue is ever bound to it: what is published here shows that the broker takes messages, and is returned.
 PROBE = Exchange("holdfast.retry.probe", type="fanout", durable=True)
 DEAD_LETTERS = "operations.dead-letters"
+# The backoff of an event's retries.
 RETRY_DELAYS_SECONDS = (1, 5, 30, 120, 600)
 # A killed worker charges one delivery to every message it held, the healthy ones too.
 DELIVERY_LIMIT = 20

@@ -1,8 +1,9 @@
 """What may be refunded, and what becomes of a payment whose refund the provider refuses. Pure.
 
-A cancelled order's refund is tried `REFUND_TRIES` times, each pause three times as long as the one before. Then it is a
-standing case: nothing is tried any more until an operator wants another try, or records how the money was returned.
-A refund that the provider leaves open for a day stands too.
+A cancelled order's refund is tried `REFUND_TRIES` times, with exponential backoff: each wait is `BACKOFF_FACTOR` times
+the one before, the first is `REFUND_RETRY_SECONDS`. Then it is a standing case: nothing is tried any more until an
+operator wants another try, or records how the money was returned. A refund that the provider leaves open for a day
+stands too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 REFUND_TRIES = 5
 UNDECIDED_SECONDS = 24 * 3600.0  # a refund that the provider leaves open for longer is an operator's
 UNDECIDED = "undecided"
-_PAUSE_GROWTH = 3
+BACKOFF_FACTOR = 3
 
 
 class NotRefundableError(Conflict):
@@ -82,9 +83,9 @@ def after_undecided(payment: Payment) -> Payment:
     return replace(payment, refusal=refusal, version=payment.version + 1)
 
 
-def pause_seconds(refusal: Refusal, first_seconds: float) -> float | None:
+def backoff_seconds(refusal: Refusal, first_seconds: float) -> float | None:
     """For how long nothing is tried after this refusal; None: until an operator decides."""
-    return None if refusal.is_standing else first_seconds * _PAUSE_GROWTH ** (refusal.tries - 1)
+    return None if refusal.is_standing else first_seconds * BACKOFF_FACTOR ** (refusal.tries - 1)
 
 
 def after_retry_request(payment: Payment) -> Payment:

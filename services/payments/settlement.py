@@ -142,7 +142,7 @@ def write_refund(
         models.change(connection, after)
         outbox.add(connection, producers.payment_refunded(after, refund, message_context))
     elif after.refusal is not None and after != locked:
-        after = ledger.refuse(connection, after, refunds.pause_seconds(after.refusal, pause_seconds))
+        after = ledger.refuse(connection, after, refunds.backoff_seconds(after.refusal, pause_seconds))
         if after.version > locked.version:
             outbox.add(connection, producers.refund_refused(after, message_context))
     return after

@@ -66,7 +66,7 @@ def test_a_refused_refund_is_tried_so_often_and_then_stands() -> None:
         assert made.refusal is not None
         assert made.refusal.tries == number
         assert domain.next_step(made) is Step.NOTHING
-        pauses.append(refunds.pause_seconds(made.refusal, 60))
+        pauses.append(refunds.backoff_seconds(made.refusal, 60))
         if number < REFUND_TRIES:
             made = refunds.after_retry_request(made)  # as when the pause is over
             made = domain.after_looking(made, domain.Intent("pi", domain.IntentState.OPEN))
