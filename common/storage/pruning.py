@@ -7,7 +7,7 @@ its key in its own row, for good.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from common.storage.postgresql import autocommit
 from common.storage.statements import statement
@@ -68,24 +68,31 @@ def prune_replies(
     return _prune(engine, should_continue, _REPLIES, older_seconds, batch_rows)
 
 
-def sweep_inbox(engine: Engine, context: SweepContext) -> int:
-    """As a sweep."""
-    return prune_inbox(engine, context.should_continue)
+class HasEngine(Protocol):
+    """The resources of a context's sweeps: an engine, or what holds one."""
+
+    @property
+    def engine(self) -> Engine: ...
 
 
-def sweep_replies(engine: Engine, context: SweepContext) -> int:
+def sweep_inbox(resources: HasEngine, context: SweepContext) -> int:
     """As a sweep."""
-    return prune_replies(engine, context.should_continue)
+    return prune_inbox(resources.engine, context.should_continue)
+
+
+def sweep_replies(resources: HasEngine, context: SweepContext) -> int:
+    """As a sweep."""
+    return prune_replies(resources.engine, context.should_continue)
 
 
 def _prune(
-    engine: Engine, should_continue: Callable[[], bool], statement: TextClause, older_seconds: float, batch_rows: int
+    engine: Engine, should_continue: Callable[[], bool], delete: TextClause, older_seconds: float, batch_rows: int
 ) -> int:
     pruned = 0
     while should_continue():
         # Each batch is a transaction of its own: short locks, and what is done is done.
         with autocommit(engine) as connection:
-            deleted = connection.execute(statement, {"seconds": older_seconds, "limit": batch_rows}).rowcount
+            deleted = connection.execute(delete, {"seconds": older_seconds, "limit": batch_rows}).rowcount
         pruned += deleted
         if deleted < batch_rows:
             break

@@ -38,16 +38,8 @@ def time_out(resources: Resources, context: SweepContext) -> int:
     )
 
 
-def prune_inbox(resources: Resources, context: SweepContext) -> int:
-    return pruning.prune_inbox(resources.engine, context.should_continue)
-
-
-def prune_replies(resources: Resources, context: SweepContext) -> int:
-    return pruning.prune_replies(resources.engine, context.should_continue)
-
-
 SWEEPS = (
     Sweep("time-outs", 1.0, time_out),
-    Sweep("prune-inbox", 600.0, prune_inbox),
-    Sweep("prune-replies", 600.0, prune_replies),
+    Sweep("prune-inbox", 600.0, pruning.sweep_inbox),
+    Sweep("prune-replies", 600.0, pruning.sweep_replies),
 )

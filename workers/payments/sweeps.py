@@ -30,17 +30,9 @@ def ask_about_overdue(resources: Resources, context: SweepContext) -> int:
     return usecases.ask_about_overdue(resources.engine, quiet_seconds=QUIET_SECONDS, limit=AT_ONCE)
 
 
-def prune_inbox(resources: Resources, context: SweepContext) -> int:
-    return pruning.prune_inbox(resources.engine, context.should_continue)
-
-
-def prune_replies(resources: Resources, context: SweepContext) -> int:
-    return pruning.prune_replies(resources.engine, context.should_continue)
-
-
 SWEEPS = (
     Sweep("settle", 5.0, settle, reconciles=True),
     Sweep("ask-about-overdue", 15.0, ask_about_overdue, reconciles=True),
-    Sweep("prune-inbox", 600.0, prune_inbox),
-    Sweep("prune-replies", 600.0, prune_replies),
+    Sweep("prune-inbox", 600.0, pruning.sweep_inbox),
+    Sweep("prune-replies", 600.0, pruning.sweep_replies),
 )
