@@ -49,7 +49,7 @@ _RELEASE = statement("DELETE FROM idempotency_replies {owned}", owned=_OWNED)
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class RequestLease:
     """The right to work on a request. `resource_id` is the first attempt's, also for who takes over."""
 
     resource_id: str
@@ -88,19 +88,19 @@ class Lease:
             raise Contention("the lease on this Idempotency-Key was taken over")
 
 
-def begin(connection: Connection, request_key: RequestKey | None, *, resource_id: str, seconds: float) -> Lease:
+def begin(connection: Connection, request_key: RequestKey | None, *, resource_id: str, seconds: float) -> RequestLease:
     """Lease the key for `seconds`. Check `reply` first: then there is nothing left to do.
 
     Raises `Conflict` (`idempotency_key_in_flight`) and `Rejected` (`idempotency_key_reused`).
     """
     if request_key is None:
-        return Lease(resource_id)
+        return RequestLease(resource_id)
     lease_id = new_id()
     values = key_values(request_key) | {"resource_id": resource_id, "lease_id": lease_id, "seconds": seconds}
     first_id = connection.execute(_BEGIN, values).scalar_one_or_none()
     if first_id is not None:
-        return Lease(first_id, request_key=request_key, lease_id=lease_id)
+        return RequestLease(first_id, request_key=request_key, lease_id=lease_id)
     reply = find(connection, request_key)
     if reply is None:  # released in this very moment
         raise in_flight()
-    return Lease(resource_id, reply=reply, request_key=request_key)
+    return RequestLease(resource_id, reply=reply, request_key=request_key)

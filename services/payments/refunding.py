@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from common.errors import Conflict, Contention
 from common.messaging.events import new_id, utc_now
 from common.storage.postgresql import transaction
-from common.web.idempotency_lease import Lease, begin
+from common.web.idempotency_lease import RequestLease, begin
 from services.payments import ledger, models, refunds
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
 from services.payments.settlement import ask_for_refund, write_refund
@@ -105,7 +105,7 @@ def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tup
 
 
 @contextmanager
-def open_to_repetition(engine: Engine, lease: Lease) -> Iterator[None]:
+def open_to_repetition(engine: Engine, lease: RequestLease) -> Iterator[None]:
     """If the provider cannot be asked, let the next repetition go on at once: nobody is at work on it any more."""
     try:
         yield

@@ -14,7 +14,7 @@ from common.errors import Conflict, Contention, Rejected
 from common.storage.postgresql import make_engine, transaction
 from common.web import idempotency
 from common.web.idempotency import Reply, RequestKey, claim
-from common.web.idempotency_lease import Lease, begin
+from common.web.idempotency_lease import RequestLease, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,12 +33,12 @@ def engine(database: Callable[[], str]) -> Iterator[Engine]:
     engine.dispose()
 
 
-def _begin(engine: Engine, resource_id: str, key: RequestKey | None = KEY, seconds: float = 30) -> Lease:
+def _begin(engine: Engine, resource_id: str, key: RequestKey | None = KEY, seconds: float = 30) -> RequestLease:
     with transaction(engine) as connection:
         return begin(connection, key, resource_id=resource_id, seconds=seconds)
 
 
-def _finish(engine: Engine, lease: Lease) -> Reply:
+def _finish(engine: Engine, lease: RequestLease) -> Reply:
     with transaction(engine) as connection:
         return lease.finish(connection, 201, {"id": lease.resource_id})
 
