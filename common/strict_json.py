@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from common.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_DEPTH = 32
 _MAX_INTEGER_DIGITS = 19  # of 2**63 - 1
@@ -43,16 +46,34 @@ def loads(body: bytes) -> Any:
 _TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 
 
-def _check(document: Any, *, check_texts: bool) -> None:
+def levels(document: Any) -> Iterator[list[Any]]:
+    """The values of each level of nesting, from the outermost on. Keys count as values of their object."""
     level = [document]
-    for _ in range(MAX_DEPTH + 1):
+    while level:
+        yield level
+        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
+
+
+def finite_float(digits: str) -> float:
+    """For a decoder: a number that is no infinity. Raises `MalformedJsonError`."""
+    value = float(digits)
+    if math.isinf(value):
+        raise MalformedJsonError("a number is too large")
+    return value
+
+
+def no_constant(name: str) -> NoReturn:
+    """For a decoder: NaN and infinities are refused."""
+    message = f"{name} is not JSON"
+    raise MalformedJsonError(message)
+
+
+def _check(document: Any, *, check_texts: bool) -> None:
+    for depth, level in enumerate(levels(document)):
         if check_texts:
             _check_texts(level)
-        containers = [value for value in level if isinstance(value, dict | list)]
-        if not containers:
-            return
-        level = [child for container in containers for child in _children(container)]
-    raise MalformedJsonError(_TOO_DEEP)
+        if depth == MAX_DEPTH and any(isinstance(value, dict | list) for value in level):
+            raise MalformedJsonError(_TOO_DEEP)
 
 
 def _children(container: dict[str, Any] | list[Any]) -> list[Any]:
@@ -84,16 +105,6 @@ def _integer(digits: str) -> int:
     raise MalformedJsonError("an integer does not fit into 64 bits")
 
 
-def _float(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise MalformedJsonError("a number is too large")
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    message = f"{name} is not JSON"
-    raise MalformedJsonError(message)
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=finite_float, parse_constant=no_constant
+)

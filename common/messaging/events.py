@@ -9,20 +9,19 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import uuid_utils.compat as uuid_utils
 from marshmallow import ValidationError
 
 from common.errors import Rejected
+from common.strict_json import MalformedJsonError, finite_float, levels, no_constant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from marshmallow import Schema
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -114,7 +113,7 @@ def from_json(body: str | bytes) -> Event:
     try:
         text = body if isinstance(body, str) else body.decode()
         document = _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, MalformedJsonError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise InvalidEventError(message) from None
     # Depth costs an opening bracket a level; hardly any event has enough of them to need a look.
@@ -217,30 +216,9 @@ def _check(values: dict[str, Any]) -> None:
 
 
 def _check_depth(document: Any) -> None:
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
-        if not level:
-            return
-    message = f"nested deeper than {MAX_DEPTH} levels"
-    raise InvalidEventError(message)
+    if next(islice(levels(document), MAX_DEPTH, None), None) is not None:
+        message = f"nested deeper than {MAX_DEPTH} levels"
+        raise InvalidEventError(message)
 
 
-def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        message = f"a number is too large: {digits[:32]}"
-        raise ValueError(message)
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    message = f"{name} is no number"
-    raise ValueError(message)
-
-
-_DECODER = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
+_DECODER = json.JSONDecoder(parse_float=finite_float, parse_constant=no_constant)
