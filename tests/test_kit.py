@@ -1,0 +1,65 @@
+"""The kit (`common/`) knows no context: what belongs to one is handed in, and nothing is imported by a string."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.test_tree import ROOT, is_test, named, python_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KIT = [path for path in python_files("common") if not is_test(path)]
+CONTEXTS = sorted(path.parent.name for path in ROOT.glob("services/*/main.py"))
+_EVENT = re.compile(r"\b[a-z_]+\.[a-z_]+\.v[0-9]+\b")
+_OF_A_CONTEXT = re.compile(rf"\b({'|'.join(['services', 'workers', *CONTEXTS])})\.[a-z]")
+# The kit's own event, how a type looks, and the one queue for all dead letters, whose name clients of the broker know.
+ALLOWED = {"attempt.failed.v1", "type is not of the form thing.happened.v1", "operations.dead-letters"}
+
+
+def strings(path: Path) -> Iterator[str]:
+    """The string constants of a module, without its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.value
+
+
+def names_a_context(text: str) -> bool:
+    return text not in ALLOWED and bool(_EVENT.search(text) or _OF_A_CONTEXT.search(text))
+
+
+@pytest.mark.parametrize("path", KIT, ids=named)
+def test_it_names_no_event_and_no_part_of_a_context(path: Path) -> None:
+    assert [text for text in strings(path) if names_a_context(text)] == []
+
+
+@pytest.mark.parametrize("text", ["order.placed.v1", "orders.placed", "operations.events", "services.orders"])
+def test_a_name_of_a_context_is_found(text: str) -> None:
+    assert names_a_context(text)
+
+
+# `holdfast` reads a subcommand's module when it is called: `holdfast.cli`'s table, the last import by a string.
+BY_STRING = {"holdfast/cli.py"}
+
+
+def test_nothing_else_is_imported_by_a_string() -> None:
+    rooms = ("common", "services", "workers", "holdfast", "infrastructure")
+    found = {
+        named(path)
+        for path in python_files(*rooms)
+        if not is_test(path) and re.search(r"\b(import_module|__import__)\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == BY_STRING
