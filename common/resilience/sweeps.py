@@ -21,6 +21,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from common.errors import LockTimeout, Unavailable, Undecided, classify
 from common.observability.logs import logger
+from common.resilience.threads import WATCH_SECONDS, run_until
 from common.storage.leases import Lease
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ R = TypeVar("R")
 LEASE_SECONDS = 6.0
 STANDBY_SECONDS = 1.0
 OUTAGE_SECONDS = 1.0
-WATCH_SECONDS = 0.5
 STOP_SECONDS = 12.0  # less than a supervisor waits before it kills
 _LABELS = ("context", "sweep")
 SUCCEEDED = Gauge("holdfast_sweep_last_success_timestamp_seconds", "When the sweep last ended well", _LABELS)
@@ -175,19 +175,7 @@ class Sweeper(Generic[R]):
 def run_all(sweepers: Sequence[Sweeper[R]], stop: Flag) -> int:
     """Run each in a thread of its own until `stop` (0), or until one dies, which ends the others as well (1)."""
     threads = [threading.Thread(target=each.work, args=(stop,), name=each.name, daemon=True) for each in sweepers]
-    for thread in threads:
-        thread.start()
-    died: list[str] = []
-    while not died and not stop.wait(WATCH_SECONDS):
-        died = [thread.name for thread in threads if not thread.is_alive()]
-    stop.set()
-    deadline = time.monotonic() + STOP_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    late = [thread.name for thread in threads if thread.is_alive()]
-    if died or late:
-        _log.error("sweeps ended badly", died=died, late=late)
-    return 1 if died or late else 0
+    return run_until(stop, threads, stop_seconds=STOP_SECONDS)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from common.observability.logs import configure_logging, logger
 from common.observability.metrics import serve_metrics
 from common.observability.tracing import configure_tracing
 from common.resilience.circuit_breaker import Breaker
+from common.resilience.threads import run_until
 from common.setting_checks import POSTGRES_URL, between, urls_by
 from common.settings import DATABASE_WAIT, BrokerSettings, MetricsSettings, ProcessSettings, load, setting
 from common.storage.postgresql import make_engine
@@ -31,7 +31,6 @@ from common.storage.postgresql import make_engine
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WATCH_SECONDS = 0.5
 STOP_SECONDS = 20.0  # a batch that waits for a broker which confirms nothing takes about half of it
 _log = logger(__name__)
 
@@ -70,27 +69,8 @@ def main() -> int:
         )
         for context, url in settings.outbox_database_urls.items()
     ]
-    for thread in threads:
-        thread.start()
     _log.info("relaying", databases=list(settings.outbox_database_urls), holder=holder)
-    return watch(threads, stop)
-
-
-def watch(threads: list[threading.Thread], stop: threading.Event) -> int:
-    """Wait for `stop`, or for a thread that ends without it; stop the others; answer the exit code."""
-    died: list[str] = []
-    while not died and not stop.wait(WATCH_SECONDS):
-        died = [thread.name for thread in threads if not thread.is_alive()]
-    if died:
-        _log.error("a relay thread died", databases=died)
-    stop.set()
-    deadline = time.monotonic() + STOP_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    late = [thread.name for thread in threads if thread.is_alive()]
-    if late:
-        _log.error("a relay thread did not stop in time", databases=late)
-    return 1 if died or late else 0
+    return run_until(stop, threads, stop_seconds=STOP_SECONDS)
 
 
 def _relay(context: str, url: str, holder: str, settings: Settings, broker: Breaker) -> Relay:
