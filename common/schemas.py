@@ -33,12 +33,14 @@ class TolerantSchema(Schema):
 class Integer(fields.Integer):
     """A JSON integer that a bigint column can hold."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if type(value) is not int:
-            raise self.make_error("invalid", input=value)
-        if not -(2**63) <= value < 2**63:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strict=True, **options)
+
+    def _validated(self, value: Any) -> int:
+        number = super()._validated(value)
+        if not -(2**63) <= number < 2**63:
             raise ValidationError("Out of range.")
-        return super()._deserialize(value, attr, data, **kwargs)
+        return number
 
 
 def plain_text(value: str) -> None:
