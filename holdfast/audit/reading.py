@@ -14,6 +14,7 @@ from holdfast.audit.promises import check_letter
 from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, OrderView, ProductView, Reading
 from holdfast.client import ApiError, Client
 from holdfast.management import ask_broker
+from infrastructure.privileges import DEAD_LETTERS_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from holdfast.audit.ledger import Ledger
     from holdfast.audit.webhooks import EndpointView
 
-DEAD_LETTERS = "operations.dead-letters"
 # Neither handed back to its consumer nor put aside by somebody.
 OPEN_LETTERS = ("filed", "replaying")
 PRODUCT_LISTED = "product.listed.v1"
@@ -136,7 +136,7 @@ class Reader:
         reply = ask_broker(self._management_url, "/api/queues", params={"columns": "name,messages"})
         reply.raise_for_status()
         counts = {queue["name"]: queue.get("messages", 0) for queue in reply.json()}
-        unfiled = counts.get(DEAD_LETTERS, 0)
+        unfiled = counts.get(DEAD_LETTERS_QUEUE, 0)
         ours = (n for name, n in counts.items() if name.endswith(".events") or name.startswith("holdfast."))
         return unfiled, sum(ours)
 
