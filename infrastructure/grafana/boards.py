@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infrastructure.grafana import events, overview, servers, traffic
+from infrastructure.grafana import events, overview, servers, streams, traffic
 from infrastructure.grafana.panels import Row, dashboard
 
 
@@ -20,5 +20,6 @@ BOARDS: tuple[tuple[str, str, str, tuple[Row, ...]], ...] = (
     ("holdfast-overview", "Holdfast: overview", "Do orders go through, and are the promises kept?", overview.ROWS),
     ("holdfast-events", "Holdfast: events", "From the outbox to whoever hears it, and what went wrong", events.ROWS),
     ("holdfast-http", "Holdfast: HTTP", "What is asked, how it is answered, how long it takes", traffic.ROWS),
+    ("holdfast-streams", "Holdfast: streams", "Live streams to clients, and events to Kafka", streams.ROWS),
     ("holdfast-servers", "Holdfast: servers", "Processes and the broker", servers.ROWS),
 )

@@ -39,7 +39,7 @@ def test_the_files_are_those_that_would_be_written() -> None:
 
 
 def test_there_is_one_for_each_kind_of_question() -> None:
-    assert len({document["uid"] for document in MADE.values()}) == len(MADE) == 4
+    assert len({document["uid"] for document in MADE.values()}) == len(MADE) == 5
 
 
 @pytest.mark.parametrize("panel", PANELS)
