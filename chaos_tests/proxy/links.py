@@ -15,6 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chaos_tests.proxy.toxics import Toxic
 
 READ_BYTES = 32 * 1024
@@ -25,8 +27,11 @@ RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """One listening address, one address behind it, its toxics and its open connections."""
 
-    def __init__(self, name: str, listen: str, upstream: str) -> None:
+    def __init__(
+        self, name: str, listen: str, upstream: str, translate: Callable[[bytes], bytes] = lambda data: data
+    ) -> None:
         self.name, self.listen, self.upstream = name, listen, upstream
+        self.translate = translate  # for a server whose replies name its own address
         self.enabled = False
         self.toxics: dict[str, Toxic] = {}
         self.struck: Counter[str] = Counter()  # toxic -> how often it struck, since the proxy was made
@@ -126,7 +131,7 @@ class _Link:
                 if not reading.done():
                     continue
                 with suppress(ConnectionError, OSError):
-                    data = reading.result()
+                    data = reading.result() if stream == "upstream" else self._proxy.translate(reading.result())
                     if data and await self._pass(stream, data, writer, passed):
                         passed += len(data)
                         reading = asyncio.ensure_future(reader.read(READ_BYTES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ _NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     "linux": ("Linux", lambda: sys.platform == "linux"),
     "strace": ("strace", lambda: shutil.which("strace") is not None),
     "loop": ("loop devices and mkfs.ext4", _has_loop_devices),
+    "kafka": ("confluent-kafka, for its mock cluster", lambda: find_spec("confluent_kafka") is not None),
     "faketime": ("libfaketime", lambda: faketime_library() is not None),
 }
 NEEDS = frozenset({"local", "compose", CLUSTER, *_NEEDS})

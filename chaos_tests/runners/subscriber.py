@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chaos_tests.actions.webhooks import unsubscribe_all
 from chaos_tests.runners.drivers.driver import local
 from holdfast.target import target_of
 from holdfast.webhooks.receiver import receiving
@@ -28,4 +29,7 @@ def subscriber(run_config: RunConfig) -> Iterator[None]:
         return
     operator = target_of(local(run_config.variables).stack).operator(patient=True)
     with receiving(keeps=False) as receiver, subscribed(operator, receiver, OF_ORDERS):
-        yield
+        try:
+            yield
+        finally:
+            unsubscribe_all(run_config.variables)  # what experiments registered was judged by now

@@ -65,7 +65,8 @@ class Receiver:
         self.received: queue.Queue[Webhook] = queue.Queue(MAX_WAITING)
         self._server = _Server((HOST, port), _Handler)
         self._server.receiver = self
-        self.url = f"http://{HOST}:{self._server.server_address[1]}/webhooks"
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://{HOST}:{self.port}/webhooks"
 
     def start(self) -> None:
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()

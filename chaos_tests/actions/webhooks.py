@@ -1,0 +1,124 @@
+"""A webhook endpoint of this run that misbehaves for a while. All that was for it arrives in the end, signed.
+
+The endpoint stays until the run was judged: the checker reads its deliveries for P6.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.faulty_receiver import FaultyReceiver, Misbehaviour
+from chaos_tests.runners.drivers.driver import driver_of, local
+from holdfast.client import ApiError
+from holdfast.webhooks.subscribing import ENDPOINTS, OF_ORDERS, register, wait_until_subscribed
+
+if TYPE_CHECKING:
+    from holdfast.client import Client
+
+ARRIVED_SECONDS = 120.0
+
+
+@dataclass
+class _Endpoint:
+    receiver: FaultyReceiver
+    place: str
+    began_at: str
+
+
+_ENDPOINTS: dict[str, _Endpoint] = {}  # by the endpoint's id: of this process
+
+
+def subscribe(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Register an endpoint on this machine for the events of all orders, and answer it well."""
+    client, receiver = _operator(configuration), FaultyReceiver()
+    began_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    place = register(client, receiver, OF_ORDERS)
+    endpoint_id = place.rpartition("/")[2]
+    local(configuration).journal.add(unsubscribe, {"endpoint_id": endpoint_id}, of_the_run=True)
+    _ENDPOINTS[endpoint_id] = _Endpoint(receiver, place, began_at)
+    wait_until_subscribed(client, place)
+    return seen(f"endpoint {endpoint_id} was subscribed")
+
+
+def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Let the endpoint misbehave: `kind` and `seconds` of a `Misbehaviour`."""
+    local(configuration).journal.add(behave, {})
+    _endpoint().receiver.misbehave(Misbehaviour(**fault))
+    return seen(f"the endpoint was {fault['kind']}")
+
+
+def behave(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Let it answer well again, if it is this process's."""
+    for each in _ENDPOINTS.values():
+        each.receiver.behave()
+    local(configuration).journal.remove(behave, {})
+    return seen("the endpoint answered well")
+
+
+def deliver_all(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Disable the endpoint, so that what waits is listed; enable it, send all of that again, and wait until it came.
+
+    Raises TimeoutError if something does not arrive.
+    """
+    client, endpoint = _operator(configuration), _endpoint()
+    disturbed = [each for each in client.all(f"{endpoint.place}/deliveries") if _is_disturbed(each, fault)]
+    for enabled in (False, True):
+        client.call("PATCH", endpoint.place, body={"enabled": enabled})
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def is_all_there() -> bool:
+        made = [each for each in client.all(f"{endpoint.place}/deliveries") if each["created_at"] < now]
+        if any(each["status"] == "failed" for each in made):
+            client.post(f"{endpoint.place}/resend", {"since": endpoint.began_at})
+            return False
+        arrived = {each["event_id"] for each in made} <= endpoint.receiver.verified
+        return bool(made) and arrived and all(each["status"] == "delivered" for each in made)
+
+    took = wait_until(is_all_there, ARRIVED_SECONDS, "every webhook arrives")
+    if endpoint.receiver.forged:
+        message = f"{endpoint.receiver.forged} webhooks were not signed as they should be"
+        raise ValueError(message)
+    text = f"{len(disturbed)} deliveries met the fault; {len(endpoint.receiver.verified)} arrived and were verified"
+    return seen(f"{text}, the last {took:.1f} s after it", bit=bool(disturbed))
+
+
+def unsubscribe(endpoint_id: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Delete the endpoint."""
+    with suppress(ApiError):
+        _operator(configuration).call("DELETE", f"{ENDPOINTS}/{endpoint_id}")
+    if endpoint := _ENDPOINTS.pop(endpoint_id, None):
+        endpoint.receiver.stop()
+    driver_of(configuration).journal.remove(unsubscribe, {"endpoint_id": endpoint_id})
+    return seen(f"endpoint {endpoint_id} was deleted")
+
+
+def unsubscribe_all(configuration: dict[str, Any]) -> None:
+    """Delete what this process registered. One that the system does not delete now stays noted."""
+    for endpoint_id in list(_ENDPOINTS):
+        with suppress(requests.RequestException):
+            unsubscribe(endpoint_id, configuration)
+
+
+def _endpoint() -> _Endpoint:
+    """The newest. Raises `LookupError` if there is none."""
+    if not _ENDPOINTS:
+        raise LookupError("no endpoint was subscribed in this process")
+    return list(_ENDPOINTS.values())[-1]
+
+
+def _operator(configuration: dict[str, Any]) -> Client:
+    return driver_of(configuration).target().operator(patient=True)
+
+
+def _is_disturbed(delivery: dict[str, Any], fault: dict[str, Any]) -> bool:
+    """Whether an attempt failed, or took as long as the fault makes it."""
+    return any(
+        each["error"] or (fault.get("seconds") and each["latency_seconds"] >= fault["seconds"])
+        for each in delivery["history"]
+    )
