@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import field, fields
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from dotenv import dotenv_values
 from environs import Env, EnvValidationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -51,9 +52,8 @@ def load(kind: type[T]) -> T:
     try:
         env.seal()
     except EnvValidationError as error:
-        for name, reasons in cast("dict[str, list[str]]", error.error_messages).items():
-            print(f"bad setting {name}: {'; '.join(map(str, reasons))}", file=sys.stderr)  # noqa: T201 - no logger exists yet
-        raise SystemExit(2) from None
+        messages = cast("dict[str, list[str]]", error.error_messages)
+        refuse({name: "; ".join(map(str, reasons)) for name, reasons in messages.items()})
     return kind(**values)
 
 
@@ -62,6 +62,13 @@ def _accept_former_name(name: str, formerly: str) -> None:
     if value:
         print(f"{formerly} is now called {name}: the old name is read for one more version", file=sys.stderr)  # noqa: T201 - no logger exists yet
         os.environ[name] = os.environ.get(name) or value
+
+
+def refuse(problems: Mapping[str, str]) -> NoReturn:
+    """Stop the process: print what is wrong with each variable, by its name, and exit with status 2."""
+    for name, problem in problems.items():
+        print(f"bad setting {name}: {problem}", file=sys.stderr)  # noqa: T201 - no logger exists yet
+    raise SystemExit(2)
 
 
 def read_env_file(file: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from common.environment import load, setting, variables
+from common.environment import load, refuse, setting, variables
 from common.setting_checks import (
     HTTP_URL,
     PORT,
@@ -38,9 +38,10 @@ __all__ = [
     "ProcessSettings",
     "ServiceSettings",
     "load",
+    "refuse",
     "setting",
     "variables",
-]  # `load`, `setting` and `variables` are used with these classes: one import
+]  # `load`, `refuse`, `setting` and `variables` are used with these classes: one import
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

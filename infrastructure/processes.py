@@ -56,6 +56,14 @@ DOCUMENT_CONTEXTS = ("archive", "operations", "notifications")
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _FAILURES = ("RETRY_ATTEMPTS", "UNDECIDED_MAX_AGE_SECONDS")
+_KAFKA = (
+    "KAFKA_BROKER_URL",
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_SSL_CA_FILE",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SASL_PASSWORD",
+)
 _KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
 _WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
@@ -201,7 +209,7 @@ PROCESSES: tuple[Process, ...] = (
         name="bridge",
         phase=Phase.PROCESSES,
         command=("python", "-m", "workers.bridge.main"),
-        environment=("MONGODB_URL", "KAFKA_BROKER_URL", "METRICS_PORT", "LOG_LEVEL"),
+        environment=("MONGODB_URL", *_KAFKA, "METRICS_PORT", "LOG_LEVEL"),
         context="bridge",
         port_offset=39,
         probe="/metrics",

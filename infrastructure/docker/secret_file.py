@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
 _SECRET = re.compile(r"(PASSWORD|KEY)$")
+_OF_OTHERS = frozenset({"KAFKA_SASL_PASSWORD"})  # of an account that is not ours to make
 # RFC 8410: what stands before the 32 bytes of an Ed25519 key in PKCS #8.
 _ED25519_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
 
@@ -48,7 +49,7 @@ def complete(example: str, known: dict[str, str]) -> tuple[str, list[str]]:
         name, default = match.groups()
         seen.add(name)
         value = known.get(name, default)
-        if not value and (_SECRET.search(name) or name in _MAKERS):
+        if not value and name not in _OF_OTHERS and (_SECRET.search(name) or name in _MAKERS):
             value = _MAKERS.get(name, password)()
             made.append(name)
         lines.append(f"{name}={value}")

@@ -6,30 +6,24 @@ import signal
 import threading
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaException
 from marshmallow import validate
 
 from common.observability import logs
 from common.observability.metrics import serve_metrics
 from common.setting_checks import between
-from common.settings import DocumentSettings, LogSettings, MetricsSettings, load, setting
+from common.settings import DocumentSettings, LogSettings, MetricsSettings, load, refuse, setting
 from common.storage.mongodb import connect
+from workers.bridge.kafka_settings import KafkaSettings, client_options, problem_of, problems
 from workers.bridge.loop import Bridge
 from workers.bridge.producer import OrderedProducer
 from workers.bridge.storage import Archive, Positions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(LogSettings, MetricsSettings, DocumentSettings):
+class Settings(LogSettings, MetricsSettings, DocumentSettings, KafkaSettings):
     """What the bridge reads. `MONGODB_URL` is the archive's database, as the account that reads its events."""
 
-    kafka_broker_url: str | None = setting(
-        "KAFKA_BROKER_URL",
-        default=None,
-        check=validate.Regexp(
-            r"^[^\s/,]+:[0-9]{1,5}(,[^\s/,]+:[0-9]{1,5})*$", error="expected HOST:PORT, commas between"
-        ),
-        meaning="Kafka, for the events of the archive: HOST:PORT, commas between. Empty: no bridge.",
-    )
     kafka_topic_prefix: str = setting(
         "KAFKA_TOPIC_PREFIX",
         default="holdfast",
@@ -58,6 +52,18 @@ def wait_for_signal() -> None:
         pass
 
 
+def make_producer(settings: Settings) -> OrderedProducer:
+    """The producer. Settings that do not fit together, or that Kafka's client refuses, end the process by name."""
+    if found := problems(settings):
+        refuse(found)
+    try:
+        return OrderedProducer(settings.kafka_broker_url or "", client_options(settings))
+    except KafkaException as error:
+        if found := problem_of(str(error)):
+            refuse(found)
+        raise
+
+
 def main(settings: Settings | None = None) -> None:
     settings = settings or load(Settings)
     logs.configure_logging("bridge", settings.log_level)
@@ -66,6 +72,7 @@ def main(settings: Settings | None = None) -> None:
         logs.logger(__name__).info("KAFKA_BROKER_URL is not set: there is nothing to do")
         wait_for_signal()
         return
+    producer = make_producer(settings)
     archive = connect(
         settings.mongodb_url, timeout_seconds=settings.mongodb_timeout_seconds, name="bridge", pool_size=1
     )
@@ -73,7 +80,7 @@ def main(settings: Settings | None = None) -> None:
     bridge = Bridge(
         Archive(archive),
         Positions(own),
-        OrderedProducer(settings.kafka_broker_url),
+        producer,
         prefix=settings.kafka_topic_prefix,
         gap_seconds=settings.bridge_gap_seconds,
     )

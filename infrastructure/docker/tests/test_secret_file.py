@@ -13,6 +13,10 @@ from infrastructure.docker.secret_file import EXAMPLE, signing_key, write
 # Empty in the example because that is their value.
 NO_SECRETS = {
     "KAFKA_BROKER_URL",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SSL_CA_FILE",
     "RATE_LIMIT_AUTHENTICATED",
     "TOKEN_PUBLIC_KEYS",
     "WEBHOOK_ALLOWED_NETWORKS",

@@ -50,6 +50,8 @@ def references(value: Any) -> set[tuple[str, str | None]]:
     for field, inner in value.items():
         if field in REFERENCES:
             for each in inner if isinstance(inner, list) else [inner]:
+                if each.get("optional"):  # what only its owner has, where there is any
+                    continue
                 found.add((each.get("name") or each["secretName"], each.get("key")))
     return found
 

@@ -19,6 +19,7 @@ CASES = [
     (overlay, line) for overlay in OVERLAYS for line in OURS if overlay in WITH_TRIALS or line.name not in OPTIONAL
 ]
 # A native process listens where nobody else can reach; a pod has an address of its own.
+OPTIONAL_KEYS = {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}
 OWN_ADDRESS = {"SERVICE_HOST", "METRICS_HOST"}
 PORT_VARIABLES = {"SERVICE_PORT", "METRICS_PORT"}
 
@@ -95,4 +96,5 @@ def test_a_secret_is_named_as_its_process_and_a_key_as_its_variable(overlay: str
     found = workload(overlay, line)
     for name, variable in environment(found).items():
         if reference := variable.get("valueFrom"):
-            assert reference == {"secretKeyRef": {"name": found["metadata"]["name"], "key": name}}
+            optional = {"optional": True} if name in OPTIONAL_KEYS else {}
+            assert reference == {"secretKeyRef": {"name": found["metadata"]["name"], "key": name, **optional}}

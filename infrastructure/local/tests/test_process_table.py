@@ -18,6 +18,10 @@ OURS = [line for line in PROCESSES if line.command]
 # Settings without a default: they are handed on only if the caller has them.
 UNSET = {
     "KAFKA_BROKER_URL",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SSL_CA_FILE",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "RATE_LIMIT_AUTHENTICATED",
     "RATE_LIMIT_ANONYMOUS",

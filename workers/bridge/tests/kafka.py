@@ -1,14 +1,21 @@
-"""Kafka for tests: librdkafka's mock cluster, behind a proxy that cuts; and a reader of its topics."""
+"""Kafka for tests: librdkafka's mock cluster, behind a proxy that cuts or speaks TLS; and a reader of its topics."""
 
 from __future__ import annotations
 
+import socket
 import struct
+import threading
 import time
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from common.tests.tcp_proxy import Link
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
 
 _HOST = b"127.0.0.1"
 SECONDS = 60.0
@@ -62,3 +69,35 @@ class KafkaLink(Link):
 
     def translate(self, reply: bytes) -> bytes:
         return reply.replace(*self._names)
+
+
+@contextmanager
+def tls_listener(cluster: MockCluster, context: ssl.SSLContext) -> Iterator[str]:
+    """The cluster's broker by TLS, as its replies name it too; yields its HOST:PORT."""
+    listener = socket.create_server((_HOST.decode(), 0))
+    port = listener.getsockname()[1]
+    names = _HOST + struct.pack(">i", cluster.port), _HOST + struct.pack(">i", port)
+
+    def serve(raw: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(raw, server_side=True) as near:
+            far = socket.create_connection((_HOST.decode(), cluster.port))
+            back = threading.Thread(target=_copy, args=(far, near, lambda data: data.replace(*names)), daemon=True)
+            back.start()
+            _copy(near, far, lambda data: data)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listener:
+        yield f"{_HOST.decode()}:{port}"
+
+
+def _copy(source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes]) -> None:
+    with suppress(OSError), source:
+        while data := source.recv(65536):
+            sink.sendall(change(data))
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
