@@ -180,7 +180,7 @@ PROCESSES: tuple[Process, ...] = (
         environment=(
             "SERVICE_PORT",
             "MONGODB_URL",
-            "LOG_LEVEL",
+            *_OBSERVED,
             "LIVE_STREAMS",
             "LIVE_STREAMS_PER_CALLER",
             *_KEYS,

@@ -128,11 +128,14 @@ class Recorder:
         *,
         started_ns: int,
         ended_ns: int,
+        failure: str,
     ) -> None:
         parent = _context_of(traceparent)
         span = self._tracer.start_span(
             name, context=parent, kind=_KINDS[kind], attributes=_present(attributes), start_time=started_ns
         )
+        if failure:
+            span.set_status(trace.StatusCode.ERROR, failure[:MAX_TEXT])
         span.end(ended_ns)
 
 

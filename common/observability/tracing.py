@@ -103,7 +103,8 @@ def past(
     *,
     started_ns: int,
     ended_ns: int,
+    failure: str = "",
 ) -> None:
-    """Record what was done for the trace of `traceparent` between two moments (`time.time_ns`)."""
+    """Record what was done for the trace of `traceparent` between two moments (`time.time_ns`), and why it failed."""
     if _recorder is not None:
-        _recorder.past(name, kind, traceparent, attributes, started_ns=started_ns, ended_ns=ended_ns)
+        _recorder.past(name, kind, traceparent, attributes, started_ns=started_ns, ended_ns=ended_ns, failure=failure)

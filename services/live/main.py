@@ -13,10 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from common.observability.logs import configure_logging
+from common.observability.tracing import configure_tracing
 from common.security.jwks import RemoteKeys
 from common.security.tokens import Verifier
 from common.setting_checks import HTTP_URL, between
-from common.settings import DocumentSettings, ListenSettings, LogSettings, load, setting
+from common.settings import DocumentSettings, ListenSettings, ProcessSettings, load, setting
 from services.live import api, pages, problems
 from services.live.hub import Hub
 from services.live.limits import Limits
@@ -31,7 +32,7 @@ _BACKLOG = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(LogSettings, ListenSettings, DocumentSettings):
+class Settings(ProcessSettings, ListenSettings, DocumentSettings):
     """What the live service reads. `MONGODB_URL` is the archive's database, as the account that reads its events."""
 
     jwks_url: str = setting(
@@ -140,6 +141,7 @@ def _listener(settings: Settings) -> socket.socket:
 def main(settings: Settings | None = None) -> None:
     settings = settings or load(Settings)
     configure_logging("live", settings.log_level)
+    configure_tracing("live", settings)
     serve(settings)
 
 

@@ -89,9 +89,11 @@ def test_a_part_of_no_work_is_not_recorded(collector: Collector) -> None:
     with tracing.child("probe", "client", {}) as span:
         assert span.traceparent is None
     tracing.past("seen", "producer", PARENT, {}, started_ns=1_000, ended_ns=3_000)
+    tracing.past("broken", "server", PARENT, {}, started_ns=1_000, ended_ns=3_000, failure="HTTP 500")
     tracing.shutdown()
-    (seen,) = collector.wait_for("seen")
+    seen, broken = *collector.wait_for("seen"), *collector.wait_for("broken")
     assert (seen.started_ns, seen.ended_ns, seen.kind) == (1_000, 3_000, "producer")
+    assert (seen.failed, broken.failed) == (False, True)
     assert collector.named("probe") == []
 
 
