@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, jsonify
 
-from common.errors import NotFound
+from common.errors import NotFound, Unauthenticated
 from common.security.auth import caller, public
+from common.security.service_credentials import for_services
 from common.web import app_factory
 from common.web.client_address import client_network
 from common.web.error_responses import raises
@@ -26,6 +27,7 @@ from services.users.domain import (
 from services.users.fair_slots import SlotsTakenError, TooManySignInsError
 from services.users.schemas import (
     ApiKeySchema,
+    ContactSchema,
     NewApiKeySchema,
     NewUserSchema,
     NothingSchema,
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 
 users = Blueprint("users", __name__, url_prefix="/api/v1", description="Who may use the system")
 keys = Blueprint("keys", __name__, url_prefix="/.well-known", description="What tokens are verified with")
+internal = Blueprint(
+    "internal", __name__, url_prefix="/internal/v1", description="For other services; the gateway forwards none of it"
+)
 
 KEYS_MAX_AGE_SECONDS = 60
 
@@ -120,6 +125,16 @@ def get_keys() -> Response:
     reply = jsonify(_context().signer.jwks())
     reply.cache_control.max_age = KEYS_MAX_AGE_SECONDS
     return reply
+
+
+@internal.route("/users/<uuid:user_id>/contact")
+@for_services
+@internal.response(200, ContactSchema)
+@raises(Unauthenticated, NotFound)
+def get_contact(user_id: UUID) -> dict[str, Any]:
+    """How to reach a user, for the credential of a service (`CONTACT_TOKENS`) in place of a token."""
+    _context().contact_credentials.require()
+    return usecases.get_contact(_context(), str(user_id))
 
 
 def _context() -> Context:

@@ -5,10 +5,11 @@ Production: `gunicorn -c python:common.web.gunicorn 'services.users.main:create_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from common.security.service_credentials import ServiceCredentials, check_credentials
 from common.security.tokens import Verifier
 from common.setting_checks import ROUTE_RATES, ROUTE_RATES_MEANING
 from common.settings import DatabaseSettings, HttpSettings, load, setting
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 NAME = "users"
+# RATE_LIMIT_ROUTES may say otherwise. Beyond it the caller waits: no e-mail is lost.
+CONTACT_RATE = "GET /internal/v1/users/<uuid:user_id>/contact=6000/minute"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,12 @@ class Settings(HttpSettings, DatabaseSettings):
         check=check_public_keys,
         meaning="Public keys trusted besides, while the key is changed: each as `x` in its JWK, commas between.",
     )
+    contact_tokens: str = setting(
+        "CONTACT_TOKENS",
+        default="",
+        check=check_credentials,
+        meaning="Credentials for which a user's e-mail address is given out inside, with commas between. Empty: none.",
+    )
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -60,10 +69,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     signer = Signer(read_key(settings.token_signing_key), read_public_keys(settings.token_public_keys))
     return app_factory.create_app(
         NAME,
-        settings,
-        blueprints=[api.users, api.keys],
+        replace(settings, rate_limit_routes=f"{CONTACT_RATE};{settings.rate_limit_routes}"),
+        blueprints=[api.users, api.keys, api.internal],
         ready_checks={"postgres": partial(ping, engine)},
-        context=Context(engine, Passwords(), signer),
+        context=Context(engine, Passwords(), signer, ServiceCredentials(settings.contact_tokens)),
         verifier=Verifier(signer.keys()),  # its own keys: it need not ask itself
     )
 

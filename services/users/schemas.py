@@ -42,6 +42,11 @@ class UserSchema(Schema):
     created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
+class ContactSchema(Schema):
+    username = fields.String(required=True)
+    email = fields.String(required=True)
+
+
 class NewUserSchema(UserSchema):
     api_key = fields.String(metadata={"description": "shown this once, if no password was given"})
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.messaging.events import MessageContext
+    from common.security.service_credentials import ServiceCredentials
     from common.web.idempotency import Reply, RequestKey
     from services.users.passwords import Passwords
     from services.users.signing import Signer
@@ -33,6 +34,7 @@ class Context:
     engine: Engine
     passwords: Passwords
     signer: Signer
+    contact_credentials: ServiceCredentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,12 @@ def get_user(context: Context, user_id: str) -> dict[str, Any]:
     if user is None:
         raise NotFound("there is no such user")
     return render_user(user)
+
+
+def get_contact(context: Context, user_id: str) -> dict[str, Any]:
+    """How to reach a user now."""
+    user = get_user(context, user_id)
+    return {name: user[name] for name in ("username", "email")}
 
 
 def issue_token(context: Context, credentials: Credentials, *, network: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def test_the_docs_page_opens_every_services_pages(shop: Shop) -> None:
 def test_each_service_describes_itself(shop: Shop, context: str) -> None:
     document = answer(shop.anyone.get(f"/{context}/openapi.json"))
     assert document["openapi"].startswith("3.1")
-    assert all(path.startswith(("/api/v1/", "/.well-known/")) for path in document["paths"])
+    assert all(path.startswith(("/api/v1/", "/.well-known/", "/internal/v1/")) for path in document["paths"])
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
@@ -55,6 +55,9 @@ def test_health(shop: Shop) -> None:
         "/.ready/users",
         "/.problem/not-found",
         "/faults",
+        "/internal/v1/users/01928f6d-11aa-7c21-8d43-5b7e9f00c2d1/contact",
+        "/api/v1/users/01928f6d-11aa-7c21-8d43-5b7e9f00c2d1/contact",
+        "/api/v1/users/../../../internal/v1/users/01928f6d-11aa-7c21-8d43-5b7e9f00c2d1/contact",
         "/v1/payment_intents",
         *(f"/{context}/{page}" for context in CONTEXTS for page in ("metrics", "livez", "docs/../metrics")),
     ],

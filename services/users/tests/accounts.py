@@ -18,6 +18,7 @@ NOWHERE = "postgresql+psycopg2://users:secret@127.0.0.1:1/users"
 JOHN: dict[str, Any] = {"username": "johndoe", "email": "john.doe@example.com"}
 PASSWORD = "correct horse battery staple"
 THREADS = 20
+CONTACT_TOKEN, NEXT_CONTACT_TOKEN = "a" * 32, "b" * 32
 
 
 def signing_key() -> str:
@@ -34,6 +35,7 @@ def settings(database_url: str) -> Settings:
         database_url=database_url,
         database_timeout_seconds=5,
         token_signing_key=signing_key(),
+        contact_tokens=f"{CONTACT_TOKEN},{NEXT_CONTACT_TOKEN}",
     )
 
 

@@ -39,6 +39,7 @@ def test_it_is_made_without_asking_the_database() -> None:
         ("TOKEN_SIGNING_KEY", "c2VjcmV0LW5vbnNlbnNl"),
         ("TOKEN_SIGNING_KEY", ""),
         ("TOKEN_PUBLIC_KEYS", "c2VjcmV0LW5vbnNlbnNl"),
+        ("CONTACT_TOKENS", "c2VjcmV0"),
         ("DATABASE_URL", "sqlite://"),
         ("SERVICE_THREADS", "0"),
         ("LOG_LEVEL", "LOUD"),
