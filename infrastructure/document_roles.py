@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infrastructure.processes import DOCUMENT_CONTEXTS
+from infrastructure.processes import DOCUMENT_CONTEXTS, MAIL
 
 ARCHIVE, EVENTS = "archive", "events"
 
@@ -35,7 +35,7 @@ CUSTOM_ROLES = (EVENTS_READER,)
 READERS: Mapping[str, CustomRole] = {"live": EVENTS_READER, "bridge": EVENTS_READER}
 _ALSO_OWN_DATABASE = frozenset({"bridge"})
 
-DOCUMENT_ACCOUNTS: tuple[str, ...] = (*DOCUMENT_CONTEXTS, *READERS)
+DOCUMENT_ACCOUNTS: tuple[str, ...] = (*DOCUMENT_CONTEXTS, MAIL, *READERS)
 
 
 def database_of(account: str) -> str:

@@ -48,10 +48,13 @@ GATEWAY_PORT_OFFSET = 0
 RABBITMQ_MANAGEMENT_PORT_OFFSET = 12
 RABBITMQ_DISTRIBUTION_PORT_OFFSET = 13
 RABBITMQ_PROMETHEUS_PORT_OFFSET = 18
-PORTS_PER_STACK = 40
+PORTS_PER_STACK = 50
 
 RELATIONAL_CONTEXTS = ("users", "inventory", "orders", "payments")
 DOCUMENT_CONTEXTS = ("archive", "operations", "notifications")
+# It has a worker and no service, and a MongoDB database of its own.
+MAIL = "mail"
+MAIL_CATCHER_SMTP_PORT_OFFSET = 41
 
 # What every process of ours takes that works for requests and events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
@@ -67,11 +70,12 @@ _KAFKA = (
 _KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
 _WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
+_MAIL = ("SMTP_URL", "MAIL_FROM", "USERS_URL", "CONTACT_TOKENS", _BREAKER)
 _PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", _BREAKER)
 
 
 def _store(context: str) -> str:
-    return "MONGODB_URL" if context in DOCUMENT_CONTEXTS else "DATABASE_URL"
+    return "MONGODB_URL" if context in (*DOCUMENT_CONTEXTS, MAIL) else "DATABASE_URL"
 
 
 def _server(name: str, port_offset: int) -> Process:
@@ -166,7 +170,15 @@ PROCESSES: tuple[Process, ...] = (
         port_offset=16,
         probe="/livez",
     ),
-    _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "RATE_LIMIT_ROUTES"),
+    Process(
+        name="mail-catcher",
+        phase=Phase.PROCESSES,
+        command=("python", "-m", "infrastructure.mail_catcher.main"),
+        environment=("SERVICE_PORT", "SMTP_PORT", "LOG_LEVEL"),
+        port_offset=40,
+        probe="/livez",
+    ),
+    _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "RATE_LIMIT_ROUTES", "CONTACT_TOKENS"),
     _service("inventory", 2, *_KEYS),
     _service("orders", 3, *_KEYS),
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
@@ -195,6 +207,7 @@ PROCESSES: tuple[Process, ...] = (
     _worker("archive", 25),
     _worker("operations", 26),
     _worker("notifications", 27, *_WEBHOOKS),
+    _worker(MAIL, 28, *_MAIL),
     _relay(1, 30),
     _relay(2, 31),
     Process(

@@ -42,4 +42,5 @@ OFF_THE_WAY = (
     "notifications.recorded",
     "notifications.sending",
     "notifications.sent",
+    "mail.sent",
 )

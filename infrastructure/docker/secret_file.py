@@ -82,6 +82,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "TOKEN_SIGNING_KEY": signing_key,
     "MONGODB_KEY": lambda: secrets.token_hex(64),
     "WEBHOOK_SECRET_KEYS": fernet_key,
+    "CONTACT_TOKENS": password,
 }
 
 

@@ -90,4 +90,15 @@ ROWS = (
             ),
         ),
     ),
+    Row(
+        "E-mail",
+        (
+            graph(
+                "Mails by outcome",
+                "eps",
+                Query("sum by (kind, outcome) (rate(holdfast_mails_total[5m]))", "{{kind}} {{outcome}}"),
+                stacked=True,
+            ),
+        ),
+    ),
 )

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 class Installation:
     """One installation's passwords, each drawn when it is first asked for, and what follows from them."""
 
-    def __init__(self, servers: Servers, stripe_key: str) -> None:
-        self._servers, self._stripe_key = servers, stripe_key
+    def __init__(self, servers: Servers, stripe_key: str, smtp_url: str) -> None:
+        self._servers, self._stripe_key, self._smtp_url = servers, stripe_key, smtp_url
         self.password_of: Callable[[str], str] = cache(lambda _account: password())
         self._signing_key = cache(signing_key)
         self._webhook_key = cache(fernet_key)
+        self._contact_token = cache(password)
 
     def of_process(self, line: Process) -> dict[str, str]:
         """The secret variables of a process; the others stand in its Deployment."""
@@ -44,6 +45,8 @@ class Installation:
             "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, _looks_as(line)),
             "TOKEN_SIGNING_KEY": self._signing_key,
             "WEBHOOK_SECRET_KEYS": self._webhook_key,
+            "CONTACT_TOKENS": self._contact_token,
+            "SMTP_URL": lambda: self._smtp_url,
             "STRIPE_API_KEY": lambda: self._stripe_key,
             "FLOWER_BASIC_AUTH": lambda: f"flower:{self.password_of('flower page')}",
             "SEED_OPERATOR_PASSWORD": lambda: self.password_of("operator"),

@@ -111,19 +111,22 @@ def manifest(secrets: Secrets) -> str:
 def main(overlay: str, postgres_host: str | None, rabbitmq_host: str | None, mongodb_host: str | None) -> None:
     """Print the Secrets of OVERLAY; for aws as JSON, by the names in Secrets Manager.
 
-    STRIPE_API_KEY comes from the environment; without one `local` talks to the sandbox.
+    STRIPE_API_KEY and SMTP_URL come from the environment; without them `local` talks to the sandbox and the mail
+    catcher, and the others send no e-mail.
     """
     stripe_key = os.environ.get("STRIPE_API_KEY", "")
+    smtp_url = os.environ.get("SMTP_URL", "")
     if not stripe_key and overlay != "local":
         raise click.UsageError("set STRIPE_API_KEY in the environment")
     if overlay == "local":
-        click.echo(manifest(for_local(Installation(LOCAL, stripe_key or "sk_test_sandbox"))))
+        keys = (stripe_key or "sk_test_sandbox", smtp_url or "smtp://mail-catcher:8025")
+        click.echo(manifest(for_local(Installation(LOCAL, *keys))))
     elif overlay == "production":
-        click.echo(manifest(for_production(Installation(PRODUCTION, stripe_key))))
+        click.echo(manifest(for_production(Installation(PRODUCTION, stripe_key, smtp_url))))
     elif not (postgres_host and rabbitmq_host and mongodb_host):
         raise click.UsageError("aws needs --postgres, --rabbitmq and --mongodb (terraform output servers)")
     else:
-        found = for_aws(Installation(aws(postgres_host, rabbitmq_host, mongodb_host), stripe_key))
+        found = for_aws(Installation(aws(postgres_host, rabbitmq_host, mongodb_host), stripe_key, smtp_url))
         click.echo(json.dumps({f"holdfast/{name}": values for name, values in found.items()}, indent=1))
 
 

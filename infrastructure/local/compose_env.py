@@ -62,6 +62,7 @@ def _credentials(variables: Mapping[str, str]) -> Credentials:
         customer_password=variables.get("SEED_CUSTOMER_PASSWORD", ""),
         flower_password="",
         webhook_secret_keys=variables.get("WEBHOOK_SECRET_KEYS", ""),
+        contact_tokens=variables.get("CONTACT_TOKENS", ""),
         databases={name: variables[f"{server}_{name.upper()}_PASSWORD"] for name, server in servers.items()},
         brokers={name: variables[f"RABBITMQ_{name.upper().replace('-', '_')}_PASSWORD"] for name in brokers},
     )

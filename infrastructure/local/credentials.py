@@ -40,6 +40,7 @@ class Credentials:
     customer_password: str
     flower_password: str
     webhook_secret_keys: str
+    contact_tokens: str
     databases: dict[str, str]
     brokers: dict[str, str]
 
@@ -90,6 +91,7 @@ _MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
     "customer_password": _password,
     "flower_password": _password,
     "webhook_secret_keys": lambda: Fernet.generate_key().decode(),
+    "contact_tokens": _password,
     "databases": dict,
     "brokers": dict,
 }

@@ -15,7 +15,7 @@ from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
 from infrastructure.privileges import broker_account
-from infrastructure.processes import PROCESSES, Process
+from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PROCESSES, Process
 
 _PASSED_ON = {
     "LOG_LEVEL": "INFO",
@@ -30,6 +30,7 @@ _PASSED_ON = {
     "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",  # receivers on this machine
     "WEBHOOK_RETRY_SECONDS": "0,5,300,1800,7200,18000,36000,50400,72000,86400",
     "TOKEN_PUBLIC_KEYS": "",
+    "MAIL_FROM": "Holdfast <orders@localhost>",
     "KAFKA_BROKER_URL": "",
     "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
     "KAFKA_SSL_CA_FILE": "",
@@ -54,7 +55,7 @@ def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[
 
 def stack_values(line: Process, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a process that differ from stack to stack: ports, addresses, secrets."""
-    values = _values(line, home, credentials, caller.get("STRIPE_API_KEY"))
+    values = _values(line, home, credentials, caller.get("STRIPE_API_KEY"), caller.get("SMTP_URL"))
     return {name: values[name]() for name in line.environment if name not in _PASSED_ON}
 
 
@@ -68,7 +69,7 @@ def _common(home: Home) -> dict[str, str]:
 
 
 def _values(
-    line: Process, home: Home, credentials: Credentials, stripe_key: str | None
+    line: Process, home: Home, credentials: Credentials, stripe_key: str | None, smtp_url: str | None
 ) -> dict[str, Callable[[], str]]:
     urls = Urls(home, credentials)
     return {
@@ -87,6 +88,10 @@ def _values(
         "SEED_OPERATOR_PASSWORD": lambda: credentials.operator_password,
         "SEED_CUSTOMER_PASSWORD": lambda: credentials.customer_password,
         "SANDBOX_DATA": lambda: str(home.data("sandbox")),
+        "CONTACT_TOKENS": lambda: credentials.contact_tokens,
+        "USERS_URL": lambda: urls.http("service-users"),
+        "SMTP_PORT": lambda: str(home.port_base + MAIL_CATCHER_SMTP_PORT_OFFSET),
+        "SMTP_URL": lambda: smtp_url or urls.mail_catcher,
         "WEBHOOK_SECRET_KEYS": lambda: credentials.webhook_secret_keys,
         "STRIPE_API_KEY": lambda: stripe_key or _SANDBOX_KEY,
         "STRIPE_API_BASE": lambda: _STRIPE if stripe_key else urls.http("sandbox"),

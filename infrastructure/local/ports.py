@@ -10,7 +10,7 @@ from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home
 from infrastructure.local.nodes import NODES, processes
 from infrastructure.local.urls import HOST
-from infrastructure.processes import PORTS_PER_STACK
+from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PORTS_PER_STACK
 
 # Below the range that the system hands out for outgoing connections: a listener there could not come back.
 _FIRST_BASE, _LAST_BASE, _STEP = 10_000, 32_000, 50
@@ -20,6 +20,7 @@ _CHOICE_STEP = 100
 def listening_offsets(rabbitmq_nodes: int = 1) -> dict[int, str]:
     """Return every offset at which a stack listens, with who does."""
     offsets = {line.port_offset: line.name for line in processes(rabbitmq_nodes) if line.port_offset is not None}
+    offsets[MAIL_CATCHER_SMTP_PORT_OFFSET] = "mail-catcher (SMTP)"
     for node in NODES[:rabbitmq_nodes]:
         offsets[node.management_port] = f"{node.name} (management)"
         offsets[node.distribution_port] = f"{node.name} (distribution)"

@@ -84,7 +84,7 @@ class Startup:
             self._start_servers()
             if extent is Extent.PREPARED_SERVERS:
                 self._run_jobs()
-                self.start([process("sandbox")])
+                self.start([process("sandbox"), process("mail-catcher")])
             elif extent is Extent.EVERYTHING:
                 self._start_the_rest()
 

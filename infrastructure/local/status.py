@@ -26,6 +26,7 @@ def status_of(home: Home) -> dict[str, Any]:
         "postgres": {context: urls.database(context) for context in RELATIONAL_CONTEXTS},
         "mongodb": urls.mongodb_administrator,
         "sandbox": urls.http("sandbox"),
+        "mail_catcher": urls.http("mail-catcher"),
         "flower": urls.flower,
         "processes": [
             _process(line.name, known.get(line.name, _STOPPED), home.port(line.name))

@@ -7,7 +7,7 @@ from infrastructure.document_roles import database_of
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.nodes import Node
-from infrastructure.processes import PROCESSES, RELATIONAL_CONTEXTS, Process
+from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PROCESSES, RELATIONAL_CONTEXTS, Process
 from infrastructure.provision.mongodb import ADMINISTRATOR as MONGODB_ADMINISTRATOR
 from infrastructure.provision.mongodb import REPLICA_SET
 
@@ -79,6 +79,11 @@ class Urls:
     @property
     def flower_account(self) -> str:
         return f"{FLOWER_USER}:{self._credentials.flower_password}"
+
+    @property
+    def mail_catcher(self) -> str:
+        """Where the mail catcher takes mails, by SMTP."""
+        return f"smtp://{HOST}:{self._home.port_base + MAIL_CATCHER_SMTP_PORT_OFFSET}"
 
     @property
     def metrics(self) -> str:

@@ -19,6 +19,7 @@ from common.settings import BrokerSettings, ProcessSettings, load
 from services.notifications.subscriptions import ALWAYS_BOUND
 from workers.archive import consumers as archive
 from workers.inventory import consumers as inventory
+from workers.mail import consumers as mail
 from workers.orders import consumers as orders
 from workers.payments import consumers as payments
 
@@ -36,6 +37,7 @@ BINDINGS: Mapping[str, Iterable[str]] = {
     "orders": orders.HANDLERS,
     # What else it receives follows the subscriptions, which its worker knows.
     "notifications": ALWAYS_BOUND,
+    "mail": mail.HANDLERS,
     "payments": payments.HANDLERS,
 }
 

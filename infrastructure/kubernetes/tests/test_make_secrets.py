@@ -30,6 +30,7 @@ def made(overlay: str) -> dict[str, dict[str, str]]:
     words += ["--postgres", "rds.example", "--rabbitmq", "mq.example", "--mongodb", "docdb.example"]
     given = {
         "STRIPE_API_KEY": "sk_test_x",
+        "SMTP_URL": "smtps://shop:secret@mail.example",
         "POSTGRES_ADMINISTRATOR_URL": "postgresql://rds.example/postgres",
         "RABBITMQ_ADMINISTRATOR_URL": "https://mq.example",
     }

@@ -20,6 +20,8 @@ LEADS_TO = {
     "MONGODB_URL": "mongodb",
     "RABBITMQ_URL": "rabbitmq",
     "STRIPE_API_BASE": "payment-provider",
+    "SMTP_URL": "mail-server",
+    "USERS_URL": "users",
 }
 
 
@@ -77,6 +79,17 @@ def test_requests_come_through_the_gateway_and_keys_come_from_users(overlay: str
     assert not talks(overlay, found["service-orders"], found["service-payments"], 8000)
     assert not talks(overlay, found["worker-orders"], found["service-orders"], 8000)
     assert not talks(overlay, found["gateway"], found["worker-orders"], 9000)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_of_the_workers_only_that_of_mails_asks_for_addresses(overlay: str) -> None:
+    found = pods(overlay)
+    asking = {
+        name
+        for name, labels in found.items()
+        if labels.get("role") == "worker" and talks(overlay, labels, found["service-users"], 8000)
+    }
+    assert asking == {"worker-mail"}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

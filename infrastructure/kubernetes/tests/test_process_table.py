@@ -11,8 +11,8 @@ from infrastructure.kubernetes.tests.overlays import OVERLAYS, environment, main
 from infrastructure.processes import PROCESSES, Process
 from tests.test_tree_settings import read_by
 
-# What only a trial needs: the provider's sandbox, and accounts for a demonstration.
-OPTIONAL = {"sandbox", "seed"}
+# What only a trial needs: the provider's sandbox, the mail catcher, and accounts for a demonstration.
+OPTIONAL = {"sandbox", "mail-catcher", "seed"}
 WITH_TRIALS = {"local"}
 OURS = [line for line in PROCESSES if line.command]
 CASES = [
@@ -21,7 +21,7 @@ CASES = [
 # A native process listens where nobody else can reach; a pod has an address of its own.
 OPTIONAL_KEYS = {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}
 OWN_ADDRESS = {"SERVICE_HOST", "METRICS_HOST"}
-PORT_VARIABLES = {"SERVICE_PORT", "METRICS_PORT"}
+PORT_VARIABLES = {"SERVICE_PORT", "METRICS_PORT", "SMTP_PORT"}
 
 
 def workloads(overlay: str, line: Process) -> list[dict[str, Any]]:

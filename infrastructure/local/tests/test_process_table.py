@@ -35,7 +35,7 @@ def test_names_and_ports_are_unique() -> None:
     assert len(set(names)) == len(names)
     offsets = [line.port_offset for line in PROCESSES if line.port_offset is not None]
     assert len(set(offsets)) == len(offsets)
-    assert len(listening_offsets()) == len(offsets) + 3
+    assert len(listening_offsets()) == len(offsets) + 4
     assert max(listening_offsets()) < PORTS_PER_STACK
 
 

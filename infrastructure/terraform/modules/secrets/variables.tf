@@ -21,7 +21,7 @@ variable "processes" {
     "migrate-inventory", "migrate-orders", "migrate-payments", "migrate-users", "notifications-indexes",
     "operations-indexes", "relay", "scheduler", "service-archive", "service-inventory", "service-live",
     "service-notifications", "service-operations", "service-orders", "service-payments", "service-users",
-    "topology", "worker-archive", "worker-inventory", "worker-notifications", "worker-operations",
-    "worker-orders", "worker-payments",
+    "topology", "worker-archive", "worker-inventory", "worker-mail", "worker-notifications",
+    "worker-operations", "worker-orders", "worker-payments",
   ]
 }

@@ -1,0 +1,68 @@
+"""The mail worker: `python -m workers.mail.main`. Customers get an e-mail when their order is confirmed or cancelled.
+
+It has a queue of its own, so a mail server that is away pauses nothing else. Any number of it may run. Without
+`SMTP_URL` it takes its events and sends nothing, so that no old mails go out when it is set one day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from common.messaging.celery_worker import run_worker
+from common.messaging.worker_settings import WorkerSettings
+from common.observability.logs import configure_logging, logger
+from common.observability.metrics import serve_metrics
+from common.resilience.circuit_breaker import Breaker
+from common.settings import MAX_FAILURES, DocumentSettings, load
+from common.storage.mongodb import connect, ping
+from workers.mail.consumers import HANDLERS, Resources
+from workers.mail.contacts import Contacts, ContactSettings
+from workers.mail.mail_server import MailServer, MailSettings
+from workers.mail.sent_mails import SentMails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerSettings, DocumentSettings, MailSettings, ContactSettings):
+    """What the mail worker reads."""
+
+    circuit_breaker_max_failures: int = MAX_FAILURES
+
+
+def main() -> None:
+    settings = load(Settings)
+    configure_logging("worker-mail", settings.log_level)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    if settings.smtp_url is None:
+        logger(__name__).info("SMTP_URL is not set: events are taken and no mail is sent")
+        run_worker("mail", HANDLERS, None, settings, probes={})
+        return
+    database = connect(
+        settings.mongodb_url,
+        timeout_seconds=settings.mongodb_timeout_seconds,
+        name="worker-mail",
+        pool_size=settings.worker_threads + 1,  # one for the probe
+    )
+    server = MailServer(settings, Breaker("mail_server", max_failures=settings.circuit_breaker_max_failures))
+    contacts = Contacts(settings, Breaker("users", max_failures=settings.circuit_breaker_max_failures))
+    lease_seconds = 2 * settings.smtp_timeout_seconds + 15.0
+    resources = Resources(SentMails(database, lease_seconds=lease_seconds), contacts, server)
+    probes: dict[str, Callable[[], object]] = {
+        "mongodb": partial(ping, database),
+        "users": contacts.probe,
+        "mail_server": server.probe,
+    }
+    run_worker("mail", HANDLERS, resources, settings, probes=probes)
+
+
+if __name__ == "__main__":
+    if not __package__:  # `python main.py` in this folder, not `python -m`
+        from common.development import prepare
+        from common.messaging import topology
+
+        prepare(__file__, Settings, queues=[topology.events_queue("mail")])
+    main()

@@ -1,0 +1,11 @@
+"""Figures of e-mail. No label names an order or a customer."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+MAILS = Counter(
+    "holdfast_mails",
+    "E-mails by what became of them: sent, no_address, refused, deferred (tried again later), off (no SMTP_URL)",
+    ["kind", "outcome"],
+)

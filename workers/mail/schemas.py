@@ -1,0 +1,27 @@
+"""What the mail worker reads of foreign events, and of the users service's reply: only the fields it uses."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from common.schemas import TolerantMoneySchema, TolerantSchema, id_field, text_field
+
+# What the users service accepts: no space, no control character, nothing that is not ASCII.
+ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*"
+
+
+class OrderConfirmed(TolerantSchema):
+    order_id = id_field(required=True)
+    customer_id = id_field(required=True)
+    total = fields.Nested(TolerantMoneySchema, required=True)
+
+
+class OrderCancelled(TolerantSchema):
+    order_id = id_field(required=True)
+    customer_id = id_field(required=True)
+    reason = text_field(high=100, required=True)
+
+
+class ContactReply(TolerantSchema):
+    username = text_field(high=255, required=True)
+    email = text_field(low=3, high=254, pattern=ADDRESS, required=True)

@@ -1,0 +1,71 @@
+"""A mail server, a users service, an empty database, and what the handlers work on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.resilience.circuit_breaker import Breaker
+from common.storage.mongodb import connect
+from workers.mail.consumers import Resources
+from workers.mail.contacts import Contacts, ContactSettings
+from workers.mail.mail_server import MailServer, MailSettings
+from workers.mail.sent_mails import SentMails
+from workers.mail.tests.catching import TOKEN, catching, users_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pymongo.database import Database
+
+    from workers.mail.tests.catching import Catcher, Users
+
+
+@pytest.fixture
+def catcher() -> Iterator[Catcher]:
+    with catching() as found:
+        yield found
+
+
+@pytest.fixture
+def users() -> Iterator[Users]:
+    with users_service() as found:
+        yield found
+
+
+@pytest.fixture
+def make_server() -> Callable[..., MailServer]:
+    def make(url: str, **changes: Any) -> MailServer:
+        settings = MailSettings(smtp_url=url, mail_from="Shop <orders@shop.example>", smtp_timeout_seconds=20)
+        return MailServer(replace(settings, **changes), Breaker("mail_server", max_failures=1000))
+
+    return make
+
+
+@pytest.fixture
+def make_contacts() -> Callable[..., Contacts]:
+    def make(url: str, **changes: Any) -> Contacts:
+        settings = ContactSettings(users_url=url, contact_tokens=f"{TOKEN},{'n' * 32}", users_timeout_seconds=10)
+        return Contacts(replace(settings, **changes), Breaker("users", max_failures=1000))
+
+    return make
+
+
+@pytest.fixture
+def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
+    database = connect(document_store, timeout_seconds=10, name="test-mail", pool_size=10)
+    yield database
+    database.client.close()
+
+
+@pytest.fixture
+def resources(
+    store: Database[dict[str, Any]],
+    catcher: Catcher,
+    users: Users,
+    make_server: Callable[..., MailServer],
+    make_contacts: Callable[..., Contacts],
+) -> Resources:
+    return Resources(SentMails(store, lease_seconds=60), make_contacts(users.url), make_server(catcher.url))
