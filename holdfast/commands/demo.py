@@ -127,6 +127,7 @@ def _say_what_next(console: Console, target: Target, seconds: float) -> None:
         table.add_row("     sign in as", f"operator  {target.stack.credentials.operator_password}")
     table.add_row("   The API, to try out", f"{target.url}/docs")
     if target.stack is not None:
+        table.add_row("   E-mails to customers", f"{target.stack.urls.http('mail-catcher')}/mails")
         command = _command(target.stack.home.path)
         table.add_row("   The processes", command.format("status"))
         table.add_row("   What one of them wrote", command.format("logs worker-orders"))
