@@ -37,6 +37,11 @@ PLACES: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
 }
 # Not on an order's way: for tests of the module itself.
 OFF_THE_WAY = (
+    "batch.received",
+    "batch.joined",
+    "batch.committing",
+    "batch.committed",
+    "batch.failed",
     "operations.replayed",
     "notifications.put_aside",
     "notifications.recorded",

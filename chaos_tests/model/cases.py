@@ -5,39 +5,16 @@ The quick bounds are those of the suite. The wide ones are for a command that ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
+from chaos_tests.model.batch_cases import BATCH_MUTANTS, BATCH_QUICK, BATCH_WIDE
+from chaos_tests.model.case import Case, Mutant
 from chaos_tests.model.checking import Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A model as it is, which must hold."""
-
-    model: str
-    kind: Kind
-    bounds: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A guarantee taken away; Spin must find the violation. `breaks` is the property that it must name."""
-
-    model: str
-    name: str
-    without: str
-    breaks: str
-    bounds: Mapping[str, int] = field(default_factory=dict)
-    kind: Kind = Kind.SHORTEST
-
 
 # What Spin says of a violation, and the property's name as the head of its model gives it.
 PROPERTIES = {
     "accepted[e])||row": "kept",
+    "(queue[e]||place": "kept",
+    "failed[e]>0": "blame",
+    "(effect[e]==1)||": "quiet",
     "effect[e]<=1": "once",
     "overtakes": "order",
     "failed[e]>1": "blame",
@@ -76,6 +53,7 @@ QUICK = (
     Case("delivery", Kind.SAFETY, _CALM | {"WORKERS": 2, "OUTAGES": 1, "BLOCKS": 1, "UNDECIDEDS": 1, "FAILURES": 1}),
     Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 2, "TAKEOVERS": 0, "LOSSES": 0}),
     Case("delivery", Kind.LIVENESS, _CALM | {"OUTAGES": 1, "BLOCKS": 1, "UNDECIDEDS": 1, "CRASHES": 1}),
+    *BATCH_QUICK,
     Case("settlement", Kind.SAFETY, _TWO),
     Case("settlement", Kind.SAFETY, _SOLE_REFUND),
     Case("settlement", Kind.SAFETY, _REFUSED | {"REFUNDS": 1, "FORGETS": 0, "OUTSIDERS": 0}),
@@ -94,6 +72,7 @@ WIDE = (
     Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 1, "FAILURES": 2, "LOSSES": 0, "TAKEOVERS": 0, **_FREE}),
     Case("delivery", Kind.SAFETY, {"EVENTS": 2, "CRASHES": 0, "FAILURES": 0, "LOSSES": 0, "TAKEOVERS": 0}),
     Case("delivery", Kind.LIVENESS, _ONE | {"FAILURES": 1}),
+    *BATCH_WIDE,
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "FORGETS": 0}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 2, "OUTSIDERS": 0, "FAULTS": 2, "DUPLICATES": 0}),
     Case("settlement", Kind.SAFETY, {"SETTLERS": 3, "DUPLICATES": 0, "REFUNDS": 0, "FAULTS": 0, "OUTSIDERS": 0}),
@@ -150,6 +129,7 @@ MUTANTS = (
         "bounded",
         _CALM | {"UNDECIDEDS": 1},
     ),
+    *BATCH_MUTANTS,
     Mutant("settlement", "NO_IDEMPOTENCY", "an intent made first and under a key, then confirmed", "one-capture", _TWO),
     Mutant("settlement", "NO_RETRIEVE", "to look at the intent before repeating", "one-capture", _TWO),
     Mutant(

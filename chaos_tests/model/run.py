@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaos_tests.model.cases import MUTANTS, PROPERTIES, QUICK, WIDE, Case, Mutant
+from chaos_tests.model.case import Case, Mutant
+from chaos_tests.model.cases import MUTANTS, PROPERTIES, QUICK, WIDE
 from chaos_tests.model.checking import UnfinishedError, Verdict, check
 from chaos_tests.model.programs import MissingToolError, Programs, ensure_programs
 from chaos_tests.runners.programs import Results, finish, table

@@ -20,6 +20,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.serialization import register
 
 from common.messaging import topology
+from common.messaging.batch_lane import BatchLane, MakeLane, choose_lane, no_lane
 from common.messaging.bounded_frames import CHECK_SECONDS, bound_frames
 from common.messaging.celery_settings import celery_settings
 from common.messaging.consumer import Consumer
@@ -34,6 +35,7 @@ from common.observability.tracing import configure_tracing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from common.messaging.batch_handling import Batching
     from common.messaging.inbox import Delivery
     from common.messaging.worker_settings import WorkerSettings
 
@@ -52,11 +54,12 @@ def run_worker(
     *,
     probes: Mapping[str, Callable[[], object]],
     on_shutdown: Callable[[], None] = lambda: None,
+    batching: Batching | None = None,
 ) -> None:
     """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT.
 
     `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
-    `on_shutdown` is called as soon as the signal comes, while what is in hand is finished.
+    `on_shutdown` is called as soon as the signal comes; `batching` handles events together where several wait.
     """
     signals.worker_shutting_down.connect(lambda **_: on_shutdown(), weak=False)
     configure_tracing(f"worker-{context}", settings)
@@ -70,16 +73,18 @@ def run_worker(
         retry_attempts=settings.retry_attempts,
         undecided_max_age_seconds=settings.undecided_max_age_seconds,
         pause=pause,
+        batching=batching,
     )
-    start(_make_app(context, consumer, settings), context, pause, settings)
+    lane = choose_lane(consumer.handle_batch, batching)
+    start(_make_app(context, consumer, settings), context, pause, settings, lane)
 
 
-def start(app: Celery, context: str, pause: ConsumerPause, settings: WorkerSettings) -> None:
+def start(app: Celery, context: str, pause: ConsumerPause, settings: WorkerSettings, lane: MakeLane = no_lane) -> None:
     """Run `app` as this process's worker until a signal ends it."""
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
-    app.conf["holdfast_pause"] = pause
+    app.conf.update(holdfast_pause=pause, holdfast_lane=lane)
     bound_frames()
     signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
     enable_monitoring(app)
@@ -136,6 +141,7 @@ class EventConsumer(CeleryConsumer):
         self._restart_state = restart_state(maxR=1, maxT=1)
         self.pause: ConsumerPause = self.app.conf["holdfast_pause"]
         self.pause.attach(lambda: self.call_soon(self._cancel), lambda: self.call_soon(self._subscribe))
+        self.lane: BatchLane | None = self.app.conf["holdfast_lane"](self)
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
@@ -185,7 +191,7 @@ class EventConsumer(CeleryConsumer):
                 return self.on_decode_error(message, error)
             return handler(message)
 
-        return receive
+        return self.lane.watch(receive) if self.lane else receive
 
     def _keep_the_pause(self) -> None:
         """After a reconnection Celery subscribes by itself, and what it takes then is charged a delivery."""

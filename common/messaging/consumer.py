@@ -24,8 +24,9 @@ from common.observability.traceparent import log_ids
 from common.resilience.crash_points import crash_point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from common.messaging.batch_handling import Batching
     from common.messaging.consumer_pause import ConsumerPause
     from common.messaging.events import Event
     from common.messaging.redelivery import Incoming, Redelivery
@@ -41,13 +42,19 @@ HANDLED = Counter(
     "Deliveries by what became of them: done, duplicate, retried, parked, undecided, dead",
     ["consumer", "type", "outcome"],
 )
-SECONDS = Histogram("holdfast_event_handling_seconds", "Time a handler took", ["consumer", "type"])
+SECONDS = Histogram(
+    "holdfast_event_handling_seconds", "Time a handler took; in a batch, its share", ["consumer", "type"]
+)
 AGE = Histogram(
     "holdfast_event_age_seconds",
     "Age of events when their consumer began to handle them, at the first attempt",
     ["consumer"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
 )
+BATCH_SIZE = Histogram(
+    "holdfast_event_batch_size", "Events handled in one batch", ["consumer"], buckets=(2, 4, 8, 16, 32, 64, 128, 256)
+)
+SPLIT = Counter("holdfast_event_batches_split_total", "Batches that failed: each event was handled alone", ["consumer"])
 _REPEATS: dict[type[HoldfastError], int] = {Contention: CONTENTION_REPEATS, LockTimeout: LOCK_TIMEOUT_REPEATS}
 _log = structlog.get_logger(__name__)
 
@@ -71,8 +78,10 @@ class Consumer(Generic[R]):
         retry_attempts: int,
         undecided_max_age_seconds: float = UNDECIDED_MAX_AGE_SECONDS,
         pause: ConsumerPause,
+        batching: Batching | None = None,
     ) -> None:
         self._context, self._handlers, self._resources = context, handlers, resources
+        self._batching = batching
         self._failures = FailureHandler(
             context,
             redelivery,
@@ -102,8 +111,38 @@ class Consumer(Generic[R]):
         HANDLED.labels(self._context, kind, outcome).inc()
         if outcome == "done" and not message.was_passed_on:
             # Its time in the outbox and in the queue: the retries' and the replays' delays are on purpose.
-            self._age.observe(max(0.0, (begun - datetime.fromisoformat(event.time)).total_seconds()))
+            self._observe_age(event, begun)
         return outcome
+
+    def handle_batch(self, events: Sequence[Event]) -> list[str] | None:
+        """Deal with several first deliveries at once; returns their outcomes. None: handle each of them alone."""
+        if self._batching is None:
+            return None
+        begun, started = utc_now(), time.perf_counter()
+        crash_point("batch.received")
+        try:
+            took_effect = self._batching.handle([Delivery(self._context, event) for event in events])
+        except Exception as error:  # noqa: BLE001 - alone, each event meets what it meets
+            _log.warning("a batch failed: its events are handled alone", events=len(events), error=repr(error))
+            SPLIT.labels(self._context).inc()
+            crash_point("batch.failed")
+            return None
+        crash_point("batch.committed")
+        BATCH_SIZE.labels(self._context).observe(len(events))
+        seconds = (time.perf_counter() - started) / len(events)
+        return [self._record(event, new, begun, seconds) for event, new in zip(events, took_effect, strict=True)]
+
+    def _record(self, event: Event, took_effect: bool, begun: datetime, seconds: float) -> str:
+        outcome = "done" if took_effect else "duplicate"
+        self._failures.record_success(event.id)
+        SECONDS.labels(self._context, event.type).observe(seconds)
+        HANDLED.labels(self._context, event.type, outcome).inc()
+        if took_effect:
+            self._observe_age(event, begun)
+        return outcome
+
+    def _observe_age(self, event: Event, begun: datetime) -> None:
+        self._age.observe(max(0.0, (begun - datetime.fromisoformat(event.time)).total_seconds()))
 
     def _outcome(self, delivery: Delivery, message: Incoming, span: Span) -> str:
         crash_point("consumer.received")

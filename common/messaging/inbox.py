@@ -18,7 +18,7 @@ from common.resilience.crash_points import crash_point
 from common.storage.postgresql import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from common.messaging.events import Event, MessageContext
 
@@ -38,6 +38,10 @@ INDEXES_V2 = (
 )
 
 _INSERT = text("INSERT INTO inbox (consumer, event_id) VALUES (:consumer, :event_id) ON CONFLICT DO NOTHING")
+_INSERT_MANY = text("""
+    INSERT INTO inbox (consumer, event_id) SELECT :consumer, unnest(CAST(:event_ids AS uuid[]))
+    ON CONFLICT DO NOTHING RETURNING event_id::text
+""")
 
 
 class AlreadyHandled(Exception):
@@ -59,13 +63,63 @@ class Delivery:
         return replace(message_context, traceparent=self.traceparent) if self.traceparent else message_context
 
 
+class Batch:
+    """A transaction that several deliveries to one consumer share: all of them take effect, or none does.
+
+    Inbox rows go in sorted by event id, so two batches with the same events wait for each other and never in a circle.
+    """
+
+    def __init__(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
+        self._connection = connection
+        self._after_commit: list[Callable[[], object]] = []
+        event_ids = sorted({delivery.event.id for delivery in deliveries})
+        values = {"consumer": deliveries[0].consumer, "event_ids": event_ids}
+        self._new: set[str] = set(connection.execute(_INSERT_MANY, values).scalars())
+
+    @contextmanager
+    def join(self, delivery: Delivery) -> Iterator[Connection]:
+        """As `once`. Of the same event twice in a batch, the second is a duplicate."""
+        if delivery.event.id not in self._new:
+            raise AlreadyHandled
+        self._new.remove(delivery.event.id)
+        crash_point("batch.joined")
+        yield self._connection
+
+    def after_commit(self, act: Callable[[], object]) -> None:
+        self._after_commit.append(act)
+
+    def committed(self) -> None:
+        """Its transaction is committed."""
+        for act in self._after_commit:
+            act()
+
+
+# What a use case that handles an event works on: it is the same alone and in a batch.
+Work = Engine | Batch
+
+
 @contextmanager
-def once(engine: Engine, delivery: Delivery) -> Iterator[Connection]:
-    """A transaction that takes effect once per consumer and event. Raises `AlreadyHandled` for a duplicate."""
-    with transaction(engine) as connection:
+def once(work: Work, delivery: Delivery) -> Iterator[Connection]:
+    """A transaction that takes effect once per consumer and event. Raises `AlreadyHandled` for a duplicate.
+
+    In a batch the block joins the batch's transaction, which is committed later.
+    """
+    if isinstance(work, Batch):
+        with work.join(delivery) as connection:
+            yield connection
+        return
+    with transaction(work) as connection:
         values = {"consumer": delivery.consumer, "event_id": delivery.event.id}
         if connection.execute(_INSERT, values).rowcount == 0:
             raise AlreadyHandled
         crash_point("inbox.inserted")
         yield connection
         crash_point("inbox.committing")
+
+
+def after_commit(work: Work, act: Callable[[], object]) -> None:
+    """Call it behind the block of `once`: `act` is called when what the block did is committed."""
+    if isinstance(work, Batch):
+        work.after_commit(act)
+    else:
+        act()

@@ -35,3 +35,16 @@ class WorkerSettings(ProcessSettings, BrokerSettings, MetricsSettings):
         check=between(1, 64),
         meaning="Messages handled at once, with one connection to the database each.",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchWorkerSettings(WorkerSettings):
+    """What a Celery worker reads that can handle several events in one transaction."""
+
+    event_batch_size: int = setting(
+        "EVENT_BATCH_SIZE",
+        "int",
+        default=1,
+        check=between(1, 256),
+        meaning="Most events that are handled in one transaction where several wait. 1: each alone.",
+    )

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, text
 
 from common.errors import Rejected, Unavailable, Undecided
+from common.messaging.batch_handling import Batching, InboxBatches
 from common.messaging.celery_worker import run_worker
-from common.messaging.inbox import Delivery, once
-from common.messaging.worker_settings import WorkerSettings
+from common.messaging.inbox import Delivery, Work, once
+from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DatabaseSettings, load
@@ -35,66 +36,66 @@ CREATE TABLE switches (name text PRIMARY KEY);
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(WorkerSettings, DatabaseSettings):
+class Settings(BatchWorkerSettings, DatabaseSettings):
     """What the sample worker reads."""
 
 
-def succeed(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
-    with once(engine, delivery) as connection:
+def succeed(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
+    with once(work, delivery) as connection:
         connection.execute(text("INSERT INTO effects VALUES (:id)"), {"id": delivery.event.id})
 
 
-def reject(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
+def reject(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
     raise Rejected("never")
 
 
-def fail(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
+def fail(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
     raise RuntimeError("a bug")
 
 
-def fail_until_switched(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
-    if not _is_switched(engine, "mended"):
+def fail_until_switched(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
+    if not _is_switched("mended"):
         raise Unavailable("the dependency is away")
-    succeed(delivery, engine)
+    succeed(delivery, work)
 
 
-def wait_for_decision(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
-    if not _is_switched(engine, "decided"):
+def wait_for_decision(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
+    if not _is_switched("decided"):
         raise Undecided("somebody else decides")
-    with once(engine, delivery) as connection:
+    with once(work, delivery) as connection:
         connection.execute(text("INSERT INTO effects VALUES (:id)"), {"id": delivery.event.id})
 
 
-def write_what_may_be_locked(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
-    with once(engine, delivery) as connection:
+def write_what_may_be_locked(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
+    with once(work, delivery) as connection:
         connection.execute(text("INSERT INTO locked_effects VALUES (:id)"), {"id": delivery.event.id})
 
 
-def need_dependency(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
-    probe_dependency(engine)
-    with once(engine, delivery) as connection:
+def need_dependency(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
+    probe_dependency()
+    with once(work, delivery) as connection:
         connection.execute(text("INSERT INTO effects VALUES (:id)"), {"id": delivery.event.id})
 
 
-def crash(delivery: Delivery, engine: Engine) -> None:
-    _count(delivery, engine)
+def crash(delivery: Delivery, work: Work) -> None:
+    _count(delivery)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crash_after_the_effect(delivery: Delivery, engine: Engine) -> None:
+def crash_after_the_effect(delivery: Delivery, work: Work) -> None:
     """The effect is committed; the acknowledgement never leaves."""
-    succeed(delivery, engine)
+    succeed(delivery, work)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-HANDLERS: dict[str, Callable[[Delivery, Engine], None]] = {
+HANDLERS: dict[str, Callable[[Delivery, Work], None]] = {
     "sample.fine.v1": succeed,
     "sample.rejected.v1": reject,
     "sample.failing.v1": fail,
@@ -107,20 +108,29 @@ HANDLERS: dict[str, Callable[[Delivery, Engine], None]] = {
 }
 
 
-def probe_dependency(engine: Engine) -> None:
+def probe_dependency() -> None:
     """A dependency whose state the test sets in the database, so that attempts can be counted while it is down."""
-    if _is_switched(engine, "down"):
+    if _is_switched("down"):
         raise Unavailable("the dependency is down")
 
 
-def _count(delivery: Delivery, engine: Engine) -> None:
-    with transaction(engine) as connection:
+def _count(delivery: Delivery) -> None:
+    with transaction(_beside()) as connection:
         connection.execute(text("INSERT INTO attempts (event_id) VALUES (:id)"), {"id": delivery.event.id})
 
 
-def _is_switched(engine: Engine, name: str) -> bool:
-    with transaction(engine) as connection:
+def _is_switched(name: str) -> bool:
+    with transaction(_beside()) as connection:
         return connection.execute(text("SELECT 1 FROM switches WHERE name = :name"), {"name": name}).first() is not None
+
+
+@cache
+def _beside() -> Engine:
+    """What is counted stays counted, whatever becomes of the handler's transaction."""
+    settings = load(Settings)
+    return make_engine(
+        settings.database_url, pool_size=4, timeout_seconds=settings.database_timeout_seconds, name="sample"
+    )
 
 
 def main() -> None:
@@ -130,8 +140,9 @@ def main() -> None:
         settings.database_url, pool_size=4, timeout_seconds=settings.database_timeout_seconds, name="sample"
     )
     serve_metrics(settings.metrics_host, settings.metrics_port)
-    probes = {"postgres": partial(ping, engine), "dependency": partial(probe_dependency, engine)}
-    run_worker("sample", HANDLERS, engine, settings, probes=probes)
+    probes: dict[str, Callable[[], object]] = {"postgres": partial(ping, engine), "dependency": probe_dependency}
+    batching = Batching(InboxBatches(engine, HANDLERS).handle, settings.event_batch_size)
+    run_worker("sample", HANDLERS, engine, settings, probes=probes, batching=batching)
 
 
 if __name__ == "__main__":

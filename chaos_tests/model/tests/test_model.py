@@ -5,7 +5,8 @@ Skipped, and said so, where Spin or a C compiler cannot be had: then nothing is 
 
 import pytest
 
-from chaos_tests.model.cases import MUTANTS, QUICK, Case
+from chaos_tests.model.case import Case
+from chaos_tests.model.cases import MUTANTS, QUICK
 from chaos_tests.model.programs import MissingToolError, Programs, ensure_programs
 from chaos_tests.model.run import check_all
 
