@@ -34,7 +34,7 @@ LETTERS = "/api/v1/dead-letters"
 WAIT_SECONDS = 900.0
 BROKEN = Patch(
     "workers.inventory.consumers",
-    "    usecases.order_was_confirmed(engine, delivery, _order_id(delivery))",
+    "    usecases.order_was_confirmed(work, delivery, _order_id(delivery))",
     '    raise RuntimeError("a bug in this release")',
 )
 

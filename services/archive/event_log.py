@@ -22,6 +22,8 @@ from common.errors import Contention, Unavailable, classify
 from services.archive import models
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymongo.database import Database
 
     Document = dict[str, Any]
@@ -55,14 +57,19 @@ class EventLog:
 
     def append(self, document: Document) -> bool:
         """Insert the document unless its `_id` is taken; False if it is. Raises pymongo's errors, or `Contention`."""
-        entry = _Entry(document)
-        self._waiting.append(entry)
+        return self.append_all([document])[0]
+
+    def append_all(self, documents: Sequence[Document]) -> list[bool]:
+        """As `append`, several in one write. Raises if one of them fails; the others may be in then."""
+        entries = [_Entry(document) for document in documents]
+        self._waiting.extend(entries)
         with self._writing:
-            if entry.is_open:  # otherwise another thread has written it
+            if any(entry.is_open for entry in entries):  # otherwise another thread has written them
                 self._write([self._waiting.popleft() for _ in range(len(self._waiting))])
-        if entry.error is not None:
-            raise entry.error
-        return entry.is_new is True
+        for entry in entries:
+            if entry.error is not None:
+                raise entry.error
+        return [entry.is_new is True for entry in entries]
 
     def _write(self, batch: list[_Entry]) -> None:
         try:

@@ -12,6 +12,8 @@ from common.resilience.crash_points import crash_point
 from services.archive import domain, models
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymongo.database import Database
 
     from common.messaging.inbox import Delivery
@@ -44,15 +46,28 @@ class Timeline:
 
 def file_event(log: EventLog, delivery: Delivery, *, customer_id: str | None) -> None:
     """File the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` says whose order it tells of."""
-    event = delivery.event
+    if not file_events(log, [(delivery, customer_id)])[0]:
+        raise AlreadyHandled
+
+
+def file_events(log: EventLog, deliveries: Sequence[tuple[Delivery, str | None]]) -> list[bool]:
+    """File events, each with the customer whose order it tells of, in one write; which of them were new.
+
+    Raises if one cannot be filed. The others may be on file then: to file them again changes nothing.
+    """
     crash_point("archive.filing")
-    if log.append(models.event_document(event, customer_id=customer_id, received_at=utc_now())):
-        crash_point("archive.filed")
-        return
-    if not models.holds(log.database, event):
-        message = f"another event is filed as {event.id}"
-        raise EventIdReusedError(message)
-    raise AlreadyHandled
+    now = utc_now()
+    documents = [
+        models.event_document(delivery.event, customer_id=customer_id, received_at=now)
+        for delivery, customer_id in deliveries
+    ]
+    are_new = log.append_all(documents)
+    crash_point("archive.filed")
+    for (delivery, _), is_new in zip(deliveries, are_new, strict=True):
+        if not is_new and not models.holds(log.database, delivery.event):
+            message = f"another event is filed as {delivery.event.id}"
+            raise EventIdReusedError(message)
+    return are_new
 
 
 def get_timeline(database: Documents, order_id: str, *, customer_id: str | None) -> Timeline:

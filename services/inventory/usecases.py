@@ -15,7 +15,7 @@ from common.messaging.inbox import once
 from common.messaging.message_context import new_trace_context
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
-from services.inventory import domain, models, producers
+from services.inventory import domain, models, producers, stock_locks
 from services.inventory.domain import MOVES, Line, Product, Reservation, Status, Stock
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from common.messaging.events import Event, MessageContext
-    from common.messaging.inbox import Delivery
+    from common.messaging.inbox import Delivery, Work
     from common.money import Money
     from common.web.idempotency import Reply, RequestKey
 
@@ -130,10 +130,10 @@ def render_product(product: Product) -> dict[str, Any]:
     }
 
 
-def order_was_placed(engine: Engine, delivery: Delivery, order_id: str, lines: Sequence[Line]) -> None:
+def order_was_placed(work: Work, delivery: Delivery, order_id: str, lines: Sequence[Line]) -> None:
     """Reserve all lines or none. An order that is known already, or was cancelled before, changes nothing."""
     wanted = Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
-    with once(engine, delivery) as connection:
+    with once(work, delivery) as connection:
         available = models.claim(connection, wanted)
         if available is None:
             return
@@ -147,9 +147,14 @@ def order_was_placed(engine: Engine, delivery: Delivery, order_id: str, lines: S
             models.reject(connection, rejected, row)
 
 
-def order_was_confirmed(engine: Engine, delivery: Delivery, order_id: str) -> None:
+def lock_stock(connection: Connection, *, skus: Sequence[str], order_ids: Sequence[str]) -> None:
+    """Lock these products, and those held for these orders, before a transaction that handles several orders."""
+    stock_locks.lock_stock(connection, skus=skus, order_ids=order_ids)
+
+
+def order_was_confirmed(work: Work, delivery: Delivery, order_id: str) -> None:
     """The reservation becomes a sale."""
-    with once(engine, delivery) as connection:
+    with once(work, delivery) as connection:
         reservation = models.lock_reservation(connection, order_id)
         status = domain.when_order_is_confirmed(reservation.status if reservation else None)
         if reservation and status:
@@ -157,9 +162,9 @@ def order_was_confirmed(engine: Engine, delivery: Delivery, order_id: str) -> No
             _settle(connection, sold, producers.stock_sold(sold, delivery.message_context))
 
 
-def order_was_cancelled(engine: Engine, delivery: Delivery, order_id: str) -> None:
+def order_was_cancelled(work: Work, delivery: Delivery, order_id: str) -> None:
     """Release what is held. An order that is not known yet is remembered, so that it never reserves anything."""
-    with once(engine, delivery) as connection:
+    with once(work, delivery) as connection:
         reservation = models.lock_reservation(connection, order_id)
         status = domain.when_order_is_cancelled(reservation.status if reservation else None)
         if reservation and status:

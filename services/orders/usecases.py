@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.errors import Conflict, Rejected
 from common.messaging import outbox
 from common.messaging.events import new_id, utc_now
-from common.messaging.inbox import Delivery, once
+from common.messaging.inbox import Delivery, Work, after_commit, once
 from common.resilience.crash_points import crash_point
 from common.security.visibility import require_visible
 from common.storage.postgresql import autocommit, transaction
@@ -124,20 +125,20 @@ def cancel_order(
     return reply
 
 
-def upsert_price(engine: Engine, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
-    with once(engine, delivery) as connection:
+def upsert_price(work: Work, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
+    with once(work, delivery) as connection:
         models.put_price(connection, sku=sku, name=name, price=price, sequence=delivery.event.sequence)
 
 
-def mark_reserved(engine: Engine, delivery: Delivery, order_id: str) -> None:
+def mark_reserved(work: Work, delivery: Delivery, order_id: str) -> None:
     def change(connection: Connection, order: Order) -> None:
         if status := domain.when_stock_is_reserved(order.status):
             models.change(connection, replace(order, status=status))
 
-    _handle(engine, delivery, order_id, change)
+    _handle(work, delivery, order_id, change)
 
 
-def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> None:
+def payment_was_captured(work: Work, delivery: Delivery, order_id: str) -> None:
     def change(connection: Connection, order: Order) -> Order | None:
         if status := domain.when_payment_is_captured(order.status):
             confirmed = replace(order, status=status, version=order.version + 1)
@@ -149,10 +150,10 @@ def payment_was_captured(engine: Engine, delivery: Delivery, order_id: str) -> N
             publish_final_event_again(connection, order)
         return None
 
-    _handle(engine, delivery, order_id, change)
+    _handle(work, delivery, order_id, change)
 
 
-def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
+def order_failed(work: Work, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
     """Stock refused or payment declined."""
 
     def change(connection: Connection, order: Order) -> Order | None:
@@ -160,12 +161,12 @@ def order_failed(engine: Engine, delivery: Delivery, order_id: str, reason: Canc
             cancel(connection, order, reason, delivery.message_context) if domain.when_it_fails(order.status) else None
         )
 
-    _handle(engine, delivery, order_id, change)
+    _handle(work, delivery, order_id, change)
 
 
-def follower_waits(engine: Engine, delivery: Delivery, order_id: str) -> None:
+def follower_waits(work: Work, delivery: Delivery, order_id: str) -> None:
     """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
-    with once(engine, delivery) as connection:
+    with once(work, delivery) as connection:
         publish_final_event_again(connection, _require(models.lock(connection, order_id)))
 
 
@@ -200,14 +201,12 @@ def publish_final_event_again(connection: Connection, order: Order) -> bool:
     return True
 
 
-def _handle(
-    engine: Engine, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], Order | None]
-) -> None:
+def _handle(work: Work, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], Order | None]) -> None:
     """Once per delivery; `change` answers the order if it has ended it."""
-    with once(engine, delivery) as connection:
+    with once(work, delivery) as connection:
         ended = change(connection, _require(models.lock(connection, order_id)))
     if ended is not None:
-        metrics.count_ended(ended)
+        after_commit(work, partial(metrics.count_ended, ended))
 
 
 def _look(

@@ -12,6 +12,8 @@ from services.archive import usecases
 from workers.archive.schemas import CustomersOrder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common.messaging.events import Event
     from common.messaging.inbox import Delivery
     from services.archive.event_log import EventLog
@@ -22,6 +24,10 @@ _log = structlog.get_logger(__name__)
 
 def file_event(delivery: Delivery, log: EventLog) -> None:
     usecases.file_event(log, delivery, customer_id=_customer_id(delivery.event))
+
+
+def file_events(log: EventLog, deliveries: Sequence[Delivery]) -> list[bool]:
+    return usecases.file_events(log, [(delivery, _customer_id(delivery.event)) for delivery in deliveries])
 
 
 def _customer_id(event: Event) -> str | None:

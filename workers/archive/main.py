@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from common.messaging.batch_handling import Batching
 from common.messaging.celery_worker import run_worker
-from common.messaging.worker_settings import WorkerSettings
+from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DocumentSettings, load
 from common.storage.mongodb import connect, ping
 from services.archive.event_log import EventLog
 from workers.archive.backfill import Backfill
-from workers.archive.consumers import HANDLERS
+from workers.archive.consumers import HANDLERS, file_events
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(WorkerSettings, DocumentSettings):
+class Settings(BatchWorkerSettings, DocumentSettings):
     """What the archive worker reads."""
 
 
@@ -33,13 +34,15 @@ def main() -> None:
     )
     backfill = Backfill(database)
     backfill.start()
+    log = EventLog(database)
     run_worker(
         "archive",
         HANDLERS,
-        EventLog(database),
+        log,
         settings,
         probes={"mongodb": partial(ping, database)},
         on_shutdown=backfill.stop,
+        batching=Batching(partial(file_events, log), settings.event_batch_size),
     )
 
 

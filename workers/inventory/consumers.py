@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from common.messaging.events import read
+from common.messaging.events import InvalidEventError, read
 from services.inventory import usecases
 from services.inventory.domain import Line
 from workers.inventory.schemas import AboutOrder, OrderPlaced
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from collections.abc import Sequence
 
-    from common.messaging.inbox import Delivery
+    from sqlalchemy import Connection
+
+    from common.messaging.inbox import Delivery, Work
+
+ORDER_PLACED = "order.placed.v1"
 
 
-def reserve(delivery: Delivery, engine: Engine) -> None:
+def reserve(delivery: Delivery, work: Work) -> None:
     order = read(_ORDER_PLACED, delivery.event)
     lines = [Line(item["sku"], item["quantity"]) for item in order["items"]]
-    usecases.order_was_placed(engine, delivery, order["order_id"], lines)
+    usecases.order_was_placed(work, delivery, order["order_id"], lines)
 
 
-def sell(delivery: Delivery, engine: Engine) -> None:
-    usecases.order_was_confirmed(engine, delivery, _order_id(delivery))
+def sell(delivery: Delivery, work: Work) -> None:
+    usecases.order_was_confirmed(work, delivery, _order_id(delivery))
 
 
-def release(delivery: Delivery, engine: Engine) -> None:
-    usecases.order_was_cancelled(engine, delivery, _order_id(delivery))
+def release(delivery: Delivery, work: Work) -> None:
+    usecases.order_was_cancelled(work, delivery, _order_id(delivery))
+
+
+def lock_stock(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Before a batch: its orders share products. What cannot be read yet fails when it is handled."""
+    skus, order_ids = [], []
+    for event in (delivery.event for delivery in deliveries):
+        with suppress(InvalidEventError):
+            if event.type == ORDER_PLACED:
+                skus += [item["sku"] for item in read(_ORDER_PLACED, event)["items"]]
+            else:
+                order_ids.append(str(read(_ABOUT_ORDER, event)["order_id"]))
+    usecases.lock_stock(connection, skus=skus, order_ids=order_ids)
 
 
 def _order_id(delivery: Delivery) -> str:
@@ -38,7 +55,7 @@ _ORDER_PLACED = OrderPlaced()
 _ABOUT_ORDER = AboutOrder()
 
 HANDLERS = {
-    "order.placed.v1": reserve,
+    ORDER_PLACED: reserve,
     "order.confirmed.v1": sell,
     "order.cancelled.v1": release,
 }

@@ -11,35 +11,33 @@ from services.orders.domain import CancelReason
 from workers.orders.schemas import AboutOrder, ProductPriced
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from common.messaging.inbox import Delivery
+    from common.messaging.inbox import Delivery, Work
 
 
-def upsert_price(delivery: Delivery, engine: Engine) -> None:
+def upsert_price(delivery: Delivery, work: Work) -> None:
     product = read(_PRODUCT_PRICED, delivery.event)
     price = Money(product["price"]["amount"], product["price"]["currency"])
-    usecases.upsert_price(engine, delivery, sku=product["sku"], name=product["name"], price=price)
+    usecases.upsert_price(work, delivery, sku=product["sku"], name=product["name"], price=price)
 
 
-def reserve(delivery: Delivery, engine: Engine) -> None:
-    usecases.mark_reserved(engine, delivery, _order_id(delivery))
+def reserve(delivery: Delivery, work: Work) -> None:
+    usecases.mark_reserved(work, delivery, _order_id(delivery))
 
 
-def cancel_out_of_stock(delivery: Delivery, engine: Engine) -> None:
-    usecases.order_failed(engine, delivery, _order_id(delivery), CancelReason.OUT_OF_STOCK)
+def cancel_out_of_stock(delivery: Delivery, work: Work) -> None:
+    usecases.order_failed(work, delivery, _order_id(delivery), CancelReason.OUT_OF_STOCK)
 
 
-def confirm(delivery: Delivery, engine: Engine) -> None:
-    usecases.payment_was_captured(engine, delivery, _order_id(delivery))
+def confirm(delivery: Delivery, work: Work) -> None:
+    usecases.payment_was_captured(work, delivery, _order_id(delivery))
 
 
-def cancel_declined(delivery: Delivery, engine: Engine) -> None:
-    usecases.order_failed(engine, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
+def cancel_declined(delivery: Delivery, work: Work) -> None:
+    usecases.order_failed(work, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
 
 
-def tell_the_end_again(delivery: Delivery, engine: Engine) -> None:
-    usecases.follower_waits(engine, delivery, _order_id(delivery))
+def tell_the_end_again(delivery: Delivery, work: Work) -> None:
+    usecases.follower_waits(work, delivery, _order_id(delivery))
 
 
 def _order_id(delivery: Delivery) -> str:

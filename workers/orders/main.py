@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from common.messaging.batch_handling import Batching, InboxBatches
 from common.messaging.celery_worker import run_worker
-from common.messaging.worker_settings import WorkerSettings
+from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DatabaseSettings, load
@@ -15,7 +16,7 @@ from workers.orders.consumers import HANDLERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(WorkerSettings, DatabaseSettings):
+class Settings(BatchWorkerSettings, DatabaseSettings):
     """What the orders worker reads."""
 
 
@@ -29,7 +30,8 @@ def main() -> None:
         timeout_seconds=settings.database_timeout_seconds,
         name="worker-orders",
     )
-    run_worker("orders", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)})
+    batching = Batching(InboxBatches(engine, HANDLERS).handle, settings.event_batch_size)
+    run_worker("orders", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)}, batching=batching)
 
 
 if __name__ == "__main__":

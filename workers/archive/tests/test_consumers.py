@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from common.web.pagination import Page
 from services.archive import migrations, usecases
 from services.archive.domain import Filter
 from services.archive.event_log import EventLog
-from workers.archive.consumers import HANDLERS
+from workers.archive.consumers import HANDLERS, file_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,3 +89,27 @@ def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
     for customer_id in ("7", "None", "x" * 100):
         with pytest.raises(NotFound):
             usecases.get_timeline(archive, placed.subject, customer_id=customer_id)
+
+
+def test_a_batch_is_filed_once_with_its_duplicates(archive: Archive) -> None:
+    events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
+    assert hear(archive, events[0])
+    log = EventLog(archive)
+    deliveries = [Delivery("archive", event) for event in [*events, events[-1]]]
+    assert file_events(log, deliveries) == [False] + [True] * (len(events) - 1) + [False]
+    assert file_events(log, deliveries) == [False] * len(deliveries)
+    assert {document["_id"] for document in archive["events"].find()} == {event.id for event in events}
+    positions = sorted(document["position"] for document in archive["events"].find())
+    assert positions == list(range(1, len(events) + 1))
+
+
+def test_an_event_whose_id_is_taken_fails_its_batch_and_then_alone(archive: Archive) -> None:
+    first, other = sample("order.placed.v1"), sample("order.confirmed.v1")
+    assert hear(archive, first)
+    taken = replace(other, id=first.id)
+    with pytest.raises(usecases.EventIdReusedError):
+        file_events(EventLog(archive), [Delivery("archive", taken), Delivery("archive", other)])
+    with pytest.raises(usecases.EventIdReusedError):
+        hear(archive, taken)
+    with pytest.raises(AlreadyHandled):  # it was filed with the batch: alone it is a duplicate
+        HANDLERS[topology.EVERYTHING](Delivery("archive", other), EventLog(archive))
