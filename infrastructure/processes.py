@@ -82,6 +82,18 @@ def _server(name: str, port_offset: int) -> Process:
     return Process(name, Phase.SERVERS, port_offset=port_offset)
 
 
+def _stand_in(name: str, port_offset: int, *also: str) -> Process:
+    """What a trial has in place of somebody else's server."""
+    return Process(
+        name=name,
+        phase=Phase.PROCESSES,
+        command=("python", "-m", f"infrastructure.{name.replace('-', '_')}.main"),
+        environment=("SERVICE_PORT", *also, "LOG_LEVEL"),
+        port_offset=port_offset,
+        probe="/livez",
+    )
+
+
 def _service(context: str, port_offset: int, *also: str) -> Process:
     return Process(
         name=f"service-{context}",
@@ -162,22 +174,8 @@ PROCESSES: tuple[Process, ...] = (
         environment=("DATABASE_URL", "SEED_OPERATOR_PASSWORD", "SEED_CUSTOMER_PASSWORD"),
         context="users",
     ),
-    Process(
-        name="sandbox",
-        phase=Phase.PROCESSES,
-        command=("python", "-m", "infrastructure.sandbox.main"),
-        environment=("SERVICE_PORT", "SANDBOX_DATA", "LOG_LEVEL"),
-        port_offset=16,
-        probe="/livez",
-    ),
-    Process(
-        name="mail-catcher",
-        phase=Phase.PROCESSES,
-        command=("python", "-m", "infrastructure.mail_catcher.main"),
-        environment=("SERVICE_PORT", "SMTP_PORT", "LOG_LEVEL"),
-        port_offset=40,
-        probe="/livez",
-    ),
+    _stand_in("sandbox", 16, "SANDBOX_DATA"),
+    _stand_in("mail-catcher", 40, "SMTP_PORT"),
     _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "RATE_LIMIT_ROUTES", "CONTACT_TOKENS"),
     _service("inventory", 2, *_KEYS),
     _service("orders", 3, *_KEYS),
@@ -189,14 +187,7 @@ PROCESSES: tuple[Process, ...] = (
         name="service-live",
         phase=Phase.PROCESSES,
         command=("python", "-m", "services.live.main"),
-        environment=(
-            "SERVICE_PORT",
-            "MONGODB_URL",
-            *_OBSERVED,
-            "LIVE_STREAMS",
-            "LIVE_STREAMS_PER_CALLER",
-            *_KEYS,
-        ),
+        environment=("SERVICE_PORT", "MONGODB_URL", *_OBSERVED, "LIVE_STREAMS", "LIVE_STREAMS_PER_CALLER", *_KEYS),
         context="live",
         port_offset=8,
         probe="/readyz",
