@@ -71,7 +71,7 @@ class Dispatcher:
             health = self._settle(endpoint, delivery, outcome, health)
             if not outcome.is_delivered or time.monotonic() - begun > TURN_SECONDS:
                 break
-        self._end_turn(endpoint, health)
+        self._end_turn(endpoint, health, was_tried=bool(made))
         return made
 
     def release(self, endpoint: Document) -> None:
@@ -102,7 +102,6 @@ class Dispatcher:
         now, policy = utc_now(), self.rules.policy
         deliveries.record(self.database, delivery, self._next(delivery, outcome, now), delivery["entry"])
         health = judge(policy, health, outcome, now=now)
-        models.record_health(self.database, endpoint["_id"], health, now=now)
         if outcome.is_gone:
             self._disable(endpoint, Reason.GONE, now)
         elif has_failed_too_long(policy, health, now=now):
@@ -128,11 +127,12 @@ class Dispatcher:
             _log.warning("webhook endpoint disabled", endpoint_id=endpoint["_id"], reason=str(reason))
         deliveries.fail_pending(self.database, endpoint["_id"], reason=reason)
 
-    def _end_turn(self, endpoint: Document, health: Health) -> None:
+    def _end_turn(self, endpoint: Document, health: Health, *, was_tried: bool) -> None:
         due_at = deliveries.next_due_at(self.database, endpoint["_id"])
         if due_at is not None:
             due_at = max(due_at, utc_now(), health.open_until or models.LONG_AGO)
-        models.end_turn(self.database, endpoint, next_due_at=due_at)
+        observed = models.health_values(health, now=utc_now()) if was_tried else None
+        models.end_turn(self.database, endpoint, next_due_at=due_at, observed=observed)
 
 
 def _portion(health: Health) -> int:

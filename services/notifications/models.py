@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
+from pymongo.write_concern import WriteConcern
 
 from services.notifications.domain import CUSTOMER, OPERATOR, Health
 
@@ -25,6 +26,7 @@ COLLECTION = "endpoints"
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PREVIOUS_SECRETS = 3
+_NO_MAJORITY = WriteConcern(w=1)
 INDEXES = [
     IndexModel([("owner_id", ASCENDING), ("slot", ASCENDING)], name="slots", unique=True),
     IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="by_owner"),
@@ -116,19 +118,33 @@ def claim_turn(
 ) -> Document | None:
     """Take the turn of the endpoint that has waited longest, for `seconds`; None if nothing is due.
 
-    A worker that dies in its turn loses it with its lease: `next_due_at` lies there until then.
+    A worker that dies in its turn loses it with its lease: `next_due_at` lies there until then. A claim waits for no
+    majority: one that a failover forgets is made again, and the turns of many endpoints follow each other quickly.
     """
     until = now + timedelta(seconds=seconds)
-    return database[COLLECTION].find_one_and_update(
-        {"enabled": True, "is_suspect": is_suspect, "next_due_at": {"$lte": now}, "leased_until": {"$lte": now}},
-        {"$set": {"leased_until": until, "lease_id": lease_id, "next_due_at": until}},
-        sort=[("next_due_at", ASCENDING)],
-        return_document=ReturnDocument.AFTER,
+    return (
+        database[COLLECTION]
+        .with_options(write_concern=_NO_MAJORITY)
+        .find_one_and_update(
+            {"enabled": True, "is_suspect": is_suspect, "next_due_at": {"$lte": now}, "leased_until": {"$lte": now}},
+            {"$set": {"leased_until": until, "lease_id": lease_id, "next_due_at": until}},
+            sort=[("next_due_at", ASCENDING)],
+            return_document=ReturnDocument.AFTER,
+        )
     )
 
 
-def end_turn(database: Database[Document], endpoint: Document, *, next_due_at: datetime | None) -> None:
-    """Give the turn back. What became due after it was claimed stays due: only our own mark is replaced."""
+def end_turn(
+    database: Database[Document],
+    endpoint: Document,
+    *,
+    next_due_at: datetime | None,
+    observed: Mapping[str, Any] | None = None,
+) -> None:
+    """Give the turn back, with what it `observed` (`health_values`).
+
+    What became due after it was claimed stays due: only our own mark is replaced.
+    """
     due = next_due_at or NEVER
     ours = {"$eq": ["$next_due_at", endpoint["next_due_at"]]}
     database[COLLECTION].update_one(
@@ -138,6 +154,7 @@ def end_turn(database: Database[Document], endpoint: Document, *, next_due_at: d
                 "$set": {
                     "next_due_at": {"$cond": [ours, due, {"$min": ["$next_due_at", due]}]},
                     "leased_until": LONG_AGO,
+                    **(observed or {}),
                 }
             }
         ],
@@ -159,7 +176,8 @@ def health_of(endpoint: Mapping[str, Any]) -> Health:
     )
 
 
-def record_health(database: Database[Document], endpoint_id: str, health: Health, *, now: datetime) -> None:
+def health_values(health: Health, *, now: datetime) -> Document:
+    """What an endpoint keeps after an attempt was made `now`."""
     values: Document = {
         "consecutive_failures": health.consecutive_failures,
         "failing_since": health.failing_since,
@@ -169,4 +187,4 @@ def record_health(database: Database[Document], endpoint_id: str, health: Health
     }
     if not health.consecutive_failures:
         values["last_success_at"] = now
-    database[COLLECTION].update_one({"_id": endpoint_id}, {"$set": values})
+    return values

@@ -118,7 +118,7 @@ class _Lane:
                 self._interrupted.append(endpoint)
         finally:
             self._slots.release()
-            self._sender.wake()
+            self.awake.set()  # more of it may be due; one that changed its lane is found within a second
 
 
 @contextmanager
