@@ -19,6 +19,7 @@ from common.observability.logs import logger
 from common.resilience.crash_points import crash_point
 from services.notifications import deliveries, metrics, models, signing
 from services.notifications.domain import Outcome, Reason, Status, has_failed_too_long, judge, next_attempt
+from services.notifications.operational_events import notify_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,6 +123,7 @@ class Dispatcher:
         return {"due_at": due_at}
 
     def _disable(self, endpoint: Document, reason: Reason, now: datetime) -> None:
+        notify_disabled(self.database, endpoint, reason=reason, now=now)
         if models.disable(self.database, endpoint["_id"], reason=reason, now=now):
             metrics.DISABLED.labels(reason).inc()
             _log.warning("webhook endpoint disabled", endpoint_id=endpoint["_id"], reason=str(reason))

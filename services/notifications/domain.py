@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OPERATOR, CUSTOMER = "operator", "customer"
 TEST_EVENT = "webhook.test.v1"
+DISABLED_EVENT = "webhook_endpoint.disabled.v1"  # for the other endpoints of its owner
 MAX_BODY_BYTES = 20_000
 # Seconds before each attempt (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 RETRY_SECONDS = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
@@ -137,14 +138,16 @@ def make_body(event: Event) -> str:
     return _encode(event, {name: _cut(value) for name, value in short.items()}, omitted)
 
 
-def make_test_body(event_id: str, endpoint_id: str, *, now: str) -> str:
-    """The body of a test event."""
-    body = {"type": TEST_EVENT, "timestamp": now, "id": event_id, "sequence": 1, "data": {"endpoint_id": endpoint_id}}
+def make_own_body(event_type: str, event_id: str, data: Mapping[str, Any], *, now: str) -> str:
+    """The body of an event about webhooks themselves."""
+    body = {"type": event_type, "timestamp": now, "id": event_id, "sequence": 1, "data": data}
     return json.dumps(body, separators=(",", ":"))
 
 
 def may_subscribe(role: str, event_type: str) -> bool:
-    """Whether callers of that role may subscribe to an event type: customers only to events of orders."""
+    """Whether callers of that role may subscribe to an event type: customers only to events of orders and endpoints."""
+    if event_type == DISABLED_EVENT:
+        return True
     known = EVENT_TYPES.get(event_type)
     return known is not None and (role == OPERATOR or known.is_of_order)
 

@@ -100,6 +100,12 @@ def subscribers(database: Database[Document], event_type: str, *, customer_id: s
     return list(database[COLLECTION].find({"$or": wanted}, {"enabled": 1, "disabled_at": 1}))
 
 
+def others_of_owner(database: Database[Document], endpoint: Mapping[str, Any], event_type: str) -> list[str]:
+    """The other enabled endpoints of its owner that subscribed to an event type."""
+    wanted = {"event_types": event_type, "owner_id": endpoint["owner_id"], "enabled": True}
+    return [each["_id"] for each in database[COLLECTION].find(wanted, {"_id": 1}) if each["_id"] != endpoint["_id"]]
+
+
 def has_customers(database: Database[Document], event_type: str) -> bool:
     """Whether any customer subscribed to this type."""
     wanted = {"event_types": event_type, "role": CUSTOMER}

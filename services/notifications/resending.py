@@ -9,7 +9,7 @@ from common.errors import Conflict
 from common.messaging.events import new_id, rfc3339, utc_now
 from common.security.visibility import require_visible
 from services.notifications import deliveries, models
-from services.notifications.domain import TEST_EVENT, Status, make_test_body
+from services.notifications.domain import TEST_EVENT, Status, make_own_body
 from services.notifications.usecases import UnknownCursorError, get_endpoint
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def send_test(database: Documents, caller: Caller, endpoint_id: str, event_id: s
     endpoint = get_endpoint(database, caller, endpoint_id)
     _require_enabled(endpoint)
     now = utc_now()
-    body = make_test_body(event_id, endpoint_id, now=rfc3339(now))
+    body = make_own_body(TEST_EVENT, event_id, {"endpoint_id": endpoint_id}, now=rfc3339(now))
     event = {"id": event_id, "type": TEST_EVENT, "order_id": None}
     deliveries.insert(database, [new_delivery(endpoint_id, event, body, now=now)])
     models.wake(database, [endpoint_id], now=now)

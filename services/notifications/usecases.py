@@ -16,7 +16,7 @@ from common.messaging.events import utc_now
 from common.security.visibility import require_visible
 from services.notifications import deliveries, models, signing, urls
 from services.notifications.addresses import refused_address
-from services.notifications.domain import EVENT_TYPES, Policy, Reason, may_subscribe
+from services.notifications.domain import DISABLED_EVENT, EVENT_TYPES, Policy, Reason, may_subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,7 +161,7 @@ def check(rules: Rules, role: str, values: Mapping[str, Any]) -> None:
             errors["url"] = [problem]
     wrong = [name for name in values.get("event_types", ()) if not may_subscribe(role, name)]
     if wrong:
-        known = ", ".join(name for name in EVENT_TYPES if may_subscribe(role, name))
+        known = ", ".join(name for name in (*EVENT_TYPES, DISABLED_EVENT) if may_subscribe(role, name))
         errors["event_types"] = [
             f"{name[:100]}: not an event type to subscribe to; those are {known}" for name in wrong
         ]
