@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from common.messaging.relay_wakeup import wake_relay_after
 from common.storage.statements import statement
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ _INSERT = statement(
 
 
 def add(connection: Connection, *events: Event) -> None:
-    """Write `events`, in this order, in the caller's transaction."""
+    """Write `events`, in this order, in the caller's transaction. After it the relay is woken."""
     if not events:
         return
-    rows = [row(event) for event in events]
+    rows = [row(connection, event) for event in events]
     connection.execute(
         _INSERT,
         {
@@ -69,8 +70,9 @@ def add(connection: Connection, *events: Event) -> None:
     )
 
 
-def row(event: Event) -> dict[str, Any]:
-    """The values of COLUMNS, for a use case that writes its state and its event in one statement."""
+def row(connection: Connection, event: Event) -> dict[str, Any]:
+    """The values of COLUMNS, for a statement on `connection` that writes state and event in one. The relay is woken."""
+    wake_relay_after(connection)
     return {
         "event_id": event.id,
         "type": event.type,

@@ -18,6 +18,7 @@ import structlog
 from common.errors import Unavailable
 from common.messaging.bounded_frames import FrameClock
 from common.messaging.confirms import Batch
+from common.messaging.readable_socket import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,10 +39,6 @@ _log = structlog.get_logger(__name__)
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
-def _nothing() -> None:
-    pass
-
-
 class BrokerDownError(Unavailable):
     """The broker cannot be reached, or stopped answering."""
 
@@ -54,13 +51,13 @@ class ConfirmedPublisher:
     Of several URLs, separated by `;`, the next one's turn comes with each failure, so that a node that takes
     connections and confirms nothing is left as well as one that is gone.
 
-    `meanwhile` is called some times a second during every wait; it must not raise, nor use this publisher.
+    `meanwhile` is called some times a second during every wait for the broker; it must not raise, nor use this object.
     """
 
     def __init__(self, broker_url: str, exchange: str, *, name: str) -> None:
         self._nodes = deque(_parameters(url, name) for url in broker_url.split(";"))
         self._exchange = exchange
-        self.meanwhile: Callable[[], object] = _nothing
+        self.meanwhile: Callable[[], object] = lambda: None
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
         self._frames = FrameClock()
@@ -136,9 +133,10 @@ class ConfirmedPublisher:
     def is_connected(self) -> bool:
         return self._is_ready
 
-    def idle(self, seconds: float) -> None:
-        """Serve heartbeats for `seconds`."""
-        self._run(lambda: False, seconds)
+    def idle(self, seconds: float, *, until_readable: int | None = None) -> None:
+        """Serve heartbeats for `seconds`, or until there is something to read from the socket `until_readable`."""
+        with watched(self._connection, until_readable) as is_readable:
+            self._run(is_readable, seconds, each=seconds)
 
     def close(self) -> None:
         connection, self._connection, self._channel, self._blocked = self._connection, None, None, False
@@ -168,7 +166,9 @@ class ConfirmedPublisher:
         if self._blocked:
             raise BrokerDownError("the broker has an alarm and takes no messages")
 
-    def _run(self, done: Callable[[], bool], seconds: float, connection: pika.SelectConnection | None = None) -> None:
+    def _run(
+        self, done: Callable[[], bool], seconds: float, connection: Any = None, *, each: float = MEANWHILE_SECONDS
+    ) -> None:
         connection = connection or self._connection
         deadline = time.monotonic() + seconds
         while connection is not None and not done() and (left := deadline - time.monotonic()) > 0:
@@ -179,7 +179,7 @@ class ConfirmedPublisher:
                 self._failure = "it stopped in the middle of a frame"
                 _log.warning("the publisher gave the connection up", reason=self._failure)
                 return
-            timer = connection.ioloop.call_later(min(left, MEANWHILE_SECONDS), connection.ioloop.stop)
+            timer = connection.ioloop.call_later(min(left, each), connection.ioloop.stop)
             connection.ioloop.start()
             connection.ioloop.remove_timeout(timer)
             self.meanwhile()

@@ -25,6 +25,7 @@ from common.messaging.event_spans import record_published
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.outbox_lag import OutboxLag
 from common.messaging.outbox_rows import OutboxRows
+from common.messaging.relay_wakeup import Listener
 from common.resilience.crash_points import crash_point
 from common.storage.leases import Lease
 
@@ -41,11 +42,10 @@ TASK_NAME = "holdfast.handle"
 BATCH_ROWS = 500
 CONFIRM_SECONDS = 10.0
 LEASE_SECONDS = 5.0
-STANDBY_SECONDS = 0.5
 OUTAGE_SECONDS = 1.0
 REFUSED_SECONDS = 0.5
 RETRY_SET_ASIDE_SECONDS = 5.0
-IDLE_SECONDS = (0.005, 0.05)  # the poll interval of an idle relay grows between these
+LOOK_SECONDS = 1.0  # an event whose notification was lost waits that long; a standby asks for the lease as often
 
 PUBLISHED = Counter("holdfast_relay_published_total", "Events confirmed by the broker", ["database"])
 ACTIVE = Gauge("holdfast_relay_active", "1 while this relay holds the database's lease", ["database"])
@@ -55,6 +55,7 @@ _log = structlog.get_logger(__name__)
 class Relay:
     """Moves the outbox of one database to the broker.
 
+    `engine` must have one connection and no other user: on it the relay listens for what wakes it.
     The relays of one process share `broker`: while it is away, one of them asks for it in a second, and not each.
     """
 
@@ -73,6 +74,7 @@ class Relay:
         self._rows = OutboxRows(engine)
         self._lag = OutboxLag(database, self._rows)
         self._lease = Lease(engine, "relay", holder, lease_seconds)
+        self._wakeups = Listener(engine)
         self._confirm_seconds = confirm_seconds
         self._active = ACTIVE.labels(database)
         self._is_publishing = False
@@ -82,10 +84,10 @@ class Relay:
 
     def run(self, stop: Flag) -> None:
         """Work until `stop` is set. Outages are waited out."""
-        log, idle, outage = _log.bind(database=self._database), IDLE_SECONDS[0], False
+        log, outage = _log.bind(database=self._database), False
         while not stop.is_set():
             try:
-                published = self.step()
+                more = self.step()
             except Exception as error:
                 known = classify(error) is Unavailable
                 if not outage or not known:
@@ -97,13 +99,12 @@ class Relay:
             if outage:
                 log.info("relay works again")
             outage = False
-            idle = IDLE_SECONDS[0] if published else min(idle * 2, IDLE_SECONDS[1])
-            if not published:
-                self._publisher.idle(idle)
+            if not more and not self._wakeups.take():
+                self._publisher.idle(LOOK_SECONDS, until_readable=self._wakeups.socket)
         self._stand_down()
 
-    def step(self) -> int:
-        """One batch, if the lease is ours; return how many events were published. Raises as broker and database do."""
+    def step(self) -> bool:
+        """One batch, if the lease is ours; return whether more may wait. Raises as broker and database do."""
         # The broker first: a relay that cannot publish must leave the lease to one that can.
         if not self._publisher.is_connected:
             with self._broker.guard():
@@ -113,17 +114,19 @@ class Relay:
         self._lag.is_active = held
         self._lag.measure()
         if not held:
-            self._publisher.idle(STANDBY_SECONDS)
-            return 0
+            self._wakeups.stop()
+            return False
+        self._wakeups.listen()
+        self._wakeups.take()  # what is written from here on wakes it again
         return self._retry_set_aside() or self._publish_oldest()
 
-    def _publish_oldest(self) -> int:
+    def _publish_oldest(self) -> bool:
         rows = self._rows.fetch(self._window)
         self._lag.fetched(
             len(rows), max((float(row.age_seconds) for row in rows), default=0), is_all=len(rows) < self._window
         )
         if not rows:
-            return 0
+            return False
         # A single event is tried at a time until one is confirmed, since while one queue refuses, the others take every
         # repetition (a window that closes at once and opens by doubling, as TCP's does, RFC 5681).
         window, self._window = self._window, 1
@@ -131,24 +134,25 @@ class Relay:
         self._rows.set_aside([row.position for row in rows if row.event_id in returned])
         if len(confirmed) + len(returned) == len(rows):
             self._window = min(2 * window, BATCH_ROWS)
-        elif not confirmed:
+            return len(rows) == window  # what came after the look has sent a notification
+        if not confirmed:
             self._publisher.idle(REFUSED_SECONDS)
-        return len(confirmed)
+        return True
 
-    def _retry_set_aside(self) -> int:
+    def _retry_set_aside(self) -> bool:
         """Of each type that is set aside try the oldest, every few seconds; if a queue takes it, put its type back."""
         if time.monotonic() < self._retry_at:
-            return 0
+            return False
         self._retry_at = time.monotonic() + RETRY_SET_ASIDE_SECONDS
         rows = self._rows.sample_set_aside()
         if not rows:
-            return 0
+            return False
         confirmed, _returned = self._publish(rows)
         types = {row.type for row in rows if row.event_id in confirmed}
         if types:
             restored = self._rows.restore(types, self._lease.hold)
             _log.info("queues take these events again", database=self._database, types=sorted(types), restored=restored)
-        return len(confirmed)
+        return bool(confirmed)
 
     def _publish(self, rows: Sequence[Any]) -> tuple[set[str], set[str]]:
         """Publish these and delete what was confirmed; return the ids of that, and of what no queue takes."""
@@ -180,6 +184,7 @@ class Relay:
         self._active.set(0)
         self._lag.is_active = True  # nobody else may be able to publish either
         self._meanwhile()
+        self._wakeups.take()  # or they would pile up for as long as it lasts; afterwards it looks anyway
         if not self._publisher.is_connected:
             with suppress(Exception):  # it runs out by itself
                 self._lease.release()  # to a relay that can publish

@@ -116,12 +116,22 @@ def _connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any
 def _check_idle(dbapi_connection: Any, *_: Any) -> None:
     """Replace a connection that the server closed while nobody used it, or a restart would cost a request for each.
 
-    A server says nothing to an idle connection but farewell. To see that costs no round trip.
+    A server says nothing to an idle connection but farewell, and notifications to one that listens. To see that costs
+    no round trip.
     """
     poller = select.poll()
     poller.register(dbapi_connection.fileno(), select.POLLIN)
-    if poller.poll(0):
+    if poller.poll(0) and not _is_notified(dbapi_connection):
         raise DisconnectionError("PostgreSQL closed the connection")
+
+
+def _is_notified(dbapi_connection: Any) -> bool:
+    """Read what the server sent to an idle connection; whether there are notifications, kept in `notifies`."""
+    try:
+        dbapi_connection.poll()
+    except psycopg2.Error:
+        return False
+    return bool(dbapi_connection.notifies)
 
 
 class StalledError(psycopg2.OperationalError):

@@ -40,6 +40,7 @@ class Outbox:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
+        self._of_relays: list[Engine] = []
         self.engine = self.connect()
         with transaction(self.engine) as connection:
             connection.execute(text(outbox.SCHEMA_V1))
@@ -51,6 +52,12 @@ class Outbox:
 
     def connect(self) -> Engine:
         return make_engine(self.url, pool_size=2, timeout_seconds=5, name="test")
+
+    def connect_relay(self) -> Engine:
+        """An engine as a relay has it: with one connection, which nobody else uses."""
+        made = make_engine(self.url, pool_size=1, timeout_seconds=5, name="relay")
+        self._of_relays.append(made)
+        return made
 
     def add(self, *events: Event) -> None:
         with transaction(self.engine) as connection:
@@ -82,7 +89,8 @@ class Outbox:
             return connection.execute(text("SELECT holder FROM leases")).scalar_one_or_none()
 
     def close(self) -> None:
-        self.engine.dispose()
+        for engine in (self.engine, *self._of_relays):
+            engine.dispose()
 
 
 class Ear:
@@ -128,7 +136,7 @@ def make_relay(
     """A relay whose metrics are those of the database `holder`."""
     return Relay(
         holder,
-        engine or box.engine,
+        engine or box.connect_relay(),
         make_publisher(broker_url, holder),
         holder,
         broker=Breaker("broker", max_failures=1),

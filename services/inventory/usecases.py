@@ -139,11 +139,11 @@ def order_was_placed(work: Work, delivery: Delivery, order_id: str, lines: Seque
             return
         refusal = domain.refuse(wanted.lines, available)
         if refusal is None:
-            row = outbox.row(producers.stock_reserved(wanted, delivery.message_context))
+            row = outbox.row(connection, producers.stock_reserved(wanted, delivery.message_context))
             models.hold(connection, wanted, MOVES[Status.HELD], row)
         else:
             rejected = replace(wanted, status=Status.REJECTED)
-            row = outbox.row(producers.stock_rejected(rejected, refusal, delivery.message_context))
+            row = outbox.row(connection, producers.stock_rejected(rejected, refusal, delivery.message_context))
             models.reject(connection, rejected, row)
 
 
@@ -194,7 +194,7 @@ def _next(reservation: Reservation, status: Status) -> Reservation:
 
 
 def _settle(connection: Connection, reservation: Reservation, event: Event) -> None:
-    models.settle(connection, reservation, MOVES[reservation.status], outbox.row(event))
+    models.settle(connection, reservation, MOVES[reservation.status], outbox.row(connection, event))
 
 
 def _reply(engine: Engine, request_key: RequestKey | None, status: int, work: Callable[[Connection], Product]) -> Reply:

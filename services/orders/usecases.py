@@ -73,7 +73,7 @@ def place_order(
         if earlier is None:
             shedding.check()
             order = _new_order(command, prices)
-            row = outbox.row(producers.order_placed(order, message_context))
+            row = outbox.row(connection, producers.order_placed(order, message_context))
             crash_point("orders.placing")
             if models.insert_placed(
                 connection, order, key=command.key, fingerprint=command.fingerprint, outbox_row=row

@@ -40,7 +40,9 @@ _TABLES: dict[Any, dict[str, Any]] = {
     standing_cases: {"models": PaymentTables, "ledger": RefundTables},
     refunds: {"REFUND_TRIES": 2},  # else hardly a schedule gets so far
     common.messaging.inbox: {},
-    common.messaging.outbox: {"row": lambda event: {"event_id": "", "type": "", "correlation_id": "", "body": event}},
+    common.messaging.outbox: {
+        "row": lambda _connection, event: {"event_id": "", "type": "", "correlation_id": "", "body": event}
+    },
     inventory_consumers: {},
     orders_consumers: {},
     payments_consumers: {},

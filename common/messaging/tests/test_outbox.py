@@ -59,5 +59,5 @@ def test_a_row_of_ones_own_statement_is_the_same_row(box: Outbox) -> None:
     event = make_event()
     insert = text(f"INSERT INTO outbox ({outbox.COLUMNS}) VALUES (:event_id, :type, :correlation_id, :body)")
     with transaction(box.engine) as connection:
-        connection.execute(insert, outbox.row(event))
+        connection.execute(insert, outbox.row(connection, event))
     assert bodies(box) == [event]

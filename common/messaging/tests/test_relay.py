@@ -14,6 +14,7 @@ from sqlalchemy import event as sqlalchemy_event
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS, TASK_NAME, Relay
 from common.resilience.circuit_breaker import Breaker
+from common.storage.postgresql import make_engine
 from common.tests.outboxes import HEARD, UNHEARD, Ear, Outbox, make_event, make_publisher, make_relay
 from common.tests.tcp_proxy import Link
 
@@ -256,7 +257,7 @@ def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_
     box: Outbox, ear: Ear, vhost: str
 ) -> None:
     events = box.fill(3)
-    engine = box.connect()
+    engine = box.connect_relay()
 
     def fail(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("DELETE FROM outbox"):
@@ -272,7 +273,6 @@ def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_
     with running(make_relay(box, vhost)):
         eventually(lambda: box.waiting() == [])
     assert ear.listen() == [event.id for event in events] * 2
-    engine.dispose()
 
 
 def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outbox, ear: Ear, vhost: str) -> None:
@@ -295,9 +295,7 @@ def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outb
 
 def test_a_database_that_is_away_is_waited_for(box: Outbox, ear: Ear, vhost: str) -> None:
     with Link(box.url) as link:
-        beyond = Outbox.__new__(Outbox)
-        beyond.url = link.url
-        engine = beyond.connect()
+        engine = make_engine(link.url, pool_size=1, timeout_seconds=5, name="relay")
         with running(make_relay(box, vhost, engine=engine)):
             eventually(lambda: metric("relay_active") == 1)
             link.cut()

@@ -1,0 +1,105 @@
+"""`python -m benchmarks.idle`: an idle stack: its processor time, and the time from accepted to confirmed.
+
+Starts a stack of its own in .holdfast-bench-idle. First nothing happens for a minute. Then orders are placed one by
+one, each after the one before it has ended. The state of an order is read from its table every two milliseconds, which
+costs less than a request would. An order is accepted when its reply is there: the time to reply is not in the figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+
+from benchmarks.processor_time import by_process
+from benchmarks.throwaway_stack import throwaway_stack
+from holdfast.bench import load
+from holdfast.bench.orders import Shop
+from holdfast.target import target_of
+from infrastructure.local.ending import end_in_good_order
+
+if TYPE_CHECKING:
+    from infrastructure.local.stack import Stack
+
+HOME = ".holdfast-bench-idle"
+QUIET_SECONDS = 10.0
+LOOK_SECONDS = 0.002
+BETWEEN_ORDERS_SECONDS = 0.1
+OPEN_SECONDS = 60.0
+WARM_UP_ORDERS = 20
+SHOWN_MILLISECONDS = 0.05
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long nothing happens")
+    parser.add_argument("--port-base", type=int, default=8600)
+    wanted = parser.parse_args()
+    end_in_good_order()
+    with throwaway_stack(HOME, wanted.port_base) as stack:
+        shop = Shop(target_of(stack))
+        shop.settle()
+        _place(stack, shop, WARM_UP_ORDERS)
+        time.sleep(QUIET_SECONDS)
+        before = by_process(stack)
+        time.sleep(wanted.seconds)
+        idle = by_process(stack)
+        _show_idle({name: (idle[name] - before[name]) / wanted.seconds for name in idle})
+        started, began = by_process(stack), time.monotonic()
+        waits = _place(stack, shop, wanted.orders)
+        seconds, ended = time.monotonic() - began, by_process(stack)
+        resting = sum(idle.values()) - sum(before.values())
+        used = sum(ended.values()) - sum(started.values()) - resting * seconds / wanted.seconds
+        _show_waits(waits, used / wanted.orders)
+
+
+def _place(stack: Stack, shop: Shop, count: int) -> list[float]:
+    """Place orders one by one; return the seconds that each was open after its reply."""
+    url, waits = stack.urls.http("gateway"), []
+    administrator = stack.urls.postgres_administrator.replace("+psycopg2", "").rpartition("/")[0]
+    with closing(psycopg2.connect(f"{administrator}/orders")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for _ in range(count):
+                load.run(url, lambda: shop.request(url), connections=1, seconds=1, requests=1)
+                waits.append(_wait_for_end(cursor))
+                time.sleep(BETWEEN_ORDERS_SECONDS)
+    return waits
+
+
+def _wait_for_end(cursor: Any) -> float:
+    """Wait until the newest order has ended."""
+    accepted = time.monotonic()
+    while True:
+        cursor.execute("SELECT status FROM orders ORDER BY id DESC LIMIT 1")
+        waited = time.monotonic() - accepted
+        if cursor.fetchone()[0] not in {"pending", "reserved"}:
+            return waited
+        if waited > OPEN_SECONDS:
+            message = f"an order is still open after {OPEN_SECONDS:.0f} s"
+            raise TimeoutError(message)
+        time.sleep(LOOK_SECONDS)
+
+
+def _show_idle(share: dict[str, float]) -> None:
+    print("| idle | processor time, ms for each second |\n|---|--:|")
+    for name, used in sorted(share.items(), key=lambda each: -each[1]):
+        if used * 1000 >= SHOWN_MILLISECONDS:
+            print(f"| {name} | {used * 1000:.1f} |")
+    print(f"| **all** | **{sum(share.values()) * 1000:.1f}** |", flush=True)
+
+
+def _show_waits(waits: list[float], processor_seconds: float) -> None:
+    found = load.Result(latencies_seconds=waits)
+    print("\n| one order at a time | ms |\n|---|--:|")
+    for share in (0.5, 0.95, 0.99):
+        print(f"| accepted to confirmed, p{share * 100:.0f} | {found.percentile_ms(share):.0f} |")
+    print(f"| processor time of all processes for one order | {processor_seconds * 1000:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

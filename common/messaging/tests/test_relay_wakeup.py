@@ -1,0 +1,232 @@
+"""What wakes the relay, on real servers. Where its regular look comes after ten minutes, only a wake-up can be seen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import text
+
+from common.messaging import outbox
+from common.messaging.relay_wakeup import CHANNEL, Listener, Waker
+from common.storage.postgresql import autocommit, transaction
+from common.tests.outboxes import Ear, Outbox, make_event, make_relay
+from common.tests.tcp_proxy import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+    from common.messaging.relay import Relay
+
+pytestmark = pytest.mark.integration
+SECONDS = 30.0
+NEVER_SECONDS = 600.0
+CALLS = 200
+
+
+@pytest.fixture
+def box(database: Callable[[], str]) -> Iterator[Outbox]:
+    made = Outbox(database())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ear(vhost: str) -> Iterator[Ear]:
+    with Ear(vhost) as listening:
+        yield listening
+
+
+@pytest.fixture
+def no_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.messaging.relay.LOOK_SECONDS", NEVER_SECONDS)
+
+
+@contextmanager
+def running(relay: Relay, box: Outbox) -> Iterator[None]:
+    """The relay in a thread, which is woken to end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        notify(box)
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+def notify(box: Outbox) -> None:
+    with autocommit(box.engine) as connection:
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def listeners(box: Outbox) -> list[int]:
+    """The sessions that are waiting for a wake-up. What a session did last is LISTEN, or a look that came after it."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'relay' AND datname = current_database()"
+    with autocommit(box.engine) as connection:
+        return list(connection.execute(text(query)).scalars())
+
+
+def is_waiting(box: Outbox) -> bool:
+    """Whether the relay has found nothing and waits: its last statement is a look into the outbox, and has ended."""
+    query = """SELECT count(*) FROM pg_stat_activity WHERE application_name = 'relay' AND state = 'idle'
+               AND datname = current_database() AND query LIKE '%FROM outbox WHERE set_aside_at IS NULL ORDER%'"""
+    with autocommit(box.engine) as connection:
+        return bool(connection.execute(text(query)).scalar_one())
+
+
+def heard(listener: Listener) -> bool:
+    listener.listen()
+    return listener.take()
+
+
+def statements(engine: Engine) -> list[tuple[str, bool]]:
+    """Every statement from now on, and whether it ran in a transaction of several."""
+    seen: list[tuple[str, bool]] = []
+
+    def note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append((statement, not connection.connection.dbapi_connection.autocommit))
+
+    sqlalchemy_event.listen(engine, "before_cursor_execute", note)
+    return seen
+
+
+@pytest.mark.usefixtures("no_look")
+def test_a_commit_wakes_the_relay_and_the_order_stays(box: Outbox, ear: Ear, vhost: str) -> None:
+    with running(make_relay(box, vhost), box):
+        eventually(lambda: is_waiting(box))
+        events = [event for _ in range(20) for event in box.fill(3)]
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id for event in events]
+
+
+def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(box: Outbox, ear: Ear, vhost: str) -> None:
+    with running(make_relay(box, vhost), box):
+        eventually(lambda: is_waiting(box))
+        insert = text(f"INSERT INTO outbox ({outbox.COLUMNS}) VALUES (:event_id, :type, :correlation_id, :body)")
+        event = make_event()
+        values = {"event_id": event.id, "type": event.type, "correlation_id": "x", "body": event.to_json()}
+        with transaction(box.engine) as connection:
+            connection.execute(insert, values)
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id]
+
+
+@pytest.mark.usefixtures("no_look")
+def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, ear: Ear, vhost: str) -> None:
+    with running(make_relay(box, vhost), box):
+        eventually(lambda: is_waiting(box))
+        [first] = listeners(box)
+        with autocommit(box.engine) as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
+        eventually(lambda: is_waiting(box) and listeners(box) != [first])
+        [event] = box.fill(1)
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [event.id]
+
+
+@pytest.mark.usefixtures("no_look")
+def test_a_relay_listens_again_after_its_broker_was_away(box: Outbox, ear: Ear, vhost: str) -> None:
+    with Link(vhost) as link, running(make_relay(box, link.url), box):
+        eventually(lambda: is_waiting(box))
+        link.cut()
+        [first] = box.fill(1)
+        link.heal()
+        eventually(lambda: box.waiting() == [])
+        [second] = box.fill(1)
+        eventually(lambda: box.waiting() == [])
+    assert list(dict.fromkeys(ear.listen())) == [first.id, second.id]
+
+
+def test_notifications_do_not_pile_up_while_the_broker_is_away(box: Outbox, vhost: str) -> None:
+    engine, opened = box.connect_relay(), list[Any]()
+    sqlalchemy_event.listen(engine, "connect", lambda connection, _record: opened.append(connection))
+    with Link(vhost) as link, running(make_relay(box, link.url, engine=engine), box):
+        eventually(lambda: is_waiting(box))
+        link.cut()
+        for _ in range(CALLS):
+            notify(box)
+        sent = time.monotonic()
+        eventually(lambda: time.monotonic() > sent + 3 and not any(each.notifies for each in opened))
+
+
+def test_the_relay_that_takes_over_is_the_one_that_is_woken(
+    box: Outbox, ear: Ear, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(make_relay(box, vhost, "relay-b"), box):
+        with running(make_relay(box, vhost, "relay-a"), box):
+            eventually(lambda: is_waiting(box))
+        eventually(lambda: box.holder() is not None)
+        eventually(lambda: is_waiting(box))
+        monkeypatch.setattr("common.messaging.relay.LOOK_SECONDS", NEVER_SECONDS)
+        notify(box)  # the wait that has begun is a short one
+        [event] = box.fill(1)
+        eventually(lambda: box.waiting() == [])
+        events = box.fill(2)
+        eventually(lambda: box.waiting() == [])
+    assert ear.listen() == [each.id for each in (event, *events)]
+
+
+def test_nothing_is_notified_in_the_business_transaction(box: Outbox) -> None:
+    seen = statements(box.engine)
+    box.fill(1)
+    eventually(lambda: any("NOTIFY" in statement for statement, _ in seen))
+    [within] = [within for statement, within in seen if "NOTIFY" in statement]
+    assert not within
+    assert next(within for statement, within in seen if "INSERT INTO outbox" in statement)
+
+
+def test_an_uncommitted_event_wakes_nobody(box: Outbox) -> None:
+    listener = Listener(box.connect_relay())
+    listener.listen()
+    with transaction(box.engine) as connection:
+        outbox.add(connection, make_event())
+        time.sleep(0.3)
+        assert not heard(listener)
+    eventually(lambda: heard(listener))
+
+
+def test_what_comes_in_quick_succession_shares_notifications(box: Outbox) -> None:
+    seen = statements(box.engine)
+    waker = Waker(box.engine)
+    for _ in range(CALLS):
+        waker.wake()
+    eventually(lambda: len(seen) > 0)
+    time.sleep(0.2)
+    assert 1 <= len(seen) < CALLS
+    already = len(seen)
+    waker.wake()
+    eventually(lambda: len(seen) == already + 1)
+
+
+def test_an_engine_that_is_gone_leaves_no_thread(box: Outbox) -> None:
+    engine = box.connect()
+    with transaction(engine) as connection:
+        outbox.add(connection, make_event())
+    assert [thread for thread in threading.enumerate() if thread.name == "wake-relay"]
+    engine.dispose()
+    del engine, connection
+
+    def ended() -> bool:
+        import gc  # noqa: PLC0415 - SQLAlchemy's engines are cycles
+
+        gc.collect()
+        return not [thread for thread in threading.enumerate() if thread.name == "wake-relay"]
+
+    box.engine.dispose()
+    eventually(ended)
