@@ -1,0 +1,120 @@
+"""How payments talks to its provider: a kept connection for each thread, and each request once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.errors import Unavailable, classify
+from infrastructure.sandbox.tests.process import KEY
+from services.payments.provider import ProviderSettings, make_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from services.payments.provider import Provider
+
+THREADS = 4
+CALLS = 5
+ERROR = b'{"error": {"type": "api_error", "message": "no"}}'
+
+
+class Counting(ThreadingHTTPServer):
+    """A provider that counts, and answers each request as `answer` does."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        self._lock = threading.Lock()
+        self.connections = self.requests = 0
+        super().__init__(("127.0.0.1", 0), _handler(self, answer))
+
+    def count(self, *, connections: int = 0, requests: int = 0) -> None:
+        with self._lock:
+            self.connections += connections
+            self.requests += requests
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+def _handler(counted: Counting, answer: Callable[[BaseHTTPRequestHandler], None]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            counted.count(connections=1)
+            super().setup()
+
+        def do_GET(self) -> None:
+            counted.count(requests=1)
+            answer(self)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+def reply(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    request.send_response(status)
+    request.send_header("Content-Type", "application/json")
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
+def empty_list(request: BaseHTTPRequestHandler) -> None:
+    reply(request, 200, b'{"object": "list", "data": [], "has_more": false, "url": "/v1/payment_intents"}')
+
+
+def hang_up(request: BaseHTTPRequestHandler) -> None:
+    request.close_connection = True
+
+
+@contextmanager
+def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[Counting, Provider]]:
+    with Counting(answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = ProviderSettings(
+            stripe_api_key=KEY, stripe_api_base=server.url, stripe_timeout_seconds=20, circuit_breaker_max_failures=1000
+        )
+        yield server, make_provider(settings)
+        server.shutdown()
+
+
+def test_each_thread_keeps_one_connection() -> None:
+    with serving(empty_list) as (server, provider):
+        begun = threading.Barrier(THREADS)
+
+        def call(_: int) -> None:
+            begun.wait(20)  # so that each thread of the pool has its share
+            for _ in range(CALLS):
+                provider.probe()
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(call, range(THREADS)))
+        assert (server.connections, server.requests) == (THREADS, THREADS * CALLS)
+
+
+def test_an_error_that_is_worth_a_repetition_is_left_to_the_caller() -> None:
+    """Stripe's client would repeat these by itself: each of its attempts would count as one of ours."""
+    for status in (409, 429, 500, 503):
+        with serving(lambda request, status=status: reply(request, status, ERROR)) as (server, provider):  # type: ignore[misc]
+            with pytest.raises(Exception):  # noqa: B017, PT011 - which one is a matter of other tests
+                provider.probe()
+            assert server.requests == 1
+
+
+def test_a_connection_that_breaks_is_left_to_the_caller() -> None:
+    with serving(hang_up) as (server, provider):
+        with pytest.raises(Exception) as raised:  # noqa: PT011
+            provider.probe()
+        assert classify(raised.value) is Unavailable
+        assert server.requests == 1
