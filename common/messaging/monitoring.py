@@ -70,7 +70,8 @@ class BoundedDispatcher(EventDispatcher):
         super().__init__(*args, **kwargs)
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:  # noqa: A002 - Celery calls it so
-        if type.startswith("task-") and not self._is_shown(type, str(fields.get("uuid"))):
+        # A worker starts on a task as soon as it receives it: of the two messages one says nothing new.
+        if type == _STARTED or (type.startswith("task-") and not self._is_shown(type, str(fields.get("uuid")))):
             return None
         return super().send(type, *args, **fields)
 
@@ -78,6 +79,6 @@ class BoundedDispatcher(EventDispatcher):
         if kind == _RECEIVED and self._allowance.take():
             self._shown.add(task_id)
         shown = task_id in self._shown
-        if shown and kind not in {_RECEIVED, _STARTED}:
+        if shown and kind != _RECEIVED:
             self._shown.discard(task_id)
         return shown
