@@ -42,7 +42,7 @@ class Result:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
 
 
-class _Connection:
+class Connection:
     """One socket and the request that it waits for."""
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -80,7 +80,7 @@ def run(url: str, request: Callable[[], bytes], *, connections: int, seconds: fl
     parts = urlsplit(url)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
     selector, result = selectors.DefaultSelector(), Result()
-    opened = [_Connection(address) for _ in range(connections)]
+    opened = [Connection(address) for _ in range(connections)]
     started = time.perf_counter()
     sent = 0
     for connection in opened:

@@ -26,7 +26,7 @@ def bench(target: Target, connections: int, seconds: float, orders: int, *, as_j
     """Place orders as fast as they are accepted, through the gateway, and wait for the last to be confirmed.
 
     The figures are this machine's at this moment, and the load generator takes its share of it: compare them with
-    something measured beside them (benchmarks/README.md does).
+    something measured beside them (docs/performance.md does).
 
     Exit codes: 0 measured; 1 an order was refused or never settled; 3 no stack runs there; 4 it does not answer.
     """

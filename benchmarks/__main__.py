@@ -1,0 +1,83 @@
+"""`python -m benchmarks`: measure Holdfast beside its rivals, and write docs/performance.md.
+
+Starts a stack of its own in .holdfast-bench and deletes it at the end. `--only ROW` measures one row (repeat it for
+several); `--quick` takes one short round. With `--keep` the stack stays, and the next run with `--keep` uses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import order_path, page
+from benchmarks.bench import Bench
+from benchmarks.rows import ROWS
+from benchmarks.throwaway_stack import throwaway_stack
+from infrastructure.local.ending import end_in_good_order
+from infrastructure.local.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OUTPUT = Path(__file__).parents[1] / "docs" / "performance.md"
+QUICK = {"rounds": 1, "seconds": 3.0}
+
+
+def main() -> None:
+    wanted = _arguments()
+    end_in_good_order()
+    rows = [row for row in ROWS if not wanted.only or row.key in wanted.only]
+    with _stack(wanted) as stack:
+        bench = Bench(stack, wanted)
+        bench.settle()
+        for row in rows:
+            if row.before:
+                bench.say(row.key)
+                row.before(bench)
+        if sides := {side for row in rows for side in row.sides}:
+            order_path.measure(bench, sides)
+        for row in rows:
+            if row.measure:
+                bench.say(row.key)
+                row.measure(bench)
+    when = time.strftime("%d %B %Y")
+    origin = page.origin(page.command_line(sys.argv[1:]), when, wanted.connections)
+    page.write(wanted.output, ROWS, bench.figures, origin)
+    print(wanted.output)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    keys = [row.key for row in ROWS if row.reached]
+    parser.add_argument("--only", action="append", choices=keys, metavar="ROW", help=", ".join(keys))
+    parser.add_argument("--quick", action="store_true", help="one round of three seconds")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of load, for each side and round")
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--home", default=".holdfast-bench")
+    parser.add_argument("--port-base", type=int, default=8400)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    wanted = parser.parse_args()
+    if wanted.quick:
+        vars(wanted).update(QUICK)
+    return wanted
+
+
+@contextmanager
+def _stack(wanted: argparse.Namespace) -> Iterator[Stack]:
+    if not wanted.keep:
+        with throwaway_stack(wanted.home, wanted.port_base) as stack:
+            yield stack
+        return
+    stack = Stack(wanted.home, wanted.port_base)
+    stack.up()
+    yield stack
+
+
+if __name__ == "__main__":
+    main()

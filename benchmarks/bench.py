@@ -1,0 +1,89 @@
+"""What every measurement works with: a stack, one customer, the plain chain, and the figures so far."""
+
+from __future__ import annotations
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import Figures
+from benchmarks.plain_processes import PlainChain
+from holdfast.bench import load
+from holdfast.bench.orders import Shop
+from holdfast.target import target_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator
+
+    from infrastructure.local.stack import Stack
+
+SERVERS = {"postgres", "epmd", "rabbitmq", "mongodb", "sandbox", "keeper", "socket-manager"}
+PLAIN_PORT_OFFSET = 38
+DONE_SECONDS = 300.0
+LOOK_SECONDS = 0.25  # each look costs what it measures some time
+
+
+class Bench:
+    """One run. `wanted` has rounds, seconds and connections."""
+
+    def __init__(self, stack: Stack, wanted: Namespace) -> None:
+        self.stack, self.wanted, self.figures = stack, wanted, Figures()
+        self.shop = Shop(target_of(stack))
+        self.orders_url = stack.urls.http("service-orders")
+
+    @cached_property
+    def plain(self) -> PlainChain:
+        return PlainChain(self.stack, self.stack.home.port_base + PLAIN_PORT_OFFSET)
+
+    @contextmanager
+    def only_servers(self) -> Iterator[None]:
+        """PostgreSQL, RabbitMQ, MongoDB and the sandbox run, and nothing else of the stack."""
+        self.settle()
+        running = [each["name"] for each in self.stack.status()["processes"] if each["pid"]]
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(self.stack.stop, [name for name in running if name not in SERVERS]))
+        try:
+            yield
+        finally:
+            self.stack.up()
+
+    @contextmanager
+    def without_relays(self) -> Iterator[None]:
+        """Orders are accepted, and nothing works on them."""
+        names = ("relay-1", "relay-2")
+        for name in names:
+            self.stack.stop(name)
+        try:
+            yield
+        finally:
+            for name in names:
+                self.stack.start(name)
+
+    def load(self, url: str, *, seconds: float | None = None, requests: int = 1_000_000) -> load.Result:
+        """Orders as fast as the closed loop takes them. Ends the program if one is not accepted."""
+        connections = min(self.wanted.connections, requests)
+        seconds = self.wanted.seconds if seconds is None else seconds
+        result = load.run(
+            url, lambda: self.shop.request(url), connections=connections, seconds=seconds, requests=requests
+        )
+        if set(result.statuses) != {202}:
+            raise SystemExit(f"{url}: {result.statuses}")
+        return result
+
+    def settle(self) -> None:
+        self.wait(self.shop.is_settled)
+
+    def wait(self, is_done: Callable[[], bool]) -> None:
+        """Raises `SystemExit` after five minutes."""
+        deadline = time.monotonic() + DONE_SECONDS
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise SystemExit("some orders were not done in time")
+            time.sleep(LOOK_SECONDS)
+
+    def say(self, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,57 @@
+"""From accepted to confirmed: the time between two events of an order, as the archive has them.
+
+The clock is the one of the processes that wrote the events, so that looking costs the order nothing. Orders arrive at a
+fixed rate.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pymongo import MongoClient
+
+from benchmarks import open_loop
+from benchmarks.order_path import HOLDFAST
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+
+IDLE_RATE = 4.0  # one order has ended before the next one comes
+IDLE_ORDERS, QUICK_ORDERS = 200, 60
+HALF_SECONDS = 20.0
+ACCEPTED, CONFIRMED = "order.placed.v1", "order.confirmed.v1"
+
+
+def measure_idle(bench: Bench) -> None:
+    """One order after the other."""
+    orders = QUICK_ORDERS if bench.wanted.quick else IDLE_ORDERS
+    _measure(bench, "idle", IDLE_RATE, orders / IDLE_RATE)
+
+
+def measure_half(bench: Bench) -> None:
+    """Orders at half the rate that was sustained in this run."""
+    rate = bench.figures.of(f"{HOLDFAST}: done/s").median / 2
+    bench.figures.add("half: rate", rate)
+    _measure(bench, "half", rate, HALF_SECONDS / 2 if bench.wanted.quick else HALF_SECONDS)
+
+
+def _measure(bench: Bench, name: str, rate: float, seconds: float) -> None:
+    bench.settle()
+    with MongoClient[dict[str, Any]](bench.stack.urls.mongodb_administrator) as client:
+        events = client["archive"]["events"]
+        newest = events.find_one(sort=[("position", -1)])
+        result = open_loop.run(
+            bench.orders_url, lambda: bench.shop.request(bench.orders_url), rate=rate, seconds=seconds
+        )
+        if set(result.statuses) != {202}:
+            raise SystemExit(f"{name}: {result.statuses}")
+        wanted = {"position": {"$gt": newest["position"] if newest else 0}, "type": {"$in": [ACCEPTED, CONFIRMED]}}
+        bench.settle()
+        bench.wait(lambda: events.count_documents(wanted) >= 2 * result.answered)
+        at: dict[str, dict[str, datetime]] = {}
+        for event in events.find(wanted):
+            at.setdefault(event["orderid"], {})[event["type"]] = datetime.fromisoformat(event["at"])
+    spans = sorted((each[CONFIRMED] - each[ACCEPTED]).total_seconds() * 1000 for each in at.values() if len(each) == 2)
+    for share in (50, 99):
+        bench.figures.add(f"{name}: p{share} ms", spans[min(len(spans) - 1, len(spans) * share // 100)])

@@ -1,0 +1,167 @@
+"""docs/performance.md: each row with its goal and what was reached, and where the figures come from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import number
+from benchmarks.load_curve import COLUMNS
+from benchmarks.order_path import BARE, HOLDFAST, HOLDFAST_FRONT, PLAIN, PLAIN_FRONT, PLAIN_VISIBLE
+from benchmarks.picture import Chart, svg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.figures import Figures
+    from benchmarks.rows import Row
+
+NOT_MEASURED = "not measured in this run"
+HEAD = """\
+# Performance
+
+`{command}` writes this page. {machine}; commit {commit}; {when}.
+
+A figure is the median of its rounds, with the lowest and the highest of them. Ratios are taken within a round: each
+side is measured alone on the machine, one after the other, with the same load generator (a closed loop of {connections}
+connections).
+"""
+RIVAL = """\
+## The rival
+
+*Plain chain*: a Flask view inserts a row and sends a Celery task; a threaded worker takes the order through four tasks,
+each one insert and the next `send_task`, with publisher confirms. It is tuned: a kept connection and producer for each
+thread, autocommit, a durable classic queue, prefetch ([plain_chain.py](../benchmarks/plain_chain.py)). It keeps no
+promise: a process that dies between a row and its task loses the order.
+
+The rival before this one reached about a fifth of that, because `ThreadedConnectionPool(1, 8)` closes every connection
+that is given back beyond its first, so that nearly every statement opened a new one, while the pool's lock kept all
+other threads waiting.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the figures come from."""
+
+    machine: str
+    commit: str
+    command: str
+    when: str
+    connections: int
+
+
+def origin(command: str, when: str, connections: int) -> Origin:
+    """This machine and this tree."""
+    return Origin(_machine(), _commit(), command, when, connections)
+
+
+def write(path: Path, rows: Sequence[Row], figures: Figures, origin: Origin) -> None:
+    """The page, and its picture beside it if the curve was measured."""
+    path.write_text(render(rows, figures, origin), encoding="utf-8")
+    if figures.has("curve: offered/s"):
+        path.with_suffix(".svg").write_text(_picture(figures), encoding="utf-8")
+
+
+def render(rows: Sequence[Row], figures: Figures, origin: Origin) -> str:
+    """The page."""
+    head = HEAD.format(
+        command=origin.command,
+        machine=origin.machine,
+        commit=origin.commit,
+        when=origin.when,
+        connections=origin.connections,
+    )
+    parts = [head, "\n".join(_goals(rows, figures)), RIVAL, *_details(figures)]
+    return "\n".join(parts)
+
+
+def _goals(rows: Sequence[Row], figures: Figures) -> Iterator[str]:
+    yield "| what | goal | reached | command |\n|---|---|---|---|"
+    for row in rows:
+        reached = row.reached(figures) if row.reached and figures.has(*row.needs) else NOT_MEASURED
+        command = row.elsewhere or (f"python -m benchmarks --only {row.key}" if row.reached else "")
+        yield f"| {row.what} | {row.goal} | {reached} | {f'`{command}`' if command else 'none yet'} |"
+    yield ""
+
+
+def _details(figures: Figures) -> Iterator[str]:
+    sides = (PLAIN, PLAIN_VISIBLE, HOLDFAST, PLAIN_FRONT, BARE, HOLDFAST_FRONT)
+    measured = [side for side in sides if figures.has(f"{side}: accepted/s")]
+    if measured:
+        yield "## Each side\n\n| | accepted/s | latency, p50 | done/s |\n|---|--:|--:|--:|"
+        for side in measured:
+            done = figures.of(f"{side}: done/s").text() if figures.has(f"{side}: done/s") else ""
+            accepted, p50 = figures.of(f"{side}: accepted/s").text(), figures.of(f"{side}: p50 ms").text(" ms")
+            yield f"| {side} | {accepted} | {p50} | {done} |"
+        yield ""
+    for ours, theirs, unit in (("relay", "raw pika", "messages/s"), ("consumer", "bare Celery", "events/s")):
+        if figures.has(f"{ours}: {unit}"):
+            both = (f"{name}: {figures.of(f'{name}: {unit}').text(f' {unit}')}" for name in (ours, theirs))
+            yield f"{'; '.join(both)}.\n"
+    if figures.has("half: rate"):
+        yield f"Half the sustained rate was {figures.of('half: rate').text(' orders/s')}.\n"
+    if figures.has("processor"):
+        yield from _processor(figures)
+    if figures.has("curve: offered/s"):
+        yield from _curve(figures)
+
+
+def _processor(figures: Figures) -> Iterator[str]:
+    yield "## Processor time for one order\n\n| process group | ms for one order |\n|---|--:|"
+    groups = sorted(
+        ((figures.of(name).median, name) for name in figures.names("processor: ")), key=lambda each: -each[0]
+    )
+    for median, name in groups:
+        if median >= 0.05:
+            yield f"| {name.removeprefix('processor: ')} | {figures.of(name).text()} |"
+    yield f"| **all** | {figures.of('processor').text()} |"
+    yield "\nWhat the idle system takes in the same time is part of it.\n"
+
+
+def _curve(figures: Figures) -> Iterator[str]:
+    yield "## Against load\n\n![Throughput and latency against the offered load](performance.svg)\n"
+    yield "Orders arrive at a fixed rate, whatever the answers take; a latency counts from the moment at which its"
+    yield "request was due. Confirmed orders count until the last one has ended.\n"
+    yield f"| {' | '.join(COLUMNS)} |\n|{'--:|' * len(COLUMNS)}"
+    for row in zip(*(figures.values(f"curve: {column}") for column in COLUMNS), strict=True):
+        yield f"| {' | '.join(map(number, row))} |"
+    yield ""
+
+
+def _picture(figures: Figures) -> str:
+    column = {name: figures.values(f"curve: {name}") for name in COLUMNS}
+    x_name, x = "orders offered a second", column["offered/s"]
+    return svg(
+        Chart("Orders a second", x_name, x, {name: column[f"{name}/s"] for name in ("accepted", "confirmed")}),
+        Chart("Latency of the request, ms", x_name, x, {name: column[f"{name} ms"] for name in ("p50", "p99")}),
+    )
+
+
+def _machine() -> str:
+    model = platform.machine()
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    kilobytes = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores of {model}, {kilobytes / 2**20:.0f} GiB, Python {platform.python_version()}"
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
+
+
+def _commit() -> str:
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return found.stdout.strip() or "unknown"
+
+
+def command_line(words: Sequence[str]) -> str:
+    return " ".join(["python -m benchmarks", *words])

@@ -1,0 +1,48 @@
+"""Processor time and memory of a stack's processes, by process group, as the kernel counts them.
+
+A group is what the supervisor starts under one name, and everything below it: PostgreSQL's backends and RabbitMQ's
+helpers too. Children that have ended count with the parent that waited for them.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos_tests.runners.process_tree import process_tree
+
+if TYPE_CHECKING:
+    from infrastructure.local.stack import Stack
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds(stack: Stack) -> dict[str, float]:
+    """The processor time of each group so far."""
+    return {name: sum(map(_seconds, pids)) for name, pids in _groups(stack).items()}
+
+
+def memory_bytes(stack: Stack) -> dict[str, int]:
+    """The resident memory of each group; a page that several processes share counts once (PSS)."""
+    return {name: sum(map(_resident, pids)) for name, pids in _groups(stack).items()}
+
+
+def _groups(stack: Stack) -> dict[str, list[int]]:
+    return {each["name"]: process_tree(each["pid"]) for each in stack.status()["processes"] if each["pid"]}
+
+
+def _seconds(pid: int) -> float:
+    with suppress(OSError):  # it has just ended
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
+    return 0.0
+
+
+def _resident(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0

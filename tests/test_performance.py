@@ -1,0 +1,80 @@
+"""docs/performance.md: which rows it has, what it says of those without figures; and the open loop that feeds it."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import open_loop, page
+from benchmarks.figures import Figures
+from benchmarks.load_curve import COLUMNS
+from benchmarks.rows import ROWS
+from holdfast.bench.load import post_request
+from tests.test_tree import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ORIGIN = page.Origin("a machine", "a commit", "python -m benchmarks", "today", 16)
+
+
+def test_the_page_in_the_tree_has_every_row() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert [row.key for row in ROWS if f"| {row.what} | {row.goal} |" not in text] == []
+
+
+def test_a_row_without_figures_says_so() -> None:
+    text = page.render(ROWS, Figures(), ORIGIN)
+    assert text.count(page.NOT_MEASURED) == len(ROWS)
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    figures = Figures()
+    for ours, theirs in ((10, 20), (30, 40), (5, 50)):
+        figures.add("ours", ours)
+        figures.add("theirs", theirs)
+    assert figures.ratio("ours", "theirs").text() == "**0.50** (0.10 to 0.75)"
+
+
+def test_the_curve_comes_with_a_picture(tmp_path: Path) -> None:
+    figures = Figures()
+    for column in COLUMNS:
+        for value in (1.0, 20.0, 300.0):
+            figures.add(f"curve: {column}", value)
+    page.write(tmp_path / "page.md", ROWS, figures, ORIGIN)
+    drawn = ET.parse(tmp_path / "page.svg").getroot()
+    assert len(drawn.findall(".//{http://www.w3.org/2000/svg}polyline")) == 4
+
+
+@pytest.fixture
+def refusing_every_third() -> Iterator[str]:
+    """A server that takes one connection at a time, and hangs up after each answer."""
+    requests = iter(range(1_000))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(503 if next(requests) % 3 == 2 else 202)
+            self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_open_loop_sends_what_is_due_and_counts_what_is_refused(refusing_every_third: str) -> None:
+    url = f"{refusing_every_third}/api/v1/orders"
+    result = open_loop.run(url, lambda: post_request(url, b"{}", {}), rate=300, seconds=0.1)
+    assert result.statuses == {202: 20, 503: 10}
+    assert len(result.latencies_seconds) == 30
