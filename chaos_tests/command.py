@@ -59,10 +59,7 @@ def show(driver: str) -> None:
 @click.argument("name")
 @click.option("--target-service", "target", default="", help="What to act on: a process, or a context such as orders.")
 def document(name: str, target: str) -> None:
-    """Print an experiment as Chaos Toolkit reads it.
-
-    Example: holdfast chaos show worker-killed > x.json && chaos run x.json --var target=worker-payments
-    """
+    """Print an experiment as Chaos Toolkit reads it: `chaos run x.json --var target=worker-payments` runs it."""
     known = load_all()
     demand_known([name], known)
     found = known[name]

@@ -4,8 +4,10 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from holdfast import __version__
+from holdfast.commands.examples import add_examples
 from holdfast.commands.options import report_stack_errors
 
 _OWN = ("common", "services", "workers", "infrastructure", "holdfast", "chaos_tests")
@@ -29,6 +31,7 @@ _COMMANDS = {
     "chaos": "chaos_tests.command:chaos",
     "secrets": "holdfast.commands.secrets:secrets",
     "new": "holdfast.commands.new:new",
+    "completion": "holdfast.commands.completion:completion",
 }
 
 
@@ -48,7 +51,14 @@ class _Table(click.Group):
             if (error.name or "").partition(".")[0] in _OWN:
                 raise
             return _unavailable(cmd_name, error)
+        add_examples(command, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a subcommand by the table alone: the shell waits, and importing them all takes a second."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name) for name in _COMMANDS if name.startswith(incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         with report_stack_errors():

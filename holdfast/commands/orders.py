@@ -27,12 +27,7 @@ _BAR = 24
 
 @click.group()
 def orders() -> None:
-    r"""Look into orders.
-
-    \b
-    Example:
-      holdfast orders show 01a2230d-8e8a-719f-907b-c0b77065153e
-    """
+    """Look into orders."""
 
 
 @orders.command("show")
@@ -40,12 +35,7 @@ def orders() -> None:
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="What the services return, as JSON.")
 def show(target: Target, order_id: UUID, *, as_json: bool) -> None:
-    r"""Show what happened to an order, to scale, and how its payment stands.
-
-    \b
-    Examples:
-      holdfast orders show 01a2230d-8e8a-719f-907b-c0b77065153e
-      holdfast orders show 01a2230d-8e8a-719f-907b-c0b77065153e --json
+    """Show what happened to an order, to scale, and how its payment stands.
 
     Exit codes: 0 shown; 1 there is no such order, or the system cannot be asked; 3 no stack runs there.
     """

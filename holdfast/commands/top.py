@@ -33,12 +33,7 @@ _GOOD, _BAD, _DOUBT = "green", "bold red", "yellow"
 )
 @click.option("--once", is_flag=True, help="Show it once and end.")
 def top(target: Target, interval: float, *, once: bool) -> None:
-    r"""Watch processes, outboxes, queues and what waits for you, until Ctrl-C.
-
-    \b
-    Examples:
-      holdfast top
-      holdfast top --once
+    """Watch processes, outboxes, queues and what waits for you, until Ctrl-C.
 
     Exit codes: 0 shown; 3 no stack runs there; 4 the system does not answer at the first look.
     """

@@ -1,0 +1,25 @@
+"""holdfast completion: what a shell needs to complete commands and options at the Tab key."""
+
+import click
+from click.shell_completion import get_completion_class
+
+PROGRAM = "holdfast"
+_VARIABLE = "_HOLDFAST_COMPLETE"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    r"""Print the shell's completion script; the shell reads it at its start.
+
+    \b
+    bash: eval "$(holdfast completion bash)"      in ~/.bashrc (bash 4.4 or later)
+    zsh:  eval "$(holdfast completion zsh)"       in ~/.zshrc
+    fish: holdfast completion fish | source       in ~/.config/fish/config.fish
+    """
+    kind = get_completion_class(shell)
+    if kind is None:
+        message = f"click cannot complete in {shell}"
+        raise click.ClickException(message)
+    click.echo(kind(context.find_root().command, {}, PROGRAM, _VARIABLE).source())
