@@ -12,7 +12,7 @@ from common.web import request as http
 from common.web.app_factory import context
 from common.web.error_responses import raises
 from common.web.openapi import LOCATION, Blueprint
-from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
+from common.web.pagination import Page, page_schema, render_page
 from services.notifications import resending, usecases
 from services.notifications.rendering import render_delivery, render_endpoint
 from services.notifications.schemas import (
@@ -21,7 +21,9 @@ from services.notifications.schemas import (
     DeliveriesQuerySchema,
     DeliverySchema,
     EndpointSchema,
+    EndpointsQuerySchema,
     EndpointWithSecretSchema,
+    OrderDeliveriesQuerySchema,
     ResendFailedSchema,
     ResentSchema,
     RotateSecretSchema,
@@ -30,6 +32,7 @@ from services.notifications.schemas import (
 if TYPE_CHECKING:
     from services.notifications.resources import Resources
 
+_DELIVERIES = page_schema(DeliverySchema)
 View = tuple[dict[str, Any], int, dict[str, str]]
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1", description="Signed webhooks (Standard Webhooks)")
 
@@ -57,14 +60,14 @@ def create_endpoint(body: dict[str, Any]) -> View:
 
 
 @blueprint.route("/webhook-endpoints", methods=["GET"])
-@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.arguments(EndpointsQuerySchema, location="query")
 @blueprint.response(200, page_schema(EndpointSchema))
 def list_endpoints(query: dict[str, Any]) -> dict[str, Any]:
     """List endpoints, the newest first: a customer's own, or for an operator all of them."""
     page: Page = query["page"]
     resources = _resources()
     with resources.store.use() as database:
-        found = usecases.list_endpoints(database, caller(), page)
+        found = usecases.list_endpoints(database, caller(), page, is_failing=query.get("health") == "failing")
     return render_page([render_endpoint(endpoint, resources.rules.policy) for endpoint in found], page)
 
 
@@ -134,7 +137,7 @@ def send_test(endpoint_id: str) -> View:
 
 @blueprint.route("/webhook-endpoints/<endpoint_id>/deliveries", methods=["GET"])
 @blueprint.arguments(DeliveriesQuerySchema, location="query")
-@blueprint.response(200, page_schema(DeliverySchema))
+@blueprint.response(200, _DELIVERIES)
 @raises(usecases.UnknownCursorError)
 def list_deliveries(query: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
     """List deliveries, the newest first. Delivered and dismissed ones are pruned by age."""
@@ -160,6 +163,18 @@ def resend_failed(body: dict[str, Any], endpoint_id: str) -> View:
 
     with _resources().store.use() as database:
         return http.render(document_replies.once(database, http.request_key(), 202, act))
+
+
+@blueprint.route("/deliveries", methods=["GET"])
+@blueprint.arguments(OrderDeliveriesQuerySchema, location="query")
+@blueprint.response(200, _DELIVERIES)
+@raises(usecases.UnknownCursorError)
+def list_deliveries_of_order(query: dict[str, Any]) -> dict[str, Any]:
+    """List the deliveries of one order's events to your endpoints, or for an operator to all, the newest first."""
+    page: Page = query["page"]
+    with _resources().store.use() as database:
+        found = resending.list_deliveries_of_order(database, caller(), query["order_id"], page)
+    return render_page([render_delivery(endpoint, delivery) for endpoint, delivery in found], page)
 
 
 @blueprint.route("/deliveries/<delivery_id>/resend", methods=["POST"])

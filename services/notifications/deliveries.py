@@ -30,6 +30,7 @@ INDEXES = [
     IndexModel([("endpoint_id", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="by_status"),
     IndexModel([("endpoint_id", ASCENDING), ("order_id", ASCENDING), ("_id", DESCENDING)], name="by_order"),
     IndexModel([("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="newest"),
+    IndexModel([("order_id", ASCENDING), ("_id", DESCENDING)], name="of_order"),
     IndexModel([("expires_at", ASCENDING)], name="pruned", expireAfterSeconds=0),
 ]
 
@@ -57,6 +58,23 @@ def page(
         query["_id"] = {"$lt": before}
     found = database[COLLECTION].find(query).limit(limit)
     return list(found if "event_id" in wanted else found.sort("_id", DESCENDING))  # of an event there is one
+
+
+def page_of_order(
+    database: Database[Document],
+    order_id: str,
+    *,
+    endpoint_ids: Sequence[str] | None,
+    before: str | None,
+    limit: int,
+) -> list[Document]:
+    """Deliveries of an order's events, the newest first; `endpoint_ids` None is to all endpoints."""
+    query: Document = {"order_id": order_id}
+    if endpoint_ids is not None:
+        query["endpoint_id"] = {"$in": list(endpoint_ids)}
+    if before is not None:
+        query["_id"] = {"$lt": before}
+    return list(database[COLLECTION].find(query).sort("_id", DESCENDING).limit(limit))
 
 
 def due(database: Database[Document], endpoint_id: str, *, now: datetime, limit: int) -> list[Document]:

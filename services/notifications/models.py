@@ -35,6 +35,9 @@ INDEXES = [
     IndexModel([("enabled", ASCENDING), ("is_suspect", ASCENDING), ("next_due_at", ASCENDING)], name="turns"),
     IndexModel([("enabled", ASCENDING), ("next_due_at", ASCENDING)], name="waiting"),
     IndexModel([("is_unbound", ASCENDING)], name="unbound", partialFilterExpression={"is_unbound": True}),
+    IndexModel(
+        [("is_failing", ASCENDING), ("_id", DESCENDING)], name="failing", partialFilterExpression={"is_failing": True}
+    ),
 ]
 
 
@@ -59,12 +62,26 @@ def get(database: Database[Document], endpoint_id: str) -> Document | None:
     return database[COLLECTION].find_one({"_id": endpoint_id})
 
 
-def page(database: Database[Document], *, owner_id: str | None, before: str | None, limit: int) -> list[Document]:
-    """The newest first; `owner_id` None is all owners."""
+def page(
+    database: Database[Document], *, owner_id: str | None, before: str | None, limit: int, is_failing: bool = False
+) -> list[Document]:
+    """The newest first; `owner_id` None is all owners. With `is_failing` only those whose last attempt failed."""
     query: Document = {"owner_id": owner_id} if owner_id else {}
+    if is_failing:
+        query["is_failing"] = True
     if before is not None:
         query["_id"] = {"$lt": before}
     return list(database[COLLECTION].find(query).sort("_id", DESCENDING).limit(limit))
+
+
+def by_id(database: Database[Document], endpoint_ids: Sequence[str]) -> dict[str, Document]:
+    """The endpoints with these ids, as far as they are there."""
+    return {found["_id"]: found for found in database[COLLECTION].find({"_id": {"$in": list(endpoint_ids)}})}
+
+
+def ids_of_owner(database: Database[Document], owner_id: str) -> list[str]:
+    """The ids of an owner's endpoints: as many as there are slots, at most."""
+    return [found["_id"] for found in database[COLLECTION].find({"owner_id": owner_id}, {"_id": 1})]
 
 
 def change(
@@ -189,6 +206,7 @@ def health_values(health: Health, *, now: datetime) -> Document:
         "failing_since": health.failing_since,
         "open_until": health.open_until,
         "is_suspect": health.is_suspect,
+        "is_failing": health.consecutive_failures > 0,
         "last_attempt_at": now,
     }
     if not health.consecutive_failures:

@@ -78,6 +78,24 @@ def list_deliveries(
     return endpoint, deliveries.page(database, endpoint_id, wanted, before=before, limit=page.fetch)
 
 
+def list_deliveries_of_order(
+    database: Documents, caller: Caller, order_id: str, page: Page
+) -> list[tuple[Document, Document]]:
+    """Each delivery of the order's events to the caller's endpoints (an operator: to all), with its endpoint.
+
+    The newest first.
+    """
+    before = page.starting_after
+    own = None if caller.is_operator else models.ids_of_owner(database, caller.id)
+    if before is not None:
+        known = deliveries.get(database, before)
+        if known is None or known["order_id"] != order_id or (own is not None and known["endpoint_id"] not in own):
+            raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such delivery."]})
+    found = deliveries.page_of_order(database, order_id, endpoint_ids=own, before=before, limit=page.fetch)
+    endpoints = models.by_id(database, sorted({each["endpoint_id"] for each in found}))
+    return [(endpoints.get(each["endpoint_id"], {}), each) for each in found]
+
+
 def resend_delivery(database: Documents, caller: Caller, delivery_id: str) -> tuple[Document, Document]:
     """Send a delivery again, whatever became of it. Raises `EndpointDisabledError`."""
     endpoint, _ = get_delivery(database, caller, delivery_id)

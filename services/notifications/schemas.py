@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from common.schemas import StrictSchema, text_field
+from common.schemas import StrictSchema, id_field, text_field
 from common.web.pagination import PageQuerySchema
 from services.notifications.domain import Status
 
@@ -70,6 +70,17 @@ class RotateSecretSchema(StrictSchema):
 class ResendFailedSchema(StrictSchema):
     since = fields.AwareDateTime(format="iso", required=True, validate=_on_the_calendar, metadata=_MOMENT)
     event_type = text_field(high=MAX_NAME)
+
+
+class EndpointsQuerySchema(PageQuerySchema):
+    health = fields.String(
+        validate=validate.OneOf(["failing"]),
+        metadata={"description": "`failing`: those whose last attempt failed, also if they are disabled for it"},
+    )
+
+
+class OrderDeliveriesQuerySchema(PageQuerySchema):
+    order_id = id_field(required=True, metadata={"description": "deliveries of this order's events"})
 
 
 class DeliveriesQuerySchema(PageQuerySchema):

@@ -101,8 +101,10 @@ def get_endpoint(database: Documents, caller: Caller, endpoint_id: str) -> Docum
     return require_visible(found, found["owner_id"] if found else None, caller.viewer_id, what="webhook endpoint")
 
 
-def list_endpoints(database: Documents, caller: Caller, page: Page) -> list[Document]:
-    return models.page(database, owner_id=caller.viewer_id, before=page.starting_after, limit=page.fetch)
+def list_endpoints(database: Documents, caller: Caller, page: Page, *, is_failing: bool = False) -> list[Document]:
+    return models.page(
+        database, owner_id=caller.viewer_id, before=page.starting_after, limit=page.fetch, is_failing=is_failing
+    )
 
 
 def change_endpoint(
@@ -183,8 +185,8 @@ def subscribe(known: Sequence[Mapping[str, Any]], event_types: Sequence[str]) ->
 
 def _enabled() -> Document:
     nothing: Document = dict.fromkeys(("disabled_at", "disabled_reason", "failing_since", "open_until"))
-    return {"enabled": True, "consecutive_failures": 0, "is_suspect": False, **nothing}
+    return {"enabled": True, "consecutive_failures": 0, "is_suspect": False, "is_failing": False, **nothing}
 
 
 def _disabled() -> Document:
-    return {"enabled": False, "disabled_at": utc_now(), "disabled_reason": Reason.REQUESTED}
+    return {"enabled": False, "is_failing": False, "disabled_at": utc_now(), "disabled_reason": Reason.REQUESTED}

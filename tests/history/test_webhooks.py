@@ -43,6 +43,7 @@ def _endpoint(number: int) -> dict[str, Any]:
         "next_due_at": NOW - timedelta(hours=1) if number % 100 == 7 else models.NEVER,
         "leased_until": models.LONG_AGO,
         "is_unbound": False,
+        **({"is_failing": True} if number % 40 == 1 else {}),
         "revision": 1,
     }
 
@@ -78,6 +79,10 @@ RUNS: dict[str, Run] = {
     "whether customers subscribed": partial(models.has_customers, event_type=TYPE),
     "endpoints of an owner": partial(models.page, owner_id="owner-7", before=None, limit=21),
     "endpoints": partial(models.page, owner_id=None, before=id_of(ROWS // 2), limit=21),
+    "endpoints that fail": partial(models.page, owner_id=None, before=None, limit=21, is_failing=True),
+    "endpoints of an owner that fail": partial(models.page, owner_id="owner-4", before=None, limit=21, is_failing=True),
+    "endpoints by id": partial(models.by_id, endpoint_ids=[BUSY, id_of(7)]),
+    "ids of an owner's endpoints": partial(models.ids_of_owner, owner_id="owner-7"),
     "waking": partial(models.wake, endpoint_ids=[BUSY, id_of(7)], now=NOW),
     "a turn": _claim,
     "who waits longest": models.longest_due_at,
@@ -89,6 +94,12 @@ RUNS: dict[str, Run] = {
     "deliveries of an event": _page(event_id=id_of(7)),
     "deliveries of an order": _page(order_id=id_of(7)),
     "deliveries of an order that failed": _page(order_id=id_of(7), status=Status.FAILED),
+    "deliveries of an order to all": partial(
+        deliveries.page_of_order, order_id=id_of(7), endpoint_ids=None, before=None, limit=21
+    ),
+    "deliveries of an order to some": partial(
+        deliveries.page_of_order, order_id=id_of(7), endpoint_ids=[BUSY, id_of(7)], before=id_of(ROWS), limit=21
+    ),
     "an order's owner": partial(owners.owner_of, order_id=id_of(7)),
     "events that wait": partial(owners.waiting, order_id=id_of(7)),
 }
