@@ -7,11 +7,13 @@ nothing that is not UTF-8 (a lone surrogate).
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 ID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 CURRENCIES = ("usd", "eur", "gbp", "chf", "sek", "nok", "dkk", "pln", "cad", "aud")
 MAX_AMOUNT = 99_999_999  # Stripe's largest amount: eight digits of minor units
 
@@ -76,6 +78,24 @@ class WholeText(validate.Regexp):
 
 def sku_field(**options: Any) -> fields.String:
     return text_field(high=64, pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", **options)
+
+
+class Moment(fields.String):
+    """A moment with a zone (RFC 3339); loads into the same moment in UTC with microseconds."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's way
+        "invalid": "Not an RFC 3339 date-time with a zone, such as 2026-01-31T12:00:00Z (in a query, + is %2B)."
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs).upper()
+        try:
+            if _RFC_3339.fullmatch(text):
+                moment = datetime.fromisoformat(text).astimezone(UTC)
+                return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        except (ValueError, OverflowError):
+            pass  # no such day, or beyond the calendar
+        raise self.make_error("invalid")
 
 
 def is_id(value: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, make_response
@@ -28,6 +29,7 @@ from services.orders.domain import (
     WantedItem,
 )
 from services.orders.schemas import OrderSchema, OrdersQuerySchema, PlaceOrderSchema
+from services.orders.search import OrderFilter
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -80,9 +82,9 @@ def list_orders(query: dict[str, Any]) -> dict[str, Any]:
     """List your orders, the newest first; operators see those of all customers."""
     page: Page = query["page"]
     whose = caller().viewer_id or query["customer_id"]
-    orders = usecases.list_orders(
-        _engine(), customer_id=whose, status=query["status"], before=page.starting_after, limit=page.fetch
-    )
+    since, until = (datetime.fromisoformat(query[name]) if query[name] else None for name in ("since", "until"))
+    wanted = OrderFilter(customer_id=whose, status=query["status"], sku=query["sku"], since=since, until=until)
+    orders = usecases.list_orders(_engine(), wanted, before=page.starting_after, limit=page.fetch)
     return render_page([render_order(order) for order in orders], page)
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_AFTER_ALL = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    from services.orders.search import OrderFilter
+
 _COLUMNS = (
     "id::text AS id, customer_id, status, cancel_reason, items, total, currency, payment_method, version, created_at"
 )
@@ -65,22 +66,26 @@ _INSERT_PLACED = text("""
 """)
 _LOCK = statement("SELECT {columns} FROM orders WHERE id = :id FOR UPDATE", columns=_COLUMNS)
 _GET = statement("SELECT {columns} FROM orders WHERE id = :id", columns=_COLUMNS)
+_RANGE = "id < CAST(:before AS uuid) AND id >= CAST(:oldest AS uuid)"
+_HAS_SKU = "jsonb_path_query_array(items, '$[*].sku') @> jsonb_build_array(CAST(:sku AS text))"
+_IF_SKU = f"(CAST(:sku AS text) IS NULL OR {_HAS_SKU})"
 _PAGE = "SELECT {columns} FROM orders WHERE {condition} ORDER BY {order} LIMIT :limit"
-_LIST = statement(_PAGE, columns=_COLUMNS, condition="id < CAST(:before AS uuid)", order="orders.id DESC")
+_LIST = statement(_PAGE, columns=_COLUMNS, condition=_RANGE, order="orders.id DESC")
 _LIST_OF_CUSTOMER = statement(
     _PAGE,
     columns=_COLUMNS,
     condition="customer_id = :customer_id AND (CAST(:status AS text) IS NULL OR status = :status) "
-    "AND id < CAST(:before AS uuid)",
+    f"AND {_IF_SKU} AND {_RANGE}",
     order="orders.id DESC",
 )
 # With `status = :status` the planner may walk the primary key past all orders of other statuses. In this order only the
 # index orders_by_status can be read.
-_LIST_BY_STATUS = statement(
-    _PAGE,
-    columns=_COLUMNS,
-    condition="status >= :status AND (status, id) < (:status, CAST(:before AS uuid))",
-    order="status DESC, orders.id DESC",
+_OF_STATUS = "(status, id) < (:status, CAST(:before AS uuid)) AND (status, id) >= (:status, CAST(:oldest AS uuid))"
+_LIST_BY_STATUS = statement(_PAGE, columns=_COLUMNS, condition=_OF_STATUS, order="status DESC, orders.id DESC")
+# The planner knows how common a SKU is: a rare one is read by the index orders_by_sku, else the orders are walked.
+_LIST_OF_SKU = statement(_PAGE, columns=_COLUMNS, condition=f"{_HAS_SKU} AND {_RANGE}", order="orders.id DESC")
+_LIST_OF_SKU_BY_STATUS = statement(
+    _PAGE, columns=_COLUMNS, condition=f"{_HAS_SKU} AND {_OF_STATUS}", order="status DESC, orders.id DESC"
 )
 _CHANGE = text("""
     UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now(),
@@ -155,17 +160,21 @@ def get(connection: Connection, order_id: str) -> Order | None:
     return _order(row) if row else None
 
 
-def page(
-    connection: Connection, *, customer_id: str | None, status: str | None, before: str | None, limit: int
-) -> list[Order]:
-    """The newest first; of one customer, or of all."""
-    values: dict[str, Any] = {"before": before or _AFTER_ALL, "limit": limit}
-    statement = _LIST
-    if customer_id is not None:
-        statement, values = _LIST_OF_CUSTOMER, values | {"customer_id": customer_id, "status": status}
-    elif status is not None:
-        statement, values = _LIST_BY_STATUS, values | {"status": status}
-    return [_order(row) for row in connection.execute(statement, values).mappings()]
+def page(connection: Connection, wanted: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
+    """The newest first."""
+    values: dict[str, Any] = {"before": wanted.before(before), "oldest": wanted.oldest(), "limit": limit}
+    names: tuple[str, ...] = ()
+    chosen = _LIST
+    if wanted.customer_id is not None:
+        chosen, names = _LIST_OF_CUSTOMER, ("customer_id", "status", "sku")
+    elif wanted.status is not None and wanted.sku is not None:
+        chosen, names = _LIST_OF_SKU_BY_STATUS, ("status", "sku")
+    elif wanted.status is not None:
+        chosen, names = _LIST_BY_STATUS, ("status",)
+    elif wanted.sku is not None:
+        chosen, names = _LIST_OF_SKU, ("sku",)
+    values |= {name: getattr(wanted, name) for name in names}
+    return [_order(row) for row in connection.execute(chosen, values).mappings()]
 
 
 def change(connection: Connection, order: Order, final_envelope: Mapping[str, Any] | None = None) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
-from common.schemas import Integer, MoneySchema, StrictSchema, id_field, sku_field, text_field
+from common.schemas import Integer, Moment, MoneySchema, StrictSchema, id_field, sku_field, text_field
 from common.web.pagination import PageQuerySchema
 from services.orders.domain import CancelReason, Status
 
 MAX_LINES = 100
 MAX_QUANTITY = 10_000
+_MOMENT = {"format": "date-time"}
 STATUSES = [status.value for status in Status]
 
 
@@ -64,3 +65,6 @@ class OrderSchema(Schema):
 class OrdersQuerySchema(PageQuerySchema):
     status = fields.String(load_default=None, validate=validate.OneOf(STATUSES))
     customer_id = id_field(load_default=None, metadata={"description": "for operators: of one customer"})
+    sku = sku_field(load_default=None, metadata={"description": "orders with this product in them"})
+    since = Moment(load_default=None, metadata=_MOMENT | {"description": "orders placed from this moment on"})
+    until = Moment(load_default=None, metadata=_MOMENT | {"description": "orders placed before this moment"})

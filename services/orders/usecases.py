@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from common.web.idempotency import Reply, RequestKey
     from common.web.load_shedding import Shedding
     from services.orders.domain import WantedItem
+    from services.orders.search import OrderFilter
 
 
 class KeyReusedError(Rejected):
@@ -95,11 +96,9 @@ def get_order(engine: Engine, order_id: str, *, customer_id: str | None) -> Orde
         return _require(models.get(connection, order_id), customer_id)
 
 
-def list_orders(
-    engine: Engine, *, customer_id: str | None, status: str | None, before: str | None, limit: int
-) -> list[Order]:
+def list_orders(engine: Engine, wanted: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
     with autocommit(engine) as connection:
-        return models.page(connection, customer_id=customer_id, status=status, before=before, limit=limit)
+        return models.page(connection, wanted, before=before, limit=limit)
 
 
 def cancel_order(

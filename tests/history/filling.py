@@ -72,7 +72,9 @@ _FILLINGS: dict[str, Sequence[str]] = {
         INSERT INTO orders (id, customer_id, idempotency_key, fingerprint, status, cancel_reason, items, total,
                             currency, payment_method, version, created_at, updated_at, clock_reading)
         SELECT {_ID}, 'customer-' || n % {CUSTOMERS}, n, 'f', status,
-               CASE WHEN status = 'cancelled' THEN 'timed_out' END, '[]', 1, 'usd', 'pm_card_visa', 3, {_AT}, {_AT}, n
+               CASE WHEN status = 'cancelled' THEN 'timed_out' END,
+               jsonb_build_array(jsonb_build_object('sku', CASE WHEN n % 2 = 0 THEN 'popular' ELSE 'sku-' || n END)),
+               1, 'usd', 'pm_card_visa', 3, {_AT}, {_AT}, n
         FROM (SELECT n, {_ORDER_STATUS} AS status FROM {_N}) AS n
         """,
         f"INSERT INTO prices SELECT 'sku-' || n, 'Tea', 1, 'usd', 1 FROM {_N}",

@@ -19,6 +19,7 @@ MIDDLE = ROWS // 2
 _DEEP = [None, id_of(ROWS + 1), id_of(RARE_ROWS + 500), id_of(RARE_ROWS // 2)]
 _ORDERS_BEFORE = _DEEP[1:]
 _ORDER_STATUSES = ["pending", "reserved", "confirmed", "cancelled"]
+_ORDER_SKUS = ["popular", f"sku-{MIDDLE + 1}", "unknown"]
 _LONG_SECONDS = 1e9
 _ALL_OR_NONE_ARE_OLD = [0.0, _LONG_SECONDS]
 _KNOWN_OR_NEW = [id_of(MIDDLE), id_of(ROWS + 1)]
@@ -61,6 +62,7 @@ _ANY: dict[str, list[Any]] = {
     "name": ["sweep", "Tea"],
     "network": ["127.0.0.0"],
     "now": [1.0],
+    "oldest": [id_of(0), id_of(ROWS - 50)],
     "on_hand": [0],
     "order_id": _KNOWN_OR_NEW,
     "order_ids": [_KNOWN_OR_NEW],
@@ -115,9 +117,16 @@ _OF_ONE: dict[str, dict[str, list[Any]]] = {
     "services.orders.models._INSERT_PLACED": {"id": [id_of(ROWS + 1)], "customer_id": ["new"], "status": ["pending"]},
     "services.orders.models._LIST": {"before": _ORDERS_BEFORE},
     "services.orders.models._LIST_BY_STATUS": {"before": _ORDERS_BEFORE, "status": _ORDER_STATUSES},
+    "services.orders.models._LIST_OF_SKU_BY_STATUS": {
+        "before": _ORDERS_BEFORE,
+        "sku": _ORDER_SKUS,
+        "status": _ORDER_STATUSES,
+    },
+    "services.orders.models._LIST_OF_SKU": {"before": _ORDERS_BEFORE, "sku": _ORDER_SKUS},
     "services.orders.models._LIST_OF_CUSTOMER": {
         "before": _ORDERS_BEFORE,
         "customer_id": [f"customer-{CUSTOMERS // 2}", "unknown"],
+        "sku": [None, *_ORDER_SKUS],
         "status": [None, *_ORDER_STATUSES],
     },
     "services.payments.ledger._CONCLUDE": {"status": ["succeeded"]},

@@ -32,6 +32,10 @@ READ_MORE = {
         "it counts what waits to be published, up to a bound",
     ),
     "common.messaging.outbox_rows._RESTORE": (2 * RESTORED_ROWS + MAX_ROWS, "a portion is as large as this"),
+    "services.orders.models._LIST_OF_SKU_BY_STATUS": (
+        2000 + MAX_ROWS,
+        "of a SKU and a status one goes by an index, whichever the planner takes for rarer: an operator's search",
+    ),
     "services.orders.models._FIND_AND_MEASURE": (
         COUNTED_ROWS,
         "it counts what waits to be published, up to a bound, once in a while",

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from common.storage.postgresql import autocommit, transaction
 from common.tests.query_plans import explained
 from services.orders import models
+from services.orders.search import OrderFilter
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -40,7 +41,7 @@ def test_a_page_is_read_by_an_index(
     many: Engine, customer_id: str | None, status: str | None, before: str | None
 ) -> None:
     with explained(many) as nodes, autocommit(many) as connection:
-        found = models.page(connection, customer_id=customer_id, status=status, before=before, limit=10)
+        found = models.page(connection, OrderFilter(customer_id=customer_id, status=status), before=before, limit=10)
     assert len(found) == 10
     assert [order.id for order in found] == sorted((order.id for order in found), reverse=True)
     assert {node["Node Type"] for node in nodes} == {"Limit", "Index Scan"}
@@ -53,7 +54,10 @@ def test_pages_of_a_status_follow_each_other_and_end(many: Engine, customer_id: 
         connection.execute(text("UPDATE orders SET status = 'reserved' WHERE idempotency_key = '67'"))
         found: list[str] = []
         while page := models.page(
-            connection, customer_id=customer_id, status="pending", before=found[-1] if found else None, limit=2
+            connection,
+            OrderFilter(customer_id=customer_id, status="pending"),
+            before=found[-1] if found else None,
+            limit=2,
         ):
             assert {order.status for order in page} == {"pending"}
             found += [order.id for order in page]
