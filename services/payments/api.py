@@ -14,7 +14,7 @@ from common.web import request as http
 from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
-from services.payments import standing_cases, usecases
+from services.payments import standing_cases, usecases, waiting
 from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
 from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
 from services.payments.schemas import (
@@ -71,6 +71,17 @@ def list_standing_cases(query: dict[str, Any]) -> dict[str, Any]:
     """Payments of cancelled orders whose refund the provider refuses, and that wait for an operator."""
     page: Page = query["page"]
     found = standing_cases.list_standing(_resources().engine, before=page.starting_after, limit=page.fetch)
+    return render_page([render_payment(payment) for payment in found], page)
+
+
+@blueprint.route("/undecided", methods=["GET"])
+@operators_only
+@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.response(200, _PAYMENTS)
+def list_undecided(query: dict[str, Any]) -> dict[str, Any]:
+    """List payments whose charge (`pending`) or refund the provider has not decided for ten seconds or longer."""
+    page: Page = query["page"]
+    found = waiting.list_undecided(_resources().engine, before=page.starting_after, limit=page.fetch)
     return render_page([render_payment(payment) for payment in found], page)
 
 

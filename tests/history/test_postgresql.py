@@ -15,6 +15,7 @@ from common.messaging.outbox_rows import COUNTED_ROWS, COUNTED_SET_ASIDE, RESTOR
 from common.storage.postgresql import make_engine
 from common.tests.query_plans import rows_read, run_and_explain, scans
 from infrastructure.database_roles import OWNER
+from services.payments.waiting import MAX_LOOKED_AT
 from tests.history.filling import FILLINGS, fill
 from tests.history.parameters import combinations, described_statements
 from tests.history.statements import ROOT, Statement, inline_statements, statements
@@ -36,6 +37,7 @@ READ_MORE = {
         2000 + MAX_ROWS,
         "of a SKU and a status one goes by an index, whichever the planner takes for rarer: an operator's search",
     ),
+    "services.payments.waiting._PAGE": (MAX_LOOKED_AT + MAX_ROWS, "it looks at those that wait longest, up to a bound"),
     "services.orders.models._FIND_AND_MEASURE": (
         COUNTED_ROWS,
         "it counts what waits to be published, up to a bound, once in a while",

@@ -23,4 +23,6 @@ def test_generated_requests_meet_what_is_documented(app: Flask, resources: Resou
     order_id = new_order()
     place(resources, order_id)
     reserve(resources, order_id)
-    assert check_conformance(app, bearer(sub=CUSTOMER, role=role)) == 7
+    # Which refunds the provider knows is not in the schema.
+    in_words = ["POST /api/v1/payments/{payment_id}/refunds/record"]
+    assert check_conformance(app, bearer(sub=CUSTOMER, role=role), rules_in_words=in_words) == 8
