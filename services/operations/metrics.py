@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from common.errors import Unavailable, classify
 from common.messaging.topology import is_events_queue
-from services.operations import audits, models
+from services.operations import audits, groups
 from services.operations.domain import REASONS
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Figures:
 
 def _show(database: Database[dict[str, Any]]) -> None:
     waiting: dict[str, int] = {}
-    for queue, count in models.waiting(database).items():
+    for queue, count in groups.waiting(database).items():
         waiting[_queue(queue)] = waiting.get(_queue(queue), 0) + count
     audit = audits.last(database)
     WAITING.clear()

@@ -35,7 +35,6 @@ MAX_HISTORY = 500
 MAX_DEATHS = 100
 MAX_TRIES = 100
 FILED, RETURNED = "filed", "returned"
-_ANY_QUEUE = {"queue": {"$gte": ""}}  # so that counting reads an index alone, and no letter
 _TOLD = ("reason", "error_class", "error", "traceback", "attempts", "failed_at")
 _KNOWN = (
     *("queue", "event_id", "event_type", "subject", "order_id", "correlation_id", "trace_id"),
@@ -106,24 +105,6 @@ def page(database: Database[Document], wanted: Filter, *, before: str | None, li
         query["_id"] = {"$lt": before}
     large = dict.fromkeys(("body", "traceback", "history", "deaths", "headers"), 0)
     return list(letters(database).find(query, large).sort("_id", DESCENDING).limit(limit))
-
-
-def counts(database: Database[Document]) -> list[Document]:
-    """How many letters there are: {queue, status, count}."""
-    grouped = letters(database).aggregate(
-        [{"$match": _ANY_QUEUE}, {"$group": {"_id": {"queue": "$queue", "status": "$status"}, "count": {"$sum": 1}}}],
-        hint="by_queue",
-    )
-    return [row["_id"] | {"count": row["count"]} for row in grouped]
-
-
-def waiting(database: Database[Document]) -> dict[str, int]:
-    """How many letters of each queue wait for somebody to decide."""
-    grouped = letters(database).aggregate(
-        [{"$match": _ANY_QUEUE | {"status": Status.FILED.value}}, {"$group": {"_id": "$queue", "count": {"$sum": 1}}}],
-        hint="by_queue",
-    )
-    return {str(row["_id"]): int(row["count"]) for row in grouped}
 
 
 def discard(database: Database[Document], letter_id: str, *, by: str, reason: str, now: str) -> Document | None:

@@ -13,6 +13,7 @@ from common.web import request as http
 from common.web.app_factory import context
 from common.web.openapi import Blueprint
 from services.operations import usecases
+from services.operations.groups import MAX_COUNTED
 
 if TYPE_CHECKING:
     from common.web.idempotency import Reply
@@ -78,7 +79,9 @@ class SweepSchema(Schema):
 class DeadLetterCountSchema(Schema):
     queue = fields.String(required=True)
     status = fields.String(required=True)
-    count = fields.Integer(required=True)
+    count = fields.Integer(
+        required=True, metadata={"description": f"up to {MAX_COUNTED} of each status are counted, over all queues"}
+    )
 
 
 class PromiseSchema(StrictSchema):

@@ -186,7 +186,7 @@ def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
     dead_letters = last_audit = None
     try:
         with store.use() as database, pymongo.timeout(COUNT_SECONDS):
-            dead_letters, last_audit = models.counts(database), audits.last(database)
+            dead_letters, last_audit = groups.counts(database), audits.last(database)
     except Exception as error:
         if classify(error) is not Unavailable:
             raise

@@ -38,7 +38,13 @@ def fill(database: Database[Document]) -> None:
     """Make both contexts' collections and fill them."""
     for migrations in (archive, operations):
         upgrade(migrations, database, wait_seconds=10)
-    for collection, make in (("events", _event), ("letters", _letter), ("jobs", _job), ("audits", _audit)):
+    for collection, make in (
+        ("events", _event),
+        ("letters", _letter),
+        ("jobs", _job),
+        ("audits", _audit),
+        ("acts", _act),
+    ):
         database[collection].insert_many([make(number) for number in _numbers()], ordered=False)
 
 
@@ -107,6 +113,20 @@ def _job(number: int) -> Document:
         "filter": {},
         "rate": 10.0,
         "total": 100,
+    }
+
+
+def _act(number: int) -> Document:
+    return {
+        "_id": id_of(number),
+        "created_at": datetime.now(UTC),
+        "at": moment(number),
+        "kind": "refund",
+        "subjects": [id_of(number // 5), id_of(number)],
+        "by": "operator",
+        "name": "operator",
+        "reason": "",
+        "outcome": "done",
     }
 
 

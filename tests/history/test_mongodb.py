@@ -19,7 +19,7 @@ from services.archive import domain as archive_domain
 from services.archive import usecases as archive
 from services.archive.backfill import assign_missing_positions
 from services.archive.event_log import EventLog
-from services.operations import audits, groups, jobs, models, usecases
+from services.operations import acts, audits, groups, jobs, models, usecases
 from services.operations.domain import Filter, Status
 from services.operations.tests.dead_letters import dead, happening
 from tests.history import documents
@@ -38,7 +38,7 @@ MAX_DOCUMENTS = 200
 CURSORS = (None, id_of(ROWS // 2), id_of(RARE_ROWS + 500))
 # What reads an index to its end on purpose, never the documents themselves.
 COUNTS = {
-    "dead letters by queue and status": "the numbers are exact, so each dead letter is counted",
+    "dead letters by queue and status": "each dead letter is counted, up to MAX_COUNTED of a status",
     "dead letters that wait": "likewise",
     "groups of dead letters": "likewise",
 }
@@ -115,6 +115,11 @@ def _replies(database: Database_) -> None:
     replies.release(database, key, replies.claim(database, key))
 
 
+def _act(database: Database_) -> None:
+    act_id = acts.begin(database, "cancel the order", [id_of(7)], by="operator", name="operator")
+    acts.finish(database, act_id, acts.DONE)
+
+
 OTHERS: dict[str, Run] = {
     "time line": partial(archive.get_timeline, order_id=id_of(7), customer_id="customer-7"),
     "filing an event": _archive_the_same_twice,
@@ -125,11 +130,14 @@ OTHERS: dict[str, Run] = {
     "filing a dead letter": _return_a_letter,
     "a bulk replay": _replay_in_bulk,
     "the progress of a job": partial(jobs.get, job_id=documents.OLD_JOB),
-    "dead letters that wait": models.waiting,
-    "dead letters by queue and status": models.counts,
+    "dead letters that wait": groups.waiting,
+    "dead letters by queue and status": groups.counts,
     "groups of dead letters": partial(groups.largest, status=Status.FILED, limit=50),
     "the dead letters of an order": partial(models.page, wanted=Filter(order_id=id_of(7)), before=None, limit=10),
     "the last audit": audits.last,
+    "an act": _act,
+    "the latest acts": partial(acts.latest, limit=10),
+    "the latest acts on an order": partial(acts.of_subject, subject=id_of(7), limit=10),
     "the latest audits": partial(audits.latest, limit=10),
     "kept replies": _replies,
 }

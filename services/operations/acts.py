@@ -1,0 +1,60 @@
+"""What operators did from the console: the act, to what, who, when, why, and how it ended.
+
+An act is on record before it is carried out, so one whose end was lost is seen as well: its outcome stays null. Records
+go after `KEPT_SECONDS`. Acts on dead letters are not here but in each dead letter's own history.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from common.messaging.events import new_id, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymongo.database import Database
+
+    Document = dict[str, Any]
+
+COLLECTION = "acts"
+KEPT_SECONDS = 400 * 24 * 3600
+MAX_OUTCOME_CHARACTERS = 500
+DONE = "done"
+INDEXES = [
+    IndexModel([("subjects", ASCENDING), ("_id", DESCENDING)], name="by_subject"),
+    IndexModel([("created_at", ASCENDING)], name="pruned", expireAfterSeconds=KEPT_SECONDS),
+]
+
+
+def begin(
+    database: Database[Document], kind: str, subjects: Sequence[str], *, by: str, name: str, reason: str = ""
+) -> str:
+    """Record an act on `subjects` (an order, a payment ...) that is about to be carried out; returns its id."""
+    now = datetime.now(UTC)
+    act = {"_id": new_id(), "created_at": now, "at": rfc3339(now), "kind": kind, "subjects": list(subjects)}
+    database[COLLECTION].insert_one(act | {"by": by, "name": name, "reason": reason, "outcome": None})
+    return str(act["_id"])
+
+
+def finish(database: Database[Document], act_id: str, outcome: str) -> None:
+    """Record how it ended: `DONE`, or why it was refused."""
+    database[COLLECTION].update_one({"_id": act_id}, {"$set": {"outcome": outcome[:MAX_OUTCOME_CHARACTERS]}})
+
+
+def of_subject(database: Database[Document], subject: str, limit: int) -> list[Document]:
+    """The latest acts on it, the newest first: {id, at, kind, subjects, by, name, reason, outcome}."""
+    return _acts(database, {"subjects": subject}, limit)
+
+
+def latest(database: Database[Document], limit: int) -> list[Document]:
+    """The latest acts of all, the newest first."""
+    return _acts(database, {}, limit)
+
+
+def _acts(database: Database[Document], wanted: Document, limit: int) -> list[Document]:
+    found = database[COLLECTION].find(wanted, {"created_at": 0}).sort("_id", DESCENDING).limit(limit)
+    return [{"id": act.pop("_id"), **act} for act in found]
