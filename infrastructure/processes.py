@@ -181,7 +181,7 @@ PROCESSES: tuple[Process, ...] = (
     _service("orders", 3, *_KEYS),
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
     _service("archive", 5, *_KEYS, _BREAKER),
-    _service("operations", 6, *_KEYS, _BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL"),
+    _service("operations", 6, *_KEYS, _BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL", "TRACE_URL_TEMPLATE"),
     _service("notifications", 7, *_KEYS, *_WEBHOOKS),
     Process(
         name="service-live",

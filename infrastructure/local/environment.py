@@ -41,6 +41,7 @@ _PASSED_ON = {
     "LIVE_STREAMS_PER_CALLER": "20",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",
     "OTEL_TRACES_SAMPLER_ARG": "1.0",
+    "TRACE_URL_TEMPLATE": "",
 }
 _STRIPE = "https://api.stripe.com"
 _SANDBOX_KEY = "sk_test_sandbox"

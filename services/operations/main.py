@@ -14,7 +14,7 @@ from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, loa
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
 from services.operations import api, system_api
-from services.operations.console import views
+from services.operations.console import traces, views
 from services.operations.console.contexts import Contexts
 from services.operations.console.trends import Trends
 from services.operations.metrics import Figures
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings):
-    """What the operations service reads. Without the last two the system view knows less, and says so."""
+    """What the operations service reads. Without addresses to look at, the system view says what is unknown."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
     metrics_urls: Mapping[str, str] | None = setting(
@@ -40,6 +40,12 @@ class Settings(ServiceSettings, DocumentSettings):
         default=None,
         check=urls_by("process", HTTP_URL),
         meaning="Where each process serves metrics, and a service its API beside them: JSON object, process -> URL.",
+    )
+    trace_url_template: str | None = setting(
+        "TRACE_URL_TEMPLATE",
+        default=None,
+        check=traces.check_template,
+        meaning="Where the console links to a trace: a URL with {trace_id} in it. Empty: it shows the id.",
     )
     rabbitmq_management_url: str | None = setting(
         "RABBITMQ_MANAGEMENT_URL",
@@ -58,6 +64,7 @@ class Resources:
     sessions: Sessions
     contexts: Contexts
     trends: Trends
+    trace_url_template: str | None = None
 
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
@@ -71,7 +78,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
     store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
     urls = settings.metrics_urls or {}
     monitor = Monitor(urls, settings.rabbitmq_management_url)
-    resources = Resources(store, monitor, Sessions(store), Contexts(urls), Trends())
+    resources = Resources(store, monitor, Sessions(store), Contexts(urls), Trends(), settings.trace_url_template)
     app = create_service(
         "operations",
         settings,

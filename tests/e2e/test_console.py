@@ -17,6 +17,7 @@ PAGES = (
     "/console/orders",
     "/console/dead-letters",
     "/console/cases",
+    "/console/webhooks",
     "/console/promises",
     "/console/try",
     "/console/nothing",

@@ -179,4 +179,10 @@ _NOTICES = {
     "discarded": "The dead letter is discarded. It stays on file.",
     "retried": "The refund was tried again and accepted.",
     "recorded": "The refund is on record.",
+    "tested": "A test event is on its way. Its delivery is the newest below.",
+    "enabled": "The endpoint is enabled. What failed before is sent when you resend it.",
+    "disabled": "The endpoint is disabled. What waits for it is listed as failed.",
+    "webhooks-resent": "The failed deliveries are sent again.",
+    "webhook-resent": "The delivery is sent again.",
+    "webhook-dismissed": "The delivery is off the list of what failed.",
 }

@@ -74,6 +74,10 @@ class Contexts:
         sent = _bearer(token) | {name.replace("_", "-"): value for name, value in headers.items()}
         return self._send("POST", context, path, ACT_SECONDS, sent, json={} if body is None else body)
 
+    def patch(self, context: str, path: str, token: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that a PATCH returns. Raises the errors above."""
+        return self._send("PATCH", context, path, ACT_SECONDS, _bearer(token), json=body)
+
     def read_all(self, **reads: Callable[[], Any]) -> dict[str, Any]:
         """Do these reads at once; one that fails has its `ContextDownError` or `RefusedError` as its value."""
         running = {name: self._executor.submit(_attempt, read) for name, read in reads.items()}
@@ -81,8 +85,11 @@ class Contexts:
 
     def unready(self) -> dict[str, list[str]]:
         """The readiness checks that fail, for each service that can be asked: `service-orders` -> [`postgres`]."""
-        found = self.read_all(**{name: partial(_failing_checks, url) for name, url in self._urls.items()})
-        return {f"{_SERVICE}{name}": failing for name, failing in found.items() if isinstance(failing, list)}
+        return failing_services(self.read_all(**self.ready_checks()))
+
+    def ready_checks(self) -> dict[str, Callable[[], list[str] | None]]:
+        """A read for `read_all` for each service, by its process name."""
+        return {f"{_SERVICE}{name}": partial(_failing_checks, url) for name, url in self._urls.items()}
 
     def _send(
         self, method: str, context: str, path: str, seconds: float, headers: dict[str, str], **options: Any
@@ -102,6 +109,11 @@ class Contexts:
         if status >= HTTPStatus.BAD_REQUEST:
             raise RefusedError(status, body)
         return body
+
+
+def failing_services(found: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What `ready_checks` found, of the services that answered."""
+    return {name: failing for name, failing in found.items() if isinstance(failing, list)}
 
 
 def _exchange(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import request
@@ -61,6 +62,16 @@ def number(name: str, low: float, high: float) -> float:
         message = f"{name.capitalize()} is a number from {low:g} to {high:g}."
         raise FormError(message)
     return value
+
+
+def moment(name: str, value: str) -> datetime:
+    """What a field for date and time holds; without a zone it is UTC."""
+    try:
+        found = datetime.fromisoformat(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        message = f"{name.replace('_', ' ').capitalize()} is a date and a time such as 2026-01-31T12:00, in UTC."
+        raise FormError(message) from None
 
 
 def event(name: str) -> dict[str, Any]:

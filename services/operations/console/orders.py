@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from flask import redirect, request, url_for
 
 from common.errors import Unavailable, classify
-from common.messaging.events import new_id
+from common.messaging.events import new_id, rfc3339
 from common.schemas import is_id
 from common.web.app_factory import context
 from common.web.pagination import Page
 from services.operations import usecases
-from services.operations.console import forms, story
+from services.operations.console import acting, forms, story, traces
 from services.operations.console.blueprint import blueprint, done, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
 from services.operations.domain import Filter
@@ -24,30 +24,28 @@ if TYPE_CHECKING:
 
 STATUSES = ("pending", "reserved", "confirmed", "cancelled")
 PAGE = 25
-MAX_LETTERS = 50
+MAX_LETTERS, MAX_DELIVERIES = 50, 100
+TRACEPARENT_PARTS = 4
 
 
 @blueprint.get("/console/orders")
 def list_orders() -> ResponseReturnValue:
-    """The newest first, by cursor; an order's id leads to it, a customer's id to their orders."""
+    """The newest first. The id of an order leads to it, that of a customer to their orders, other words are a SKU."""
     text, status = request.args.get("q", "").strip(), request.args.get("status", "")
     query = {"status": status if status in STATUSES else "", "q": text}
+    query |= {name: request.args.get(name, "").strip() for name in ("since", "until")}
     if is_id(text):
         leads = _of_id(text)
         if leads:
             return redirect(leads, 303)
-    page, error = None, None
-    if not text or is_id(text):
-        try:
-            page = context().contexts.get(
-                "orders", "/orders", session().token, status=query["status"], customer_id=text, limit=PAGE,
-                starting_after=request.args.get("starting_after"),
-            )  # fmt: skip
-        except ContextDownError as raised:
-            error = raised
-    return render(
-        "orders.html", page=page, error=error, statuses=STATUSES, query=query, is_odd=bool(text) and not is_id(text)
-    )
+    page, error, odd = None, None, ""
+    try:
+        page = context().contexts.get("orders", "/orders", session().token, **_wanted(query), limit=PAGE)
+    except ContextDownError as raised:
+        error = raised
+    except (RefusedError, forms.FormError) as refused:
+        odd = _what_is_odd(refused)
+    return render("orders.html", page=page, error=error, statuses=STATUSES, query=query, odd=odd)
 
 
 @blueprint.get("/console/orders/<order_id>")
@@ -58,51 +56,76 @@ def show_order(order_id: str) -> ResponseReturnValue:
         order=partial(api.get, "orders", f"/orders/{_id(order_id)}", token),
         payments=partial(api.get, "payments", "/payments", token, order_id=order_id),
         timeline=partial(api.get, "archive", f"/orders/{order_id}/timeline", token),
+        placed=partial(api.get, "archive", "/events", token, subject=order_id, type="order.placed.v1", limit=1),
+        deliveries=partial(api.get, "notifications", "/deliveries", token, order_id=order_id, limit=MAX_DELIVERIES),
     )
     if isinstance(found["order"], RefusedError):
         raise found["order"]
-    letters = _letters(order_id)
-    errors = [each for each in found.values() if isinstance(each, ContextDownError)]
+    letters, acts, deliveries = _letters(order_id), acting.acts_on(order_id), _data(found["deliveries"])
+    errors = {each.context: each for each in found.values() if isinstance(each, ContextDownError)}
     return render(
         "order.html",
         order_id=order_id,
         order=_unless_failed(found["order"]),
-        payment=next(iter((_unless_failed(found["payments"]) or {"data": []})["data"]), None),
-        story=story.story((_unless_failed(found["timeline"]) or {"data": []})["data"], letters or []),
+        payment=next(iter(_data(found["payments"])), None),
+        story=story.story(_data(found["timeline"]), letters or [], deliveries, acts),
         width=story.WIDTH,
         letters=letters,
-        errors=errors,
+        errors=list(errors.values()),
+        failed_deliveries=[each for each in deliveries if each["status"] == "failed"],
+        trace=_trace(next(iter(_data(found["placed"])), {})),
         key=new_id(),
     )
 
 
 @blueprint.post("/console/orders/<order_id>/cancel")
 def cancel_order(order_id: str) -> ResponseReturnValue:
-    _post("orders", f"/orders/{_id(order_id)}/cancel", {}, Idempotency_Key=forms.key())
+    acting.post("cancel the order", "orders", f"/orders/{_id(order_id)}/cancel", on=[order_id], key=forms.key())
     return done("show_order", "cancelled", order_id=order_id)
 
 
 @blueprint.post("/console/orders/<order_id>/resend")
 def resend_order(order_id: str) -> ResponseReturnValue:
-    _post("orders", f"/orders/{_id(order_id)}/re-emit", {})
+    acting.post("resend the last event", "orders", f"/orders/{_id(order_id)}/re-emit", on=[order_id])
     return done("show_order", "resent", order_id=order_id)
 
 
 @blueprint.post("/console/orders/<order_id>/payments/<payment_id>/re-check")
 def re_check_payment(order_id: str, payment_id: str) -> ResponseReturnValue:
-    _post("payments", f"/payments/{_id(payment_id)}/re-check", {})
+    path = f"/payments/{_id(payment_id)}/re-check"
+    acting.post("re-check the payment", "payments", path, on=[_id(order_id), payment_id])
     return done("show_order", "re-checked", order_id=order_id)
 
 
 @blueprint.post("/console/orders/<order_id>/payments/<payment_id>/refund")
 def refund_payment(order_id: str, payment_id: str) -> ResponseReturnValue:
     body: dict[str, Any] = {"reason": forms.text("reason")} | forms.amount()
-    _post("payments", f"/payments/{_id(payment_id)}/refunds", body, Idempotency_Key=forms.key())
+    path = f"/payments/{_id(payment_id)}/refunds"
+    acting.post("refund", "payments", path, body, on=[_id(order_id), payment_id], key=forms.key())
     return done("show_order", "refunded", order_id=order_id)
 
 
-def _post(target: str, path: str, body: dict[str, Any], **headers: str) -> None:
-    context().contexts.post(target, path, session().token, body, **headers)
+@blueprint.post("/console/orders/<order_id>/deliveries/<delivery_id>/resend")
+def resend_delivery_of_order(order_id: str, delivery_id: str) -> ResponseReturnValue:
+    path = f"/deliveries/{_id(delivery_id)}/resend"
+    acting.post("resend a delivery", "notifications", path, on=[_id(order_id), delivery_id], key=forms.key())
+    return done("show_order", "webhook-resent", order_id=order_id)
+
+
+def _wanted(query: dict[str, str]) -> dict[str, str | None]:
+    """The query of the orders API. Raises `FormError`."""
+    text = query["q"]
+    moments = {name: rfc3339(forms.moment(name, query[name])) for name in ("since", "until") if query[name]}
+    what = {"customer_id" if is_id(text) else "sku": text} if text else {}
+    return {"status": query["status"], "starting_after": request.args.get("starting_after"), **what, **moments}
+
+
+def _what_is_odd(refused: RefusedError | forms.FormError) -> str:
+    if isinstance(refused, RefusedError) and "sku" in refused.errors:
+        return (
+            "Paste the id of an order or of a customer, or enter a SKU: letters, digits, dots, dashes and underscores."
+        )
+    return str(refused)
 
 
 def _of_id(text: str) -> str | None:
@@ -124,6 +147,20 @@ def _letters(order_id: str) -> list[dict[str, Any]] | None:
             raise
         return None
     return [render_summary(letter) for letter in found]
+
+
+def _trace(placed: dict[str, Any]) -> dict[str, str]:
+    """Where the order's trace begins: {id, url, request}, as far as it is known."""
+    known = {"request": str(placed.get("correlationid") or "")}
+    parts = str(placed.get("traceparent") or "").split("-")
+    if len(parts) == TRACEPARENT_PARTS:
+        known |= {"id": parts[1], "url": traces.url_of(parts[1])}
+    return known
+
+
+def _data(result: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (_unless_failed(result) or {"data": []})["data"]
+    return found
 
 
 def _unless_failed(result: Any) -> dict[str, Any] | None:

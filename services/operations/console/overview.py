@@ -7,10 +7,11 @@ with the page that leads on. What is not known is shown as unknown, never as goo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from services.operations.console.formats import ago, duration
+from services.operations.console.problems import Problem, failing_webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,9 @@ _SELF = "service-operations"
 _RELATIONAL = frozenset({"users", "inventory", "orders", "payments"})
 _SEVERITY = {BAD: 0, UNKNOWN: 1, WARN: 2}
 _EVENTS = ".events"
+_PROVIDER = "Payment provider"
+# Where a part that fails leads: to the orders that wait for it.
+_LEADS_ON = dict.fromkeys((_PROVIDER, "worker-payments"), ("console.list_orders", {"status": "reserved"}))
 
 Unready = Mapping[str, Sequence[str]]
 
@@ -35,16 +39,6 @@ class Part:
     name: str
     state: str
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that needs attention; `page` is the endpoint that leads on, with its `values`."""
-
-    state: str
-    text: str
-    page: str = ""
-    values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +63,10 @@ class Overview:
         return min((problem.state for problem in self.problems), key=_SEVERITY.__getitem__, default=OK)
 
 
-def overview(view: Mapping[str, Any], unready: Unready) -> Overview:
+def overview(view: Mapping[str, Any], unready: Unready, webhooks: Sequence[Mapping[str, Any]] = ()) -> Overview:
     """The picture of a system view (`services.operations.system`).
 
-    `unready` has for each service that could be asked the readiness checks that fail.
+    `unready` has for each service that could be asked the readiness checks that fail, `webhooks` endpoints that fail.
     """
     processes = {worker["name"]: worker for worker in view["workers"]}
     contexts = [*_CONTEXTS, *sorted(_further(processes))]
@@ -80,7 +74,8 @@ def overview(view: Mapping[str, Any], unready: Unready) -> Overview:
     shown = {f"{kind}-{context}" for kind in ("service", "worker") for context in contexts}
     others = [_process(worker, view, unready) for name, worker in processes.items() if name not in shown]
     servers = [_postgres(unready), _rabbitmq(view), _mongodb(view), *_providers(view)]
-    problems = sorted(_problems(view, [*servers, *_parts(rows), *others]), key=lambda each: _SEVERITY[each.state])
+    found = [*_problems(view, [*servers, *_parts(rows), *others]), *failing_webhooks(webhooks)]
+    problems = sorted(found, key=lambda each: _SEVERITY[each.state])
     return Overview([row for row in rows if _has_parts(row)], servers + others, problems)
 
 
@@ -169,11 +164,11 @@ def _mongodb(view: Mapping[str, Any]) -> Part:
 def _providers(view: Mapping[str, Any]) -> Iterator[Part]:
     states = {each["state"] for each in view["breakers"] if each["breaker"] == "payment_provider"}
     if "open" in states:
-        yield Part("Payment provider", BAD, "does not answer: its breaker is open")
+        yield Part(_PROVIDER, BAD, "does not answer: its breaker is open")
     elif "half_open" in states:
-        yield Part("Payment provider", WARN, "is tried again")
+        yield Part(_PROVIDER, WARN, "is tried again")
     else:
-        yield Part("Payment provider", OK if states else UNKNOWN, "no failures" if states else "not known")
+        yield Part(_PROVIDER, OK if states else UNKNOWN, "no failures" if states else "not known")
 
 
 def _parts(rows: list[Row]) -> Iterator[Part]:
@@ -188,7 +183,7 @@ def _has_parts(row: Row) -> bool:
 def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
     for part in parts:
         if part.state in (BAD, WARN):
-            yield Problem(part.state, f"{part.name}: {part.text}")
+            yield Problem(part.state, f"{part.name}: {part.text}", *_LEADS_ON.get(part.name, ()))
     if view["held_up"]:
         yield Problem(WARN, "Time-outs of orders stand still: an outage holds orders up")
     if waiting := waiting_letters(view):

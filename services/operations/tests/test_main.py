@@ -46,6 +46,8 @@ def test_it_is_made_without_asking_its_store_or_anybody_else() -> None:
         ("METRICS_URLS", '{"a": 1}'),
         ("METRICS_URLS", "{"),
         ("RABBITMQ_MANAGEMENT_URL", "amqp://x/"),
+        ("TRACE_URL_TEMPLATE", "http://traces.example/"),
+        ("TRACE_URL_TEMPLATE", "javascript:{trace_id}"),
     ],
 )
 def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:

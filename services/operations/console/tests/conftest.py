@@ -25,10 +25,15 @@ NAME, PASSWORD = "olga", "correct horse battery"
 
 @pytest.fixture
 def others() -> Iterator[Fakes]:
-    with fakes("users", "orders", "payments", "archive", "inventory") as running:
+    with fakes("users", "orders", "payments", "archive", "inventory", "notifications") as running:
         running["users"].answers["POST /api/v1/tokens"] = (
             200,
             {"access_token": token(role="operator"), "token_type": "Bearer", "expires_in": 3600},
+        )
+        nothing = (200, {"data": [], "has_more": False})
+        running["archive"].answers["GET /api/v1/events"] = nothing
+        running["notifications"].answers |= dict.fromkeys(
+            ("GET /api/v1/deliveries", "GET /api/v1/webhook-endpoints"), nothing
         )
         for service in running.services.values():
             service.answers |= {"GET /metrics": (200, b""), "GET /readyz": (200, {"status": "ok"})}

@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_PATCH = do_GET  # noqa: N815
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 XSS = '<img src=x onerror="alert(1)">'
+NONE = (200, {"data": [], "has_more": False})
 MONEY = {"amount": 1250, "currency": "usd"}
 CASE = {
     "id": new_id(),
@@ -35,6 +36,7 @@ def post(client: FlaskClient, path: str, **form: str) -> Any:
 def test_a_refused_refund_is_shown_and_decided(operator: FlaskClient, others: Fakes) -> None:
     payments = others["payments"]
     payments.answers["GET /api/v1/payments/standing-cases"] = (200, {"data": [CASE], "has_more": False})
+    payments.answers["GET /api/v1/payments/undecided"] = NONE
     for act in ("retry", "record"):
         payments.answers[f"POST /api/v1/payments/{CASE['id']}/refunds/{act}"] = (200, {})
     page = operator.get("/console/cases").text
@@ -45,13 +47,33 @@ def test_a_refused_refund_is_shown_and_decided(operator: FlaskClient, others: Fa
     form = {"reason": "transfer", "amount": "", "reference": "T-1", "provider_refund_id": ""}
     assert post(operator, f"/console/cases/{CASE['id']}/record", **form).status_code == 303
     assert payments.sent[-1].body == {"reason": "transfer", "reference": "T-1"}
+    assert "by <span" in operator.get("/console/cases").text
     assert post(operator, f"/console/cases/{CASE['id']}/retry", reason="").status_code == 422
     assert post(operator, f"/console/cases/{CASE['id']}/record", reason="x", amount="12.50").status_code == 422
 
 
+def test_each_undecided_payment_has_its_buttons_and_acts_are_on_record(operator: FlaskClient, others: Fakes) -> None:
+    charge = CASE | {"status": "pending", "created_at": "2026-01-01T00:00:00Z", "provider_id": XSS}
+    refund = charge | {"id": new_id(), "order_id": new_id(), "status": "captured"}
+    payments = others["payments"]
+    payments.answers["GET /api/v1/payments/standing-cases"] = NONE
+    payments.answers["GET /api/v1/payments/undecided"] = (200, {"data": [charge, refund], "has_more": True})
+    payments.answers[f"POST /api/v1/payments/{refund['id']}/re-check"] = (200, {})
+    page = operator.get("/console/cases").text
+    assert (page.count("Charge of 12.50"), page.count("Refund of 12.50"), page.count("Cancel the order")) == (1, 1, 1)
+    assert XSS not in page
+    assert f"starting_after={refund['id']}" in page
+    reply = post(operator, f"/console/cases/{refund['id']}/re-check", order_id=str(refund["order_id"]))
+    assert reply.status_code == 303
+    page = operator.get("/console/cases?list=undecided&starting_after=" + str(charge["id"])).text
+    assert "re-check the payment" in page
+    sent = payments.last(f"GET /api/v1/payments/undecided?limit=25&starting_after={charge['id']}")
+    assert sent.headers["Authorization"].startswith("Bearer ")
+
+
 def test_no_case_and_no_reply_are_told_apart(operator: FlaskClient, others: Fakes) -> None:
     payments = others["payments"]
-    payments.answers["GET /api/v1/payments/standing-cases"] = (200, {"data": [], "has_more": False})
+    payments.answers |= dict.fromkeys(("GET /api/v1/payments/standing-cases", "GET /api/v1/payments/undecided"), NONE)
     assert operator.get("/console/cases").text.count("None.") == 2
     payments.answers["GET /api/v1/payments/standing-cases"] = (503, {"detail": "away"})
     page = operator.get("/console/cases").text

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from common.messaging.events import new_id
-from services.operations.console.tests.conftest import csrf_of
+from services.operations.console.tests.conftest import csrf_of, sign_in
 from services.operations.tests.dead_letters import dead, file, happening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
     from flask.testing import FlaskClient
     from pymongo.database import Database
 
@@ -81,12 +85,24 @@ def test_an_orders_id_leads_to_it_and_a_customers_to_their_orders(operator: Flas
     assert f"customer_id={CUSTOMER_ID}" in others["orders"].sent[-1].path
 
 
-def test_what_is_no_id_is_not_looked_for(operator: FlaskClient, others: Fakes) -> None:
+def test_other_words_are_a_sku_and_times_are_utc(operator: FlaskClient, others: Fakes) -> None:
+    page = operator.get("/console/orders?q=TEA-1&since=2026-01-31T12:00&until=2026-02-01T00:00&status=odd")
+    query = parse_qs(urlsplit(others["orders"].sent[-1].path).query)
+    assert query == {
+        "sku": ["TEA-1"], "limit": ["25"],
+        "since": ["2026-01-31T12:00:00.000000Z"], "until": ["2026-02-01T00:00:00.000000Z"],
+    }  # fmt: skip
+    assert "since=2026-01-31T12:00&amp;until=2026-02-01T00:00" in page.text  # the link to the older ones
+
+
+def test_what_cannot_be_looked_for_is_said(operator: FlaskClient, others: Fakes) -> None:
     before = len(others["orders"].sent)
-    page = operator.get("/console/orders?q=%3Cscript%3E&status=odd")
-    assert "is not an id" in page.text
-    assert "<script>alert" not in page.text
+    assert "is a date and a time" in operator.get("/console/orders?since=yesterday").text
     assert len(others["orders"].sent) == before
+    others["orders"].answers["GET /api/v1/orders"] = (422, {"detail": "x", "errors": {"sku": ["odd"]}})
+    page = operator.get("/console/orders?q=%3Cscript%3Ealert").text
+    assert "or enter a SKU" in page
+    assert "<script>alert" not in page
 
 
 def test_no_order_at_all_is_said(operator: FlaskClient, others: Fakes) -> None:
@@ -174,6 +190,52 @@ def test_a_refusal_or_an_outage_is_explained(
     csrf = csrf_of(operator.get("/"))
     reply = operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"csrf": csrf, "key": new_id()})
     assert (reply.status_code, shown in reply.text) == (status, True)
+
+
+def test_a_button_is_on_record_and_in_the_story_however_it_ended(operator: FlaskClient, others: Fakes) -> None:
+    path = f"/console/orders/{ORDER_ID}/cancel"
+    csrf = csrf_of(operator.get("/"))
+    for answer, outcome in (((200, {}), "By olga<"), ((409, {"detail": XSS}), "refused"), ((503, {}), "no reply")):
+        others["orders"].answers[f"POST /api/v1/orders/{ORDER_ID}/cancel"] = answer
+        operator.post(path, data={"csrf": csrf, "key": new_id()})
+        page = operator.get(f"/console/orders/{ORDER_ID}").text
+        assert outcome in page
+        assert XSS not in page
+    assert page.count("cancel the order") == 3
+
+
+def test_failed_webhooks_are_in_the_story_with_a_button(operator: FlaskClient, others: Fakes) -> None:
+    attempt = {"at": "2026-01-01T00:00:03Z", "status_code": 500, "error": XSS, "latency_seconds": 0.1, "answer": XSS}
+    delivery = {
+        "id": new_id(), "endpoint_id": new_id(), "event_type": "order.placed.v1", "order_id": ORDER_ID,
+        "status": "failed", "reason": "attempts_exhausted", "history": [attempt], "created_at": attempt["at"],
+    }  # fmt: skip
+    notifications = others["notifications"]
+    notifications.answers["GET /api/v1/deliveries"] = (200, {"data": [delivery]})
+    notifications.answers[f"POST /api/v1/deliveries/{delivery['id']}/resend"] = (202, {})
+    page = operator.get(f"/console/orders/{ORDER_ID}")
+    assert f"/console/webhooks/{delivery['endpoint_id']}" in page.text
+    assert "attempt failed: answered 500" in page.text
+    assert XSS not in page.text
+    button = f"/console/orders/{ORDER_ID}/deliveries/{delivery['id']}/resend"
+    assert button in page.text
+    assert operator.post(button, data={"csrf": csrf_of(page), "key": new_id()}).status_code == 303
+
+
+def test_the_trace_is_shown_as_text_or_linked(
+    make_app: Callable[..., Flask], operator: FlaskClient, document_store: str, others: Fakes
+) -> None:
+    placed = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "correlationid": "request-7"}
+    others["archive"].answers["GET /api/v1/events"] = (200, {"data": [placed]})
+    page = operator.get(f"/console/orders/{ORDER_ID}").text
+    assert f'<code class="secret">{"a" * 32}</code>' in page
+    assert "request-7" in page
+    template = "http://traces.example/trace/{trace_id}"
+    client = make_app(document_store, metrics_urls=others.metrics_urls, trace_url_template=template).test_client()
+    sign_in(client)
+    assert f'href="http://traces.example/trace/{"a" * 32}"' in client.get(f"/console/orders/{ORDER_ID}").text
+    others["archive"].answers["GET /api/v1/events"] = (200, {"data": [placed | {"traceparent": None}]})
+    assert "traces.example" not in client.get(f"/console/orders/{ORDER_ID}").text
 
 
 def test_a_form_without_its_token_reaches_no_service(operator: FlaskClient, others: Fakes) -> None:

@@ -30,5 +30,31 @@ def test_failures_are_marked() -> None:
     assert list(states.values()) == ["bad", "bad", "warn", "ok"]
 
 
+def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
+    attempts = [
+        {"at": "2026-01-01T00:00:03Z", "status_code": None, "error": "timed out", "latency_seconds": 20.0},
+        {"at": "2026-01-01T00:00:08Z", "status_code": 204, "error": "", "latency_seconds": 0.02},
+    ]
+    delivery = {"event_type": "order.placed.v1", "endpoint_id": "e1", "status": "delivered", "history": attempts}
+    unsent = {
+        "event_type": "order.placed.v1", "endpoint_id": "e2", "status": "failed", "history": [],
+        "reason": "endpoint_disabled", "created_at": "2026-01-01T00:00:04Z",
+    }  # fmt: skip
+    act = {"at": "2026-01-01T00:00:05Z", "kind": "refund", "name": "olga", "reason": "broken", "outcome": "done"}
+    lost = act | {"at": "2026-01-01T00:00:06Z", "outcome": None}
+    told = story([entry("a", "2026-01-01T00:00:00Z")], [], [delivery, unsent], [act, lost])
+    assert [(step.seconds, step.state, step.endpoint_id) for step in told.steps] == [
+        (0.0, "ok", ""),
+        (3.0, "bad", "e1"),
+        (4.0, "bad", "e2"),
+        (5.0, "ok", ""),
+        (6.0, "bad", ""),
+        (8.0, "ok", "e1"),
+    ]
+    texts = " ".join(step.text for step in told.steps)
+    for part in ("timed out after 20.00 s", "endpoint disabled", "By olga (broken)", "not known", "answered 204"):
+        assert part in texts
+
+
 def test_nothing_is_an_empty_story() -> None:
     assert story([], []).steps == []

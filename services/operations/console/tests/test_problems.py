@@ -1,0 +1,26 @@
+"""Webhook endpoints that fail, as the page Now lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.operations.console.problems import failing_webhooks
+
+
+def endpoint(number: int, **changes: Any) -> dict[str, Any]:
+    known = {"id": f"e{number}", "url": f"https://{number}.example/", "enabled": True, "disabled_reason": None}
+    return known | {"consecutive_failures": 5} | changes
+
+
+def test_the_first_are_named_and_lead_on_the_others_are_counted() -> None:
+    found = list(failing_webhooks([endpoint(number) for number in range(5)]))
+    assert [problem.values for problem in found[:3]] == [{"endpoint_id": f"e{number}"} for number in range(3)]
+    assert found[0].text == "Webhook https://0.example/: 5 failures in a row"
+    assert (found[3].text, found[3].values) == ("2 other webhook endpoints fail", {"health": "failing"})
+    assert len(list(failing_webhooks([endpoint(number) for number in range(3)]))) == 3
+
+
+def test_one_failure_is_nothing_yet_and_a_disabled_endpoint_says_why() -> None:
+    assert list(failing_webhooks([endpoint(1, consecutive_failures=1)])) == []
+    gone = endpoint(1, enabled=False, disabled_reason="gone", consecutive_failures=1)
+    assert [problem.text for problem in failing_webhooks([gone])] == ["Webhook https://1.example/: disabled: gone"]
