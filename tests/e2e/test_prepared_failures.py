@@ -1,0 +1,117 @@
+"""The five prepared failures in a browser: from the page Now to cause and button in at most three clicks.
+
+A click is a click, or Enter in a form; typing an id that a customer told is none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from infrastructure.local.stack import Stack
+from tests.e2e import prepared
+from tests.e2e.browser import WAIT_MS, Visit, barriers, browser, visit
+from tests.e2e.shop import Shop
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+MAX_CLICKS = 3
+expect.set_options(timeout=WAIT_MS)
+
+
+@dataclass
+class Operator:
+    """Somebody at the page Now who counts clicks."""
+
+    page: Page
+    clicks: int = 0
+
+    def click(self, target: Locator) -> None:
+        self.clicks += 1
+        assert self.clicks <= MAX_CLICKS
+        target.click()
+
+    def enter(self, selector: str, text: str) -> None:
+        self.clicks += 1
+        assert self.clicks <= MAX_CLICKS
+        self.page.fill(selector, text)
+        self.page.press(selector, "Enter")
+
+    def problem(self, text: str) -> Locator:
+        """The line on the page Now that says what is wrong, as a link."""
+        return self.page.locator("#verdict .problems a", has_text=text).first
+
+    def sees(self, text: str) -> None:
+        expect(self.page.locator("main")).to_contain_text(text)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def visitor(running: Browser, shop: Shop) -> Iterator[Visit]:
+    with visit(running, shop.url) as started:
+        yield started
+
+
+@pytest.fixture
+def operator(visitor: Visit, stack: Stack) -> Operator:
+    return Operator(visitor.signed_in(stack.credentials.operator_password))
+
+
+def test_a_declined_card(operator: Operator, stack: Stack, shop: Shop) -> None:
+    with prepared.declined_card(stack, shop) as order_id:
+        operator.click(operator.page.get_by_role("link", name="Orders", exact=True))
+        operator.enter("#q", order_id)
+        operator.sees("declined the card: generic decline")
+        expect(operator.page.get_by_role("button", name="Resend the last event")).to_be_visible()
+        assert barriers(operator.page) == []
+
+
+def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
+    with prepared.poisoned_event(stack, shop) as letter_id:
+        operator.click(operator.problem("to be decided"))
+        operator.click(operator.page.locator(f"a[href='/console/dead-letters/{letter_id}']"))
+        operator.sees("order_id")
+        operator.click(operator.page.get_by_role("button", name="Replay", exact=True))
+        expect(operator.page.get_by_role("status")).to_contain_text("The replay is requested")
+        shop.operator.post(f"/api/v1/dead-letters/{letter_id}/discard", {"reason": "a test"})
+
+
+def test_a_provider_that_is_away(operator: Operator, stack: Stack, shop: Shop) -> None:
+    with prepared.provider_away(stack, shop) as order_id:
+        operator.click(operator.problem("Payment provider: does not answer"))
+        operator.click(operator.page.locator(f"a[href='/console/orders/{order_id}']"))
+        expect(operator.page.get_by_role("button", name="Re-check at the provider")).to_be_visible()
+        prepared.repair_provider(stack)
+        expect(operator.page.locator("h1")).to_have_text("Confirmed.")
+    assert operator.clicks < MAX_CLICKS
+
+
+def test_an_undecided_refund(operator: Operator, stack: Stack, shop: Shop) -> None:
+    with prepared.undecided_refund(stack, shop) as order_id:
+        operator.click(operator.problem("undecided"))
+        case = operator.page.locator("article", has_text=order_id)
+        expect(case).to_contain_text("Refund of 19.99 USD")
+        assert barriers(operator.page) == []
+        prepared.repair_provider(stack)
+        operator.click(case.get_by_role("button", name="Re-check at the provider"))
+        expect(operator.page.get_by_role("status")).to_contain_text("compared with the payment provider")
+        expect(operator.page.locator("#acts")).to_contain_text("re-check the payment by operator")
+        shop.payment(order_id, "refunded")
+
+
+def test_a_dead_webhook(operator: Operator, stack: Stack, shop: Shop) -> None:
+    with prepared.dead_webhook(stack, shop) as (endpoint_id, receiver):
+        operator.click(operator.problem(receiver.url))
+        operator.sees("It answered 410")
+        assert barriers(operator.page) == []
+        receiver.replies.clear()
+        operator.click(operator.page.get_by_role("button", name="Enable"))
+        expect(operator.page.get_by_role("status")).to_contain_text("The endpoint is enabled")
+        operator.click(operator.page.get_by_role("button", name="Resend all failed"))
+        expect(operator.page.locator("#deliveries .chip.delivered").first).to_be_visible()
+        assert endpoint_id in operator.page.url
