@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infrastructure.local.stack import Stack
+from infrastructure.local.startup import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @contextmanager
-def throwaway_stack(home: str, port_base: int) -> Iterator[Stack]:
+def throwaway_stack(home: str, port_base: int, extent: Extent = Extent.EVERYTHING) -> Iterator[Stack]:
     """Start a new stack in `home`. Ends the program if something is there already."""
     if Path(home).exists():
         raise SystemExit(f"{home} is left from another run: end it (`holdfast down --home {home}`) and remove it")
     stack = Stack(home, port_base)
     try:
-        stack.up()
+        stack.up(extent)
         yield stack
     finally:
         stack.down()
