@@ -8,27 +8,22 @@ goes to docs/crash-points.md.
 
 from __future__ import annotations
 
-import time
-import uuid
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
-import requests
 
+from chaos_tests.crashes.driving import BATCHES, in_crowds, one_by_one, publish_poison
 from chaos_tests.crashes.points import PLACES
 from chaos_tests.runners.process_tree import any_died
 from chaos_tests.runners.programs import Results, command, table
-from chaos_tests.runners.system import SKU, System
-from holdfast.client import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from holdfast.client import Client
+    from chaos_tests.runners.system import System
 
-DEATH_SECONDS = 40.0
 LATER = 3
 HEAD = """# Killed at every step of an order's way
 
@@ -60,38 +55,23 @@ class Row:
 def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fault: dict[str, Any] | None) -> Row:
     """Arm, drive until it dies, let it come back, settle, audit."""
     customer = system.customer()
-    alive = system.arm(processes, f"{place}:{visit}")
-    if fault:
-        system.sandbox_fault(**fault)
     placed: list[str] = []
-    try:
-        died = _drive_until(lambda: any_died(alive), customer, placed)
-    finally:
-        system.restore_sandbox()
-    # What did not die is armed still, and so is the parent of what did: restart them without the trap.
-    system.override({name: {} for name in processes})
+    in_batches = place.startswith("batch.")
+    with system.changed({name: BATCHES for name in processes if in_batches}):
+        alive = system.arm(processes, f"{place}:{visit}")
+        if fault:
+            system.sandbox_fault(**fault)
+        drive = in_crowds if in_batches else one_by_one
+        poison = partial(publish_poison, system.stack.urls.rabbitmq) if place == "batch.failed" else lambda: None
+        try:
+            died = drive(lambda: any_died(alive), customer, placed, poison)
+        finally:
+            system.restore_sandbox()
+        # What did not die is armed still, and so is the parent of what did: restart them without the trap.
+        system.override({name: {} for name in processes})
     unsettled = system.settle(placed)
     broken = sorted({finding.promise for finding in system.audit().findings})
     return Row(place, visit, ", ".join(processes), died, len(placed), unsettled, broken)
-
-
-def _drive_until(is_dead: Callable[[], bool], customer: Client, placed: list[str]) -> bool:
-    """Orders that are bought, declined, and cancelled while the charge is in flight."""
-    deadline, number = time.monotonic() + DEATH_SECONDS, 0
-    while time.monotonic() < deadline:
-        number += 1
-        method = "pm_card_chargeDeclined" if number % 3 == 0 else "pm_card_visa"
-        with suppress(ApiError, requests.RequestException):
-            body = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": method}
-            order_id = customer.post("/api/v1/orders", body, key=str(uuid.uuid4()))["id"]
-            placed.append(order_id)
-            if number % 3 == 1:
-                time.sleep(0.6)
-                customer.post(f"/api/v1/orders/{order_id}/cancel")
-        if is_dead():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def render(rows: Sequence[Row]) -> str:

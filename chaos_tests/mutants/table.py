@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaos_tests.mutants.batches import BATCH_MUTANTS
 from chaos_tests.mutants.mutant import Mutant, Patch
 from chaos_tests.mutants.notified import DELIVERED_BEFORE_THE_ANSWER
 from chaos_tests.mutants.parking import charge_undecided, outage_without_delay_queues
@@ -236,5 +237,6 @@ MUTANTS = (
         ("worker-orders",),
         (Patch("common.messaging.celery_worker", "message.reject_log_error(", "message.ack_log_error("),),
     ),
+    *BATCH_MUTANTS,
     DELIVERED_BEFORE_THE_ANSWER,
 )
