@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infrastructure.database_roles import ALL_ROLES
 from infrastructure.document_roles import DOCUMENT_ACCOUNTS
+from infrastructure.local.control import CONTROL
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.env_files import EXAMPLE, FOLDERS, folder_of, name_of, values_of
 from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
@@ -71,6 +72,7 @@ def readers() -> dict[str, type[Any]]:
     """Every process with its settings class; instances of one kind once."""
     found = {re.sub(r"-[0-9]+$", "", line.name): settings_of(line) for line in PROCESSES if line.command}
     return found | {
+        CONTROL.name: settings_of(CONTROL),
         "accounts-postgres": provision.PostgresSettings,
         "accounts-rabbitmq": provision.RabbitmqSettings,
         "accounts-mongodb": provision.MongodbSettings,

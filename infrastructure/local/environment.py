@@ -1,6 +1,6 @@
 """The value of every variable that the process table names, for one native stack.
 
-Guarantee: a process gets what its line of the table lists, and PATH, HOME, LANG and TZ; nothing else.
+Guarantee: a process gets what its line of the table lists or control.py adds, and PATH, HOME, LANG, TZ; nothing else.
 From the caller's environment come only the settings in `_PASSED_ON`, when they are set; one that has no
 default is left out when it is not.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from sys import executable
 
 from infrastructure.database_roles import role_of_process
+from infrastructure.local.control import CONTROL, NATIVE_VARIABLES
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
@@ -49,7 +50,7 @@ _SANDBOX_KEY = "sk_test_sandbox"
 
 def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[str, str]:
     """Return the whole environment of a process; LookupError if the table names a variable without a value."""
-    passed_on = {name: os.environ.get(name) or _PASSED_ON[name] for name in line.environment if name in _PASSED_ON}
+    passed_on = {name: os.environ.get(name) or _PASSED_ON[name] for name in variables(line) if name in _PASSED_ON}
     given = {name: value for name, value in passed_on.items() if value}
     return _common(home) | given | stack_values(line, home, credentials, os.environ)
 
@@ -57,7 +58,12 @@ def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[
 def stack_values(line: Process, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a process that differ from stack to stack: ports, addresses, secrets."""
     values = _values(line, home, credentials, caller.get("STRIPE_API_KEY"), caller.get("SMTP_URL"))
-    return {name: values[name]() for name in line.environment if name not in _PASSED_ON}
+    return {name: values[name]() for name in variables(line) if name not in _PASSED_ON}
+
+
+def variables(line: Process) -> tuple[str, ...]:
+    """Return the names of what a native process gets: those of the table, and those that only such a stack has."""
+    return (*line.environment, *NATIVE_VARIABLES.get(line.name, ()))
 
 
 def _common(home: Home) -> dict[str, str]:
@@ -93,6 +99,8 @@ def _values(
         "USERS_URL": lambda: urls.http("service-users"),
         "SMTP_PORT": lambda: str(home.port_base + MAIL_CATCHER_SMTP_PORT_OFFSET),
         "SMTP_URL": lambda: smtp_url or urls.mail_catcher,
+        "STACK_HOME": lambda: str(home.path),
+        "LOCAL_CONTROL_URL": lambda: urls.http(CONTROL.name),
         "WEBHOOK_SECRET_KEYS": lambda: credentials.webhook_secret_keys,
         "STRIPE_API_KEY": lambda: stripe_key or _SANDBOX_KEY,
         "STRIPE_API_BASE": lambda: _STRIPE if stripe_key else urls.http("sandbox"),

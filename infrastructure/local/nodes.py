@@ -6,6 +6,7 @@ process of its own; the first one has the table's name and ports, so a stack of 
 
 from dataclasses import dataclass
 
+from infrastructure.local.control import CONTROL
 from infrastructure.processes import (
     PROCESSES,
     RABBITMQ_DISTRIBUTION_PORT_OFFSET,
@@ -48,6 +49,6 @@ NODES = (
 
 
 def processes(node_count: int) -> tuple[Process, ...]:
-    """The process table of a stack with that many nodes."""
+    """The process table of a native stack with that many nodes."""
     more = [Process(node.name, Phase.SERVERS, port_offset=node.port) for node in NODES[1:node_count]]
-    return tuple(sorted((*PROCESSES, *more), key=lambda line: line.phase))
+    return tuple(sorted((*PROCESSES, CONTROL, *more), key=lambda line: line.phase))

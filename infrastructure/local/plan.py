@@ -12,7 +12,7 @@ from infrastructure.local.programs import Program
 from infrastructure.local.servers import mongodb, postgres, rabbitmq
 from infrastructure.local.spec import Spec
 from infrastructure.local.urls import HOST
-from infrastructure.processes import PROCESSES, Process
+from infrastructure.processes import Process
 
 # Not one of the system's processes: elsewhere, whatever replaces processes one by one has several of each.
 SOCKET_MANAGER = "keeper"
@@ -21,7 +21,7 @@ SOCKET_MANAGER = "keeper"
 def supervised(home: Home, programs: dict[str, Program], credentials: Credentials) -> list[Spec]:
     """Return how each supervised process is run. Prepares data directories and configuration files."""
     home.data("sandbox").mkdir(mode=0o700, exist_ok=True)
-    ours = [line for line in PROCESSES if line.command and not line.is_job]
+    ours = [line for line in home.processes if line.command and not line.is_job]
     return [
         *postgres.specs(home, programs["postgres"], credentials),
         *rabbitmq.specs(home, programs["rabbitmq"], credentials),

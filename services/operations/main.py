@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings):
-    """What the operations service reads. Without addresses to look at, the system view says what is unknown."""
+    """What the operations service reads. Without the last ones, view and console know less and say so."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
     metrics_urls: Mapping[str, str] | None = setting(
@@ -52,6 +52,12 @@ class Settings(ServiceSettings, DocumentSettings):
         default=None,
         check=urls_with("http", "https"),
         meaning="RabbitMQ's management API, for GET /system, as the account `monitor`. Of a cluster likewise.",
+    )
+    local_control_url: str | None = setting(
+        "LOCAL_CONTROL_URL",
+        default=None,
+        check=HTTP_URL,
+        meaning="Control process of a local stack, for the console: faults and audits. Empty: neither is offered.",
     )
 
 
@@ -78,7 +84,14 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
     store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
     urls = settings.metrics_urls or {}
     monitor = Monitor(urls, settings.rabbitmq_management_url)
-    resources = Resources(store, monitor, Sessions(store), Contexts(urls), Trends(), settings.trace_url_template)
+    resources = Resources(
+        store,
+        monitor,
+        Sessions(store),
+        Contexts(urls, settings.local_control_url),
+        Trends(),
+        settings.trace_url_template,
+    )
     app = create_service(
         "operations",
         settings,

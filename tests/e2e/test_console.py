@@ -8,7 +8,7 @@ import requests
 from playwright.sync_api import Browser, expect
 
 from infrastructure.local.stack import Stack
-from tests.e2e.browser import WAIT_MS, Visit, barriers, browser, visit
+from tests.e2e.browser import PHONE, WAIT_MS, Visit, barriers, browser, visit
 from tests.e2e.shop import Customer, Shop, place
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -20,9 +20,9 @@ PAGES = (
     "/console/webhooks",
     "/console/promises",
     "/console/try",
+    "/console/break",
     "/console/nothing",
 )
-PHONE = {"width": 390, "height": 844}
 XSS = "<img src=x onerror=\"document.title='run'\">"
 expect.set_options(timeout=WAIT_MS)
 

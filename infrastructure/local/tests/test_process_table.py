@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from infrastructure.gateway.routes import ROUTES, SERVICES
+from infrastructure.local.control import CONTROL
 from infrastructure.local.credentials import load_credentials
-from infrastructure.local.environment import environment_of
+from infrastructure.local.environment import environment_of, variables
 from infrastructure.local.home import open_home
 from infrastructure.local.plan import spec_of
 from infrastructure.local.ports import listening_offsets
@@ -36,7 +37,8 @@ def test_names_and_ports_are_unique() -> None:
     assert len(set(names)) == len(names)
     offsets = [line.port_offset for line in PROCESSES if line.port_offset is not None]
     assert len(set(offsets)) == len(offsets)
-    assert len(listening_offsets()) == len(offsets) + 4
+    assert CONTROL.port_offset not in offsets
+    assert len(listening_offsets()) == len(offsets) + 5  # three of RabbitMQ, the mail catcher's, the control process
     assert max(listening_offsets()) < PORTS_PER_STACK
 
 
@@ -49,7 +51,7 @@ def test_ports_count_from_the_base() -> None:
         process("service-nonsense")
 
 
-@pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
+@pytest.mark.parametrize("line", [*OURS, CONTROL], ids=lambda line: line.name)
 def test_a_process_gets_what_its_line_lists_and_no_more(
     line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +61,7 @@ def test_a_process_gets_what_its_line_lists_and_no_more(
         monkeypatch.delenv(name, raising=False)
     home = open_home(tmp_path / "home", 9000)
     found = environment_of(line, home, load_credentials(home))
-    listed = set(line.environment) - UNSET
+    listed = set(variables(line)) - UNSET
     assert set(found) == {*listed, "PATH", "HOME", "LANG", "TZ"}
     assert "the caller's own" not in found.values()
     assert all(found.values())

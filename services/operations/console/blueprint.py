@@ -19,7 +19,7 @@ from common.web.app_factory import context
 from common.web.request import request_id
 from services.operations.console import assets, formats, security
 from services.operations.console.contexts import ContextDownError, RefusedError, SignedOutError
-from services.operations.console.navigation import NAVIGATION
+from services.operations.console.navigation import LOCAL, NAVIGATION
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -90,7 +90,7 @@ def render(template: str, **values: Any) -> str:
     """A page with what every page needs."""
     return render_template(
         f"console/{template}",
-        navigation=NAVIGATION,
+        navigation=[line for line in NAVIGATION if context().contexts.has_control or line[0] not in LOCAL],
         page_endpoints=current_app.view_functions,
         asset=assets.address,
         csrf=g.console_session.csrf if "console_session" in g else "",
@@ -185,4 +185,8 @@ _NOTICES = {
     "webhooks-resent": "The failed deliveries are sent again.",
     "webhook-resent": "The delivery is sent again.",
     "webhook-dismissed": "The delivery is off the list of what failed.",
+    "auditing": "The audit was started.",
+    "injected": "The fault was injected.",
+    "undone": "Healed. What waited goes on.",
+    "undoing": "It could not be healed yet. It is tried again until it is.",
 }

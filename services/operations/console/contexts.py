@@ -24,6 +24,7 @@ CONNECT_SECONDS, READ_SECONDS = 0.5, 4.0
 READY_SECONDS = 1.5
 ACT_SECONDS = 15.0  # a refund waits for the payment provider
 MAX_BYTES = 8 * 1024 * 1024
+CONTROL = "control"  # no context: the control process of a local stack
 _SERVICE, _METRICS = "service-", "/metrics"
 _THREADS = 16
 _log = logs.logger(__name__)
@@ -54,13 +55,19 @@ class SignedOutError(Exception):
 class Contexts:
     """The services that METRICS_URLS names: each answers its API at the address of its metrics."""
 
-    def __init__(self, metrics_urls: Mapping[str, str]) -> None:
+    def __init__(self, metrics_urls: Mapping[str, str], control_url: str | None = None) -> None:
         self._urls = {
             name.removeprefix(_SERVICE): url.removesuffix(_METRICS)
             for name, url in metrics_urls.items()
             if name.startswith(_SERVICE)
         }
+        self._control_url = control_url
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="contexts")
+
+    @property
+    def has_control(self) -> bool:
+        """Whether this is a local stack, with a control process."""
+        return self._control_url is not None
 
     def get(self, context: str, path: str, token: str, **query: str | int | None) -> dict[str, Any]:
         """The JSON object at `path`. Raises the errors above."""
@@ -94,10 +101,12 @@ class Contexts:
     def _send(
         self, method: str, context: str, path: str, seconds: float, headers: dict[str, str], **options: Any
     ) -> dict[str, Any]:
-        if context not in self._urls:
-            raise ContextDownError(context, "METRICS_URLS does not name this service")
+        url = self._control_url if context == CONTROL else self._urls.get(context)
+        if url is None:
+            text = "LOCAL_CONTROL_URL is not set" if context == CONTROL else "METRICS_URLS does not name this service"
+            raise ContextDownError(context, text)
         try:
-            status, body = _exchange(method, f"{self._urls[context]}/api/v1{path}", seconds, headers, options)
+            status, body = _exchange(method, f"{url}/api/v1{path}", seconds, headers, options)
         except (requests.RequestException, ValueError, RecursionError) as error:
             _log.warning("a context does not answer", context=context, error=type(error).__name__)
             detail = "no reply in time" if isinstance(error, requests.Timeout) else "no connection, or no valid reply"

@@ -11,6 +11,8 @@ NAVIGATION: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("console.list_dead_letters", "Dead letters", ("console.show_dead_letter", "console.show_replay")),
     ("console.list_cases", "Cases", ()),
     ("console.list_webhooks", "Webhooks", ("console.show_webhook", "console.rotate_webhook_secret")),
-    ("console.list_promises", "Promises", ()),
+    ("console.list_promises", "Promises", ("console.show_audit",)),
     ("console.show_try", "Try it", ("console.place_order",)),
+    ("console.show_break", "Break something", ()),
 )
+LOCAL = frozenset({"console.show_break"})  # pages that only a local stack has

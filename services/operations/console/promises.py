@@ -1,17 +1,21 @@
-"""The page of promises: what was promised, and what each audit found."""
+"""The page of the promises: what the last audits found, what they found it in, and on a local stack an audit to run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from common.schemas import is_id
 from common.web.app_factory import context
 from services.operations import usecases
-from services.operations.console.blueprint import blueprint, render
+from services.operations.console import forms
+from services.operations.console.blueprint import blueprint, done, render, session
+from services.operations.console.contexts import CONTROL, ContextDownError
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 AUDITS = 50
+RUNNING_SECONDS, REFRESH_SECONDS = 1, 10
 PROMISES = {
     "P1": "Nothing accepted is lost",
     "P2": "Nothing happens twice",
@@ -25,6 +29,43 @@ PROMISES = {
 
 @blueprint.get("/console/promises")
 def list_promises() -> ResponseReturnValue:
+    run, error = _run()
+    is_running = run is not None and run["state"] == "running"
     with context().store.use() as database:
         audits = usecases.list_audits(database, AUDITS)
-    return render("promises.html", audits=audits, promises=PROMISES)
+        last = usecases.show_audit(database, audits[0]["id"]) if audits else None
+    return render(
+        "promises.html",
+        audits=audits,
+        last=last,
+        promises=PROMISES,
+        has_control=context().contexts.has_control,
+        run=run,
+        error=error,
+        is_running=is_running,
+        is_id=is_id,
+        refresh_seconds=RUNNING_SECONDS if is_running else REFRESH_SECONDS,
+    )
+
+
+@blueprint.get("/console/promises/<audit_id>")
+def show_audit(audit_id: str) -> ResponseReturnValue:
+    with context().store.use() as database:
+        audit = usecases.show_audit(database, forms.known_id(audit_id))
+    return render("audit.html", last=audit, promises=PROMISES, is_id=is_id)
+
+
+@blueprint.post("/console/promises/audits")
+def run_audit() -> ResponseReturnValue:
+    """Ask the control process, with this operator's token: operations has no rights to what an audit reads."""
+    context().contexts.post(CONTROL, "/control/audits", session().token)
+    return done("list_promises", "auditing")
+
+
+def _run() -> tuple[dict[str, Any] | None, ContextDownError | None]:
+    if not context().contexts.has_control:
+        return None, None
+    try:
+        return context().contexts.get(CONTROL, "/control", session().token)["audit"], None
+    except ContextDownError as error:
+        return None, error

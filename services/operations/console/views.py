@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from services.operations.console import cases, dead_letters, now, orders, promises, sign_in, try_it, webhooks
+from services.operations.console import (
+    break_it,
+    cases,
+    dead_letters,
+    now,
+    orders,
+    promises,
+    sign_in,
+    try_it,
+    webhooks,
+)
 from services.operations.console.blueprint import register
 
-__all__ = ["cases", "dead_letters", "now", "orders", "promises", "register", "sign_in", "try_it", "webhooks"]
+__all__ = [
+    "break_it",
+    "cases",
+    "dead_letters",
+    "now",
+    "orders",
+    "promises",
+    "register",
+    "sign_in",
+    "try_it",
+    "webhooks",
+]

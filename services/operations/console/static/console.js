@@ -71,4 +71,7 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
+// On a phone the row of pages is wider than the screen.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+
 if (main.dataset.refresh) keepFresh();

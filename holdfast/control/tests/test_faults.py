@@ -1,0 +1,57 @@
+"""What each fault does, on a real payment sandbox; those of processes are tried end to end: `faults.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from holdfast.control.faults import Faults
+from infrastructure.local.errors import StackError
+from infrastructure.local.home import open_home
+from infrastructure.sandbox.tests.process import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
+    (tmp_path / "sandbox").mkdir()
+    running = SandboxProcess(tmp_path / "sandbox").start()
+    yield running
+    running.terminate()
+
+
+def kinds(sandbox: SandboxProcess) -> list[str]:
+    return [each["kind"] for each in requests.get(f"{sandbox.url}/faults", timeout=10).json()["data"]]
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("provider-errors", "error"), ("provider-hangs", "hang")])
+def test_the_provider_fails_until_it_is_undone(sandbox: SandboxProcess, tmp_path: Path, fault: str, kind: str) -> None:
+    requests.post(f"{sandbox.url}/faults", json={"kind": "latency"}, timeout=10).raise_for_status()
+    faults = Faults(open_home(tmp_path / "home", 9000), sandbox.url)
+    faults.inject(fault, "")
+    assert sorted(kinds(sandbox)) == sorted([kind, "latency"])
+    for _ in range(2):
+        faults.undo(fault, "")
+        assert kinds(sandbox) == ["latency"], "somebody else's stays"
+
+
+def test_without_the_sandbox_its_faults_are_not_offered(stack_faults: Faults) -> None:
+    offered = {fault.id for fault in stack_faults if stack_faults.is_available(fault)}
+    assert offered == {"broker-paused", "worker-killed", "worker-stopped"}
+
+
+def test_only_workers_are_targets(stack_faults: Faults) -> None:
+    for fault in stack_faults:
+        assert all(name.startswith("worker-") for name in fault.targets)
+    assert "worker-payments" in stack_faults.known["worker-killed"].targets
+
+
+@pytest.mark.parametrize("fault", ["broker-paused", "worker-killed", "worker-stopped"])
+def test_a_stack_that_does_not_run_refuses(stack_faults: Faults, fault: str) -> None:
+    with pytest.raises(StackError):
+        stack_faults.inject(fault, "worker-payments")

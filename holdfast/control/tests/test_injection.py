@@ -1,0 +1,99 @@
+"""One fault at a time, over by itself, whatever happens to the process that injected it: `injection.py`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdfast.control.injection import MAX_ACTS, FaultActiveError, Injection
+from holdfast.control.tests.conftest import LASTING, MOMENTARY, Recorder, injecting
+from tests.e2e.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNDONE = ("undo", "lasting", "")
+
+
+def acts(injection: Injection) -> list[tuple[str, str]]:
+    return [(each["act"], each["by"]) for each in injection.acts]
+
+
+def test_a_fault_is_over_by_itself_and_each_act_is_on_record(recorder: Recorder, tmp_path: Path) -> None:
+    with injecting(recorder, tmp_path) as injection:
+        injection.start(LASTING, "", 0.5, "olga")
+        assert injection.active
+        assert (injection.active["fault"], injection.active["by"]) == ("lasting", "olga")
+        eventually(lambda: injection.active, lambda active: active is None, seconds=30)
+        assert recorder.asked == [("inject", "lasting", ""), UNDONE]
+        assert acts(injection) == [("undone", "automatic"), ("injected", "olga")]
+
+
+def test_one_fault_at_a_time_until_it_is_undone(recorder: Recorder, tmp_path: Path) -> None:
+    with injecting(recorder, tmp_path) as injection:
+        injection.start(LASTING, "", 300, "olga")
+        with pytest.raises(FaultActiveError):
+            injection.start(MOMENTARY, "a", 5, "pavel")
+        assert injection.undo("pavel")
+        assert injection.active is None
+        assert acts(injection)[0] == ("undone", "pavel")
+        injection.start(MOMENTARY, "a", 5, "pavel")
+        assert injection.active is None, "there is nothing to undo"
+        assert recorder.asked[-1] == ("inject", "momentary", "a")
+
+
+def test_a_successor_undoes_what_a_killed_process_left(recorder: Recorder, tmp_path: Path) -> None:
+    killed = Injection(recorder, tmp_path / "killed")
+    killed.start(LASTING, "", 300, "olga")
+    record = json.loads((tmp_path / "killed" / "fault.json").read_text())
+    record["started_at"] = (datetime.now(UTC) - timedelta(seconds=301)).isoformat()
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "fault.json").write_text(json.dumps(record))
+    killed.close()
+    recorder.asked.clear()
+    with injecting(recorder, tmp_path / "left") as successor:
+        eventually(lambda: successor.active, lambda active: active is None, seconds=30)
+    assert recorder.asked == [UNDONE]
+
+
+def test_undoing_is_tried_until_it_succeeds(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.failures["undo"] = 2
+    with injecting(recorder, tmp_path) as injection:
+        injection.start(LASTING, "", 300, "olga")
+        assert not injection.undo("olga")
+        assert injection.active
+        assert injection.active["problem"] == "undo failed"
+        eventually(lambda: injection.active, lambda active: active is None, seconds=30)
+    assert recorder.asked.count(UNDONE) == 3
+
+
+def test_what_could_not_be_injected_is_undone(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.failures["inject"] = 1
+    with injecting(recorder, tmp_path) as injection:
+        with pytest.raises(OSError, match="inject failed"):
+            injection.start(LASTING, "", 300, "olga")
+        assert injection.active is None
+    assert recorder.asked[-1] == UNDONE
+
+
+def test_a_clock_that_was_set_back_prolongs_nothing(recorder: Recorder, tmp_path: Path) -> None:
+    ahead = {"started_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(), "seconds": 60}
+    known = {"id": "1", "fault": "lasting", "title": "", "target": "", "by": "olga", "problem": ""}
+    (tmp_path / "fault.json").write_text(json.dumps(known | ahead))
+    with injecting(recorder, tmp_path) as injection:
+        eventually(lambda: injection.active, lambda active: active is None, seconds=30)
+
+
+def test_the_stack_goes_down_without_a_fault_left_and_the_record_is_bounded(recorder: Recorder, tmp_path: Path) -> None:
+    with injecting(recorder, tmp_path) as injection:
+        for _ in range(MAX_ACTS):
+            injection.start(MOMENTARY, "b", 5, "olga")
+        injection.start(LASTING, "", 300, "olga")
+    assert recorder.asked[-1] == UNDONE
+    with injecting(recorder, tmp_path) as successor:
+        assert successor.active is None
+        assert len(successor.acts) == MAX_ACTS
+        assert acts(successor)[:2] == [("undone", "automatic"), ("injected", "olga")]

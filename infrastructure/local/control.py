@@ -1,0 +1,18 @@
+"""The control process of a native stack: faults and audits on request, for the console's pages.
+
+It is not in the process table, for no other kind of installation has it: what it may do is to break a stack. It is an
+ordinary process here: started and stopped with the others, in `holdfast status`, and restarted when it dies.
+"""
+
+from infrastructure.processes import Phase, Process
+
+CONTROL = Process(
+    name="control",
+    phase=Phase.GATEWAY,
+    command=("python", "-m", "holdfast.control.main"),
+    environment=("SERVICE_PORT", "JWKS_URL", "STACK_HOME", "STRIPE_API_KEY", "STRIPE_API_BASE", "LOG_LEVEL"),
+    port_offset=21,
+    probe="/livez",
+)
+# What only this kind of installation hands to a process of the table.
+NATIVE_VARIABLES: dict[str, tuple[str, ...]] = {"service-operations": ("LOCAL_CONTROL_URL",)}

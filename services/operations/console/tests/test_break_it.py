@@ -1,0 +1,115 @@
+"""The page Break something: what a control process says, and what is passed on to it. It is not there elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.operations.console.tests.conftest import csrf_of, sign_in
+from services.operations.console.tests.fake_services import Fakes, FakeService, fakes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from pymongo.database import Database
+
+pytestmark = pytest.mark.integration
+XSS = '<img src=x onerror="alert(1)">'
+FAULT = {"id": "provider-errors", "title": "The provider fails", "effect": "x", "targets": [], "is_momentary": False}
+KILL = {"id": "worker-killed", "title": "Kill", "effect": "x", "targets": ["worker-a", XSS], "is_momentary": True}
+ACTIVE = {
+    "fault": "provider-errors", "title": "The provider fails", "target": XSS, "by": "u1", "seconds": 60,
+    "left_seconds": 42.0, "started_at": "2026-01-01T00:00:00Z", "problem": "",
+}  # fmt: skip
+ACT = {"at": "2026-01-01T00:00:00Z", "by": "automatic", "act": "undone", "title": "Kill", "target": XSS, "text": XSS}
+CALM = {"faults": [FAULT | {"available": True}, KILL | {"available": True}], "active": None, "acts": [], "audit": None}
+
+
+@pytest.fixture
+def control() -> Iterator[FakeService]:
+    with fakes("control") as running:
+        running["control"].answers["GET /api/v1/control"] = (200, CALM)
+        yield running["control"]
+
+
+@pytest.fixture
+def app(
+    make_app: Callable[..., Flask],
+    store: Database[dict[str, Any]],
+    document_store: str,
+    others: Fakes,
+    control: FakeService,
+) -> Flask:
+    assert store is not None
+    url = control.metrics_url.removesuffix("/metrics")
+    return make_app(document_store, metrics_urls=others.metrics_urls, local_control_url=url)
+
+
+def post(client: FlaskClient, path: str, **form: str) -> Any:
+    return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), **form})
+
+
+def test_the_faults_are_offered_and_one_is_passed_on_with_the_operators_token(
+    operator: FlaskClient, control: FakeService, others: Fakes
+) -> None:
+    page = operator.get("/console/break").text
+    assert "No fault is on." in page
+    assert "Nothing was broken from here yet." in page
+    assert XSS not in page
+    control.answers["POST /api/v1/control/faults"] = (201, {"active": ACTIVE})
+    assert post(operator, "/console/break", fault="provider-errors", seconds="60").status_code == 303
+    sent = control.last("POST /api/v1/control/faults")
+    token = others["users"].answers["POST /api/v1/tokens"][1]["access_token"]
+    assert sent.body == {"fault": "provider-errors", "target": "", "seconds": 60.0}
+    assert sent.headers["Authorization"] == f"Bearer {token}"
+    assert "Origin" not in sent.headers
+
+
+def test_what_is_on_is_shown_until_it_is_healed(operator: FlaskClient, control: FakeService) -> None:
+    control.answers["GET /api/v1/control"] = (200, CALM | {"active": ACTIVE, "acts": [ACT]})
+    page = operator.get("/console/break").text
+    assert "42 s" in page
+    assert "by itself" in page
+    assert XSS not in page
+    control.answers["POST /api/v1/control/undo"] = (200, {"undone": False, "active": ACTIVE})
+    assert post(operator, "/console/break/undo").location.endswith("?done=undoing")
+    problem = CALM | {"active": ACTIVE | {"problem": "no reply"}}
+    control.answers["GET /api/v1/control"] = (200, problem)
+    assert "could not be undone yet (no reply)" in operator.get("/console/break").text
+
+
+@pytest.mark.parametrize("path", ["/console/break", "/console/break/undo", "/console/promises/audits"])
+def test_a_form_without_the_sessions_mark_does_nothing(operator: FlaskClient, control: FakeService, path: str) -> None:
+    form = {"fault": "provider-errors", "seconds": "60"}
+    assert operator.post(path, data=form).status_code == 403
+    own = form | {"csrf": csrf_of(operator.get("/console/nothing"))}
+    assert operator.post(path, data=own, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert operator.post(path, data=own, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert [sent for sent in control.sent if sent.method == "POST"] == []
+
+
+def test_a_refusal_and_a_silent_control_process_are_told_apart(operator: FlaskClient, control: FakeService) -> None:
+    control.answers["POST /api/v1/control/faults"] = (409, {"code": "fault_active", "detail": "Another fault is on"})
+    reply = post(operator, "/console/break", fault="provider-errors", seconds="60")
+    assert (reply.status_code, "Another fault is on." in reply.text) == (409, True)
+    assert post(operator, "/console/break", fault="provider-errors", seconds="900").status_code == 422
+    control.answers["GET /api/v1/control"] = (503, {"detail": "away"})
+    page = operator.get("/console/break")
+    assert (page.status_code, "The control process does not answer (away)" in page.text) == (200, True)
+
+
+def test_elsewhere_there_is_no_link_and_the_page_says_so(
+    make_app: Callable[..., Flask], document_store: str, others: Fakes
+) -> None:
+    client = make_app(document_store, metrics_urls=others.metrics_urls).test_client()
+    sign_in(client)
+    assert "Break something" not in client.get("/").text
+    assert "This is not a local stack" in client.get("/console/break").text
+    reply = post(client, "/console/break", fault="provider-errors", seconds="60")
+    assert (reply.status_code, "LOCAL_CONTROL_URL is not set" in reply.text) == (503, True)
+    promises = client.get("/console/promises").text
+    assert "holdfast audit --url http://localhost" in promises
+    assert "Run an audit" not in promises
