@@ -134,7 +134,8 @@ def test_status_of_a_stack_that_is_down(home: Home) -> None:
     assert result.exit_code == 3
     found = json.loads(result.stdout)
     assert set(found) == {
-        *("gateway", "rabbitmq", "rabbitmq_management", "postgres", "mongodb", "sandbox", "flower", "processes"),
+        *("gateway", "rabbitmq", "rabbitmq_management", "postgres", "mongodb", "sandbox", "flower", "mail_catcher"),
+        "processes",
     }
     assert found["gateway"] == f"http://127.0.0.1:{home.port_base}"
     assert set(found["postgres"]) == set(RELATIONAL_CONTEXTS)
