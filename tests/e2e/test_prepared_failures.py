@@ -11,8 +11,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from infrastructure.local.stack import Stack
 from tests.e2e import prepared
+from tests.e2e.api import answer
 from tests.e2e.browser import WAIT_MS, Visit, barriers, browser, visit
-from tests.e2e.shop import Shop
+from tests.e2e.shop import Json, Shop
+from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 MAX_CLICKS = 3
@@ -71,6 +73,18 @@ def test_a_declined_card(operator: Operator, stack: Stack, shop: Shop) -> None:
         assert barriers(operator.page) == []
 
 
+def discard_after_replay(shop: Shop, letter_id: str) -> None:
+    """Discard the dead letter once its event has failed again: before that it is on its way back."""
+    url = f"/api/v1/dead-letters/{letter_id}"
+
+    def has_failed_again(letter: Json) -> bool:
+        arrivals = [each for each in letter["history"] if each["kind"] not in {"replay_requested", "replayed"}]
+        return letter["status"] == "filed" and any(each.get("replay_id") for each in arrivals)
+
+    eventually(lambda: answer(shop.operator.get(url)), has_failed_again)
+    answer(shop.operator.post(f"{url}/discard", {"reason": "a test"}))
+
+
 def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.poisoned_event(stack, shop) as letter_id:
         operator.click(operator.problem("to be decided"))
@@ -78,7 +92,7 @@ def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
         operator.sees("order_id")
         operator.click(operator.page.get_by_role("button", name="Replay", exact=True))
         expect(operator.page.get_by_role("status")).to_contain_text("The replay is requested")
-        shop.operator.post(f"/api/v1/dead-letters/{letter_id}/discard", {"reason": "a test"})
+        discard_after_replay(shop, letter_id)
 
 
 def test_a_provider_that_is_away(operator: Operator, stack: Stack, shop: Shop) -> None:
