@@ -9,6 +9,7 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
+from holdfast.audit.reading import OPEN_LETTERS
 from holdfast.cli import main
 from infrastructure.local.stack import Stack
 from tests.e2e.api import answer
@@ -63,8 +64,9 @@ def stand(stack: Stack, shop: Shop, payment: Json) -> Json:
 
 
 def letters(shop: Shop, payment: Json) -> list[dict[str, Any]]:
-    known = shop.operator.all("/api/v1/dead-letters", type="payment.refund_refused.v1", status="filed")
-    return [letter for letter in known if letter["order_id"] == payment["order_id"]]
+    known = shop.operator.all("/api/v1/dead-letters", type="payment.refund_refused.v1")
+    open_ones = [letter for letter in known if letter["status"] in OPEN_LETTERS]
+    return [letter for letter in open_ones if letter["order_id"] == payment["order_id"]]
 
 
 def test_it_is_seen_everywhere_and_an_operator_ends_it(

@@ -46,7 +46,7 @@ def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Call
     with recording("relay") as collector, Ear(vhost) as ear:
         box.add(*events, replace(make_event(4), traceparent=PARENT[:-2] + "00"))
         relay = make_relay(box, vhost)
-        assert relay.step() == 4
+        relay.step()
         stop = threading.Event()
         stop.set()
         relay.run(stop)  # it says goodbye

@@ -36,6 +36,12 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
     assert not stack.is_running
 
 
+def connected(stack: Stack) -> pika.BlockingConnection:
+    parameters = pika.URLParameters(stack.urls.rabbitmq)
+    parameters.stack_timeout = parameters.socket_timeout = 60  # of a broker that has just started, on a busy machine
+    return pika.BlockingConnection(parameters)
+
+
 def leave_a_mark(stack: Stack) -> None:
     connection = psycopg2.connect(stack.urls.database("orders").replace("+psycopg2", ""))
     with connection, connection.cursor() as cursor:
@@ -43,7 +49,7 @@ def leave_a_mark(stack: Stack) -> None:
     connection.close()
     with MongoClient[dict[str, int]](stack.urls.documents("archive")) as client:
         client.get_default_database().mark.insert_one({"value": 42})
-    broker = pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq))
+    broker = connected(stack)
     channel = broker.channel()
     channel.confirm_delivery()
     topology.declare(stack.urls.rabbitmq, {"mark": ["mark.left.v1"]}, settle_seconds=topology.SETTLE_SECONDS)
@@ -66,7 +72,7 @@ def assert_the_mark_is_there(stack: Stack) -> None:
 
 
 def assert_the_message_is_there(stack: Stack) -> None:
-    broker = pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq))
+    broker = connected(stack)
     try:
         _, _, body = broker.channel().basic_get("mark.events")
         assert body == b"42"
