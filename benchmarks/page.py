@@ -38,9 +38,8 @@ each one insert and the next `send_task`, with publisher confirms. It is tuned: 
 thread, autocommit, a durable classic queue, prefetch ([plain_chain.py](../benchmarks/plain_chain.py)). It keeps no
 promise: a process that dies between a row and its task loses the order.
 
-The rival before this one reached about a fifth of that, because `ThreadedConnectionPool(1, 8)` closes every connection
-that is given back beyond its first, so that nearly every statement opened a new one, while the pool's lock kept all
-other threads waiting.
+The rival before this one was weaker, most likely because of its pool: `ThreadedConnectionPool(1, 8)` closes every
+connection that is given back beyond its first, so statements opened new ones under the pool's lock.
 """
 
 
