@@ -1,7 +1,7 @@
 """Wakes the relay as soon as an event is committed. A hint and no more: the row in the outbox is the truth.
 
 A writer sends PostgreSQL's NOTIFY after its commit, in a transaction of its own, from a thread that sends one for all
-commits that came meanwhile. The relay listens on the connection with which it reads the outbox. Nothing depends on a
+commits since the last. The relay listens on the connection with which it reads the outbox. Nothing depends on a
 notification: one that is lost, or was never sent, costs the event the time until the relay's next regular look.
 
 NOTIFY within the business transaction would take a lock on the whole server until its commit is on disk, so writers
@@ -75,14 +75,14 @@ class Waker:
 
 
 class Listener:
-    """The relay's ear at its database. Its engine must have one connection, and nobody else may use it."""
+    """Receives the notifications of a database. Its engine must have one connection, and nobody else may use it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Any = None
 
     def listen(self) -> None:
-        """Hear what is sent from now on. After a reconnection it takes another call. Raises as the database does."""
+        """Receive what is sent from now on. After a reconnection it takes another call. Raises as the database does."""
         with autocommit(self._engine) as connection:
             if not connection.info.get(_LISTENS):
                 connection.exec_driver_sql(_LISTEN)
@@ -90,7 +90,7 @@ class Listener:
             self._connection = connection.connection.dbapi_connection
 
     def stop(self) -> None:
-        """Hear nothing, so that the server has nobody to send to. Raises as the database does."""
+        """Stop receiving, so that the server has nobody to send to. Raises as the database does."""
         if self._connection is None:
             return
         self._connection = None

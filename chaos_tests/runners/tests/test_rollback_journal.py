@@ -1,4 +1,4 @@
-"""What is broken is on disk before it is, and is restored by whoever comes after: the last first, each by itself."""
+"""An entry is on disk before the fault begins; another process restores all, the last first, each by itself."""
 
 import json
 from pathlib import Path
