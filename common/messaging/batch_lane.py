@@ -2,8 +2,8 @@
 
 It stands where Celery hands a task to its pool: Celery receives, shows (Flower) and supervises each event as a task of
 its own. Guarantees: a batch is acknowledged after it has taken effect; at most one batch is in hand; what was delivered
-or has failed before, and every event of a batch that failed, goes alone. All but `_run` is called by the thread that
-reads the connection.
+or has failed before, and every event of a batch that failed, is handled alone. All but `_run` is called by the thread
+that reads the connection.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # After a batch there may be more on the way: so long it is waited for.
 LINGER_SECONDS = 0.004
-# What a dead worker held comes back at once. Longer than that takes, so that all of it is here before any is handled.
-SHUFFLE_SECONDS = 0.05
+# What a dead worker held comes back at once. If nothing more of it comes for so long, all of it is here.
+GATHER_SECONDS = 0.05
 
 
 class BatchLane:
@@ -41,6 +41,7 @@ class BatchLane:
         self._waiting: list[Any] = []
         self._redelivered: list[Any] = []
         self._is_busy = False
+        self._is_redelivering = False
         self._acknowledger = Acknowledger(consumer.connection_errors)
         consumer.on_task_request = self.add
         consumer.initial_prefetch_count = max(consumer.initial_prefetch_count, size)
@@ -68,15 +69,28 @@ class BatchLane:
             self._start()
 
     def _add_redelivered(self, request: Any) -> None:
-        """One of these may have ended its worker. In another order each time it does not end with the same others."""
+        """One of these may have ended its worker. In another order each time it does not end with the same others.
+
+        One after the other: at once with others, the one that ends the worker would end it before they are done.
+        """
         self._redelivered.append(request)
-        if len(self._redelivered) == 1:
-            self._consumer.hub.call_later(SHUFFLE_SECONDS, self._start_redelivered)
+        if not self._is_redelivering:
+            self._is_redelivering = True
+            self._gather_redelivered()
+
+    def _gather_redelivered(self, known: int = 0) -> None:
+        """Until no more of them come: the one that ends its worker often comes first."""
+        arrived = len(self._redelivered)
+        if arrived > known:
+            self._consumer.hub.call_later(GATHER_SECONDS, self._gather_redelivered, arrived)
+        else:
+            self._start_redelivered()
 
     def _start_redelivered(self) -> None:
-        requests, self._redelivered = self._redelivered, []
-        for request in random.sample(requests, len(requests)):
-            self._start_alone(request)
+        self._is_redelivering = bool(self._redelivered) and self._is_running
+        if self._is_redelivering:
+            request = self._redelivered.pop(random.randrange(len(self._redelivered)))
+            self._start_alone(request, then=self._start_redelivered)
 
     def _start(self) -> None:
         if self._is_busy or not self._waiting or not self._is_running:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from common.storage.postgresql import make_engine, ping, transaction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SLOW_SECONDS = 0.3
 SCHEMA = """
 CREATE TABLE attempts (event_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE effects (event_id uuid NOT NULL);
@@ -44,6 +46,11 @@ def succeed(delivery: Delivery, work: Work) -> None:
     _count(delivery)
     with once(work, delivery) as connection:
         connection.execute(text("INSERT INTO effects VALUES (:id)"), {"id": delivery.event.id})
+
+
+def succeed_slowly(delivery: Delivery, work: Work) -> None:
+    time.sleep(SLOW_SECONDS)
+    succeed(delivery, work)
 
 
 def reject(delivery: Delivery, work: Work) -> None:
@@ -97,6 +104,7 @@ def crash_after_the_effect(delivery: Delivery, work: Work) -> None:
 
 HANDLERS: dict[str, Callable[[Delivery, Work], None]] = {
     "sample.fine.v1": succeed,
+    "sample.slow.v1": succeed_slowly,
     "sample.rejected.v1": reject,
     "sample.failing.v1": fail,
     "sample.held_up.v1": fail_until_switched,
