@@ -63,7 +63,7 @@ class Requests:
             f"list orders: operator, confirmed, page {FAR_DOWN}": self._get(
                 f"orders?status=confirmed&starting_after={far}"
             ),
-            "time line of an order": self._get(f"orders/{own}/timeline"),
+            "timeline of an order": self._get(f"orders/{own}/timeline"),
             "list events: type": self._get("events?type=order.placed.v1"),
             "payment of an order": self._get(f"payments?order_id={own}", self._customer),
             "list payments: customer": self._get("payments", self._customer),

@@ -1,4 +1,4 @@
-"""`attempt.failed.v1`: a consumer's failed attempt, told to whoever listens, so that it shows in the order's time line.
+"""`attempt.failed.v1`: a consumer's failed attempt, told to whoever listens, so that it shows in the order's timeline.
 
 Best effort: it is published with the retry and not through an outbox, so it may be missing. Its `sequence` is the
 attempt's number, and its id follows from event, consumer and attempt: telling it twice is telling it once.

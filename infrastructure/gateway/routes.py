@@ -35,7 +35,7 @@ SERVICES: dict[str, str] = {
     "inventory": "Products and their stock",
     "orders": "Placing, reading and cancelling orders",
     "payments": "Charges and refunds",
-    "archive": "The time line of each order, and every event",
+    "archive": "The timeline of each order, and every event",
     "operations": "Dead letters, and how the system is",
     "notifications": "Webhooks: endpoints and deliveries",
     "live": "The events of orders as they happen, as Server-Sent Events",

@@ -48,7 +48,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An entry of a time line, `delay_seconds` after the one before it."""
+    """An entry of a timeline, `delay_seconds` after the one before it."""
 
     entry: Entry
     delay_seconds: float

@@ -121,7 +121,7 @@ def _act(database: Database_) -> None:
 
 
 OTHERS: dict[str, Run] = {
-    "time line": partial(archive.get_timeline, order_id=id_of(7), customer_id="customer-7"),
+    "timeline": partial(archive.get_timeline, order_id=id_of(7), customer_id="customer-7"),
     "filing an event": _archive_the_same_twice,
     "assigning missing positions": partial(assign_missing_positions, seconds=1.0),
     "one dead letter": partial(usecases.get_letter, letter_id=id_of(7)),

@@ -36,7 +36,7 @@ def _customer_id(event: Event) -> str | None:
     try:
         return str(read(_CUSTOMERS_ORDER, event)["customer_id"])
     except InvalidEventError as error:
-        # It is filed all the same; but only operators will see this order's time line.
+        # It is filed all the same; but only operators will see this order's timeline.
         _log.warning("an order without a customer", error=str(error))
         return None
 

@@ -1,4 +1,4 @@
-"""What the archive reads of foreign events: whose order it is, to know who may see its time line."""
+"""What the archive reads of foreign events: whose order it is, to know who may see its timeline."""
 
 from __future__ import annotations
 

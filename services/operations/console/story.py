@@ -51,7 +51,7 @@ def story(
     deliveries: Iterable[Mapping[str, Any]] = (),
     acts: Iterable[Mapping[str, Any]] = (),
 ) -> Story:
-    """The steps of an order by time: the archive's time line, dead letters, webhook deliveries, operators' acts."""
+    """The steps of an order by time: the archive's timeline, dead letters, webhook deliveries, operators' acts."""
     told = [_entry(entry) for entry in entries] + [_letter(letter) for letter in letters]
     told += [step for delivery in deliveries for step in _delivery(delivery)] + [_act(act) for act in acts]
     told.sort(key=lambda each: each[0])
