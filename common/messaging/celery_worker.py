@@ -20,11 +20,12 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.serialization import register
 
 from common.messaging import topology
-from common.messaging.batch_lane import BatchLane, MakeLane, choose_lane, no_lane
+from common.messaging.batch_lane import MakeLane, choose_lane
 from common.messaging.bounded_frames import CHECK_SECONDS, bound_frames
 from common.messaging.celery_settings import celery_settings
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import ConsumerPause
+from common.messaging.event_lane import EventLane
 from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, new_id
 from common.messaging.monitoring import enable_monitoring, is_for_remote_control
 from common.messaging.raw_message import untouched
@@ -79,7 +80,9 @@ def run_worker(
     start(_make_app(context, consumer, settings), context, pause, settings, lane)
 
 
-def start(app: Celery, context: str, pause: ConsumerPause, settings: WorkerSettings, lane: MakeLane = no_lane) -> None:
+def start(
+    app: Celery, context: str, pause: ConsumerPause, settings: WorkerSettings, lane: MakeLane = EventLane
+) -> None:
     """Run `app` as this process's worker until a signal ends it."""
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
@@ -141,7 +144,7 @@ class EventConsumer(CeleryConsumer):
         self._restart_state = restart_state(maxR=1, maxT=1)
         self.pause: ConsumerPause = self.app.conf["holdfast_pause"]
         self.pause.attach(lambda: self.call_soon(self._cancel), lambda: self.call_soon(self._subscribe))
-        self.lane: BatchLane | None = self.app.conf["holdfast_lane"](self)
+        self.lane: EventLane = self.app.conf["holdfast_lane"](self)
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
@@ -191,7 +194,7 @@ class EventConsumer(CeleryConsumer):
                 return self.on_decode_error(message, error)
             return handler(message)
 
-        return self.lane.watch(receive) if self.lane else receive
+        return self.lane.watch(receive)
 
     def _keep_the_pause(self) -> None:
         """After a reconnection Celery subscribes by itself, and what it takes then is charged a delivery."""

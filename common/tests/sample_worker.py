@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache, partial
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SLOW_SECONDS = 0.3
+MEETING_SECONDS = 30.0
+_MEETING = threading.Barrier(2)
 SCHEMA = """
 CREATE TABLE attempts (event_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE effects (event_id uuid NOT NULL);
@@ -50,6 +53,12 @@ def succeed(delivery: Delivery, work: Work) -> None:
 
 def succeed_slowly(delivery: Delivery, work: Work) -> None:
     time.sleep(SLOW_SECONDS)
+    succeed(delivery, work)
+
+
+def meet(delivery: Delivery, work: Work) -> None:
+    """Only together with another one."""
+    _MEETING.wait(MEETING_SECONDS)
     succeed(delivery, work)
 
 
@@ -93,7 +102,10 @@ def need_dependency(delivery: Delivery, work: Work) -> None:
 
 def crash(delivery: Delivery, work: Work) -> None:
     _count(delivery)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if _is_switched("mended"):
+        succeed(delivery, work)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def crash_after_the_effect(delivery: Delivery, work: Work) -> None:
@@ -105,6 +117,7 @@ def crash_after_the_effect(delivery: Delivery, work: Work) -> None:
 HANDLERS: dict[str, Callable[[Delivery, Work], None]] = {
     "sample.fine.v1": succeed,
     "sample.slow.v1": succeed_slowly,
+    "sample.meeting.v1": meet,
     "sample.rejected.v1": reject,
     "sample.failing.v1": fail,
     "sample.held_up.v1": fail_until_switched,

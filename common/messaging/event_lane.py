@@ -1,0 +1,85 @@
+"""How a worker starts what it receives: new events at once, redelivered ones one after the other.
+
+It stands where Celery hands a task to its pool: Celery receives, shows (Flower) and supervises each event as a task of
+its own. Guarantee: a message that ends its worker each time takes no healthy one to the broker's delivery limit, though
+every message in flight is charged a delivery (`docs/decisions/0026`). Called by the thread that reads the connection.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from celery.bootsteps import RUN  # type: ignore[attr-defined]  # the stubs lack it
+from celery.exceptions import TaskRevokedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What a dead worker held comes back at once. If nothing more of it comes for so long, all of it is here.
+GATHER_SECONDS = 0.05
+
+
+class EventLane:
+    """One worker's way to start events: each alone."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._redelivered: list[Any] = []
+        self._is_redelivering = False
+        consumer.on_task_request = self.add
+
+    def watch(self, receive: Callable[[Any], object]) -> Callable[[Any], object]:
+        """A new connection, whose messages `receive` gets: what came over the old one is delivered again."""
+        self._redelivered.clear()
+        return receive
+
+    def add(self, request: Any) -> None:
+        """Celery has received this one."""
+        if request.delivery_info["redelivered"]:
+            self._add_redelivered(request)
+        else:
+            self._add_new(request)
+
+    def _add_new(self, request: Any) -> None:
+        self._start_alone(request)
+
+    def _add_redelivered(self, request: Any) -> None:
+        """One of these may have ended its worker. In another order each time it does not end with the same others.
+
+        One after the other: at once with others, the one that ends the worker would end it before they are done.
+        """
+        self._redelivered.append(request)
+        if not self._is_redelivering:
+            self._is_redelivering = True
+            self._gather_redelivered()
+
+    def _gather_redelivered(self, known: int = 0) -> None:
+        """Until no more of them come: the one that ends its worker often comes first."""
+        arrived = len(self._redelivered)
+        if arrived > known:
+            self._consumer.hub.call_later(GATHER_SECONDS, self._gather_redelivered, arrived)
+        else:
+            self._start_redelivered()
+
+    def _start_redelivered(self) -> None:
+        self._is_redelivering = bool(self._redelivered) and self._is_running
+        if self._is_redelivering:
+            request = self._redelivered.pop(random.randrange(len(self._redelivered)))
+            self._start_alone(request, then=self._start_redelivered)
+
+    def _start_alone(self, request: Any, then: Callable[[], object] = lambda: None) -> None:
+        """As Celery does; `then` is called once it has ended."""
+        if not self._is_running:
+            return
+        try:
+            result = request.execute_using_pool(self._consumer.pool)
+        except TaskRevokedError:  # by remote control; Celery has settled it
+            then()
+        else:
+            result.f.add_done_callback(lambda _: self._consumer.call_soon(then))
+
+    @property
+    def _is_running(self) -> bool:
+        """Not while the worker shuts down: the broker gives what was not begun to another one."""
+        return bool(self._consumer.blueprint.state == RUN)
