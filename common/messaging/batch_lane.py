@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.messaging.acknowledging import Acknowledger
@@ -79,7 +80,7 @@ class BatchLane(EventLane):
             outcomes = self._handle_batch([request.args[0] for request in requests])
         finally:
             seconds = time.monotonic() - started
-            self._consumer.call_soon(self._finish, requests, acknowledger, outcomes, seconds)
+            self._soon(partial(self._finish, requests, acknowledger, outcomes, seconds))
 
     def _finish(
         self, requests: list[Any], acknowledger: Acknowledger, outcomes: list[str] | None, seconds: float

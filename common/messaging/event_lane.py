@@ -2,12 +2,14 @@
 
 It stands where Celery hands a task to its pool: Celery receives, shows (Flower) and supervises each event as a task of
 its own. Guarantee: a message that ends its worker each time takes no healthy one to the broker's delivery limit, though
-every message in flight is charged a delivery (`docs/decisions/0026`). Called by the thread that reads the connection.
+every message in flight is charged a delivery (`docs/decisions/0026`). All but `_soon` is called by the thread that
+reads the connection.
 """
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import RUN  # type: ignore[attr-defined]  # the stubs lack it
@@ -27,11 +29,13 @@ class EventLane:
         self._consumer = consumer
         self._redelivered: list[Any] = []
         self._is_redelivering = False
+        self._ended: deque[Callable[[], object]] = deque()
         consumer.on_task_request = self.add
 
     def watch(self, receive: Callable[[Any], object]) -> Callable[[Any], object]:
         """A new connection, whose messages `receive` gets: what came over the old one is delivered again."""
         self._redelivered.clear()
+        self._consumer.hub.call_later(0, self._run_ended)
         return receive
 
     def add(self, request: Any) -> None:
@@ -77,7 +81,20 @@ class EventLane:
         except TaskRevokedError:  # by remote control; Celery has settled it
             then()
         else:
-            result.f.add_done_callback(lambda _: self._consumer.call_soon(then))
+            result.f.add_done_callback(lambda _: self._soon(then))
+
+    def _soon(self, callback: Callable[[], object]) -> None:
+        """Call it in the thread that reads the connection; may be called by any thread.
+
+        The loop drops the callbacks that it has not reached when one of them raises, as reading from a connection that
+        has just broken does. What is kept here is called on the next connection: a lost end would block what waits.
+        """
+        self._ended.append(callback)
+        self._consumer.call_soon(self._run_ended)
+
+    def _run_ended(self) -> None:
+        while self._ended:
+            self._ended.popleft()()
 
     @property
     def _is_running(self) -> bool:
