@@ -224,8 +224,7 @@ def _sane_headers(headers: Any) -> dict[str, Any]:
     known = dict(headers or {})
     sane = {name: value for name, value in known.items() if name.startswith(("holdfast-", "x-"))}
     sane |= {name: str(known[name]) for name in _CARRIED if known.get(name) is not None}
-    # Whoever published it: the body decides what it is.
-    return sane | {"task": TASK_NAME, "id": sane.get("id") or new_id()}
+    return sane | {"task": TASK_NAME, "id": sane.get("id") or new_id()}  # the body decides what it is
 
 
 def _encode(_payload: Any) -> str:
