@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
+# Those of them that handle several events in one transaction, and the archive's, which has none.
+IN_TRANSACTIONS = ("worker-inventory", "worker-orders")
+IN_BATCHES = (*IN_TRANSACTIONS, "worker-archive")
 # What must be wrong at the provider for the place to be reached at all.
 UNAVAILABLE = {"kind": "error", "rate": 0.5}
 CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
@@ -34,14 +37,15 @@ PLACES: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
     "payments.refunded": (("worker-payments",), CHARGED_LATE),
     "archive.filing": (("worker-archive",), None),
     "archive.filed": (("worker-archive",), None),
+    "batch.received": (IN_BATCHES, None),
+    "batch.joined": (IN_TRANSACTIONS, None),
+    "batch.committing": (IN_TRANSACTIONS, None),
+    "batch.committed": (IN_BATCHES, None),
+    # Events that the handler refuses are in the batch.
+    "batch.failed": (("worker-inventory",), None),
 }
 # Not on an order's way: for tests of the module itself.
 OFF_THE_WAY = (
-    "batch.received",
-    "batch.joined",
-    "batch.committing",
-    "batch.committed",
-    "batch.failed",
     "operations.replayed",
     "notifications.put_aside",
     "notifications.recorded",

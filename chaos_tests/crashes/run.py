@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chaos_tests.crashes.driving import BATCHES, in_crowds, one_by_one, publish_poison
+from chaos_tests.crashes.driving import ALONE, BATCHES, in_crowds, one_by_one, publish_poison
 from chaos_tests.crashes.points import PLACES
 from chaos_tests.runners.process_tree import any_died
 from chaos_tests.runners.programs import Results, command, table
@@ -57,7 +57,9 @@ def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fa
     customer = system.customer()
     placed: list[str] = []
     in_batches = place.startswith("batch.")
-    with system.changed({name: BATCHES for name in processes if in_batches}):
+    # The places of a batch are passed by events that wait, the others by each event alone.
+    size = BATCHES if in_batches else ALONE
+    with system.changed(dict.fromkeys(processes, size)):
         alive = system.arm(processes, f"{place}:{visit}")
         if fault:
             system.sandbox_fault(**fault)

@@ -23,6 +23,8 @@ from chaos_tests.mutants.scenarios import (
     undecodable,
 )
 
+# The patches are to the path of one event.
+_ALONE = (("EVENT_BATCH_SIZE", "1"),)
 _SECOND_STATEMENT = """crash_point("orders.placed")
                 from sqlalchemy import text as _text
                 connection.execute(_text("INSERT INTO outbox (event_id, type, correlation_id, body) VALUES "
@@ -49,6 +51,7 @@ MUTANTS = (
                 "return Status.SOLD",
             ),
         ),
+        _ALONE,
     ),
     Mutant(
         "ack-before-effect",
@@ -68,6 +71,7 @@ MUTANTS = (
                 'time.sleep(0.2)\n        crash_point("consumer.received")',
             ),
         ),
+        _ALONE,
     ),
     Mutant(
         "outbox-second-transaction",
