@@ -12,7 +12,8 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from zlib import crc32
 
@@ -93,17 +94,34 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def database(servers: Servers) -> Iterator[Callable[[], str]]:
     """Return a function that makes a fresh, empty PostgreSQL database and answers its URL."""
-    made: list[str] = []
+    with _databases(servers) as create:
+        yield lambda: _url_of(servers, create("template1"))
 
-    def make() -> str:
-        name = f"test_{secrets.token_hex(8)}"
-        _administer(servers, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        made.append(name)
-        return servers.postgres_admin_url.rpartition("/")[0] + "/" + name
 
-    yield make
-    for name in made:
-        _administer(servers, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+@pytest.fixture
+def migrated_database(servers: Servers, _templates: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+    """Return a function that makes a context's database as its migrations leave it, and answers its URL."""
+    with _databases(servers) as create:
+        yield lambda context: _url_of(servers, create(_templates(context)))
+
+
+@pytest.fixture(scope="session")
+def _templates(servers: Servers) -> Iterator[Callable[[str], str]]:
+    """Return a function that answers the name of a context's migrated database, to be copied.
+
+    Each is migrated once: migrations take longer than most tests, and several times as long as a copy.
+    """
+    from common.storage.migrations import upgrade  # noqa: PLC0415 - most sessions do without
+
+    with _databases(servers) as create:
+
+        @cache
+        def template(context: str) -> str:
+            name = create("template1")
+            upgrade(context, _url_of(servers, name))
+            return name
+
+        yield template
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +173,29 @@ def document_store(servers: Servers) -> Iterator[str]:
     yield url
     with MongoClient[dict[str, object]](url) as client:
         client.drop_database(name)
+
+
+@contextmanager
+def _databases(servers: Servers) -> Iterator[Callable[[str], str]]:
+    """Give a function that copies a database and answers the copy's name; the copies are dropped at the end."""
+    made: list[str] = []
+
+    def create(template: str) -> str:
+        name = f"test_{secrets.token_hex(8)}"
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        _administer(servers, copy.format(sql.Identifier(name), sql.Identifier(template)))
+        made.append(name)
+        return name
+
+    try:
+        yield create
+    finally:
+        for name in made:
+            _administer(servers, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _url_of(servers: Servers, database: str) -> str:
+    return servers.postgres_admin_url.rpartition("/")[0] + "/" + database
 
 
 def _administer(servers: Servers, statement: sql.Composed) -> None:

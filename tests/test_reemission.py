@@ -11,7 +11,6 @@ from sqlalchemy import Engine, text
 from common.messaging.events import from_json
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.money import Money
-from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
@@ -64,12 +63,11 @@ class Shop:
 
 
 @pytest.fixture
-def shop(database: Callable[[], str]) -> Iterator[Shop]:
-    engines = []
-    for context in ("orders", "inventory"):
-        url = database()
-        upgrade(context, url)
-        engines.append(make_engine(url, pool_size=2, timeout_seconds=5, name="test"))
+def shop(migrated_database: Callable[[str], str]) -> Iterator[Shop]:
+    engines = [
+        make_engine(migrated_database(context), pool_size=2, timeout_seconds=5, name="test")
+        for context in ("orders", "inventory")
+    ]
     with autocommit(engines[0]) as connection:
         put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     add(engines[1], "TEA", 10)

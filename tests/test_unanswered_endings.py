@@ -12,7 +12,6 @@ from sqlalchemy import Engine, text
 from common.messaging.events import from_json
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.money import Money
-from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
@@ -86,12 +85,10 @@ def _taken(engine: Engine) -> list[Event]:
 
 
 @pytest.fixture
-def system(database: Callable[[], str]) -> Iterator[System]:
+def system(migrated_database: Callable[[str], str]) -> Iterator[System]:
     engines = {}
     for context in ("orders", "inventory", "payments"):
-        url = database()
-        upgrade(context, url)
-        engines[context] = make_engine(url, pool_size=2, timeout_seconds=5, name="test")
+        engines[context] = make_engine(migrated_database(context), pool_size=2, timeout_seconds=5, name="test")
     with autocommit(engines["orders"]) as connection:
         put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     add(engines["inventory"], "TEA", 10)

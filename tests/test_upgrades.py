@@ -15,7 +15,6 @@ from common.messaging.events import Event, MessageContext, new_id
 from common.messaging.inbox import Delivery
 from common.messaging.redelivery import Incoming, Redelivery
 from common.money import Money
-from common.storage.migrations import upgrade
 from common.storage.postgresql import make_engine, transaction
 from services.inventory.tests.warehouse import add, published, stock
 from services.orders.domain import Line, Order, Status
@@ -102,10 +101,8 @@ def test_what_adds_is_safe(statement: str) -> None:
 
 
 @pytest.fixture
-def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    url = database()
-    upgrade("inventory", url)
-    made = make_engine(url, pool_size=2, timeout_seconds=10, name="test-upgrades")
+def engine(migrated_database: Callable[[str], str]) -> Iterator[Engine]:
+    made = make_engine(migrated_database("inventory"), pool_size=2, timeout_seconds=10, name="test-upgrades")
     add(made, "TEA-1", 10)
     yield made
     made.dispose()

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 
 from common.money import Money
-from common.storage.migrations import upgrade
 from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_service import VERIFIER
 from services.orders.main import Settings, create_app
@@ -24,10 +23,8 @@ THREADS = 20
 
 
 @pytest.fixture
-def database_url(database: Callable[[], str]) -> str:
-    url = database()
-    upgrade("orders", url)
-    return url
+def database_url(migrated_database: Callable[[str], str]) -> str:
+    return migrated_database("orders")
 
 
 @pytest.fixture

@@ -5,17 +5,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from common.storage.migrations import upgrade
 from services.users.main import create_app
 from services.users.tests.accounts import NOWHERE, settings
 
 
 @pytest.fixture
-def app(database: Callable[[], str]) -> Iterator[Flask]:
+def app(migrated_database: Callable[[str], str]) -> Iterator[Flask]:
     """The service on a fresh database."""
-    url = database()
-    upgrade("users", url)
-    app = create_app(settings(url))
+    app = create_app(settings(migrated_database("users")))
     yield app
     app.extensions["context"].engine.dispose()
 

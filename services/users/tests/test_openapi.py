@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit
 from common.tests.conformance import check_conformance
 from services.users.main import create_app
@@ -23,10 +22,8 @@ IN_WORDS = ["POST /api/v1/tokens", "POST /api/v1/users"]
 
 
 @pytest.mark.parametrize("role", ["customer", "operator"])
-def test_generated_requests_meet_what_is_documented(database: Callable[[], str], role: str) -> None:
-    url = database()
-    upgrade("users", url)
-    app = create_app(replace(settings(url), rate_limit_routes="", rate_limit_anonymous=""))
+def test_generated_requests_meet_what_is_documented(migrated_database: Callable[[str], str], role: str) -> None:
+    app = create_app(replace(settings(migrated_database("users")), rate_limit_routes="", rate_limit_anonymous=""))
     api_key = register(app.test_client())["api_key"]
     with autocommit(app.extensions["context"].engine) as connection:
         connection.execute(text("UPDATE users SET role = :role"), {"role": role})

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 
 from common.resilience.sweeps import SweepContext
-from common.storage.migrations import upgrade
 from common.storage.postgresql import autocommit, make_engine
 from workers.users.sweeps import SWEEPS
 
@@ -30,10 +29,8 @@ INSERT_FAILURE = text("""
 
 
 @pytest.fixture
-def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    url = database()
-    upgrade("users", url)
-    made = make_engine(url, pool_size=1, timeout_seconds=5, name="test")
+def engine(migrated_database: Callable[[str], str]) -> Iterator[Engine]:
+    made = make_engine(migrated_database("users"), pool_size=1, timeout_seconds=5, name="test")
     yield made
     made.dispose()
 
