@@ -16,7 +16,11 @@ from tests.test_tree import ROOT
 
 SECONDS = 240
 _SUPPORTED = tuple(f"3.{minor}" for minor in range(11, 15))
-_DESCRIBE = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.executable)"
+# Every process of a test run asks while it collects the tests: nothing is imported that only costs time.
+_DESCRIBE = (
+    "import sys, importlib.util; importlib.util.find_spec('venv') or sys.exit(1); "
+    "print('%d.%d' % sys.version_info[:2], sys.executable)"
+)
 
 
 @cache
@@ -28,7 +32,7 @@ def pythons() -> dict[str, str]:
         # A version manager's stand-in is found, and may have nothing behind it.
         if shutil.which(candidate) is None:
             continue
-        done = subprocess.run([candidate, "-c", _DESCRIBE], check=False, capture_output=True, text=True)
+        done = subprocess.run([candidate, "-S", "-c", _DESCRIBE], check=False, capture_output=True, text=True)
         version, _, python = done.stdout.strip().partition(" ")
         if version in _SUPPORTED:
             found.setdefault(version, python)
@@ -124,5 +128,6 @@ class Clone:
         )
 
     def installed(self) -> dict[str, str]:
-        listed = self.run(".venv/bin/python", "-m", "pip", "list", "--format=freeze").stdout
-        return dict(line.split("==") for line in listed.split())
+        """What pip has recorded in the environment, by name: pip itself would take most of a second to list it."""
+        found = self.root.glob(".venv/lib/python*/site-packages/*.dist-info")
+        return dict(path.name.removesuffix(".dist-info").split("-") for path in found)
