@@ -32,6 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = copied(tmp_path_factory.mktemp("written"))
+    made.read_types_from_here()
     done = made.new_service(*WORDS)
     assert done.returncode == 0, done.stderr
     return made
