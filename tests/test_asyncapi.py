@@ -12,7 +12,7 @@ import yaml
 
 from docs.asyncapi import SERVED, consumers_by_event_type, contracts, document
 
-WRITTEN = yaml.safe_load((Path(__file__).parents[1] / "docs" / "asyncapi.yaml").read_text())
+WRITTEN = yaml.load((Path(__file__).parents[1] / "docs" / "asyncapi.yaml").read_text(), Loader=yaml.CSafeLoader)
 TYPES = [contract.type for contract in contracts()]
 
 

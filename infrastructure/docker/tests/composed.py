@@ -23,7 +23,7 @@ def variables() -> dict[str, str]:
 
 def compose(values: dict[str, str], file: Path = FILE) -> dict[str, Any]:
     """The whole file; AssertionError if a variable that must be set is not."""
-    found: dict[str, Any] = _filled(yaml.safe_load(file.read_text(encoding="utf-8")), values)
+    found: dict[str, Any] = _filled(yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader), values)
     return found
 
 
