@@ -7,10 +7,12 @@ sessions share them. HOLDFAST_TEST_HOME names a stack that runs already, to be u
 What a test gets (a database, a vhost, a document store) is its own, empty, and gone afterwards.
 """
 
+import fcntl
 import os
 import re
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -37,6 +39,7 @@ _MANAGEMENT_SECONDS = 10
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("random"), derandomize=True)
 settings.load_profile("same")
+_MANY = 3  # processes of pytest-xdist
 _UUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -45,13 +48,47 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return re.sub(_UUID, "uuid", val) if isinstance(val, str) and re.search(_UUID, val) else None
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files without the word unread where only end-to-end tests are wanted: all of them take half a minute."""
+    if config.option.markexpr != "e2e" or not collection_path.match("test_*.py"):
+        return None
+    return b"e2e" not in collection_path.read_bytes() or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let one process compile the tests, and the others read what it has compiled.
+
+    On a fresh clone each would rewrite every file by itself, which takes longer than all else in collecting. Two
+    processes do it side by side: waiting for each other would save them nothing where there are two processors.
+    """
+    if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) < _MANY:
+        return (yield)
+    path = Path(tempfile.gettempdir(), f"holdfast-collecting-{os.environ['PYTEST_XDIST_TESTRUNUID']}")
+    with path.open("w") as turn:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(turn, fcntl.LOCK_SH)
+        try:
+            return (yield)
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no process is left with it alone at the end.
 
-    pytest-xdist deals out pieces of the list. Modules are mixed, so that in each piece some wait while others compute.
+    pytest-xdist deals out pieces of the list. Packages are mixed, so that in each piece some wait while others compute.
+    The tests of one stay together: what they share for a session is made by one or two of the processes, not by all.
     """
     mixed = "PYTEST_XDIST_WORKER" in os.environ
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, mixed and crc32(bytes(item.path))))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slow") is None,
+            mixed and crc32(bytes(item.path.parent.relative_to(_ROOT))),
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
