@@ -140,10 +140,10 @@ class World:
                 raise
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = SECONDS, what: str = "it") -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"{what} did not happen in time"
         time.sleep(0.05)
 
 
