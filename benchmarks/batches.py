@@ -33,7 +33,6 @@ from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.settings import DatabaseSettings, load
 from common.storage.postgresql import autocommit, make_engine, transaction
-from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.startup import Extent
 
 if TYPE_CHECKING:
@@ -84,7 +83,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--port-base", type=int, default=8850)
     wanted = parser.parse_args()
-    end_in_good_order()
     figures: dict[int, list[Figures]] = {size: [] for size in SIZES}
     with throwaway_stack(HOME, wanted.port_base, Extent.SERVERS) as stack:
         broker_url = stack.urls.rabbitmq.partition(";")[0]

@@ -20,7 +20,6 @@ from benchmarks.throwaway_stack import throwaway_stack
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import OPERATOR, target_of
-from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +89,6 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--port-base", type=int, default=8500)
     wanted = parser.parse_args()
-    end_in_good_order()
     with throwaway_stack(HOME, wanted.port_base) as stack:
         requests = Requests(stack)
         figures = []

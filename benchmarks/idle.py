@@ -19,7 +19,6 @@ from benchmarks.throwaway_stack import throwaway_stack
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import target_of
-from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from infrastructure.local.stack import Stack
@@ -39,7 +38,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long nothing happens")
     parser.add_argument("--port-base", type=int, default=8600)
     wanted = parser.parse_args()
-    end_in_good_order()
     with throwaway_stack(HOME, wanted.port_base) as stack:
         shop = Shop(target_of(stack))
         shop.settle()

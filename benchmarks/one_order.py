@@ -22,7 +22,6 @@ from benchmarks.throwaway_stack import throwaway_stack
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import target_of
-from infrastructure.local.ending import end_in_good_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,6 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=40)
     parser.add_argument("--port-base", type=int, default=8550)
     wanted = parser.parse_args()
-    end_in_good_order()
     with throwaway_stack(HOME, wanted.port_base) as stack:
         shop, url = Shop(target_of(stack)), stack.urls.http("gateway")
         shop.settle()

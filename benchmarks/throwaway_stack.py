@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.stack import Stack
 from infrastructure.local.startup import Extent
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def throwaway_stack(home: str, port_base: int, extent: Extent = Extent.EVERYTHING) -> Iterator[Stack]:
-    """Start a new stack in `home`. Ends the program if something is there already."""
+    """Start a new stack in `home`; SIGTERM ends it as well. Ends the program if something is there already."""
+    end_in_good_order()
     if Path(home).exists():
         raise SystemExit(f"{home} is left from another run: end it (`holdfast down --home {home}`) and remove it")
     stack = Stack(home, port_base)
