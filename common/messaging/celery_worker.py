@@ -8,6 +8,7 @@ type, and any body that is not an event, is rejected to the dead-letter exchange
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,17 +92,15 @@ def start(
     bound_frames()
     signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
     enable_monitoring(app)
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={settings.worker_threads}",
-            f"--hostname={context}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={settings.log_level}",
-        ]
-    )
+    # Not `app.worker_main`: Celery's command line, with a shell and every plugin, is a quarter of a worker's start.
+    app.Worker(
+        hostname=f"{context}@{socket.gethostname()}",
+        pool_cls="threads",
+        concurrency=settings.worker_threads,
+        without_gossip=True,
+        without_mingle=True,
+        loglevel=settings.log_level,
+    ).start()
 
 
 def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
