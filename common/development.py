@@ -1,8 +1,9 @@
-"""`python main.py` in a folder of services/ or workers/: it reads the `.env` beside it, and says what it lacks.
+"""`python main.py` in a folder of services/ or workers/: loads the `.env` next to it and checks its prerequisites.
 
-Guarantee: a process started by hand runs, or ends with one sentence for each thing that is missing and what to run for
-it. The environment wins over the file. Nothing else reads such a file: gunicorn, `holdfast up`, containers and tests
-start modules by name. Not promised: that what was there at the start stays; an outage is handled as in production.
+Guarantee: a process started by hand runs, or ends with one sentence for each missing prerequisite and the command that
+provides it. The environment overrides the file. Only processes started by hand read such a file: gunicorn, `holdfast
+up`, containers and tests start modules by name. Not promised: that prerequisites stay available; an outage is handled
+as in production.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ T = TypeVar("T")
 def prepare(
     file: str, kind: type[T], *, queues: Sequence[str] = (DEAD_LETTERS,), migrations: Migrations | None = None
 ) -> T:
-    """The settings of the main.py `file`, once all that it needs is there; else exits with 1.
+    """The settings of the main.py `file` if all prerequisites are available; else exits with 1.
 
-    It needs these queues as well, and what the `migrations` of a document store make.
+    They include these queues, and what the `migrations` of a document store create.
     """
     folder = _Folder(file)
     settings = folder.load(kind)
@@ -44,7 +45,7 @@ def prepare(
 
 
 class _Folder:
-    """Where a main.py lies: its context, and what to run for it."""
+    """The location of a main.py: its context, and the commands that prepare it."""
 
     def __init__(self, file: str) -> None:
         self._path = Path(file).resolve().parent
@@ -54,7 +55,7 @@ class _Folder:
         self._settings_hint = f"`{command}` writes the addresses and passwords of the local stack into .env"
 
     def load(self, kind: type[T]) -> T:
-        """Read `.env` and the environment, which wins."""
+        """Read `.env` and the environment, which overrides it."""
         read_env_file(self._path / ".env")
         try:
             return load(kind)
@@ -63,7 +64,7 @@ class _Folder:
             raise
 
     def missing(self, settings: Any, queues: Sequence[str], migrations: Migrations | None) -> Iterator[str]:
-        """A sentence for each thing that the settings name and that is not there."""
+        """One sentence for each missing prerequisite that the settings name."""
         for item in fields(settings):
             variable, value = item.metadata["name"], getattr(settings, item.name)
             if variable in {"DATABASE_URL", "DATABASE_URLS", "OUTBOX_DATABASE_URLS"}:

@@ -1,6 +1,6 @@
 """Environment -> typed settings, checked once at start.
 
-A process declares what it reads as a frozen dataclass made of `setting(...)` fields; `load` returns an instance or
+A process declares its settings as a frozen dataclass of `setting(...)` fields; `load` returns an instance or
 stops the process, naming every variable that is missing or malformed (twelve-factor: https://12factor.net/config).
 Nothing else in the tree reads the environment.
 """
@@ -28,8 +28,8 @@ def setting(
 ) -> Any:
     """A dataclass field read from the variable `name` by environs' parser `kind` (str, int, float, bool, json).
 
-    `meaning` is one sentence for whoever sets it, with the unit and what an empty value does.
-    `formerly` is a name that the variable had: read for one more version, with a warning.
+    `meaning` is one sentence for operators, with the unit and the effect of an empty value. `formerly` is the
+    variable's old name: read for one more version, with a warning.
     """
     options: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
     if check is not None:
@@ -45,7 +45,7 @@ def load(kind: type[T]) -> T:
     for item in fields(kind):  # type: ignore[arg-type]  # dataclasses has no public protocol to name here
         variable = item.metadata
         _accept_former_name(variable["name"], variable["formerly"])
-        # A variable set to nothing is a variable that was forgotten, not a value.
+        # An empty variable counts as missing.
         if os.environ.get(variable["name"]) == "":
             del os.environ[variable["name"]]
         values[item.name] = getattr(env, variable["kind"])(variable["name"], **variable["options"])
@@ -72,12 +72,12 @@ def refuse(problems: Mapping[str, str]) -> NoReturn:
 
 
 def read_env_file(file: Path) -> None:
-    """Put the variables of an .env file into the environment, which wins; a file that is not there has none."""
+    """Add the variables of an .env file to the environment, which overrides them; a missing file has none."""
     for name, value in dotenv_values(file).items():
         if value and not os.environ.get(name):
             os.environ[name] = value
 
 
 def variables(kind: type[Any]) -> list[str]:
-    """The names of the variables that `kind` reads, for documents and checks."""
+    """The names of the variables that `kind` reads, for documentation and checks."""
     return [item.metadata["name"] for item in fields(kind)]

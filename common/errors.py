@@ -6,8 +6,8 @@
 | `Transient`   | retries later, `RETRY_ATTEMPTS` times, then dead                          | 500         |
 | `Contention`  | repeats at once a few times, then as `Transient`                          | 503         |
 | `LockTimeout` | repeats at once, then as `Undecided`                                      | 503         |
-| `Unavailable` | pauses and parks what it holds, counts no attempt                         | 503         |
-| `Undecided`   | parks this event alone, longer each time, counts no attempt, bounded by age | 503       |
+| `Unavailable` | pauses and parks the message, counts no attempt                         | 503         |
+| `Undecided`   | parks only this event, with back-off, counts no attempt, bounded by age | 503       |
 
 Anything unknown counts as `Transient`. `classify` says which of them a library's exception is.
 """
@@ -30,7 +30,7 @@ class HoldfastError(Exception):
 
 
 class Rejected(HoldfastError):
-    """It cannot succeed, however often it is tried."""
+    """It can never succeed; a retry is pointless."""
 
     status = 422
     code = "rejected"
@@ -44,28 +44,28 @@ class Malformed(Rejected):
 
 
 class Unauthenticated(Rejected):
-    """No caller, or one that proves nothing."""
+    """No credentials, or invalid ones."""
 
     status = 401
     code = "unauthenticated"
 
 
 class Forbidden(Rejected):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but not allowed."""
 
     status = 403
     code = "forbidden"
 
 
 class NotFound(Rejected):
-    """It does not exist, or it belongs to somebody else."""
+    """It does not exist, or it belongs to another customer."""
 
     status = 404
     code = "not_found"
 
 
 class Conflict(Rejected):
-    """It does not fit the state that the resource is in."""
+    """It conflicts with the state of the resource."""
 
     status = 409
     code = "conflict"
@@ -78,14 +78,14 @@ class Transient(HoldfastError):
 
 
 class Contention(Transient):
-    """Two transactions met (deadlock, serialization failure): the loser repeats at once."""
+    """Two transactions conflicted (deadlock, serialization failure): the loser retries at once."""
 
     status = 503
     code = "contention"
 
 
 class LockTimeout(Contention):
-    """Another transaction has held a row for longer than this one may wait for it."""
+    """Another transaction held a row lock for longer than this one may wait."""
 
     code = "lock_timeout"
 
@@ -99,7 +99,7 @@ class Unavailable(HoldfastError):
 
 
 class Undecided(HoldfastError):
-    """The dependency answers, but it has not decided about this one item: ask again later. Nothing else is affected."""
+    """The dependency answers, but has not decided this one item: retry later. Other items are not affected."""
 
     status = 503
     code = "undecided"
@@ -116,14 +116,14 @@ _SQLSTATES: dict[str, type[HoldfastError]] = {
     "57014": Unavailable,  # query_canceled: statement_timeout passed while the server is slow
     "57P": Unavailable,  # operator intervention: shutdown, crash, cannot connect now
     "58": Unavailable,  # system errors: I/O
-    "25006": Unavailable,  # read_only_sql_transaction: a failover is under way
-    "25P03": Unavailable,  # idle_in_transaction_session_timeout: this process stood still
+    "25006": Unavailable,  # read_only_sql_transaction: a failover is in progress
+    "25P03": Unavailable,  # idle_in_transaction_session_timeout: this process was frozen
 }
 
 # MongoDB's own codes, where its exception classes say too little
 # (https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml).
 _MONGODB_CODES: dict[int, type[HoldfastError]] = {
-    13: Unavailable,  # Unauthorized: rights, as passwords, are the operator's to mend; no event is to blame
+    13: Unavailable,  # Unauthorized: an operator must repair privileges and passwords; the event is not at fault
     18: Unavailable,  # AuthenticationFailed
     14031: Unavailable,  # OutOfDiskSpace
     112: Contention,  # WriteConflict
@@ -136,39 +136,39 @@ _MONGODB_CODES: dict[int, type[HoldfastError]] = {
 _LIBRARIES: dict[str, type[HoldfastError]] = {
     "sqlalchemy.exc.TimeoutError": Unavailable,  # no connection became free in time
     "psycopg2.OperationalError": Unavailable,
-    "psycopg2.InterfaceError": Unavailable,  # the connection was closed under us
+    "psycopg2.InterfaceError": Unavailable,  # the server closed the connection
     "pymongo.errors.DuplicateKeyError": Transient,
     "pymongo.errors.ConnectionFailure": Unavailable,  # AutoReconnect, NetworkTimeout, NotPrimary, server selection
     "pymongo.errors.WaitQueueTimeoutError": Unavailable,
     "pymongo.errors.ExecutionTimeout": Unavailable,
-    "pymongo.errors.WriteConcernError": Unavailable,  # written, but not safe yet: a majority did not answer in time
-    "bson.errors.BSONError": Rejected,  # too large, or not to be said in BSON
+    "pymongo.errors.WriteConcernError": Unavailable,  # written, but a majority did not acknowledge in time
+    "bson.errors.BSONError": Rejected,  # too large, or not representable in BSON
     "pika.exceptions.AMQPError": Unavailable,
     "amqp.exceptions.RecoverableConnectionError": Unavailable,
-    "amqp.exceptions.MessageNacked": Unavailable,  # the queue takes nothing now
+    "amqp.exceptions.MessageNacked": Unavailable,  # the queue rejects messages now
     "amqp.exceptions.ContentTooLarge": Rejected,
-    "amqp.exceptions.PreconditionFailed": Transient,  # a queue is declared otherwise than it is
-    "amqp.exceptions.ChannelError": Unavailable,  # a queue, an exchange or a right is missing: the operator's to repair
-    "amqp.exceptions.InternalError": Unavailable,  # a queue whose nodes find no majority in time, say
+    "amqp.exceptions.PreconditionFailed": Transient,  # a queue exists with other arguments
+    "amqp.exceptions.ChannelError": Unavailable,  # a queue, an exchange or a permission is missing
+    "amqp.exceptions.InternalError": Unavailable,  # for example a queue without a majority
     "kombu.exceptions.OperationalError": Unavailable,
     "requests.exceptions.ConnectionError": Unavailable,
     "requests.exceptions.Timeout": Unavailable,
     "stripe._error.APIConnectionError": Unavailable,
     "stripe._error.RateLimitError": Unavailable,
-    "stripe._error.APIError": Unavailable,  # 5xx, and bodies that are not Stripe's
-    "stripe._error.IdempotencyError": Transient,  # a key reused; one in flight is a 409, an APIError to the client
-    "stripe._error.AuthenticationError": Unavailable,  # a wrong key is the operator's to mend; no event is to blame
+    "stripe._error.APIError": Unavailable,  # 5xx, and malformed bodies
+    "stripe._error.IdempotencyError": Transient,  # a reused key; a key in flight is an APIError (409)
+    "stripe._error.AuthenticationError": Unavailable,  # an operator must repair a wrong key; the event is not at fault
     "stripe._error.PermissionError": Unavailable,
     "stripe._error.InvalidRequestError": Rejected,
     "stripe._error.CardError": Rejected,
-    "stripe.oauth_error.OAuthError": Unavailable,  # how the client reads an {"error": "text"} that is not Stripe's
+    "stripe.oauth_error.OAuthError": Unavailable,  # how the client parses an {"error": "text"} that is not Stripe's
     "builtins.ConnectionError": Unavailable,
     "builtins.TimeoutError": Unavailable,
 }
 
 
 def classify(error: BaseException) -> type[HoldfastError]:
-    """Which class of this tree `error` belongs to; `Transient` for anything unknown."""
+    """The class of this tree for `error`; `Transient` for anything unknown."""
     if isinstance(error, HoldfastError):
         return next(kind for kind in type(error).__mro__ if kind in _CLASSES)
     driver_error = getattr(error, "orig", None) or error  # SQLAlchemy wraps the driver's exception
@@ -192,7 +192,9 @@ def _by_code(error: BaseException) -> type[HoldfastError] | None:
 
 
 def _waited_for_row(error: BaseException) -> bool:
-    """Whether PostgreSQL says ("while locking tuple (0,1) in relation ...") that it waited for another transaction."""
+    """Whether PostgreSQL reports that it waited for another transaction ("while locking tuple (0,1) in relation
+    ...").
+    """
     return " tuple " in (getattr(getattr(error, "diag", None), "context", None) or "")
 
 

@@ -1,4 +1,4 @@
-"""Money, as every context means it. Which currencies there are is each context's own affair."""
+"""Money, shared by all contexts. Each context defines its own currencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process needs before it can work: one sentence for each thing that is missing, with a remedy.
+"""Checks the prerequisites of a process: one sentence for each missing one, with a remedy.
 
 For processes started by hand (common/development.py). Each wait is bounded by `SECONDS`. `passwords` is the remedy for
 a wrong one.
@@ -33,7 +33,7 @@ _WEB_PORTS = {"http": 80, "https": 443}
 
 
 def relational(context: str, url: str, *, passwords: str) -> Iterator[str]:
-    """PostgreSQL answers, lets the role in, and the context's database is up to date."""
+    """PostgreSQL answers, accepts the role, and the context's database is up to date."""
     if unanswered := _unanswered("PostgreSQL", url, START):
         yield unanswered
         return
@@ -49,7 +49,7 @@ def relational(context: str, url: str, *, passwords: str) -> Iterator[str]:
 
 
 def documents(context: str, url: str, migrations: Migrations | None, *, passwords: str) -> Iterator[str]:
-    """MongoDB answers, lets the account in, and has the collections and indexes of the context, if it owns any."""
+    """MongoDB answers, accepts the account, and has the collections and indexes of the context, if it owns any."""
     if unanswered := _unanswered("MongoDB", url, START):
         yield unanswered
         return
@@ -65,7 +65,7 @@ def documents(context: str, url: str, migrations: Migrations | None, *, password
 
 
 def broker(urls: str, queues: Sequence[str], *, passwords: str) -> Iterator[str]:
-    """The first of a broker's nodes answers, lets the account in, and has the queues."""
+    """The broker's first node answers, accepts the account, and has the queues."""
     url = urls.partition(";")[0]
     if unanswered := _unanswered("RabbitMQ", url, START):
         yield unanswered
@@ -85,7 +85,7 @@ def provider(url: str) -> Iterator[str]:
 
 
 def free_port(variable: str, port: int) -> Iterator[str]:
-    """Nobody listens on the port of this machine."""
+    """The local port is free."""
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -99,7 +99,7 @@ def _prepare(job: str) -> str:
 
 
 def _unanswered(server: str, url: str, remedy: str) -> str:
-    """Empty if somebody listens there, or if only DNS knows where (mongodb+srv)."""
+    """Empty if the port is open, or if DNS names the hosts (mongodb+srv)."""
     scheme, _, rest = url.partition("://")
     host = urlsplit(f"//{rest.partition('/')[0].rpartition('@')[2].partition(',')[0]}")
     port = host.port or (_PORTS | _WEB_PORTS).get(scheme)

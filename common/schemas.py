@@ -1,7 +1,7 @@
-"""Marshmallow pieces that HTTP bodies and event data share: strict types, money, SKUs, texts with bounds.
+"""Marshmallow pieces that HTTP bodies and event data share: strict types, money, SKUs, bounded texts.
 
-Strict means what JSON says: `1.5`, `true` and `"1"` are no integers, and a text holds no NUL (PostgreSQL cannot) and
-nothing that is not UTF-8 (a lone surrogate).
+Strict means JSON types: `1.5`, `true` and `"1"` are not integers, and a text contains no NUL (PostgreSQL rejects it)
+and no lone surrogate (not encodable as UTF-8).
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ MAX_AMOUNT = 99_999_999  # Stripe's largest amount: eight digits of minor units
 
 
 class StrictSchema(Schema):
-    """What we are sent by HTTP, and what we publish: unknown fields are refused."""
+    """For HTTP requests and published events: unknown fields are rejected."""
 
     class Meta:
         unknown = RAISE
 
 
 class TolerantSchema(Schema):
-    """What we read of other contexts' events: only the fields declared, whatever else there is."""
+    """For events of other contexts: reads the declared fields and ignores all others."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class Integer(fields.Integer):
-    """A JSON integer that a bigint column can hold."""
+    """A JSON integer that fits a bigint column."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(strict=True, **options)
@@ -64,14 +64,14 @@ def text_field(*, low: int = 1, high: int, pattern: str | None = None, **options
 
 
 class WholeText(validate.Regexp):
-    """The whole text matches. The pattern is shown as `^...$`, which every reader of OpenAPI understands."""
+    """The whole text matches. OpenAPI shows the pattern as `^...$`."""
 
     def __init__(self, pattern: str, **options: Any) -> None:
         super().__init__(f"^(?:{pattern})$", **options)
         self._whole = re.compile(pattern)
 
     def __call__(self, value: str) -> str:  # type: ignore[override]  # texts only
-        if self._whole.fullmatch(value) is None:  # `$` alone would let a final newline through
+        if self._whole.fullmatch(value) is None:  # `$` alone would accept a final newline
             raise ValidationError(self._format_error(value))
         return value
 
@@ -94,12 +94,12 @@ class Moment(fields.String):
                 moment = datetime.fromisoformat(text).astimezone(UTC)
                 return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
         except (ValueError, OverflowError):
-            pass  # no such day, or beyond the calendar
+            pass  # no such day, or out of range
         raise self.make_error("invalid")
 
 
 def is_id(value: str) -> bool:
-    """Whether `value` is a UUID in its canonical form; a path with anything else names nothing."""
+    """Whether `value` is a UUID in its canonical form; no resource has any other id."""
     return re.fullmatch(ID_PATTERN, value) is not None
 
 

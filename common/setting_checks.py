@@ -39,7 +39,7 @@ def url_with(*schemes: str) -> Check:
 
 
 def urls_with(*schemes: str) -> Check:
-    """One such URL, or several that lead to the same, separated by `;` alone (a cluster's nodes)."""
+    """One such URL, or several of the same cluster, separated by `;`."""
     check_one = url_with(*schemes)
 
     def check(value: str) -> None:

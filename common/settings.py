@@ -45,20 +45,20 @@ __all__ = [
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-# For the settings of processes with a breaker that follows it.
+# For processes with a circuit breaker.
 MAX_FAILURES: Any = setting(
     "CIRCUIT_BREAKER_MAX_FAILURES",
     "int",
     default=5,
     check=between(1, 1000),
-    meaning="Outages in a row after which a circuit breaker opens (of MongoDB, or of the payment provider).",
+    meaning="Consecutive failures after which a circuit breaker opens (of MongoDB, or of the payment provider).",
 )
 DATABASE_WAIT = "Longest wait for PostgreSQL in one call, in seconds."
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogSettings:
-    """How much a process logs."""
+    """The log level of a process."""
 
     log_level: str = setting(
         "LOG_LEVEL", default="INFO", check=one_of(*LOG_LEVELS), meaning=f"Lowest level logged: {', '.join(LOG_LEVELS)}."
@@ -67,13 +67,13 @@ class LogSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings(LogSettings):
-    """What every process of a context reads."""
+    """The settings of every process of a context."""
 
     otel_exporter_otlp_endpoint: str | None = setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         default=None,
         check=HTTP_URL,
-        meaning="Base URL of a collector that takes spans by OTLP over HTTP (port 4318 by habit). Empty: no tracing.",
+        meaning="Base URL of a collector that accepts spans by OTLP over HTTP (usually port 4318). Empty: no tracing.",
     )
     otel_traces_sampler_arg: float = setting(
         "OTEL_TRACES_SAMPLER_ARG",
@@ -86,7 +86,7 @@ class ProcessSettings(LogSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ListenSettings:
-    """Where a process takes requests."""
+    """The address on which a process serves requests."""
 
     service_port: int = setting(
         "SERVICE_PORT", "int", default=8000, check=PORT, meaning="Port that the service listens on."
@@ -96,35 +96,35 @@ class ListenSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpSettings(ProcessSettings, ListenSettings):
-    """What every HTTP service reads."""
+    """The settings of every HTTP service."""
 
     service_threads: int = setting(
         "SERVICE_THREADS",
         "int",
         default=8,
         check=between(1, 128),
-        meaning="Requests handled at once. The pool has a connection for each, and one for the readiness check.",
+        meaning="Requests handled concurrently. The pool has a connection for each, and one for the readiness check.",
     )
     service_queue: int = setting(
         "SERVICE_QUEUE",
         "int",
         default=256,
         check=between(1, 10_000),
-        meaning="Requests that may wait for a thread; more are refused with 503.",
+        meaning="Requests that may wait for a thread; more are rejected with 503.",
     )
     service_wait_seconds: float = setting(
         "SERVICE_WAIT_SECONDS",
         "float",
         default=1.0,
         check=between(0.01, 60),
-        meaning="Longest wait for a thread, in seconds; then the request is refused with 503.",
+        meaning="Longest wait for a thread, in seconds; then the request is rejected with 503.",
     )
     service_client_seconds: float = setting(
         "SERVICE_CLIENT_SECONDS",
         "float",
         default=10.0,
         check=between(0.1, 300),
-        meaning="Time that a client has to send a request, and to receive the reply, in seconds.",
+        meaning="Time for a client to send a request, and to receive the response, in seconds.",
     )
     rate_limit_authenticated: str | None = setting(
         "RATE_LIMIT_AUTHENTICATED",
@@ -138,7 +138,7 @@ class HttpSettings(ProcessSettings, ListenSettings):
         formerly="RATE_LIMIT_STRANGERS",
         default="1200/minute",
         check=RATE,
-        meaning="Limit for the requests of one address to public routes that cost much processor time.",
+        meaning="Limit of one address on public routes that use much processor time.",
     )
     rate_limit_routes: str = setting("RATE_LIMIT_ROUTES", default="", check=ROUTE_RATES, meaning=ROUTE_RATES_MEANING)
     rate_limit_storage_url: str = setting(
@@ -151,13 +151,13 @@ class HttpSettings(ProcessSettings, ListenSettings):
         "TRUSTED_PROXIES",
         default="127.0.0.0/8,::1/128",
         check=networks,
-        meaning="Networks (CIDR, commas between) of the proxies that may say where a request comes from.",
+        meaning="Networks (CIDR, comma-separated) of the proxies whose X-Forwarded-For is trusted.",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings(HttpSettings):
-    """What every HTTP service reads that verifies tokens with the users service's published keys."""
+    """The settings of every HTTP service that verifies tokens with the users service's published keys."""
 
     jwks_url: str = setting(
         "JWKS_URL", check=HTTP_URL, meaning="Where the users service publishes the keys that verify tokens."
@@ -166,7 +166,7 @@ class ServiceSettings(HttpSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """PostgreSQL: where it is, and how long a call may wait for it (a frozen server must not hold a thread)."""
+    """PostgreSQL: its address, and the time-out of a call (a frozen server must not block a thread)."""
 
     database_url: str = setting(
         "DATABASE_URL",
@@ -180,7 +180,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentSettings:
-    """MongoDB: where it is, and how long a call may wait for it."""
+    """MongoDB: its address, and the time-out of a call."""
 
     mongodb_url: str = setting(
         "MONGODB_URL",
@@ -198,7 +198,9 @@ class DocumentSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerSettings:
-    """RabbitMQ. A cluster's nodes are several URLs, separated by `;`: where one does not answer, the next one does."""
+    """RabbitMQ. The nodes of a cluster are several URLs, separated by `;`: if one does not answer, the next one is
+    used.
+    """
 
     rabbitmq_url: str = setting(
         "RABBITMQ_URL",
@@ -210,7 +212,7 @@ class BrokerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSettings:
-    """Where a process without routes of its own serves its metrics."""
+    """The address on which a process without routes serves its metrics."""
 
     metrics_port: int = setting(
         "METRICS_PORT", "int", default=9000, check=PORT, meaning="Port that the process serves /metrics on."

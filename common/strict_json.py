@@ -1,4 +1,4 @@
-"""JSON as a service accepts it: what two readers could understand differently is refused.
+"""Strict JSON parsing: input that two parsers could interpret differently is rejected.
 
 Refused: bytes that are not UTF-8, duplicate keys, NaN and infinities, integers beyond 64 bits, deep nesting, and text
 that PostgreSQL cannot hold (U+0000, lone surrogates). RFC 8259 leaves these open; I-JSON (RFC 7493) closes them.
@@ -21,7 +21,7 @@ _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**63 - 1
 
 
 class MalformedJsonError(Malformed):
-    """The body is not JSON, or not JSON that means the same to everybody."""
+    """The body is not JSON, or is ambiguous JSON."""
 
     code = "malformed_json"
 
@@ -38,7 +38,7 @@ def loads(body: bytes) -> Any:
         raise MalformedJsonError(message) from None
     except RecursionError:
         raise MalformedJsonError(_TOO_DEEP) from None
-    # Only an escape can bring in U+0000 or half a surrogate pair: anything else was refused as UTF-8 or as JSON.
+    # Only an escape can contain U+0000 or half a surrogate pair: other forms are invalid UTF-8 or JSON.
     _check(document, check_texts=b"\\u" in body)
     return document
 
@@ -55,7 +55,7 @@ def levels(document: Any) -> Iterator[list[Any]]:
 
 
 def finite_float(digits: str) -> float:
-    """For a decoder: a number that is no infinity. Raises `MalformedJsonError`."""
+    """For a decoder: a finite number. Raises `MalformedJsonError`."""
     value = float(digits)
     if math.isinf(value):
         raise MalformedJsonError("a number is too large")

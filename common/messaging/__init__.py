@@ -1,6 +1,6 @@
-"""Events from one context's transaction to the effect in another.
+"""Delivers events from a transaction in one context to their effect in another.
 
-Guarantee: an event that was committed is published at least once, in order per subject; a consumer's effect happens
-once per event; what cannot be handled is retried, parked or dead-lettered, and is acknowledged only after that.
-Not promised: order between subjects, or delivery of each event exactly once (the inbox drops the second delivery).
+Guarantee: a committed event is published at least once, in order per subject; its effect happens once per consumer; an
+event that cannot be handled is retried, parked or dead-lettered, and is acknowledged only after that.
+Not promised: order between subjects, or exactly-once delivery (the inbox drops duplicates).
 """

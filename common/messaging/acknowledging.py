@@ -1,8 +1,8 @@
-"""Acknowledges many messages of one channel with few frames.
+"""Acknowledges many messages of a channel with few frames.
 
-Guarantee: an acknowledgement for "everything up to this tag" is sent only where every message below is settled, or is
-acknowledged with it. Tags count per channel: what came over another channel is never acknowledged on this one.
-Called by one thread, the one that reads the connection.
+Guarantee: an acknowledgement for "everything up to this tag" is sent only if every message below is settled, or is
+acknowledged with it. Tags count per channel: a message of another channel is never acknowledged on this one. Called by
+one thread, the one that reads the connection.
 Source: https://www.rabbitmq.com/docs/confirms#consumer-acks-multiple-parameter
 """
 

@@ -1,7 +1,7 @@
-"""`attempt.failed.v1`: a consumer's failed attempt, told to whoever listens, so that it shows in the order's timeline.
+"""`attempt.failed.v1`: reports a consumer's failed attempt, so that it appears in the order's timeline.
 
-Best effort: it is published with the retry and not through an outbox, so it may be missing. Its `sequence` is the
-attempt's number, and its id follows from event, consumer and attempt: telling it twice is telling it once.
+Best effort: it is published with the retry, not through an outbox, so it may be missing. Its `sequence` is the number
+of the attempt. Its id is derived from event, consumer and attempt, so publishing it twice is idempotent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SCHEMA: Schema = AttemptFailed()
 
 
 def attempt_failed(delivery: Delivery, *, attempt: int, error: BaseException, next_try_seconds: int) -> Event:
-    """The event that tells of a failed attempt (from 1) at a delivery."""
+    """The event that reports a failed attempt (from 1) at a delivery."""
     event, consumer = delivery.event, delivery.consumer
     told = Contract("attempt.failed.v1", f"/workers/{consumer}", SCHEMA, SUMMARY).event(
         subject=event.subject,

@@ -1,10 +1,10 @@
-"""A frame from the broker is whole within `FRAME_SECONDS`, or its connection is given up.
+"""A frame from the broker is complete within `FRAME_SECONDS`, or its connection is closed.
 
-Both client libraries believe the length in a frame's head, up to 4 GB. With malformed bytes on a connection they wait
-for a frame that never ends, and what the broker sends from then on vanishes in it. py-amqp tries again in a busy loop
-and sends no heartbeat; pika takes every byte for a sign of life. Neither has a setting or a callback
-for it, so this module reads two private buffers. py-amqp resumes a frame after a time-out, but only asks for a
-time-out before a frame's first byte; here it does at each.
+Both client libraries trust the length in a frame header, up to 4 GB. After malformed bytes they wait for a frame that
+never ends, and swallow what the broker sends from then on. py-amqp retries in a busy loop and sends no heartbeat; pika
+counts every byte as a sign of life. Neither has a setting or a callback for it, so this module reads two private
+buffers. py-amqp resumes a frame after a time-out, but applies a time-out only before a frame's first byte; here it
+applies to each read.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ CHECK_SECONDS = 0.5
 
 
 class FrameClock:
-    """Times the frame that is arriving on one connection. Ask some times a second."""
+    """Times the incoming frame of one connection. Call it several times a second."""
 
     def __init__(self) -> None:
         self._whole_frames = -1
         self._deadline = 0.0
 
     def is_late(self, whole_frames: int, *, is_partial: bool) -> bool:
-        """Whether `whole_frames` has not grown for too long while a part of the next one is there."""
+        """Whether a partly received frame has not completed for too long (`whole_frames` does not grow)."""
         if whole_frames != self._whole_frames or not is_partial:
             self._whole_frames, self._deadline = whole_frames, time.monotonic() + FRAME_SECONDS
         return time.monotonic() > self._deadline
 
 
 def bound_frames() -> None:
-    """For every connection that this process opens with kombu from now on."""
+    """Applies to every connection that this process opens with kombu from now on."""
     pyamqp.Transport.Connection = BoundedConnection
 
 
 class BoundedConnection(pyamqp.Connection):
-    """py-amqp's connection, whose event loop calls `check_frames` some times a second."""
+    """py-amqp's connection, whose event loop calls `check_frames` several times a second."""
 
     _transport: Any  # not in its type stubs
 
@@ -56,7 +56,7 @@ class BoundedConnection(pyamqp.Connection):
         return transport
 
     def check_frames(self) -> None:
-        """Raise if the frame that is arriving is late."""
+        """Raise if the incoming frame is late."""
         if self._clock.is_late(self.bytes_recv, is_partial=self._is_partial):  # it counts frames
             raise RecoverableConnectionError("the broker stopped in the middle of a frame")
 

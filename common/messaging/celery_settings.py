@@ -1,4 +1,4 @@
-"""What every worker of ours sets in Celery, whose own defaults lose messages, or repeat them."""
+"""The Celery settings of every worker; Celery's defaults lose or duplicate messages."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ if TYPE_CHECKING:
 
 
 def celery_settings(context: str, queue: Queue, *, serializer: str, worker_consumer: str) -> dict[str, Any]:
-    """For one worker of `queue` that accepts nothing but `serializer` and is run by the class `worker_consumer`."""
+    """The settings of a worker of `queue` that accepts only `serializer` and is run by the class `worker_consumer`."""
     return {
         "accept_content": [serializer],
         "task_serializer": serializer,
         "task_queues": [queue],
         "task_default_queue": queue.name,
         "task_create_missing_queues": False,
-        # Late acks that mean it: a raise, a lost child and a time-out all leave the message with the broker.
+        # Strict late acks: after an exception, a lost child or a time-out the broker keeps the message.
         "task_acks_late": True,
         "task_acks_on_failure_or_timeout": False,
         "task_reject_on_worker_lost": True,
-        # A killed worker charges a delivery to every message it holds: hold no more than can be worked on.
+        # A killed worker adds a delivery to the count of every message that it holds: prefetch only as many as it can
+        # handle.
         "worker_prefetch_multiplier": 1,
         "worker_detect_quorum_queues": True,
         "worker_enable_prefetch_count_reduction": False,

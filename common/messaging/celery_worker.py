@@ -1,8 +1,8 @@
-"""The Celery seam: one worker process for one context's queue.
+"""The Celery adapter: one worker process for one context's queue.
 
-Celery brings the connection, the pool, remote control and Flower. What it would lose or repeat by default is set or
-overridden here; each line says why. The body of a message is a CloudEvents document and nothing else: any other content
-type, and any body that is not an event, is rejected to the dead-letter exchange without reaching a thread.
+Celery provides the connection, the pool, remote control and Flower. Defaults that would lose or duplicate messages are
+set or overridden here; each line says why. The body of a message is a CloudEvents document and nothing else: any other
+content type, and any body that is not an event, is rejected to the dead-letter exchange before it reaches a thread.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def run_worker(
     on_shutdown: Callable[[], None] = lambda: None,
     batching: Batching | None = None,
 ) -> None:
-    """Consume `<context>.events` until SIGTERM (what is in hand is finished first) or SIGQUIT.
+    """Consume `<context>.events` until SIGTERM (messages in flight are finished first) or SIGQUIT.
 
-    `probes` ask each dependency for a sign of life, bounded in time; while one is down, none is worked on.
-    `on_shutdown` is called as soon as the signal comes; `batching` handles events together where several wait.
+    `probes` check each dependency within a time-out; while one fails, no event is handled.
+    `on_shutdown` is called as soon as the signal comes; `batching` handles events together if several wait.
     """
     signals.worker_shutting_down.connect(lambda **_: on_shutdown(), weak=False)
     configure_tracing(f"worker-{context}", settings)
@@ -87,7 +87,7 @@ def start(
     """Run `app` as this process's worker until a signal ends it."""
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)  # two lines for every event, without its ids
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # it logs two lines per event, without ids
     app.conf.update(holdfast_pause=pause, holdfast_lane=lane)
     bound_frames()
     signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
@@ -115,7 +115,7 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
         try:
             return consumer.handle(event, Incoming(body, _sane_headers(task.request.__dict__) | {"id": event.id}))
         except Exception as error:
-            # It could not even be passed on: the broker is in trouble. It keeps the message; do not spin meanwhile.
+            # It could not be parked: the broker is unavailable and keeps the message. Do not spin while it is.
             _log.exception("could not pass the message on", event_id=event.id)
             time.sleep(REQUEUE_SECONDS)
             raise Reject(repr(error), requeue=True) from error
@@ -124,7 +124,7 @@ def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -
 
 
 class EventConsumer(CeleryConsumer):
-    """Celery's consumer, made to lose nothing and to come back quickly."""
+    """Celery's consumer, changed to lose no message and to resume quickly."""
 
     # Set by Celery's own steps; its type stubs do not have them.
     connection: Any
@@ -133,13 +133,14 @@ class EventConsumer(CeleryConsumer):
     connection_errors: Any
 
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[valid-type,misc]  # to the stubs it is a variable
-        """Without Celery's delayed delivery, which would bind every exchange to one of its own."""
+        """Disables Celery's delayed delivery, which would bind every exchange to one of its own."""
 
         default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # What ends each new connection, say a queue that the broker cannot serve, is met once a second at most.
+        # If each new connection fails, for example on a queue that the broker cannot serve, reconnect at most once a
+        # second.
         self._restart_state = restart_state(maxR=1, maxT=1)
         self.pause: ConsumerPause = self.app.conf["holdfast_pause"]
         self.pause.attach(lambda: self.call_soon(self._cancel), lambda: self.call_soon(self._subscribe))
@@ -156,7 +157,7 @@ class EventConsumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         super().on_connection_error_after_connected(exc)
-        # Celery would close the events' channel and wait without a bound for an answer that malformed bytes swallow.
+        # Celery would close the events' channel and wait without a time-out for a reply that malformed bytes swallow.
         if self.event_dispatcher and self.event_dispatcher.connection:
             self.event_dispatcher.connection.collect()
 
@@ -169,23 +170,23 @@ class EventConsumer(CeleryConsumer):
             self.task_consumer.consume()
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Celery acknowledges what it cannot decode: it would be gone. Here it goes to the dead-letter exchange."""
-        if is_for_remote_control(message):  # to reject what needs no acknowledgement would end the worker
+        """Celery acknowledges undecodable messages, which loses them. Here they go to the dead-letter exchange."""
+        if is_for_remote_control(message):  # rejecting a message without acknowledgements would end the worker
             return
         get_logger(__name__).error("undecodable message rejected: %r", exc)
         message.reject_log_error(get_logger(__name__), self.connection_errors)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
-        """Let nothing through to Celery's own reading that could end the worker or discard an event."""
+        """Reject messages that would end the worker, or be discarded, when Celery parses them."""
         handler = super().create_task_handler(*args, **kwargs)
         self._keep_the_pause()
         channel = self.task_consumer.channel
         channel.Message = untouched(channel.Message)
 
         def receive(message: Any) -> Any:
-            # Celery's own directives (`expires` and the like) are not for strangers to give.
+            # Drop Celery's own directives (`expires` and the like): any publisher could set them.
             message.headers = _sane_headers(message.headers)
-            # Whoever watches tells tasks apart by their ids, and each context's work on an event is a task.
+            # Flower distinguishes tasks by id, and each context's handling of an event is a task.
             message.headers["id"] += "." + str(self.hostname).partition("@")[0]
             try:
                 _check_decoded(message.payload)
@@ -196,13 +197,13 @@ class EventConsumer(CeleryConsumer):
         return self.lane.watch(receive)
 
     def _keep_the_pause(self) -> None:
-        """After a reconnection Celery subscribes by itself, and what it takes then is charged a delivery."""
+        """After a reconnection Celery subscribes on its own, and the messages that it receives count a delivery."""
         consumer = self.task_consumer
         subscribe = consumer.consume
         consumer.consume = lambda *args, **kwargs: None if self.pause.is_active else subscribe(*args, **kwargs)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Celery backs off 2, 4, 6 ... s; after an outage work is to resume within seconds."""
+        """Celery backs off 2, 4, 6 ... s; after an outage work must resume within seconds."""
         return conn.ensure_connection(
             lambda error, seconds: _log.warning("broker unreachable", error=repr(error), retry_in_seconds=seconds),
             max_retries=None,
@@ -231,7 +232,7 @@ def _encode(_payload: Any) -> str:
 
 
 def _decode(body: Any) -> list[Any]:
-    """Celery's `[args, kwargs, embed]`; anything else would end the whole worker: what is not an event raises."""
+    """Celery's `[args, kwargs, embed]`; anything else would end the worker, so a body that is not an event raises."""
     if len(body) > MAX_EVENT_BYTES:
         message = f"larger than {MAX_EVENT_BYTES} bytes"
         raise InvalidEventError(message)
@@ -246,4 +247,4 @@ def _check_decoded(payload: Any) -> None:
 
 
 def _keep_our_logging(**_: Any) -> None:
-    """A receiver of this signal is what keeps Celery from setting up logging of its own."""
+    """A receiver of this signal prevents Celery from configuring its own logging."""

@@ -1,4 +1,4 @@
-"""A batch of messages and what the broker said to each: taken, refused, or nothing yet. Pure.
+"""A batch of messages and the broker's response to each: confirmed, refused, or none yet. Pure.
 
 Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: `id` is unique within a batch and is what a return names."""
+    """One message: `id` is unique within a batch and identifies a returned message."""
 
     id: str
     routing_key: str

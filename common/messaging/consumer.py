@@ -1,7 +1,8 @@
-"""What becomes of an event: handled once, retried later, parked, or dead. Nothing is acknowledged before that.
+"""Handles an event once, or retries, parks or dead-letters it. No message is acknowledged before that.
 
-`Consumer.handle` returns when the message may be acknowledged, and raises when it must stay with the broker. The seam
-to Celery is `celery_worker.py`; a handler runs one use case, whose transaction holds the inbox row and the effect.
+`Consumer.handle` returns when the message may be acknowledged, and raises when the broker must keep it.
+`celery_worker.py` is the adapter to Celery; a handler runs one use case, whose transaction contains the inbox row and
+the effect.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 CONTENTION_REPEATS = 3
-# Each try has waited for the lock already, in a thread that others could use: a parked message waits for nothing.
+# Each try has already waited for the lock and blocked a thread; a parked message blocks none.
 LOCK_TIMEOUT_REPEATS = 1
 
 HANDLED = Counter(
     "holdfast_events_handled_total",
-    "Deliveries by what became of them: done, duplicate, retried, parked, undecided, dead",
+    "Deliveries by outcome: done, duplicate, retried, parked, undecided, dead",
     ["consumer", "type", "outcome"],
 )
 SECONDS = Histogram(
-    "holdfast_event_handling_seconds", "Time a handler took; in a batch, its share", ["consumer", "type"]
+    "holdfast_event_handling_seconds", "Duration of a handler; in a batch, the event's share", ["consumer", "type"]
 )
 AGE = Histogram(
     "holdfast_event_age_seconds",
@@ -54,7 +55,9 @@ AGE = Histogram(
 BATCH_SIZE = Histogram(
     "holdfast_event_batch_size", "Events handled in one batch", ["consumer"], buckets=(2, 4, 8, 16, 32, 64, 128, 256)
 )
-SPLIT = Counter("holdfast_event_batches_split_total", "Batches that failed: each event was handled alone", ["consumer"])
+SPLIT = Counter(
+    "holdfast_event_batches_split_total", "Batches that failed and were split into single events", ["consumer"]
+)
 _REPEATS: dict[type[HoldfastError], int] = {Contention: CONTENTION_REPEATS, LockTimeout: LOCK_TIMEOUT_REPEATS}
 _log = structlog.get_logger(__name__)
 
@@ -66,7 +69,7 @@ class UnknownEventTypeError(Rejected):
 
 
 class Consumer(Generic[R]):
-    """One context's handlers, with what they work on (`resources`)."""
+    """One context's handlers and their `resources`."""
 
     def __init__(
         self,
@@ -92,7 +95,9 @@ class Consumer(Generic[R]):
         self._age = AGE.labels(context)
 
     def handle(self, event: Event, message: Incoming) -> str:
-        """Deal with one delivery; answers its outcome. Raises only if it could not be passed on: then requeue it."""
+        """Handle one delivery; returns its outcome. Raises only if it could not be parked or dead-lettered: then
+        requeue it.
+        """
         kind = event.type if self._handler(event.type) else "unknown"
         begun = utc_now()
         with (
@@ -110,12 +115,12 @@ class Consumer(Generic[R]):
             span.describe({"holdfast.outcome": outcome})
         HANDLED.labels(self._context, kind, outcome).inc()
         if outcome == "done" and not message.was_passed_on:
-            # Its time in the outbox and in the queue: the retries' and the replays' delays are on purpose.
+            # Its time in the outbox and in the queue, without the intended delays of retries and replays.
             self._observe_age(event, begun)
         return outcome
 
     def handle_batch(self, events: Sequence[Event]) -> list[str] | None:
-        """Deal with several first deliveries at once; returns their outcomes. None: handle each of them alone."""
+        """Handle several first deliveries at once; returns their outcomes. None: handle each of them alone."""
         if self._batching is None:
             return None
         begun, started = utc_now(), time.perf_counter()

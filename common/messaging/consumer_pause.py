@@ -1,8 +1,8 @@
-"""A worker's pause: while a dependency is down the worker takes no messages, so nothing spins.
+"""Pauses a worker: while a dependency is down the worker consumes no messages, so it does not spin.
 
-First the subscription is cancelled, then what is held is parked, then the dependencies and the way to the delay queues
-are probed about once a second. When all of them answer, the worker subscribes again. A message that cannot be parked is
-held (`hold`) until the way out answers: to take and give back would charge it a delivery each time.
+First the subscription is cancelled, then messages in flight are parked, then the dependencies and the delay queues are
+probed about once a second. When all of them answer, the worker subscribes again. A message that cannot be parked is
+held (`hold`) until the delay queues answer: each requeue would count a delivery.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 1.0
 FIRST_PROBE_SECONDS = 0.5
-# Less than the broker's own bound, 30 minutes from the delivery (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
+# Less than the broker's limit, 30 minutes from the delivery
+# (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
 HOLD_SECONDS = 1200.0
 SUBSCRIBED = Gauge("holdfast_worker_subscribed", "0 while the worker waits for a dependency", ["consumer"])
-HELD = Gauge("holdfast_worker_held_messages", "Messages that cannot be parked now and are held", ["consumer"])
+HELD = Gauge("holdfast_worker_held_messages", "Messages held because they cannot be parked now", ["consumer"])
 _log = logger(__name__)
 
 
 class CannotParkError(Unavailable):
-    """The broker takes no copy of the message: it keeps the message itself."""
+    """The broker accepts no copy of the message, so it keeps the original."""
 
     code = "cannot_park"
 
@@ -37,7 +38,7 @@ class CannotParkError(Unavailable):
 class ConsumerPause:
     """`begin` and `hold` may be called from any thread; `cancel` and `subscribe` are called in turn.
 
-    Without a dependency and without a way out there is nothing to wait for, and no pause begins.
+    Without dependencies and delay queues there is nothing to wait for, and no pause begins.
     """
 
     def __init__(
@@ -61,11 +62,11 @@ class ConsumerPause:
         return self._is_active
 
     def attach(self, cancel: Callable[[], object], subscribe: Callable[[], object]) -> None:
-        """What cancels the subscription, and what makes it again."""
+        """Set the functions that cancel the subscription and subscribe again."""
         self._cancel, self._subscribe = cancel, subscribe
 
     def begin(self, reason: str) -> None:
-        """Take no more messages until everything answers."""
+        """Consume no messages until all dependencies answer."""
         with self._changed:
             if self._is_active or self._is_stopped or not (self._dependencies or self._way_out):
                 return
@@ -76,9 +77,10 @@ class ConsumerPause:
         threading.Thread(target=self._run, name="consumer-pause", daemon=True).start()
 
     def hold(self, publish: Callable[[], object]) -> None:
-        """Have `publish` succeed; while the way out is away, pause and hold the message for `HOLD_SECONDS` at most.
+        """Retry `publish` until it succeeds; while the delay queues are down, pause and hold the message for up to
+        `HOLD_SECONDS`.
 
-        Raises what `publish` raises if this message is at fault, and `CannotParkError` on shutdown or after that time.
+        Raises the error of `publish` if this message is at fault, and `CannotParkError` on shutdown or after that time.
         """
         deadline = time.monotonic() + HOLD_SECONDS
         while not self._has_published(publish):
@@ -87,17 +89,17 @@ class ConsumerPause:
                 raise CannotParkError("messages cannot be parked")
 
     def stop(self) -> None:
-        """The worker is shutting down: hold nothing back."""
+        """The worker is shutting down: hold no message."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
 
     def all_dependencies_answer(self) -> bool:
-        """Ask each of them now."""
+        """Probe each of them now."""
         return all(self._answers(name, probe) for name, probe in self._dependencies.items())
 
     def _has_published(self, publish: Callable[[], object]) -> bool:
-        """False if the way out is known to be away, or turns out to be; then one probe asks for all threads."""
+        """False if the delay queues are known to be down, or are found down; then one thread probes for all."""
         with self._publishing:
             if not self._is_way_out_open:
                 return False
@@ -128,13 +130,17 @@ class ConsumerPause:
         self._subscribe()
 
     def _has_ended(self) -> bool:
-        """Not if a message could not be parked since the way out was probed: its thread counts on this pause."""
+        """Do not end it if a message could not be parked since the delay queues were probed: its thread waits for this
+        pause.
+        """
         with self._changed:
             self._is_active = not self._is_way_out_open
             return not self._is_active
 
     def _all_answer(self) -> bool:
-        """The way out comes first: what is held goes as soon as it is open, whatever the dependencies say."""
+        """Probe the delay queues first: held messages are parked as soon as they answer, even if dependencies are
+        down.
+        """
         if self._way_out is not None:
             if not self._answers("delay queues", self._way_out):
                 return False

@@ -1,7 +1,8 @@
-"""The spans of an event on its way: one when it is published, one for each delivery to a consumer.
+"""The spans of an event: one when it is published, one for each delivery to a consumer.
 
 Both continue the `traceparent` in the event, which is the span that caused it: the request, or the delivery of an
-earlier event. So the tree reads request -> delivery -> delivery, and a `publish` beside each shows what the way took.
+earlier event. So the tree reads request -> delivery -> delivery, and a sibling `publish` span shows the time in
+transit.
 Names: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
@@ -42,7 +43,7 @@ def delivery_span(context: str, event: Event, *, attempt: int) -> AbstractContex
 
 
 def taking_span(context: str, queue: str, body: bytes) -> AbstractContextManager[Span]:
-    """`context` takes a message that may be anything: it belongs to the trace of the event in it, if there is one."""
+    """`context` handles a message of any content: the span joins the trace of the event in it, if there is one."""
     if not tracing.is_on():
         return tracing.entry("", "consumer", None, {})
     attributes: dict[str, Value | None] = {
@@ -58,7 +59,7 @@ def taking_span(context: str, queue: str, body: bytes) -> AbstractContextManager
 
 
 def record_published(rows: Iterable[Any], *, started_ns: int) -> None:
-    """One `publish` span for each of these rows of an outbox, which the broker has confirmed just now."""
+    """One `publish` span for each of these outbox rows, which the broker has just confirmed."""
     if not tracing.is_on():
         return
     ended_ns = time.time_ns()

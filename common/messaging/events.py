@@ -1,8 +1,8 @@
-"""The event envelope: CloudEvents 1.0 in structured JSON, and the contracts that events are made by.
+"""The event envelope: CloudEvents 1.0 in structured JSON, and the contracts that define events.
 
-`Event` is what travels. A `Contract` is an event type with the schema of its data: producers make events through it, so
-nothing leaves that its own schema would refuse. Extensions used: `correlationid`, `causationid`, `orderid`, `sequence`
-(per source and subject, from 1, without gaps) and `traceparent` (CloudEvents' distributed tracing extension).
+`Event` is the envelope. A `Contract` is an event type with the schema of its data: producers create events through it,
+so no event violates its own schema. Extensions used: `correlationid`, `causationid`, `orderid`, `sequence` (per source
+and subject, from 1, without gaps) and `traceparent` (CloudEvents' distributed tracing extension).
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
@@ -28,20 +28,20 @@ CONTENT_TYPE = "application/cloudevents+json"
 MAX_EVENT_BYTES = 256 * 1024
 MAX_DEPTH = 64
 _TYPE = re.compile(r"[a-z_]+\.[a-z_]+\.v[1-9][0-9]{0,3}")
-# Canonical (RFC 9562): by any other spelling the same event would be another one to whoever compares texts.
+# Canonical (RFC 9562): another spelling would be a different id for consumers that compare texts.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REQUIRED_TEXT = ("id", "source", "type", "subject", "time", "correlationid")
 _OPTIONAL_TEXT = ("causationid", "orderid", "traceparent")
 
 
 class InvalidEventError(Rejected):
-    """These bytes are not an event, or its data is not what its type promises."""
+    """These bytes are not an event, or its data violates the contract of its type."""
 
     code = "invalid_event"
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562): unique, and ordered by time of making."""
+    """A UUIDv7 (RFC 9562): unique, and ordered by time of creation."""
     return str(uuid_utils.uuid7())
 
 
@@ -79,7 +79,7 @@ class Event:
 
     @property
     def message_context(self) -> MessageContext:
-        """The message_context of whatever this event causes."""
+        """The message context of the events that this event causes."""
         return MessageContext(self.correlationid, self.id, self.traceparent)
 
     def to_document(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Event:
 def from_json(body: str | bytes) -> Event:
     """Read an event, or raise `InvalidEventError` with what is wrong with it. Unknown attributes are ignored.
 
-    NaN and infinity, and nesting deeper than `MAX_DEPTH`, are refused: what is read can be written and stored again.
+    NaN, infinity and nesting deeper than `MAX_DEPTH` are rejected: what is read can be serialized and stored again.
     """
     try:
         text = body if isinstance(body, str) else body.decode()
@@ -116,7 +116,7 @@ def from_json(body: str | bytes) -> Event:
     except (ValueError, MalformedJsonError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise InvalidEventError(message) from None
-    # Depth costs an opening bracket a level; hardly any event has enough of them to need a look.
+    # Each level needs an opening bracket; hardly any event has enough of them to need the check.
     if text.count("{") + text.count("[") > MAX_DEPTH:
         _check_depth(document)
     return from_document(document)
@@ -141,7 +141,7 @@ def from_document(document: Any) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """An event type, who publishes it, and the schema of its data."""
+    """An event type, its publisher, and the schema of its data."""
 
     type: str
     source: str
@@ -157,7 +157,7 @@ class Contract:
         message_context: MessageContext,
         order_id: str | None = None,
     ) -> Event:
-        """A new event, now. Raises `InvalidEventError` if `data` breaks the contract."""
+        """A new event, now. Raises `InvalidEventError` if `data` violates the contract."""
         problems = self.schema.validate(data)
         if problems:
             message = f"{self.type}: {problems}"
@@ -178,7 +178,7 @@ class Contract:
 
 
 def read(schema: Schema, event: Event) -> dict[str, Any]:
-    """The data of a foreign event as `schema` reads it. Raises `InvalidEventError`: no retry will mend it."""
+    """The data of a foreign event as `schema` reads it. Raises `InvalidEventError`: no retry can fix it."""
     try:
         values: dict[str, Any] = schema.load(event.data)
     except ValidationError as error:
@@ -207,7 +207,7 @@ def _check(values: dict[str, Any]) -> None:
         raise InvalidEventError("id is not a UUID in its canonical form")
     try:
         moment = datetime.fromisoformat(values["time"])
-        moment.astimezone(UTC)  # at either end of the calendar there may be no such moment
+        moment.astimezone(UTC)  # at either end of the calendar the moment may not exist
     except (ValueError, OverflowError) as error:
         message = f"time: {error}"
         raise InvalidEventError(message) from None

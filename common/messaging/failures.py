@@ -1,8 +1,8 @@
-"""What becomes of an event whose handler failed: parked, retried later, or a dead letter.
+"""Parks, retries or dead-letters an event whose handler failed.
 
 Guarantee: when `pass_on` returns, the broker has confirmed the copy, so the original may be acknowledged. While no copy
-can be published the worker is paused and the message held. `pass_on` raises if that takes too long, or if this one
-message cannot be published: then it must stay with the broker.
+can be published the worker is paused and the message held. `pass_on` raises if that takes too long, or if this message
+cannot be published: then the broker must keep it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FAILURES = Counter(
     "holdfast_event_failures_total",
-    "Deliveries that failed, by what became of them (retried, parked, undecided, dead) and the class of the error",
+    "Failed deliveries by outcome (retried, parked, undecided, dead) and class of the error",
     ["consumer", "outcome", "error"],
 )
 _log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class FailureHandler:
         return self._retry_later(delivery, message, error, span)
 
     def _kind(self, event_id: str, error: Exception) -> type[HoldfastError]:
-        """As `classify` says; but an item that alone reports an outage, while all dependencies answer, is undecided."""
+        """Like `classify`; but an item that reports an outage while all dependencies answer is undecided."""
         kind = classify(error)
         if kind is not Unavailable:
             self._outages.record_end(event_id, success=False)
@@ -99,7 +99,7 @@ class FailureHandler:
         return "parked"
 
     def _park_undecided(self, event_id: str, message: Incoming, error: Exception, span: Span) -> str:
-        """This item alone waits, for about as long again as it has waited so far; no attempt is counted."""
+        """Only this item waits, about as long as it has waited so far; no attempt is counted."""
         waited = message.undecided_seconds
         if waited >= self._undecided_max_age_seconds:
             span.fail(error)
@@ -133,7 +133,7 @@ class FailureHandler:
         return "retried"
 
     def _publish(self, publish: Callable[[], object]) -> None:
-        """A broker that does not take the copy is an outage as well: the message is held, not given back."""
+        """A broker that does not accept the copy is an outage as well: the message is held, not requeued."""
         self._pause.hold(publish)
 
     def _publish_attempt_failed(self, delivery: Delivery, attempt: int, seconds: int, error: Exception) -> None:

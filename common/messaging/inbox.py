@@ -1,8 +1,8 @@
 """The inbox: each event takes effect once per consumer.
 
-`(consumer, event id)` is inserted in the transaction of the effect, so both commit or neither does. A second delivery
-that runs at the same time waits for the first on the unique key and then finds itself a duplicate.
-The inbox is pruned after a while: handlers are guarded by state as well.
+`(consumer, event id)` is inserted in the transaction of the effect, so both commit or neither does. A concurrent second
+delivery waits for the first on the unique key and then is a duplicate. The inbox is pruned after a while, so handlers
+also check the state.
 Pattern: https://microservices.io/patterns/communication-style/idempotent-consumer.html
 """
 
@@ -31,7 +31,7 @@ CREATE TABLE inbox (
 )
 """
 INDEX_V1 = "CREATE INDEX inbox_received_at ON inbox USING brin (received_at)"
-# Pruning leaves room that new rows fill, so a block range holds rows of all ages and BRIN excludes nothing.
+# Pruning leaves space that new rows fill, so a block range contains rows of all ages and BRIN excludes none.
 INDEXES_V2 = (
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS inbox_by_time ON inbox (received_at)",
     "DROP INDEX CONCURRENTLY IF EXISTS inbox_received_at",
@@ -45,12 +45,12 @@ _INSERT_MANY = text("""
 
 
 class AlreadyHandled(Exception):
-    """This consumer has seen the event: nothing is left to do."""
+    """This consumer has already handled the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one consumer, in the span `traceparent` if that is recorded."""
+    """One delivery of an event to one consumer, in the span `traceparent` if that is recorded."""
 
     consumer: str
     event: Event
@@ -58,7 +58,7 @@ class Delivery:
 
     @property
     def message_context(self) -> MessageContext:
-        """The message_context of what this delivery causes."""
+        """The message context of the events that this delivery causes."""
         message_context = self.event.message_context
         return replace(message_context, traceparent=self.traceparent) if self.traceparent else message_context
 
@@ -66,7 +66,7 @@ class Delivery:
 class Batch:
     """A transaction that several deliveries to one consumer share: all of them take effect, or none does.
 
-    Inbox rows go in sorted by event id, so two batches with the same events wait for each other and never in a circle.
+    Inbox rows go in sorted by event id, so two batches with the same events cannot deadlock.
     """
 
     def __init__(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
@@ -78,7 +78,7 @@ class Batch:
 
     @contextmanager
     def join(self, delivery: Delivery) -> Iterator[Connection]:
-        """As `once`. Of the same event twice in a batch, the second is a duplicate."""
+        """Like `once`. If an event is in a batch twice, the second is a duplicate."""
         if delivery.event.id not in self._new:
             raise AlreadyHandled
         self._new.remove(delivery.event.id)
@@ -94,7 +94,7 @@ class Batch:
             act()
 
 
-# What a use case that handles an event works on: it is the same alone and in a batch.
+# What an event's use case works on, the same for a single event and in a batch.
 Work = Engine | Batch
 
 
@@ -118,7 +118,7 @@ def once(work: Work, delivery: Delivery) -> Iterator[Connection]:
 
 
 def after_commit(work: Work, act: Callable[[], object]) -> None:
-    """Call it behind the block of `once`: `act` is called when what the block did is committed."""
+    """Call it after the block of `once`: `act` is called when the block's transaction is committed."""
     if isinstance(work, Batch):
         work.after_commit(act)
     else:

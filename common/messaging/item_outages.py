@@ -1,8 +1,8 @@
-"""Tells one item that keeps raising `Unavailable` by itself from a dependency that is down.
+"""Distinguishes one item that keeps raising `Unavailable` from a dependency that is down.
 
-A pause ends when every probe answers. If the same item then begins the next one, and the next, the probes and the item
-disagree. After `MAX_PAUSES` of its own the item is at fault. Where others fail as it does and none succeeds, the probe
-may be wrong (it reads, and the disk is full): then only after `MAX_SHARED_PAUSES`.
+A pause ends when every probe succeeds. If the same item then causes the next pause, and the next, the probes and the
+item disagree. After `MAX_PAUSES` of its own the item is at fault. If other items fail in the same way and none
+succeeds, the probe may be wrong (it reads, and the disk is full): then only after `MAX_SHARED_PAUSES`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_ITEMS = 1_000
 
 @dataclass(slots=True)
 class _Streak:
-    """`successes` and `outages` of the consumer as they were when the item failed last."""
+    """`successes` and `outages` of the consumer when the item last failed."""
 
     pauses: int = 0
     own_pauses: int = 0
@@ -26,7 +26,7 @@ class _Streak:
 
 
 class ItemOutages:
-    """Thread-safe. Remembers the `MAX_ITEMS` items that raised `Unavailable` last."""
+    """Thread-safe. Tracks the last `MAX_ITEMS` items that raised `Unavailable`."""
 
     def __init__(self) -> None:
         self._streaks: dict[str, _Streak] = {}
@@ -34,13 +34,13 @@ class ItemOutages:
         self._lock = threading.Lock()
 
     def record_end(self, event_id: str, *, success: bool) -> None:
-        """The item ended otherwise than by an outage."""
+        """The item ended without an outage."""
         with self._lock:
             self._successes += success
             self._streaks.pop(event_id, None)
 
     def is_at_fault(self, event_id: str) -> bool:
-        """Record that the item raised `Unavailable`; whether it has done so too often."""
+        """Record that the item raised `Unavailable`; returns whether it did so too often."""
         with self._lock:
             streak = self._streaks.pop(event_id, None) or _Streak(outages=self._outages)
             others_succeed, others_fail = self._successes > streak.successes, self._outages > streak.outages

@@ -1,4 +1,4 @@
-"""The message context of work that no message caused, such as a sweep: a new correlation id and a new trace."""
+"""The message context of work without a message, such as a sweep: a new correlation id and a new trace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def new_trace_context(name: str, *, order_id: str | None = None) -> Iterator[MessageContext]:
-    """The message_context of the work called `name`; log lines of the block carry its ids."""
+    """The message context of the work `name`; log lines of the block carry its ids."""
     correlation_id = new_id()
     attributes = {"holdfast.correlation_id": correlation_id, "holdfast.order_id": order_id}
     with tracing.entry(name, "internal", None, attributes) as span:

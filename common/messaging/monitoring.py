@@ -1,8 +1,8 @@
-"""What those who watch a worker (Flower, `celery inspect`) see of it, and that they change nothing.
+"""Read-only monitoring of a worker (Flower, `celery inspect`).
 
-A worker tells them Celery's events, of a bounded number of tasks a second. All of it would cost a fifth of what an
-order takes of the processor, so what goes beyond the bound is not shown: a quiet system shows every task, a busy one a
-sample, each task of it from its beginning to its end. So these events count nothing: the worker's own metrics do.
+A worker publishes Celery's events for a limited number of tasks per second. Publishing all would cost a fifth of the
+processor time of an order, so tasks beyond the limit are not shown: an idle system shows every task, a busy one a
+sample of complete tasks. So do not count these events; use the worker's metrics.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-# What remote control may do: look, and switch on what lets others look.
+# Allowed remote control commands: inspection, and enabling events.
 LOOKS = (
     *("active", "active_queues", "clock", "conf", "ping", "query_task", "registered", "report", "reserved"),
     *("revoked", "scheduled", "stats", "enable_events", "disable_events", "heartbeat"),
@@ -28,24 +28,24 @@ _RECEIVED, _STARTED = "task-received", "task-started"
 
 
 def enable_monitoring(app: Celery) -> None:
-    """Before the worker starts. `revoke`, say, would throw events away; who supervises a worker ends it."""
+    """Call it before the worker starts. For example `revoke` would discard events; only a supervisor stops a worker."""
     from celery.worker.control import Panel  # noqa: PLC0415 - the module sets up state when imported
 
     for name in set(Panel.data).difference(LOOKS):
         del Panel.data[name]
-    # Left to itself the box speaks events' own format, and understands nothing that anybody sends.
+    # By default the mailbox uses the serializer of events, and cannot parse the commands.
     mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]  # the stubs lack it
     mailbox.accept, mailbox.serializer = ["json"], "json"
     app.events.dispatcher_cls = f"{__name__}:{BoundedDispatcher.__name__}"
 
 
 def is_for_remote_control(message: Any) -> bool:
-    """Whether a message came to the box of remote control, and not by the queue of events."""
+    """Whether a message came through the mailbox of remote control, not the queue of events."""
     return message.delivery_info.get("consumer_tag") in (message.channel.no_ack_consumers or ())
 
 
 class Allowance:
-    """So many a second, and after a pause so many at once. Asked by one thread."""
+    """A rate per second with a burst of the same size. Used by one thread."""
 
     def __init__(self, per_second: float, at_once: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._at_once, self._clock = per_second, at_once, clock
@@ -62,15 +62,15 @@ class Allowance:
 
 
 class BoundedDispatcher(EventDispatcher):
-    """Celery's dispatcher; an event of a task goes on if the task's first one did."""
+    """Celery's dispatcher; publishes an event of a task if it published the task's first one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._allowance = Allowance(SHOWN_PER_SECOND, SHOWN_AT_ONCE)
-        self._shown: set[str] = set()  # those in hand, which the pool's size bounds
+        self._shown: set[str] = set()  # the tasks in flight, bounded by the pool size
         super().__init__(*args, **kwargs)
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:  # noqa: A002 - Celery calls it so
-        # A worker starts on a task as soon as it receives it: of the two messages one says nothing new.
+        # A worker starts a task as soon as it receives it, so one of the two messages is redundant.
         if type == _STARTED or (type.startswith("task-") and not self._is_shown(type, str(fields.get("uuid")))):
             return None
         return super().send(type, *args, **fields)

@@ -1,9 +1,9 @@
-"""New quorum queues: a declaration that was interrupted is begun again, so that no queue is left unbound or unusable.
+"""New quorum queues: an interrupted declaration is repeated, so that no queue is left unbound or unusable.
 
-A broker that is killed on all its nodes before it has written down which log belongs to a new queue starts that queue
-without a leader: whatever is bound to it is never confirmed. So a new queue has a mark, an exchange of its own, from
-before it is declared until just before anything is bound to it. Who finds the mark knows that nothing was ever routed
-to that queue, deletes it and begins again. One does this at a time: who deletes must not meet who binds.
+If all nodes of a broker are killed before they have stored which log belongs to a new queue, that queue starts without
+a leader: messages routed to it are never confirmed. So a new queue has a marker, an exchange of its own, from before
+its declaration until just before it is bound. If the marker exists, the queue never received a message: it is deleted
+and declared again. One process at a time does this: a deletion must not race with a binding.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ LOCK_PAUSE_SECONDS = 0.2
 
 
 class BusyError(Unavailable):
-    """Another one declares queues, and does not come to an end."""
+    """Another process declares queues and does not finish."""
 
     code = "topology_busy"
 
 
 @contextmanager
 def one_at_a_time(connection: Connection, *, wait_seconds: float) -> Iterator[None]:
-    """Hold the lock, an exclusive queue: it ends with its connection, so with the process as well."""
+    """Hold the lock, an exclusive queue: it is released with its connection, and so with the process."""
     deadline = time.monotonic() + wait_seconds
     while not _succeeds(connection, lambda channel: channel.queue_declare(LOCK, exclusive=True), ResourceLocked):
         if time.monotonic() > deadline:
-            raise BusyError("somebody else declares queues")
+            raise BusyError("another process declares queues")
         time.sleep(LOCK_PAUSE_SECONDS)
     try:
         yield
@@ -47,7 +47,7 @@ def one_at_a_time(connection: Connection, *, wait_seconds: float) -> Iterator[No
 
 
 def declare(connection: Connection, queues: Sequence[Queue]) -> list[Queue]:
-    """Declare what is not there, or was not finished; return the new ones, to which nothing may be bound yet."""
+    """Declare missing or unfinished queues; returns the new ones, which must not be bound yet."""
     new = [queue for queue in queues if _is_new(connection, queue)]
     channel = _channel(connection)
     for queue in new:
@@ -59,7 +59,7 @@ def declare(connection: Connection, queues: Sequence[Queue]) -> list[Queue]:
 
 
 def finish(connection: Connection, new: Sequence[Queue]) -> None:
-    """Take the marks away: the queues have settled, and are about to be bound."""
+    """Remove the markers: the queues have settled, and are about to be bound."""
     for queue in new:
         _channel(connection).exchange_delete(_mark(queue).name)
 
@@ -80,7 +80,7 @@ def _mark(queue: Queue) -> Exchange:
 
 
 def _succeeds(connection: Connection, act: Callable[[Any], object], refusal: type[Exception]) -> bool:
-    """Whether it succeeds; a refusal costs the channel."""
+    """Whether it succeeds; a refusal closes the channel."""
     channel: Any = connection.channel()
     try:
         act(channel)

@@ -1,4 +1,4 @@
-"""The transactional outbox: events are rows, written in the transaction of the state they tell of.
+"""The transactional outbox: events are rows, written in the transaction of the state change that they report.
 
 The row is the proof that an event is not published yet; the relay deletes it once the broker has confirmed it. So the
 table stays small, and nothing depends on the order in which positions become visible.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from common.messaging.events import Event
 
-# A hot queue of a table: every row dies young, so vacuum goes by count, not by share of the table.
+# The table is a busy queue: every row is short-lived, so vacuum triggers by count, not by share of the table.
 SCHEMA_V1 = """
 CREATE TABLE outbox (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -31,19 +31,19 @@ CREATE TABLE outbox (
         autovacuum_vacuum_cost_delay = 0)
 """
 
-# Events that no queue takes are set aside by a mark, so that they hold up nobody.
+# Unroutable events are marked as set aside, so that they block no others.
 SCHEMA_V2 = "ALTER TABLE outbox ADD COLUMN IF NOT EXISTS set_aside_at timestamptz"
 INDEXES_V2 = (
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS outbox_waiting ON outbox (position) WHERE set_aside_at IS NULL",
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS outbox_aside ON outbox (type, position) WHERE set_aside_at IS NOT NULL",
 )
 
-# How long the oldest event has waited that is not set aside: the one definition of lag.
+# Lag: the age of the oldest event that is not set aside.
 LAG_SECONDS = """
     coalesce(extract(epoch FROM clock_timestamp() -
         (SELECT created_at FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT 1)), 0)
 """
-# What load shedding looks at. It counts every row, up to a bound: those set aside need room as well.
+# Input of load shedding. It counts every row, up to a limit: those set aside use space as well.
 _COUNTED = "(SELECT count(*) FROM (SELECT FROM outbox ORDER BY position LIMIT 1000001) AS counted)"
 BACKLOG = f"'outbox_seconds', {LAG_SECONDS}, 'outbox_rows', {_COUNTED}"
 COLUMNS = "event_id, type, correlation_id, body"
@@ -55,7 +55,7 @@ _INSERT = statement(
 
 
 def add(connection: Connection, *events: Event) -> None:
-    """Write `events`, in this order, in the caller's transaction. After it the relay is woken."""
+    """Write `events`, in this order, in the caller's transaction. Its commit wakes the relay."""
     if not events:
         return
     rows = [row(connection, event) for event in events]
@@ -71,7 +71,9 @@ def add(connection: Connection, *events: Event) -> None:
 
 
 def row(connection: Connection, event: Event) -> dict[str, Any]:
-    """The values of COLUMNS, for a statement on `connection` that writes state and event in one. The relay is woken."""
+    """The values of COLUMNS, for a statement on `connection` that writes both state and event. Its commit wakes the
+    relay.
+    """
     wake_relay_after(connection)
     return {
         "event_id": event.id,

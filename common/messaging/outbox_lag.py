@@ -1,7 +1,7 @@
-"""The gauges of one outbox: what waits to be published and what is set aside, true between two measurements as well.
+"""The gauges of one outbox: events waiting to be published and events set aside, current also between two measurements.
 
-The relay measures about once a second. Its oldest event stays the oldest until it is confirmed, so in between its age
-grows by the clock: a broker that is slow, frozen or away shows at once, and not when the wait for it ends.
+The relay measures about once a second. The oldest event stays the oldest until it is confirmed, so in between its age
+grows with the clock: a slow, frozen or unavailable broker is visible at once, not only when a wait times out.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LAG_ROWS = Gauge("holdfast_outbox_rows", f"Events not yet published, up to {COUN
 SET_ASIDE_SECONDS = Gauge("holdfast_outbox_set_aside_seconds", "Age of the oldest event set aside", ["database"])
 SET_ASIDE_ROWS = Gauge(
     "holdfast_outbox_set_aside_rows",
-    f"Events set aside because no queue takes them, up to {COUNTED_ROWS}",
+    f"Events set aside as unroutable, up to {COUNTED_ROWS}",
     ["database"],
 )
 
 
 class OutboxLag:
-    """What is known of one outbox. Every number is a second old at most while the database answers.
+    """The state of one outbox. Every number is at most a second old while the database answers.
 
     While `is_active` is false the age does not grow in between, since another relay publishes all the time.
     """
@@ -44,7 +44,7 @@ class OutboxLag:
         SET_ASIDE_SECONDS.labels(database).set_function(lambda: self._oldest_set_aside.seconds(grows=True))
 
     def measure(self) -> None:
-        """Ask the database if it is time to. Raises as the database does."""
+        """Query the database if a measurement is due. Raises as the database does."""
         if time.monotonic() < self._due_at:
             return
         found = self._rows.measure()
@@ -55,7 +55,7 @@ class OutboxLag:
         self._oldest_set_aside.is_now(found.set_aside_seconds)
 
     def fetched(self, rows: int, oldest_seconds: float, *, is_all: bool) -> None:
-        """Take note of the oldest rows, which are all that wait if `is_all`."""
+        """Record the oldest rows, which are all waiting rows if `is_all`."""
         self._show(rows if is_all else max(rows, self._count), oldest_seconds)
 
     def _show(self, rows: int, oldest_seconds: float) -> None:
@@ -65,7 +65,7 @@ class OutboxLag:
 
 
 class _Age:
-    """An age that grows by the monotonic clock; 0 is nothing, and stays so."""
+    """An age that grows with the monotonic clock; 0 means no event, and stays 0."""
 
     def __init__(self) -> None:
         self._known = (0.0, 0.0)  # together, since another thread reads them

@@ -1,7 +1,7 @@
-"""The relay's side of an outbox table: read in order, delete, set aside, put back. Safe to repeat.
+"""The relay's side of an outbox table: reads, deletes, sets aside and restores rows. Idempotent.
 
-A row is set aside by a mark in its column `set_aside_at`, so that every relay sees the same. No statement reads more of
-the table than it needs: each goes by an index, however many rows wait or are set aside.
+The column `set_aside_at` marks a row as set aside, so that every relay sees the same state. Every statement uses an
+index, so its cost does not grow with the table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
 _SET_ASIDE = text("""
     UPDATE outbox SET set_aside_at = clock_timestamp() WHERE position = ANY(:positions) AND set_aside_at IS NULL
 """)
-# Of each type that is set aside the oldest row, from one type to the next by the index: DISTINCT would read them all.
+# The oldest row of each type that is set aside, by skipping through the index: DISTINCT would read all rows.
 _OLDEST_SET_ASIDE = """
     WITH RECURSIVE oldest AS (
         (SELECT type, position FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY type, position LIMIT 1)
@@ -93,7 +93,7 @@ _MEASURE = statement(
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many rows wait and how old the oldest is; the same of those set aside. The counts are bounded."""
+    """The number of waiting rows and the age of the oldest; the same for rows set aside. The counts are bounded."""
 
     rows: int = 0
     seconds: float = 0.0
@@ -113,7 +113,7 @@ class OutboxRows:
             return connection.execute(_FETCH, {"limit": limit}).all()
 
     def sample_set_aside(self) -> Sequence[Any]:
-        """Of each type that is set aside the oldest row, unless an older one waits, which it would overtake."""
+        """The oldest row of each type that is set aside, except a row that would overtake an older waiting one."""
         with autocommit(self._engine) as connection:
             return connection.execute(_SAMPLE).all()
 
@@ -124,7 +124,7 @@ class OutboxRows:
         self._change(_SET_ASIDE, positions)
 
     def restore(self, types: Collection[str], should_continue: Callable[[], bool]) -> int:
-        """Take the marks off these types' rows, in portions, oldest first; return of how many."""
+        """Restore the rows of these types in portions, oldest first; returns their number."""
         restored = 0
         for event_type in sorted(types):
             portion = RESTORED_ROWS

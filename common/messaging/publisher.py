@@ -1,6 +1,6 @@
-"""Publishing with confirms: a batch goes out in order, and the answer says what the broker has taken for good.
+"""Publishing with confirms: a batch is published in order, and the result names the confirmed messages.
 
-Each message is persistent and mandatory; a message that no queue took is returned and does not count as confirmed.
+Each message is persistent and mandatory; an unroutable message is returned and does not count as confirmed.
 pika's BlockingConnection confirms one message at a time, so a SelectConnection's loop runs in the caller's thread.
 Sources: https://www.rabbitmq.com/docs/confirms, https://pika.readthedocs.io/en/stable/
 """
@@ -35,7 +35,7 @@ BLOCKED_SECONDS = 0.5
 CLOSE_SECONDS = 1.0
 MEANWHILE_SECONDS = 0.25
 _log = structlog.get_logger(__name__)
-# Five lines for each attempt while the broker is away, several of them errors; what is raised here says it all.
+# pika logs five lines per attempt while the broker is down; the exceptions raised here have the same information.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
@@ -46,12 +46,13 @@ class BrokerDownError(Unavailable):
 
 
 class ConfirmedPublisher:
-    """One connection and channel to one exchange; reconnects when it is used after a failure. Not thread-safe.
+    """One connection and channel to one exchange; reconnects on use after a failure.
 
-    Of several URLs, separated by `;`, the next one's turn comes with each failure, so that a node that takes
-    connections and confirms nothing is left as well as one that is gone.
+    Not thread-safe.
 
-    `meanwhile` is called some times a second during every wait for the broker; it must not raise, nor use this object.
+    With several URLs, separated by `;`, each failure switches to the next one, so that it also leaves a node that
+    accepts connections but confirms nothing. `meanwhile` is called several times a second during every wait for the
+    broker; it must not raise, nor use this object.
     """
 
     def __init__(self, broker_url: str, exchange: str, *, name: str) -> None:
@@ -87,19 +88,19 @@ class ConfirmedPublisher:
             on_open_error_callback=self._on_closed,
             on_close_callback=self._on_closed,
         )
-        # Longer than pika's own bound: what it gives up by itself, it cleans up.
+        # Longer than pika's own time-out: then pika cleans up.
         self._run(lambda: self._is_ready, CONNECT_SECONDS + 0.5)
         return self._is_ready
 
     def _give_up(self) -> None:
-        """Leave this node; the next one's turn comes."""
+        """Leave this node and use the next one."""
         self.close()
         self._nodes.rotate(-1)
 
     def publish(self, messages: Sequence[Message], *, timeout_seconds: float) -> set[str]:
-        """Publish in order; answers the ids that were confirmed and not returned. Raises `BrokerDownError`.
+        """Publish in order; returns the ids that were confirmed and not returned. Raises `BrokerDownError`.
 
-        What is confirmed before the connection breaks is answered; the rest counts as not published.
+        If the connection breaks, it returns the ids confirmed before; the rest counts as unpublished.
         """
         self.connect()
         channel = self._channel
@@ -118,7 +119,7 @@ class ConfirmedPublisher:
             )
         if not batch.done:
             if not self._blocked:
-                self._give_up()  # it may have lost what it did not confirm
+                self._give_up()  # it may have lost unconfirmed messages
             if not batch.confirmed:
                 failure = f"the broker confirmed nothing: {self._failure or 'no answer'}"
                 raise BrokerDownError(failure)
@@ -126,7 +127,7 @@ class ConfirmedPublisher:
 
     @property
     def returned(self) -> set[str]:
-        """The ids of the last batch that no queue takes."""
+        """The unroutable ids of the last batch."""
         return set(self._batch.returned)
 
     @property
@@ -146,7 +147,7 @@ class ConfirmedPublisher:
             connection.close()
             self._run(lambda: bool(connection.is_closed), CLOSE_SECONDS, connection)
         if not connection.is_closed:
-            # The other side stands still: without this its socket would stay until the garbage collector comes by.
+            # The peer is frozen: without this its socket would stay open until garbage collection.
             connection._adapter_disconnect_stream()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public hangs up
             self._run(lambda: bool(connection.is_closed), CLOSE_SECONDS, connection)
         try:
@@ -159,12 +160,12 @@ class ConfirmedPublisher:
         return self._channel is not None and self._channel.is_open
 
     def _wait_while_blocked(self) -> None:
-        # In an alarm (memory, disk) the broker stops reading. What was sent waits in its socket and is taken later: to
-        # connect anew and send it again, time after time, would pile it up just when there is no room.
+        # In an alarm (memory, disk) the broker stops reading. Sent messages wait in its socket and are accepted later:
+        # to reconnect and resend repeatedly would multiply them just when the broker has no space.
         if self._blocked:
             self._run(lambda: not self._blocked or not self._is_ready, BLOCKED_SECONDS)
         if self._blocked:
-            raise BrokerDownError("the broker has an alarm and takes no messages")
+            raise BrokerDownError("the broker has an alarm and accepts no messages")
 
     def _run(
         self, done: Callable[[], bool], seconds: float, connection: Any = None, *, each: float = MEANWHILE_SECONDS
@@ -198,7 +199,7 @@ class ConfirmedPublisher:
         connection.channel(on_open_callback=self._on_channel)
 
     def _on_blocked(self, *, blocked: bool) -> None:
-        _log.warning("the broker blocks publishers" if blocked else "the broker takes messages again")
+        _log.warning("the broker blocks publishers" if blocked else "the broker accepts messages again")
         self._blocked = blocked
         self._stop()
 
@@ -213,7 +214,7 @@ class ConfirmedPublisher:
         self._stop()
 
     def _on_closed(self, closed: Any, reason: Any) -> None:
-        # Of the connection, of its channel alone (an exchange that is not there), or of an attempt to connect.
+        # The end of the connection, of its channel (a missing exchange), or of a connection attempt.
         self._failure = str(reason) or repr(reason)
         if self._channel is not None:
             _log.warning("the broker ended the connection", reason=self._failure)

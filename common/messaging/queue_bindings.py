@@ -1,8 +1,8 @@
-"""Bindings of a consumer's queue that change while the system runs, for a context that follows subscriptions.
+"""Changes the bindings of a consumer's queue at run time, for a context with dynamic subscriptions.
 
 Guarantee: one process at a time changes them. The lock is an exclusive queue, so it ends with its connection, and the
-changes go through that same connection: a process that was frozen and has lost the lock can change nothing any more.
-The queue itself is the topology job's to declare.
+changes go through that same connection: a process that was frozen and has lost the lock cannot change bindings. The
+topology job declares the queue itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class QueueBindings:
         self._channel, self._queue = channel, events_queue(context)
 
     def bind(self, event_type: str) -> None:
-        """Let events of that type come in; they do when this returns. Safe to repeat."""
+        """Bind the queue to that event type; events arrive when this returns. Idempotent."""
         self._channel.queue_bind(self._queue, EVENTS.name, event_type)
 
     def unbind(self, event_type: str) -> None:

@@ -1,4 +1,4 @@
-"""A message exactly as the broker gave it: any bytes, any headers, whoever published it."""
+"""A message exactly as the broker delivered it: any bytes, any headers, from any publisher."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessage:
-    """`body` is what was published, byte for byte; `routing_key` is the last one it travelled by."""
+    """`body` is what was published, byte for byte; `routing_key` is the last one it was routed with."""
 
     body: bytes
     routing_key: str
@@ -18,9 +18,9 @@ class RawMessage:
 
 
 def untouched(kind: Any) -> Any:
-    """A class of messages that keeps body and headers as they came, where `kind` would unpack what says it is packed.
+    """A subclass of `kind` that keeps body and headers as they came, and does not decompress.
 
-    A stranger's few bytes could otherwise become gigabytes before anybody looks at them.
+    Otherwise a few bytes of any publisher could become gigabytes before they are checked.
     """
 
     class Untouched(kind):  # type: ignore[misc]  # which transport's class it is shows at run time

@@ -1,9 +1,10 @@
-"""A worker for a queue whose messages may be anything: each is handed on untouched, and acknowledged when it was taken.
+"""A worker for a queue with messages of any content: each is passed on unchanged, and acknowledged after it was
+handled.
 
-It is the same Celery worker as `celeryapp` runs, with its pause for outages, but nothing in a message can have it
-refused: body, headers and content type are put away before Celery or kombu looks at them (kombu would unpack what says
-it is compressed, and decode what names an encoding). A message that could not be taken goes back to its queue, at most
-once a second for each thread, so the queue must not have a delivery limit.
+It is the same Celery worker as that of `celery_worker`, with its pause for outages, but no message content can cause a
+rejection: body, headers and content type are set aside before Celery or kombu parses them (kombu would decompress and
+decode them). A message that could not be handled returns to its queue, at most once a second for each thread, so the
+queue must not have a delivery limit.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def run_raw_worker(
     *,
     probes: Mapping[str, Callable[[], object]],
 ) -> None:
-    """Hand each message of `queue` to `take` until SIGTERM; while a probe fails, none is taken from the queue."""
+    """Hand each message of `queue` to `take` until SIGTERM; while a probe fails, none is consumed."""
     configure_tracing(f"worker-{context}", settings)
     pause = ConsumerPause(context, probes)
     register(_SERIALIZER, _encode, _decode, content_type=_CONTENT_TYPE, content_encoding="binary")
@@ -71,10 +72,10 @@ def run_raw_worker(
 
 
 class RawConsumer(EventConsumer):
-    """Celery's consumer, made to see in every message the same plain task."""
+    """Celery's consumer, changed to treat every message as the same plain task."""
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
-        """Called before the subscription to the queue is made: the right moment to keep kombu's hands off it."""
+        """Called before the worker subscribes to the queue: replace kombu's message class here."""
         handler = super(EventConsumer, self).create_task_handler(*args, **kwargs)
         self._keep_the_pause()
         channel = self.task_consumer.channel

@@ -1,4 +1,4 @@
-"""Ends a wait of pika's event loop as soon as another socket has something to read."""
+"""Ends a wait of pika's event loop as soon as another socket is readable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watched(connection: Any, socket: int | None) -> Iterator[Callable[[], bool]]:
-    """Have the loop of `connection` watch `socket` too; yields whether it became readable. Nothing without either."""
+    """Let the loop of `connection` also watch `socket`; yields whether it became readable. Without either it does
+    nothing.
+    """
     ready: list[int] = []
     if connection is None or socket is None:
         yield lambda: False
@@ -26,5 +28,5 @@ def watched(connection: Any, socket: int | None) -> Iterator[Callable[[], bool]]
     try:
         yield lambda: bool(ready)
     finally:
-        with suppress(Exception):  # a loop that was closed with its connection knows no sockets
+        with suppress(Exception):  # a loop that was closed with its connection has no sockets
             loop.remove_handler(socket)

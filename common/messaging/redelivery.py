@@ -30,24 +30,26 @@ _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-cou
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message as it came: its bytes and its headers."""
+    """A message as it was received: its bytes and its headers."""
 
     body: str
     headers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def attempt(self) -> int:
-        """How many attempts have failed before this one."""
+        """The number of failed attempts before this one."""
         return self._count(ATTEMPT)
 
     @property
     def undecided_seconds(self) -> int:
-        """How long it has waited in delay queues for somebody's decision: no outage, backlog or clock adds to it."""
+        """How long it has waited in delay queues for an external decision, without outages, backlogs or clock
+        changes.
+        """
         return self._count(UNDECIDED)
 
     @property
     def was_passed_on(self) -> bool:
-        """Whether it has failed before, or is an operator's replay: its delay is none of the queue's."""
+        """Whether it is a retry or an operator's replay: its age does not measure the queue."""
         return self.attempt > 0 or self.undecided_seconds > 0 or REPLAY in self.headers
 
     def _count(self, header: str) -> int:
@@ -59,14 +61,14 @@ class Redelivery:
     """Republishes for one queue, over a connection of its own. Thread-safe; raises kombu's errors."""
 
     def __init__(self, broker_url: str, queue: str) -> None:
-        # No heartbeat: nobody serves this connection while it is idle. A dead one shows at the next publish.
+        # No heartbeat: no thread serves this connection while it is idle. The next publish detects a dead one.
         self._connection = Connection(
             broker_url,
             heartbeat=0,
             connect_timeout=4,
             transport_options={
                 "confirm_publish": True,
-                # What waits without a bound of its own (opening a channel, say) ends too.
+                # This also bounds waits without their own time-out, such as opening a channel.
                 "read_timeout": CONFIRM_SECONDS,
                 "write_timeout": CONFIRM_SECONDS,
                 "client_properties": {"connection_name": f"{queue} redelivery"},
@@ -79,25 +81,25 @@ class Redelivery:
     def retry(
         self, message: Incoming, *, failed_attempts: int, delay_seconds: int, error: BaseException | None
     ) -> None:
-        """Publish it to a delay queue: it returns to this queue alone, after `delay_seconds`."""
+        """Publish it to a delay queue: it returns only to this queue, after `delay_seconds`."""
         headers = _carried(message.headers) | {ATTEMPT: failed_attempts}
         if error is not None:
             headers |= _error_headers(error)
         self._publish(topology.delay_exchange(delay_seconds), message.body, headers)
 
     def park_undecided(self, message: Incoming, *, delay_seconds: int, error: BaseException) -> None:
-        """Delay it without counting an attempt; the delay is added to what it has waited so far."""
+        """Delay it without counting an attempt; adds the delay to its waiting time."""
         waited = {UNDECIDED: message.undecided_seconds + delay_seconds}
         headers = _carried(message.headers) | waited | _error_headers(error)
         self._publish(topology.delay_exchange(delay_seconds), message.body, headers)
 
     def publish(self, event: Event) -> None:
-        """Publish an event of the kit itself; that no queue is bound is no error."""
+        """Publish an event of the kit itself; a missing binding is not an error."""
         known = event_headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
         self._publish(topology.EVENTS, event.to_json(), dict(known), routing_key=event.type, mandatory=False)
 
     def dead(self, message: Incoming, *, attempts: int, reason: str, error: BaseException, traceback: str) -> None:
-        """Send it to the dead-letter exchange, with all that is known of why."""
+        """Publish it to the dead-letter exchange, with its error and history."""
         headers = _carried(message.headers) | {
             ATTEMPT: attempts,
             "holdfast-reason": reason,
@@ -109,11 +111,11 @@ class Redelivery:
         self._publish(topology.DEAD, message.body, headers)
 
     def probe(self) -> None:
-        """Raise if nothing can be parked now: no connection, an alarm, no delay queue, or no right to publish.
+        """Raise if nothing can be parked now: no connection, an alarm, no delay queue, or no permission to publish.
 
-        The message of the probe is confirmed and returned, since no queue is bound to its exchange: it costs nothing
-        and stays nowhere. A message to a delay queue would come back to the consumer, or, under any other key, stay for
-        ever (dead-lettering at least once keeps what it cannot route).
+        The probe's message is confirmed and returned, since no queue is bound to its exchange, so it is stored nowhere.
+        A message to a delay queue would return to the consumer, or, with another key, stay for ever (at-least-once
+        dead-lettering keeps unroutable messages).
         """
         with self._connected():
             channel: Any = self._connection.channel()
@@ -163,7 +165,7 @@ class Redelivery:
                 # A late confirm must not be taken for that of the next message.
                 self._producer = None
                 self._connection.collect(socket_timeout=1)
-                # Of a cluster's nodes this one may take connections for a while yet, and confirm nothing.
+                # This node of a cluster may still accept connections for a while, and confirm nothing.
                 self._connection.maybe_switch_next()
                 raise
 
@@ -179,7 +181,7 @@ def _carried(headers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _expect_return(*_: object) -> None:
-    """Without a listener py-amqp raises for a message that comes back."""
+    """Without a listener py-amqp raises for a returned message."""
 
 
 def _error_headers(error: BaseException) -> dict[str, str]:

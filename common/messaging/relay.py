@@ -1,13 +1,13 @@
 """The outbox relay: publish with confirms, then delete.
 
-One active relay per database, by a lease that is renewed while the broker is slow; a standby takes over by itself.
-Events go out in the order of their positions, a batch at a time; a row is deleted only when the broker has confirmed
-its message, and what was not confirmed goes first on the next turn. So a relay that is killed at any moment, or loses
-its connection, publishes some events twice (the consumers' inboxes drop the second), loses none, and lets none overtake
-another. While the broker is away rows wait.
+One relay per database is active, by a lease that is renewed while the broker is slow; a standby takes over
+automatically. Events are published in the order of their positions, one batch at a time; a row is deleted only after
+the broker has confirmed its message, and unconfirmed rows come first in the next batch. So a relay that is killed at
+any moment, or loses its connection, publishes some events twice (the consumers' inboxes drop duplicates), loses none,
+and never reorders them. While the broker is down rows wait.
 
-Only what the broker returns, because no queue takes it, is set aside by a mark on its row, and holds up nobody. Of each
-type that is set aside one row is tried again now and then; when a queue takes it, all of its type are put back.
+Only unroutable events, which the broker returns, are marked as set aside, so that they block no others. One row of each
+such type is retried periodically; when it is routed, all rows of its type are restored.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LEASE_SECONDS = 5.0
 OUTAGE_SECONDS = 1.0
 REFUSED_SECONDS = 0.5
 RETRY_SET_ASIDE_SECONDS = 5.0
-LOOK_SECONDS = 1.0  # an event whose notification was lost waits that long; a standby asks for the lease as often
+LOOK_SECONDS = 1.0  # between polls without a notification; a standby tries the lease as often
 
 PUBLISHED = Counter("holdfast_relay_published_total", "Events confirmed by the broker", ["database"])
 ACTIVE = Gauge("holdfast_relay_active", "1 while this relay holds the database's lease", ["database"])
@@ -55,8 +55,8 @@ _log = structlog.get_logger(__name__)
 class Relay:
     """Moves the outbox of one database to the broker.
 
-    `engine` must have one connection and no other user: on it the relay listens for what wakes it.
-    The relays of one process share `broker`: while it is away, one of them asks for it in a second, and not each.
+    `engine` must have one connection and no other user: on it the relay listens for notifications.
+    The relays of one process share the circuit breaker `broker`: while it is down, one of them tries it per second.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Relay:
         self._retry_at = 0.0
 
     def run(self, stop: Flag) -> None:
-        """Work until `stop` is set. Outages are waited out."""
+        """Run until `stop` is set. Waits out outages."""
         log, outage = _log.bind(database=self._database), False
         while not stop.is_set():
             try:
@@ -104,7 +104,9 @@ class Relay:
         self._stand_down()
 
     def step(self) -> bool:
-        """One batch, if the lease is ours; return whether more may wait. Raises as broker and database do."""
+        """Publish one batch if this relay holds the lease; returns whether more may wait. Raises errors of broker and
+        database.
+        """
         # The broker first: a relay that cannot publish must leave the lease to one that can.
         if not self._publisher.is_connected:
             with self._broker.guard():
@@ -117,7 +119,7 @@ class Relay:
             self._wakeups.stop()
             return False
         self._wakeups.listen()
-        self._wakeups.take()  # what is written from here on wakes it again
+        self._wakeups.take()  # later commits wake it again
         return self._retry_set_aside() or self._publish_oldest()
 
     def _publish_oldest(self) -> bool:
@@ -127,20 +129,22 @@ class Relay:
         )
         if not rows:
             return False
-        # A single event is tried at a time until one is confirmed, since while one queue refuses, the others take every
-        # repetition (a window that closes at once and opens by doubling, as TCP's does, RFC 5681).
+        # One event is tried at a time until one is confirmed: while one queue refuses, the others receive every
+        # duplicate (like TCP's congestion window, RFC 5681, it shrinks at once and doubles on success).
         window, self._window = self._window, 1
         confirmed, returned = self._publish(rows)
         self._rows.set_aside([row.position for row in rows if row.event_id in returned])
         if len(confirmed) + len(returned) == len(rows):
             self._window = min(2 * window, BATCH_ROWS)
-            return len(rows) == window  # what came after the look has sent a notification
+            return len(rows) == window  # events committed after the poll have sent a notification
         if not confirmed:
             self._publisher.idle(REFUSED_SECONDS)
         return True
 
     def _retry_set_aside(self) -> bool:
-        """Of each type that is set aside try the oldest, every few seconds; if a queue takes it, put its type back."""
+        """Every few seconds retry the oldest event of each type that is set aside; if it is routed, restore its
+        type.
+        """
         if time.monotonic() < self._retry_at:
             return False
         self._retry_at = time.monotonic() + RETRY_SET_ASIDE_SECONDS
@@ -155,9 +159,9 @@ class Relay:
         return bool(confirmed)
 
     def _publish(self, rows: Sequence[Any]) -> tuple[set[str], set[str]]:
-        """Publish these and delete what was confirmed; return the ids of that, and of what no queue takes."""
+        """Publish these and delete the confirmed ones; returns the confirmed and the unroutable ids."""
         crash_point("relay.fetched")
-        if not self._lease.hold():  # a slow database may have taken the time that was left
+        if not self._lease.hold():  # a slow database may have used up the rest of the lease
             return set(), set()
         started_ns = time.time_ns()
         self._is_publishing = True
@@ -174,19 +178,21 @@ class Relay:
         return confirmed, self._publisher.returned
 
     def _meanwhile(self) -> None:
-        """While the broker is waited for: the lag must be seen to grow, and no standby must publish the same."""
-        with suppress(Exception):  # the database may be away; the broker is waited for all the same
+        """During a wait for the broker: update the lag, and renew the lease so that no standby publishes the same
+        rows.
+        """
+        with suppress(Exception):  # the database may be down; the wait for the broker continues
             if self._is_publishing:
                 self._lease.hold()
             self._lag.measure()
 
     def _stand_by(self) -> None:
         self._active.set(0)
-        self._lag.is_active = True  # nobody else may be able to publish either
+        self._lag.is_active = True  # a standby may not be able to publish either
         self._meanwhile()
-        self._wakeups.take()  # or they would pile up for as long as it lasts; afterwards it looks anyway
+        self._wakeups.take()  # otherwise notifications would pile up; after the wait the relay polls anyway
         if not self._publisher.is_connected:
-            with suppress(Exception):  # it runs out by itself
+            with suppress(Exception):  # it expires
                 self._lease.release()  # to a relay that can publish
 
     def _stand_down(self) -> None:
@@ -199,7 +205,7 @@ class Relay:
 
 
 def headers(*, event_id: str, event_type: str, correlation_id: str) -> dict[str, str]:
-    """What makes a CloudEvents message a Celery message too; `shadow` is the name that Flower shows."""
+    """Headers that make a CloudEvents message a Celery message too; Flower shows the name `shadow`."""
     return {
         "lang": "py",
         "task": TASK_NAME,

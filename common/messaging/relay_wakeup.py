@@ -1,11 +1,11 @@
-"""Wakes the relay as soon as an event is committed. A hint and no more: the row in the outbox is the truth.
+"""Wakes the relay as soon as an event is committed. It is only a hint: the outbox row is authoritative.
 
-A writer sends PostgreSQL's NOTIFY after its commit, in a transaction of its own, from a thread that sends one for all
-commits since the last. The relay listens on the connection with which it reads the outbox. Nothing depends on a
-notification: one that is lost, or was never sent, costs the event the time until the relay's next regular look.
+A writer sends PostgreSQL's NOTIFY after its commit, in a separate transaction, from a thread that sends one for all
+commits since the last. The relay listens on the connection with which it reads the outbox. A lost notification only
+delays the event until the relay's next poll.
 
-NOTIFY within the business transaction would take a lock on the whole server until its commit is on disk, so writers
-would commit one after another. Alone, and without waiting for the disk, it holds that lock for some microseconds.
+NOTIFY in the business transaction would hold a server-wide lock until its commit is on disk, so writers would commit
+one after another. A separate asynchronous commit holds that lock for some microseconds.
 Source: https://www.postgresql.org/docs/current/sql-notify.html
 """
 
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 CHANNEL = "holdfast_outbox"
-GAP_SECONDS = 0.002  # the relay looks again by itself as long as it finds something
+GAP_SECONDS = 0.002  # the relay keeps polling as long as it finds rows
 AFTER_FAILURE_SECONDS = 1.0
 _WRITTEN, _LISTENS = "holdfast_outbox_written", "holdfast_outbox_listens"
-# One round trip and one transaction. What it "commits" is no data: a crash of the server loses a hint.
+# One round trip and one transaction. It writes no data: a server crash loses only a hint.
 _NOTIFY = f"SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}"
 _LISTEN, _UNLISTEN = f"LISTEN {CHANNEL}", f"UNLISTEN {CHANNEL}"
 _log = structlog.get_logger(__name__)
 
 
 def wake_relay_after(connection: Connection) -> None:
-    """Wake the relay once this connection, which wrote an event, is given back: after the end of its transaction."""
+    """Wake the relay when this connection, which wrote an event, returns to the pool: after its transaction has
+    ended.
+    """
     _waker_of(connection.engine)
     connection.info[_WRITTEN] = True
 
 
 class Waker:
-    """Sends notifications of one engine's database. Several calls while one is on its way make one more."""
+    """Sends notifications to one engine's database. Calls during a send are merged into one more."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = ref(engine)
@@ -52,7 +54,7 @@ class Waker:
         finalize(engine, self._due.set)
 
     def wake(self) -> None:
-        """Return at once; what goes wrong is logged, and the relay's next look finds the event."""
+        """Return at once; errors are logged, and the relay's next poll finds the event."""
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
@@ -75,14 +77,14 @@ class Waker:
 
 
 class Listener:
-    """Receives the notifications of a database. Its engine must have one connection, and nobody else may use it."""
+    """Receives the notifications of a database. Its engine must have one connection and no other user."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Any = None
 
     def listen(self) -> None:
-        """Receive what is sent from now on. After a reconnection it takes another call. Raises as the database does."""
+        """Subscribe to notifications. Call it again after a reconnection. Raises errors of the database."""
         with autocommit(self._engine) as connection:
             if not connection.info.get(_LISTENS):
                 connection.exec_driver_sql(_LISTEN)
@@ -90,7 +92,7 @@ class Listener:
             self._connection = connection.connection.dbapi_connection
 
     def stop(self) -> None:
-        """Stop receiving, so that the server has nobody to send to. Raises as the database does."""
+        """Unsubscribe. Raises errors of the database."""
         if self._connection is None:
             return
         self._connection = None
@@ -99,7 +101,7 @@ class Listener:
                 connection.exec_driver_sql(_UNLISTEN)
 
     def take(self) -> bool:
-        """Whether a notification came since the last call. One that is still in the socket does not count."""
+        """Whether a notification was received since the last call. Unread ones in the socket do not count."""
         if self._connection is None or not self._connection.notifies:
             return False
         self._connection.notifies.clear()
@@ -107,7 +109,7 @@ class Listener:
 
     @property
     def socket(self) -> int | None:
-        """What becomes readable with a notification, or when the server hangs up; None while nobody listens."""
+        """The socket, readable on a notification or a disconnect; None without a subscription."""
         return None if self._connection is None or self._connection.closed else int(self._connection.fileno())
 
 

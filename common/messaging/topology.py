@@ -1,12 +1,12 @@
-"""How exchanges and queues look on the broker; what is bound is handed in.
+"""The exchanges and queues of the broker; callers pass in the bindings.
 
-    holdfast.events (topic) --type--> <context>.events            every event, to each context with a handler for it
-    holdfast.retry.<delay> (topic) --#--> holdfast.retry.<delay>  delay queue: waits, then returns by its key
-    holdfast.retry.probe (fanout) --> nothing                     asks whether messages can be parked at all
-    holdfast.dead (topic) --#--> operations.dead-letters          what a consumer could not handle, keyed by its queue
+    holdfast.events (topic) --type--> <context>.events            each event, to every context with a handler
+    holdfast.retry.<delay> (topic) --#--> holdfast.retry.<delay>  delay queue: returns by its key after the delay
+    holdfast.retry.probe (fanout) --> nothing                     probes whether messages can be parked
+    holdfast.dead (topic) --#--> operations.dead-letters          dead letters, keyed by their queue
 
-All queues are quorum queues. A consumer's queue dead-letters to `holdfast.dead` whatever no code could catch; it does
-so at least once, which needs `reject-publish` (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
+All queues are quorum queues. A consumer's queue dead-letters to `holdfast.dead` what code cannot catch, at least once,
+which needs `reject-publish` (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 EVENTS = Exchange("holdfast.events", type="topic", durable=True)
 DEAD = Exchange("holdfast.dead", type="topic", durable=True)
-# No queue is ever bound to it: what is published here shows that the broker takes messages, and is returned.
+# No queue is bound to it: a returned message shows that the broker accepts messages.
 PROBE = Exchange("holdfast.retry.probe", type="fanout", durable=True)
 DEAD_LETTERS = "operations.dead-letters"
 # The backoff of an event's retries.
 RETRY_DELAYS_SECONDS = (1, 5, 30, 120, 600)
-# A killed worker charges one delivery to every message it held, the healthy ones too.
+# A killed worker adds one delivery to every message that it held, including healthy ones.
 DELIVERY_LIMIT = 20
 EVERYTHING = "#"
-# A wrong password; a virtual host that is not there, or not this account's.
+# A wrong password; a virtual host that is missing or not accessible.
 REFUSALS = (AccessRefused, NotAllowed)
-# A broker writes down which log belongs to a new quorum queue half a second later (`auto_save` of the Raft library's
-# directory). Killed before that on all its nodes, it starts the queue anew: without a leader, and without what it held.
+# A broker stores which log belongs to a new quorum queue half a second later (`auto_save` of the Raft library's
+# directory). If all nodes are killed before that, the queue starts without a leader and without its messages.
 SETTLE_SECONDS = 1.0
 _EVENTS_QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}[.]events")
-# No delivery limit: a dead letter has nowhere further to fall. From 4.0 on RabbitMQ has a limit of 20 unless told
+# No delivery limit: a dead letter must not be dropped. From 4.0 on RabbitMQ has a limit of 20 unless set
 # otherwise (https://www.rabbitmq.com/docs/quorum-queues#position-in-queue); before, it does not know the value -1.
 _UNLIMITED_SINCE = 4
 
@@ -52,19 +52,19 @@ def events_queue(context: str) -> str:
 
 
 def delay_exchange(seconds: int) -> Exchange:
-    """The exchange of a delay queue: a message sent straight to that queue would expire back into it."""
+    """The exchange of a delay queue: a message published directly to that queue would expire back into it."""
     return Exchange(f"holdfast.retry.{seconds}s", type="topic", durable=True)
 
 
 def retry_delay(attempt: int) -> int:
-    """How many seconds the retry after the failed attempt number `attempt` (from 1) waits."""
+    """The delay in seconds before the retry after failed attempt number `attempt` (from 1)."""
     return RETRY_DELAYS_SECONDS[min(attempt, len(RETRY_DELAYS_SECONDS)) - 1]
 
 
 def undecided_delay(waited_seconds: int) -> int:
-    """How many seconds an undecided item that has waited for `waited_seconds` waits next: about as long again.
+    """The next delay in seconds of an undecided item that has waited for `waited_seconds`: about as long again.
 
-    Never the shortest delay: what is parked there counts as an outage, which stops the clock of orders' time-outs.
+    Never the shortest delay: parked events there count as an outage, which stops the time-out clock of orders.
     """
     return max(delay for delay in RETRY_DELAYS_SECONDS if delay <= max(waited_seconds, RETRY_DELAYS_SECONDS[1]))
 
@@ -75,7 +75,7 @@ def consumer_queue(context: str) -> Queue:
 
 
 def is_events_queue(name: str) -> bool:
-    """Whether a queue of that name belongs to a consuming context: a dead letter may go back to no other."""
+    """Whether a queue of that name belongs to a consuming context: dead letters are replayed only to these."""
     return _EVENTS_QUEUE.fullmatch(name) is not None
 
 
@@ -86,25 +86,25 @@ def dead_letters_queue() -> Queue:
 
 @dataclass(frozen=True, slots=True)
 class QueueCount:
-    """What waits in a queue to be delivered, and how many consumers it has."""
+    """The number of ready messages of a queue, and of its consumers."""
 
     messages: int
     consumers: int
 
 
 def count(connection: Connection, queue: str) -> QueueCount:
-    """Ask the broker itself, now, by a passive declaration. Raises amqp's `NotFound` if there is no such queue."""
+    """Read it from the broker by a passive declaration. Raises amqp's `NotFound` if there is no such queue."""
     channel: Any = connection.default_channel
     found = channel.queue_declare(queue, passive=True)
     return QueueCount(found.message_count, found.consumer_count)
 
 
 def missing(broker_url: str, queues: Iterable[str], *, timeout_seconds: float) -> list[str]:
-    """Those of the queues that nobody has declared. Raises what `REFUSALS` names if the broker lets nobody in."""
+    """The queues that are not declared. Raises the errors of `REFUSALS` if the broker refuses the login."""
     found = []
     bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
     with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:
-        connection.connect()  # once; left to itself kombu would try for ever
+        connection.connect()  # once; by default kombu would retry for ever
         for queue in queues:
             try:
                 count(connection, queue)
@@ -116,11 +116,11 @@ def missing(broker_url: str, queues: Iterable[str], *, timeout_seconds: float) -
 def declare(
     broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10, settle_seconds: float = 0
 ) -> list[str]:
-    """Declare everything, for `bindings` = {context: event types}; answers the names of the queues. Safe to repeat.
+    """Declare everything, for `bindings` = {context: event types}; returns the names of the queues. Idempotent.
 
-    Nothing reaches a new queue for `settle_seconds`: pass `SETTLE_SECONDS` wherever messages must not be lost. What was
-    interrupted before that is begun again.
-    Raises kombu's and amqp's errors; a broker that accepts the connection and then stands still, too, ends in one.
+    No message is routed to a new queue for `settle_seconds`: pass `SETTLE_SECONDS` wherever messages must not be lost.
+    An interrupted declaration is repeated. Raises kombu's and amqp's errors; also for a broker that accepts the
+    connection and then hangs.
     """
     bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
     with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:
@@ -162,7 +162,7 @@ def _dead_letters(broker_version: int) -> Queue:
 
 def _delay_queue(seconds: int) -> Queue:
     exchange = delay_exchange(seconds)
-    arguments = _quorum("")  # the default exchange routes by the key that the message kept: the consumer's queue
+    arguments = _quorum("")  # the default exchange routes by the message's original key: the consumer's queue
     arguments |= {"x-message-ttl": seconds * 1000}
     return Queue(exchange.name, exchange, routing_key=EVERYTHING, durable=True, queue_arguments=arguments)
 

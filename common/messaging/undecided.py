@@ -1,8 +1,8 @@
-"""The items that wait for somebody else's decision: how many this process knows, and how old the oldest is.
+"""The items that wait for an external decision: their number in this process, and the age of the oldest.
 
-A process knows an item only while it comes by. One that is not back when its delay is over (and a margin) was decided
-elsewhere, is a dead letter, or is another instance's: over all instances the largest age is the true one, late by the
-item's delay at most.
+A process sees an item only when it is delivered. One that has not returned after its delay (and a margin) was decided,
+dead-lettered, or delivered to another instance: the maximum over all instances is the true age, late by at most the
+item's delay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_ITEMS = 10_000
 MARGIN_SECONDS = 60.0
 ITEMS = Gauge("holdfast_undecided_items", f"Items that wait for a decision, up to {MAX_ITEMS}", ["consumer"])
-OLDEST = Gauge("holdfast_undecided_oldest_seconds", "How long the oldest of them has waited", ["consumer"])
+OLDEST = Gauge("holdfast_undecided_oldest_seconds", "Waiting time of the oldest item", ["consumer"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class _Item:
 
 
 class UndecidedItems:
-    """Thread-safe. Ages are what items have waited in delay queues: outages and clocks add nothing."""
+    """Thread-safe. Ages are waiting times in delay queues, without outages and clock changes."""
 
     def __init__(self, context: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What every worker reads, checked at start as all settings are (`common.settings`)."""
+"""The settings of every worker, checked at start like all settings (`common.settings`)."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ class WorkerSettings(ProcessSettings, BrokerSettings, MetricsSettings):
         "int",
         default=3,
         check=between(0, 20),
-        meaning="Delayed retries of one event; then it is a dead letter. (worker-operations tries without end.)",
+        meaning="Delayed retries of one event before it becomes a dead letter. (worker-operations retries for ever.)",
     )
     undecided_max_age_seconds: float = setting(
         "UNDECIDED_MAX_AGE_SECONDS",
         "float",
         default=UNDECIDED_MAX_AGE_SECONDS,
         check=between(1, 30 * 86_400),
-        meaning="How long one event may wait for somebody else's decision; then it is a dead letter.",
+        meaning="How long one event may wait for an external decision before it becomes a dead letter.",
     )
     worker_threads: int = setting(
         "WORKER_THREADS",
         "int",
         default=4,
         check=between(1, 64),
-        meaning="Messages handled at once, with one connection to the database each.",
+        meaning="Messages handled concurrently, with one database connection each.",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchWorkerSettings(WorkerSettings):
-    """What a Celery worker reads that can handle several events in one transaction."""
+    """The settings of a Celery worker that can handle several events in one transaction."""
 
     event_batch_size: int = setting(
         "EVENT_BATCH_SIZE",
         "int",
         default=1,
         check=between(1, 256),
-        meaning="Most events that are handled in one transaction where several wait. 1: each alone.",
+        meaning="Maximum number of waiting events handled in one transaction. 1: no batches.",
     )

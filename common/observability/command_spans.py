@@ -1,4 +1,6 @@
-"""A span for each MongoDB command that runs inside a recorded one; of the command only its name and collection."""
+"""A span for each MongoDB command that runs inside a recorded one; it contains only the command's name and
+collection.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Logs: one JSON object a line on stdout, joined by `correlation_id` from the HTTP request to the last handler.
+"""Logs: one JSON object per line on stdout, joined by `correlation_id` from the HTTP request to the last handler.
 
-Whatever is bound with `structlog.contextvars` (correlation_id, event_id, order_id, ...) stands in every line of that
-thread until it is cleared. Lines of other libraries (stdlib logging) come out in the same form. Nobody filters secrets
-here: do not log bodies, headers, tokens or URLs with passwords.
+Values bound with `structlog.contextvars` (correlation_id, event_id, order_id, ...) appear in every line of that thread
+until they are cleared. Lines of other libraries (stdlib logging) have the same form. Secrets are not filtered: do not
+log bodies, headers, tokens or URLs with passwords.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-# Noisy at INFO, and each of their lines is said better by ours.
+# Noisy at INFO; Holdfast logs the same more precisely.
 _QUIET_LOGGERS = ("werkzeug", "urllib3", "pika", "amqp", "stripe", "alembic.runtime.plugins")
 
 
@@ -39,7 +39,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _QUIET_LOGGERS:
-        # Whoever wants one to be quieter still has said so where it was imported.
+        # Keep a higher level that another module has set.
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger(name).level))
 
 
@@ -79,9 +79,9 @@ def _add_name(output: Any, _method: str, event: structlog.typing.EventDict) -> s
 
 
 class _StandardOutput:
-    """Writes whole lines, so that threads do not mix them; looks stdout up each time, since tests replace it.
+    """Writes whole lines, so that threads do not mix them; reads sys.stdout each time, because tests replace it.
 
-    A line that cannot be written (full disk, closed pipe) is lost: no request or event fails for its log.
+    A line that cannot be written (full disk, closed pipe) is lost: logging never fails a request or event.
     """
 
     def __init__(self, name: str = "") -> None:

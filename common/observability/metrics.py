@@ -1,7 +1,7 @@
-"""Prometheus metrics of HTTP, and the port on which a worker shows its own.
+"""Prometheus metrics of HTTP, and the port on which a worker exposes its metrics.
 
 Label values are bounded: routes are templates, methods a fixed set, statuses classes. A path that matches no route
-counts as `unmatched`, so a scanner cannot fill the memory.
+counts as `unmatched`, so a scanner cannot exhaust the memory.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _durations = Histogram("http_request_duration_seconds", "Time to answer", _LABEL
 
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Record one answered request; `route` is the template, None if nothing matched."""
+    """Record one request with a response; `route` is the template, None if no route matched."""
     labels = (method_name(method), route or "unmatched", f"{status // 100}xx")
     _requests.labels(*labels).inc()
     _durations.labels(*labels).observe(seconds)
 
 
 def method_name(method: str) -> str:
-    """The method, or OTHER: anybody can invent one."""
+    """The method, or OTHER: clients can send any method."""
     return method if method in _METHODS else "OTHER"
 
 
@@ -39,7 +39,7 @@ def exposition() -> tuple[bytes, str]:
 
 
 def serve_metrics(host: str, port: int) -> Callable[[], None]:
-    """Serve `/metrics` from a thread, for processes that serve nothing else; answers a function that stops it."""
+    """Serve `/metrics` from a thread, for processes without other routes; returns a function that stops it."""
     server, thread = start_http_server(port, host)
 
     def stop() -> None:

@@ -1,8 +1,8 @@
-"""Sending spans to a collector by OTLP over HTTP, so that nobody else notices how it fares.
+"""Exports spans to a collector by OTLP over HTTP, without affecting the work that they describe.
 
-At most `MAX_WAITING` spans wait; what comes beyond pushes the oldest out. A batch that the collector does not take
-within `EXPORT_SECONDS` is lost. Trouble is counted always and logged once a minute. At the end, what is left is sent
-for at most `FLUSH_SECONDS`. Headers, certificates and compression are OpenTelemetry's own OTEL_EXPORTER_OTLP_*
+At most `MAX_WAITING` spans wait; a new one beyond that drops the oldest. A batch that the collector does not accept
+within `EXPORT_SECONDS` is lost. Failures are always counted and logged once a minute. At exit, waiting spans are
+flushed for at most `FLUSH_SECONDS`. Headers, certificates and compression are OpenTelemetry's own OTEL_EXPORTER_OTLP_*
 variables, which its exporter reads: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
 
@@ -29,14 +29,14 @@ EVERY_SECONDS = 1.0
 EXPORT_SECONDS = 3.0
 FLUSH_SECONDS = 3.0
 COMPLAIN_SECONDS = 60.0
-SPANS = Counter("holdfast_spans_total", "Spans ended, and what became of them: sent or lost", ["outcome"])
-# Each of their lines, at each batch, is said better and less often by ours.
+SPANS = Counter("holdfast_spans_total", "Ended spans by outcome: sent or lost", ["outcome"])
+# They log every batch; Holdfast logs the same more precisely and less often.
 _QUIET_LOGGERS = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")
 _log = logger(__name__)
 
 
 def make_processor(endpoint: str) -> BatchSpanProcessor:
-    """What ends up here is sent to the collector at `endpoint` (its base address) by a thread."""
+    """A thread sends the spans to the collector at `endpoint` (its base address)."""
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
@@ -54,12 +54,12 @@ class _Processor(BatchSpanProcessor):
         super().on_end(span)
 
     def shutdown(self) -> None:
-        """The base waits for up to half a minute, which nobody can set."""
+        """The base class waits for up to half a minute, without a setting."""
         self._batch_processor.shutdown(timeout_millis=int(FLUSH_SECONDS * 1000))
 
 
 class _CalmExporter(SpanExporter):
-    """Counts, and complains at most once a minute."""
+    """Count the lost spans, and log at most once a minute."""
 
     def __init__(self, exporter: OTLPSpanExporter) -> None:
         self._exporter = exporter
@@ -74,7 +74,7 @@ class _CalmExporter(SpanExporter):
         SPANS.labels("sent" if sent else "lost").inc(len(spans))
         if not sent and (self._complained_at is None or time.monotonic() - self._complained_at > COMPLAIN_SECONDS):
             self._complained_at = time.monotonic()
-            _log.warning("the trace collector does not take spans: they are lost", count=len(spans), error=why)
+            _log.warning("the trace collector does not accept spans: they are lost", count=len(spans), error=why)
         return result
 
     def shutdown(self) -> None:

@@ -1,7 +1,8 @@
-"""The recording side of `tracing.py`: the only file, with `span_export.py`, that knows OpenTelemetry's SDK.
+"""The recording side of `tracing.py`: the only file, with `span_export.py`, that uses OpenTelemetry's SDK.
 
-A trace is recorded whole or not at all: the process that begins it draws by the ratio, all others follow the flag in
-the `traceparent`. OpenTelemetry's process-wide provider is left alone, so a process can stop and start again.
+A trace is recorded completely or not at all: the process that starts it samples by the ratio, all others follow the
+flag in the `traceparent`. OpenTelemetry's process-wide provider is not used, so a process can stop and start tracing
+again.
 Source: https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased
 """
 
@@ -82,14 +83,14 @@ class RecordedSpan(Span):
 
 
 class Recorder:
-    """Makes the spans of one process."""
+    """Creates the spans of one process."""
 
     def __init__(self, service: str, endpoint: str, ratio: float) -> None:
         from common.observability import statement_spans  # noqa: PLC0415, F401 - it listens to SQLAlchemy from here on
 
         resource = Resource.create({"service.name": service, "service.namespace": "holdfast"})
         sampler = ParentBased(TraceIdRatioBased(ratio))
-        # No exit handler of its own: it would wait half a minute for a collector that hangs.
+        # No exit handler of the SDK: it would wait half a minute for a hanging collector.
         self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(make_processor(endpoint))
         self._tracer = self._provider.get_tracer("holdfast")
@@ -140,7 +141,7 @@ class Recorder:
 
 
 def _context_of(traceparent: str | None) -> Context:
-    """Never the thread's own context: who comes from outside brings their parent along."""
+    """Never the thread's current context: the parent of external work comes with it."""
     parts = w3c.parse(traceparent)
     if parts is None:
         return contexts.Context()

@@ -1,7 +1,7 @@
-"""A span for each SQL statement that runs inside a recorded one. Importing it makes SQLAlchemy call it.
+"""A span for each SQL statement that runs inside a recorded one. Importing it registers it with SQLAlchemy.
 
-The text of the statement goes along, its values never do. OpenTelemetry's own listener ends below SQLAlchemy 2.1, and
-that for psycopg2 would make a trace of its own out of every probe and every look of the relay into its outbox.
+A span contains the text of the statement, never its values. OpenTelemetry's own listener supports SQLAlchemy below 2.1,
+and the one for psycopg2 would create a trace for every probe and every poll of an outbox.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _before(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -
         return
     word = _WORD.match(statement)
     operation, database = word[1].upper() if word else "SQL", connection.engine.url.database
-    # Entered and left in two callbacks of one thread; nothing can begin in between.
+    # Entered and left in two callbacks of one thread; nothing runs in between.
     connection.info[_KEY] = scope = tracing.child(
         f"{operation} {database}",
         "client",

@@ -1,6 +1,6 @@
-"""W3C trace context: the one text that joins a request, its events and their consumers into one trace. Pure.
+"""W3C trace context: the text that joins a request, its events and their consumers into one trace. Pure.
 
-A text that is not a valid `traceparent` is nobody's trace: it is never passed on from a request, and never logged.
+An invalid `traceparent` is ignored: it is never propagated, and never logged.
 Source: https://www.w3.org/TR/trace-context/#traceparent-header
 """
 
@@ -39,6 +39,6 @@ def fresh() -> str:
 
 
 def log_ids(text: str | None) -> dict[str, str]:
-    """What a log line says of it: `trace_id` and `span_id`, or nothing."""
+    """Its fields in a log line: `trace_id` and `span_id`, or none."""
     parts = parse(text)
     return {"trace_id": parts.trace_id, "span_id": parts.span_id} if parts else {}

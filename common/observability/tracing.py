@@ -1,9 +1,9 @@
-"""Traces: one per request, through its events and all that they cause, sent by OTLP when a collector is configured.
+"""Traces: one per request, through its events and all their effects, exported by OTLP if a collector is configured.
 
-Without a collector (no `OTEL_EXPORTER_OTLP_ENDPOINT`) nothing of OpenTelemetry is loaded, and every function here does
-next to nothing; the `traceparent` still travels from the request through every event. With one, spans wait in a bounded
-queue that a thread empties: a collector that is slow, wrong or away costs spans, never work. Nothing promises that a
-span arrives.
+Without a collector (no `OTEL_EXPORTER_OTLP_ENDPOINT`) OpenTelemetry is not imported, and every function here is a cheap
+no-op; the `traceparent` is still propagated from the request through every event. With one, spans wait in a bounded
+queue that a thread sends: a slow, failing or unavailable collector loses spans, never work. Not promised: that a span
+arrives.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Kind = Literal["server", "client", "producer", "consumer", "internal"]
 
 
 class Span:
-    """A piece of work, as its trace shows it. This one is recorded nowhere; `spans.RecordedSpan` is.
+    """A piece of work in a trace. This class records nothing; `spans.RecordedSpan` does.
 
-    `traceparent` is what the events carry that this work causes.
+    `traceparent` is that of the events that this work causes.
     """
 
     __slots__ = ("traceparent",)
@@ -33,13 +33,13 @@ class Span:
         self.traceparent = traceparent
 
     def describe(self, attributes: Mapping[str, Value | None]) -> None:
-        """Add attributes; those that are None are left out."""
+        """Add attributes; None values are omitted."""
 
     def note(self, name: str, attributes: Mapping[str, Value | None]) -> None:
-        """Something happened during this work, now."""
+        """Record a span event now."""
 
     def fail(self, error: BaseException | str) -> None:
-        """It failed, as whoever looks for failures means it."""
+        """Mark the span as failed."""
 
 
 _recorder: Recorder | None = None
@@ -49,7 +49,8 @@ _NOTHING: AbstractContextManager[Span] = nullcontext(Span(None))
 def configure_tracing(service: str, settings: ProcessSettings) -> None:
     """Record the spans of this process as those of `service`, if the settings name a collector.
 
-    Call it in the process that does the work, after any fork: a thread of its own sends the spans. The first call wins.
+    Call it in the process that does the work, after any fork, because it starts a thread that sends the spans. The
+    first call wins.
     """
     global _recorder  # noqa: PLW0603 - one process, one recorder, like its log
     if _recorder is None and settings.otel_exporter_otlp_endpoint:
@@ -59,7 +60,7 @@ def configure_tracing(service: str, settings: ProcessSettings) -> None:
 
 
 def shutdown() -> None:
-    """Send what is left, within a bound, and record no more. A process does this by itself when it exits."""
+    """Flush the waiting spans, within a time-out, and stop recording. A process does this automatically at exit."""
     global _recorder
     recorder, _recorder = _recorder, None
     if recorder is not None:
@@ -73,7 +74,7 @@ def is_on() -> bool:
 def entry(
     name: str, kind: Kind, traceparent: str | None, attributes: Mapping[str, Value | None]
 ) -> AbstractContextManager[Span]:
-    """Work that came from outside: the span continues the trace of `traceparent`, or begins one."""
+    """External work: the span continues the trace of `traceparent`, or starts one."""
     if _recorder is None:
         return nullcontext(Span(traceparent))
     return _recorder.entry(name, kind, traceparent, attributes)
@@ -86,9 +87,9 @@ def child(
     *,
     answers: tuple[type[BaseException], ...] = (),
 ) -> AbstractContextManager[Span]:
-    """A part of the work of this thread's span. Where there is none, nothing is recorded: a probe is no trace.
+    """A child of this thread's current span. Without one, nothing is recorded: a probe starts no trace.
 
-    An exception that passes makes it a failure, except those that are `answers`.
+    An exception marks it as failed, except those in `answers`.
     """
     if _recorder is None:
         return _NOTHING
@@ -105,6 +106,8 @@ def past(
     ended_ns: int,
     failure: str = "",
 ) -> None:
-    """Record what was done for the trace of `traceparent` between two moments (`time.time_ns`), and why it failed."""
+    """Record past work in the trace of `traceparent`, between two times (`time.time_ns`), with the error if it
+    failed.
+    """
     if _recorder is not None:
         _recorder.past(name, kind, traceparent, attributes, started_ns=started_ns, ended_ns=ended_ns, failure=failure)

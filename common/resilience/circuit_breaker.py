@@ -1,8 +1,8 @@
-"""Circuit breakers around what is remote: after some outages in a row nothing is sent, until one call probes.
+"""Circuit breakers for remote calls: after consecutive failures no call is made, until one succeeds as a probe.
 
-pybreaker keeps the count and the state. It holds its lock during a call, which would let one thread through at a time,
-and it reads the wall clock, which may jump; so the call runs outside, between asking for admission and recording the
-result, and the time is kept here on the monotonic clock. Only outages count (`Unavailable`): a refusal is an answer.
+pybreaker keeps the count and the state. It holds its lock during a call, which would serialize the threads, and it
+reads the wall clock, which may jump; so the call runs outside, between the check and the recording of the result, and
+the time is measured here with the monotonic clock. Only outages count (`Unavailable`), not refusals.
 Pattern: Michael T. Nygard, Release It!, second edition, chapter 5.
 """
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 _STATES = {pybreaker.STATE_CLOSED: 0, pybreaker.STATE_HALF_OPEN: 1, pybreaker.STATE_OPEN: 2}
 STATE = Gauge("holdfast_breaker_state", "0 closed, 1 half-open, 2 open", ["breaker"])
-REFUSED = Counter("holdfast_breaker_refused_total", "Calls not made because the breaker was open", ["breaker"])
+REFUSED = Counter("holdfast_breaker_refused_total", "Calls rejected because the breaker was open", ["breaker"])
 _log = logger(__name__)
 
 
 class CircuitOpenError(Unavailable):
-    """The call was not made: what it needs did not answer lately."""
+    """The call was not made: the dependency failed recently."""
 
     code = "circuit_open"
 
 
 class Breaker:
-    """Opens after `max_failures` outages in a row; `reset_seconds` later one call at a time may try."""
+    """Opens after `max_failures` consecutive outages; `reset_seconds` later it admits one call at a time."""
 
     def __init__(self, name: str, *, max_failures: int, reset_seconds: float = 1.0) -> None:
         self.name = name
@@ -50,7 +50,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are refused now, or only a probe goes through."""
+        """Whether calls are rejected now, except for a probe."""
         return self._circuit.current_state != pybreaker.STATE_CLOSED
 
     @contextmanager
@@ -86,7 +86,7 @@ class Breaker:
             if probing:
                 self._is_probing = False
             elif self.is_open:
-                return  # a call from before it opened: the probe decides
+                return  # a call that began before it opened: the probe decides
             if outage is not None:
                 with suppress(type(outage)):
                     self._circuit.call(_raise, outage)

@@ -1,11 +1,11 @@
-"""Named places at which a test build kills its process, as a power cut would: between any two steps that matter.
+"""Named places at which a test build kills its process, like a power cut, between any two critical steps.
 
 `HOLDFAST_CRASH_POINT=relay.published:3` kills (SIGKILL) when that place is reached for the third time. It works only
-with HOLDFAST_TEST_BUILD=1 beside it; otherwise every call returns at once. The environment is read here and not in the
-settings because it is no setting: no installation has it.
+together with HOLDFAST_TEST_BUILD=1; otherwise every call returns at once. It is read here and not in the settings
+because no installation sets it.
 
 To add a crash point: call `crash_point` with a new name between two steps, and list it in
-`chaos_tests/crashes/points.py`, which says how to reach it. `tests/test_crash_points.py` fails until both are there.
+`chaos_tests/crashes/points.py`, which says how to reach it. `tests/test_crash_points.py` fails until both exist.
 """
 
 from __future__ import annotations
@@ -39,6 +39,6 @@ _TRAP = _armed()
 
 
 def crash_point(name: str) -> None:
-    """Die here, if this is the place that the test chose."""
+    """Kill the process here if the test chose this place."""
     if _TRAP is not None:
         _TRAP.reached(name)

@@ -1,9 +1,8 @@
-"""Is anything held up? While it is, the clock that bounds how long an order may stay open stands still.
+"""Detects whether sagas are held up. While they are, the clock of the order time-outs is stopped.
 
-Held up is: a database whose outbox lags (a row set aside because no queue takes it is no lag), a consumer's queue
-without a consumer or with a deep backlog, messages in the shortest delay queue, a probe that fails, and anything that
-cannot be found out. So a wrong "no" needs everything asked to answer. It looks from one process, at one moment: an
-outage shorter than the time between two looks goes unseen.
+Sagas are held up by: an outbox that lags (rows set aside as unroutable do not count), a consumer's queue without a
+consumer or with a long backlog, messages in the shortest delay queue, a failing probe, and any check that fails. It
+polls from one process: it misses an outage that is shorter than the polling interval.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 LAG_SECONDS = 3.0
-BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's time
+BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's throughput
 LOOK_SECONDS = 0.5
 BROKER_SECONDS = 2.0
 _LAG = statement("SELECT {lag}", lag=outbox.LAG_SECONDS)
@@ -47,7 +46,7 @@ class QueueReader:
         self._connection: Connection | None = None
 
     def read(self, queues: Sequence[str]) -> dict[str, topology.QueueCount]:
-        """Ask for each queue; a connection that fails once is not used again."""
+        """Count each queue; a connection that fails once is not used again."""
         try:
             connection = self._connected()
             return {queue: topology.count(connection, queue) for queue in queues}
@@ -58,7 +57,7 @@ class QueueReader:
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):  # it may be broken: then what closing it raises says nothing new
+            with suppress(Exception):  # it may be broken: ignore errors of closing it
                 connection.collect(BROKER_SECONDS)
 
     def __enter__(self) -> Self:
@@ -69,18 +68,18 @@ class QueueReader:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            # No heartbeat: nobody serves this connection between two looks. A dead one shows at the next.
+            # No heartbeat: no thread serves this connection between two polls. The next poll detects a dead one.
             self._connection = Connection(
                 self._broker_url, heartbeat=0, connect_timeout=BROKER_SECONDS, transport_options=self._options
             )
-            self._connection.connect()  # once; left to itself kombu would try for ever
+            self._connection.connect()  # once; by default kombu would retry for ever
         return self._connection
 
 
 class SagaHealth:
-    """Looks at everything that sagas pass. Thread-safe; what was seen counts for `LOOK_SECONDS`.
+    """Polls everything that sagas depend on. Thread-safe; a result is valid for `LOOK_SECONDS`.
 
-    `observe` is told at each look whether something is held up.
+    Each poll passes to `observe` whether sagas are held up.
     """
 
     def __init__(
@@ -94,11 +93,11 @@ class SagaHealth:
         self._engines, self._queues, self._contexts, self._probes = engines, queues, contexts, probes
         self._observe = observe
         self._lock = threading.Lock()
-        self._reason: str | None = "nothing was looked at yet"
+        self._reason: str | None = "nothing was polled yet"
         self._until = 0.0
 
     def reason(self) -> str | None:
-        """Why sagas cannot go on now; None if nothing holds them up."""
+        """Why sagas are held up now; None if they are not."""
         with self._lock:
             if time.monotonic() >= self._until:
                 before, self._reason = self._reason, self._look()

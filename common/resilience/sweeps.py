@@ -1,10 +1,10 @@
-"""Sweeps: periodic work that finds what nobody has finished, one holder at a time per sweep.
+"""Sweeps: periodic work that finds unfinished work, with one holder at a time per sweep.
 
-Each sweep has a lease in its context's database, so of any number of schedulers one runs it and the others stand by; if
-that one dies or freezes, another takes over when the lease has run out. A lease is no fence: a run must be safe beside
-another one of the same sweep. An outage is waited out, about once a second; after any other failure the sweep runs
-again when it is next due. A run that cannot finish leaves the rest to the next one: it asks
-`SweepContext.should_continue` between two pieces of work.
+Each sweep has a lease in its context's database, so one scheduler runs it and the others are standbys; if it dies or
+freezes, another takes over when the lease has expired. A lease is not a fence: concurrent runs of the same sweep must
+be safe. During an outage it retries about once a second; after any other failure the sweep runs again when it is next
+due. A run that cannot finish leaves the rest to the next one: it checks `SweepContext.should_continue` between two
+items.
 """
 
 from __future__ import annotations
@@ -36,35 +36,37 @@ R = TypeVar("R")
 LEASE_SECONDS = 6.0
 STANDBY_SECONDS = 1.0
 OUTAGE_SECONDS = 1.0
-STOP_SECONDS = 12.0  # less than a supervisor waits before it kills
+STOP_SECONDS = 12.0  # less than a supervisor's grace period
 _LABELS = ("context", "sweep")
-SUCCEEDED = Gauge("holdfast_sweep_last_success_timestamp_seconds", "When the sweep last ended well", _LABELS)
+SUCCEEDED = Gauge("holdfast_sweep_last_success_timestamp_seconds", "Time of the sweep's last success", _LABELS)
 RECONCILED = Gauge(
-    "holdfast_reconciliation_last_success_timestamp_seconds", "When the sweep last compared contexts; 0: never", _LABELS
+    "holdfast_reconciliation_last_success_timestamp_seconds",
+    "Time of the sweep's last comparison of contexts; 0: never",
+    _LABELS,
 )
-SECONDS = Histogram("holdfast_sweep_seconds", "Time a run took", _LABELS)
-FOUND = Counter("holdfast_sweep_found_total", "What the sweep found to do", _LABELS)
+SECONDS = Histogram("holdfast_sweep_seconds", "Duration of a run", _LABELS)
+FOUND = Counter("holdfast_sweep_found_total", "Items that the sweep found", _LABELS)
 FAILURES = Counter("holdfast_sweep_failures_total", "Runs that failed, by class of failure", (*_LABELS, "failure"))
 HELD_UP = Counter("holdfast_sweep_held_up_total", "Runs that ended early because sagas were held up", _LABELS)
-INTERVAL = Gauge("holdfast_sweep_interval_seconds", "How long after one run the next begins", _LABELS)
+INTERVAL = Gauge("holdfast_sweep_interval_seconds", "Interval between two runs", _LABELS)
 ACTIVE = Gauge("holdfast_sweep_active", "1 while this process holds the sweep's lease", _LABELS)
 _log = logger(__name__)
 
 
 class SweepContext:
-    """What a run may ask. One that was told it is held up, or no longer wanted, has not done its work."""
+    """What a run may check. A run that is held up, or stopped early, does not count as a success."""
 
     def __init__(self, should_continue: Callable[[], bool], held_up: Callable[[], str | None]) -> None:
         self._should_continue, self._held_up = should_continue, held_up
         self.was_cut_short = self.was_held_up = False
 
     def should_continue(self) -> bool:
-        """Whether the run is still wanted here; to be asked between two pieces of work."""
+        """Whether the run may continue; check it between two items."""
         self.was_cut_short = not self._should_continue()
         return not self.was_cut_short
 
     def held_up(self) -> str | None:
-        """Why sagas cannot go on now; None if they can."""
+        """Why sagas are held up now; None if they are not."""
         reason = self._held_up()
         self.was_held_up = reason is not None
         return reason
@@ -72,9 +74,9 @@ class SweepContext:
 
 @dataclass(frozen=True, slots=True)
 class Sweep(Generic[R]):
-    """`run` works on its context's resources and answers how much it found to do.
+    """`run` works on its context's resources and returns how many items it found.
 
-    One that `reconciles` compares what this context holds with what another one, or the payment provider, says.
+    One that `reconciles` compares this context's data with that of another one, or of the payment provider.
     """
 
     name: str
@@ -86,7 +88,7 @@ class Sweep(Generic[R]):
 class Sweeper(Generic[R]):
     """Runs one sweep of one context in the caller's thread.
 
-    Sweeps of one database share a `breaker`: while it is down, one of them asks for it in a second, and not each.
+    Sweeps of one database share a `breaker`: while it is down, one of them tries it per second.
     """
 
     def __init__(
@@ -105,15 +107,15 @@ class Sweeper(Generic[R]):
         self._labels = (context, sweep.name)
         self._sweep, self._resources, self._held_up, self._breaker = sweep, resources, held_up, breaker
         self._lease = Lease(engine, f"sweep.{sweep.name}", holder, lease_seconds)
-        self._pause_seconds = lease_seconds / 3  # as often as the lease wants to be renewed
+        self._pause_seconds = lease_seconds / 3  # the interval of lease renewals
         self._in_outage = False
         ACTIVE.labels(*self._labels).set(0)
         INTERVAL.labels(*self._labels).set(sweep.every_seconds)
         if sweep.reconciles:
-            RECONCILED.labels(*self._labels)  # shown from the start: never is not missing
+            RECONCILED.labels(*self._labels)  # exposed from the start: 0 is not missing
 
     def work(self, stop: Flag) -> None:
-        """Sweep until `stop` is set."""
+        """Run the sweep until `stop` is set."""
         due = time.monotonic()
         while not stop.is_set():
             pause, ran = self._step(stop, due=time.monotonic() >= due)
@@ -123,7 +125,7 @@ class Sweeper(Generic[R]):
         self._stand_down()
 
     def _step(self, stop: Flag, *, due: bool) -> tuple[float, bool]:
-        """Hold the lease, and run if it is time: for how long to wait, and whether it ran."""
+        """Hold the lease, and run if due; returns how long to wait, and whether it ran."""
         try:
             held = self._hold()
             ACTIVE.labels(*self._labels).set(int(held))
@@ -173,16 +175,16 @@ class Sweeper(Generic[R]):
 
 
 def run_all(sweepers: Sequence[Sweeper[R]], stop: Flag) -> int:
-    """Run each in a thread of its own until `stop` (0), or until one dies, which ends the others as well (1)."""
+    """Run each in its own thread until `stop` (0), or until one dies, which stops the others as well (1)."""
     threads = [threading.Thread(target=each.work, args=(stop,), name=each.name, daemon=True) for each in sweepers]
     return run_until(stop, threads, stop_seconds=STOP_SECONDS)
 
 
 @contextmanager
 def run_beside(sweepers: Sequence[Sweeper[R]]) -> Iterator[Callable[[], None]]:
-    """Run them while the block does its own work; gives a function that stops them early, say when a signal comes.
+    """Run them while the block runs; yields a function that stops them early, for example on a signal.
 
-    Should one die, the process is asked to end in good order (SIGTERM): whoever supervises it starts it again.
+    If one dies, the process gets a SIGTERM and shuts down gracefully, and its supervisor restarts it.
     """
     stop, is_wanted = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Threads that a process consists of: all run until it is to stop, and none dies unnoticed."""
+"""Runs the threads of a process until it stops, and detects a thread that dies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logger(__name__)
 def run_until(stop: Flag, threads: Sequence[Thread], *, stop_seconds: float) -> int:
     """Run the threads until `stop` (0), or until one of them ends before that (1): then the others are stopped as well.
 
-    One that has not ended `stop_seconds` later is left behind (1).
+    A thread that has not ended after `stop_seconds` is abandoned (1).
     """
     for thread in threads:
         thread.start()

@@ -1,6 +1,7 @@
-"""Who may call a route. A route needs a token unless it is marked `public`; `operators_only` needs that role as well.
+"""Access control of routes. A route needs a token unless it is marked `public`; `operators_only` also requires that
+role.
 
-The token is checked before the body is read, so a stranger learns nothing about what a route expects.
+The token is checked before the body is read, so an anonymous client learns nothing about the expected body.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def register(app: Flask, verifier: Verifier) -> None:
 
 def _guard() -> None:
     if request.endpoint is None:
-        return  # routing has failed and will say so
+        return  # routing failed and reports its own error
     view = current_app.view_functions[request.endpoint]
     if getattr(view, "public", False) or is_automatic_options():
         return

@@ -1,8 +1,8 @@
 """The public keys that tokens are verified with: JSON Web Keys (RFC 7517) of the users service.
 
-`RemoteKeys` fetches them when first needed, again for a key id it does not know (at most every few seconds), and now
-and then in the background. While the users service is down the keys it has go on serving; only a process that never had
-any answers `Unavailable`. A key that was withdrawn is trusted until the next fetch succeeds.
+`RemoteKeys` fetches them when first needed, again for an unknown key id (at most every few seconds), and periodically
+in the background. While the users service is down the cached keys stay in use; only a process without keys raises
+`Unavailable`. A revoked key is trusted until the next successful fetch.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ class KeySource(Protocol):
     """Where a verifier finds its keys."""
 
     def key(self, kid: str) -> Ed25519PublicKey:
-        """The key named `kid`; raises `Unauthenticated` if there is none, `Unavailable` if nobody can say."""
+        """The key named `kid`; raises `Unauthenticated` if there is none, `Unavailable` if the keys cannot be
+        fetched.
+        """
 
 
 class StaticKeys:
-    """Keys that are at hand: the users service's own, or a test's."""
+    """Local keys: the users service's own, or a test's."""
 
     def __init__(self, keys: dict[str, Ed25519PublicKey]) -> None:
         self._keys = keys
@@ -57,7 +59,7 @@ class RemoteKeys:
         self._tried_at = self._fetched_at = -REFRESH_SECONDS
         self._failed = False
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the environment has no business between our services
+        self._session.trust_env = False  # ignore proxies from the environment for internal calls
 
     def key(self, kid: str) -> Ed25519PublicKey:
         found = self._keys.get(kid)
@@ -68,7 +70,7 @@ class RemoteKeys:
         return found
 
     def _is_stale(self) -> bool:
-        """Whether the keys are old, and it was not just tried to fetch them: every request asks."""
+        """Whether the keys are stale and no fetch was tried just now; checked on every request."""
         now = time.monotonic()
         return now - self._fetched_at > REFRESH_SECONDS and now - self._tried_at > UNKNOWN_KEY_SECONDS
 
@@ -76,14 +78,14 @@ class RemoteKeys:
         self._fetch(UNKNOWN_KEY_SECONDS if self._keys and not self._failed else FAILURE_SECONDS)
         if found := self._keys.get(kid):
             return found
-        if self._failed:  # it may be a new key that we cannot see
+        if self._failed:  # it may be a new key that cannot be fetched
             raise Unavailable("the users service does not answer for its keys")
         raise unknown_key()
 
     def _fetch(self, pause_seconds: float) -> None:
         with self._lock:
             if time.monotonic() - self._tried_at < pause_seconds:
-                return  # another thread has just asked
+                return  # another thread has just fetched them
             try:
                 self._keys = self._download()
             except (requests.RequestException, HoldfastError, ValueError) as error:
@@ -97,7 +99,7 @@ class RemoteKeys:
         deadline = time.monotonic() + sum(_TIMEOUT_SECONDS)
         body = b""
         with self._session.get(self._url, timeout=_TIMEOUT_SECONDS, stream=True, allow_redirects=False) as reply:
-            if reply.status_code != HTTPStatus.OK:  # a redirect too: its body is not the users service's word
+            if reply.status_code != HTTPStatus.OK:  # also a redirect: its body is not from the users service
                 message = f"the key set came with status {reply.status_code}"
                 raise ValueError(message)
             for chunk in reply.iter_content(4096):
@@ -111,7 +113,7 @@ class RemoteKeys:
 
 
 def parse(document: Any) -> dict[str, Ed25519PublicKey]:
-    """The Ed25519 keys of a JWK set, by kid; other keys are passed over. Raises ValueError for what is no key set."""
+    """The Ed25519 keys of a JWK set, by kid; other keys are ignored. Raises ValueError for a malformed key set."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a JWK set")  # noqa: TRY004 - a bad document, not a bad call
     keys = {}

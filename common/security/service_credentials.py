@@ -1,6 +1,7 @@
-"""Credentials of services: a process of the system calls an internal route of another one, which no user's token opens.
+"""Credentials of services: a process of the system calls an internal route of another one, which does not accept users'
+tokens.
 
-A credential is a random text that both have in their settings. To change it, each has the old and the new one for a
+A credential is a random text that both have in their settings. To rotate it, each has the old and the new one for a
 while: all of them are accepted, the first one is sent. The gateway forwards no internal route.
 """
 
@@ -29,7 +30,7 @@ def check_credentials(value: str) -> None:
 
 
 def for_services(view: View) -> View:
-    """Mark a view that no user's token opens: it calls `ServiceCredentials.require` itself."""
+    """Mark a view that does not accept users' tokens: it calls `ServiceCredentials.require` itself."""
     view.__dict__["public"] = True
     return view
 
@@ -43,7 +44,7 @@ class ServiceCredentials:
     def require(self) -> None:
         """Raise `Unauthenticated` unless the current request carries one of them."""
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-        # Each is compared, in the same time whatever was sent.
+        # Compare each in constant time.
         matches = [hmac.compare_digest(each, sent.strip().encode()) for each in self._accepted]
         if scheme.lower() != "bearer" or not any(matches):
             raise Unauthenticated("send the credential of a service: Authorization: Bearer ...")

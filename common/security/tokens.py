@@ -1,8 +1,8 @@
-"""Access tokens: JSON Web Tokens signed with Ed25519 by the users service, verified here without asking it.
+"""Access tokens: JSON Web Tokens signed with Ed25519 by the users service, verified here offline.
 
-Only EdDSA is accepted, whatever the token's header says. A token is valid until it expires: there is no revocation
-list, which is why tokens live for an hour. A verified token is remembered until then, so that its signature is checked
-once; it is good for as long as its key is.
+Only EdDSA is accepted, whatever the token's header names. A token is valid until it expires: there is no revocation
+list, so tokens live for an hour. A verified token is cached until then, so that its signature is checked once; it is
+valid only as long as its key.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REQUIRED = ["iss", "aud", "sub", "iat", "exp"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks."""
+    """The authenticated caller."""
 
     id: str
     role: str
@@ -44,12 +44,12 @@ class Caller:
 
     @property
     def viewer_id(self) -> str | None:
-        """Whose things the caller sees: their own; None for an operator, who sees all."""
+        """The owner whose resources the caller may see: the caller; None for an operator, who sees all."""
         return None if self.is_operator else self.id
 
 
 class Verifier:
-    """Turns a token into its caller, or raises `Unauthenticated` (or `Unavailable` if no key can be had)."""
+    """Returns the caller of a token, or raises `Unauthenticated` (or `Unavailable` without a key)."""
 
     def __init__(self, keys: KeySource) -> None:
         self._keys = keys
@@ -60,13 +60,13 @@ class Verifier:
         return self.verify_until(token)[0]
 
     def verify_until(self, token: str) -> tuple[Caller, float]:
-        """The caller, and the time (seconds since 1970) from which the token is no longer good."""
+        """The caller, and the time (seconds since 1970) at which the token expires."""
         if not token.isascii() or len(token) > MAX_TOKEN_BYTES:
             raise _invalid("the token is too long or holds characters that no token has")
         digest = hashlib.sha256(token.encode()).digest()
         known = self._cache.get(digest)
         if known is not None and time.time() < known[1]:
-            self._keys.key(known[2])  # raises if it was withdrawn
+            self._keys.key(known[2])  # raises if it was revoked
             return known[0], known[1]
         verified = self._check(token)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Only the owner may see it: to all others, except operators, it is not there."""
+"""Only the owner and operators may see a resource; for others it does not exist."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def require_visible(item: T | None, owner_id: str | None, viewer_id: str | None, *, what: str) -> T:
-    """`item`, if the viewer may see it: its owner, or anybody without an id (an operator, or the system itself).
+    """`item`, if the viewer may see it: its owner, or a viewer without an id (an operator, or the system itself).
 
-    Raises `NotFound` if there is none, in the same words as if it were another's.
+    Raises the same `NotFound` for a missing resource and for another customer's.
     """
     if item is None or (viewer_id is not None and owner_id != viewer_id):
         message = f"no such {what}"

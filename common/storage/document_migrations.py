@@ -1,9 +1,8 @@
-"""A context's collections and indexes in MongoDB: `python -m services.<context>.migrations` makes what is missing.
+"""A context's collections and indexes in MongoDB: `python -m services.<context>.migrations` creates missing ones.
 
-Safe to repeat, also by several processes at once. An index that has changed under its old name is not rebuilt: give a
-new definition a new name. A context hands in its package `migrations`: what it has is the table COLLECTIONS. Where that
-package has a function `backfill`, it is called when the indexes are there: it must be bounded in time, and safe to
-repeat.
+Idempotent, also for concurrent processes. An index that has changed under its old name is not rebuilt: give a new
+definition a new name. A context passes in its package `migrations` with the table COLLECTIONS. If that package has a
+function `backfill`, it is called after the indexes exist: it must be bounded in time and idempotent.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     Collections = Mapping[str, Sequence[IndexModel]]
 
 SERVER_WAIT_SECONDS = 60.0
-INDEX_SECONDS = 60.0  # an index over a large collection takes its time
+INDEX_SECONDS = 60.0  # an index over a large collection takes long
 RETRY_SECONDS = 0.5
 NAMESPACE_EXISTS = 48  # MongoDB's error code
 _log = logs.logger(__name__)
@@ -36,11 +35,11 @@ _log = logs.logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, DocumentSettings):
-    """What the job reads."""
+    """The settings of the job."""
 
 
 class Migrations(Protocol):
-    """What a context's package `migrations` holds; perhaps a function `backfill(database)` besides."""
+    """A context's package `migrations`; it may also have a function `backfill(database)`."""
 
     @property
     def COLLECTIONS(self) -> Collections: ...  # noqa: N802 - a constant of the package
@@ -55,7 +54,9 @@ def migrate(context: str, migrations: Migrations, settings: Settings) -> None:
 
 
 def upgrade(migrations: Migrations, database: Database[dict[str, Any]], *, wait_seconds: float) -> list[str]:
-    """Make what is missing; returns the names of the indexes. Raises pymongo's errors if the server does not come."""
+    """Create what is missing; returns the names of the indexes. Raises pymongo's errors if the server does not
+    start.
+    """
     _wait_for(database, wait_seconds)
     names = []
     for collection, indexes in migrations.COLLECTIONS.items():
@@ -68,7 +69,7 @@ def upgrade(migrations: Migrations, database: Database[dict[str, Any]], *, wait_
 
 
 def _create(database: Database[dict[str, Any]], collection: str) -> None:
-    """Not pymongo's own check that it exists: another job may create it between that check and this."""
+    """Without pymongo's own check for existence: another job may create it after that check."""
     try:
         database.create_collection(collection, check_exists=False)
     except OperationFailure as error:
@@ -77,7 +78,7 @@ def _create(database: Database[dict[str, Any]], collection: str) -> None:
 
 
 def missing(migrations: Migrations, database: Database[dict[str, Any]]) -> list[str]:
-    """What `upgrade` would make. Raises pymongo's errors."""
+    """What `upgrade` would create. Raises pymongo's errors."""
     there = set(database.list_collection_names())
     found = []
     for collection, indexes in migrations.COLLECTIONS.items():

@@ -1,7 +1,7 @@
 """A lease: one holder at a time, by a row on the database's clock.
 
-A session lock would survive a frozen process; a lease runs out. It is no fence: a holder that was frozen may act once
-more after it lost the lease, so whatever is done under one must be safe to do twice.
+A session lock would survive a frozen process; a lease expires. It is not a fence: a holder that was frozen may act once
+more after it lost the lease, so its work must be idempotent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RELEASE = text("DELETE FROM leases WHERE name = :name AND holder = :holder")
 
 
 class Lease:
-    """`hold()` answers whether this holder has the lease now; it asks the database only when it is time to renew."""
+    """`hold()` returns whether this holder has the lease now; it queries the database only when a renewal is due."""
 
     def __init__(self, engine: Engine, name: str, holder: str, seconds: float) -> None:
         self._engine, self._seconds = engine, seconds
@@ -57,7 +57,7 @@ class Lease:
         return held
 
     def release(self) -> None:
-        """Let a standby take over at once instead of after the rest of the lease."""
+        """Release the lease, so that a standby takes over at once."""
         self._renew_at = 0.0
         if not self._may_be_held:
             return

@@ -1,9 +1,9 @@
-"""`python -m common.storage.migrations <context>`: bring a context's database to its newest migration.
+"""`python -m common.storage.migrations <context>`: upgrades a context's database to its newest migration.
 
-Safe to run by several processes at once (an advisory lock lets one through at a time) and again at any time (what is
-done is done). Waits up to a minute for a server that is still starting; every other wait is bounded too. What does not
-get its lock soon gives up and is tried again a few times, since whoever needs the table waits behind it. Each migration
-is a transaction of its own; docs/upgrades.md says what may stand in one.
+Safe to run in several processes at once (an advisory lock admits one at a time) and idempotent. Waits up to a minute
+for a starting server; every other wait is bounded too. A statement that does not get its lock soon is cancelled and
+retried a few times, because other sessions wait behind it. Each migration is a separate transaction; docs/upgrades.md
+says what it may contain.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _log = logs.logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, DatabaseSettings):
-    """What this job reads."""
+    """The settings of this job."""
 
 
 def migrate(name: str, settings: Settings) -> None:
-    """Bring the database of a context to its newest migration; what the job does."""
+    """Upgrade the database of a context to its newest migration; the main function of the job."""
     logs.configure_logging(f"migrate-{name}", settings.log_level)
     upgrade(name, settings.database_url)
     _log.info("migrated", context=name)
@@ -83,17 +83,17 @@ def upgrade(name: str, database_url: str) -> None:
 
 
 def _take_turn(connection: Connection) -> None:
-    """Get the lock that lets one job through at a time; the session holds it until the connection ends.
+    """Get the lock that admits one job at a time; the session holds it until the connection ends.
 
-    It is asked for again and again: a job that waited for it in a statement would have a snapshot all the while, for
-    which the other job's CREATE INDEX CONCURRENTLY waits.
+    It polls for the lock: a statement that waits for it would hold a snapshot, for which the other job's CREATE INDEX
+    CONCURRENTLY waits.
     """
     deadline = time.monotonic() + TURN_SECONDS
     ask = text("SELECT pg_try_advisory_lock(:lock)")
     while not connection.execute(ask, {"lock": _ADVISORY_LOCK}).scalar_one():
         connection.rollback()
         if time.monotonic() > deadline:
-            raise TimeoutError("another migration of this database does not end")
+            raise TimeoutError("another migration of this database does not finish")
         time.sleep(_RETRY_SECONDS)
     connection.commit()
 
@@ -115,11 +115,11 @@ def _to_head(config: Config, connection: Connection) -> None:
 
 
 def _drop_unfinished_indexes(connection: Connection) -> None:
-    """Of what gave up here a moment ago; IF NOT EXISTS would take an index for finished that no query uses."""
+    """Drop the invalid index of a cancelled build; IF NOT EXISTS would accept it, and no query would use it."""
     underlying: Any = connection.connection.dbapi_connection
     found = connection.execute(_UNFINISHED_INDEXES).scalars().all()
     connection.commit()
-    underlying.autocommit = True  # CONCURRENTLY is not for transactions
+    underlying.autocommit = True  # CONCURRENTLY cannot run in a transaction
     try:
         for statement in found:
             connection.execute(text(statement))
@@ -129,7 +129,7 @@ def _drop_unfinished_indexes(connection: Connection) -> None:
 
 
 def run() -> None:
-    """What every context's migrations/env.py calls: run the migrations on the connection of `upgrade`."""
+    """Run the migrations on the connection of `upgrade`; called by every context's migrations/env.py."""
     connection: Connection = context.config.attributes["connection"]
     context.configure(connection=connection, transactional_ddl=True, transaction_per_migration=True)
     with context.begin_transaction():

@@ -1,6 +1,6 @@
-"""MongoDB: a client whose every wait is bounded, and writes that a majority has on its journal.
+"""MongoDB: a client with bounded waits, and writes that a majority has journaled.
 
-`timeoutMS` bounds an operation as a whole, with choosing a server and retries
+`timeoutMS` bounds a whole operation, including server selection and retries
 (https://www.mongodb.com/docs/languages/python/pymongo-driver/current/connect/connection-options/csot/).
 """
 
@@ -46,18 +46,18 @@ def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> D
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A database behind a circuit breaker, for a service: a worker has its pause instead."""
+    """A database behind a circuit breaker, for a service (a worker pauses instead)."""
 
     database: Database[Document]
     breaker: Breaker
 
     @contextmanager
     def use(self) -> Iterator[Database[Document]]:
-        """The database, if it answered lately; raises `CircuitOpenError` at once otherwise."""
+        """The database; raises `CircuitOpenError` at once while the breaker is open."""
         with self.breaker.guard():
             yield self.database
 
 
 def ping(database: Database[Document]) -> None:
-    """For readiness: returns if the database answers, raises as it does otherwise."""
+    """For readiness: returns if the database answers, else raises its error."""
     database.command("ping")

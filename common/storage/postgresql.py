@@ -1,8 +1,8 @@
-"""PostgreSQL: an engine whose every wait is bounded, and the transactions of the use cases.
+"""PostgreSQL: an engine with bounded waits, and the transactions of the use cases. psycopg2 has no client-side
+time-out: with a frozen server a thread would hang for ever.
 
-psycopg2 has no client-side time-out: against a frozen server a thread would hang for ever. A wait callback with a
-deadline ends each wait; the connection is then closed, since nobody knows what it is in the middle of. An unknown
-outcome is reported as an outage: the caller's repetition meets the idempotency key or the inbox.
+A wait callback with a deadline ends each wait; the connection is then closed, because its state is unknown. An unknown
+outcome is reported as an outage: the idempotency key or the inbox makes the retry safe.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POL
 def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) -> Engine:
     """An engine with at most `pool_size` connections; no statement, lock or socket waits past `timeout_seconds`.
 
-    The server ends what is late a little earlier than the client gives up, so that a slow server answers with a clean
-    error and only a frozen one costs the connection.
+    The server's time-outs are a little shorter than the client's, so that a slow server returns a clean error and only
+    a frozen one costs the connection.
     """
-    # A lock is given up before its statement is: or one row that somebody holds would look like a slow server. Where
+    # The lock time-out is shorter than the statement's: otherwise a locked row would look like a slow server. If
     # several wait for the row, each waits twice, for its turn and for the row: both waits fit into a statement's time
     # (https://www.postgresql.org/docs/current/runtime-config-client.html).
     options = f"-c statement_timeout={int(timeout_seconds * 900)} -c lock_timeout={int(timeout_seconds * 400)} "
     options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
     engine = create_engine(
-        make_url(url).set(drivername=_DRIVER),  # SQLAlchemy 2.1 takes a bare `postgresql` for psycopg 3
+        make_url(url).set(drivername=_DRIVER),  # SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql`
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         pool_use_lifo=True,
-        hide_parameters=True,  # an exception's text ends in a log; hashes and addresses do not belong there
+        hide_parameters=True,  # the exception's text is logged; it must not contain hashes and addresses
         connect_args={
             "connection_factory": _bounded_connection(timeout_seconds),
             "options": options,
@@ -72,10 +72,10 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def autocommit(engine: Engine) -> Iterator[Connection]:
-    """A connection whose every statement is its own transaction: one round trip instead of three.
+    """A connection on which every statement is its own transaction: one round trip instead of three.
 
-    psycopg2's attribute is set without a word to the server; SQLAlchemy's isolation level "AUTOCOMMIT" is put back by
-    statements that no wait callback bounds.
+    Setting psycopg2's attribute sends nothing to the server; SQLAlchemy's isolation level "AUTOCOMMIT" is reset by
+    statements without a time-out.
     """
     with engine.connect() as connection:
         underlying: Any = connection.connection.dbapi_connection
@@ -88,13 +88,13 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
 
 
 def ping(engine: Engine) -> None:
-    """For readiness: returns if the database answers, raises as it does otherwise."""
+    """For readiness: returns if the database answers, else raises its error."""
     with autocommit(engine) as connection:
         connection.execute(text("SELECT 1"))
 
 
 def _show(engine: Engine, name: str, pool_size: int) -> None:
-    """Two gauges; what is in use is asked for when somebody looks, so it costs a statement nothing."""
+    """Two gauges; they are read when metrics are scraped, so statements have no overhead."""
     seen = ref(engine)
 
     def in_use() -> float:
@@ -106,7 +106,7 @@ def _show(engine: Engine, name: str, pool_size: int) -> None:
 
 
 def _connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any:
-    """psycopg2 quotes what it did not understand, and fails to read its own quotation: that, too, is no PostgreSQL."""
+    """psycopg2 quotes a malformed reply and fails to decode its own quotation: that is not PostgreSQL either."""
     try:
         return dialect.connect(*arguments, **options)
     except UnicodeDecodeError as error:
@@ -114,10 +114,10 @@ def _connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any
 
 
 def _check_idle(dbapi_connection: Any, *_: Any) -> None:
-    """Replace a connection that the server closed while nobody used it, or a restart would cost a request for each.
+    """Replace an idle connection that the server closed; otherwise each would fail a request after a restart.
 
-    A server says nothing to an idle connection but farewell, and notifications to one that listens. To see that costs
-    no round trip.
+    On an idle connection the server sends only its end, and notifications to one that listens. The check needs no round
+    trip.
     """
     poller = select.poll()
     poller.register(dbapi_connection.fileno(), select.POLLIN)
@@ -126,7 +126,7 @@ def _check_idle(dbapi_connection: Any, *_: Any) -> None:
 
 
 def _is_notified(dbapi_connection: Any) -> bool:
-    """Read what the server sent to an idle connection; whether there are notifications, kept in `notifies`."""
+    """Read what the server sent to an idle connection; returns whether `notifies` has notifications."""
     try:
         dbapi_connection.poll()
     except psycopg2.Error:
@@ -155,5 +155,5 @@ def _wait(connection: Any) -> None:
             raise StalledError("PostgreSQL did not answer in time")
 
 
-# Process-wide by psycopg2's design; connections without a bound of their own get ten seconds.
+# Process-wide in psycopg2; connections without their own time-out get ten seconds.
 psycopg2.extensions.set_wait_callback(_wait)

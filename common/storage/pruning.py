@@ -1,8 +1,8 @@
-"""Pruning: rows that have served go, in small batches, so that the kit's tables do not grow with history.
+"""Pruning: deletes old rows in small batches, so that the kit's tables do not grow for ever.
 
-What keeps P2 when a row is gone: an event that comes again after its inbox row was pruned finds a handler that is
-guarded by state, and changes nothing; a reply is kept longer than the 24 hours that are promised, and an order keeps
-its key in its own row, for good.
+P2 still holds afterwards: an event that is redelivered after its inbox row was pruned meets a handler that checks the
+state, and changes nothing; a reply is kept longer than the promised 24 hours, and an order keeps its key in its own row
+for ever.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ INBOX_SECONDS = 7 * 24 * 3600.0
 REPLIES_SECONDS = 48 * 3600.0
 BATCH_ROWS = 2_000
 
-# Not clock_timestamp(): what is volatile cannot bound an index.
+# Not clock_timestamp(): an index cannot use a volatile function as a bound.
 _OLD = "statement_timestamp() - make_interval(secs => :seconds)"
 _INBOX = statement(
     """
@@ -33,7 +33,7 @@ _INBOX = statement(
     """,
     old=_OLD,
 )
-# A lease that still runs is a request in flight, however long ago it began.
+# A valid lease is a request in flight, of any age.
 _REPLIES = statement(
     """
     DELETE FROM idempotency_replies WHERE ctid = ANY (ARRAY(
@@ -53,7 +53,7 @@ def prune_inbox(
     older_seconds: float = INBOX_SECONDS,
     batch_rows: int = BATCH_ROWS,
 ) -> int:
-    """Delete inbox rows that are older; answers how many."""
+    """Delete older inbox rows; returns how many."""
     return _prune(engine, should_continue, _INBOX, older_seconds, batch_rows)
 
 
@@ -64,24 +64,24 @@ def prune_replies(
     older_seconds: float = REPLIES_SECONDS,
     batch_rows: int = BATCH_ROWS,
 ) -> int:
-    """Delete kept replies that are older, unless their request is in flight; answers how many."""
+    """Delete older stored replies, unless their request is in flight; returns how many."""
     return _prune(engine, should_continue, _REPLIES, older_seconds, batch_rows)
 
 
 class HasEngine(Protocol):
-    """The resources of a context's sweeps: an engine, or what holds one."""
+    """The resources of a context's sweeps: an engine, or an object with one."""
 
     @property
     def engine(self) -> Engine: ...
 
 
 def sweep_inbox(resources: HasEngine, context: SweepContext) -> int:
-    """As a sweep."""
+    """The same as a sweep."""
     return prune_inbox(resources.engine, context.should_continue)
 
 
 def sweep_replies(resources: HasEngine, context: SweepContext) -> int:
-    """As a sweep."""
+    """The same as a sweep."""
     return prune_replies(resources.engine, context.should_continue)
 
 
@@ -90,7 +90,7 @@ def _prune(
 ) -> int:
     pruned = 0
     while should_continue():
-        # Each batch is a transaction of its own: short locks, and what is done is done.
+        # Each batch is a separate transaction: short locks, and progress is kept.
         with autocommit(engine) as connection:
             deleted = connection.execute(delete, {"seconds": older_seconds, "limit": batch_rows}).rowcount
         pruned += deleted

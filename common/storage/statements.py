@@ -1,8 +1,8 @@
-"""Named SQL statements: each is made once, when its module is imported, from constants of the tree.
+"""Named SQL statements: each is built once, when its module is imported, from constants.
 
 Guarantee: no value becomes part of a statement's text. Values are bound as `:name`; `{name}` is a fragment, such as a
-list of columns that several statements share. tests/history finds every statement of the tree, and refuses one that is
-made within a function.
+list of columns that several statements share. tests/history finds every statement of the tree, and rejects one that is
+built in a function.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The buffering worker with a bound on what waits for its threads, in number and in time.
+"""The buffering worker with a bounded queue for its threads, in number and in time.
 
-gunicorn hands every request to an executor whose queue has no bound of its own. Here at most `SERVICE_QUEUE`
-requests wait for the `SERVICE_THREADS`; one more goes to a thread that does nothing but refuse, so its answer comes at
-once. A request that has waited longer than `SERVICE_WAIT_SECONDS` when its turn comes is refused as well, if others
-wait behind it: while each takes a second, because the database does not answer, even a short queue is a long wait.
-What a refusal looks like is in `common.web.load_shedding`. Idle connections do not count.
+gunicorn submits every request to an executor with an unbounded queue. Here at most `SERVICE_QUEUE` requests wait for
+the `SERVICE_THREADS`; a separate thread rejects further ones at once. A request that has waited longer than
+`SERVICE_WAIT_SECONDS` is rejected as well, if others wait behind it: while the database does not answer and each
+request takes a second, even a short queue is a long wait. `common.web.load_shedding` defines the response. Idle
+connections do not count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from common.web.buffering_worker import BufferingWorker
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# More than one, so that a readiness check in one of them does not hold up the refusals.
+# More than one, so that a readiness check does not delay the rejections.
 REFUSING_THREADS = 2
 
 
@@ -47,9 +47,7 @@ class AdmittingWorker(BufferingWorker):
 
         try:
             super().load_wsgi()
-        except (
-            SystemExit
-        ) as error:  # a bad setting, which is named by now: gunicorn would start one worker after the other
+        except SystemExit as error:  # a bad setting, already logged: gunicorn would restart workers in a loop
             raise SystemExit(Arbiter.APP_LOAD_ERROR) from error
         self.wsgi = LoadSheddingMiddleware(self.wsgi, self._refusal, lambda: self._admitted)
 
@@ -70,7 +68,7 @@ class AdmittingWorker(BufferingWorker):
         self.finish_request(conn, done)
 
     def _refusal(self) -> str | None:
-        """Why the request in this thread is not to be served; None if it is."""
+        """Why the request in this thread is rejected; None if it is served."""
         conn = self._current.connection
         if not conn.is_admitted:
             return "queue"

@@ -1,7 +1,7 @@
-"""Which methods an address has, as `Allow` and an OPTIONS request say it.
+"""The methods of a path, for `Allow` and OPTIONS requests.
 
-An address that a route spells out is a resource of its own: where `/things/<name>` takes GET and `/things/recall` takes
-POST, a GET of the latter is not the thing of that name, but 405. OPTIONS needs no token: it says what a 405 says.
+A path without a variable part is a separate resource: if `/things/<name>` accepts GET and `/things/recall` accepts
+POST, a GET of the latter is a 405, not the thing of that name. OPTIONS needs no token: it returns the same as a 405.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _LITERALS = "methods_of_literal_paths"
 
 
 def register(app: Flask) -> None:
-    """Call it before whatever asks for a token: as with other 405s, what is not there needs none."""
+    """Call it before authentication: like other 405s, this needs no token."""
     app.before_request(_refuse_what_only_a_pattern_matches)
 
 
 def allow() -> str:
-    """The methods of this request's address, as the value of `Allow`."""
+    """The methods of this request's path, as the value of `Allow`."""
     methods = _literals().get(request.path)
     if methods is None:
         adapter = request_ctx.url_adapter
@@ -33,7 +33,7 @@ def allow() -> str:
 
 
 def options_response() -> Response:
-    """The answer to OPTIONS."""
+    """The response to OPTIONS."""
     response = Response(status=204, headers={"Allow": allow()})
     response.headers.remove("Content-Type")
     return response

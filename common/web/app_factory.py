@@ -1,8 +1,9 @@
-"""A service's Flask app: every promise of its HTTP side in one place.
+"""Creates a service's Flask app.
 
 `create_app` gives: problem documents for all errors, a `Request-Id` on every reply, strict and bounded input, tokens
 required unless a route is `public`, OpenAPI 3.1 at /openapi.json with a page at /docs, /livez, /readyz, /metrics, an
-access line and a metric per request. It starts nothing: the caller hands in what the routes need as `context`.
+access log line and a metric per request. It opens no connection: the caller passes the resources of the routes as
+`context`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def create_app(
     app = _ServiceFlask(__name__, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    app.url_map.merge_slashes = False  # a redirect would name this process's own address
+    app.url_map.merge_slashes = False  # a redirect would expose this process's own address
     app.extensions["context"] = context
     app.before_request(_begin)
     app.after_request(_end)
@@ -81,10 +82,10 @@ def context() -> Any:
 
 
 class _ServiceFlask(Flask):
-    """Runs a view again at once when its transaction lost against another one (deadlock, serialization failure).
+    """Retries a view at once after a conflict of transactions (deadlock, serialization failure), but not after a lock
+    time-out: that request has waited long enough.
 
-    Not after a lock time-out: that request has waited long enough.
-    The exception has rolled the transaction back, so nothing of the first try is left.
+    The exception has rolled back the first transaction.
     """
 
     def make_default_options_response(self) -> Response:
@@ -120,7 +121,7 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers["Request-Id"] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")  # replies are about one caller, and hold secrets at times
+    response.headers.setdefault("Cache-Control", "no-store")  # responses are per caller, and may contain secrets
     seconds = time.perf_counter() - g.started_at
     route = request.url_rule.rule if request.url_rule else None
     metrics.count_request(request.method, route, response.status_code, seconds)

@@ -1,8 +1,8 @@
-"""What a service answers to a request that no app has seen: malformed, too large, or not there in time.
+"""Responds to requests that do not reach the app: malformed, too large, or too slow.
 
-A problem document like every other error's, with the request's own id and path as far as they can be read. The
-connection ends with it: where the next request would begin is unknown. Of the request only its path is logged: a header
-that cannot be read may hold a token.
+The response is a problem document like every other error's, with the request's id and path if they can be parsed. It
+closes the connection, because the start of the next request is unknown. Only the path is logged: an unparsed header may
+contain a token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from common.web import problems
 from common.web.request import sane_request_id
 from common.web.request_buffer import BodyTooLargeError, HeadTooLargeError, IncompleteRequestError
 
-REFUSED = Counter("http_bad_requests", "Requests that were answered before any app saw them", ["status"])
+REFUSED = Counter("http_bad_requests", "Requests rejected before they reached the app", ["status"])
 CLOSED = Counter("http_connections_closed", "Connections closed to make room for others")
 OPEN = Gauge("http_connections_open", "Connections of clients")
 _TARGET = re.compile(rb"(?:\r\n)?[A-Z]{1,20} (/[!->@-~]{0,4000})")
@@ -46,7 +46,7 @@ class _Answer(NamedTuple):
 
 
 _OUR_FAULT = "this is a fault of the service"
-# The first that fits.
+# The first match.
 _ANSWERS = (
     _Answer(
         (InvalidResponseHeader, InvalidResponseHeaderName), 500, HoldfastError.code, "this is a fault of the service"
@@ -68,7 +68,7 @@ CODES = {known.status: known.code for known in _ANSWERS}
 
 
 def answer(error: Exception, head: bytes, address: Any) -> bytes:
-    """Return the whole reply to the request that begins with `head`, which `error` kept from the app."""
+    """Return the whole response to the request that begins with `head` and failed with `error`."""
     found = next(known for known in _ANSWERS if isinstance(error, known.errors))
     target, given = _TARGET.match(head), _REQUEST_ID.search(head)
     path = target[1].decode() if target else "/"
@@ -80,7 +80,7 @@ def answer(error: Exception, head: bytes, address: Any) -> bytes:
 
 def _record(status: int, error: Exception, **said: str) -> None:
     REFUSED.labels(status).inc()
-    structlog.contextvars.clear_contextvars()  # of the request that this thread served before
+    structlog.contextvars.clear_contextvars()  # of this thread's previous request
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request failed", exc_info=error, **said)
     _log.info("request", status=status, error=type(error).__name__, **said)

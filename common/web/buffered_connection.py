@@ -1,7 +1,7 @@
-"""A client's connection of which the worker's threads see buffers only: none of their calls waits for the client.
+"""A buffered client connection: a worker thread never waits for the client.
 
-`BufferedSocket` stands where gunicorn expects the socket. What it cannot send at once it keeps, for the main loop to
-send while the thread serves somebody else.
+`BufferedSocket` replaces the socket in gunicorn. It keeps what it cannot send at once, and the main loop sends it while
+the thread serves other requests.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Phase(Enum):
-    """What the main loop waits for on a connection that no thread has."""
+    """What the main loop waits for on a connection that no thread serves."""
 
     RECEIVING = auto()
     SENDING = auto()
-    LINGERING = auto()  # the reply is sent and its end announced: until the client closes, too
+    LINGERING = auto()  # the response and its end are sent: waits for the client to close
 
 
 class BufferedSocket:
-    """Reads from the request, writes without waiting. The head of a reply is sent together with what follows it."""
+    """Reads from the buffered request, writes without blocking. The head of a response is sent together with its
+    body.
+    """
 
     def __init__(self, stream: socket.socket, request: RequestBuffer) -> None:
         self.request = request
@@ -49,7 +51,7 @@ class BufferedSocket:
         return self.request.read(size)
 
     def sendall(self, data: bytes) -> None:
-        """Send or keep `data`. Raises OSError when the client is gone, or the reply is larger than any may be."""
+        """Send or buffer `data`. Raises OSError if the client is gone, or the response exceeds the limit."""
         if self.unsent_bytes + len(data) > MAX_REPLY_BYTES:
             raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         if data:
@@ -60,11 +62,11 @@ class BufferedSocket:
         self._has_begun = True
 
     def send(self, data: bytes) -> int:
-        """Drop gunicorn's own `100 Continue`: the body is there already."""
+        """Drop gunicorn's own `100 Continue`: the body has already arrived."""
         return len(data)
 
     def flush(self) -> bool:
-        """Send what is left of a reply; return whether all of it is sent."""
+        """Send the rest of a response; returns whether all of it is sent."""
         self._has_begun = False
         return self._send()
 
@@ -75,7 +77,7 @@ class BufferedSocket:
         return self._stream.fileno()
 
     def shutdown(self, _how: int) -> None:
-        # gunicorn shuts a connection down only to drain it, which would wait: without this it just closes it.
+        # gunicorn shuts a connection down only to drain it, which would block: without this it just closes it.
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
     def close(self) -> None:
@@ -101,7 +103,7 @@ class BufferedSocket:
 
 
 class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no types
-    """The main loop's side of a connection. `timeout` is when the loop gives up what it waits for."""
+    """The main loop's side of a connection. `timeout` is when the loop stops waiting."""
 
     sock: BufferedSocket
 
@@ -118,12 +120,12 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def is_silent(self) -> bool:
-        """Whether the client may send a request, and has not begun to."""
+        """Whether the connection is idle: the client may send a request, but has not begun."""
         return self.phase is Phase.RECEIVING and self.request.is_idle
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is kept alive after a request, and nothing is under way on it."""
+        """Whether it is kept alive after a request, with nothing in progress."""
         return self.initialized and self.is_silent
 
     @property
@@ -131,7 +133,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return self.request.size + self.sock.unsent_bytes
 
     def receive(self) -> bool:
-        """Take what has arrived. Returns whether the client is still there."""
+        """Receive available bytes. Returns whether the client is still connected."""
         try:
             data = self.stream.recv(_RECEIVE_BYTES)
             self.request.add(data)
@@ -144,11 +146,11 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return bool(data)
 
     def next_request(self) -> None:
-        """Make ready for the next one, which the parser may have read in part already."""
+        """Prepare for the next request, of which the parser may have read a part."""
         self.request.start_next(self.parser.unreader.take_buffered())
 
     def announce_end(self) -> bool:
-        """Say that no more comes. Returns whether the client is still there to see it."""
+        """Announce the end of the response. Returns whether the client is still connected."""
         try:
             self.stream.shutdown(1)
         except OSError:
@@ -156,7 +158,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return True
 
     def drain(self) -> bool:
-        """Drop what still comes. Returns whether more may come."""
+        """Discard further bytes. Returns whether more may arrive."""
         try:
             data = self.stream.recv(_RECEIVE_BYTES)
         except BlockingIOError:

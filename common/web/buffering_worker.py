@@ -1,10 +1,10 @@
 """gunicorn's threaded worker, whose threads never wait for a client.
 
-The main loop receives each request until it is whole, and only then a thread gets it; what a client does not take of a
-reply at once, the main loop sends. Slow or silent clients hold a connection and some memory, both bounded: a client has
-SERVICE_CLIENT_SECONDS for a request and as long for a reply, and where connections or memory run out, the one that has
-made others wait for the longest is closed. What does not arrive in time, or is malformed, is answered with a problem
-document. The rest is gunicorn's: listening, parsing, keeping connections alive, draining on SIGTERM.
+The main loop receives each request completely before a thread serves it, and sends the part of a response that the
+client does not accept at once. Slow or silent clients use a connection and some memory, both bounded: a client has
+SERVICE_CLIENT_SECONDS for a request and the same for a response; if connections or memory run out, the connection that
+has kept the worker waiting longest is closed. A late or malformed request gets a problem document. The rest is
+gunicorn's: listening, parsing, keeping connections alive, draining on SIGTERM.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().__init__(*arguments, **options)
         self._client_seconds = load(HttpSettings).service_client_seconds
         self._room = self.worker_connections
-        self.worker_connections += 1  # gunicorn stops to accept at that number: one more is to be taken, and one closed
-        # Connections that no thread has: the longest-waiting first.
+        self.worker_connections += 1  # gunicorn stops accepting at this number: accept one more, and close one
+        # Connections that no thread serves: the longest-waiting first.
         self._waiting: dict[BufferedConnection, None] = {}
         self._next_check_at = 0.0
         self._continue: dict[Phase, Callable[[BufferedConnection], None]] = {
@@ -72,7 +72,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._receive(BufferedConnection(self.cfg, stream, client, listener.getsockname()))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        # A worker that ends has nothing to wait for but its last clients.
+        # A stopping worker only waits for its last clients.
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, _CHECK_SECONDS))
 
     def handle(self, conn: BufferedConnection) -> Any:
@@ -83,14 +83,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             _try_flush(conn)
 
     def handle_request(self, req: Any, conn: BufferedConnection) -> Any:
-        """Hand a request to the app if it is whole and well-formed."""
+        """Pass a request to the app if it is complete and well-formed."""
         if conn.request.error is not None:
             raise conn.request.error
         req.body = BytesIO(req.body.read())
         return super().handle_request(req, conn)
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer what the app has not seen."""
+        """Respond to a request that did not reach the app."""
         client.sendall(self._bad_requests.answer(exc, client.request.start_of_head(), addr))
 
     def finish_request(self, conn: BufferedConnection, done: Future[Any]) -> None:
@@ -98,7 +98,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._send(conn)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Give up what takes too long; gunicorn's main loop calls this at least once a second."""
+        """Close connections that take too long; gunicorn's main loop calls this at least once a second."""
         now = time.monotonic()
         if now < self._next_check_at and not force:
             return
@@ -116,7 +116,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _on_event(self, conn: BufferedConnection, _stream: socket.socket) -> None:
         if conn in self._waiting:
             self._continue[conn.phase](conn)
-        else:  # a thread has it, or it was closed since the poller saw it
+        else:  # a thread serves it, or it was closed since it was polled
             self._poll(conn, 0)
 
     def _receive(self, conn: BufferedConnection) -> None:
@@ -158,7 +158,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._close(conn)
 
     def _linger(self, conn: BufferedConnection) -> None:
-        # Closed at once, the kernel would send a reset if something unread is there, and the reply might be lost.
+        # If it was closed at once with unread bytes, the kernel would send a reset, and the response might be lost.
         if conn.announce_end():
             self._wait(conn, Phase.LINGERING, LINGER_SECONDS)
         else:
@@ -173,7 +173,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._linger(conn)
 
     def _close_longest_waiting(self) -> None:
-        """Close a connection to make room; one that idles only if all do."""
+        """Close a connection to make room; an idle one only if all are idle."""
         conn = next((conn for conn in self._waiting if not conn.is_idle), None) or next(iter(self._waiting), None)
         if conn is not None:
             self._bad_requests.CLOSED.inc()
@@ -188,8 +188,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _poll(self, conn: BufferedConnection, events: int) -> None:
         """Let the poller watch for `events`, none if 0.
 
-        It watches on while a thread has the connection. That saves two system calls a request, and after each the main
-        loop might have to wait for the interpreter lock.
+        The poller keeps watching while a thread serves the connection. That saves two system calls per request, after
+        each of which the main loop might wait for the interpreter lock.
         """
         if conn.polled == events:
             return
@@ -209,5 +209,5 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
 
 def _try_flush(conn: BufferedConnection) -> None:
-    with suppress(OSError):  # the main loop meets it again, and closes the connection
+    with suppress(OSError):  # the main loop sees it, and closes the connection
         conn.sock.flush()

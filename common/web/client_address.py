@@ -1,8 +1,8 @@
-"""Where a request comes from. What proxies say counts only as far as each of them is trusted.
+"""The client address of a request, from trusted proxies only.
 
-`X-Forwarded-For` is read from its end, where the nearest proxy wrote: an address counts if whoever wrote it connects
-from a network in TRUSTED_PROXIES. So a client that reaches a service directly, or writes the header itself, is still
-seen under its own address. What is no address ends the reading: the client is the hop before it.
+`X-Forwarded-For` is read from its end, which the nearest proxy wrote: an entry counts if its writer connects from a
+network in TRUSTED_PROXIES. So a client that connects directly, or sends the header itself, still has its own address. A
+malformed entry ends the parsing: the client is the hop before it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 _MAX_HOPS = 20
-_IPV6_NETWORK_BITS = 64  # what one client has
+_IPV6_NETWORK_BITS = 64  # the prefix of one client
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 
 def register(app: Flask, trusted_proxies: str) -> None:
-    """Trust the proxies in these networks, which commas separate."""
+    """Trust the proxies in these comma-separated networks."""
     app.extensions["trusted_proxies"] = [ip_network(network.strip()) for network in trusted_proxies.split(",")]
 
 
@@ -38,7 +38,7 @@ def client_address() -> str:
 
 
 def client_network() -> str:
-    """The same as one client is counted: of IPv6 the network of 64 bits that one client has."""
+    """The address for counting a client: for IPv6 its network of 64 bits."""
     address = _of_request()
     if isinstance(address, IPv6Address):
         return str(ip_network((address, _IPV6_NETWORK_BITS), strict=False))
@@ -71,6 +71,6 @@ def _parse(text: str) -> Address | None:
         return None
     if isinstance(address, IPv6Address):
         if address.scope_id is not None:
-            return None  # it means something on the machine that wrote it only
+            return None  # it is valid only on the machine that wrote it
         return address.ipv4_mapped or address
     return address

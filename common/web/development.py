@@ -1,6 +1,6 @@
-"""`python main.py` in a service's folder: serve its app for development, in one process with threads, without reload.
+"""`python main.py` in a service's folder: serves its app for development, in one process with threads, without reload.
 
-Not for production: no bounds on connections, no graceful stop. That is `common.web.gunicorn`.
+Not for production: no limits on connections, no graceful stop; use `common.web.gunicorn`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ S = TypeVar("S", bound=HttpSettings)
 def serve_by_hand(
     file: str, kind: type[S], create_app: Callable[[S], Flask], *, migrations: Migrations | None = None
 ) -> None:
-    """What the main.py `file` of a service does when a person runs it."""
+    """The entry point of a service's main.py `file` when it is started by hand."""
     settings = prepare(file, kind, migrations=migrations)
     serve_for_development(create_app(settings), settings)
 

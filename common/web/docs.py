@@ -1,7 +1,7 @@
 """/docs: the Swagger page of a service, from files in the wheel of flask-swagger-ui, so it works offline.
 
-All its addresses are relative: it works at /docs as well as behind a gateway at /<context>/docs. The browser runs no
-script but ours on it, sends what it is told to nowhere but to this origin, and shows it in nobody's frame.
+All its URLs are relative: it works at /docs and behind a gateway at /<context>/docs. Its content security policy allows
+only its own scripts, requests to its own origin, and no frames.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAGE = """<!DOCTYPE html>
 </html>
 """
 START = 'window.ui = SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true});\n'
-# Swagger's style sheet has its pictures in it, as data: addresses.
+# Swagger's style sheet embeds its pictures as data: URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,9 +1,9 @@
-"""Idempotency-Key for contexts on MongoDB: the first reply to a POST is kept there and given again.
+"""Idempotency-Key for contexts on MongoDB: stores the first response to a POST and replays it.
 
-Guarantee: of two requests with one key at once, one acts and the other gets 409; whoever takes over from a request that
-died acts under the same resource id, so that a second attempt finds what the first one left.
-Not promised: that reply and effect are one transaction. A crash between them lets the repetition do the work again:
-for routes on which that is harmless. A secret that is shown once is not kept, and so not shown again.
+Guarantee: of two concurrent requests with one key, one acts and the other gets 409. A request that takes over from one
+that died uses the same resource id, so that it finds the first one's work.
+Not promised: that response and effect are one transaction. After a crash between them a repetition does the work again,
+so use it only on routes where that is harmless. A secret that is shown once is not stored, and so not shown again.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 COLLECTION = "replies"
 KEPT_SECONDS = 7 * 24 * 3600
-CLAIM_SECONDS = 30  # longer than a request may take: every wait for MongoDB is bounded
+CLAIM_SECONDS = 30  # longer than the longest request: every wait for MongoDB is bounded
 INDEXES = [IndexModel([("created_at", ASCENDING)], name="pruned", expireAfterSeconds=KEPT_SECONDS)]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to act on a request. `resource_id` is the first attempt's, also for who takes over."""
+    """The right to act on a request. `resource_id` is the first attempt's, also after a takeover."""
 
     resource_id: str
     claim_id: str = ""
@@ -49,9 +49,9 @@ def once(
     *,
     secrets: Collection[str] = (),
 ) -> Reply:
-    """Return the reply of `act`, or the one that was given to the same key before, then without its `secrets`.
+    """Return the response of `act`, or the stored response of the same key, without its `secrets`.
 
-    `act` gets the id under which a repetition finds what it made. Without a key it is simply done.
+    `act` gets the id under which a repetition finds its resource. Without a key `act` is simply called.
     """
     if request_key is None:
         return Reply(status, act(database, new_id()))
@@ -69,7 +69,7 @@ def once(
 
 
 def claim(database: Database[dict[str, Any]], request_key: RequestKey) -> Claim:
-    """Claim the key, or find its reply: then there is nothing left to do.
+    """Claim the key, or return its stored response.
 
     Raises `Conflict` (`idempotency_key_in_flight`) and `Rejected` (`idempotency_key_reused`).
     """
@@ -84,7 +84,7 @@ def claim(database: Database[dict[str, Any]], request_key: RequestKey) -> Claim:
     }
     wanted = {"_id": _id(request_key), "fingerprint": request_key.fingerprint, **expired}
     try:
-        # Where nothing is on file the upsert inserts; where a document is that does not match, it collides with it.
+        # Without a document the upsert inserts; with one that does not match, it raises a duplicate key error.
         claimed = database[COLLECTION].find_one_and_update(
             wanted, [{"$set": fields}], upsert=True, return_document=True
         )
@@ -95,13 +95,13 @@ def claim(database: Database[dict[str, Any]], request_key: RequestKey) -> Claim:
 
 
 def keep(database: Database[dict[str, Any]], request_key: RequestKey, claimed: Claim, reply: Reply) -> None:
-    """Keep the reply, unless another attempt has taken the claim over."""
+    """Store the response, unless another attempt has taken over the claim."""
     owned = {"_id": _id(request_key), "claim_id": claimed.claim_id}
     database[COLLECTION].update_one(owned, {"$set": {"status": reply.status, "body": json.dumps(reply.body)}})
 
 
 def release(database: Database[dict[str, Any]], request_key: RequestKey, claimed: Claim) -> None:
-    """Forget the key: the attempt was refused, and a repetition may be allowed."""
+    """Release the key: the attempt was rejected, and a repetition may succeed."""
     database[COLLECTION].delete_one(
         {"_id": _id(request_key), "claim_id": claimed.claim_id, "status": {"$exists": False}}
     )
@@ -109,7 +109,7 @@ def release(database: Database[dict[str, Any]], request_key: RequestKey, claimed
 
 def _find(database: Database[dict[str, Any]], request_key: RequestKey) -> Reply:
     known = database[COLLECTION].find_one({"_id": _id(request_key)})
-    if known is None:  # released just now
+    if known is None:  # released in between
         raise in_flight()
     if known["fingerprint"] != request_key.fingerprint:
         raise Rejected("this Idempotency-Key was used with a different request", code="idempotency_key_reused")

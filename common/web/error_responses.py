@@ -1,11 +1,11 @@
-"""Every error that an operation can return, in its OpenAPI document: each status, with the `code`s that come with it.
+"""Documents every error of an operation in OpenAPI: each status with its `code`s.
 
-Most follows from what the app does with the operation: the server refuses what is not HTTP, a token is required, a body
-is read, an Idempotency-Key is taken. What only a use case raises is declared at its route, by the error's class:
+Most follow from the operation itself: the server rejects malformed HTTP, a token is required, a body is parsed, an
+Idempotency-Key is accepted. Errors of a use case are declared at its route, by class:
 
     @raises(UnknownSkuError, PriceChangedError)
 
-What a proxy in front answers in its own name (502, 504) is not listed.
+Responses of a proxy in front (502, 504) are not listed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ View = TypeVar("View", bound="Callable[..., Any]")
 TOKEN_CODES = frozenset({errors.Unauthenticated.code, "invalid_token", "token_expired"})
 KEY_IN_FLIGHT, KEY_REUSED = "idempotency_key_in_flight", "idempotency_key_reused"
 _OUTAGES = {kind.code for kind in (errors.Unavailable, CircuitOpenError, errors.Contention, errors.LockTimeout)}
-# What is the same wherever it comes, and so has a place of its own in the document.
+# Shared definitions, referenced in the document.
 _SHARED: Codes = {
     **{status: {code} for status, code in bad_requests.CODES.items()},
     401: set(TOKEN_CODES),
@@ -68,7 +68,7 @@ _HEADERS_OF[503] = _HEADERS_OF[429]
 
 
 def raises(*kinds: type[HoldfastError]) -> Callable[[View], View]:
-    """Declare which errors the use case of a view raises."""
+    """Declare the errors that the use case of a view raises."""
 
     def decorate(view: View) -> View:
         view.__dict__["raises"] = kinds
@@ -78,7 +78,7 @@ def raises(*kinds: type[HoldfastError]) -> Callable[[View], View]:
 
 
 def complete(document: dict[str, Any], url_map: Map, views: dict[str, Callable[..., Any]]) -> None:
-    """Add to every operation of `document` the errors that it can return, and to every reply its headers."""
+    """Add to every operation of `document` its errors, and to every response its headers."""
     components = document["components"]
     components["headers"] = _HEADERS
     components["responses"] = {_name(status): _response(status, codes) for status, codes in sorted(_SHARED.items())}
@@ -99,7 +99,7 @@ def error_codes(rule: Rule, method: str, operation: dict[str, Any], view: Callab
         found[status] |= _SHARED[status]
     key = _parameter(operation, "Idempotency-Key")
     body = operation.get("requestBody")
-    if body or key:  # the body belongs to a key's fingerprint, even where no route reads it
+    if body or key:  # the body is part of a key's fingerprint, even if no route reads it
         found[400].add(MalformedJsonError.code)
     if body and body.get("required"):
         found[400].add("body_missing")
@@ -132,7 +132,9 @@ def _statuses(
 
 
 def _takes_literal_path(rule: Rule, method: str, url_map: Map) -> bool:
-    """Whether a path that is a resource of its own without this method falls to this pattern: see `allowed_methods`."""
+    """Whether a path without a variable part and without this method also matches this pattern: see
+    `allowed_methods`.
+    """
     adapter = url_map.bind("localhost")
     for other in url_map.iter_rules():
         if not other.arguments:
@@ -178,4 +180,4 @@ def _headers(names: dict[str, str]) -> dict[str, Any]:
 
 
 def _name(status: int) -> str:
-    return f"Error{status}"  # Python itself renames a phrase now and then
+    return f"Error{status}"  # Python's phrases change between versions

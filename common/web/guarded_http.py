@@ -1,9 +1,9 @@
-"""HTTP out to places that customers chose: only to checked addresses, bounded in time and in size.
+"""HTTP requests to URLs of customers: only to checked addresses, bounded in time and size.
 
 Guarantee: the name is resolved once, every address it resolves to is checked, and the connection goes to an address
 that was checked; TLS verifies the certificate for the name. Redirects are not followed, proxies from the environment
-are not used, and a call ends by its deadline whatever the server does after the name is resolved.
-Not promised: a bound on the resolver itself, which has time-outs of its own (resolv.conf).
+are not used, and a call ends by its deadline for any behaviour of the server after the name is resolved.
+Not promised: a limit on the resolver, which has its own time-outs (resolv.conf).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class AddressRefusedError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status and the first part of the body, or `error` in place of a status."""
+    """The response: its status and the first part of its body, or an `error` instead."""
 
     status: int | None
     error: str
@@ -48,7 +48,7 @@ class Answer:
 
 
 def resolve(host: str, port: int, allowed: Networks) -> list[tuple[Any, ...]]:
-    """The socket addresses of a host as `getaddrinfo` lists them. One that is not allowed refuses all of them."""
+    """The socket addresses of a host as `getaddrinfo` lists them. One disallowed address rejects all of them."""
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     for *_, address in found:
         if not is_allowed(str(address[0]), allowed):
@@ -58,7 +58,7 @@ def resolve(host: str, port: int, allowed: Networks) -> list[tuple[Any, ...]]:
 
 
 class GuardedClient:
-    """Sends requests; safe to share between threads. `close` ends its watch."""
+    """Sends requests; safe to share between threads. `close` stops its watchdog."""
 
     def __init__(self, allowed: Networks, *, seconds: float, max_answer_bytes: int, ca_file: str | None = None) -> None:
         self._seconds, self._max_answer_bytes = seconds, max_answer_bytes
@@ -73,7 +73,7 @@ class GuardedClient:
         self._watch = _Watch()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send `body` and return what came back; an exception of the network is an `Answer` with an error."""
+        """Send `body` and return the response; a network exception is an `Answer` with an error."""
         begun = time.monotonic()
         try:
             with self._watch.until(begun + self._seconds):
@@ -89,7 +89,7 @@ class GuardedClient:
     def _exchange_at_last(
         self, url: str, body: bytes, headers: Mapping[str, str], *, deadline: float
     ) -> tuple[int, bytes, Mapping[str, str]]:
-        """A server may close a kept connection at any time: that says nothing about it, and a new one is tried."""
+        """A server may close a kept-alive connection at any time: this is not a failure, and a new one is tried."""
         try:
             return self._exchange(url, body, headers, deadline=deadline)
         except HTTPError as error:
@@ -113,24 +113,24 @@ class GuardedClient:
             timeout=urllib3.Timeout(total=self._seconds),
         )
         try:
-            if time.monotonic() >= deadline:  # cut off by the watch, which reads like the end of the headers
+            if time.monotonic() >= deadline:  # closed by the watchdog, which looks like the end of the headers
                 raise TimeoutError("no complete answer in time")
             return reply.status, self._read(reply), reply.headers
         finally:
             reply.close()
 
     def _read(self, reply: urllib3.BaseHTTPResponse) -> bytes:
-        """The first part of the body. What fails here changes nothing: the status has come."""
+        """The first part of the body. Errors are ignored here: the status has arrived."""
         excerpt = b""
         with contextlib.suppress(HTTPError, OSError, ValueError):
             excerpt = reply.read(self._max_answer_bytes)
-            if not reply.read(1):  # all of it was read: the connection can be used again
+            if not reply.read(1):  # fully read: the connection can be reused
                 reply.release_conn()
         return excerpt
 
 
 class _Watch:
-    """Shuts down the connections of calls past their deadline: a trickle of bytes resets a socket's own time-out."""
+    """Shuts down the connections of calls past their deadline: each received byte resets a socket's own time-out."""
 
     def __init__(self) -> None:
         self._calls: dict[int, tuple[float, list[Any]]] = {}
@@ -165,7 +165,7 @@ class _Watch:
 
 
 def _connect(connection: Any, allowed: Networks) -> socket.socket:
-    """A socket to one of the checked addresses; what urllib3 does otherwise resolves the name once more."""
+    """A socket to one of the checked addresses; urllib3's default would resolve the name again."""
     error: OSError | None = None
     connection.was_used = False
     for family, kind, protocol, _, address in resolve(connection.host, connection.port, allowed):
@@ -215,7 +215,7 @@ def _tls_pool(allowed: Networks) -> type[urllib3.HTTPSConnectionPool]:
 
 
 def _watch(connection: Any) -> None:
-    """A kept connection belongs to this call now. (A new one with TLS is connected already.)"""
+    """Assign a kept-alive connection to this call. (A new one with TLS is already connected.)"""
     _local.is_kept = getattr(connection, "was_used", False) and connection.sock is not None
     if connection.sock is not None:
         _local.connections.append(connection.sock)
@@ -227,7 +227,7 @@ def _describe(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it wraps, as urllib3 does: as an argument, or as its context."""
+    """The error and its causes, which urllib3 passes as an argument or as the context."""
     yield error
     yield from (each for each in error.args if isinstance(each, BaseException))
     if error.__context__ is not None:

@@ -1,7 +1,7 @@
 """/livez, /readyz and /metrics.
 
-Liveness asks no dependency: a restart does not mend a database. Readiness runs each check in a thread of its own with a
-short bound, so a frozen dependency turns it off within that bound, and never piles up more than one waiting check.
+Liveness checks no dependency: a restart does not repair a database. Readiness runs each check in its own thread with a
+short time-out, so a frozen dependency makes the service unready within that time, and at most one check waits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logs.logger(__name__)
 
 
 class _Check:
-    """A readiness check and the one thread that it runs in."""
+    """A readiness check and its single thread."""
 
     def __init__(self, name: str, run: Callable[[], object]) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class _Check:
         self._running: Future[object] | None = None
 
     def passes(self) -> bool:
-        """Whether the check succeeded within its bound; a call that is still waiting is joined, not repeated."""
+        """Whether the check succeeded within its time-out; joins a call that is still waiting."""
         running = self._running
         if running is None or running.done():
             running = self._running = self._executor.submit(self._run)
@@ -50,7 +50,7 @@ class _Check:
 
 
 def make_blueprint(checks: Mapping[str, Callable[[], object]]) -> Blueprint:
-    """The three routes; a check that raises, or takes longer than its bound, makes the service unready."""
+    """The three routes; a check that raises or times out makes the service unready."""
     blueprint = Blueprint("health", __name__)
     ready_checks = [_Check(name, run) for name, run in checks.items()]
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the first reply to a POST is kept in the transaction of its effect and answered again.
+"""Idempotency-Key: stores the first response to a POST in the transaction of its effect and replays it.
 
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
@@ -6,10 +6,10 @@
         ...
         return attempt.keep(201, body)
 
-Reply and effect commit together or not at all. Two requests with the same key at once: the second is told 409, without
-waiting. A refusal leaves no trace: the repetition is decided anew, and since refusals follow from the state, it differs
-only if the state does. A request without a key (None) is simply carried out. For work with a remote call between two
-transactions see `common.web.idempotency_lease`.
+Response and effect commit together or not at all. Of two concurrent requests with the same key, the second gets a 409
+at once. A rejection is not stored: a repetition is evaluated again, and its result differs only if the state has
+changed. A request without a key (None) is simply executed. For work with a remote call between two transactions see
+`common.web.idempotency_lease`.
 Sources: draft-ietf-httpapi-idempotency-key-header; https://docs.stripe.com/api/idempotent_requests
 """
 
@@ -28,7 +28,7 @@ from common.errors import Conflict, Contention, Rejected
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-# `status` is empty while a lease is held (see idempotency_lease), which `leased_until` then bounds.
+# `status` is NULL while a lease is held (see idempotency_lease) until `leased_until`.
 SCHEMA_V1 = """
 CREATE TABLE idempotency_replies (
     scope text NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE idempotency_replies (
 )
 """
 INDEX_V1 = "CREATE INDEX idempotency_replies_created_at ON idempotency_replies USING brin (created_at)"
-# As of the inbox: what is pruned outgrows BRIN.
+# Like the inbox: pruning makes BRIN ineffective.
 INDEXES_V2 = (
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS idempotency_replies_by_time ON idempotency_replies (created_at)",
     "DROP INDEX CONCURRENTLY IF EXISTS idempotency_replies_created_at",
@@ -62,7 +62,7 @@ _INSERT = text(
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """A key, within the scope of its caller and route, and the fingerprint of the request that it came with."""
+    """A key, in the scope of its caller and route, and the fingerprint of its request."""
 
     scope: str
     key: str
@@ -76,7 +76,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a use case answers: a status and plain JSON. `replayed` if it was answered before."""
+    """The response of a use case: a status and plain JSON. `replayed` if it is a stored one."""
 
     status: int
     body: dict[str, Any]
@@ -85,9 +85,9 @@ class Reply:
 
 
 def fingerprint(method: str, path: str, body: Any, *, secrets: Collection[str] = ()) -> str:
-    """The same for the same request, whatever the order of its fields.
+    """The same for the same request, in any order of its fields.
 
-    Leave out fields that are `secrets`: a plain hash of a password, kept in a table, would be a way to guess it.
+    Omit `secrets`: a stored plain hash of a password would help to guess it.
     """
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name not in secrets}
@@ -96,7 +96,7 @@ def fingerprint(method: str, path: str, body: Any, *, secrets: Collection[str] =
 
 
 class Claim:
-    """One attempt at the request of a key. `reply` is the kept reply, if there is one."""
+    """One attempt at the request of a key. `reply` is the stored response, if any."""
 
     def __init__(self, connection: Connection, request_key: RequestKey | None, reply: Reply | None) -> None:
         self._connection = connection
@@ -112,12 +112,12 @@ class Claim:
         headers: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
     ) -> Reply:
-        """Keep this reply for repetitions and answer it. Fields that are `secrets` are answered now, and not kept."""
+        """Store this response for repetitions and return it. Fields in `secrets` are returned now, and not stored."""
         self.settled = True
         if self._request_key is not None:
             values = kept_values(status, body, headers or {}, secrets) | key_values(self._request_key)
             if self._connection.execute(_INSERT, values).rowcount == 0:
-                raise Contention("another request has used the key meanwhile")  # the next try finds its reply
+                raise Contention("another request has used the key")  # the next try finds its response
         return Reply(status, dict(body), dict(headers or {}))
 
 
@@ -136,11 +136,11 @@ def claim(connection: Connection, request_key: RequestKey | None) -> Iterator[Cl
     attempt = Claim(connection, request_key, reply)
     yield attempt
     if not attempt.settled:
-        raise RuntimeError("a claimed key must end with keep(): without a kept reply it protects nothing")
+        raise RuntimeError("a claimed key must end with keep(): without a stored response it protects nothing")
 
 
 def find(connection: Connection, request_key: RequestKey) -> Reply | None:
-    """The reply kept for the key, None if the key is new. Raises as `claim` does."""
+    """The response stored for the key, None if the key is new. Raises like `claim`."""
     row = connection.execute(_FIND, {"scope": request_key.scope, "key": request_key.key}).one_or_none()
     if row is None:
         return None

@@ -4,15 +4,15 @@
         lease = begin(connection, request_key, resource_id=new_id(), seconds=30)
         if lease.reply:
             return lease.reply
-        refund = models.find_or_record(connection, lease.resource_id, ...)   # what the repetition finds again
+        refund = models.find_or_record(connection, lease.resource_id, ...)   # a repetition finds it
     ... the remote call, itself idempotent under lease.resource_id ...
     with transaction(engine) as connection:
         ...
         return lease.finish(connection, 201, body)
 
-The row is there from the first commit on. While the lease runs, a repetition is told 409; when its holder died, the
-next repetition takes it over with the first one's `resource_id`, looks how far that got, and goes on. A holder whose
-lease was taken over cannot finish: its second transaction is rolled back.
+The row exists from the first commit on. While the lease is valid, a repetition gets a 409. If its holder died, the next
+repetition takes over with the same `resource_id`, checks the progress, and continues. A holder whose lease was taken
+over cannot finish: its second transaction is rolled back.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _RELEASE = statement("DELETE FROM idempotency_replies {owned}", owned=_OWNED)
 
 @dataclass(frozen=True, slots=True)
 class RequestLease:
-    """The right to work on a request. `resource_id` is the first attempt's, also for who takes over."""
+    """The right to work on a request. `resource_id` is the first attempt's, also after a takeover."""
 
     resource_id: str
     reply: Reply | None = None
@@ -66,18 +66,18 @@ class RequestLease:
         headers: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
     ) -> Reply:
-        """Keep this reply and answer it. Raises `Contention` if the lease was taken over."""
+        """Store this response and return it. Raises `Contention` if the lease was taken over."""
         if self.request_key is not None:
             self._write(connection, _FINISH, kept_values(status, body, headers or {}, secrets))
         return Reply(status, dict(body), dict(headers or {}))
 
     def hand_over(self, connection: Connection) -> None:
-        """Let a repetition take over at once: the outcome is open, and nobody is at work on it any more."""
+        """Let a repetition take over at once: the outcome is unknown, and this attempt has stopped."""
         if self.request_key is not None:
             self._write(connection, _HAND_OVER, {})
 
     def release(self, connection: Connection) -> None:
-        """Forget the key: the attempt ended for certain without effect, and a repetition may start anew."""
+        """Release the key: the attempt certainly had no effect, and a repetition may start again."""
         if self.request_key is not None:
             self._write(connection, _RELEASE, {})
 
@@ -89,7 +89,7 @@ class RequestLease:
 
 
 def begin(connection: Connection, request_key: RequestKey | None, *, resource_id: str, seconds: float) -> RequestLease:
-    """Lease the key for `seconds`. Check `reply` first: then there is nothing left to do.
+    """Lease the key for `seconds`. Check `reply` first: if it is set, the work is done.
 
     Raises `Conflict` (`idempotency_key_in_flight`) and `Rejected` (`idempotency_key_reused`).
     """
@@ -101,6 +101,6 @@ def begin(connection: Connection, request_key: RequestKey | None, *, resource_id
     if first_id is not None:
         return RequestLease(first_id, request_key=request_key, lease_id=lease_id)
     reply = find(connection, request_key)
-    if reply is None:  # released in this very moment
+    if reply is None:  # released in between
         raise in_flight()
     return RequestLease(resource_id, reply=reply, request_key=request_key)

@@ -1,19 +1,20 @@
-"""Load shedding: everything that answers 503 `overloaded`, and when.
+"""Load shedding: everything that returns 503 `overloaded`, and when.
 
-| what is refused | when | settings |
+| rejected | when | settings |
 |---|---|---|
-| a request: `LoadSheddingMiddleware` | all threads are busy, and so many wait already | `SERVICE_QUEUE` |
-| the same | it has waited for so long, and others wait behind it | `SERVICE_WAIT_SECONDS` |
-| a new order: `Shedding` | the outbox is far behind, or many orders are open | `SHED_*` |
+| a request: `LoadSheddingMiddleware` | all threads are busy, and the queue is full | `SERVICE_QUEUE` |
+| the same | it has waited too long, and others wait behind it | `SERVICE_WAIT_SECONDS` |
+| a new order: `Shedding` | the outbox lags, or too many orders are open | `SHED_*` |
 
-`common.web.admission` counts who waits for a thread. A client beyond its quota gets 429: `common.web.rate_limits`.
+`common.web.admission` counts the requests that wait for a thread. A client beyond its quota gets 429:
+`common.web.rate_limits`.
 
-The middleware is before the app: nothing is routed, parsed, verified or logged line by line; a counter tells how many
-there were. Probes are let through: an overloaded instance is alive, and taking it out would make it worse for the rest.
+The middleware runs before the app: a rejected request is not routed, parsed, authenticated or logged, only counted.
+Probes are admitted: an overloaded instance is alive, and removing it would increase the load of the others.
 
-The backlog is measured within a statement that a request makes anyway, at most once a second in each process; between
-two measurements every request goes by the last one. So it costs next to nothing, and it is about a second behind.
-It protects the store from growing without end; a dependency that is away for a sensible time is no reason to refuse.
+The backlog is measured in a statement that a request executes anyway, at most once a second per process; requests in
+between use the last measurement. So it is cheap, and about a second old. It limits the growth of the database; a short
+outage of a dependency does not reject orders.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 
 MEASURE_SECONDS = 1.0
 DETAIL = "more requests than this service can answer: try again soon"
-SHED = Counter("holdfast_shed", "Requests refused because of a backlog", ["backlog"])
-REFUSED = Counter("http_requests_refused", "Requests refused at the door", ["reason"])
+SHED = Counter("holdfast_shed", "Requests rejected because of a backlog", ["backlog"])
+REFUSED = Counter("http_requests_refused", "Requests rejected on arrival", ["reason"])
 ADMITTED = Gauge("http_requests_admitted", "Requests that run or wait for a thread")
 
 
 class OverloadedError(Unavailable):
-    """Too much is waiting already; nothing of this request was done."""
+    """The queue or the backlog is full; the request was not processed."""
 
     code = "overloaded"
     retry_after_seconds = 5
@@ -57,7 +58,7 @@ class Shedding:
         self._excess: str | None = None
 
     def is_due(self) -> bool:
-        """Whether the caller is to measure now; the next one is, a while later."""
+        """Whether the caller should measure now; returns True once per interval."""
         with self._lock:
             now = time.monotonic()
             if not self._limits or now < self._due_at:
@@ -66,7 +67,7 @@ class Shedding:
             return True
 
     def observe(self, backlog: Mapping[str, float]) -> None:
-        """Take note of what was measured."""
+        """Record a measurement."""
         self._excess = next((name for name, limit in self._limits.items() if backlog[name] > limit), None)
 
     def check(self) -> None:
@@ -82,7 +83,7 @@ NEVER = Shedding({})
 
 
 class LoadSheddingMiddleware:
-    """A WSGI app around `app`. `refusal` says why the request at hand is refused, None if it is not."""
+    """A WSGI app around `app`. `refusal` returns why the current request is rejected, None if it is admitted."""
 
     def __init__(self, app: Wsgi, refusal: Callable[[], str | None], admitted: Callable[[], int]) -> None:
         from common.web import health  # noqa: PLC0415 - loads Flask, which the workers of orders do without
@@ -99,7 +100,7 @@ class LoadSheddingMiddleware:
 
 
 def refuse(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The refusal, for a request that no app has seen."""
+    """The response to a request that does not reach the app."""
     from common.web import problems, request  # noqa: PLC0415 - likewise
 
     request_id = request.sane_request_id(environ.get("HTTP_REQUEST_ID", ""))

@@ -1,7 +1,7 @@
-"""The seam to flask-smorest: typed decorators, strict input, problem documents in the OpenAPI 3.1 document.
+"""The adapter to flask-smorest: typed decorators, strict input, problem documents in the OpenAPI 3.1 document.
 
 Routes use `Blueprint` from here. Differences to flask-smorest's: a schema class is instantiated once, the body is
-read by `common.strict_json`, unknown fields and query parameters are refused, errors are those of
+read by `common.strict_json`, unknown fields and query parameters are rejected, errors are those of
 `common.web.problems`.
 """
 
@@ -45,7 +45,7 @@ LOCATION = {
 
 
 class _StrictParser(FlaskParser):
-    DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION)  # the schema says
+    DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION)  # by the schema
 
     def load_json(self, _req: Any, schema: Any) -> Any:
         body = json_body()
@@ -86,7 +86,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         return decorate
 
     def idempotent(self, *, required: bool = False) -> Callable[[View], View]:
-        """Document the `Idempotency-Key` header; reading it is the view's part."""
+        """Document the `Idempotency-Key` header; the view reads it."""
         return document(parameters=[IDEMPOTENCY_KEY | {"required": required}])
 
 
@@ -104,7 +104,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
             OPENAPI_URL_PREFIX="/",
             API_SPEC_OPTIONS={"components": {"securitySchemes": BEARER}, "security": [{"bearer": []}]},
         )
-        # Schema classes are named for people: OrderSchema is shown as Order.
+        # Readable schema names: OrderSchema is shown as Order.
         super().__init__(app, spec_kwargs={"marshmallow_plugin": MarshmallowPlugin(_schema_name)})
 
     def _register_error_handlers(self) -> None:
@@ -121,7 +121,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         return jsonify(self.document())
 
     def document(self) -> dict[str, Any]:
-        """The complete document. Call it when every route is registered."""
+        """The complete document. Call it after every route is registered."""
         if self._document is None:
             made = deepcopy(self.spec.to_dict())
             error_responses.complete(made, self._app.url_map, self._app.view_functions)

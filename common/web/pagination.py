@@ -1,7 +1,7 @@
 """Lists by cursor: `?limit=1..100&starting_after=ID`, in Stripe's shape.
 
-A page begins after the row with the id `starting_after`, so rows that come or go meanwhile are neither skipped nor
-shown twice. The use case fetches `page.fetch` rows: one more than asked for says whether there are more.
+A page begins after the row with the id `starting_after`, so concurrent inserts and deletes neither skip nor repeat
+rows. The use case fetches `page.fetch` rows: one extra row shows whether there are more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_LIMIT = 20
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is asked for. `starting_after` is an id's text, None for the first page."""
+    """The requested part of a list. `starting_after` is an id, None for the first page."""
 
     limit: int = DEFAULT_LIMIT
     starting_after: str | None = None

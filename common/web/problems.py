@@ -1,7 +1,7 @@
-"""Errors as RFC 9457 problem documents: the one place where an exception becomes an HTTP reply.
+"""Errors as RFC 9457 problem documents: the one place that maps an exception to an HTTP response.
 
 Every document has `type`, `title`, `status`, `detail`, `instance`, and beyond the RFC `code` (stable, for programs),
-`request_id`, and `errors` (field -> messages). A 5xx shows nothing of the inside; that stands in the log.
+`request_id`, and `errors` (field -> messages). A 5xx reveals no internals; the log has them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _KEPT_HEADERS = ("Retry-After", "WWW-Authenticate")
 
 
 class ProblemSchema(Schema):
-    """The shape of every error reply, for the OpenAPI document."""
+    """The schema of every error response, for the OpenAPI document."""
 
     type = fields.String(required=True, metadata={"format": "uri-reference"})
     title = fields.String(required=True)
@@ -116,7 +116,7 @@ def bare_headers(body: bytes, request_id: str) -> list[tuple[str, str]]:
 
 
 def retry_after(seconds: int = 1) -> int:
-    """A `Retry-After` with jitter, so that clients that were turned away together do not come back together."""
+    """A `Retry-After` with jitter, so that rejected clients do not all return at once."""
     return seconds + random.randint(0, _RETRY_JITTER_SECONDS)
 
 
@@ -144,7 +144,7 @@ def _unavailable(error: Exception, kind: type[HoldfastError]) -> Response:
 def _from_werkzeug(error: HTTPException) -> Response | HTTPException:
     status = error.code
     if status is None or status < HTTPStatus.BAD_REQUEST:
-        return error  # a redirect is an answer, not a problem
+        return error  # a redirect is not an error
     given = error.get_response().headers
     headers = {name: given[name] for name in _KEPT_HEADERS if name in given}
     if status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -1,7 +1,7 @@
-"""Which addresses a request that a customer caused may go to. Pure.
+"""The addresses that requests to customers' URLs may connect to. Pure.
 
 Guarantee: an address is public, or in a network that the installation allows; an IPv4 address inside an IPv6 one
-(mapped, compatible, 6to4, Teredo, NAT64) is judged in place of the address around it.
+(mapped, compatible, 6to4, Teredo, NAT64) is checked instead of the outer address.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _COMPATIBLE = IPv6Network("::/96")  # RFC 4291, deprecated
 
 
 def parse_networks(text: str) -> Networks:
-    """Networks in CIDR notation, with commas between; an empty text is none."""
+    """Comma-separated networks in CIDR notation; an empty text is none."""
     return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
 def is_allowed(text: str, allowed: Networks) -> bool:
-    """Whether a connection to this address may be made. An IPv6 zone (`%eth0`) makes an address local."""
+    """Whether a connection to this address is allowed. An IPv6 zone (`%eth0`) makes an address local."""
     address = ip_address(text.partition("%")[0])
     return all(_is_one_allowed(each, allowed) for each in (embedded(address) or (address,)))
 
 
 def embedded(address: Address) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that an IPv6 address leads to; none for any other."""
+    """The IPv4 addresses embedded in an IPv6 address; none for any other."""
     if isinstance(address, IPv4Address):
         return ()
     if address.ipv4_mapped is not None:

@@ -1,10 +1,10 @@
-"""Rate limits: a request beyond its quota gets 429 with `Retry-After`, and every reply says what remains.
+"""Rate limits: a request beyond its quota gets 429 with `Retry-After`, and every response has the remaining quota.
 
 Two policies: `authenticated` counts by the token's subject, on every route that needs a token (off unless
 RATE_LIMIT_AUTHENTICATED is set); `anonymous` counts by the client's address, on the public routes marked
 `rate_limited`. A route in RATE_LIMIT_ROUTES has a quota of its own in place of those, counted by subject or address.
-Counted in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer
-limits nobody: a few requests too many are better than none.
+Counts are in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. If the store does not
+answer, requests are not limited (fail open).
 Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 """
 
@@ -42,13 +42,13 @@ _log = logger(__name__)
 
 
 def rate_limited(view: View) -> View:
-    """Mark a public view that costs much: it is limited by the client's address."""
+    """Mark an expensive public view: it is limited by the client's address."""
     view.__dict__["rate_limited"] = True
     return view
 
 
 def register(app: Flask, settings: HttpSettings) -> None:
-    """Limit the routes of `app`; call it after `auth.register`, which says who calls."""
+    """Limit the routes of `app`; call it after `auth.register`, which authenticates the caller."""
     policies = {
         "authenticated": settings.rate_limit_authenticated,
         "anonymous": settings.rate_limit_anonymous,
@@ -71,7 +71,7 @@ def route_quotas(text: str) -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """Where one client stands: the draft's q, w, r and t."""
+    """The quota state of one client: the draft's q, w, r and t."""
 
     policy: str
     quota: int
@@ -85,7 +85,7 @@ class _Guard:
         self._limits = limits
         storage = storage_from_string(storage_url, **_options(storage_url))
         self._counter = SlidingWindowCounterRateLimiter(storage)
-        # Not CIRCUIT_BREAKER_MAX_FAILURES: while it is open no request is refused, and each failure delays one.
+        # Not CIRCUIT_BREAKER_MAX_FAILURES: while it is open no request is limited, and each failure delays one.
         self._breaker = Breaker("rate-limit-store", max_failures=1)
 
     def check(self) -> Response | None:

@@ -1,7 +1,7 @@
-"""What a request carries beside its own fields: its id, its message_context, its JSON body, its idempotency key.
+"""The metadata of a request: its id, its message context, its JSON body, its idempotency key.
 
-Everything here is read once per request and is safe to show in a log. Only routes and the app factory call this module;
-use cases are handed the values.
+Everything here is read once per request and is safe to log. Only routes and the app factory call this module; they pass
+the values to use cases.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def sane_request_id(given: str) -> str:
 
 
 def request_message_context() -> MessageContext:
-    """What the events of this request inherit: the request's id correlates them, the W3C trace goes on."""
+    """The message context of this request's events: they inherit the request id as correlation id, and the W3C
+    trace.
+    """
     if "message_context" not in g:
         span = g.span.traceparent if "span" in g else None
         g.message_context = MessageContext(
@@ -61,7 +63,7 @@ def given_traceparent() -> str | None:
 
 
 def check_target() -> None:
-    """Refuse a path or query that is not UTF-8 or holds U+0000 (werkzeug would replace such bytes in silence)."""
+    """Refuse a path or query that is not UTF-8 or holds U+0000 (werkzeug would silently replace such bytes)."""
     path = request.environ.get("PATH_INFO", "").encode("latin-1", "replace")
     query = unquote_to_bytes(request.environ.get("QUERY_STRING", "").encode("latin-1", "replace"))
     for name, value in (("path", path), ("query", query)):
@@ -89,7 +91,7 @@ def _read_json(request: Request) -> Any:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without a Content-Encoding")
     body = request.get_data(cache=True)
-    # Werkzeug cuts a chunked body off at its bound, in silence: its bound lies one byte beyond ours, so that it shows.
+    # Werkzeug silently truncates a chunked body at its limit: its limit is one byte above ours, to detect that.
     if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     if not typed and body:
@@ -134,6 +136,6 @@ def request_key(*, required: bool = False, secrets: Collection[str] = ()) -> Req
 
 
 def render(reply: Reply) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """A use case's reply as a view returns it."""
+    """Convert a use case's response for a view."""
     headers = reply.headers | ({"Idempotent-Replayed": "true"} if reply.replayed else {})
     return reply.body, reply.status, headers

@@ -1,8 +1,8 @@
-"""The bytes of one connection until they are a whole request, and what the parser reads them from.
+"""Buffers the bytes of a connection until a request is complete; the parser reads from this buffer.
 
-This module only decides *when* a thread gets a request: once its last byte is there, or once it is certain that the
-request is refused. What a request means is for gunicorn's own parser, which reads from here and never from the socket.
-So a disagreement between the two costs the client a 400, and no thread a wait. Every size is bounded.
+This module only decides *when* a thread gets a request: when its last byte has arrived, or when it will certainly be
+rejected. gunicorn's own parser interprets the request; it reads from here and never from the socket. If the two
+disagree, the client gets a 400 and no thread waits. Every size is bounded.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from gunicorn.asgi.parser import ParseError, PythonProtocol
 MAX_BODY_BYTES = 64 * 1024
 MAX_LINE_BYTES = 4094
 MAX_FIELDS = 60
-MAX_FIELD_BYTES = 16_384  # a header of absurd length meets our problem document, not a bare 431 of the server
-# The app reads one byte more than it accepts: so it sees that a body in chunks is too long.
+MAX_FIELD_BYTES = 16_384  # a very long header gets a problem document, not a bare 431 of the server
+# The app reads one byte more than it accepts, to detect that a chunked body is too long.
 _READABLE_BODY_BYTES = MAX_BODY_BYTES + 1
 _MAX_HEAD_BYTES = 128 * 1024
-# A body in chunks, with its sizes and extensions.
+# A chunked body, with its sizes and extensions.
 _MAX_CHUNKED_BYTES = 4 * MAX_BODY_BYTES
 _LINE_END = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
@@ -29,15 +29,15 @@ _HTTP_11 = re.compile(rb"(?:\r\n)?[^\r\n]* HTTP/1\.1\r\n")
 
 
 class IncompleteRequestError(Exception):
-    """The parser reads beyond what is there: its idea of the request's end is another one."""
+    """The parser reads beyond the buffer: it expects a later end of the request."""
 
 
 class BodyTooLargeError(Exception):
-    """The body is longer than any service accepts."""
+    """The body exceeds the limit of every service."""
 
 
 class HeadTooLargeError(Exception):
-    """The request line and the headers are longer than any service accepts."""
+    """The request line and the headers exceed the limit of every service."""
 
 
 class RequestBuffer:
@@ -48,7 +48,7 @@ class RequestBuffer:
         self.start_next(b"")
 
     def start_next(self, rest: bytes) -> None:
-        """Forget the request that was served; `rest` is what the parser had read beyond it."""
+        """Drop the served request; `rest` is what the parser had read beyond it."""
         self._data[:0] = rest
         self.head = b""
         self.is_ready = False
@@ -61,13 +61,13 @@ class RequestBuffer:
         self._scan()
 
     def add(self, data: bytes) -> None:
-        """Take what has arrived."""
+        """Add received bytes."""
         self._data += data
         if not self.is_ready:
             self._scan()
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, at least one. Raises `error`, or `IncompleteRequestError`, when there are none."""
+        """Return up to `size` bytes, at least one. Raises `error`, or `IncompleteRequestError`, if there are none."""
         data = bytes(self._data[:size])
         if not data:
             raise self.error or IncompleteRequestError
@@ -76,7 +76,7 @@ class RequestBuffer:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request has begun. One empty line may come before a request (RFC 9112, section 2.2)."""
+        """Whether no request has begun. One empty line may precede a request (RFC 9112, section 2.2)."""
         return len(self._data) <= len(_LINE_END) and _LINE_END.startswith(self._data)
 
     @property
@@ -89,7 +89,7 @@ class RequestBuffer:
         return expects and not self.is_ready
 
     def start_of_head(self) -> bytes:
-        """The head, or as much of it as there is; for the answer to a request that no parser has seen."""
+        """The head, or the received part of it; for the response to a request that was not parsed."""
         return self.head or bytes(self._data[:_MAX_HEAD_BYTES])
 
     def _scan(self) -> None:
@@ -104,7 +104,7 @@ class RequestBuffer:
         end = self._data.find(_HEAD_END, max(0, self._scanned - 3))
         stop = end + len(_HEAD_END) if end >= 0 else len(self._data)
         if _BARE_LINE_FEED.search(self._data, max(0, self._scanned - 1), stop) or self._data[:1] == b"\n":
-            self._refuse(IncompleteRequestError())  # no parser accepts it, and its end might never come
+            self._refuse(IncompleteRequestError())  # no parser accepts it, and it may never end
         elif stop > _MAX_HEAD_BYTES:
             self._refuse(HeadTooLargeError())
         elif end >= 0:
@@ -144,5 +144,5 @@ class RequestBuffer:
         self._payload_bytes += len(payload)
 
     def _refuse(self, error: Exception) -> None:
-        """Let a thread answer at once; the parser may still find a better reason."""
+        """Let a thread respond at once; the parser may still find a better reason."""
         self.error, self.is_ready = error, True

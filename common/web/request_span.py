@@ -1,6 +1,6 @@
-"""The span of a request: named by its route's template, the parent of whatever the request causes.
+"""The span of a request: named by its route's template, the parent of everything that the request causes.
 
-It lasts from the first look at the request until its reply is handed to the server. Health checks have none.
+It lasts from the start of processing until the response is passed to the server. Health checks have none.
 Names: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 """
 
@@ -21,7 +21,7 @@ FAILURE = 500
 
 
 def enter() -> None:
-    """Begin the span, if spans are recorded."""
+    """Start the span, if spans are recorded."""
     if not tracing.is_on() or request.path in health.PATHS:
         return
     method = metrics.method_name(request.method)
@@ -37,7 +37,7 @@ def enter() -> None:
 
 
 def describe(status: int) -> None:
-    """Say how it ended."""
+    """Record its outcome."""
     if "span" in g:
         span: Span = g.span
         span.describe({"http.response.status_code": status})
@@ -46,6 +46,6 @@ def describe(status: int) -> None:
 
 
 def leave(error: BaseException | None) -> None:
-    """End the span; `error` is what no error handler took."""
+    """End the span; `error` is an exception without an error handler."""
     if "span_scope" in g:
         g.span_scope.__exit__(type(error) if error else None, error, None)

@@ -153,7 +153,7 @@ def test_a_collector_that_is_away_disturbs_nobody_and_is_told_of_once(capsys: py
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert worked < 15
     assert ended < 8
-    assert [line["event"] for line in lines] == ["the trace collector does not take spans: they are lost"]
+    assert [line["event"] for line in lines] == ["the trace collector does not accept spans: they are lost"]
 
 
 @pytest.mark.parametrize(("status", "delay_seconds"), [(200, 20.0), (503, 0), (400, 0)])
