@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from common.storage.mongodb import Store
     from services.archive.domain import Entry, Step
 
-blueprint = Blueprint("archive", __name__, url_prefix="/api/v1", description="What happened, and when")
+blueprint = Blueprint("archive", __name__, url_prefix="/api/v1", description="The timeline of orders, and all events")
 
 
 @blueprint.route("/orders/<order_id>/timeline", methods=["GET"])
 @blueprint.response(200, page_schema(TimelineEntrySchema))
 def get_timeline(order_id: str) -> dict[str, Any]:
-    """What happened to an order, the oldest first.
+    """The events of an order, oldest first.
 
-    Only the first 1,000 events are told; `has_more` says whether there are others (operators find them at /events).
-    It is there a moment after the order was accepted; until then, and for an order that is not yours, 404.
+    Returns the first 1,000 events; `has_more` says whether there are more (operators find them at /events). The
+    timeline is available a moment after the order was accepted; until then, and for an order that is not yours, 404.
     """
     if not is_id(order_id):
         raise NotFound("no such order")
@@ -52,7 +52,7 @@ def get_timeline(order_id: str) -> dict[str, Any]:
 @blueprint.response(200, page_schema(ArchivedEventSchema))
 @raises(usecases.UnknownCursorError)
 def list_events(query: dict[str, Any]) -> dict[str, Any]:
-    """List the events of all sources, the newest first (operators only)."""
+    """List the events of all sources, newest first (operators only)."""
     page: Page = query.pop("page")
     with _store().use() as database:
         entries = usecases.list_events(database, Filter(**query), page)

@@ -1,8 +1,8 @@
-"""Gives positions to archived events that have none: those that a version without positions filed.
+"""Gives positions to archived events that an older version stored without one.
 
-Guarantee: as for the event log. A portion and its positions become visible together, in one transaction, so two that
-back-fill at once, and workers that append, keep the order whole. Events get positions in the order of their arrival.
-To be removed one release later, with the index `unplaced`.
+Guarantee: the same as for the event log. A portion and its positions become visible together, in one transaction, so
+concurrent back-fills and appending workers keep the order. Events get positions in the order of their arrival. To be
+removed one release later, with the index `unplaced`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _assign_portion(database: Documents) -> int:
     reads, writes = ReadConcern("snapshot"), WriteConcern(w="majority", j=True)
     with database.client.start_session() as session:
         try:
-            # Not `with_transaction`: it repeats for two minutes, and a duplicate key is no reason for it to repeat.
+            # Not `with_transaction`: it retries for two minutes, but not on a duplicate key.
             with session.start_transaction(read_concern=reads, write_concern=writes):
                 return _assign(database, session)
         except (BulkWriteError, OperationFailure) as error:

@@ -1,6 +1,6 @@
-"""How events are told to people: in which order, how long each took to come, and in one sentence. Pure.
+"""Describes events for people: their order, the delay of each, and one sentence. Pure.
 
-Event data is foreign here and may lack anything: a sentence that cannot be made from it gives way to a general one.
+The data belongs to other contexts and may lack any field; then a general sentence is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_ITEMS_NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An event as it was filed; `at` is its time in UTC, `received_at` (RFC 3339) when it came."""
+    """A stored event; `at` is its time in UTC, `received_at` (RFC 3339) the time of its arrival."""
 
     id: str
     source: str
@@ -38,7 +38,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which events are wanted; None is any. `since` is a moment as `common.messaging.events.rfc3339` writes it."""
+    """The filter of a list of events; None is any. `since` is a time in the format of
+    `common.messaging.events.rfc3339`.
+    """
 
     subject: str | None = None
     type: str | None = None
@@ -55,7 +57,7 @@ class Step:
 
 
 def in_order(entries: Sequence[Entry]) -> list[Step]:
-    """By time; where that is equal an effect comes after its cause, then the source's own numbers decide."""
+    """By time; for equal times an effect comes after its cause, then by the source's sequence."""
     depths = _depths(entries)
     ordered = sorted(
         entries, key=lambda entry: (entry.at, depths[entry.id], entry.source, entry.subject, entry.sequence, entry.id)
@@ -74,12 +76,12 @@ def summary(entry: Entry) -> str:
         try:
             return _one_line(teller(entry.data))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-            pass  # not the data that the type promises
+            pass  # the data violates the contract of the type
     return _general(entry.type)
 
 
 def _depths(entries: Sequence[Entry]) -> dict[str, int]:
-    """How many of the entries lead to each, cause by cause. Causes that run in a circle count up to the circle."""
+    """The length of the chain of causes of each entry. A cycle of causes counts up to the cycle."""
     causes = {entry.id: entry.causationid for entry in entries}
     depths = {}
     for event_id, first_cause in causes.items():
@@ -92,7 +94,7 @@ def _depths(entries: Sequence[Entry]) -> dict[str, int]:
 
 
 def _general(event_type: str) -> str:
-    """`stock.count_changed.v2` is told as "Stock count changed"."""
+    """`stock.count_changed.v2` becomes "Stock count changed"."""
     words = re.sub(r"\.v[0-9]+$", "", event_type)
     return _one_line(re.sub(r"[._]+", " ", words)).capitalize()
 
@@ -147,13 +149,13 @@ _TELLERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "payment.refund_refused.v1": lambda data: (
         f"Refund refused by the provider: {_money(data['amount'])}, {_words(data['code'])}, {data['tries']} tries"
     ),
-    "payment.refund_retried.v1": lambda data: f"Refund tried again: {_money(data['amount'])} ({data['reason']})",
+    "payment.refund_retried.v1": lambda data: f"Refund retried: {_money(data['amount'])} ({data['reason']})",
     "payment.refund_recorded.v1": lambda data: (
-        f"Refund recorded: {_money(data['amount'])} came back another way ({data['reason']})"
+        f"Refund recorded: {_money(data['amount'])} was returned another way ({data['reason']})"
     ),
     "order.confirmed.v1": lambda data: f"Order confirmed: {_money(data['total'])}",
     "order.cancelled.v1": lambda data: f"Order cancelled: {_words(data['reason'])}",
-    "reservation.overdue.v1": lambda data: f"Stock held for long: asked how {data['order_id']} ended",
-    "payment.overdue.v1": lambda data: f"Payment waiting for long: asked how {data['order_id']} ended",
+    "reservation.overdue.v1": lambda data: f"Reservation overdue: asked for the end of order {data['order_id']}",
+    "payment.overdue.v1": lambda data: f"Payment overdue: asked for the end of order {data['order_id']}",
     "attempt.failed.v1": _attempt,
 }

@@ -1,11 +1,10 @@
 """Appends events to the archive, each with the next position: 1, 2, 3 ...
 
-Guarantee: when a reader sees position p, every position below p is visible to it. So "everything after p" misses
-nothing, however many archive workers write. A position is used only when the one before it is on a majority, and a
-unique index lets one writer have it; the loser takes the next one (docs/decisions/0020).
-Not promised: that events of one source stand in the order of their `sequence`; they stand in the order of arrival.
-
-What waits while another thread writes goes into one write together, so several threads cost no more than one.
+Guarantee: when a reader sees position p, every position below p is visible to it. So a read of "everything after p" is
+complete, with any number of archive workers. A position is used only after the previous one is on a majority, and a
+unique index gives it to one writer; the loser takes the next one (docs/decisions/0020).
+Not promised: that events of one source are in the order of their `sequence`; they are in the order of arrival.
+Documents that wait while another thread writes are written together, so several threads cost no more than one.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _DUPLICATE_KEY = 11000
 
 
 class _Entry:
-    """One document on its way: `is_new` once it is decided, or `error`."""
+    """One document in flight: `is_new` when it is decided, or `error`."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -47,7 +46,7 @@ class _Entry:
 
 
 class EventLog:
-    """One process's way to the collection; safe to share between threads."""
+    """Writes to the collection for one process; thread-safe."""
 
     def __init__(self, database: Database[Document]) -> None:
         self.database = database
@@ -60,7 +59,7 @@ class EventLog:
         return self.append_all([document])[0]
 
     def append_all(self, documents: Sequence[Document]) -> list[bool]:
-        """As `append`, several in one write. Raises if one of them fails; the others may be in then."""
+        """Like `append`, several in one write. Raises if one fails; the others may then be stored."""
         entries = [_Entry(document) for document in documents]
         self._waiting.extend(entries)
         with self._writing:
@@ -78,7 +77,7 @@ class EventLog:
             self._next = None
             undecided = [entry for entry in batch if entry.is_open]
             if len(undecided) > 1 and classify(error) is not Unavailable:
-                for entry in undecided:  # one document may be to blame: the others must not share its fate
+                for entry in undecided:  # one document may be at fault: the others must not fail with it
                     self._write([entry])
             else:
                 for entry in undecided:
@@ -105,7 +104,9 @@ class EventLog:
                 batch.pop(0).is_new = False
 
     def _insert_ordered(self, batch: list[_Entry]) -> tuple[int, bool] | None:
-        """None if all are in; else how many are, and whether the next one met a position that is taken (or an id)."""
+        """None if all were inserted; else how many were, and whether the next one hit a taken position (or a taken
+        id).
+        """
         try:
             models.events(self.database).insert_many([entry.document for entry in batch], ordered=True)
         except BulkWriteError as error:
@@ -118,7 +119,7 @@ class EventLog:
 
 
 def _failure(error: BulkWriteError) -> Document:
-    """The duplicate key that ended an ordered insert; raises what a single insert would have raised for all else."""
+    """The duplicate key that ended an ordered insert; for other errors raises like a single insert."""
     details = error.details or {}
     if concerns := details.get("writeConcernErrors"):
         raise WriteConcernError(concerns[0].get("errmsg", ""), concerns[0].get("code"), concerns[0]) from error
@@ -135,5 +136,5 @@ def _mark_new(entries: list[_Entry]) -> None:
 
 def _pause(tries: int) -> None:
     if tries > MAX_TRIES:
-        raise Contention("other archive workers were faster each time")
+        raise Contention("other archive workers took each position first")
     time.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings):
-    """What the archive service reads."""
+    """The settings of the archive service."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
 

@@ -1,9 +1,10 @@
-"""The collection of events and its queries. `migrations/` makes its indexes; nobody else reads it.
+"""The collection of events and its queries. `migrations/` creates its indexes; only this module and `services/live`
+read it.
 
-An entry is the envelope in plain fields, so that it can be searched, and the data as JSON text: whatever is in it (keys
-with `$` or `.`, integers beyond 64 bits, half a surrogate pair) comes back as it was. `at` is `time` in UTC, with
-microseconds, as text: it sorts, which `time` as its source wrote it does not; MongoDB's own dates end at milliseconds.
-`position` numbers the events in the order of their arrival (event_log.py).
+An entry is the envelope in plain fields, so that it can be searched, and the data as JSON text, which preserves any
+content (keys with `$` or `.`, integers beyond 64 bits, half a surrogate pair). `at` is `time` in UTC, with
+microseconds, as sortable text; MongoDB's own dates have only milliseconds. `position` numbers the events in the order
+of their arrival (event_log.py).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _ENVELOPE = ("source", "type", "subject", "time", "sequence", "correlationid", "
 _IDENTITY = ("source", "type", "subject", "sequence")
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 _OLDEST_FIRST = [("at", ASCENDING), ("_id", ASCENDING)]
-# Filed by a version that gave no positions.
+# Stored by a version without positions.
 UNPLACED: dict[str, Any] = {"position": None}
 
 INDEXES = [
@@ -43,7 +44,7 @@ INDEXES = [
     IndexModel([("subject", ASCENDING), *_NEWEST_FIRST], name="by_subject"),
     IndexModel([("type", ASCENDING), *_NEWEST_FIRST], name="by_type"),
     IndexModel([("source", ASCENDING), *_NEWEST_FIRST], name="by_source"),
-    # Partial, because events that have no position yet may be many.
+    # Partial, because many events may have no position yet.
     IndexModel(
         [("position", ASCENDING)],
         name="by_position",
@@ -55,13 +56,13 @@ INDEXES = [
         name="by_customer",
         partialFilterExpression={"customer_id": {"$exists": True}},
     ),
-    # As a rule empty: nothing is written to it for an event that has a position.
+    # Usually empty: an event with a position is not in it.
     IndexModel([("received_at", ASCENDING), ("_id", ASCENDING)], name="unplaced", partialFilterExpression=UNPLACED),
 ]
 
 
 def event_document(event: Event, *, customer_id: str | None, received_at: datetime) -> Document:
-    """What is filed of an event; it lacks its position."""
+    """The stored document of an event, without its position."""
     document = {"_id": event.id} | _document(event) | {"received_at": rfc3339(received_at)}
     if customer_id is not None:
         document["customer_id"] = customer_id
@@ -81,16 +82,16 @@ def has_unplaced(database: Database[Document]) -> bool:
 
 
 def holds(database: Database[Document], event: Event) -> bool:
-    """Whether what is filed under the event's id is this event.
+    """Whether the stored document with the event's id is this event.
 
-    CloudEvents takes the same source and id for the same event: a repetition need not be equal to the last letter.
+    In CloudEvents the same source and id mean the same event, even if the bytes of a duplicate differ.
     """
     known = events(database).find_one({"_id": event.id}, dict.fromkeys(_IDENTITY, 1))
     return known == {"_id": event.id} | {name: getattr(event, name) for name in _IDENTITY}
 
 
 def is_order_of(database: Database[Document], order_id: str, customer_id: str) -> bool:
-    """Whether the order is known, and known to be this customer's."""
+    """Whether the order is known and belongs to this customer."""
     wanted = {"orderid": order_id, "customer_id": customer_id}
     return events(database).find_one(wanted, {"_id": 1}) is not None
 
@@ -102,13 +103,13 @@ def timeline(database: Database[Document], order_id: str, *, limit: int) -> list
 
 
 def moment_of(database: Database[Document], event_id: str) -> str | None:
-    """Where in the list an event stands: its `at`."""
+    """The position of an event in the list: its `at`."""
     known = events(database).find_one({"_id": event_id}, {"at": 1})
     return str(known["at"]) if known else None
 
 
 def page(database: Database[Document], wanted: Filter, *, after: tuple[str, str] | None, limit: int) -> list[Entry]:
-    """The newest first, from behind `after` = (at, id)."""
+    """Newest first, after `after` = (at, id)."""
     found = events(database).find(_query(wanted, after)).sort(_NEWEST_FIRST).limit(limit)
     return [_entry(document) for document in found]
 
@@ -121,7 +122,7 @@ def _query(wanted: Filter, after: tuple[str, str] | None) -> Document:
         bounds["$gte"] = wanted.since
     if after is not None:
         at, event_id = after
-        bounds["$lte"] = at  # beside the $or, which alone would not bound the index
+        bounds["$lte"] = at  # in addition to the $or, which alone would not bound the index scan
         query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": event_id}}]
     if bounds:
         query["at"] = bounds

@@ -14,7 +14,7 @@ class EventsQuerySchema(PageQuerySchema):
     subject = text_field(high=_MAX_ATTRIBUTE_LENGTH)
     type = text_field(high=_MAX_ATTRIBUTE_LENGTH, metadata={"example": "order.placed.v1"})
     source = text_field(high=_MAX_ATTRIBUTE_LENGTH, metadata={"example": "/services/orders"})
-    since = Moment(metadata={"format": "date-time", "description": "events from this moment on"})
+    since = Moment(metadata={"format": "date-time", "description": "events from this time on"})
 
 
 class EntrySchema(Schema):
@@ -24,7 +24,7 @@ class EntrySchema(Schema):
     sequence = fields.Integer(required=True, metadata={"description": "per source and subject, from 1, without gaps"})
     time = fields.String(required=True, metadata={"format": "date-time"})
     data = fields.Dict(
-        required=True, metadata={"description": "as the event's contract has it: see docs/asyncapi.yaml"}
+        required=True, metadata={"description": "as defined by the event's contract: see docs/asyncapi.yaml"}
     )
 
 
@@ -34,7 +34,7 @@ class TimelineEntrySchema(EntrySchema):
 
 
 class ArchivedEventSchema(EntrySchema):
-    """The attributes have their CloudEvents names; those that an event does not have are null."""
+    """The attributes have their CloudEvents names; missing ones are null."""
 
     subject = fields.String(required=True)
     correlationid = fields.String(required=True)

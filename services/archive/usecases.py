@@ -1,4 +1,4 @@
-"""What the archive does: files every event once, and tells what happened."""
+"""Archive use cases: store every event once, and read them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_TIMELINE = 1_000
 
 
 class EventIdReusedError(Rejected):
-    """Another event is filed under this id: both must be seen, so this one becomes a dead letter."""
+    """Another event with this id is stored: keep both, so this one becomes a dead letter."""
 
     code = "event_id_reused"
 
@@ -38,22 +38,22 @@ class UnknownCursorError(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`has_more`: the order has more entries than are ever shown."""
+    """`has_more`: the order has more entries than are returned."""
 
     steps: list[Step]
     has_more: bool
 
 
 def file_event(log: EventLog, delivery: Delivery, *, customer_id: str | None) -> None:
-    """File the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` says whose order it tells of."""
+    """Store the event, once. Raises `AlreadyHandled` for a duplicate; `customer_id` is the customer of its order."""
     if not file_events(log, [(delivery, customer_id)])[0]:
         raise AlreadyHandled
 
 
 def file_events(log: EventLog, deliveries: Sequence[tuple[Delivery, str | None]]) -> list[bool]:
-    """File events, each with the customer whose order it tells of, in one write; which of them were new.
+    """Store events, each with the customer of its order, in one write; returns which were new.
 
-    Raises if one cannot be filed. The others may be on file then: to file them again changes nothing.
+    Raises if one cannot be stored. The others may then be stored: storing them again is idempotent.
     """
     crash_point("archive.filing")
     now = utc_now()
@@ -65,13 +65,13 @@ def file_events(log: EventLog, deliveries: Sequence[tuple[Delivery, str | None]]
     crash_point("archive.filed")
     for (delivery, _), is_new in zip(deliveries, are_new, strict=True):
         if not is_new and not models.holds(log.database, delivery.event):
-            message = f"another event is filed as {delivery.event.id}"
+            message = f"another event is stored as {delivery.event.id}"
             raise EventIdReusedError(message)
     return are_new
 
 
 def get_timeline(database: Documents, order_id: str, *, customer_id: str | None) -> Timeline:
-    """What happened to an order, told in order. `customer_id` None sees all, a customer only what is theirs."""
+    """The timeline of an order. `customer_id` None sees all, a customer only their own orders."""
     if customer_id is not None and not models.is_order_of(database, order_id, customer_id):
         raise NotFound("no such order")
     entries = models.timeline(database, order_id, limit=MAX_TIMELINE + 1)
@@ -81,7 +81,7 @@ def get_timeline(database: Documents, order_id: str, *, customer_id: str | None)
 
 
 def list_events(database: Documents, wanted: Filter, page: Page) -> list[Entry]:
-    """The newest first; `page.fetch` of them at most."""
+    """Newest first; at most `page.fetch`."""
     after = None
     if page.starting_after is not None:
         at = models.moment_of(database, page.starting_after)

@@ -22,7 +22,7 @@ from services.inventory.schemas import (
 
 URL = "/api/v1/products"
 
-blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is on sale, and how much of it is there")
+blueprint = Blueprint("products", __name__, url_prefix=URL, description="Products and their stock")
 
 
 @blueprint.route("", methods=["POST"])
@@ -32,7 +32,7 @@ blueprint = Blueprint("products", __name__, url_prefix=URL, description="What is
 @blueprint.response(201, ProductSchema, headers=LOCATION)
 @raises(SkuTakenError)
 def add_product(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Put a product on sale. It can be ordered a moment later, when orders has heard of it."""
+    """Put a product on sale. It can be ordered a moment later, when orders has received the event."""
     command = usecases.NewProduct(**body)
     reply = usecases.add_product(
         context(), command, request_key=http.request_key(), message_context=http.request_message_context()
@@ -63,7 +63,7 @@ def get_product(sku: str) -> dict[str, Any]:
 @blueprint.arguments(ProductChangeSchema)
 @blueprint.response(200, ProductSchema)
 def change_product(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Rename or reprice a product; orders placed before keep their price."""
+    """Rename or reprice a product; existing orders keep their price."""
     reply = usecases.change_product(
         context(),
         sku,
@@ -82,7 +82,7 @@ def change_product(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int,
 @blueprint.response(200, ProductSchema)
 @raises(BelowReservedError, StockTooLargeError)
 def adjust_stock(body: dict[str, Any], sku: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Book what came in or went out other than by a sale; never below what open orders hold."""
+    """Book stock received or removed other than by a sale; never below the quantity reserved for open orders."""
     reply = usecases.adjust_stock(
         context(),
         sku,

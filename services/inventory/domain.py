@@ -1,13 +1,13 @@
-"""What stock is and how it may move. Pure: no I/O, no clock, no randomness.
+"""Stock and its transitions. Pure: no I/O, no clock, no randomness.
 
     received --adjust--> on hand --reserve--> reserved --sell--> sold
                                                        --release--> free again
 
-Guarantee: whatever is decided here keeps `0 <= reserved <= on_hand`, and `on_hand + sold` changes by adjustments only.
+Guarantee: every decision keeps `0 <= reserved <= on_hand`, and `on_hand + sold` changes by adjustments only.
 
-A reservation belongs to one order and goes `held -> sold` or `held -> released`; `rejected` and `cancelled` are ends
-from the start. Facts arrive late, twice and out of order: a decision takes the status there is (None: the order is not
-known) and answers the one that follows, or None where the fact changes nothing any more.
+A reservation belongs to one order and goes `held -> sold` or `held -> released`; `rejected` and `cancelled` are final
+from the start. Facts arrive late, twice and out of order: a decision takes the current status (None: unknown order) and
+returns the next one, or None if the fact changes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Stock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """`version` is the number of events about the product: reserving and selling are events about an order."""
+    """`version` is the number of events about the product; reservations and sales are events about an order."""
 
     sku: str
     name: str
@@ -85,14 +85,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What one unit of a line adds to its product's stock."""
+    """The change of a product's stock per unit of a line."""
 
     on_hand: int = 0
     reserved: int = 0
     sold: int = 0
 
 
-# What it does to the stock that a reservation enters a status; the other statuses move nothing.
+# The stock movement when a reservation enters a status; other statuses move none.
 MOVES = {
     Status.HELD: Move(reserved=1),
     Status.SOLD: Move(on_hand=-1, reserved=-1, sold=1),
@@ -105,7 +105,7 @@ class SkuTakenError(Conflict):
 
 
 class BelowReservedError(Conflict):
-    """Open orders hold more than would be left."""
+    """More is reserved for open orders than would remain."""
 
     code = "below_reserved"
 
@@ -115,26 +115,28 @@ class StockTooLargeError(Conflict):
 
 
 class UnknownReservationError(NotFound):
-    """A sale for an order of which no stock was reserved.
+    """A sale for an order without a reservation.
 
-    No order is confirmed before its `stock.reserved.v1`, which left in the transaction of the reservation: this cannot
-    be a matter of order, so waiting would not mend it. It is forged, or our data is gone; an operator has to look.
+    No order is confirmed before its `stock.reserved.v1`, which is published in the transaction of the reservation: this
+    is not a matter of order, so waiting cannot fix it. The event is forged or data was lost; an operator must
+    investigate.
     """
 
     code = "unknown_reservation"
 
 
 class ReservationEndedError(Conflict):
-    """A sale for a reservation that ended otherwise, or a cancellation of a sale.
+    """A sale for a reservation that ended otherwise, or a cancellation of a sale. orders never publishes both for one
+    order.
 
-    orders never says both of one order. To drop either in silence would break the conservation of stock unseen.
+    Silently dropping either would hide a violation of stock conservation.
     """
 
     code = "reservation_ended"
 
 
 def adjust(product: Product, delta: int) -> Product:
-    """The product after a delivery, a stock-take or a loss. Raises what makes it impossible."""
+    """The product after a delivery, a stock-take or a loss. Raises if it is impossible."""
     on_hand = product.stock.on_hand + delta
     if on_hand < product.stock.reserved:
         raise BelowReservedError(f"{product.stock.reserved} of the {product.stock.on_hand} on hand are reserved")
@@ -144,13 +146,13 @@ def adjust(product: Product, delta: int) -> Product:
 
 
 def change(product: Product, *, name: str | None, price: Money | None) -> Product | None:
-    """The product with what is given; None if it is so already."""
+    """The product with the given values; None if nothing changes."""
     changed = replace(product, name=name or product.name, price=price or product.price)
     return replace(changed, version=product.version + 1) if changed != product else None
 
 
 def merge(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """One line for each sku, in the order of the skus: two lines of one sku are a larger one."""
+    """One line per sku, sorted by sku: two lines of one sku are merged."""
     quantities: dict[str, int] = {}
     for line in lines:
         quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
@@ -158,7 +160,7 @@ def merge(lines: Iterable[Line]) -> tuple[Line, ...]:
 
 
 def refuse(lines: Iterable[Line], available: Mapping[str, int]) -> Refusal | None:
-    """Why the lines cannot all be reserved, None if they can. `available` has every sku there is among them."""
+    """Why the lines cannot all be reserved, None if they can. `available` has every known sku among them."""
     refusal = None
     for line in lines:
         if line.sku not in available:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DatabaseSettings):
-    """What the inventory service reads."""
+    """The settings of the inventory service."""
 
 
 def create_app(settings: Settings | None = None, *, verifier: Verifier | None = None) -> Flask:

@@ -1,7 +1,7 @@
-"""The tables of inventory and their queries. `migrations/` makes them; nobody else reads them.
+"""The tables of inventory and their queries. `migrations/` creates them; only this module reads them.
 
-Locks are always taken in one order, so no two transactions wait for each other: an order's reservation first, then
-the products by sku. Products are never deleted.
+Locks are always taken in one order, so transactions cannot deadlock: an order's reservation first, then the products by
+sku. Products are never deleted.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _LIST_PRODUCTS = statement(
     product=_PRODUCT,
 )
 
-# The reservation and the locks on its stock in one round trip. No product is locked before the row is in, since each
-# has to pass the filter on it first: that keeps the order of locks.
+# The reservation and the locks on its stock in one round trip. No product is locked before the row is inserted, since
+# each has to pass the filter on it first: that keeps the order of locks.
 _CLAIM = text("""
     WITH claimed AS (
         INSERT INTO reservations (order_id, status, items, version)
@@ -87,8 +87,8 @@ _REJECT = statement(
 _LOCK_RESERVATION = text(
     "SELECT order_id::text AS order_id, status, items, version FROM reservations WHERE order_id = :order_id FOR UPDATE"
 )
-# Reservation, stock and event in one statement. A product's row is updated after its line left `locked`, which locks
-# in the order of the skus.
+# Reservation, stock and event in one statement. A product's row is updated after `locked` has locked it, in the
+# order of the skus.
 _SETTLE = statement(
     """
     WITH settled AS (
@@ -106,7 +106,7 @@ _SETTLE = statement(
     set_stock=_SET_STOCK,
     insert_event=_INSERT_EVENT,
 )
-# The condition of the partial index reservations_held, which clock_timestamp() could not bound, being volatile.
+# The condition of the partial index reservations_held; volatile clock_timestamp() could not bound it.
 # Each time the wait doubles, up to 64 times as long.
 _ASK = text("""
     UPDATE reservations SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
@@ -140,21 +140,21 @@ def get_product(connection: Connection, sku: str) -> Product | None:
 
 
 def lock_product(connection: Connection, sku: str) -> Product | None:
-    """The product, held until the transaction ends."""
+    """The product, locked until the transaction ends."""
     row = connection.execute(_LOCK_PRODUCT, {"sku": sku}).mappings().first()
     return _product(row) if row else None
 
 
 def page_of_products(connection: Connection, *, after: str | None, limit: int) -> list[Product]:
-    """By sku, beginning after the sku `after`."""
+    """By sku, after the sku `after`."""
     rows = connection.execute(_LIST_PRODUCTS, {"after": after, "limit": limit})
     return [_product(row) for row in rows.mappings()]
 
 
 def claim(connection: Connection, reservation: Reservation) -> Mapping[str, int] | None:
-    """Write the reservation and lock its stock; answers what is available of each known sku.
+    """Write the reservation and lock its stock; returns the available quantity of each known sku.
 
-    None if the order has a reservation already: nothing is written or locked then.
+    None if the order already has a reservation: then nothing is written or locked.
     """
     values = {
         "order_id": reservation.order_id,
@@ -173,13 +173,13 @@ def hold(connection: Connection, reservation: Reservation, move: Move, outbox_ro
 
 
 def reject(connection: Connection, reservation: Reservation, outbox_row: Mapping[str, Any]) -> None:
-    """Write that a claimed reservation was rejected, and its event."""
+    """Write the rejection of a claimed reservation, and its event."""
     values = {"order_id": reservation.order_id, "status": reservation.status}
     connection.execute(_REJECT, values | dict(outbox_row))
 
 
 def lock_reservation(connection: Connection, order_id: str) -> Reservation | None:
-    """The reservation, held until the transaction ends."""
+    """The reservation, locked until the transaction ends."""
     row = connection.execute(_LOCK_RESERVATION, {"order_id": order_id}).mappings().first()
     return _reservation(row) if row else None
 
@@ -195,13 +195,13 @@ def settle(connection: Connection, reservation: Reservation, move: Move, outbox_
 
 
 def remember_cancelled(connection: Connection, order_id: str) -> bool:
-    """Write that an order without a reservation is cancelled; False if it got one at this very moment."""
+    """Record the cancellation of an order without a reservation; False if it got one concurrently."""
     values = {"order_id": order_id, "status": Status.CANCELLED}
     return connection.execute(_REMEMBER, values).rowcount == 1
 
 
 def ask_about_held(connection: Connection, *, held_seconds: float, limit: int) -> list[Reservation]:
-    """Reservations that are held long, now one event further; each is answered again after twice the time."""
+    """Overdue reservations, with their version raised; each is returned again after twice the time."""
     rows = connection.execute(_ASK, {"seconds": held_seconds, "limit": limit}).mappings()
     return [_reservation(row) for row in rows]
 

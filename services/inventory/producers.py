@@ -56,13 +56,15 @@ class AboutOrder(StrictSchema):
 
 LISTED = Contract("product.listed.v1", SOURCE, ProductPriced(), "A product is on sale at this price.")
 CHANGED = Contract("product.changed.v1", SOURCE, ProductPriced(), "A product has another name or price.")
-ADJUSTED = Contract("stock.adjusted.v1", SOURCE, StockAdjusted(), "Stock came in or went out, other than by a sale.")
-RESERVED = Contract("stock.reserved.v1", SOURCE, StockMoved(), "All items of an order are held for it.")
-REJECTED = Contract("stock.rejected.v1", SOURCE, StockRejected(), "Nothing is held: an item is not there.")
-SOLD = Contract("stock.sold.v1", SOURCE, StockMoved(), "The items held for an order left the stock.")
-RELEASED = Contract("stock.released.v1", SOURCE, StockMoved(), "The items held for an order are free again.")
+ADJUSTED = Contract(
+    "stock.adjusted.v1", SOURCE, StockAdjusted(), "Stock was received or removed, other than by a sale."
+)
+RESERVED = Contract("stock.reserved.v1", SOURCE, StockMoved(), "All items of an order are reserved.")
+REJECTED = Contract("stock.rejected.v1", SOURCE, StockRejected(), "Nothing is reserved: an item is not available.")
+SOLD = Contract("stock.sold.v1", SOURCE, StockMoved(), "The items reserved for an order are sold.")
+RELEASED = Contract("stock.released.v1", SOURCE, StockMoved(), "The items reserved for an order are available again.")
 OVERDUE = Contract(
-    "reservation.overdue.v1", SOURCE, AboutOrder(), "Stock is held long: orders is asked how the order ended."
+    "reservation.overdue.v1", SOURCE, AboutOrder(), "A reservation is overdue: orders is asked for the order's end."
 )
 CONTRACTS = (LISTED, CHANGED, ADJUSTED, RESERVED, REJECTED, SOLD, RELEASED, OVERDUE)
 

@@ -13,7 +13,7 @@ from services.inventory.domain import MAX_ON_HAND
 
 
 class PriceSchema(MoneySchema):
-    """Money, and not for nothing."""
+    """Money greater than zero."""
 
     amount = Integer(required=True, validate=validate.Range(min=1, max=MAX_AMOUNT))
 
@@ -34,7 +34,7 @@ class NewProductSchema(StrictSchema):
 
 
 class ProductChangeSchema(StrictSchema):
-    """What is left out stays as it is."""
+    """Omitted fields do not change."""
 
     name = name_field()
     price = fields.Nested(PriceSchema)
@@ -49,7 +49,7 @@ class StockAdjustmentSchema(StrictSchema):
     delta = Integer(
         required=True,
         validate=[validate.Range(min=-MAX_ON_HAND, max=MAX_ON_HAND), not_zero],
-        metadata={"description": "how many came in, or (negative) went out", "not": {"const": 0}},
+        metadata={"description": "quantity received, or (negative) removed", "not": {"const": 0}},
     )
     reason = text_field(high=200, required=True, metadata={"example": "delivery"})
 
@@ -59,8 +59,8 @@ class ProductSchema(Schema):
     name = fields.String(required=True)
     price = fields.Nested(MoneySchema, required=True)
     on_hand = fields.Integer(required=True)
-    reserved = fields.Integer(required=True, metadata={"description": "held for open orders"})
-    available = fields.Integer(required=True, metadata={"description": "on_hand less what is reserved"})
+    reserved = fields.Integer(required=True, metadata={"description": "reserved for open orders"})
+    available = fields.Integer(required=True, metadata={"description": "on_hand minus reserved"})
     sold = fields.Integer(required=True)
     version = fields.Integer(required=True, metadata={"description": "the number of events about this product"})
 

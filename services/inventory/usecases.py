@@ -1,7 +1,7 @@
 """Inventory use cases; the only layer that opens transactions.
 
-Every handling of an event is guarded by the inbox and by the reservation's status, so a repetition changes nothing
-even after the inbox was pruned.
+The inbox and the reservation's status guard every event handler, so a redelivery changes nothing, even after the inbox
+was pruned.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def add_product(
     """Put a product on sale. Raises `SkuTakenError`.
 
     Its first stock is an adjustment like any other, published for 0 as well: every product's history begins with the
-    same two events, and the deltas add up to what was received.
+    same two events, and the sum of the deltas is the received quantity.
     """
     listed = Product(sku=command.sku, name=command.name, price=command.price, stock=Stock(), version=1)
 
@@ -71,7 +71,7 @@ def change_product(
     request_key: RequestKey | None,
     message_context: MessageContext,
 ) -> Reply:
-    """Rename or reprice. What is so already stays as it is, without an event."""
+    """Rename or reprice. Without a change there is no event."""
 
     def change(connection: Connection) -> Product:
         product = _there(models.lock_product(connection, sku))
@@ -131,7 +131,7 @@ def render_product(product: Product) -> dict[str, Any]:
 
 
 def order_was_placed(work: Work, delivery: Delivery, order_id: str, lines: Sequence[Line]) -> None:
-    """Reserve all lines or none. An order that is known already, or was cancelled before, changes nothing."""
+    """Reserve all lines or none. A known or already cancelled order changes nothing."""
     wanted = Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
     with once(work, delivery) as connection:
         available = models.claim(connection, wanted)
@@ -163,7 +163,7 @@ def order_was_confirmed(work: Work, delivery: Delivery, order_id: str) -> None:
 
 
 def order_was_cancelled(work: Work, delivery: Delivery, order_id: str) -> None:
-    """Release what is held. An order that is not known yet is remembered, so that it never reserves anything."""
+    """Release a reservation. The cancellation of an unknown order is recorded, so that it never reserves stock."""
     with once(work, delivery) as connection:
         reservation = models.lock_reservation(connection, order_id)
         status = domain.when_order_is_cancelled(reservation.status if reservation else None)
@@ -171,18 +171,18 @@ def order_was_cancelled(work: Work, delivery: Delivery, order_id: str) -> None:
             released = _next(reservation, status)
             _settle(connection, released, producers.stock_released(released, delivery.message_context))
         elif status and not models.remember_cancelled(connection, order_id):
-            raise Contention("the order was placed at this very moment")  # the repetition finds its reservation
+            raise Contention("the order was placed concurrently")  # the retry finds its reservation
 
 
 def ask_about_overdue(engine: Engine, *, held_seconds: float, limit: int) -> int:
-    """Ask how the orders ended whose stock is held for long; answers about how many.
+    """Ask for the end of orders with overdue reservations; returns how many.
 
-    Nothing is released on a guess: orders answers by telling the order's end again, if there is one.
+    Nothing is released on a guess: orders replies by publishing the order's final event again, if there is one.
     """
     with transaction(engine) as connection:
         held = models.ask_about_held(connection, held_seconds=held_seconds, limit=limit)
         if held:
-            with new_trace_context("ask about held stock") as message_context:
+            with new_trace_context("ask about reserved stock") as message_context:
                 outbox.add(
                     connection, *(producers.reservation_overdue(reservation, message_context) for reservation in held)
                 )
@@ -198,7 +198,7 @@ def _settle(connection: Connection, reservation: Reservation, event: Event) -> N
 
 
 def _reply(engine: Engine, request_key: RequestKey | None, status: int, work: Callable[[Connection], Product]) -> Reply:
-    """Do the work once per key, and answer the product as it was then."""
+    """Do the work once per key; returns the product as it was then."""
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
         return attempt.reply or attempt.keep(status, render_product(work(connection)))
 

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/api/v1")
 LAST_EVENT_ID = Header(
     alias="Last-Event-ID",
-    description="The id of the last event that was received: the stream goes on after it.",
+    description="The id of the last received event: the stream resumes after it.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the routes work on; the numbers are settings."""
+    """The resources of the routes; the numbers are settings."""
 
     archive: Archive
     hub: Hub
@@ -59,9 +59,9 @@ async def stream_order(
     order_id: Annotated[str, Path(description="the order")],
     last_event_id: Annotated[str | None, LAST_EVENT_ID] = None,
 ) -> Any:
-    """The events of one order: from its first one, or after `Last-Event-ID`, and then as they come.
+    """The events of one order: from its first one, or after `Last-Event-ID`, and then live.
 
-    It is there a moment after the order was accepted; until then, and for an order that is not yours, 404.
+    The stream is available a moment after the order was accepted; until then, and for an order that is not yours, 404.
     """
     caller, expires_at = await _caller(request)
     if not is_id(order_id):
@@ -99,14 +99,14 @@ async def _caller(request: Request) -> tuple[Caller, float]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("send a token: Authorization: Bearer ...")
-    # In a thread, because it may have to fetch the keys.
+    # In a thread, because it may fetch the keys.
     caller, expires_at = await asyncio.to_thread(_resources(request).verifier.verify_until, token.strip())
     request.state.caller_id = caller.id
     return caller, expires_at
 
 
 async def _cursor(resources: Resources, given: str | None) -> Cursor | None:
-    """The cursor that the client resumes after. Raises `Unavailable` while the archive is away."""
+    """The cursor after which the client resumes. Raises `Unavailable` while the archive is down."""
     if not resources.hub.is_up:
         raise Unavailable("the archive does not answer")
     if given is None or given == "":
@@ -114,7 +114,7 @@ async def _cursor(resources: Resources, given: str | None) -> Cursor | None:
     cursor = parse_cursor(given)
     if cursor is None:
         raise Malformed("Last-Event-ID is not an id of an event stream", code="invalid_last_event_id")
-    # Another process may be ahead of this one, and have given the id out.
+    # Another process may be ahead of this one, and have sent the id.
     if cursor.position > resources.hub.position and cursor.position > await resources.archive.last_position():
         raise Malformed(
             "Last-Event-ID is not known here: start without it and read the orders again", code="unknown_last_event_id"

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the routes: the stream's format, the problems, the token."""
+"""Parts of the OpenAPI document besides the routes: the stream's format, the problems, the token."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ def _problem(description: str) -> dict[str, Any]:
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-Sent Events. `data` is one line of JSON: id, type, source, subject, sequence, time, "
-        "orderid and data of an event. A last event `end` gives the reason why the service ends the stream "
+        "orderid and data of an event. A last event `end` gives the reason for the end of the stream "
         "(`token_expired`, `slow_client`, `unavailable`, `restart`): resume with `Last-Event-ID`.",
         "content": {"text/event-stream": {"schema": _TEXT, "example": _EXAMPLE}},
     },
-    400: _problem("`invalid_last_event_id`: no id of a stream; `unknown_last_event_id`: not given out yet"),
-    401: _problem("no token, or one that is not valid"),
+    400: _problem("`invalid_last_event_id`: not an id of a stream; `unknown_last_event_id`: not sent yet"),
+    401: _problem("no token, or an invalid one"),
     404: _problem("no such order, or not yours"),
-    429: _problem("`too_many_streams`: you have as many open streams as one caller may have"),
-    503: _problem("the archive does not answer, or this process has no room for more streams"),
+    429: _problem("`too_many_streams`: you have reached the limit of open streams per caller"),
+    503: _problem("the archive does not answer, or this process has reached its limit of streams"),
 }
 
 
 def complete(generated: dict[str, Any]) -> dict[str, Any]:
-    """The document that FastAPI makes, with what all services have."""
+    """FastAPI's document, with the parts that all services share."""
     components = generated.setdefault("components", {})
     components["schemas"] = {"Problem": _PROBLEM}
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     generated["security"] = [{"bearer": []}]
     for path in generated["paths"].values():
         for operation in path.values():
-            operation["responses"].pop("422", None)  # FastAPI's own, which no route here gives
+            operation["responses"].pop("422", None)  # FastAPI's default, which no route here returns
             operation["responses"]["default"] = _problem("any other error")
             operation["responses"]["200"]["content"].pop("application/json", None)
     return generated

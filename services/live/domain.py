@@ -1,6 +1,6 @@
-"""Where a stream stands, and what it sends. Pure.
+"""Cursors and messages of a stream. Pure.
 
-A cursor is the id of a streamed event: the event's position in the archive, and for events that are shown after their
+A cursor is the id of a streamed event: the event's position in the archive, and for events that are sent after their
 order's `order.placed` a number within that position (docs/decisions/0021). Cursors of one stream only grow.
 """
 
@@ -30,7 +30,7 @@ class Cursor(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose an order is, and the position of its `order.placed`."""
+    """The customer of an order, and the position of its `order.placed`."""
 
     customer_id: str
     position: int
@@ -38,14 +38,14 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event on its way to a client."""
+    """One event for a client."""
 
     cursor: Cursor
     frame: bytes
 
 
 def parse_cursor(text: str) -> Cursor | None:
-    """The cursor that `text` is; None if it is none."""
+    """Parse the cursor `text`; None if it is malformed."""
     found = _CURSOR.fullmatch(text)
     return Cursor(int(found[1]), int(found[2] or 0)) if found else None
 
@@ -62,9 +62,9 @@ def message(document: Mapping[str, Any], cursor: Cursor | None = None) -> Messag
 def customer_messages(
     document: Mapping[str, Any], owner: Owner | None, early: Iterable[Mapping[str, Any]]
 ) -> list[Message]:
-    """What an archived event adds to the stream of its order's customer.
+    """The messages that an archived event adds to the stream of its order's customer.
 
-    Nothing while the customer is not known; with the order's `order.placed` also what was archived before it.
+    None while the customer is unknown; with the order's `order.placed` also the events archived before it.
     """
     position = document["position"]
     if owner is None or position < owner.position:
@@ -76,12 +76,12 @@ def customer_messages(
 
 
 def opening(cursor: Cursor, retry_ms: int) -> bytes:
-    """The first bytes of a stream: where it begins, so that a client that received nothing yet can resume there."""
+    """The first bytes of a stream: its start, so that a client that received no event yet can resume there."""
     return f"retry: {retry_ms}\nid: {cursor}\n\n".encode()
 
 
 def progress(cursor: Cursor) -> bytes:
-    """A heartbeat that tells how far the stream is, although nothing was to be shown."""
+    """A heartbeat with the position of the stream, without an event."""
     return f": heartbeat\nid: {cursor}\n\n".encode()
 
 

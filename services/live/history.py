@@ -1,4 +1,4 @@
-"""What a stream shows of the archive's past, in the order in which the hub would have dispatched it."""
+"""Past events of a stream from the archive, in the order in which the hub would have dispatched them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def history(archive: Archive, stream: Stream, up_to: int) -> AsyncIterator
     of_customer = stream.order_id is None and stream.customer_id is not None
     owners = await archive.orders_of(stream.customer_id or "") if of_customer else {}
     order_ids = owners.keys() if of_customer else None if stream.order_id is None else [stream.order_id]
-    # One position back: events that are shown with the cursor's own position may be left.
+    # One position back: further events with the cursor's own position may follow.
     position = stream.cursor.position - 1 if of_customer else stream.cursor.position
     while documents := await archive.of_orders(order_ids, position, up_to):
         position = documents[-1]["position"]

@@ -1,8 +1,8 @@
-"""Reads the archive once for all streams of the process, and hands each event to those that it is for.
+"""Reads the archive once for all streams of the process, and dispatches each event to its streams.
 
-Guarantee: every position is dispatched once, in order, whatever happens to MongoDB or to the change stream meanwhile.
-A stream that subscribes at `position` gets everything above it. The change stream only says that there is something to
-read; without it the hub looks every `POLL_SECONDS`.
+Guarantee: every position is dispatched once, in order, even if MongoDB or the change stream fails. A stream that
+subscribes at `position` gets everything after it. The change stream only signals new events; without it the hub polls
+every `POLL_SECONDS`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Hub:
             watching.cancel()
 
     def subscribe(self, stream: Stream) -> None:
-        """From now on the stream gets every event above `position` that is for it."""
+        """From now on the stream gets its events after `position`."""
         self._group_of(stream).add(stream)
         if self._ending is not None:
             stream.end(self._ending)
@@ -100,7 +100,7 @@ class Hub:
 
     async def _dispatch(self, documents: list[Document]) -> None:
         early: Early | None = None
-        while early is None and self._by_customer:  # asked again: a stream may have come while it was looked up
+        while early is None and self._by_customer:  # checked again: a stream may have subscribed during the query
             early = await self._look_up(documents)
         for document in documents:  # no await from here on
             self._send(document, early)
@@ -122,7 +122,7 @@ class Hub:
                 stream.offer(each)
 
     async def _look_up(self, documents: list[Document]) -> Early:
-        """Learn whose the orders are; returns what was archived of an order before its `order.placed` is dispatched."""
+        """Look up the customers of the orders; returns the events archived before an order's `order.placed`."""
         unknown = {document["orderid"] for document in documents if "orderid" in document} - self._owners.keys()
         if unknown:
             self._owners.update(await self._archive.owners(unknown))
@@ -141,7 +141,7 @@ class Hub:
             try:
                 async for _ in self._archive.changes():
                     self._wake.set()
-            except PyMongoError as error:  # also when its history is gone: it is opened again from now on
+            except PyMongoError as error:  # also if its history is gone: it is reopened at the current position
                 _log.info("the change stream ended", error=f"{type(error).__name__}: {error}"[:200])
             await asyncio.sleep(PAUSE_SECONDS)
 

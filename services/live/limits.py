@@ -1,4 +1,4 @@
-"""How many streams may be open: in this process, and of one caller."""
+"""Limits of open streams: per process, and per caller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RETRY_SECONDS = 5
 
 
 class TooManyStreamsError(Rejected):
-    """The caller has as many as one caller may have."""
+    """The caller has reached the limit of streams per caller."""
 
     status = 429
     code = "too_many_streams"
@@ -19,7 +19,7 @@ class TooManyStreamsError(Rejected):
 
 
 class FullError(Unavailable):
-    """The process has as many as it may have: another one may have room."""
+    """The process has reached its limit: another one may accept the stream."""
 
     code = "too_many_streams"
     retry_after_seconds = RETRY_SECONDS

@@ -1,4 +1,4 @@
-"""The live service: `python -m services.live.main`. The one ASGI service: a stream costs no thread."""
+"""The live service: `python -m services.live.main`. The only ASGI service: a stream uses no thread."""
 
 from __future__ import annotations
 
@@ -33,23 +33,33 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, ListenSettings, DocumentSettings):
-    """What the live service reads. `MONGODB_URL` is the archive's database, as the account that reads its events."""
+    """The settings of the live service. `MONGODB_URL` is the archive's database, as the account that reads its
+    events.
+    """
 
     jwks_url: str = setting(
         "JWKS_URL", check=HTTP_URL, meaning="Where the users service publishes the keys that verify tokens."
     )
     live_streams: int = setting(
-        "LIVE_STREAMS", "int", default=2000, check=between(1, 100_000), meaning="Open streams of one live process."
+        "LIVE_STREAMS",
+        "int",
+        default=2000,
+        check=between(1, 100_000),
+        meaning="Limit of open streams per live process.",
     )
     live_streams_per_caller: int = setting(
-        "LIVE_STREAMS_PER_CALLER", "int", default=20, check=between(1, 100_000), meaning="Open streams of one caller."
+        "LIVE_STREAMS_PER_CALLER",
+        "int",
+        default=20,
+        check=between(1, 100_000),
+        meaning="Limit of open streams per caller.",
     )
     live_buffer: int = setting(
         "LIVE_BUFFER",
         "int",
         default=256,
         check=between(1, 100_000),
-        meaning="Events that may wait for a client; with one more its stream ends, and it resumes.",
+        meaning="Events that may wait for a client; beyond that its stream ends, and it resumes.",
     )
     live_heartbeat_seconds: float = setting(
         "LIVE_HEARTBEAT_SECONDS",
@@ -63,7 +73,7 @@ class Settings(ProcessSettings, ListenSettings, DocumentSettings):
         "float",
         default=10.0,
         check=between(0.1, 300),
-        meaning="Longest time that a client may take nothing, in seconds; then it is cut off.",
+        meaning="Longest time without a read by a client, in seconds; then it is disconnected.",
     )
 
 
@@ -98,7 +108,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
 
 
 class Server(uvicorn.Server):
-    """Ends the streams as soon as the signal comes: clients resume elsewhere, and nothing is waited for."""
+    """Ends the streams on the signal, without waiting: clients resume on another process."""
 
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
@@ -124,7 +134,7 @@ def serve(settings: Settings) -> None:
         timeout_keep_alive=75,  # longer than the gateway's
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    # uvicorn raises the signal once more when it is done; then it must not end the process in another way.
+    # uvicorn raises the signal again at its end; then it must not kill the process.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)
     Server(config, lambda: app.state.resources.hub.end_all("restart")).run(sockets=[_listener(settings)])
@@ -133,7 +143,7 @@ def serve(settings: Settings) -> None:
 def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.service_host else socket.AF_INET
     listener = socket.create_server((settings.service_host, settings.service_port), family=family, backlog=_BACKLOG)
-    # Accepted connections inherit it: what a client does not take within this time is dropped with its connection.
+    # Accepted connections inherit it: after this time without an acknowledgement the connection is dropped.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.live_send_seconds * 1000))
     return listener
 

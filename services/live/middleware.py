@@ -1,6 +1,7 @@
-"""What every reply has: a Request-Id, safe headers, a metric, an access line and a span. Streams count when they begin.
+"""Adds to every response a Request-Id, safe headers, a metric, an access log line and a span. Streams are counted when
+they begin.
 
-So the span of a stream ends with its first bytes: one that lasts as long as the stream would be lost with the process.
+The span of a stream ends with its first bytes: one that lasts as long as the stream would be lost with the process.
 Names: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 """
 
@@ -23,7 +24,7 @@ _log = logs.logger("access")
 
 
 class RequestMiddleware:
-    """Around the whole app, its error pages included."""
+    """Wraps the whole app, including its error pages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -59,7 +59,7 @@ class Archive:
         return await self._events.find(query).sort(_BY_POSITION).limit(PAGE).to_list()
 
     async def before(self, orders: dict[str, int]) -> list[Document]:
-        """What was archived of each order before a position, by position."""
+        """The events of each order archived before a position, by position."""
         if not orders:
             return []
         query = {"$or": [{"orderid": order, "position": {"$lt": position}} for order, position in orders.items()]}
@@ -77,12 +77,12 @@ class Archive:
         return {document["orderid"]: _owner(document) async for document in found if "orderid" in document}
 
     async def is_order(self, order_id: str, customer_id: str | None) -> bool:
-        """Whether the order is known, and known to be this customer's (None: whoever's)."""
+        """Whether the order is known and belongs to this customer (None: to any)."""
         query = {"orderid": order_id} | ({} if customer_id is None else {"customer_id": customer_id})
         return await self._events.find_one(query, {"_id": 1}) is not None
 
     async def changes(self) -> AsyncIterator[None]:
-        """One item for each change from now on, without saying which."""
+        """One item for each change from now on, without its content."""
         async with await self._events.watch(_CHANGES, max_await_time_ms=_WAIT_MS) as stream:
             async for _ in stream:
                 yield None

@@ -1,4 +1,4 @@
-"""/livez, /readyz, /metrics, /openapi.json and the offline page /docs, as every service has them."""
+"""/livez, /readyz, /metrics, /openapi.json and the offline page /docs, like in every service."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A stream as a reply: sent piece by piece, each within a bound, until it ends or the client goes.
+"""A stream as a response: sent in pieces, each within a time-out, until it ends or the client disconnects.
 
-A client that takes nothing for `send_seconds` is cut off. The kernel drops what it did not take (main.py sets
-TCP_USER_TIMEOUT), so no buffer stays behind.
+A client that reads nothing for `send_seconds` is disconnected. The kernel drops its buffer (main.py sets
+TCP_USER_TIMEOUT).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventStreamResponse(Response):
-    """`on_close` is called once, however the stream ends."""
+    """`on_close` is called once at the end of the stream."""
 
     media_type = "text/event-stream"
 

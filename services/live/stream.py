@@ -1,7 +1,8 @@
-"""One client's stream: what was archived after its cursor, then what is added, without a gap or a repetition.
+"""One client's stream: the events archived after its cursor, then new ones, without gaps or duplicates.
 
-Bounded: a client that lets `limit` events wait is cut off, and resumes with its Last-Event-ID. It ends when its token
-expires, when the archive fails while its past is read, and when the process stops; the last event says why.
+Bounded: a client with `limit` waiting events is disconnected, and resumes with its Last-Event-ID. The stream ends when
+its token expires, when the archive fails during the read of past events, and when the process stops; the last event
+gives the reason.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class Stream:
         self._reason: str | None = None
 
     def offer(self, message: Message) -> None:
-        """Take an event; too many that wait end the stream."""
+        """Queue an event; too many waiting events end the stream."""
         if self._reason is None and message.cursor > self.cursor:
             if len(self._waiting) >= self._limit:
-                self._waiting.clear()  # never a gap: nothing follows what was not sent
+                self._waiting.clear()  # never a gap: nothing follows an unsent event
                 self.end("slow_client")
                 return
             self._waiting.append(message)
@@ -80,7 +81,7 @@ class Stream:
                 if time.time() >= expires_at or self._reason is not None:
                     return
             self.cursor = max(self.cursor, Cursor(up_to))
-            if up_to == hub.position:  # nothing was dispatched since, and no await lies between
+            if up_to == hub.position:  # nothing was dispatched since: there was no await in between
                 hub.subscribe(self)
                 return
 
@@ -96,7 +97,7 @@ class Stream:
             elif self._reason is not None:
                 return
             elif not await self._wait(min(heartbeat_seconds, max(0.0, expires_at - time.time()))):
-                self.cursor = max(self.cursor, Cursor(hub.position))  # nothing waits, so all up to there was sent
+                self.cursor = max(self.cursor, Cursor(hub.position))  # nothing waits: all up to there were sent
                 yield domain.progress(self.cursor)
 
     async def _wait(self, seconds: float) -> bool:

@@ -1,7 +1,7 @@
-"""Whether a URL's host resolves to addresses that may be connected to, asked when an endpoint is made.
+"""Checks that a URL's host resolves to allowed addresses, when an endpoint is created.
 
-It is a service to the owner, who learns of a mistake at once. What protects is the check before each connection
-(`common/web/guarded_http.py`): names change. So a resolver that is slow, or knows nothing, refuses no endpoint.
+It reports mistakes to the owner at once. The check before each connection (`common/web/guarded_http.py`) is the
+protection, because names change. So a slow or failing resolver rejects no endpoint.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _resolvers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="resolver")
 
 
 def refused_address(url: str, allowed: Networks) -> str | None:
-    """Why the host may not be connected to, for people; None if it may, or if that cannot be said now."""
+    """Why connections to the host are not allowed, as text; None if they are allowed or it is unknown."""
     host, port = host_and_port(url)
     try:
         _resolvers.submit(resolve, host, port, allowed).result(RESOLVE_SECONDS)

@@ -43,7 +43,7 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1", description="S
 @blueprint.response(201, EndpointWithSecretSchema, headers=LOCATION)
 @raises(usecases.TooManyEndpointsError)
 def create_endpoint(body: dict[str, Any]) -> View:
-    """Register an endpoint. The reply has its signing secret, which is shown this once.
+    """Register an endpoint. The response has its signing secret, which is shown only once.
 
     A customer's endpoint receives events of their own orders, an operator's receives all.
     """
@@ -63,7 +63,7 @@ def create_endpoint(body: dict[str, Any]) -> View:
 @blueprint.arguments(EndpointsQuerySchema, location="query")
 @blueprint.response(200, page_schema(EndpointSchema))
 def list_endpoints(query: dict[str, Any]) -> dict[str, Any]:
-    """List endpoints, the newest first: a customer's own, or for an operator all of them."""
+    """List endpoints, newest first: a customer's own, or for an operator all."""
     page: Page = query["page"]
     resources = _resources()
     with resources.store.use() as database:
@@ -74,7 +74,7 @@ def list_endpoints(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route("/webhook-endpoints/<endpoint_id>", methods=["GET"])
 @blueprint.response(200, EndpointSchema)
 def get_endpoint(endpoint_id: str) -> dict[str, Any]:
-    """One endpoint, with how it has answered lately."""
+    """One endpoint, with its recent responses."""
     resources = _resources()
     with resources.store.use() as database:
         found = usecases.get_endpoint(database, caller(), _id(endpoint_id))
@@ -86,7 +86,9 @@ def get_endpoint(endpoint_id: str) -> dict[str, Any]:
 @blueprint.response(200, EndpointSchema)
 @raises(usecases.EndpointChangedError)
 def change_endpoint(body: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
-    """Change what is given. Disabling lists what waits as failed; enabling sends nothing by itself: see `resend`."""
+    """Change the given fields. Disabling lists waiting deliveries as failed; enabling does not send them: see
+    `resend`.
+    """
     resources = _resources()
     with resources.store.use() as database:
         changed = usecases.change_endpoint(database, resources.rules, caller(), _id(endpoint_id), body)
@@ -107,7 +109,7 @@ def delete_endpoint(endpoint_id: str) -> None:
 @blueprint.response(200, EndpointWithSecretSchema)
 @raises(usecases.EndpointChangedError)
 def rotate_secret(body: dict[str, Any], endpoint_id: str) -> View:
-    """Make a new secret, shown this once. For a while, webhooks carry a signature by the previous one as well."""
+    """Create a new secret, shown only once. For a while, webhooks are also signed with the previous one."""
     rules, keep_seconds = _resources().rules, body["keep_previous_seconds"]
 
     def act(database: Any, _: str) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def rotate_secret(body: dict[str, Any], endpoint_id: str) -> View:
 @blueprint.response(202, DeliverySchema)
 @raises(resending.EndpointDisabledError)
 def send_test(endpoint_id: str) -> View:
-    """Send a test event (`webhook.test.v1`). The reply is its delivery."""
+    """Send a test event (`webhook.test.v1`). The response is its delivery."""
 
     def act(database: Any, event_id: str) -> dict[str, Any]:
         delivery = resending.send_test(database, caller(), _id(endpoint_id), event_id)
@@ -140,7 +142,7 @@ def send_test(endpoint_id: str) -> View:
 @blueprint.response(200, _DELIVERIES)
 @raises(usecases.UnknownCursorError)
 def list_deliveries(query: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
-    """List deliveries, the newest first. Delivered and dismissed ones are pruned by age."""
+    """List deliveries, newest first. Delivered and dismissed ones are pruned by age."""
     page: Page = query.pop("page")
     with _resources().store.use() as database:
         endpoint, found = resending.list_deliveries(database, caller(), _id(endpoint_id), query, page)
@@ -153,7 +155,7 @@ def list_deliveries(query: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
 @blueprint.response(202, ResentSchema)
 @raises(resending.EndpointDisabledError)
 def resend_failed(body: dict[str, Any], endpoint_id: str) -> View:
-    """Send all failed deliveries made since a moment again."""
+    """Resend all failed deliveries created since a time."""
 
     def act(database: Any, _: str) -> dict[str, Any]:
         count = resending.resend_failed(
@@ -170,7 +172,7 @@ def resend_failed(body: dict[str, Any], endpoint_id: str) -> View:
 @blueprint.response(200, _DELIVERIES)
 @raises(usecases.UnknownCursorError)
 def list_deliveries_of_order(query: dict[str, Any]) -> dict[str, Any]:
-    """List the deliveries of one order's events to your endpoints, or for an operator to all, the newest first."""
+    """List the deliveries of one order's events to your endpoints, or for an operator to all, newest first."""
     page: Page = query["page"]
     with _resources().store.use() as database:
         found = resending.list_deliveries_of_order(database, caller(), query["order_id"], page)
@@ -182,7 +184,7 @@ def list_deliveries_of_order(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(202, DeliverySchema)
 @raises(resending.EndpointDisabledError)
 def resend_delivery(delivery_id: str) -> View:
-    """Send a delivery again, whatever became of it."""
+    """Resend a delivery, whatever its outcome."""
 
     def act(database: Any, _: str) -> dict[str, Any]:
         return render_delivery(*resending.resend_delivery(database, caller(), _id(delivery_id)))
@@ -196,7 +198,7 @@ def resend_delivery(delivery_id: str) -> View:
 @blueprint.response(200, DeliverySchema)
 @raises(resending.NotDismissableError)
 def dismiss_delivery(delivery_id: str) -> View:
-    """Take a failed delivery off the list of what was not delivered."""
+    """Dismiss a failed delivery."""
     policy = _resources().rules.policy
 
     def act(database: Any, _: str) -> dict[str, Any]:

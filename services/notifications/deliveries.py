@@ -1,6 +1,6 @@
-"""The collection of deliveries and its queries: one for each endpoint and event, whatever happened to it.
+"""The collection of deliveries and its queries: one for each endpoint and event, with any outcome.
 
-`attempts` counts those of the present schedule, which a resend begins again; `history` holds the last of them all.
+`attempts` counts those of the current schedule, which a resend restarts; `history` contains the last ones of all.
 Delivered and dismissed ones are pruned by age (`expires_at`); failed ones stay.
 """
 
@@ -36,7 +36,7 @@ INDEXES = [
 
 
 def insert(database: Database[Document], rows: Sequence[Document]) -> int:
-    """Insert those that are not there; returns how many were new."""
+    """Insert the missing ones; returns how many were new."""
     try:
         return len(database[COLLECTION].insert_many(rows, ordered=False).inserted_ids)
     except BulkWriteError as error:
@@ -52,7 +52,7 @@ def get(database: Database[Document], delivery_id: str) -> Document | None:
 def page(
     database: Database[Document], endpoint_id: str, wanted: Mapping[str, str], *, before: str | None, limit: int
 ) -> list[Document]:
-    """The newest first; `wanted` are fields and their values."""
+    """Newest first; `wanted` are fields and their values."""
     query: Document = {"endpoint_id": endpoint_id, **wanted}
     if before is not None:
         query["_id"] = {"$lt": before}
@@ -68,7 +68,7 @@ def page_of_order(
     before: str | None,
     limit: int,
 ) -> list[Document]:
-    """Deliveries of an order's events, the newest first; `endpoint_ids` None is to all endpoints."""
+    """Deliveries of an order's events, newest first; `endpoint_ids` None is to all endpoints."""
     query: Document = {"order_id": order_id}
     if endpoint_ids is not None:
         query["endpoint_id"] = {"$in": list(endpoint_ids)}
@@ -78,7 +78,7 @@ def page_of_order(
 
 
 def due(database: Database[Document], endpoint_id: str, *, now: datetime, limit: int) -> list[Document]:
-    """What is due, the longest overdue first."""
+    """Due deliveries, the longest overdue first."""
     wanted = {"endpoint_id": endpoint_id, "status": Status.PENDING, "due_at": {"$lte": now}}
     return list(database[COLLECTION].find(wanted).sort("due_at", ASCENDING).limit(limit))
 
@@ -92,7 +92,7 @@ def next_due_at(database: Database[Document], endpoint_id: str) -> datetime | No
 def record(
     database: Database[Document], delivery: Document, values: Mapping[str, Any], entry: Document
 ) -> Document | None:
-    """Record an attempt and what follows from it, unless another worker has recorded one first."""
+    """Record an attempt and its effects, unless another worker has recorded one first."""
     known = {"_id": delivery["_id"], "status": Status.PENDING, "attempts": delivery["attempts"]}
     return database[COLLECTION].find_one_and_update(
         known,
@@ -106,14 +106,14 @@ def record(
 
 
 def fail_pending(database: Database[Document], endpoint_id: str, *, reason: str) -> int:
-    """List all that waits for this endpoint as failed; returns how many."""
+    """Mark all waiting deliveries of this endpoint as failed; returns how many."""
     pending = {"endpoint_id": endpoint_id, "status": Status.PENDING}
     values = {"status": Status.FAILED, "reason": reason}
     return database[COLLECTION].update_many(pending, {"$set": values}).modified_count
 
 
 def resend(database: Database[Document], wanted: Mapping[str, Any], *, now: datetime) -> int:
-    """Begin the schedule of what matches again; returns how many."""
+    """Restart the schedule of matching deliveries; returns how many."""
     values = {"status": Status.PENDING, "attempts": 0, "due_at": now, "reason": None}
     return database[COLLECTION].update_many(dict(wanted), {"$set": values, "$unset": {"expires_at": ""}}).modified_count
 

@@ -1,8 +1,8 @@
-"""One endpoint's turn: what is due is sent, one delivery after the other, and what each came to is recorded.
+"""One endpoint's turn: sends due deliveries one after the other, and records each outcome.
 
-Guarantee: a delivery is recorded as delivered only after its receiver has answered 2xx. A crash between the answer and
-the record sends it again: at least once. An endpoint has one turn at a time among all workers (a lease), so a dead one
-holds one thread for one time-out; a turn is short, so a busy one delays nobody.
+Guarantee: a delivery is recorded as delivered only after its receiver has answered 2xx. After a crash between the
+response and the record it is sent again: at-least-once. An endpoint has one turn at a time among all workers (a lease),
+so a dead endpoint blocks one thread for one time-out; a turn is short, so a busy endpoint delays no others.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ _log = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """What a turn works on."""
+    """The resources of a turn."""
 
     database: Documents
     client: GuardedClient
     rules: Rules
 
     def claim(self, *, is_suspect: bool) -> Document | None:
-        """The endpoint whose turn it is, of those that answered quickly at last or of the `is_suspect` ones."""
+        """The next endpoint, of those whose last response was quick or of the `is_suspect` ones."""
         return models.claim_turn(self.database, new_id(), is_suspect=is_suspect, now=utc_now(), seconds=LEASE_SECONDS)
 
     def overdue_seconds(self) -> float:
-        """For how long the endpoint that waits longest for its turn has been due."""
+        """How long the longest-waiting endpoint has been due."""
         due_at = models.longest_due_at(self.database)
         return max(0.0, (utc_now() - due_at).total_seconds()) if due_at else 0.0
 
     def take_turn(self, endpoint: Document) -> int:
-        """Send what is due to a claimed endpoint; returns how many attempts were made."""
+        """Send due deliveries to a claimed endpoint; returns the number of attempts."""
         begun, health = time.monotonic(), models.health_of(endpoint)
         if health.open_until is None or health.open_until <= utc_now():
             due = deliveries.due(self.database, endpoint["_id"], now=utc_now(), limit=_portion(health))
@@ -76,7 +76,7 @@ class Dispatcher:
         return made
 
     def release(self, endpoint: Document) -> None:
-        """Give back a turn that was interrupted: it is due again at once."""
+        """Release an interrupted turn: the endpoint is due again at once."""
         models.end_turn(self.database, endpoint, next_due_at=utc_now())
 
     def _attempt(self, endpoint: Document, delivery: Document) -> Outcome:
@@ -138,12 +138,12 @@ class Dispatcher:
 
 
 def _portion(health: Health) -> int:
-    """An endpoint that fails gets one attempt in a turn; one that answers gets several."""
+    """A failing endpoint gets one attempt per turn, others get several."""
     return 1 if health.is_suspect else TURN_DELIVERIES
 
 
 def _retry_after(answer: Answer, now: datetime) -> float:
-    """What `Retry-After` asks for, in seconds (RFC 9110: a number of them, or a date); 0 if nothing readable."""
+    """The value of `Retry-After` in seconds (RFC 9110: a number, or a date); 0 if it is malformed."""
     headers: Mapping[str, str] = answer.headers
     given = headers.get("retry-after", "").strip()
     if given.isascii() and given.isdigit() and len(given) <= MAX_RETRY_AFTER_DIGITS:

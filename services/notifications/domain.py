@@ -1,7 +1,7 @@
-"""What is decided about webhooks: which events exist for subscribers, what a body holds, when to try again. Pure.
+"""Rules of webhooks: the events for subscribers, the content of a body, the retry schedule. Pure.
 
-A body holds only the fields listed here for its event type, so a field that a producer adds tomorrow (a payment method,
-an e-mail address) does not leave by itself.
+A body contains only the fields listed here for its event type, so a field that a producer adds later (a payment method,
+an e-mail address) is not sent automatically.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt came to: an answer's status, or an error in place of it."""
+    """The outcome of one attempt: the status of the response, or an error."""
 
     status_code: int | None
     error: str
@@ -73,7 +73,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How an endpoint has answered lately: its circuit breaker, kept with it so that all workers share it."""
+    """The recent responses of an endpoint: its circuit breaker, stored with it so that all workers share it."""
 
     consecutive_failures: int = 0
     failing_since: datetime | None = None
@@ -83,7 +83,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an installation may choose."""
+    """The rules that settings define."""
 
     retry_seconds: tuple[float, ...] = RETRY_SECONDS
     max_failures: int = 5
@@ -93,7 +93,7 @@ class Policy:
 
 
 def next_attempt(policy: Policy, attempts: int, outcome: Outcome, *, now: datetime, chance: float) -> datetime | None:
-    """When to try again after `attempts` failed ones; None: that was the last. `chance` is a random ratio, 0 to 1."""
+    """When to retry after `attempts` failed attempts; None after the last. `chance` is a random ratio, 0 to 1."""
     if attempts >= len(policy.retry_seconds):
         return None
     planned = policy.retry_seconds[attempts] * (1 + JITTER_RATIO * chance)
@@ -101,7 +101,7 @@ def next_attempt(policy: Policy, attempts: int, outcome: Outcome, *, now: dateti
 
 
 def judge(policy: Policy, health: Health, outcome: Outcome, *, now: datetime) -> Health:
-    """The endpoint's health after an attempt. Open, the breaker lets one attempt at a time through, ever less often."""
+    """The endpoint's health after an attempt. An open breaker admits one attempt at a time, with back-off."""
     if outcome.is_delivered:
         return Health(is_suspect=outcome.seconds > SLOW_SECONDS)
     failures = health.consecutive_failures + 1
@@ -119,7 +119,7 @@ def judge(policy: Policy, health: Health, outcome: Outcome, *, now: datetime) ->
 
 
 def has_failed_too_long(policy: Policy, health: Health, *, now: datetime) -> bool:
-    """Whether the endpoint is to be disabled: nothing reached it for days, and not only once."""
+    """Whether to disable the endpoint: several attempts over days failed."""
     since = health.failing_since
     return since is not None and (now - since).total_seconds() >= policy.disable_after_seconds
 
@@ -127,7 +127,7 @@ def has_failed_too_long(policy: Policy, health: Health, *, now: datetime) -> boo
 def make_body(event: Event) -> str:
     """The body of a webhook: Standard Webhooks' `type`, `timestamp` and `data`, and what identifies the event.
 
-    Lists are left out, and named in `omitted`, where the body would be larger than `MAX_BODY_BYTES`.
+    If the body would be larger than `MAX_BODY_BYTES`, lists are omitted and named in `omitted`.
     """
     data = {name: event.data[name] for name in EVENT_TYPES[event.type].fields if name in event.data}
     body = _encode(event, data, ())
@@ -173,7 +173,7 @@ def _cut(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """What a subscriber gets of an event type, and whether it belongs to an order and so to its customer."""
+    """The fields of an event type for subscribers, and whether it belongs to an order and so to its customer."""
 
     fields: tuple[str, ...]
     is_of_order: bool = True

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings, WebhookSettings):
-    """What the notifications service reads."""
+    """The settings of the notifications service."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
 

@@ -1,4 +1,4 @@
-"""Figures of webhooks. No label names an endpoint: there may be thousands."""
+"""Metrics of webhooks. No label names an endpoint: there may be thousands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ if TYPE_CHECKING:
 
 ATTEMPTS = Counter(
     "holdfast_webhook_attempts",
-    "Attempts to deliver a webhook: delivered, answered (with something else than 2xx), error (no answer)",
+    "Attempts to deliver a webhook: delivered, answered (other than 2xx), error (no response)",
     ["outcome"],
 )
-SECONDS = Histogram("holdfast_webhook_attempt_seconds", "Time that an attempt to deliver a webhook took")
+SECONDS = Histogram("holdfast_webhook_attempt_seconds", "Duration of an attempt to deliver a webhook")
 DISABLED = Counter("holdfast_webhook_endpoints_disabled", "Endpoints disabled after 410 or days of failure", ["reason"])
-RECORDED = Counter("holdfast_webhook_deliveries_recorded", "Deliveries put on record")
-OVERDUE = Gauge(
-    "holdfast_webhook_turn_overdue_seconds", "For how long the endpoint that waits longest for its turn has been due"
-)
+RECORDED = Counter("holdfast_webhook_deliveries_recorded", "Recorded deliveries")
+OVERDUE = Gauge("holdfast_webhook_turn_overdue_seconds", "How long the longest-waiting endpoint has been due")
 
 
 def count_attempt(outcome: Outcome) -> None:

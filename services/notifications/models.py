@@ -1,7 +1,7 @@
-"""The collection of webhook endpoints and its queries. `migrations/` makes its indexes; nobody else reads it.
+"""The collection of webhook endpoints and its queries. `migrations/` creates its indexes; only this module reads it.
 
-An endpoint is one document: what its owner chose, its sealed secrets, its health, and its turn: when something of it is
-due, and which worker is at it. Owners have a bounded number of slots, and a unique index gives each slot once.
+An endpoint is one document: its owner's settings, its encrypted secrets, its health, and its turn: when a delivery is
+due, and which worker has claimed it. Owners have a bounded number of slots, and a unique index assigns each slot once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ INDEXES = [
 
 
 def insert(database: Database[Document], endpoint: Document, *, slots: int) -> bool:
-    """Insert it into a free slot of its owner; False if there is none. An id that is taken raises DuplicateKeyError."""
+    """Insert it into a free slot of its owner; False if there is none. A taken id raises DuplicateKeyError."""
     owner = {"owner_id": endpoint["owner_id"]}
     while True:
         taken = {found["slot"] for found in database[COLLECTION].find(owner, {"slot": 1})}
@@ -54,7 +54,7 @@ def insert(database: Database[Document], endpoint: Document, *, slots: int) -> b
         except DuplicateKeyError:
             if get(database, endpoint["_id"]) is not None:
                 raise
-            continue  # another request has taken the slot: look again
+            continue  # another request has taken the slot: try again
         return True
 
 
@@ -65,7 +65,7 @@ def get(database: Database[Document], endpoint_id: str) -> Document | None:
 def page(
     database: Database[Document], *, owner_id: str | None, before: str | None, limit: int, is_failing: bool = False
 ) -> list[Document]:
-    """The newest first; `owner_id` None is all owners. With `is_failing` only those whose last attempt failed."""
+    """Newest first; `owner_id` None is all owners. With `is_failing` only those whose last attempt failed."""
     query: Document = {"owner_id": owner_id} if owner_id else {}
     if is_failing:
         query["is_failing"] = True
@@ -75,19 +75,19 @@ def page(
 
 
 def by_id(database: Database[Document], endpoint_ids: Sequence[str]) -> dict[str, Document]:
-    """The endpoints with these ids, as far as they are there."""
+    """The existing endpoints with these ids."""
     return {found["_id"]: found for found in database[COLLECTION].find({"_id": {"$in": list(endpoint_ids)}})}
 
 
 def ids_of_owner(database: Database[Document], owner_id: str) -> list[str]:
-    """The ids of an owner's endpoints: as many as there are slots, at most."""
+    """The ids of an owner's endpoints, at most the number of slots."""
     return [found["_id"] for found in database[COLLECTION].find({"owner_id": owner_id}, {"_id": 1})]
 
 
 def change(
     database: Database[Document], endpoint_id: str, values: Mapping[str, Any], *, revision: int
 ) -> Document | None:
-    """Set `values` if nobody has changed it since it was read; None otherwise."""
+    """Set `values` if it was not changed since it was read; else None."""
     return database[COLLECTION].find_one_and_update(
         {"_id": endpoint_id, "revision": revision},
         {"$set": dict(values), "$inc": {"revision": 1}},
@@ -110,7 +110,7 @@ def disable(database: Database[Document], endpoint_id: str, *, reason: str, now:
 
 
 def subscribers(database: Database[Document], event_type: str, *, customer_id: str | None) -> list[Document]:
-    """Who gets an event of this type: operators' endpoints, and those of the customer whose order it is about."""
+    """The subscribers of this event type: operators' endpoints, and those of the order's customer."""
     wanted: list[Document] = [{"event_types": event_type, "role": OPERATOR}]
     if customer_id is not None:
         wanted.append({"event_types": event_type, "owner_id": customer_id})
@@ -130,7 +130,7 @@ def has_customers(database: Database[Document], event_type: str) -> bool:
 
 
 def wake(database: Database[Document], endpoint_ids: Sequence[str], *, now: datetime) -> set[str]:
-    """Note that something of these endpoints is due; returns those that are there and enabled."""
+    """Mark these endpoints as due; returns those that exist and are enabled."""
     wanted = {"_id": {"$in": list(endpoint_ids)}, "enabled": True}
     database[COLLECTION].update_many(wanted, {"$min": {"next_due_at": now}})
     return {found["_id"] for found in database[COLLECTION].find(wanted, {"_id": 1})}
@@ -139,10 +139,10 @@ def wake(database: Database[Document], endpoint_ids: Sequence[str], *, now: date
 def claim_turn(
     database: Database[Document], lease_id: str, *, is_suspect: bool, now: datetime, seconds: float
 ) -> Document | None:
-    """Take the turn of the endpoint that has waited longest, for `seconds`; None if nothing is due.
+    """Claim the turn of the longest-waiting endpoint for `seconds`; None if none is due.
 
-    A worker that dies in its turn loses it with its lease: `next_due_at` lies there until then. A claim waits for no
-    majority: one that a failover forgets is made again, and the turns of many endpoints follow each other quickly.
+    A worker that dies in a turn loses it when the lease in `next_due_at` expires. A claim does not wait for a majority,
+    so that the turns of many endpoints follow quickly; one lost in a failover is repeated.
     """
     until = now + timedelta(seconds=seconds)
     return (
@@ -164,9 +164,9 @@ def end_turn(
     next_due_at: datetime | None,
     observed: Mapping[str, Any] | None = None,
 ) -> None:
-    """Give the turn back, with what it `observed` (`health_values`).
+    """Release the turn and store the `observed` health (`health_values`).
 
-    What became due after it was claimed stays due: only our own mark is replaced.
+    Deliveries that became due after the claim stay due: only this worker's own claim is replaced.
     """
     due = next_due_at or NEVER
     ours = {"$eq": ["$next_due_at", endpoint["next_due_at"]]}
@@ -185,7 +185,7 @@ def end_turn(
 
 
 def longest_due_at(database: Database[Document]) -> datetime | None:
-    """Since when the endpoint that waits longest for its turn has been due, or will be."""
+    """The time at which the longest-waiting endpoint became or becomes due."""
     enabled = database[COLLECTION].find({"enabled": True}, {"next_due_at": 1}, hint="waiting")
     return next((found["next_due_at"] for found in enabled.sort("next_due_at", ASCENDING).limit(1)), None)
 
@@ -200,7 +200,7 @@ def health_of(endpoint: Mapping[str, Any]) -> Health:
 
 
 def health_values(health: Health, *, now: datetime) -> Document:
-    """What an endpoint keeps after an attempt was made `now`."""
+    """The health fields of an endpoint after an attempt at `now`."""
     values: Document = {
         "consecutive_failures": health.consecutive_failures,
         "failing_since": health.failing_since,

@@ -1,8 +1,9 @@
-"""Events about webhooks themselves. They are no events of the broker: nothing archives them, and no audit expects them.
+"""Events about webhooks themselves. They are not published on the broker: they are not archived, and no audit expects
+them.
 
 Guarantee: before an endpoint is disabled for its failures, its owner's other endpoints that subscribed to
-`webhook_endpoint.disabled.v1` have a delivery of that, once, whatever crashes.
-Not promised: that it is disabled indeed. A crash between the two leaves one more attempt, which may succeed.
+`webhook_endpoint.disabled.v1` have one delivery of it, after any crash.
+Not promised: that it is then disabled. After a crash between the two there is one more attempt, which may succeed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def notify_disabled(
     database: Database[dict[str, Any]], endpoint: Mapping[str, Any], *, reason: str, now: datetime
 ) -> int:
-    """Record the deliveries; returns how many are new. A repetition for the same revision finds them."""
+    """Record the deliveries; returns how many are new. Idempotent per revision."""
     others = models.others_of_owner(database, endpoint, DISABLED_EVENT)
     if not others:
         return 0

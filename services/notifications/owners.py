@@ -1,8 +1,8 @@
-"""Whose order it is, and events that came before that was known.
+"""The owners of orders, and events that arrived before their owner was known.
 
-An order's events come in any order; only that of its placement says whose it is. What comes earlier waits here.
-Whoever stores one looks for the owner afterwards, and whoever stores an owner looks for what waits: one of them finds
-the other, whatever the order.
+An order's events arrive in any order; only `order.placed` names its owner. Earlier events wait here. After storing an
+event the worker reads the owner, and after storing an owner it reads waiting events: one of them finds the other, in
+any order.
 """
 
 from __future__ import annotations

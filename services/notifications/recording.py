@@ -1,8 +1,8 @@
-"""What happens when an event comes in: a delivery on record for each endpoint that subscribed to it, once.
+"""Records one delivery of an event for each endpoint that subscribed to it.
 
 Guarantee: when `record_event` returns, each matching endpoint has its delivery (endpoint and event id are unique), or
 the event waits for the owner of its order. An endpoint that is disabled gets its delivery as failed, for
-`RECORDED_WHILE_DISABLED_SECONDS`; one that is deleted meanwhile gets none.
+`RECORDED_WHILE_DISABLED_SECONDS`; one that is deleted concurrently gets none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECORDED_WHILE_DISABLED_SECONDS = 30 * 86_400
 
 
 def note_owner(database: Documents, order_id: str, customer_id: str) -> int:
-    """Remember whose order it is, and record what waited for that; returns the number of new deliveries."""
+    """Store the owner of an order, and record its waiting events; returns the number of new deliveries."""
     owners.note(database, order_id, customer_id, now=utc_now())
     count = 0
     for event_id, document in owners.waiting(database, order_id):
@@ -40,7 +40,7 @@ def note_owner(database: Documents, order_id: str, customer_id: str) -> int:
 
 
 def record_event(database: Documents, event: Event) -> int:
-    """Record its deliveries; returns how many are new. An event of a type that nobody can subscribe to has none."""
+    """Record its deliveries; returns how many are new. An event type without subscriptions has none."""
     known = EVENT_TYPES.get(event.type)
     if known is None:
         return 0
@@ -50,7 +50,7 @@ def record_event(database: Documents, event: Event) -> int:
     if customer_id is None and models.has_customers(database, event.type):
         owners.put_aside(database, event.id, event.orderid, event.to_json(), now=utc_now())
         crash_point("notifications.put_aside")
-        customer_id = owners.owner_of(database, event.orderid)  # it may have come in between
+        customer_id = owners.owner_of(database, event.orderid)  # it may have arrived in between
     count = _record(database, event, customer_id)
     if customer_id is not None:
         owners.forget(database, event.id)
@@ -76,7 +76,9 @@ def _record(database: Documents, event: Event, customer_id: str | None) -> int:
 
 
 def _wake(database: Documents, endpoint_ids: Sequence[str], now: datetime) -> None:
-    """Make the endpoints' turns due. What was disabled or deleted since it was read is put right."""
+    """Mark the endpoints as due, and correct deliveries of endpoints that were disabled or deleted since they were
+    read.
+    """
     awake = models.wake(database, endpoint_ids, now=now)
     for endpoint_id in set(endpoint_ids) - awake:
         if models.get(database, endpoint_id) is None:

@@ -1,4 +1,4 @@
-"""Endpoints and deliveries as the API shows them. Pure: no secret leaves by this way."""
+"""Endpoints and deliveries as the API returns them. Pure: never contains a secret."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def new_delivery(endpoint_id: str, event: Mapping[str, Any], body: str, *, now: 
 
 
 def send_test(database: Documents, caller: Caller, endpoint_id: str, event_id: str) -> Document:
-    """Record a test event for an endpoint; a repetition with the same id finds it. Raises `EndpointDisabledError`."""
+    """Record a test event for an endpoint; idempotent by id. Raises `EndpointDisabledError`."""
     endpoint = get_endpoint(database, caller, endpoint_id)
     _require_enabled(endpoint)
     now = utc_now()
@@ -68,7 +68,7 @@ def send_test(database: Documents, caller: Caller, endpoint_id: str, event_id: s
 def list_deliveries(
     database: Documents, caller: Caller, endpoint_id: str, wanted: Mapping[str, str], page: Page
 ) -> tuple[Document, list[Document]]:
-    """The endpoint, and its deliveries, the newest first."""
+    """The endpoint, and its deliveries, newest first."""
     endpoint = get_endpoint(database, caller, endpoint_id)
     before = page.starting_after
     if before is not None:
@@ -83,7 +83,7 @@ def list_deliveries_of_order(
 ) -> list[tuple[Document, Document]]:
     """Each delivery of the order's events to the caller's endpoints (an operator: to all), with its endpoint.
 
-    The newest first.
+    Newest first.
     """
     before = page.starting_after
     own = None if caller.is_operator else models.ids_of_owner(database, caller.id)
@@ -97,7 +97,7 @@ def list_deliveries_of_order(
 
 
 def resend_delivery(database: Documents, caller: Caller, delivery_id: str) -> tuple[Document, Document]:
-    """Send a delivery again, whatever became of it. Raises `EndpointDisabledError`."""
+    """Resend a delivery, whatever its outcome. Raises `EndpointDisabledError`."""
     endpoint, _ = get_delivery(database, caller, delivery_id)
     _require_enabled(endpoint)
     now = utc_now()
@@ -109,7 +109,7 @@ def resend_delivery(database: Documents, caller: Caller, delivery_id: str) -> tu
 def resend_failed(
     database: Documents, caller: Caller, endpoint_id: str, *, since: datetime, event_type: str | None
 ) -> int:
-    """Send all failed deliveries of an endpoint again that were made since then; returns how many."""
+    """Resend all failed deliveries of an endpoint created since then; returns how many."""
     _require_enabled(get_endpoint(database, caller, endpoint_id))
     wanted: Document = {"endpoint_id": endpoint_id, "status": Status.FAILED, "created_at": {"$gte": since}}
     if event_type is not None:
@@ -123,7 +123,7 @@ def resend_failed(
 def dismiss_delivery(
     database: Documents, policy: Policy, caller: Caller, delivery_id: str
 ) -> tuple[Document, Document]:
-    """Take a failed delivery off the list; a dismissed one is returned as it is. Raises `NotDismissableError`."""
+    """Dismiss a failed delivery; a dismissed one is returned unchanged. Raises `NotDismissableError`."""
     get_delivery(database, caller, delivery_id)
     now = utc_now()
     expires_at = now + timedelta(seconds=policy.kept_seconds)
@@ -136,7 +136,7 @@ def dismiss_delivery(
 
 
 def get_delivery(database: Documents, caller: Caller, delivery_id: str) -> tuple[Document, Document]:
-    """The delivery and its endpoint. Raises `NotFound` if it is not there, or not the caller's."""
+    """The delivery and its endpoint. Raises `NotFound` if it does not exist, or is not the caller's."""
     delivery = deliveries.get(database, delivery_id)
     endpoint = models.get(database, delivery["endpoint_id"]) if delivery else None
     both = (endpoint, delivery) if endpoint and delivery else None

@@ -1,4 +1,4 @@
-"""What the routes of notifications work on."""
+"""The resources of the routes of notifications."""
 
 from __future__ import annotations
 

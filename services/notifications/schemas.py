@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STATUSES = [status.value for status in Status]
 MAX_DESCRIPTION, MAX_NAME, MAX_TYPES = 200, 100, 50
-MAX_URL_CHARACTERS = 16_384  # what is longer than a URL may be gets an answer that says so
+MAX_URL_CHARACTERS = 16_384  # longer, so that the error for a long URL is specific
 MAX_OVERLAP_SECONDS = 7 * 86_400
 _MOMENT = {"format": "date-time"}
 
@@ -63,7 +63,7 @@ class RotateSecretSchema(StrictSchema):
         strict=True,
         load_default=86_400,
         validate=validate.Range(min=0, max=MAX_OVERLAP_SECONDS),
-        metadata={"description": "how long the previous secret signs as well"},
+        metadata={"description": "how long the previous secret also signs"},
     )
 
 
@@ -94,7 +94,7 @@ class SubscriptionSchema(Schema):
     since = fields.String(
         required=True,
         allow_none=True,
-        metadata=_MOMENT | {"description": "events from then on are delivered; null: in a moment"},
+        metadata=_MOMENT | {"description": "events since then are delivered; null: not yet bound"},
     )
 
 
@@ -122,15 +122,13 @@ class EndpointSchema(Schema):
     )
     last_attempt_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     last_success_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
-    deliveries_kept_seconds = fields.Float(
-        required=True, metadata={"description": "when deliveries that were made are pruned"}
-    )
+    deliveries_kept_seconds = fields.Float(required=True, metadata={"description": "when the delivery is pruned"})
     previous_secrets_until = fields.List(fields.String(metadata=_MOMENT), required=True)
     created_at = fields.String(required=True, metadata=_MOMENT)
 
 
 class EndpointWithSecretSchema(EndpointSchema):
-    secret = fields.String(metadata={"description": "shown once, when it is made: `whsec_...`"})
+    secret = fields.String(metadata={"description": "shown once, at its creation: `whsec_...`"})
 
 
 class AttemptSchema(Schema):
@@ -151,9 +149,9 @@ class DeliverySchema(Schema):
     reason = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "of a failed one: `attempts_exhausted`, `gone`, `failing`, `endpoint_disabled`"},
+        metadata={"description": "for failed deliveries: `attempts_exhausted`, `gone`, `failing`, `endpoint_disabled`"},
     )
-    attempts = fields.Integer(required=True, metadata={"description": "of the present schedule"})
+    attempts = fields.Integer(required=True, metadata={"description": "of the current schedule"})
     attempts_total = fields.Integer(required=True)
     next_attempt_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     created_at = fields.String(required=True, metadata=_MOMENT)

@@ -21,7 +21,7 @@ def _fernet_keys(value: str) -> None:
         SecretBox(value)
     except ValueError:
         example = Fernet.generate_key().decode()
-        message = f"expected 32 bytes in URL-safe base64, as {example}; several with commas between"
+        message = f"expected 32 bytes in URL-safe base64, as {example}; several comma-separated"
         raise ValidationError(message) from None
 
 
@@ -31,7 +31,7 @@ def _delays(value: str) -> None:
     except ValueError:
         numbers = []
     if not 0 < len(numbers) <= 20 or not all(0 <= number <= 7 * 86_400 for number in numbers):  # noqa: PLR2004 - bounds
-        raise ValidationError("expected 1 to 20 numbers of seconds with commas between")
+        raise ValidationError("expected 1 to 20 comma-separated numbers of seconds")
 
 
 def _networks(value: str) -> None:
@@ -41,50 +41,50 @@ def _networks(value: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookSettings:
-    """What decides about webhooks."""
+    """The settings of webhooks."""
 
     webhook_secret_keys: str = setting(
         "WEBHOOK_SECRET_KEYS",
         check=_fernet_keys,
-        meaning="Fernet keys with commas between: the first encrypts signing secrets, each decrypts them.",
+        meaning="Comma-separated Fernet keys: the first encrypts signing secrets, each decrypts them.",
     )
     webhook_allowed_networks: str = setting(
         "WEBHOOK_ALLOWED_NETWORKS",
         default="",
         check=_networks,
-        meaning="Networks (CIDR, commas between) beyond the public ones that webhooks may go to, then also by http.",
+        meaning="Non-public networks (CIDR, comma-separated) that webhooks may reach, also over http.",
     )
     webhook_retry_seconds: str = setting(
         "WEBHOOK_RETRY_SECONDS",
         default=",".join(f"{seconds:g}" for seconds in RETRY_SECONDS),
         check=_delays,
-        meaning="Seconds before each attempt at a delivery, with commas between.",
+        meaning="Seconds before each attempt of a delivery, comma-separated.",
     )
     webhook_disable_after_seconds: float = setting(
         "WEBHOOK_DISABLE_AFTER_SECONDS",
         "float",
         default=5 * 86_400.0,
         check=between(1, 365 * 86_400),
-        meaning="An endpoint that has failed for so long is disabled.",
+        meaning="Duration of failure after which an endpoint is disabled.",
     )
     webhook_kept_seconds: float = setting(
         "WEBHOOK_KEPT_SECONDS",
         "float",
         default=30 * 86_400.0,
         check=between(60, 3650 * 86_400),
-        meaning="How long delivered and dismissed deliveries are kept.",
+        meaning="Retention of delivered and dismissed deliveries.",
     )
     webhook_endpoints_per_owner: int = setting(
         "WEBHOOK_ENDPOINTS_PER_OWNER",
         "int",
         default=50,
         check=between(1, 10_000),
-        meaning="Endpoints that one account may have.",
+        meaning="Limit of endpoints per account.",
     )
 
 
 def rules_of(settings: Any, *, max_failures: int) -> Rules:
-    """What the settings say, for the use cases."""
+    """The rules of the settings, for the use cases."""
     return Rules(
         box=SecretBox(settings.webhook_secret_keys),
         allowed=parse_networks(settings.webhook_allowed_networks),

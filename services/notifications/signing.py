@@ -1,7 +1,7 @@
-"""Signatures as Standard Webhooks 1.0.0 has them: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, in base64.
+"""Signatures by Standard Webhooks 1.0.0: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, in base64.
 
-Several secrets make several signatures, separated by spaces: while a secret is rotated, a receiver that knows either
-of them can verify. Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+Several secrets make several signatures, separated by spaces: during a rotation, a receiver with either secret can
+verify. Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SECRET_BYTES = 32
 
 
 class UnreadableSecretError(Exception):
-    """No key of this installation decrypts the secret: a key was taken away too early."""
+    """No key of this installation decrypts the secret: a key was removed too early."""
 
 
 def new_secret() -> str:
-    """A new signing secret, as its owner sees it, once."""
+    """A new signing secret, shown once to its owner."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
@@ -43,10 +43,10 @@ def sign(secret_texts: Sequence[str], webhook_id: str, timestamp: int, body: byt
 
 
 class SecretBox:
-    """Keeps secrets encrypted at rest: the first key encrypts, each of them decrypts, so keys can be rotated."""
+    """Encrypts secrets at rest: the first key encrypts, each of them decrypts, so keys can be rotated."""
 
     def __init__(self, keys: str) -> None:
-        """`keys` are Fernet keys with commas between. Raises ValueError."""
+        """`keys` are comma-separated Fernet keys. Raises ValueError."""
         self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
 
     def seal(self, secret: str) -> str:

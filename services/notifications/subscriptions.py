@@ -1,9 +1,9 @@
-"""Which event types are subscribed to, and which of them the queue is bound to.
+"""The subscribed event types, and the bindings of the queue.
 
-Guarantee: a subscription's `since` is set after its type was bound, and only if the subscription is the one that was
-read before that. So every event made from then on comes in. A type is taken off the queue only after nobody has wanted
-it for `UNBIND_AFTER_SECONDS`; who subscribes at that very moment has no `since` yet, and gets it with the next round.
-Whoever calls `bound` and `unbound` must be the only one who changes bindings (`common/messaging/queue_bindings.py`).
+Guarantee: a subscription's `since` is set after its type was bound, and only if the subscription has not changed since
+it was read. So every event created from then on is received. A type is unbound only after `UNBIND_AFTER_SECONDS`
+without a subscription; a concurrent subscription has no `since` yet, and gets it in the next round. The caller of
+`bound` and `unbound` must be the only one that changes bindings (`common/messaging/queue_bindings.py`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 COLLECTION = "bindings"
 UNBIND_AFTER_SECONDS = 60.0
 MAX_AT_ONCE = 1000
-# It says whose order an order is, so it is received whether anybody subscribed or not.
+# It names the owner of an order, so it is always received, also without a subscription.
 ALWAYS_BOUND = ("order.placed.v1",)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round has to do: bind, then tell these endpoints; unbind."""
+    """The work of one round: types to bind, endpoints to update afterwards, types to unbind."""
 
     to_bind: Sequence[str]
     to_unbind: Sequence[str]
@@ -40,12 +40,12 @@ class Round:
 
 
 def is_round_due(database: Documents) -> bool:
-    """Whether an endpoint waits for its subscription to begin."""
+    """Whether the subscription of an endpoint has not begun yet."""
     return database[models.COLLECTION].find_one({"is_unbound": True}, {"_id": 1}) is not None
 
 
 def plan(database: Documents) -> Round:
-    """What is wanted now. Notes what is no longer wanted, and since when."""
+    """The wanted types. Records unwanted ones, and since when."""
     endpoints = list(database[models.COLLECTION].find({"is_unbound": True}).limit(MAX_AT_ONCE))
     wanted = set(database[models.COLLECTION].distinct("event_types"))
     now = utc_now()
@@ -58,17 +58,17 @@ def plan(database: Documents) -> Round:
 
 
 def note_binding(database: Documents, event_type: str) -> None:
-    """Before it is bound: what may be bound is known, so that it can be taken away."""
+    """Call it before binding: a recorded type can be unbound later."""
     database[COLLECTION].update_one({"_id": event_type}, {"$set": {"unwanted_since": None}}, upsert=True)
 
 
 def note_unbound(database: Documents, event_type: str) -> None:
-    """After it was unbound."""
+    """Call it after unbinding."""
     database[COLLECTION].delete_one({"_id": event_type})
 
 
 def begin(database: Documents, endpoints: Sequence[Document]) -> None:
-    """Set `since` of these endpoints' new subscriptions, whose types are bound; not where they changed since."""
+    """Set `since` of these endpoints' new subscriptions to bound types, unless they have changed since."""
     now = utc_now()
     for endpoint in endpoints:
         told = [each | {"since": each["since"] or now} for each in endpoint["subscriptions"]]

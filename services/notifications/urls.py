@@ -1,7 +1,7 @@
-"""Which URLs an endpoint may have. Pure: what its name resolves to is checked where it is resolved.
+"""The allowed URLs of an endpoint. Pure: resolved addresses are checked at connection time.
 
-https, or http where the host is an address in a network that the installation allows, or a name (its addresses are
-then checked against the same networks). No credentials, no fragment, at most `MAX_URL_LENGTH` characters.
+https, or http if the host is an address in a network that the installation allows, or a name (whose addresses are
+checked against the same networks). No credentials, no fragment, at most `MAX_URL_LENGTH` characters.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def problem_of(url: str, allowed: Networks) -> str | None:
-    """What is wrong with it, for people; None if nothing is."""
+    """The error as text; None if the URL is valid."""
     if len(url) > MAX_URL_LENGTH:
         return f"Longer than {MAX_URL_LENGTH} characters."
     if not url.isascii() or not url.isprintable() or any(sign in url for sign in _NOT_IN_URLS):
@@ -38,7 +38,7 @@ def problem_of(url: str, allowed: Networks) -> str | None:
 
 
 def host_and_port(url: str) -> tuple[str, int]:
-    """Where a checked URL leads."""
+    """The destination of a checked URL."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or _PORTS[parts.scheme]
 

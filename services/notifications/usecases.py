@@ -1,6 +1,6 @@
 """Use cases of webhook endpoints, for their owners: a customer sees and changes only their own, an operator all.
 
-Nothing here sends: what is to be sent is a delivery on record, and `workers/notifications` sends what is due.
+They do not send: they record deliveries, and `workers/notifications` sends due ones.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHANGE_TRIES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the use cases need to know of the installation."""
+    """The installation's rules for the use cases."""
 
     box: SecretBox
     allowed: Networks
@@ -63,12 +63,12 @@ class UnknownCursorError(Rejected):
 def create_endpoint(
     database: Documents, rules: Rules, caller: Caller, endpoint_id: str, values: Mapping[str, Any]
 ) -> tuple[Document, str]:
-    """Create an endpoint; returns it with its secret. An id that exists (a repetition) returns what it has.
+    """Create an endpoint; returns it with its secret. An existing id (a repetition) returns the existing endpoint.
 
     Raises `InvalidEndpointError` and `TooManyEndpointsError`.
     """
     check(rules, caller.role, values)
-    # MongoDB keeps milliseconds: what is returned now must be what is read later.
+    # MongoDB stores milliseconds: return the same value that is read later.
     now, secret = utc_now().replace(microsecond=0), signing.new_secret()
     endpoint = {
         "_id": endpoint_id,
@@ -96,7 +96,7 @@ def create_endpoint(
 
 
 def get_endpoint(database: Documents, caller: Caller, endpoint_id: str) -> Document:
-    """Raises `NotFound` if it is not there, or not the caller's."""
+    """Raises `NotFound` if it does not exist, or is not the caller's."""
     found = models.get(database, endpoint_id)
     return require_visible(found, found["owner_id"] if found else None, caller.viewer_id, what="webhook endpoint")
 
@@ -110,9 +110,9 @@ def list_endpoints(database: Documents, caller: Caller, page: Page, *, is_failin
 def change_endpoint(
     database: Documents, rules: Rules, caller: Caller, endpoint_id: str, values: Mapping[str, Any]
 ) -> Document:
-    """Change what is given of `url`, `description`, `event_types` and `enabled`.
+    """Change the given fields of `url`, `description`, `event_types` and `enabled`.
 
-    Enabling forgets the failures of before; what failed meanwhile is sent when it is asked for (`resend_failed`).
+    Enabling resets the failures; `resend_failed` sends failed deliveries.
     """
     for _ in range(CHANGE_TRIES):
         endpoint = get_endpoint(database, caller, endpoint_id)
@@ -127,11 +127,11 @@ def change_endpoint(
             if not changed["enabled"]:
                 deliveries.fail_pending(database, endpoint_id, reason=Reason.ENDPOINT_DISABLED)
             return changed
-    raise EndpointChangedError("the endpoint is being changed by others: repeat the request")
+    raise EndpointChangedError("the endpoint is being changed concurrently: repeat the request")
 
 
 def delete_endpoint(database: Documents, caller: Caller, endpoint_id: str) -> None:
-    """Delete an endpoint and all its deliveries. The endpoint goes first: nothing new is recorded for it then."""
+    """Delete an endpoint and all its deliveries. The endpoint is deleted first, so that no new delivery is recorded."""
     get_endpoint(database, caller, endpoint_id)
     models.delete(database, endpoint_id)
     deliveries.delete_of(database, [endpoint_id])
@@ -140,7 +140,7 @@ def delete_endpoint(database: Documents, caller: Caller, endpoint_id: str) -> No
 def rotate_secret(
     database: Documents, rules: Rules, caller: Caller, endpoint_id: str, *, keep_seconds: float
 ) -> tuple[Document, str]:
-    """Give the endpoint a new secret; for `keep_seconds` what is sent is signed with the one before as well."""
+    """Give the endpoint a new secret; for `keep_seconds` webhooks are also signed with the previous one."""
     for _ in range(CHANGE_TRIES):
         endpoint = get_endpoint(database, caller, endpoint_id)
         now, secret = utc_now(), signing.new_secret()
@@ -151,11 +151,11 @@ def rotate_secret(
         changed = models.change(database, endpoint_id, values, revision=endpoint["revision"])
         if changed is not None:
             return changed, secret
-    raise EndpointChangedError("the endpoint is being changed by others: repeat the request")
+    raise EndpointChangedError("the endpoint is being changed concurrently: repeat the request")
 
 
 def check(rules: Rules, role: str, values: Mapping[str, Any]) -> None:
-    """Raises `InvalidEndpointError` with what is wrong, by field."""
+    """Raises `InvalidEndpointError` with the errors by field."""
     errors: dict[str, Any] = {}
     if "url" in values:
         problem = urls.problem_of(values["url"], rules.allowed) or refused_address(values["url"], rules.allowed)
@@ -164,15 +164,13 @@ def check(rules: Rules, role: str, values: Mapping[str, Any]) -> None:
     wrong = [name for name in values.get("event_types", ()) if not may_subscribe(role, name)]
     if wrong:
         known = ", ".join(name for name in (*EVENT_TYPES, DISABLED_EVENT) if may_subscribe(role, name))
-        errors["event_types"] = [
-            f"{name[:100]}: not an event type to subscribe to; those are {known}" for name in wrong
-        ]
+        errors["event_types"] = [f"{name[:100]}: not a valid event type; valid types are {known}" for name in wrong]
     if errors:
         raise InvalidEndpointError("Validation failed.", errors=errors)
 
 
 def subscribe(known: Sequence[Mapping[str, Any]], event_types: Sequence[str]) -> Document:
-    """The fields of a subscription to `event_types`: `since` stays where it is known, the worker sets the others."""
+    """The fields of a subscription to `event_types`: known `since` values are kept, the worker sets the others."""
     since = {each["event_type"]: each["since"] for each in known}
     wanted = sorted(set(event_types))
     subscriptions = [{"event_type": name, "since": since.get(name)} for name in wanted]

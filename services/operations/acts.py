@@ -1,7 +1,7 @@
-"""What operators did from the console: the act, to what, who, when, why, and how it ended.
+"""What operators did from the console: the act, its subjects, the operator, time, reason and outcome.
 
-An act is on record before it is carried out, so one whose end was lost is seen as well: its outcome stays null. Records
-go after `KEPT_SECONDS`. Acts on dead letters are not here but in each dead letter's own history.
+An act is recorded before it is executed, so an act with an unknown outcome is visible as well: its outcome stays null.
+Records are deleted after `KEPT_SECONDS`. Acts on dead letters are in each dead letter's own history.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ INDEXES = [
 def begin(
     database: Database[Document], kind: str, subjects: Sequence[str], *, by: str, name: str, reason: str = ""
 ) -> str:
-    """Record an act on `subjects` (an order, a payment ...) that is about to be carried out; returns its id."""
+    """Record an act on `subjects` (an order, a payment ...) before its execution; returns its id."""
     now = datetime.now(UTC)
     act = {"_id": new_id(), "created_at": now, "at": rfc3339(now), "kind": kind, "subjects": list(subjects)}
     database[COLLECTION].insert_one(act | {"by": by, "name": name, "reason": reason, "outcome": None})
@@ -41,17 +41,17 @@ def begin(
 
 
 def finish(database: Database[Document], act_id: str, outcome: str) -> None:
-    """Record how it ended: `DONE`, or why it was refused."""
+    """Record the outcome: `DONE`, or the reason of a rejection."""
     database[COLLECTION].update_one({"_id": act_id}, {"$set": {"outcome": outcome[:MAX_OUTCOME_CHARACTERS]}})
 
 
 def of_subject(database: Database[Document], subject: str, limit: int) -> list[Document]:
-    """The latest acts on it, the newest first: {id, at, kind, subjects, by, name, reason, outcome}."""
+    """The latest acts on it, newest first: {id, at, kind, subjects, by, name, reason, outcome}."""
     return _acts(database, {"subjects": subject}, limit)
 
 
 def latest(database: Database[Document], limit: int) -> list[Document]:
-    """The latest acts of all, the newest first."""
+    """The latest acts of all, newest first."""
     return _acts(database, {}, limit)
 
 

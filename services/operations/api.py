@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Documents = Database[dict[str, Any]]
 
 blueprint = Blueprint(
-    "dead-letters", __name__, url_prefix="/api/v1/dead-letters", description="What nobody could handle"
+    "dead-letters", __name__, url_prefix="/api/v1/dead-letters", description="Messages that no consumer could handle"
 )
 
 
@@ -48,7 +48,7 @@ blueprint = Blueprint(
 @blueprint.response(200, page_schema(LetterSchema))
 @raises(usecases.UnknownCursorError)
 def list_letters(query: dict[str, Any]) -> dict[str, Any]:
-    """List dead letters, the newest first (operators only)."""
+    """List dead letters, newest first (operators only)."""
     page: Page = query.pop("page")
     with _store().use() as database:
         found = usecases.list_letters(database, _filter(query), page)
@@ -59,7 +59,7 @@ def list_letters(query: dict[str, Any]) -> dict[str, Any]:
 @operators_only
 @blueprint.response(200, LetterDetailSchema)
 def get_letter(letter_id: str) -> dict[str, Any]:
-    """One dead letter, with its event, what it died of and its history."""
+    """One dead letter, with its event, error and history."""
     with _store().use() as database:
         return render_letter(usecases.get_letter(database, _id(letter_id)))
 
@@ -71,9 +71,9 @@ def get_letter(letter_id: str) -> dict[str, Any]:
 @blueprint.response(202, LetterDetailSchema)
 @raises(usecases.NotReplayableError, usecases.OnItsWayError, InvalidEventError)
 def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Send it back to the queue that it failed in; with `event`, send that instead and keep the original.
+    """Replay it to the queue in which it failed; with `event`, send that instead and keep the original.
 
-    The answer is 202: a worker carries it out. `history` tells the outcome. Asking twice is harmless.
+    The response is 202: a worker executes the replay. `history` has the outcome. Requesting it twice is harmless.
     """
 
     def act(database: Documents, _: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def replay_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any],
 @blueprint.response(200, LetterDetailSchema)
 @raises(usecases.OnItsWayError)
 def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Take it off the list of what waits for a decision. It stays on file, and can still be replayed."""
+    """Discard it: it needs no decision any more. The record is kept, and can still be replayed."""
 
     def act(database: Documents, _: str) -> dict[str, Any]:
         letter = usecases.discard_letter(database, _id(letter_id), by=caller().id, reason=body["reason"])
@@ -105,9 +105,9 @@ def discard_letter(body: dict[str, Any], letter_id: str) -> tuple[dict[str, Any]
 @blueprint.arguments(BulkReplaySchema)
 @blueprint.response(202, JobSchema, headers=LOCATION)
 def replay_letters(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Replay all letters with status `filed` that match, at most `rate` a second.
+    """Replay all matching dead letters with status `filed`, at most `rate` per second.
 
-    Those that come back meanwhile are left alone. Progress: GET /dead-letters/replays/{id}.
+    Dead letters that return during the replay are not replayed again. Progress: GET /dead-letters/replays/{id}.
     """
 
     def act(database: Documents, job_id: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def replay_letters(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str,
 @operators_only
 @blueprint.response(200, JobSchema)
 def get_job(job_id: str) -> dict[str, Any]:
-    """How far a bulk replay is."""
+    """The progress of a bulk replay."""
     if not is_id(job_id):
         raise NotFound("no such bulk replay")
     with _store().use() as database:

@@ -1,7 +1,8 @@
-"""Audits as whoever ran them reported them: when, by whom, and how often each promise was found broken.
+"""Reports of audits: the time, the reporter, and how often each promise was found broken.
 
-A report is recorded, not checked: an operator may file one. The newest is what the system view and the metrics
-show. They go after `KEPT_SECONDS`; so a system that nobody audits ends with none, and never with one that looks fresh.
+A report is recorded, not verified: any operator may submit one. The system view and the metrics show the newest.
+Reports are deleted after `KEPT_SECONDS`, so a system without audits has none, and never an outdated one that looks
+current.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ INDEXES = [IndexModel([("created_at", ASCENDING)], name="pruned", expireAfterSec
 
 
 def record(database: Database[dict[str, Any]], report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
-    """File a report {orders, promises: [{promise, broken}], findings?: [...]}; returns it as `last` does."""
+    """Store a report {orders, promises: [{promise, broken}], findings?: [...]}; returns it as `last` does."""
     now = datetime.now(UTC)
     kept = {
         "_id": new_id(),
@@ -54,7 +55,7 @@ def find(database: Database[dict[str, Any]], audit_id: str) -> dict[str, Any] | 
 
 
 def latest(database: Database[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The newest first, each as `last` returns it but without its findings."""
+    """Newest first, each as `last` returns it but without its findings."""
     cursor = database[COLLECTION].find({}, {"findings": False}, sort=[("created_at", DESCENDING)], limit=limit)
     return [_audit(found) for found in cursor]
 

@@ -1,7 +1,7 @@
-"""Bodies that are too large for a letter's own document, and those that operators wrote: stored by their content.
+"""Bodies that are too large for a dead letter's own document, and edited ones: content-addressed storage.
 
-A body is cut into pieces far below MongoDB's bound for a document (16 MB), each under the body's SHA-256 and its
-number, so storing it again changes nothing. It is stored before the letter that names it.
+A body is split into pieces far below MongoDB's document limit (16 MB), each with the body's SHA-256 and its number as
+key, so storing it is idempotent. It is stored before the dead letter that references it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def digest(body: bytes) -> str:
 
 
 def put(database: Database[dict[str, Any]], body: bytes) -> str:
-    """Store it; answers its digest."""
+    """Store it; returns its digest."""
     name = digest(body)
     for number, start in enumerate(range(0, max(1, len(body)), PIECE_BYTES)):
         piece = {"body": name, "number": number, "data": body[start : start + PIECE_BYTES]}
         try:
             database[COLLECTION].update_one({"_id": f"{name}:{number:06}"}, {"$setOnInsert": piece}, upsert=True)
-        except DuplicateKeyError:  # the same piece, stored by another thread at this moment
+        except DuplicateKeyError:  # another thread has stored the same piece
             continue
     return name
 

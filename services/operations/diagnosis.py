@@ -1,7 +1,7 @@
-"""What a dead message died of, read from what is left of it. Pure; whatever the message is, an answer comes out.
+"""Determines why a message was dead-lettered. Pure; it returns a result for any message.
 
-Our own consumers say it in headers (`common.messaging.redelivery`). What no code could catch the broker sends here by
-itself, with no more than `x-death`: then the body is checked against what a consumer accepts, up to its size limit.
+Holdfast's consumers set headers (`common.messaging.redelivery`). Messages that the broker dead-lettered have only
+`x-death`: then the body is checked like in a consumer, up to its size limit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_ATTRIBUTE = 512
 
 
 def diagnose(message: RawMessage, *, now: datetime) -> Death:
-    """`now` stands in for a time of death that the message does not tell."""
+    """`now` replaces a missing time of death."""
     try:
         return _diagnose(message, now)
     except Exception as error:  # noqa: BLE001 - a fault of this module must not keep a letter from being filed
@@ -79,7 +79,7 @@ def _of_the_broker(message: RawMessage, death: dict[str, Any], problem: str | No
         "queue": _told(death, "queue") or text(message.routing_key),
         "reason": reason,
         "error_class": "",
-        "error": f"the broker says: {reason}",
+        "error": f"dead-lettered by the broker: {reason}",
         "traceback": "",
         "attempts": _count(message.headers.get(ATTEMPT)),
         "failed_at": death.get("time"),
@@ -117,7 +117,7 @@ def _told(death: dict[str, Any], name: str) -> str:
 
 
 def _read(message: RawMessage) -> tuple[Event | None, str | None]:
-    """The event, and what a consumer would say against it: both, if only its content type is wrong."""
+    """The event, and the error that a consumer would raise: both, if only its content type is wrong."""
     if not message.body:
         return None, "empty body"
     if len(message.body) > MAX_EVENT_BYTES:
@@ -133,7 +133,7 @@ def _read(message: RawMessage) -> tuple[Event | None, str | None]:
 
 
 def _attributes(body: bytes) -> dict[str, Any]:
-    """What can be made out of something that is no event, so that it can be found again."""
+    """The fields that can be read from a malformed event, for searching."""
     if len(body) > MAX_EVENT_BYTES:
         return {}
     try:
@@ -150,7 +150,7 @@ def _last_death(headers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _identity(message: RawMessage, by_broker: dict[str, Any], queue: str, failed_at: datetime) -> str:
-    # The broker tells seconds only, and counts.
+    # The broker reports only seconds, and counts.
     told = [queue, _header(message, REPLAY), rfc3339(failed_at), str(by_broker.get("count", ""))]
     return hashlib.sha256("\x00".join(told).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Dead letters in plain values: what is known of one, and what may be done with it. Pure."""
+"""Dead letters in plain values: their data, and the allowed operations. Pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from enum import StrEnum
 from typing import Any
 
 AUTOMATIC = "automatic"
-# Headers of a replay: which letter it is of, and which of that letter's replays it is.
+# Headers of a replay: the id of the dead letter, and the id of the replay.
 LETTER, REPLAY = "holdfast-letter", "holdfast-replay"
-# How long the event has waited for somebody's decision, as the consumers write it: a replay does not make it younger.
+# The waiting time of an undecided event, as the consumers write it: a replay keeps it.
 UNDECIDED = "holdfast-undecided-seconds"
-# What the broker says of a message that killed its worker again and again.
+# The broker's reason for a message that repeatedly killed its worker.
 DELIVERY_LIMIT = "delivery_limit"
-# Every reason that our consumers, our diagnosis and the broker give.
+# Every reason of the consumers, the diagnosis and the broker.
 REASONS = frozenset(
     {
         *("rejected", "attempts_exhausted", "undecided", "not_an_event", "unknown", "undiagnosed"),
         *(DELIVERY_LIMIT, "expired", "maxlen"),
     }
 )
-# What becomes of a replay.
+# The outcomes of a replay.
 PUBLISHED, NO_SUCH_QUEUE, UNPUBLISHABLE = "published", "no_such_queue", "unpublishable"
 
 
 class IncompleteBodyError(RuntimeError):
-    """What is stored is not the whole body: it must not be replayed."""
+    """The stored body is incomplete: it must not be replayed."""
 
 
 class Status(StrEnum):
-    """`filed` waits for somebody to decide; `replaying` is on its way back; `replayed` was handed to its queue."""
+    """`filed` waits for a decision; `replaying` is in flight; `replayed` was published to its queue."""
 
     FILED = "filed"
     REPLAYING = "replaying"
@@ -39,10 +39,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """One message's arrival among the dead letters.
+    """The arrival of a message in the dead-letter queue.
 
-    `id` is the same for the same arrival, however often it is delivered. `event_id` is empty for what is no event.
-    `letter_id` and `replay_id` are those that the message carried: of the replay that it is a return of.
+    `id` is the same for each delivery of the same arrival. `event_id` is empty for a malformed event. `letter_id` and
+    `replay_id` come from the message: those of the replay that returned.
     """
 
     id: str
@@ -68,13 +68,13 @@ class Death:
 
     @property
     def earns_a_replay(self) -> bool:
-        """Whoever was in a worker's hands when it was killed is charged for it: each gets one more chance."""
+        """Every message that a killed worker held counts a delivery, so each is replayed once."""
         return self.reason == DELIVERY_LIMIT and self.event_id is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which letters are meant; None is any. `error` is an error's class, with or without its module."""
+    """A filter of dead letters; None is any. `error` is an error's class, with or without its module."""
 
     queue: str | None = None
     type: str | None = None
@@ -85,7 +85,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """One letter on its way back to its queue. `stored` names its body if that is not in the letter itself."""
+    """One replay in flight. `stored` references its body if that is not in the dead letter itself."""
 
     id: str
     letter_id: str
@@ -99,7 +99,7 @@ class Replay:
 
     @property
     def carried(self) -> dict[str, Any]:
-        """The plain headers that it came with, and its age: not what else the broker and our consumers wrote."""
+        """Its original plain headers, and its age, without other headers of the broker and the consumers."""
         return {
             name: value
             for name, value in self.headers.items()
@@ -109,7 +109,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A bulk replay: at most `rate` letters a second, of those on file when it was asked for."""
+    """A bulk replay: at most `rate` per second, of the dead letters stored when it was requested."""
 
     id: str
     by: str

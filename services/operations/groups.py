@@ -1,7 +1,6 @@
-"""Dead letters by queue and error: what failed for one reason is decided at once.
+"""Dead letters by queue and error: failures with one cause are decided together.
 
-However many there are, no letter is read: the index `by_group` has all that is shown. Of a status at most
-`MAX_COUNTED` are counted.
+The index `by_group` covers the query, so no document is read. At most `MAX_COUNTED` per status are counted.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-MAX_COUNTED = 100_000  # of one status: letters are kept for good, and whoever looks must not wait for them all
+MAX_COUNTED = 100_000  # per status: dead letters are kept for ever, and the page must not wait for all of them
 
 
 def counts(database: Database[Document]) -> list[Document]:
-    """How many letters there are, up to `MAX_COUNTED` of each status: {queue, status, count}."""
+    """The number of dead letters, up to `MAX_COUNTED` of each status: {queue, status, count}."""
     return [
         {"queue": queue, "status": status.value, "count": count}
         for status in Status
@@ -29,15 +28,13 @@ def counts(database: Database[Document]) -> list[Document]:
 
 
 def waiting(database: Database[Document]) -> dict[str, int]:
-    """How many letters of each queue wait for somebody to decide, up to `MAX_COUNTED` in all."""
+    """The number of dead letters of each queue that wait for a decision, up to `MAX_COUNTED` in total."""
     return _by_queue(database, Status.FILED)
 
 
 def largest(database: Database[Document], status: Status, limit: int) -> list[Document]:
-    """Letters that failed in the same queue of the same error: {queue, error_class, count, last_filed_at}, most
-    first.
-    """
-    # Nothing but what the index `by_group` has: no letter is read.
+    """Dead letters with the same queue and error: {queue, error_class, count, last_filed_at}, largest first."""
+    # Only fields of the index `by_group`: no document is read.
     grouped = letters(database).aggregate(
         [
             *_of_status(status),
@@ -70,5 +67,5 @@ def _by_queue(database: Database[Document], status: Status) -> dict[str, int]:
 
 
 def _of_status(status: Status) -> list[Document]:
-    """The stages that begin a count: what follows must ask for nothing but what the index `by_group` has."""
+    """The first stages of a count: later stages must use only fields of the index `by_group`."""
     return [{"$match": {"status": status.value, "last_filed_at": {"$gte": ""}}}, {"$limit": MAX_COUNTED}]

@@ -1,7 +1,8 @@
-"""Bulk replays: a job is a filter, a rate and the moment of asking; its progress is counted on the letters themselves.
+"""Bulk replays: a job is a filter, a rate and the time of the request; its progress is counted on the dead letters
+themselves.
 
-A letter remembers the jobs that took it, so a job takes each letter once, whatever is killed meanwhile, and one that
-comes back is not replayed by the same job again.
+A dead letter stores the jobs that replayed it, so a job replays each one once, after any crash, and does not replay one
+that returns.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ INDEXES = [IndexModel([("finished_at", ASCENDING), ("requested_at", ASCENDING)],
 
 
 def start(database: Database[Document], job_id: str, wanted: Filter, *, by: str, rate: float, now: str) -> None:
-    """Ask for the replay of every dead letter on file that matches, once per id."""
+    """Request the replay of every stored dead letter that matches, once per id."""
     query = matching(wanted) | {"status": Status.FILED.value}
     with suppress(DuplicateKeyError):
         database[COLLECTION].insert_one(
@@ -55,7 +56,7 @@ def get(database: Database[Document], job_id: str) -> Job | None:
 
 
 def claim(database: Database[Document], holder: str) -> Document | None:
-    """The oldest job that is not finished and that no other worker is at; it is this holder's for a while."""
+    """Claim the oldest unfinished job without a claim for this holder, for a while."""
     moment = datetime.now(UTC)
     free = {"$or": [{"holder": holder}, {"held_until": {"$exists": False}}, {"held_until": {"$lt": rfc3339(moment)}}]}
     return database[COLLECTION].find_one_and_update(
@@ -67,7 +68,9 @@ def claim(database: Database[Document], holder: str) -> Document | None:
 
 
 def next_letters(database: Database[Document], job: Mapping[str, Any], limit: int) -> list[str]:
-    """The ids of letters that the job has not taken yet, the oldest first: events of a subject keep their order."""
+    """The ids of dead letters that the job has not replayed yet, oldest first, to keep the order of events per
+    subject.
+    """
     query = job["query"] | {"jobs": {"$ne": job["_id"]}, "last_filed_at": {"$lte": job["requested_at"]}}
     found = letters(database).find(query, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
     return [letter["_id"] for letter in found]

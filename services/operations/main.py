@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DocumentSettings):
-    """What the operations service reads. Without the last ones, view and console know less and say so."""
+    """The settings of the operations service. Without the optional ones, view and console show less."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
     metrics_urls: Mapping[str, str] | None = setting(
@@ -39,31 +39,31 @@ class Settings(ServiceSettings, DocumentSettings):
         "json",
         default=None,
         check=urls_by("process", HTTP_URL),
-        meaning="Where each process serves metrics, and a service its API beside them: JSON object, process -> URL.",
+        meaning="Metrics URL of each process, for a service also the base of its API: JSON object, process -> URL.",
     )
     trace_url_template: str | None = setting(
         "TRACE_URL_TEMPLATE",
         default=None,
         check=traces.check_template,
-        meaning="Where the console links to a trace: a URL with {trace_id} in it. Empty: it shows the id.",
+        meaning="Link from the console to a trace: a URL with {trace_id} in it. Empty: it shows the id.",
     )
     rabbitmq_management_url: str | None = setting(
         "RABBITMQ_MANAGEMENT_URL",
         default=None,
         check=urls_with("http", "https"),
-        meaning="RabbitMQ's management API, for GET /system, as the account `monitor`. Of a cluster likewise.",
+        meaning="RabbitMQ's management API, for GET /system, as the account `monitor`. Cluster nodes separated by `;`.",
     )
     local_control_url: str | None = setting(
         "LOCAL_CONTROL_URL",
         default=None,
         check=HTTP_URL,
-        meaning="Control process of a local stack, for the console: faults and audits. Empty: neither is offered.",
+        meaning="Control process of a local stack, for the console: faults and audits. Empty: neither is available.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the routes work on."""
+    """The resources of the routes."""
 
     store: Store
     monitor: Monitor
@@ -114,7 +114,7 @@ def _refresh_before_scrapes(app: Flask, figures: Figures) -> None:
 
 
 def _watch_from_the_first_request(app: Flask, resources: Resources) -> None:
-    """Not before: the process that makes the app is not the one that serves it."""
+    """Called on the first request: the process that creates the app is not the one that serves it."""
 
     @app.before_request
     def watch() -> None:

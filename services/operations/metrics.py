@@ -1,7 +1,7 @@
-"""What operations has on file, in numbers: dead letters that wait for a decision, and what the last audit found.
+"""Metrics of the operations store: dead letters that wait for a decision, and the result of the last audit.
 
-They are read from MongoDB when somebody asks for /metrics, not more often than every few seconds and not for long, so
-every instance shows the same, and one that was just started too. While MongoDB is away they keep their last values.
+They are read from MongoDB on requests for /metrics, at most every few seconds and with a short time-out, so every
+instance exposes the same values, also after a restart. While MongoDB is down they keep their last values.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 5.0
 READ_SECONDS = 1.0
-FILED = Counter("holdfast_dead_letters_filed", "Dead letters filed, by where and why they died", ["queue", "reason"])
-WAITING = Gauge("holdfast_dead_letters_waiting", "Dead letters that wait for somebody to decide", ["queue"])
-AUDITED = Gauge("holdfast_audit_last_timestamp_seconds", "When an audit was last reported; 0: never")
+FILED = Counter("holdfast_dead_letters_filed", "Dead letters stored, by queue and reason", ["queue", "reason"])
+WAITING = Gauge("holdfast_dead_letters_waiting", "Dead letters that wait for a decision", ["queue"])
+AUDITED = Gauge("holdfast_audit_last_timestamp_seconds", "Time of the last reported audit; 0: never")
 BROKEN = Gauge("holdfast_audit_broken_promises", "How often the last audit found a promise broken", ["promise"])
 OTHER = "other"
 MAX_QUEUES = 50
@@ -39,7 +39,7 @@ _seen: set[str] = set()
 
 
 def count_filed(death: Death) -> None:
-    """A stranger may have named queue and reason: only what is ours becomes a label."""
+    """Any publisher may have set queue and reason: only known values become labels."""
     FILED.labels(_queue(death.queue), death.reason if death.reason in REASONS else OTHER).inc()
 
 
@@ -52,7 +52,7 @@ class Figures:
         self._due = 0.0
 
     def refresh(self) -> None:
-        """Read them again if it is time; whoever comes while another one reads does not wait."""
+        """Read them again if due; a caller does not wait for a concurrent read."""
         if time.monotonic() < self._due or not self._lock.acquire(blocking=False):
             return
         try:

@@ -1,8 +1,8 @@
-"""The collection of dead letters and its queries. `migrations/` makes its indexes; nobody else reads it.
+"""The collection of dead letters and its queries. `migrations/` creates its indexes; only this module reads it.
 
-A letter is one document: what the message was, what it died of last, and its history. Every change is one atomic update
-that checks the state it starts from, so it does not matter how many workers and operators are at it at once, nor how
-often a change is repeated. Headers are kept as JSON text, since a stranger may have named them anything.
+A dead letter is one document: the message, its last error, and its history. Every change is one atomic update that
+checks the current state, so concurrent workers and operators are safe, and changes are idempotent. Headers are stored
+as JSON text, because publishers may use any names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 COLLECTION = "letters"
-INLINE_BYTES = 256 * 1024  # every real event; what is larger is in `bodies`
+INLINE_BYTES = 256 * 1024  # every valid event; larger bodies are in `bodies`
 MAX_HISTORY = 500
 MAX_DEATHS = 100
 MAX_TRIES = 100
@@ -58,7 +58,7 @@ INDEXES = [
     IndexModel(
         [("status", ASCENDING), ("queue", ASCENDING), ("error_class", ASCENDING), ("last_filed_at", ASCENDING)],
         name="by_group",
-        # Only for who asks for it: no list by cursor takes it and sorts.
+        # Only with a hint: lists by cursor must not use it and sort.
         partialFilterExpression={"last_filed_at": {"$gte": ""}},
     ),
     IndexModel([("jobs", ASCENDING), ("status", ASCENDING)], name="by_job", sparse=True),
@@ -66,11 +66,11 @@ INDEXES = [
 
 
 def file(database: Database[Document], death: Death, *, now: str) -> str:
-    """File it: `filed`, `returned` if its letter is known, `duplicate` if this very arrival is filed already."""
+    """Store it: `filed`, `returned` if its dead letter is known, `duplicate` if this arrival is already stored."""
     size = len(death.body)
     body = {"body": death.body} if size <= INLINE_BYTES else {"body_stored": bodies.put(database, death.body)}
     for tried in range(MAX_TRIES):
-        # Nearly all letters are new: only what claims to return, or met another under its key, is looked for.
+        # Nearly all dead letters are new: query only for returned ones and key conflicts.
         known = _known_letter(database, death) if tried or death.letter_id else None
         if known is not None:
             return _take_back(database, death, known, now)
@@ -85,10 +85,10 @@ def file(database: Database[Document], death: Death, *, now: str) -> str:
         try:
             letters(database).insert_one(letter)
         except DuplicateKeyError:
-            time.sleep(0.01)  # another thread has just filed it; until a majority has it, it cannot be read
+            time.sleep(0.01)  # another thread has just stored it; it is readable only after a majority has it
             continue
         return FILED
-    raise Unavailable("the letter is being filed by somebody else")
+    raise Unavailable("another worker is storing the dead letter")
 
 
 def get(database: Database[Document], letter_id: str) -> Document | None:
@@ -96,10 +96,10 @@ def get(database: Database[Document], letter_id: str) -> Document | None:
 
 
 def page(database: Database[Document], wanted: Filter, *, before: str | None, limit: int) -> list[Document]:
-    """The newest first, without what is large."""
+    """Newest first, without large fields."""
     query = matching(wanted)
     if query:
-        # The indexes hold the status before the id: one status after the other they are merged, none is sorted.
+        # The indexes have the status before the id: the statuses are merged, none is sorted.
         query.setdefault("status", {"$in": list(Status)})
     if before is not None:
         query["_id"] = {"$lt": before}
@@ -108,7 +108,7 @@ def page(database: Database[Document], wanted: Filter, *, before: str | None, li
 
 
 def discard(database: Database[Document], letter_id: str, *, by: str, reason: str, now: str) -> Document | None:
-    """The letter afterwards; None if there is none, or it is on its way back."""
+    """The updated dead letter; None if there is none, or its replay is in flight."""
     entry = {"kind": "discarded", "at": now, "by": by, "reason": reason}
     return letters(database).find_one_and_update(
         {"_id": letter_id, "status": {"$in": [Status.FILED, Status.REPLAYED]}},
@@ -142,17 +142,17 @@ def automatic_replay(now: str) -> Document:
 
 
 def requested(replay: Mapping[str, Any]) -> Document:
-    """The entry in the history that says that somebody asked for a replay."""
+    """The history entry of a requested replay."""
     names = ("by", "job_id", "edited_sha256")
     told = {name: replay[name] for name in names if replay.get(name)}
     return {"kind": "replay_requested", "at": replay["requested_at"], "replay_id": replay["id"]} | told
 
 
 def _known_letter(database: Database[Document], death: Death) -> str | None:
-    """The letter of this message: that of its event and queue, or the one whose replay it is a return of."""
+    """The dead letter of this message: by event and queue, or by the replay that returned."""
     if death.event_id is not None:
         known = letters(database).find_one(
-            # The type is that of the index `once`, which is not used without it.
+            # The type condition of the index `once`, which is not used without it.
             {"event_id": {"$eq": death.event_id, "$type": "string"}, "queue": death.queue},
             {"_id": 1},
         )
@@ -174,7 +174,7 @@ def _take_back(database: Database[Document], death: Death, letter_id: str, now: 
 
 
 def _return(database: Database[Document], death: Death, letter_id: str, now: str) -> Document:
-    """What the arrival of a known letter changes. Only a replay that is still to come keeps it `replaying`."""
+    """The changes when a known dead letter arrives again. Only a pending replay keeps it `replaying`."""
     to_come: Document = {
         "$and": [{"$eq": ["$status", Status.REPLAYING.value]}, {"$ne": ["$replay.id", death.replay_id or ""]}]
     }
@@ -206,7 +206,7 @@ def _return(database: Database[Document], death: Death, letter_id: str, now: str
 
 
 def _other_body(database: Database[Document], death: Death, letter_id: str) -> Document:
-    """Under a known id, other bytes than were ever seen of it: they are kept, and named in the history."""
+    """A known id with new bytes: they are stored, and referenced in the history."""
     sent = bodies.digest(death.body)
     seen = {"_id": letter_id, "$or": [{"body_sha256": sent}, {"edits": sent}]}
     if letters(database).find_one(seen, {"_id": 1}) is not None:

@@ -1,7 +1,7 @@
-"""Looks at the running system: every process's /metrics and the broker's management API, all at once and bounded.
+"""Polls the running system: every process's /metrics and the broker's management API, concurrently and with a time-out.
 
-What does not answer in time is left out and said to be unknown; it is asked again at the next look, and never by more
-than one thread at a time. A look is kept for a moment, so many viewers cost no more than one.
+A source that does not answer in time is unknown; it is polled again next time, by at most one thread. Results are
+cached for a moment, so many viewers cost no more than one.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look: what answered. `last_seen` has every process that ever did, with the time."""
+    """The result of one poll. `last_seen` has every process that ever answered, with the time."""
 
     at: str
     metrics: dict[str, list[Sample]]
     queues: list[dict[str, Any]] | None
     last_seen: dict[str, str]
-    # For how long each queue has been seen with messages in it.
+    # How long each queue has been observed with messages.
     not_empty_seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Monitor:
     """`metrics_urls` has the address of each process's metrics; `management_url` the broker's, with its account
-    (of a cluster, those of its nodes, separated by `;`: whichever answers speaks for all).
+    (for a cluster, its nodes' separated by `;`: the first that answers is used).
     """
 
     def __init__(self, metrics_urls: Mapping[str, str], management_url: str | None) -> None:
@@ -70,7 +70,7 @@ class Monitor:
         return self._queues is not None
 
     def look(self) -> Look:
-        """The state of everything, at most KEPT_SECONDS old. Takes LOOK_SECONDS at most."""
+        """The state of the system, at most KEPT_SECONDS old. Takes at most LOOK_SECONDS."""
         with self._lock:
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
                 self._kept = (time.monotonic(), self._look())
@@ -97,7 +97,7 @@ class Monitor:
 
 
 class _Probe:
-    """A question and the one thread that asks it; one that still waits is joined, not repeated."""
+    """One source and its polling thread; a pending poll is joined, not repeated."""
 
     def __init__(self, name: str, ask: Callable[[], Any]) -> None:
         self._name, self._ask = name, ask
@@ -123,14 +123,14 @@ def _result(future: Future[Any]) -> Any:
 
 def _get(url: str, **query: str) -> bytes:
     with requests.Session() as session:
-        session.trust_env = False  # a proxy for the outside world is none for this one
+        session.trust_env = False  # ignore proxies from the environment for internal calls
         with session.get(url, params=query, timeout=REQUEST_SECONDS, stream=True) as reply:
             reply.raise_for_status()
             body = b""
             for piece in reply.iter_content(65536):
                 body += piece
                 if len(body) > MAX_BYTES:
-                    raise ValueError("an answer that long is none")
+                    raise ValueError("the response is too large")
             return body
 
 

@@ -1,4 +1,4 @@
-"""AMQP's values as plain JSON ones: what a stranger put into a header can be stored and shown, whatever it is. Pure."""
+"""Converts AMQP values to plain JSON, so that any header can be stored and shown. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _LONG = 2**63
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Text, numbers, truth, lists and objects; bytes that are no UTF-8 in base64; the rest as Python shows it."""
+    """Text, numbers, truth, lists and objects; bytes that are not UTF-8 in base64; others by their Python
+    representation.
+    """
     if isinstance(value, str | bytes):
         return text(value)
     if depth < MAX_DEPTH and isinstance(value, list | tuple):
@@ -37,7 +39,7 @@ def _shown(value: Any) -> str:
 
 
 def text(value: str | bytes) -> str:
-    """Something that is UTF-8: half a surrogate pair is shown as an escape."""
+    """A text encodable as UTF-8: half a surrogate pair becomes an escape."""
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -47,7 +49,7 @@ def text(value: str | bytes) -> str:
 
 
 def utc(value: Any) -> datetime | None:
-    """A moment, from a text of RFC 3339 or what AMQP's library makes of a timestamp (UTC, without saying so)."""
+    """A time, from RFC 3339 text or from the AMQP library's timestamp (UTC without a zone)."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime):

@@ -1,4 +1,4 @@
-"""A letter as the API shows it. Pure."""
+"""A dead letter as the API returns it. Pure."""
 
 from __future__ import annotations
 

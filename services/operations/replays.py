@@ -1,8 +1,9 @@
-"""Replays as they are asked for and carried out: what is recorded where, so that a crash at any moment loses none.
+"""Requests and outcomes of replays, recorded so that a crash at any moment loses none.
 
-A request makes a letter `replaying`, with a `replay` of its own id. A worker claims it for a while, publishes, and then
-settles it. Killed in between, it leaves a claim that runs out: another worker publishes it again, which the consumer's
-inbox drops. The replay's id travels in the message, so a letter that returns before it is settled is known.
+A request sets a dead letter to `replaying`, with a `replay` that has its own id. A worker claims it for a while,
+publishes it, and then records the outcome. If it is killed in between, its claim expires and another worker publishes
+it again; the consumer's inbox drops the duplicate. The message contains the replay's id, so a dead letter that returns
+before the outcome is recorded is recognised.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-CLAIM_SECONDS = 10.0  # about as long as a batch may wait for its confirms; a second publisher does no harm
+CLAIM_SECONDS = 10.0  # about as long as a batch may wait for its confirms; a second publisher is harmless
 _ASKABLE = [Status.FILED, Status.REPLAYED, Status.DISCARDED]
 
 
 def request(
     database: Database[Document], letter_id: str, *, by: str, edited_sha256: str | None, now: str
 ) -> Document | None:
-    """Ask for the replay of one letter; None if there is none, or it is on its way already."""
+    """Request the replay of one dead letter; None if there is none, or a replay is in flight."""
     replay: Document = {"id": new_id(), "by": by, "requested_at": now}
     change: Document = {}
     if edited_sha256 is not None:
@@ -46,7 +47,7 @@ def request(
 
 
 def request_for_job(database: Database[Document], found: Sequence[str], *, job_id: str, by: str, now: str) -> None:
-    """Ask for the replay of those of the letters that still wait; each once per job."""
+    """Request the replay of those dead letters that still wait; each once per job."""
     wanted = {"status": Status.FILED.value, "jobs": {"$ne": job_id}}
     changes = []
     for letter_id in found:
@@ -56,7 +57,7 @@ def request_for_job(database: Database[Document], found: Sequence[str], *, job_i
 
 
 def claim(database: Database[Document], holder: str, *, limit: int) -> list[Replay]:
-    """Up to `limit` replays that nobody else is at, the oldest first; for CLAIM_SECONDS they are `holder`'s."""
+    """Claim up to `limit` unclaimed replays for `holder`, oldest first, for CLAIM_SECONDS."""
     moment = datetime.now(UTC)
     now, until = rfc3339(moment), rfc3339(moment + timedelta(seconds=CLAIM_SECONDS))
     free = {
@@ -64,7 +65,7 @@ def claim(database: Database[Document], holder: str, *, limit: int) -> list[Repl
         "$or": [
             {"replay.claimed_until": {"$exists": False}},
             {"replay.claimed_until": {"$lt": now}},
-            {"replay.holder": holder},  # left over from a try that failed
+            {"replay.holder": holder},  # left over from a failed try
         ],
     }
     due = letters(database).find(free, {"_id": 1}).sort("replay.requested_at", ASCENDING).limit(limit)
@@ -80,7 +81,7 @@ def claim(database: Database[Document], holder: str, *, limit: int) -> list[Repl
 
 
 def body(database: Database[Document], replay: Replay) -> bytes:
-    """What to publish: the original, byte for byte, or what an operator made of it."""
+    """The message to publish: the original, byte for byte, or the edited event."""
     if replay.stored is not None:
         return bodies.get(database, replay.stored)
     letter = letters(database).find_one({"_id": replay.letter_id}, {"body": 1})
@@ -88,7 +89,7 @@ def body(database: Database[Document], replay: Replay) -> bytes:
 
 
 def settle(database: Database[Document], outcomes: Mapping[str, tuple[Replay, str]], *, now: str) -> None:
-    """Record what became of replays: {id: (replay, outcome)}. Safe to repeat."""
+    """Record the outcomes of replays: {id: (replay, outcome)}. Idempotent."""
     changes: list[UpdateOne] = []
     for replay, outcome in outcomes.values():
         entry = {"kind": "replayed", "at": now, "replay_id": replay.id, "outcome": outcome}

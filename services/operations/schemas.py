@@ -25,7 +25,7 @@ class LettersQuerySchema(PageQuerySchema):
 class ReplaySchema(StrictSchema):
     event = fields.Dict(
         keys=fields.String(),
-        metadata={"description": "a CloudEvents document to be sent instead; the original is kept"},
+        metadata={"description": "a CloudEvents document to send instead; the original is kept"},
     )
 
 
@@ -46,11 +46,13 @@ class BulkReplaySchema(StrictSchema):
 
 
 class LetterSchema(Schema):
-    """A dead letter as it stands in the list. What a message did not tell is null."""
+    """A dead letter in the list. Missing information is null."""
 
     id = fields.String(required=True)
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
-    queue = fields.String(required=True, metadata={"description": "where it failed, and where a replay goes"})
+    queue = fields.String(
+        required=True, metadata={"description": "the queue in which it failed, and to which a replay goes"}
+    )
     reason = fields.String(required=True)
     error_class = fields.String(required=True)
     error = fields.String(required=True)
@@ -67,20 +69,22 @@ class LetterSchema(Schema):
 
 
 class BodySchema(Schema):
-    """The message's body, exactly: as text if it is UTF-8, else in base64. A large one is cut off here, not on file."""
+    """The message's body, exactly: as text if it is UTF-8, else in base64. A large one is truncated here, not in the
+    store.
+    """
 
     encoding = fields.String(required=True, validate=validate.OneOf(["text", "base64"]))
     content = fields.String(required=True)
-    sha256 = fields.String(required=True, metadata={"description": "of all of it"})
+    sha256 = fields.String(required=True, metadata={"description": "of the whole body"})
     truncated = fields.Boolean(required=True)
 
 
 class HistoryEntrySchema(Schema):
-    """What happened to the letter: `filed`, `replay_requested`, `replayed`, `returned`, `discarded`."""
+    """The history of the dead letter: `filed`, `replay_requested`, `replayed`, `returned`, `discarded`."""
 
     kind = fields.String(required=True)
     at = fields.String(required=True, metadata=_MOMENT)
-    by = fields.String(metadata={"description": "who asked for it; `automatic` is the one replay of itself"})
+    by = fields.String(metadata={"description": "who requested it; `automatic` is the single automatic replay"})
     reason = fields.String()
     error_class = fields.String()
     error = fields.String()
@@ -89,13 +93,15 @@ class HistoryEntrySchema(Schema):
     replay_id = fields.String()
     job_id = fields.String()
     outcome = fields.String(metadata={"description": "`published`, `no_such_queue`, `unpublishable`"})
-    edited_sha256 = fields.String(metadata={"description": "of the event that was sent instead"})
-    body_sha256 = fields.String(metadata={"description": "of the body, where it was another one than the letter's"})
+    edited_sha256 = fields.String(metadata={"description": "of the edited event"})
+    body_sha256 = fields.String(metadata={"description": "of the body, if it differs from the dead letter's"})
 
 
 class LetterDetailSchema(LetterSchema):
     event = fields.Dict(
-        required=True, allow_none=True, metadata={"description": "the CloudEvents document; null if the body is none"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "the CloudEvents document; null if the body is not one"},
     )
     body = fields.Nested(BodySchema, required=True)
     headers = fields.Dict(required=True)
@@ -105,7 +111,7 @@ class LetterDetailSchema(LetterSchema):
 
 
 class JobSchema(Schema):
-    """A bulk replay. Jobs are worked off one after the other."""
+    """A bulk replay. Jobs are processed one after the other."""
 
     id = fields.String(required=True)
     status = fields.String(required=True, validate=validate.OneOf(["running", "done"]))
@@ -114,7 +120,7 @@ class JobSchema(Schema):
     finished_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     filter = fields.Dict(required=True)
     rate = fields.Float(required=True)
-    total = fields.Integer(required=True, metadata={"description": "letters that matched when it was asked for"})
+    total = fields.Integer(required=True, metadata={"description": "dead letters that matched at the request"})
     taken = fields.Integer(required=True)
     replayed = fields.Integer(required=True)
     waiting = fields.Integer(required=True)

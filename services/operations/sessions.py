@@ -1,9 +1,9 @@
-"""Sessions of the console: who is signed in, until when, and the access token that is used for them.
+"""Sessions of the console: the user, the expiry, and the access token.
 
-A session is known by a random secret that only the browser's cookie has. MongoDB holds its digest, and the token sealed
-with a key made from the secret: what is stored opens nothing. A session ends after `IDLE_SECONDS` without a request by
-its user, or with its token. While MongoDB is away, sessions that this process has seen go on: that is when operators
-need the console most.
+A session is identified by a random secret that only the browser's cookie has. MongoDB stores its digest, and the token
+encrypted with a key derived from the secret, so the stored data grants no access. A session ends after `IDLE_SECONDS`
+without a request by its user, or with its token. While MongoDB is down, sessions that this process has cached stay
+valid, because operators need the console then.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def start(self, user: str, token: str, *, seconds: float, now: datetime | None = None) -> tuple[str, Session]:
-        """Sign `user` in for at most `seconds`; returns the secret for the cookie."""
+        """Sign in `user` for at most `seconds`; returns the secret for the cookie."""
         now = now or datetime.now(UTC)
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         expires_at = now + timedelta(seconds=seconds)
@@ -82,9 +82,9 @@ class Sessions:
         return secret, session
 
     def find(self, secret: str | None, *, is_active: bool, now: datetime | None = None) -> Session | None:
-        """The session of a cookie, None if it has ended. Raises as MongoDB does if nobody can say.
+        """The session of a cookie, None if it has ended. Raises MongoDB's errors if it is unknown.
 
-        `is_active` says that its user did something: the page's own refreshing keeps no session alive.
+        `is_active` marks an action of the user: automatic refreshes do not extend a session.
         """
         if not secret or len(secret) > _MAX_SECRET_LENGTH:
             return None
@@ -101,7 +101,7 @@ class Sessions:
         return session
 
     def end(self, session: Session) -> None:
-        """Sign out. Raises as MongoDB does if it stays on record there."""
+        """Sign out. Raises MongoDB's errors if the stored session remains."""
         with self._lock:
             self._remembered.pop(session.id, None)
         with self._store.use() as database:

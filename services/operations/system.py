@@ -1,4 +1,4 @@
-"""The system view, put together from one look at everything. Pure. What did not answer is null, never a guess."""
+"""The system view, built from one poll of everything. Pure. Sources that did not answer are null, never a guess."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _BREAKER_STATES = {0: "closed", 1: "half_open", 2: "open"}
 _SERVICE = "service-"
-# What is shown of an outbox, and which metric says it.
+# The fields of an outbox, and their metrics.
 _OUTBOX = {
     "seconds": "holdfast_outbox_oldest_seconds",
     "rows": "holdfast_outbox_rows",
@@ -32,7 +32,7 @@ def system_view(
     *,
     asks_broker: bool,
 ) -> dict[str, Any]:
-    """`processes` are those that ought to run, `dead_letters` the counts on file (None: the store is away)."""
+    """`processes` are the expected ones, `dead_letters` the stored counts (None: the store is down)."""
     unanswered = [name for name in processes if name not in look.metrics]
     unanswered += ["rabbitmq"] if look.queues is None and asks_broker else []
     unanswered += ["mongodb"] if dead_letters is None else []
@@ -54,7 +54,9 @@ def system_view(
 
 
 def _outboxes(look: Look) -> list[dict[str, Any]]:
-    """Every relay measures every outbox: the largest counts, also while none can publish. `relay` is who publishes."""
+    """Every relay measures every outbox: the maximum is used, also while none can publish. `relay` is the active
+    one.
+    """
     found: dict[str, dict[str, Any]] = {}
     for process, samples in look.metrics.items():
         for database, known in _by_label(samples, "database").items():
@@ -138,7 +140,7 @@ def _sweep(found: dict[tuple[str, str], dict[str, Any]], sample: Sample) -> dict
 
 
 def _last_reconciliation(look: Look) -> str | None:
-    """When every comparison had been made: of each sweep the newest, of these the oldest."""
+    """When all comparisons were last complete: the oldest of each sweep's newest."""
     newest: dict[tuple[str, str], float] = defaultdict(float)
     for _, sample in _named(look, "holdfast_reconciliation_last_success_timestamp_seconds"):
         sweep = sample.labels.get("context", ""), sample.labels.get("sweep", "")
@@ -152,14 +154,14 @@ def _held_up(look: Look) -> bool | None:
 
 
 def _standing_cases(look: Look) -> dict[str, Any] | None:
-    """Refunds that wait for an operator; every instance of payments tells the same."""
+    """Refunds that wait for an operator; every instance of payments reports the same."""
     counts = [sample.value for _, sample in _named(look, "holdfast_standing_cases")]
     ages = [sample.value for _, sample in _named(look, "holdfast_standing_case_oldest_seconds")]
     return {"count": int(max(counts)), "oldest_seconds": max(ages, default=0.0)} if counts else None
 
 
 def _undecided(look: Look) -> list[dict[str, Any]]:
-    """Items that wait for a decision, by consumer. Each instance of a worker knows those that came to it last."""
+    """Items that wait for a decision, by consumer. Each instance of a worker reports those delivered to it last."""
     found: dict[str, dict[str, Any]] = {}
     for samples in look.metrics.values():
         for consumer, known in _by_label(samples, "consumer").items():

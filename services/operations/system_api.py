@@ -18,8 +18,8 @@ from services.operations.groups import MAX_COUNTED
 if TYPE_CHECKING:
     from common.web.idempotency import Reply
 
-blueprint = Blueprint("system", __name__, url_prefix="/api/v1/system", description="How the whole system is")
-PROMISES = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]  # those that an audit judges, each of them
+blueprint = Blueprint("system", __name__, url_prefix="/api/v1/system", description="The state of the whole system")
+PROMISES = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]  # the promises of an audit
 MAX_COUNT = 10**12
 MAX_FINDINGS, MAX_TEXT = 100, 500
 _MOMENT = {"format": "date-time"}
@@ -27,13 +27,13 @@ _MOMENT = {"format": "date-time"}
 
 class OutboxSchema(Schema):
     database = fields.String(required=True)
-    relay = fields.String(required=True, allow_none=True, metadata={"description": "which one is at it"})
+    relay = fields.String(required=True, allow_none=True, metadata={"description": "the active relay"})
     seconds = fields.Float(
         required=True, allow_none=True, metadata={"description": "age of the oldest event that waits to be published"}
     )
     rows = fields.Integer(required=True, allow_none=True, metadata={"description": "events that wait"})
     set_aside_rows = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "events that no queue takes, tried again now and then"}
+        required=True, allow_none=True, metadata={"description": "unroutable events, retried periodically"}
     )
     set_aside_seconds = fields.Float(
         required=True, allow_none=True, metadata={"description": "age of the oldest of these"}
@@ -47,7 +47,7 @@ class QueueSchema(Schema):
     unacknowledged = fields.Integer(required=True, allow_none=True)
     consumers = fields.Integer(required=True, allow_none=True)
     not_empty_seconds = fields.Float(
-        required=True, metadata={"description": "for how long this view has seen messages in it, look after look"}
+        required=True, metadata={"description": "how long this view has observed messages in it"}
     )
 
 
@@ -87,7 +87,7 @@ class DeadLetterCountSchema(Schema):
 class PromiseSchema(StrictSchema):
     promise = fields.String(required=True, validate=validate.OneOf(PROMISES))
     broken = Integer(
-        required=True, validate=validate.Range(0, MAX_COUNT), metadata={"description": "how many times it was found so"}
+        required=True, validate=validate.Range(0, MAX_COUNT), metadata={"description": "the number of occurrences"}
     )
 
 
@@ -107,13 +107,13 @@ class AuditReportSchema(StrictSchema):
     findings = fields.List(
         fields.Nested(FindingSchema),
         validate=validate.Length(max=MAX_FINDINGS),
-        metadata={"description": "the first of what does not agree"},
+        metadata={"description": "the first inconsistencies"},
     )
 
     @validates_schema(skip_on_field_errors=True)
     def each_once(self, data: dict[str, Any], **_: Any) -> None:
         if sorted(each["promise"] for each in data["promises"]) != PROMISES:
-            raise ValidationError("Each promise must be judged, once.", "promises")
+            raise ValidationError("Each promise must be listed once.", "promises")
 
 
 class AuditSchema(Schema):
@@ -122,24 +122,24 @@ class AuditSchema(Schema):
     by = fields.String(required=True, metadata={"description": "who reported it"})
     ok = fields.Boolean(required=True)
     broken = fields.Integer(required=True, metadata={"description": "findings in all"})
-    orders = fields.Integer(required=True, metadata={"description": "how many were looked at"})
+    orders = fields.Integer(required=True, metadata={"description": "the number of orders that were compared"})
     promises = fields.List(fields.Nested(PromiseSchema), required=True)
     findings = fields.List(fields.Nested(FindingSchema), required=True)
 
 
 class StandingCasesSchema(Schema):
     count = fields.Integer(required=True)
-    oldest_seconds = fields.Float(required=True, metadata={"description": "for how long the oldest has waited"})
+    oldest_seconds = fields.Float(required=True, metadata={"description": "the waiting time of the oldest"})
 
 
 class UndecidedSchema(Schema):
     consumer = fields.String(required=True)
-    items = fields.Integer(required=True, metadata={"description": "events that wait for somebody else's decision"})
-    oldest_seconds = fields.Float(required=True, metadata={"description": "for how long the oldest has waited"})
+    items = fields.Integer(required=True, metadata={"description": "events that wait for an external decision"})
+    oldest_seconds = fields.Float(required=True, metadata={"description": "the waiting time of the oldest"})
 
 
 class SystemSchema(Schema):
-    """`unanswered` names what did not answer; what would have come from there is null or missing."""
+    """`unanswered` names the sources that did not answer; their data is null or missing."""
 
     checked_at = fields.String(required=True, metadata=_MOMENT)
     outboxes = fields.List(fields.Nested(OutboxSchema), required=True)
@@ -148,13 +148,13 @@ class SystemSchema(Schema):
     breakers = fields.List(fields.Nested(BreakerSchema), required=True)
     sweeps = fields.List(fields.Nested(SweepSchema), required=True)
     held_up = fields.Boolean(
-        required=True, allow_none=True, metadata={"description": "whether the clock of sagas' bounds stands still"}
+        required=True, allow_none=True, metadata={"description": "whether the time-out clock of orders is stopped"}
     )
     standing_cases = fields.Nested(
         StandingCasesSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "refunds that the provider refuses, and that wait for an operator"},
+        metadata={"description": "refunds that the provider refuses and that wait for an operator"},
     )
     undecided = fields.List(fields.Nested(UndecidedSchema), required=True)
     last_reconciliation_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
@@ -171,7 +171,7 @@ class SystemSchema(Schema):
 def show_system() -> dict[str, Any]:
     """Outboxes, queues, processes, breakers, sweeps and dead letters, at most two seconds old (operators only).
 
-    It answers within three seconds, whatever is down.
+    It returns within three seconds, also during outages.
     """
     return usecases.show_system(context().store, context().monitor)
 
@@ -182,9 +182,9 @@ def show_system() -> dict[str, Any]:
 @blueprint.arguments(AuditReportSchema)
 @blueprint.response(201, AuditSchema)
 def report_audit(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Record what an audit of the whole system found; `last_audit` and the metrics show the newest.
+    """Record the findings of an audit of the whole system; `last_audit` and the metrics show the newest.
 
-    `holdfast audit` does so by itself.
+    `holdfast audit` does this automatically.
     """
     with context().store.use() as database:
         reply: Reply = document_replies.once(

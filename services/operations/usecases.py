@@ -1,6 +1,6 @@
-"""What operations does: files dead letters, records what operators want done with them, and carries that out.
+"""Operations use cases: store dead letters, and record requests of operators.
 
-Nothing here publishes. A replay is a request on record; `workers/operations` carries requests out.
+They do not publish: a replay is a recorded request, which `workers/operations` executes.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ COUNT_SECONDS = 1.0
 
 
 class NotReplayableError(Conflict):
-    """It did not die in a consumer's queue, so there is nowhere to send it."""
+    """It does not come from a consumer's queue, so it has no destination."""
 
     code = "letter_not_replayable"
 
 
 class OnItsWayError(Conflict):
-    """A replay of it is on its way."""
+    """A replay of it is in flight."""
 
     code = "letter_replaying"
 
@@ -56,7 +56,7 @@ class UnknownCursorError(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter's document and its body, cut at the bound that was asked for."""
+    """A dead letter's document and its body, truncated at the requested limit."""
 
     document: dict[str, Any]
     body: bytes
@@ -70,7 +70,7 @@ class RunningJob:
 
 
 def file_letter(database: Documents, message: RawMessage) -> str:
-    """File it, once; answers `filed`, `returned` or `duplicate`. Raises as MongoDB does: then it is not filed."""
+    """Store it, once; returns `filed`, `returned` or `duplicate`. Raises MongoDB's errors: then it is not stored."""
     death = diagnose(message, now=utc_now())
     outcome = models.file(database, death, now=rfc3339(utc_now()))
     if outcome in (models.FILED, models.RETURNED):
@@ -79,7 +79,7 @@ def file_letter(database: Documents, message: RawMessage) -> str:
 
 
 def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[str, Any]]:
-    """The newest first; `page.fetch` of them at most, without their bodies."""
+    """Newest first; at most `page.fetch`, without their bodies."""
     before = page.starting_after
     if before is not None and models.get(database, before) is None:
         raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such letter."]})
@@ -87,7 +87,7 @@ def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[s
 
 
 def list_groups(database: Documents, status: Status) -> list[dict[str, Any]]:
-    """Letters of one status by queue and error, the largest groups first."""
+    """Dead letters of one status by queue and error, the largest groups first."""
     return groups.largest(database, status, MAX_GROUPS)
 
 
@@ -100,14 +100,15 @@ def get_letter(database: Documents, letter_id: str) -> Letter:
 
 
 def request_replay(database: Documents, letter_id: str, *, by: str, event: Mapping[str, Any] | None) -> Letter:
-    """Ask for a replay: of the original, or of `event` in its place. Asking again while it is on its way is harmless.
+    """Request a replay: of the original, or of `event` in its place. Repeating the request while it is in flight is
+    harmless.
 
-    Raises `NotReplayableError`, `InvalidEventError`, and `OnItsWayError` if what is on its way is something else.
+    Raises `NotReplayableError`, `InvalidEventError`, and `OnItsWayError` if another replay is in flight.
     """
     letter = get_letter(database, letter_id)
     queue = letter.document["queue"]
     if not topology.is_events_queue(queue):
-        message = f"{queue} is no consumer's queue"
+        message = f"{queue} is not a consumer's queue"
         raise NotReplayableError(message)
     edited = None
     if event is not None:
@@ -119,12 +120,12 @@ def request_replay(database: Documents, letter_id: str, *, by: str, event: Mappi
         return Letter(changed, letter.body)
     current = get_letter(database, letter_id)
     if event is not None and current.document.get("replay", {}).get("edited_sha256") != edited:
-        raise OnItsWayError("a replay of this letter is on its way: wait for its outcome")
+        raise OnItsWayError("a replay of this dead letter is in flight: wait for its outcome")
     return current
 
 
 def discard_letter(database: Documents, letter_id: str, *, by: str, reason: str) -> Letter:
-    """Take it off the list of what waits for somebody; a discarded one is answered again."""
+    """Discard it; a discarded one is returned unchanged."""
     letter = get_letter(database, letter_id)
     changed = models.discard(database, letter_id, by=by, reason=reason, now=rfc3339(utc_now()))
     if changed is not None:
@@ -132,11 +133,11 @@ def discard_letter(database: Documents, letter_id: str, *, by: str, reason: str)
     current = get_letter(database, letter_id)
     if current.document["status"] == Status.DISCARDED:
         return current
-    raise OnItsWayError("a replay of this letter is on its way: wait for its outcome")
+    raise OnItsWayError("a replay of this dead letter is in flight: wait for its outcome")
 
 
 def start_job(database: Documents, job_id: str, wanted: Filter, *, by: str, rate: float) -> Job:
-    """Ask for a bulk replay of what is on file now; a job of that id that exists already is the answer."""
+    """Request a bulk replay of the dead letters stored now; returns an existing job with that id."""
     jobs.start(database, job_id, wanted, by=by, rate=rate, now=rfc3339(utc_now()))
     return get_job(database, job_id)
 
@@ -149,13 +150,13 @@ def get_job(database: Documents, job_id: str) -> Job:
 
 
 def running_job(database: Documents, holder: str) -> RunningJob | None:
-    """The oldest job that is not done; for some seconds it is `holder`'s. Others wait until it is done."""
+    """Claim the oldest unfinished job for `holder`, for some seconds. Others wait until it is done."""
     job = jobs.claim(database, holder)
     return RunningJob(job["_id"], job["rate"], job) if job else None
 
 
 def advance_job(database: Documents, job: RunningJob, limit: int) -> int:
-    """Ask for the next `limit` replays of a job; answers how many. When there are no more, it is finished."""
+    """Request the next `limit` replays of a job; returns how many. Without any it is finished."""
     found = jobs.next_letters(database, job.document, min(limit, MAX_REQUESTS))
     now = rfc3339(utc_now())
     if found:
@@ -166,7 +167,7 @@ def advance_job(database: Documents, job: RunningJob, limit: int) -> int:
 
 
 def claim_replays(database: Documents, holder: str, *, limit: int) -> list[Replay]:
-    """Up to `limit` replays that nobody else is at; for some seconds they are `holder`'s."""
+    """Claim up to `limit` unclaimed replays for `holder`, for some seconds."""
     return replays.claim(database, holder, limit=limit)
 
 
@@ -175,13 +176,13 @@ def body_of(database: Documents, replay: Replay) -> bytes:
 
 
 def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str]]) -> None:
-    """Record what became of replays, by their ids."""
+    """Record the outcomes of replays, by their ids."""
     crash_point("operations.replayed")
     replays.settle(database, outcomes, now=rfc3339(utc_now()))
 
 
 def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
-    """The system as it is now, as far as it answers."""
+    """The current state of the system, as far as it answers."""
     look = monitor.look()
     dead_letters = last_audit = None
     try:
@@ -194,7 +195,7 @@ def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
 
 
 def record_audit(database: Documents, report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
-    """File what an audit found; it is shown as the last one."""
+    """Store the findings of an audit; it is shown as the last one."""
     return audits.record(database, report, by=by)
 
 
@@ -207,5 +208,5 @@ def show_audit(database: Documents, audit_id: str) -> dict[str, Any]:
 
 
 def list_audits(database: Documents, limit: int) -> list[dict[str, Any]]:
-    """What the latest audits found, the newest first."""
+    """The findings of the latest audits, newest first."""
     return audits.latest(database, limit)

@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the routes work with."""
+    """The resources of the routes."""
 
     engine: Engine
     shedding: Shedding
 
 
-blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", description="Orders and what became of them")
+blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", description="Orders and their outcomes")
 
 
 @blueprint.route("", methods=["POST"])
@@ -57,9 +57,9 @@ blueprint = Blueprint("orders", __name__, url_prefix="/api/v1/orders", descripti
 def place_order(body: dict[str, Any]) -> Response:
     """Accept an order.
 
-    The answer is 202: stock and payment follow. The same Idempotency-Key with the same body gets the same answer, for
-    good. An item may carry the `unit_price` that the customer saw: if it is not the one that would be charged, nothing
-    is accepted (409 `price_changed`, with both prices).
+    The response is 202: stock and payment follow. The same Idempotency-Key with the same body always gets the same
+    response. An item may carry the `unit_price` that the customer saw: if it differs from the current price, the order
+    is rejected (409 `price_changed`, with both prices).
     """
     command = usecases.PlaceOrder(
         customer_id=caller().id,
@@ -79,7 +79,7 @@ def place_order(body: dict[str, Any]) -> Response:
 @blueprint.arguments(OrdersQuerySchema, location="query")
 @blueprint.response(200, page_schema(OrderSchema))
 def list_orders(query: dict[str, Any]) -> dict[str, Any]:
-    """List your orders, the newest first; operators see those of all customers."""
+    """List your orders, newest first; operators see those of all customers."""
     page: Page = query["page"]
     whose = caller().viewer_id or query["customer_id"]
     since, until = (datetime.fromisoformat(query[name]) if query[name] else None for name in ("since", "until"))
@@ -91,7 +91,7 @@ def list_orders(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route("/<order_id>", methods=["GET"])
 @blueprint.response(200, OrderSchema)
 def get_order(order_id: str) -> dict[str, Any]:
-    """One order, with what has become of it."""
+    """One order, with its status and outcome."""
     return render_order(usecases.get_order(_engine(), _id(order_id), customer_id=caller().viewer_id))
 
 
@@ -100,7 +100,7 @@ def get_order(order_id: str) -> dict[str, Any]:
 @blueprint.response(200, OrderSchema)
 @raises(NotCancellableError)
 def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Cancel an order that is not confirmed yet; what was reserved and charged is undone."""
+    """Cancel an order that is not confirmed yet; reservation and charge are undone."""
     reply = usecases.cancel_order(
         _engine(),
         _id(order_id),
@@ -117,10 +117,10 @@ def cancel_order(order_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
 @blueprint.response(202, OrderSchema)
 @raises(usecases.NoFinalEventError)
 def re_emit_order(order_id: str) -> dict[str, Any]:
-    """Publish the order's last event again, for whoever has missed it.
+    """Publish the order's final event again, for consumers that missed it.
 
-    It is the same event with the same id: whoever has it already drops it, so this is safe at any time and any number
-    of times. An order that is still open has no last event (409 `order_has_no_end`).
+    It is the same event with the same id, so consumers drop duplicates: the request is idempotent. An open order has no
+    final event (409 `order_has_no_end`).
     """
     return render_order(usecases.resend_final_event(_engine(), _id(order_id)))
 

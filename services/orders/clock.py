@@ -1,6 +1,6 @@
-"""The clock of sagas, one row, and which orders are overdue by it. `migrations/` makes it.
+"""The saga clock, one row, and the orders that are overdue by it. `migrations/` creates it.
 
-An order keeps the reading of the moment it was placed (`models.insert_placed`).
+An order stores the clock's reading at its placement (`models.insert_placed`).
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _OVERDUE = statement(
 
 
 def tick(connection: Connection, *, stands_still: bool, max_seconds: float) -> float:
-    """Move the clock on by the time since its last tick; answers its reading."""
+    """Advance the clock by the time since its last tick; returns its reading."""
     values = {"stands_still": stands_still, "max_seconds": max_seconds}
     return float(connection.execute(_TICK, values).scalar_one())
 
 
 def adopt(connection: Connection, reading: float) -> None:
-    """An open order that a version before the clock has placed: its time begins now."""
+    """An open order placed by a version without the clock: its time begins now."""
     connection.execute(_ADOPT, {"now": reading})
 
 
 def overdue(connection: Connection, *, before: float, limit: int) -> list[str]:
-    """Open orders that were placed before this reading of the clock, the oldest first."""
+    """Open orders that were placed before this reading of the clock, oldest first."""
     return list(connection.execute(_OVERDUE, {"before": before, "limit": limit}).scalars())

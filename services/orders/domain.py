@@ -1,10 +1,10 @@
-"""What an order is and which way it may go. Pure: no I/O, no clock, no randomness.
+"""Orders and their transitions. Pure: no I/O, no clock, no randomness.
 
     pending -> reserved -> confirmed
     pending or reserved -> cancelled (out_of_stock, payment_declined, customer_request, timed_out)
 
-Facts arrive late, twice and out of order. Each decision therefore takes the status that the order has and answers the
-one that it gets, or None where the fact changes nothing any more.
+Facts arrive late, twice and out of order. So each decision takes the current status of the order and returns the next
+one, or None if the fact changes nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ OPEN = frozenset({Status.PENDING, Status.RESERVED})
 
 @dataclass(frozen=True, slots=True)
 class WantedItem:
-    """What a customer asks for. `unit_price` is the price that the customer saw, None if the shop does not say."""
+    """An ordered item. `unit_price` is the price that the customer saw, None if the shop does not send it."""
 
     sku: str
     quantity: int
@@ -86,7 +86,7 @@ class Order:
 
 
 class UnknownSkuError(Rejected):
-    """Not on the price list (yet): a product is orderable as soon as its event has arrived."""
+    """Not on the price list (yet): a product can be ordered after its event has arrived."""
 
     code = "unknown_sku"
 
@@ -96,13 +96,13 @@ class MixedCurrenciesError(Rejected):
 
 
 class PriceChangedError(Conflict):
-    """The customer saw another price than the one that would be charged."""
+    """The customer saw a price that differs from the current one."""
 
     code = "price_changed"
 
 
 class TotalTooSmallError(Rejected):
-    """The payment provider does not charge so little."""
+    """The total is below the payment provider's minimum."""
 
     code = "total_too_small"
 
@@ -118,7 +118,7 @@ class NotCancellableError(Conflict):
 
 
 def price(wanted: Sequence[WantedItem], price_list: Mapping[str, Money]) -> tuple[tuple[Line, ...], Money]:
-    """Return the lines at today's prices, and their total. Raises what makes the order impossible."""
+    """Return the lines at current prices, and their total. Raises if the order is impossible."""
     unknown = [item.sku for item in wanted if item.sku not in price_list]
     if unknown:
         errors = {"items": [f"unknown sku {sku}" for sku in unknown]}
@@ -165,17 +165,17 @@ def when_stock_is_reserved(status: Status) -> Status | None:
 
 
 def when_payment_is_captured(status: Status) -> Status | None:
-    # A capture tells of the reservation too, should the two arrive in the other order.
+    # A capture implies the reservation, if they arrive out of order.
     return Status.CONFIRMED if status in OPEN else None
 
 
 def when_it_fails(status: Status) -> Status | None:
-    """Stock refused, payment declined, or too late."""
+    """Stock rejected, payment declined, or timed out."""
     return Status.CANCELLED if status in OPEN else None
 
 
 def when_customer_cancels(status: Status) -> Status | None:
-    """None if it is cancelled already. Raises `NotCancellableError` once confirmed."""
+    """None if it is already cancelled. Raises `NotCancellableError` once confirmed."""
     if status is Status.CONFIRMED:
         raise NotCancellableError("the order is confirmed; ask for a refund")
     return Status.CANCELLED if status in OPEN else None

@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, DatabaseSettings):
-    """What the orders service reads. Beyond one of these backlogs new orders are refused."""
+    """The settings of the orders service. Beyond one of these backlogs new orders are rejected."""
 
     shed_outbox_lag_seconds: float = setting(
         "SHED_OUTBOX_LAG_SECONDS",
         "float",
         default=900.0,
         check=between(1, 10**7),
-        meaning="Age of the oldest unpublished event, in seconds, beyond which new orders are refused.",
+        meaning="Age of the oldest unpublished event, in seconds, beyond which new orders are rejected.",
     )
     shed_outbox_rows: int = setting(
         "SHED_OUTBOX_ROWS",
         "int",
         default=200_000,
         check=between(1, 10**9),
-        meaning="Unpublished events beyond which new orders are refused.",
+        meaning="Unpublished events beyond which new orders are rejected.",
     )
     shed_open_orders: int = setting(
         "SHED_OPEN_ORDERS",
         "int",
         default=200_000,
         check=between(1, 10**6),
-        meaning="Open orders beyond which new ones are refused.",
+        meaning="Open orders beyond which new ones are rejected.",
     )
 
 

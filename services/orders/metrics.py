@@ -1,8 +1,7 @@
-"""What becomes of orders, in numbers: accepted, confirmed, cancelled by reason, and how long confirming took.
+"""Metrics of orders: accepted, confirmed, cancelled by reason, and the confirmation time.
 
-Each is counted once, by the process that made it so, after its transaction is committed: a duplicate counts nothing,
-and a process that dies between its commit and the count leaves one out. So these are for rates and shares; the sums
-that must be right are the audit's.
+Each is counted once, after the commit of its transaction: duplicates are not counted, and a process that dies between
+its commit and the count loses one. So use them for rates and ratios; the audit checks exact sums.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ CANCELLED = Counter("holdfast_orders_cancelled", "Orders cancelled, by reason", 
 CONFIRMATION = Histogram(
     "holdfast_order_confirmation_seconds", "From an order's acceptance to its confirmation", buckets=_BUCKETS
 )
-for _reason in CancelReason:  # at nought from the start, or the first of its kind would be no increase
+for _reason in CancelReason:  # initialised to 0, or the first count would not be an increase
     CANCELLED.labels(_reason)
 
 
 def count_accepted() -> None:
-    """An order and its event are committed."""
+    """Call it after the commit of an order and its event."""
     ACCEPTED.inc()
 
 
 def count_ended(order: Order) -> None:
-    """The order's end is committed."""
+    """Call it after the commit of the order's end."""
     if order.status is Status.CONFIRMED:
         CONFIRMED.inc()
         CONFIRMATION.observe(max(0.0, (utc_now() - order.created_at).total_seconds()))

@@ -1,4 +1,4 @@
-"""The tables of orders and their queries. `migrations/` makes them; nobody else reads them."""
+"""The tables of orders and their queries. `migrations/` creates them; only this context reads them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS = (
     "id::text AS id, customer_id, status, cancel_reason, items, total, currency, payment_method, version, created_at"
 )
 
-# What placing needs to know, in one round trip: an earlier order with this key, and the prices.
+# The input of placing, in one round trip: an earlier order with this key, and the prices.
 _FINDINGS = """
     SELECT
         (SELECT to_jsonb(found) FROM (
@@ -33,7 +33,7 @@ _FINDINGS = """
         ) AS found) AS earlier,
         (SELECT jsonb_object_agg(sku, jsonb_build_array(amount, currency)) FROM prices WHERE sku = ANY(:skus)) AS prices
 """
-# The open orders are counted up to a bound, which keeps the count cheap.
+# The count of open orders is limited to keep it cheap.
 _BACKLOG = """
         jsonb_build_object({outbox_backlog}, 'open_orders', (
             SELECT count(*) FROM (
@@ -42,7 +42,7 @@ _BACKLOG = """
         ))
 """
 _FIND_FOR_PLACING = statement("{findings}, NULL AS backlog", findings=_FINDINGS, columns=_COLUMNS)
-# A statement of its own, now and then: a condition within would cost every order the parsing of what it skips.
+# A separate statement, used periodically: a condition inside would add parse time to every order.
 _FIND_AND_MEASURE = statement(
     "{findings}, {backlog} AS backlog",
     findings=_FINDINGS,
@@ -50,7 +50,7 @@ _FIND_AND_MEASURE = statement(
     backlog=_BACKLOG,
     outbox_backlog=outbox.BACKLOG,
 )
-# State and event in one statement, which is its own transaction. No row back: the key is taken.
+# State and event in one statement, which is its own transaction. No row is returned if the key is taken.
 _INSERT_PLACED = text("""
     WITH placed AS (
         INSERT INTO orders (id, customer_id, idempotency_key, fingerprint, status, items, total, currency,
@@ -78,11 +78,11 @@ _LIST_OF_CUSTOMER = statement(
     f"AND {_IF_SKU} AND {_RANGE}",
     order="orders.id DESC",
 )
-# With `status = :status` the planner may walk the primary key past all orders of other statuses. In this order only the
-# index orders_by_status can be read.
+# With `status = :status` the planner may scan the primary key past all orders of other statuses. With this order only
+# the index orders_by_status can be read.
 _OF_STATUS = "(status, id) < (:status, CAST(:before AS uuid)) AND (status, id) >= (:status, CAST(:oldest AS uuid))"
 _LIST_BY_STATUS = statement(_PAGE, columns=_COLUMNS, condition=_OF_STATUS, order="status DESC, orders.id DESC")
-# The planner knows how common a SKU is: a rare one is read by the index orders_by_sku, else the orders are walked.
+# The planner knows the frequency of a SKU: for a rare one it uses the index orders_by_sku, else it scans the orders.
 _LIST_OF_SKU = statement(_PAGE, columns=_COLUMNS, condition=f"{_HAS_SKU} AND {_RANGE}", order="orders.id DESC")
 _LIST_OF_SKU_BY_STATUS = statement(
     _PAGE, columns=_COLUMNS, condition=f"{_HAS_SKU} AND {_OF_STATUS}", order="status DESC, orders.id DESC"
@@ -104,7 +104,7 @@ _PUT_PRICE = text("""
 
 @dataclass(frozen=True, slots=True)
 class EarlierOrder:
-    """What the key was used for, with the fingerprint of that request."""
+    """The order of the key, with the fingerprint of its request."""
 
     order: Order
     fingerprint: str
@@ -112,7 +112,7 @@ class EarlierOrder:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What placing an order needs to know. `backlog` only if it was asked for."""
+    """The input of placing an order. `backlog` only if it was requested."""
 
     earlier: EarlierOrder | None
     prices: Mapping[str, Money]
@@ -132,7 +132,7 @@ def find_for_placing(
 def insert_placed(
     connection: Connection, order: Order, *, key: str, fingerprint: str, outbox_row: Mapping[str, Any]
 ) -> bool:
-    """Write the order and its event; False if the customer has used the key already."""
+    """Write the order and its event; False if the customer has already used the key."""
     values = {
         "id": order.id,
         "customer_id": order.customer_id,
@@ -150,7 +150,7 @@ def insert_placed(
 
 
 def lock(connection: Connection, order_id: str) -> Order | None:
-    """The order, held until the transaction ends."""
+    """The order, locked until the transaction ends."""
     row = connection.execute(_LOCK, {"id": order_id}).mappings().first()
     return _order(row) if row else None
 
@@ -161,7 +161,7 @@ def get(connection: Connection, order_id: str) -> Order | None:
 
 
 def page(connection: Connection, wanted: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
-    """The newest first."""
+    """Newest first."""
     values: dict[str, Any] = {"before": wanted.before(before), "oldest": wanted.oldest(), "limit": limit}
     names: tuple[str, ...] = ()
     chosen = _LIST
@@ -178,7 +178,7 @@ def page(connection: Connection, wanted: OrderFilter, *, before: str | None, lim
 
 
 def change(connection: Connection, order: Order, final_envelope: Mapping[str, Any] | None = None) -> None:
-    """Write a locked order; `final_envelope` is what its last event needs to be made again."""
+    """Write a locked order; `final_envelope` recreates its final event."""
     connection.execute(
         _CHANGE,
         {
@@ -192,13 +192,13 @@ def change(connection: Connection, order: Order, final_envelope: Mapping[str, An
 
 
 def final_envelope(connection: Connection, order_id: str) -> Mapping[str, Any] | None:
-    """None while the order is open, and for one that ended before envelopes were kept."""
+    """None while the order is open, and for one that ended before envelopes were stored."""
     found: Mapping[str, Any] | None = connection.execute(_FINAL_ENVELOPE, {"id": order_id}).scalar_one_or_none()
     return found
 
 
 def put_price(connection: Connection, *, sku: str, name: str, price: Money, sequence: int) -> None:
-    """Take the price over, unless a later one is known."""
+    """Store the price, unless a later one is known."""
     values = {"sku": sku, "name": name, "amount": price.amount, "currency": price.currency, "sequence": sequence}
     connection.execute(_PUT_PRICE, values)
 
@@ -223,5 +223,5 @@ def _order(row: Mapping[Any, Any]) -> Order:
 
 
 def _moment(value: datetime | str) -> datetime:
-    # A row inside JSON carries its time as text.
+    # A row in JSON has its time as text.
     return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -67,7 +67,7 @@ def order_cancelled(order: Order, message_context: MessageContext) -> Event:
 
 
 def envelope(event: Event) -> dict[str, Any]:
-    """What an order does not hold of its event: with it `final_again` makes the same event again."""
+    """The parts of the event that the order row lacks; `final_again` recreates the same event from them."""
     return {
         "id": event.id,
         "time": event.time,
@@ -78,7 +78,7 @@ def envelope(event: Event) -> dict[str, Any]:
 
 
 def final_again(order: Order, kept: Mapping[str, Any]) -> Event:
-    """The order's last event as it was published: same id, same number, so whoever has it drops it."""
+    """The order's final event as it was published, with the same id and sequence, so consumers drop duplicates."""
     message_context = MessageContext(kept["correlationid"], kept["causationid"], kept["traceparent"])
     made = (order_confirmed if order.status is Status.CONFIRMED else order_cancelled)(order, message_context)
     return replace(made, id=kept["id"], time=kept["time"])

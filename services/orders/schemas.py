@@ -34,7 +34,7 @@ class PlaceOrderSchema(StrictSchema):
 
     @validates("items")
     def each_sku_once(self, items: list[Any], **_: Any) -> None:
-        # What of them is no item, or one without a sku, comes here as well: its own field says so.
+        # Malformed items also reach this check: their own fields report them.
         skus = Counter(item["sku"] for item in items if isinstance(item, dict) and isinstance(item.get("sku"), str))
         twice = sorted(sku for sku, count in skus.items() if count > 1)
         if twice:
@@ -64,7 +64,7 @@ class OrderSchema(Schema):
 
 class OrdersQuerySchema(PageQuerySchema):
     status = fields.String(load_default=None, validate=validate.OneOf(STATUSES))
-    customer_id = id_field(load_default=None, metadata={"description": "for operators: of one customer"})
+    customer_id = id_field(load_default=None, metadata={"description": "for operators: orders of one customer"})
     sku = sku_field(load_default=None, metadata={"description": "orders with this product in them"})
-    since = Moment(load_default=None, metadata=_MOMENT | {"description": "orders placed from this moment on"})
-    until = Moment(load_default=None, metadata=_MOMENT | {"description": "orders placed before this moment"})
+    since = Moment(load_default=None, metadata=_MOMENT | {"description": "orders placed from this time on"})
+    until = Moment(load_default=None, metadata=_MOMENT | {"description": "orders placed before this time"})

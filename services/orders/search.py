@@ -1,8 +1,8 @@
-"""Which orders a list wants, and the bounds of ids that a time means. Pure.
+"""The filter of a list of orders, and the id range of a time range. Pure.
 
-An order's id begins with the millisecond in which it was made (UUIDv7), microseconds before `created_at`. So a list by
-time reads a range of the primary key, and its pages follow each other by id as those of every other list do. Its bounds
-are therefore true to about a millisecond.
+An order's id begins with the millisecond of its creation (UUIDv7), microseconds before `created_at`. So a list by time
+reads a range of the primary key, and is paginated by id like every other list. Its bounds are exact to about a
+millisecond.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class OrderFilter:
     until: datetime | None = None
 
     def oldest(self) -> str:
-        """The smallest id that an order may have."""
+        """The smallest allowed id of an order."""
         return first_id_at(self.since) if self.since else FIRST_ID
 
     def before(self, cursor: str | None) -> str:
-        """What every id is smaller than, on the page after `cursor`."""
+        """The exclusive upper bound of ids on the page after `cursor`."""
         return min(cursor or AFTER_ALL, first_id_at(self.until) if self.until else AFTER_ALL)
 
 
 def first_id_at(moment: datetime) -> str:
-    """The smallest id that can be made in that millisecond or later."""
+    """The smallest id of that millisecond or later."""
     milliseconds = (moment - _EPOCH) // _MILLISECOND
     return str(UUID(int=max(0, milliseconds) << _RANDOM_BITS))

@@ -1,9 +1,9 @@
-"""Time-outs: an order that is open longer than a bound is cancelled, and the other contexts undo what they did for it.
+"""Time-outs: an order that is open for too long is cancelled, and the other contexts undo their part.
 
-The bound is measured on a clock of its own, a row that `tick` moves on, and that stands still while something holds
-sagas up: a long outage does not end in mass cancellation. An order keeps the clock's reading of the moment it was
-placed. The clock moves by the time since its last tick, at most `MAX_TICK_SECONDS`, whoever ticks and however many do;
-nobody ticking, it stands still. It runs too long by at most one tick for each outage: that is how often anyone looks.
+The time is measured on a separate clock, a row that `tick` advances, and that is stopped while sagas are held up, so
+that a long outage does not cancel all open orders. An order stores the clock's reading at its placement. The clock
+advances by the time since its last tick, at most `MAX_TICK_SECONDS`, with any number of tickers; without ticks it is
+stopped. It advances too far by at most one tick per outage, the polling interval.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from services.orders.domain import Order
 
 MAX_TICK_SECONDS = 3.0
-READING = Gauge("holdfast_saga_clock_seconds", "For how long sagas could go on, in all")
+READING = Gauge("holdfast_saga_clock_seconds", "Total time during which sagas were not held up")
 
 
 def tick(engine: Engine, *, stands_still: bool) -> float:
-    """Move the clock on, unless it is to stand still; answers its reading in seconds."""
+    """Advance the clock, unless sagas are held up; returns its reading in seconds."""
     with autocommit(engine) as connection:
         reading = clock.tick(connection, stands_still=stands_still, max_seconds=MAX_TICK_SECONDS)
     READING.set(reading)
@@ -40,7 +40,7 @@ def tick(engine: Engine, *, stands_still: bool) -> float:
 def cancel_overdue_orders(
     engine: Engine, *, reading: float, bound_seconds: float, limit: int, should_continue: Callable[[], bool]
 ) -> int:
-    """Cancel orders that were open for longer than the bound at this reading of the clock; answers how many."""
+    """Cancel orders that were open for too long at this reading of the clock; returns how many."""
     with autocommit(engine) as connection:
         clock.adopt(connection, reading)
         overdue = clock.overdue(connection, before=reading - bound_seconds, limit=limit)
@@ -57,7 +57,7 @@ def cancel_overdue_orders(
 
 
 def _time_out(connection: Connection, order_id: str) -> Order | None:
-    """The cancelled order; None if it is open no more: a fact that arrived meanwhile has won, its lock was awaited."""
+    """The cancelled order; None if a concurrent fact has ended it before this transaction got the lock."""
     order = models.lock(connection, order_id)
     if order is None or not domain.when_it_fails(order.status):
         return None

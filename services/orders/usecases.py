@@ -38,14 +38,14 @@ class KeyReusedError(Rejected):
 
 
 class NoFinalEventError(Conflict):
-    """The order has no last event that could be published again."""
+    """The order has no final event to publish again."""
 
     code = "order_has_no_end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
-    """A customer's command. `fingerprint` tells one body from another under the same key."""
+    """A customer's command. `fingerprint` distinguishes bodies with the same key."""
 
     customer_id: str
     key: str
@@ -63,11 +63,11 @@ class Placed:
 def place_order(
     engine: Engine, command: PlaceOrder, message_context: MessageContext, shedding: Shedding = NEVER
 ) -> Placed:
-    """Accept the order, once per customer and key, for good: the order itself is the stored reply.
+    """Accept the order, once per customer and key, for ever: the order itself is the stored response.
 
-    Two statements and no transaction around them: the second one writes order and event together, and the unique key
-    decides between two requests that come at the same time. Raises `OverloadedError` while too much waits already; a
-    repetition is answered even then.
+    It uses two statements without a transaction: the second one writes order and event together, and the unique key
+    decides between concurrent requests. Raises `OverloadedError` while the backlog is too large; a repetition gets its
+    response even then.
     """
     with autocommit(engine) as connection:
         earlier, prices = _look(connection, command, shedding)
@@ -91,7 +91,7 @@ def place_order(
 
 
 def get_order(engine: Engine, order_id: str, *, customer_id: str | None) -> Order:
-    """`customer_id` None sees all; a customer sees only what is theirs."""
+    """`customer_id` None sees all; a customer sees only their own."""
     with autocommit(engine) as connection:
         return _require(models.get(connection, order_id), customer_id)
 
@@ -110,7 +110,7 @@ def cancel_order(
     render: Callable[[Order], dict[str, Any]],
     message_context: MessageContext,
 ) -> Reply:
-    """Cancel for the customer; a cancelled order is answered again. Raises `NotCancellableError` once confirmed."""
+    """Cancel for the customer; a cancelled order is returned unchanged. Raises `NotCancellableError` once confirmed."""
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
@@ -144,8 +144,8 @@ def payment_was_captured(work: Work, delivery: Delivery, order_id: str) -> None:
             end(connection, confirmed, producers.order_confirmed(confirmed, delivery.message_context))
             return confirmed
         if order.status is Status.CANCELLED:
-            # Too late, so it has to be undone. Payments heads for that already; should it have missed the
-            # cancellation, here it is again, and whoever has heard it drops it.
+            # Too late: the capture must be undone. Payments does that already; if it has missed the
+            # cancellation, it gets it again; consumers that have received it drop the duplicate.
             publish_final_event_again(connection, order)
         return None
 
@@ -153,7 +153,7 @@ def payment_was_captured(work: Work, delivery: Delivery, order_id: str) -> None:
 
 
 def order_failed(work: Work, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
-    """Stock refused or payment declined."""
+    """Stock rejected or payment declined."""
 
     def change(connection: Connection, order: Order) -> Order | None:
         return (
@@ -164,17 +164,17 @@ def order_failed(work: Work, delivery: Delivery, order_id: str, reason: CancelRe
 
 
 def follower_waits(work: Work, delivery: Delivery, order_id: str) -> None:
-    """Another context has waited long for the order's end: tell it again. An open order will end by itself."""
+    """Another context is waiting for the order's end: publish it again. An open order will end on its own."""
     with once(work, delivery) as connection:
         publish_final_event_again(connection, _require(models.lock(connection, order_id)))
 
 
 def resend_final_event(engine: Engine, order_id: str) -> Order:
-    """Publish the order's last event once more; answers the order. Raises `NoFinalEventError`."""
+    """Publish the order's final event again; returns the order. Raises `NoFinalEventError`."""
     with transaction(engine) as connection:
         order = _require(models.lock(connection, order_id))
         if not publish_final_event_again(connection, order):
-            raise NoFinalEventError("the order is open, or ended before its last event was kept")
+            raise NoFinalEventError("the order is open, or ended before its final event was stored")
         return order
 
 
@@ -186,13 +186,13 @@ def cancel(connection: Connection, order: Order, reason: CancelReason, message_c
 
 
 def end(connection: Connection, order: Order, event: Event) -> None:
-    """Write the order's end, its event, and what makes the same event again."""
+    """Write the order's end, its event, and the envelope to recreate it."""
     models.change(connection, order, producers.envelope(event))
     outbox.add(connection, event)
 
 
 def publish_final_event_again(connection: Connection, order: Order) -> bool:
-    """Publish a locked order's last event once more, the same as it was; False if there is none (yet)."""
+    """Publish a locked order's final event again, unchanged; False if there is none (yet)."""
     kept = models.final_envelope(connection, order.id)
     if kept is None:
         return False
@@ -201,7 +201,7 @@ def publish_final_event_again(connection: Connection, order: Order) -> bool:
 
 
 def _handle(work: Work, delivery: Delivery, order_id: str, change: Callable[[Connection, Order], Order | None]) -> None:
-    """Once per delivery; `change` answers the order if it has ended it."""
+    """Once per delivery; `change` returns the order if it has ended it."""
     with once(work, delivery) as connection:
         ended = change(connection, _require(models.lock(connection, order_id)))
     if ended is not None:
@@ -235,7 +235,7 @@ def _new_order(command: PlaceOrder, prices: dict[str, Money]) -> Order:
 
 
 def _as_placed(order: Order) -> Order:
-    """The order as the first reply showed it."""
+    """The order as in the first response."""
     return replace(order, status=Status.PENDING, cancel_reason=None, version=1)
 
 

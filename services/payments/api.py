@@ -42,16 +42,14 @@ _PAYMENTS = page_schema(PaymentSchema)
 _NOT_REFUNDABLE = (NotRefundableError, OtherCurrencyError, AmountExceedsRemainingError)
 _NOT_RECORDABLE = (AmountMismatchError, RefundUnderWayError, AlreadyRecordedError, ForeignRefundError)
 
-blueprint = Blueprint(
-    "payments", __name__, url_prefix="/api/v1/payments", description="Charges, and what was given back"
-)
+blueprint = Blueprint("payments", __name__, url_prefix="/api/v1/payments", description="Charges and refunds")
 
 
 @blueprint.route("", methods=["GET"])
 @blueprint.arguments(PaymentsQuerySchema, location="query")
 @blueprint.response(200, _PAYMENTS)
 def list_payments(query: dict[str, Any]) -> dict[str, Any]:
-    """List your payments, the newest first; operators see those of all customers."""
+    """List your payments, newest first; operators see those of all customers."""
     page: Page = query["page"]
     payments = usecases.list_payments(
         _resources().engine,
@@ -68,7 +66,7 @@ def list_payments(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(PageQuerySchema, location="query")
 @blueprint.response(200, _PAYMENTS)
 def list_standing_cases(query: dict[str, Any]) -> dict[str, Any]:
-    """Payments of cancelled orders whose refund the provider refuses, and that wait for an operator."""
+    """Payments of cancelled orders whose refund the provider refuses and that wait for an operator."""
     page: Page = query["page"]
     found = standing_cases.list_standing(_resources().engine, before=page.starting_after, limit=page.fetch)
     return render_page([render_payment(payment) for payment in found], page)
@@ -88,7 +86,7 @@ def list_undecided(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route("/<payment_id>", methods=["GET"])
 @blueprint.response(200, PaymentSchema)
 def get_payment(payment_id: str) -> dict[str, Any]:
-    """One payment, as it stands."""
+    """One payment in its current state."""
     return render_payment(usecases.get_payment(_resources().engine, _id(payment_id), customer_id=caller().viewer_id))
 
 
@@ -99,10 +97,10 @@ def get_payment(payment_id: str) -> dict[str, Any]:
 @blueprint.response(201, RefundSchema)
 @raises(*_NOT_REFUNDABLE, ProviderRefusedRefundError, *PROVIDER_ERRORS)
 def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Give back some or all of a captured payment.
+    """Refund some or all of a captured payment.
 
-    Send an Idempotency-Key: should the provider be out of reach (503), the same request goes on with the same refund,
-    where a request without a key would ask for a second one.
+    Send an Idempotency-Key: if the provider is unavailable (503), repeating the request continues the same refund;
+    without a key it would request a second one.
     """
     reply = refund_payment(
         _resources(),
@@ -121,9 +119,9 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 @blueprint.response(200, PaymentSchema)
 @raises(NotRefundableError, ProviderRefusedRefundError, *PROVIDER_ERRORS)
 def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Try once more, now, to give back what a cancelled order has paid.
+    """Retry the refund of a cancelled order now.
 
-    409 `refund_refused`: the provider refuses it again, and the case stands as before.
+    409 `refund_refused`: the provider refuses it again, and the case stays open.
     """
     command = RetryRefund(payment_id=_id(payment_id), reason=body["reason"], requested_by=caller().id)
     reply = standing_cases.retry_refund(
@@ -143,10 +141,10 @@ def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any],
 @blueprint.response(201, PaymentSchema)
 @raises(*_NOT_REFUNDABLE, *_NOT_RECORDABLE, *PROVIDER_ERRORS)
 def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Record that money came back another way: by a bank transfer, or by a refund made at the provider directly.
+    """Record that money was returned another way: by a bank transfer, or by a refund made directly at the provider.
 
-    Nothing is asked of the provider but whether that refund is there. 409 `refund_under_way`: payments still tries to
-    give it back by itself.
+    The provider is only queried for that refund. 409 `refund_under_way`: payments still retries the refund
+    automatically.
     """
     command = RecordRefund(
         payment_id=_id(payment_id),
@@ -171,9 +169,9 @@ def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 @blueprint.response(200, PaymentSchema)
 @raises(*PROVIDER_ERRORS)
 def re_check_payment(payment_id: str) -> dict[str, Any]:
-    """Look at the provider, and do what is still to be done: charge, cancel, or give back.
+    """Compare the payment with the provider, and complete it: charge, cancel, or refund.
 
-    It is what the worker would do, and safe beside it: at any time and any number of times.
+    This is what the worker does, safe to run concurrently and idempotent.
     """
     return render_payment(usecases.check_again(_resources(), _id(payment_id), http.request_message_context()))
 

@@ -1,13 +1,13 @@
-"""What a payment is and what is to be done about it. Pure: no I/O, no clock, no randomness.
+"""Payments and their next steps. Pure: no I/O, no clock, no randomness.
 
     pending -> captured -> partially_refunded -> refunded
     pending -> declined
-    pending -> cancelled (nothing was charged, and nothing can be any more)
+    pending -> cancelled (not charged, and not chargeable any more)
 
 Three facts decide, and they arrive late, twice and in any order: the order is known, its stock is reserved, its
-cancellation is requested. `next_step` says what is missing between a payment as it is and as those facts want it;
-`after_looking` and `after_refund` say what a payment becomes once the provider has spoken. Money that the provider
-took is recorded whatever the payment's status was: the truth first, the compensation after it.
+cancellation is requested. `next_step` returns the next step from the current payment towards those facts;
+`after_looking` and `after_refund` return the payment after a response of the provider. Captured money is recorded in
+any status: first the fact, then the compensation.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _NOTHING_TAKEN = (Status.PENDING, Status.DECLINED, Status.CANCELLED)
 
 
 class Step(StrEnum):
-    """What to do next. Each ends in a transaction; all but NOTHING and CLOSE talk to the provider before it."""
+    """The next step. Each ends in a transaction; all but NOTHING and CLOSE call the provider before it."""
 
     NOTHING = "nothing"
-    CHARGE = "charge"  # make the intent, confirm it
+    CHARGE = "charge"  # create the intent, confirm it
     CLOSE = "close"  # there is no intent: nothing to undo
-    RELEASE = "release"  # cancel the intent, or learn that it has succeeded
-    REFUND = "refund"  # give back all that is left
+    RELEASE = "release"  # cancel the intent, or find that it has succeeded
+    REFUND = "refund"  # refund the rest
 
 
 class IntentState(StrEnum):
-    """How an intent stands at the provider, as far as a decision hangs on it."""
+    """The state of an intent at the provider, as far as decisions need it."""
 
     OPEN = "open"  # may be confirmed
     SUCCEEDED = "succeeded"
-    REFUSED = "refused"  # was not charged, and will not be unless somebody brings another card
+    REFUSED = "refused"  # was not charged, and will not be without another card
     CANCELED = "canceled"  # can never be charged
 
 
@@ -68,7 +68,7 @@ class RefundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the order said: whom to charge, how much, and by what method of the provider."""
+    """The order's data: customer, amount, and the provider's payment method."""
 
     customer_id: str
     amount: Money
@@ -77,9 +77,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The provider refuses to give back what a cancelled order has paid.
+    """The provider refuses the refund of a cancelled order.
 
-    `waits`: nothing is tried now. `is_standing`: nothing is tried any more until an operator decides.
+    `waits`: no try is due now. `is_standing`: no automatic tries until an operator decides.
     """
 
     code: str
@@ -92,9 +92,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """`version` is the number of events published. `closed`: the provider said that its intent is canceled.
+    """`version` is the number of events published. `closed`: its intent is canceled at the provider.
 
-    `refunded_elsewhere` is the part of `refunded` that the provider knows nothing of: an operator has recorded it.
+    `refunded_elsewhere` is the part of `refunded` that an operator has recorded and the provider does not know.
     """
 
     id: str
@@ -114,20 +114,20 @@ class Payment:
 
     @property
     def price(self) -> Money:
-        """What the order costs; only a known order has a price."""
+        """The total of the order; only a known order has one."""
         if self.terms is None:
             raise ValueError("the order of this payment is not known yet")
         return self.terms.amount
 
     @property
     def remaining(self) -> int:
-        """What is captured and not refunded, in minor units."""
+        """The captured amount that is not refunded, in minor units."""
         held = self.status in (Status.CAPTURED, Status.PARTIALLY_REFUNDED)
         return self.price.amount - self.refunded if held else 0
 
     @property
     def is_owed(self) -> bool:
-        """The order is cancelled, and its money is not back yet."""
+        """The order is cancelled, and its money is not refunded yet."""
         return self.cancel_requested and self.remaining > 0
 
     @property
@@ -137,7 +137,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An intent as the provider shows it; `id` is None where it refused to make one."""
+    """An intent at the provider; `id` is None if it refused to create one."""
 
     id: str | None
     state: IntentState
@@ -159,9 +159,9 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalRefund:
-    """Money that came back another way than by a refund of ours, as an operator has recorded it.
+    """Money returned without a refund by Holdfast, as recorded by an operator.
 
-    `provider_refund_id` names the provider's refund if it was made there, past us; the provider was asked about it.
+    `provider_refund_id` names the refund if it was made directly at the provider, which was queried for it.
     """
 
     id: str
@@ -178,7 +178,7 @@ def next_step(payment: Payment) -> Step:
     if payment.status in (Status.CAPTURED, Status.PARTIALLY_REFUNDED):
         return Step.REFUND if payment.cancel_requested and not payment.refund_waits else Step.NOTHING
     if payment.status is Status.DECLINED:
-        # Its intent must not succeed later, by whatever way.
+        # Its intent must not succeed later.
         return Step.RELEASE if payment.provider_id and not payment.closed else Step.NOTHING
     return _next_step_of_pending(payment) if payment.status is Status.PENDING else Step.NOTHING
 
@@ -190,7 +190,7 @@ def _next_step_of_pending(payment: Payment) -> Step:
 
 
 def after_looking(payment: Payment, intent: Intent) -> Payment:
-    """The payment once its intent was seen as `intent`; the version rises where there is something to tell."""
+    """The payment after its intent was read as `intent`; the version rises if there is an event."""
     if intent.state is IntentState.SUCCEEDED:
         return _captured(payment)
     if intent.state is IntentState.CANCELED:
@@ -201,7 +201,7 @@ def after_looking(payment: Payment, intent: Intent) -> Payment:
 
 
 def after_refund(payment: Payment, amount: int) -> Payment:
-    """The payment once `amount` of it was given back."""
+    """The payment after a refund of `amount`."""
     left = payment.remaining - amount
     return replace(
         payment,
@@ -226,7 +226,7 @@ def _canceled(payment: Payment) -> Payment:
     if payment.status not in _NOTHING_TAKEN:
         return payment
     if payment.status is Status.PENDING and not payment.cancel_requested:
-        # Nobody here asked for it: somebody did at the provider, so the order cannot be paid.
+        # Canceled at the provider, not by Holdfast: the order cannot be paid.
         payment = _declined(payment, CANCELLED_AT_PROVIDER)
     if payment.status is Status.PENDING:
         payment = replace(payment, status=Status.CANCELLED)

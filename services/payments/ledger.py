@@ -1,7 +1,7 @@
-"""The tables of refunds and their queries, and which payments are unfinished. `migrations/` makes them.
+"""The tables of refunds and their queries, and the unfinished payments. `migrations/` creates them.
 
-A refund is written down as `pending` before the provider is asked for it: what is pending counts as given away, so that
-several at once never exceed what was captured.
+A refund is recorded as `pending` before the provider is called: pending refunds count as refunded, so that concurrent
+ones never exceed the captured amount.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ UNSETTLED = """
     OR (status IN ('captured', 'partially_refunded') AND cancel_requested)
     OR (status = 'declined' AND provider_id IS NOT NULL AND NOT closed)
 """
-# The first bound on the time is the index's, which neither clock_timestamp() nor a column can give.
+# The first time bound is for the index, which cannot use clock_timestamp() or a column.
 _UNSETTLED = statement(
     """
     (SELECT order_id::text FROM payments
@@ -62,7 +62,7 @@ _UNSETTLED = statement(
     """,
     unsettled=UNSETTLED,
 )
-# To the end of the line, so that one which cannot be finished does not keep the others from their turn.
+# Move it to the end of the queue, so that an unfinishable one does not block the others.
 _POSTPONE = text("""
     WITH touched AS (
         UPDATE payments SET updated_at = clock_timestamp() WHERE order_id = :order_id RETURNING id
@@ -70,7 +70,7 @@ _POSTPONE = text("""
     UPDATE refunds SET updated_at = clock_timestamp()
     WHERE status = 'pending' AND payment_id IN (SELECT id FROM touched)
 """)
-# Each look that settles nothing doubles the time until the next one, up to 64 times as long.
+# Each try that settles nothing doubles the time until the next one, up to 64 times as long.
 _BACK_OFF = text("UPDATE payments SET looks = least(looks + 1, 6) WHERE order_id = :order_id")
 _UNDECIDED = statement(
     """
@@ -83,7 +83,7 @@ _UNDECIDED = statement(
     """,
     payment_columns=PAYMENT_COLUMNS,
 )
-# Without a pause it stands. Two refusals that meet leave the case as old as it is.
+# Without a pause it becomes a standing case. Concurrent refusals keep the age of the case.
 _REFUSE = statement(
     """
     UPDATE payments SET refusals = :refusals, refusal_code = :code, version = :version,
@@ -137,57 +137,57 @@ def get(connection: Connection, refund_id: str) -> Refund | None:
 
 
 def pending(connection: Connection, payment_id: str) -> list[Refund]:
-    """The oldest first."""
+    """Oldest first."""
     return [_refund(row) for row in connection.execute(_PENDING, {"payment_id": payment_id}).mappings()]
 
 
 def conclude(connection: Connection, refund: Refund) -> bool:
-    """Write how a pending refund ended; False if that is written already."""
+    """Write the outcome of a pending refund; False if it is already written."""
     values = {"id": refund.id, "status": refund.status, "provider_id": refund.provider_id, "code": refund.code}
     return connection.execute(_CONCLUDE, values).rowcount == 1
 
 
 def unsettled(connection: Connection, *, idle_seconds: float, limit: int) -> list[str]:
-    """Orders whose payment or refund is not where it is to be, and that nobody has touched for a while."""
+    """Orders with an unsettled payment or refund that was not updated for a while."""
     rows = connection.execute(_UNSETTLED, {"seconds": idle_seconds, "limit": limit})
     return [order_id for (order_id,) in rows]
 
 
 def postpone(connection: Connection, order_id: str) -> None:
-    """Count what is unsettled about the order as touched now."""
+    """Mark the order's unsettled payment and refunds as updated now."""
     connection.execute(_POSTPONE, {"order_id": order_id})
 
 
 def back_off(connection: Connection, order_id: str) -> None:
-    """The order's payment was looked at, and nothing could be settled: look again later than last time."""
+    """The order's payment could not be settled: increase its back-off."""
     connection.execute(_BACK_OFF, {"order_id": order_id})
 
 
 def undecided(connection: Connection, order_id: str, *, older_seconds: float) -> Payment | None:
-    """The order's payment, locked, if its refund has been pending for so long and does not stand yet."""
+    """The order's payment, locked, if its refund has been pending for too long and is not yet a standing case."""
     row = connection.execute(_UNDECIDED, {"order_id": order_id, "seconds": older_seconds}).mappings().first()
     return to_payment(row) if row else None
 
 
 def insert_external(connection: Connection, refund: ExternalRefund) -> bool:
-    """Write how money came back another way; False if that refund of the provider is on record already."""
+    """Record money returned another way; False if that refund of the provider is already recorded."""
     return connection.execute(_INSERT_EXTERNAL, asdict(refund)).rowcount == 1
 
 
 def page_of_standing(connection: Connection, *, before: str | None, limit: int) -> list[Payment]:
-    """Those whose refund waits for an operator, the newest payment first."""
+    """Payments whose refund waits for an operator, newest first."""
     rows = connection.execute(_STANDING, {"before": before, "limit": limit}).mappings()
     return [to_payment(row) for row in rows]
 
 
 def count_standing(connection: Connection) -> tuple[int, float]:
-    """How many refunds wait for an operator, and for how many seconds the oldest does."""
+    """The number of refunds that wait for an operator, and the waiting time of the oldest in seconds."""
     count, seconds = connection.execute(_COUNT_STANDING).one()
     return count, float(seconds)
 
 
 def refuse(connection: Connection, payment: Payment, pause_seconds: float | None) -> Payment:
-    """Write the refusal that `payment` says, and for how long nothing is tried; None: until an operator decides."""
+    """Write the refusal of `payment`, and the pause until the next try; None: until an operator decides."""
     if payment.refusal is None:
         raise ValueError("nothing was refused")
     values = {

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings, ResourceSettings):
-    """What the payments service reads."""
+    """The settings of the payments service."""
 
 
 def create_app(settings: Settings | None = None, *, verifier: Verifier | None = None) -> Flask:
     settings = settings or load(Settings)
     resources = open_resources(settings, name="service-payments", threads=settings.service_threads)
-    # Without its provider the service still shows payments: only the database decides whether it is ready.
+    # Without its provider the service still serves payments: readiness depends only on the database.
     app = create_service(
         "payments",
         settings,

@@ -1,7 +1,7 @@
-"""Refunds that wait for an operator, in numbers, read from the database when somebody asks for /metrics.
+"""Metrics of refunds that wait for an operator, read from the database on requests for /metrics.
 
-Not more often than every few seconds, and every instance shows the same. While the database is away they keep their
-last values.
+At most every few seconds; every instance exposes the same values. While the database is down they keep their last
+values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEPT_SECONDS = 5.0
 STANDING = Gauge(
     "holdfast_standing_cases", "Refunds of cancelled orders that the provider refuses, and that wait for an operator"
 )
-OLDEST = Gauge("holdfast_standing_case_oldest_seconds", "For how long the oldest of them has waited; 0: there is none")
+OLDEST = Gauge("holdfast_standing_case_oldest_seconds", "Waiting time of the oldest of them; 0: there is none")
 
 
 class StandingCaseGauges:
@@ -35,7 +35,7 @@ class StandingCaseGauges:
         self._due = 0.0
 
     def refresh(self) -> None:
-        """Read them again if it is time. A caller does not wait for another one that reads."""
+        """Read them again if due. A caller does not wait for a concurrent read."""
         if time.monotonic() < self._due or not self._lock.acquire(blocking=False):
             return
         try:

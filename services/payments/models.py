@@ -1,7 +1,8 @@
-"""The table of payments and its queries. `migrations/` makes it; nobody else reads it. Refunds are in `ledger.py`.
+"""The table of payments and its queries. `migrations/` creates it; only this context reads it. Refunds are in
+`ledger.py`.
 
-A row appears with the first fact of an order, whichever comes first, so it may know less than the order: it is shown to
-nobody before the order is known.
+A row is created with the first fact of an order, in any order of facts, so it may be incomplete: it is not visible
+before the order is known.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COLUMNS = (
     "decline_code, provider_id, closed, version, created_at"
 )
 
-# A fact answers the row that it leaves behind, in one statement and one transaction: whoever comes second sees both.
+# A fact returns the resulting row, in one statement and one transaction: the second of two facts sees both.
 _RECORD_ORDER = statement(
     """
     INSERT INTO payments AS known (id, order_id, order_known, customer_id, amount, currency, method)
@@ -69,12 +70,12 @@ _ATTACH = statement(
     """,
     columns=COLUMNS,
 )
-# An order that is confirmed keeps its money: nothing is to be done, only nothing more to be asked.
+# A confirmed order keeps its money: no action is needed, and orders is not asked any more.
 _RECORD_CONFIRMED = text("""
     INSERT INTO payments (id, order_id, order_confirmed) VALUES (:id, :order_id, true)
     ON CONFLICT (order_id) DO UPDATE SET order_confirmed = true
 """)
-# By the partial indexes payments_waiting and payments_unended, which clock_timestamp() could not bound, being volatile.
+# By the partial indexes payments_waiting and payments_unended, which volatile clock_timestamp() could not bound.
 # Each time the wait doubles, up to 64 times as long.
 _ASK = """
     UPDATE payments SET asks = least(asks + 1, 6), asked_at = clock_timestamp(), version = version + 1
@@ -123,7 +124,7 @@ _CHANGE = text("""
 
 
 def record_order(connection: Connection, order_id: str, terms: Terms) -> Payment:
-    """The order is known. What was heard first stays."""
+    """The order is known. The first values are kept."""
     values = {
         "customer_id": terms.customer_id,
         "amount": terms.amount.amount,
@@ -142,7 +143,7 @@ def record_cancelled(connection: Connection, order_id: str) -> Payment:
 
 
 def attach(connection: Connection, payment: Payment, provider_id: str) -> Payment:
-    """Make this the payment's intent, if it still wants one and has none; answers the payment as it is afterwards."""
+    """Set the payment's intent, if it still needs one and has none; returns the resulting payment."""
     row = connection.execute(_ATTACH, {"id": payment.id, "provider_id": provider_id}).mappings().first()
     return to_payment(row) if row else to_payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
 
@@ -152,7 +153,7 @@ def record_confirmed(connection: Connection, order_id: str) -> None:
 
 
 def ask_about_overdue(connection: Connection, *, quiet_seconds: float, limit: int) -> list[Payment]:
-    """Payments that have waited long for their order to go on or to end, now one event further.
+    """Overdue payments of orders without progress or end, with their version raised.
 
     At most `limit` of either kind; each is returned again after twice the time.
     """
@@ -171,20 +172,20 @@ def of_order(connection: Connection, order_id: str) -> Payment | None:
 
 
 def lock(connection: Connection, payment_id: str) -> Payment:
-    """The payment, which is known to exist, held until the transaction ends."""
+    """The existing payment, locked until the transaction ends."""
     return to_payment(connection.execute(_LOCK, {"id": payment_id}).mappings().one())
 
 
 def page(
     connection: Connection, *, customer_id: str | None, order_id: str | None, before: str | None, limit: int
 ) -> list[Payment]:
-    """Those of known orders, the newest first; of one customer, or of all."""
+    """Payments of known orders, newest first; of one customer, or of all."""
     values = {"customer_id": customer_id, "order_id": order_id, "before": before, "limit": limit}
     return [to_payment(row) for row in connection.execute(_LIST, values).mappings()]
 
 
 def change(connection: Connection, payment: Payment) -> None:
-    """Write what the domain decided. Facts, refusals and `provider_id` have statements of their own."""
+    """Write the domain's decision. Facts, refusals and `provider_id` have their own statements."""
     connection.execute(
         _CHANGE,
         {

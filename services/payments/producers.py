@@ -1,5 +1,5 @@
 """The events that payments publishes: its public contract. Their subject is the order, their sequence the payment's
-version: one payment belongs to one order, and nothing else here speaks of it.
+version: one payment belongs to one order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PaymentDeclined(AboutPayment):
 
 
 class PaymentRefunded(AboutPayment):
-    """`amount` is this refund's, `refunded` the sum of all so far."""
+    """`amount` is this refund's, `refunded` the total."""
 
     refund_id = id_field(required=True)
     refunded = fields.Nested(MoneySchema, required=True)
@@ -46,21 +46,23 @@ class PaymentRefunded(AboutPayment):
 
 
 class RefundRefused(AboutPayment):
-    """`amount` is what the customer is still owed, `code` the provider's word for why."""
+    """`amount` is the amount due to the customer, `code` the provider's reason."""
 
     code = text_field(high=64, required=True)
     tries = Integer(required=True, validate=validate.Range(min=1))
 
 
 class RefundRetried(AboutPayment):
-    """`amount` is what is tried again."""
+    """`amount` is the retried amount."""
 
     reason = text_field(high=200, required=True)
     requested_by = text_field(high=64, required=True)
 
 
 class RefundRecorded(AboutPayment):
-    """`amount` came back another way. `provider_refund_id` is empty unless the provider made it, past us."""
+    """`amount` was returned another way. `provider_refund_id` is empty unless the refund was made directly at the
+    provider.
+    """
 
     refund_id = id_field(required=True)
     refunded = fields.Nested(MoneySchema, required=True)
@@ -71,28 +73,31 @@ class RefundRecorded(AboutPayment):
 
 
 CAPTURED = Contract("payment.captured.v1", SOURCE, PaymentCaptured(), "The customer was charged.")
-DECLINED = Contract("payment.declined.v1", SOURCE, PaymentDeclined(), "The provider refused the charge; code says why.")
-REFUNDED = Contract("payment.refunded.v1", SOURCE, PaymentRefunded(), "Some or all of it was given back.")
+DECLINED = Contract(
+    "payment.declined.v1", SOURCE, PaymentDeclined(), "The provider refused the charge; code has the reason."
+)
+REFUNDED = Contract("payment.refunded.v1", SOURCE, PaymentRefunded(), "Some or all of it was refunded.")
 OVERDUE = Contract(
-    "payment.overdue.v1", SOURCE, PaymentOverdue(), "A payment has waited long: orders is asked how the order ended."
+    "payment.overdue.v1", SOURCE, PaymentOverdue(), "A payment is overdue: orders is asked for the order's end."
 )
 REFUND_REFUSED = Contract(
     "payment.refund_refused.v1",
     SOURCE,
     RefundRefused(),
-    "The provider refuses to give a cancelled order's money back: an operator has to decide.",
+    "The provider refuses the refund of a cancelled order: an operator must decide.",
 )
-REFUND_RETRIED = Contract(
-    "payment.refund_retried.v1", SOURCE, RefundRetried(), "An operator lets a refused refund be tried again."
-)
+REFUND_RETRIED = Contract("payment.refund_retried.v1", SOURCE, RefundRetried(), "An operator retries a refused refund.")
 REFUND_RECORDED = Contract(
-    "payment.refund_recorded.v1", SOURCE, RefundRecorded(), "An operator has recorded that money came back another way."
+    "payment.refund_recorded.v1",
+    SOURCE,
+    RefundRecorded(),
+    "An operator has recorded that money was returned another way.",
 )
 CONTRACTS = (CAPTURED, DECLINED, REFUNDED, OVERDUE, REFUND_REFUSED, REFUND_RETRIED, REFUND_RECORDED)
 
 
 def news(before: Payment, after: Payment, message_context: MessageContext) -> list[Event]:
-    """What is to be told of a charge that took `before` to `after`."""
+    """The event of a charge that changed `before` to `after`."""
     if after.version == before.version:
         return []
     if after.status is Status.CAPTURED:

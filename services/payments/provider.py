@@ -1,10 +1,10 @@
-"""The payment provider, by Stripe's official client: the only file that talks to it.
+"""The payment provider, by Stripe's official client: the only file that calls it.
 
-Guarantees: every call is bounded in time and made once (the caller's repetition looks first); a refusal is an answer,
-never an exception; what Stripe's client raises otherwise is for `common.errors.classify`. An intent is made with its
-card and confirmed without naming one, so it sees one attempt on the card: once refused, a second confirmation finds
-nothing to charge. It does not promise to notice an answer that trickles in slower and slower (each read is bounded,
-not their sum), nor a refund that Stripe accepts and whose bank sends it back days later.
+Guarantee: every call has a time-out and is made once (a retry of the caller reads first); a refusal is a return value,
+never an exception; other errors of Stripe's client are classified by `common.errors.classify`. An intent is created
+with its card and confirmed without one, so the card is tried once: after a refusal, a second confirmation has nothing
+to charge. Not promised: detection of a response that arrives ever more slowly (each read is bounded, not their sum), or
+of a refund that Stripe accepts and the bank returns days later.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _ANSWERS = (stripe.CardError, stripe.InvalidRequestError)
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderSettings:
-    """Which account is paid, where, how long a call may wait, and when a refused refund is first tried again.
+    """The provider's account, address and time-out, and the first retry delay of a refused refund.
 
-    Stripe's own address is the default.
+    The default address is Stripe's own.
     """
 
     stripe_api_key: str = setting(
-        "STRIPE_API_KEY", meaning="Secret key of the Stripe account. The sandbox takes any that begins with sk_test_."
+        "STRIPE_API_KEY", meaning="Secret key of the Stripe account. The sandbox accepts any that begins with sk_test_."
     )
     stripe_api_base: str = setting(
         "STRIPE_API_BASE",
@@ -66,7 +66,7 @@ class ProviderSettings:
         "float",
         default=5.0,
         check=between(0.1, 60),
-        meaning="Longest wait for an answer of the payment provider, in seconds.",
+        meaning="Longest wait for a response of the payment provider, in seconds.",
     )
     refund_retry_seconds: float = setting(
         "REFUND_RETRY_SECONDS",
@@ -79,9 +79,9 @@ class ProviderSettings:
 
 
 def make_provider(settings: ProviderSettings) -> Provider:
-    """The provider of a process. Thread-safe: each thread gets connections of its own."""
+    """The provider of a process. Thread-safe: each thread has its own connections."""
     seconds = settings.stripe_timeout_seconds
-    stripe.enable_telemetry = False  # it would write into the home directory
+    stripe.enable_telemetry = False  # it would write to the home directory
     client = stripe.StripeClient(
         settings.stripe_api_key,
         base_addresses={"api": settings.stripe_api_base.rstrip("/")},
@@ -100,7 +100,7 @@ class Provider:
         self._refunds = client.v1.refunds
 
     def create(self, payment: Payment, terms: Terms) -> Intent:
-        """An unconfirmed intent, or what the provider has against it. The same payment gets the same one."""
+        """An unconfirmed intent, or the provider's refusal. Idempotent per payment."""
         params: Any = {
             "amount": terms.amount.amount,
             "currency": terms.amount.currency,
@@ -120,11 +120,11 @@ class Provider:
         try:
             return read_intent(self._ask("retrieve", lambda: self._intents.retrieve(provider_id)), provider_id)
         except stripe.InvalidRequestError as error:
-            refusal(error)  # names the intent that is missing
+            refusal(error)  # reports the missing intent
             raise
 
     def confirm(self, provider_id: str) -> Intent:
-        """Charge. The key is fresh: what an earlier attempt came to is seen by `retrieve`, not by its key."""
+        """Charge with a fresh key: `retrieve` shows the outcome of an earlier attempt, not its key."""
         try:
             answer = self._ask(
                 "confirm", lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key())
@@ -136,7 +136,7 @@ class Provider:
         return read_intent(answer, provider_id)
 
     def cancel(self, provider_id: str) -> Intent:
-        """Cancel, or tell that it is too late: the answer's state is CANCELED or SUCCEEDED."""
+        """Cancel, or report that it is too late: the returned state is CANCELED or SUCCEEDED."""
         try:
             answer = self._ask("cancel", lambda: self._intents.cancel(provider_id, {}, _fresh_key()))
             seen = read_intent(answer, provider_id)
@@ -148,7 +148,8 @@ class Provider:
         return seen
 
     def refund(self, provider_id: str, refund: Refund) -> tuple[str | None, RefundStatus, str | None]:
-        """Give back: the refund's id at the provider, how it ended, and why if it failed. Looks before it acts.
+        """Refund; returns the refund's id at the provider, its outcome, and the reason of a failure. Searches for an
+        existing refund first.
 
         It is PENDING while the provider has not decided: the next call finds it again.
         """
@@ -165,7 +166,7 @@ class Provider:
             made = self._under_key("refund", refund.id, lambda options: self._refunds.create(params, options), find)
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             code = refusal(error)
-            there = find()  # refused because somebody was there before, or for what it is?
+            there = find()  # refused because of a concurrent refund, or for its own reason?
             if there is None:
                 return None, RefundStatus.FAILED, code
             made = there
@@ -173,7 +174,9 @@ class Provider:
         return refund_id, status, refund_failure(made) if status is RefundStatus.FAILED else None
 
     def find_foreign_refund(self, provider_id: str, refund_id: str) -> int:
-        """The amount of a refund that was made at the provider past us. Raises `ForeignRefundError` if it is none."""
+        """The amount of a refund that was made directly at the provider. Raises `ForeignRefundError` if it is not
+        one.
+        """
         try:
             made = self._ask("retrieve refund", lambda: self._refunds.retrieve(refund_id))
         except stripe.InvalidRequestError as error:
@@ -182,11 +185,11 @@ class Provider:
         return read_foreign_refund(made, provider_id)
 
     def probe(self) -> None:
-        """Ask for a sign of life. Raises as the calls above do while the provider is away."""
+        """Check that the provider answers. Raises like the calls above while it is unavailable."""
         self._ask("list", lambda: self._intents.list({"limit": 1}))
 
     def _look_again(self, provider_id: str, error: stripe.InvalidRequestError) -> Intent:
-        """A confirmation was refused: because somebody was there before, or for what it is?"""
+        """A confirmation was refused: because of a concurrent one, or for its own reason?"""
         code = refusal(error)
         seen = self.retrieve(provider_id)
         if seen.state is not IntentState.OPEN:
@@ -202,7 +205,7 @@ class Provider:
                 if (made.to_dict().get("metadata") or {}).get("refund_id") == refund.id:
                     return made
                 if number == MAX_REFUNDS_READ:
-                    raise ProviderUndecidedError("too many refunds of one intent to look through")
+                    raise ProviderUndecidedError("too many refunds of one intent to search")
             return None
 
         return self._ask("list refunds", search)
@@ -216,11 +219,11 @@ class Provider:
     def _under_key(
         self, operation: str, key: str, call: Callable[[stripe.RequestOptions], T], find: Callable[[], T | None]
     ) -> T:
-        """Make something once, under `key`, unless `find` finds it.
+        """Create an object once, with `key`, unless `find` finds it.
 
-        A key that saw a 500 answers that 500 for as long as it is remembered. Its request has ended, so another look
-        tells for good whether it came to something. If not, the next key follows from that request: everybody who
-        meets the same stored answer goes on under the same key.
+        A key with a stored 500 always returns that 500. Its request has ended, so another `find` is conclusive. If
+        nothing is found, the next key is derived from that request, so that all callers with the same stored response
+        use the same key.
         """
         for _ in range(MAX_KEYS):
             if (there := find()) is not None:
@@ -237,7 +240,7 @@ class Provider:
 
 
 def _nothing() -> None:
-    """Nobody looks for an intent: one too many is never confirmed, and harms nobody."""
+    """Intents are not searched: an extra one is never confirmed, and harmless."""
 
 
 def _fresh_key() -> stripe.RequestOptions:

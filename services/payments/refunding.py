@@ -1,9 +1,9 @@
-"""Giving money back at an operator's wish: a transaction, the provider, a second transaction.
+"""Refunds by operators: a transaction, the provider, a second transaction.
 
-The refund is written down first, counted against what is left, so that any number of wishes at once stay within what
-was captured. Its id is the lease's resource: the repetition of a request that died half-way finds it, and the provider
-is asked for the same refund again, not for another one. A refund whose request nobody repeats is finished by whoever
-settles the payment next (`settlement.finish_refunds`).
+The refund is recorded first and counted against the rest, so that concurrent refunds stay within the captured amount.
+Its id is the lease's resource: a repetition of an interrupted request finds it, and the provider is asked for the same
+refund again, not for another one. A refund whose request is not repeated is finished by the next settlement of the
+payment (`settlement.finish_refunds`).
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from common.web.idempotency import Reply, RequestKey
     from services.payments.resources import Resources
 
-# Longer than the calls of one refund to the provider take, if each waits as long as it may.
+# Longer than one refund's calls to the provider, if each waits for its time-out.
 LEASE_SECONDS = 40.0
 
 
 class ProviderRefusedRefundError(Conflict):
-    """The provider will not give it back, for example because the account's balance is too low."""
+    """The provider refuses the refund, for example because the account's balance is too low."""
 
     code = "refund_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundWish:
-    """Without `amount`, all that is left."""
+    """Without `amount`, the rest."""
 
     payment_id: str
     amount: Money | None
@@ -60,7 +60,7 @@ def refund_payment(
     render: Callable[[Payment, Refund], dict[str, Any]],
     message_context: MessageContext,
 ) -> Reply:
-    """Raises `ProviderRefusedRefundError`, and what `refunds.check_refund` raises."""
+    """Raises `ProviderRefusedRefundError`, and the errors of `refunds.check_refund`."""
     with transaction(resources.engine) as connection:
         lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
         if lease.reply:
@@ -76,7 +76,7 @@ def refund_payment(
             payment = locked
         else:
             payment = write_refund(connection, locked, refund, message_context, pause_seconds=pause)
-        if refund.status is not RefundStatus.FAILED:  # one that is pending is finished by a sweep
+        if refund.status is not RefundStatus.FAILED:  # a sweep finishes a pending one
             return lease.finish(connection, 201, render(payment, refund))
         lease.release(connection)
     message = f"the payment provider refuses this refund: {refund.code}"
@@ -84,7 +84,7 @@ def refund_payment(
 
 
 def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tuple[Payment, Refund]:
-    """The payment and the refund, new or as an earlier attempt at the same request left it."""
+    """The payment and the refund, new or from an earlier attempt of the same request."""
     require_payment(models.get(connection, wish.payment_id))
     payment = models.lock(connection, wish.payment_id)
     earlier = ledger.get(connection, refund_id)
@@ -106,13 +106,13 @@ def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tup
 
 @contextmanager
 def open_to_repetition(engine: Engine, lease: RequestLease) -> Iterator[None]:
-    """If the provider cannot be asked, let the next repetition go on at once: nobody is at work on it any more."""
+    """If the provider is unavailable, let the next repetition continue at once: this attempt has stopped."""
     try:
         yield
     except Exception:
         with (
             suppress(SQLAlchemyError, Contention),
             transaction(engine) as connection,
-        ):  # else the lease runs out by itself
+        ):  # else the lease expires
             lease.hand_over(connection)
         raise

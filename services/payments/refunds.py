@@ -1,9 +1,9 @@
-"""What may be refunded, and what becomes of a payment whose refund the provider refuses. Pure.
+"""The rules of refunds, and the retry schedule after a refusal. Pure.
 
 A cancelled order's refund is tried `REFUND_TRIES` times, with exponential backoff: each wait is `BACKOFF_FACTOR` times
-the one before, the first is `REFUND_RETRY_SECONDS`. Then it is a standing case: nothing is tried any more until an
-operator wants another try, or records how the money was returned. A refund that the provider leaves open for a day
-stands too.
+the previous one, the first is `REFUND_RETRY_SECONDS`. Then it is a standing case: it is not retried until an operator
+requests it, or records how the money was returned. A refund that the provider has not decided for a day becomes one
+too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from services.payments.domain import Payment
 
 REFUND_TRIES = 5
-UNDECIDED_SECONDS = 24 * 3600.0  # a refund that the provider leaves open for longer is an operator's
+UNDECIDED_SECONDS = 24 * 3600.0  # a refund undecided for longer is left to an operator
 UNDECIDED = "undecided"
 BACKOFF_FACTOR = 3
 
 
 class NotRefundableError(Conflict):
-    """Nothing of it is held: not captured (yet), or refunded in full."""
+    """Nothing to refund: not captured (yet), or fully refunded."""
 
     code = "payment_not_refundable"
 
@@ -37,13 +37,13 @@ class OtherCurrencyError(Rejected):
 
 
 class AmountExceedsRemainingError(Conflict):
-    """More than what is captured and neither refunded nor being refunded."""
+    """More than the captured amount that is neither refunded nor being refunded."""
 
     code = "amount_exceeds_remaining"
 
 
 def check_refund(payment: Payment, being_refunded: int, wanted: Money | None) -> int:
-    """The amount to refund; without `wanted` all that is left. Raises the three errors above."""
+    """The amount to refund; without `wanted` the rest. Raises the three errors above."""
     left = payment.remaining - being_refunded
     if left <= 0:
         raise NotRefundableError("nothing of this payment is left to refund")
@@ -59,13 +59,13 @@ def check_refund(payment: Payment, being_refunded: int, wanted: Money | None) ->
 
 
 def after_external_refund(payment: Payment, amount: int, *, at_provider: bool) -> Payment:
-    """The payment once `amount` of it came back another way than by a refund of ours."""
+    """The payment after `amount` was returned without a refund by Holdfast."""
     elsewhere = 0 if at_provider else amount
     return replace(after_refund(payment, amount), refunded_elsewhere=payment.refunded_elsewhere + elsewhere)
 
 
 def after_refusal(payment: Payment, code: str) -> Payment:
-    """The payment once the provider has refused to give back what is owed; the version rises if it stands from now."""
+    """The payment after the provider has refused the refund; the version rises if it becomes a standing case."""
     before = payment.refusal
     tries = before.tries + 1 if before else 1
     stood = before is not None and before.is_standing
@@ -75,7 +75,7 @@ def after_refusal(payment: Payment, code: str) -> Payment:
 
 
 def after_undecided(payment: Payment) -> Payment:
-    """The payment once the provider has left open for too long whether what is owed comes back."""
+    """The payment after the provider has not decided the refund for too long."""
     before = payment.refusal
     if not payment.is_owed or (before and before.is_standing):
         return payment
@@ -84,12 +84,12 @@ def after_undecided(payment: Payment) -> Payment:
 
 
 def backoff_seconds(refusal: Refusal, first_seconds: float) -> float | None:
-    """For how long nothing is tried after this refusal; None: until an operator decides."""
+    """The pause after this refusal; None: until an operator decides."""
     return None if refusal.is_standing else first_seconds * BACKOFF_FACTOR ** (refusal.tries - 1)
 
 
 def after_retry_request(payment: Payment) -> Payment:
-    """The payment once an operator wants the refund tried now. Another refusal lets it stand again."""
+    """The payment after an operator requests a retry. Another refusal makes it a standing case again."""
     if payment.refusal is None or not payment.refusal.waits:
         return payment
     refusal = replace(payment.refusal, waits=False, is_standing=False, retry_at=None, standing_since=None)

@@ -1,4 +1,4 @@
-"""What a process of payments works on, service or worker: its database and its provider."""
+"""The resources of a payments process, service or worker: its database and its provider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceSettings(DatabaseSettings, ProviderSettings):
-    """What both processes read."""
+    """The settings of both processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Resources:
 
 
 def open_resources(settings: ResourceSettings, *, name: str, threads: int) -> Resources:
-    """For a process called `name` that does at most `threads` things at once."""
+    """For the process `name` with at most `threads` concurrent operations."""
     engine = make_engine(
         settings.database_url, pool_size=threads, timeout_seconds=settings.database_timeout_seconds, name=name
     )

@@ -13,13 +13,13 @@ _MOMENT = {"format": "date-time"}
 
 
 class RefusalSchema(Schema):
-    code = fields.String(required=True, metadata={"description": "why, in the provider's words"})
+    code = fields.String(required=True, metadata={"description": "the provider's reason"})
     tries = fields.Integer(required=True)
     retry_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
     standing_since = fields.String(
         required=True,
         allow_none=True,
-        metadata=_MOMENT | {"description": "since when nothing is tried any more and an operator has to decide"},
+        metadata=_MOMENT | {"description": "since when the refund is not retried and an operator must decide"},
     )
 
 
@@ -31,17 +31,17 @@ class PaymentSchema(Schema):
     refunded_elsewhere = fields.Nested(
         MoneySchema,
         required=True,
-        metadata={"description": "the part of `refunded` that came back another way than by the provider, on record"},
+        metadata={"description": "the recorded part of `refunded` that was not returned by the provider"},
     )
     refund_refusal = fields.Nested(
         RefusalSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "the provider refuses to give a cancelled order's money back"},
+        metadata={"description": "the provider refuses the refund of a cancelled order"},
     )
     status = fields.String(required=True, validate=validate.OneOf([status.value for status in Status]))
     decline_code = fields.String(
-        required=True, allow_none=True, metadata={"description": "why the provider refused, in its words"}
+        required=True, allow_none=True, metadata={"description": "the provider's reason of the refusal"}
     )
     provider_id = fields.String(
         required=True, allow_none=True, metadata={"description": "the PaymentIntent at the provider"}
@@ -59,7 +59,7 @@ class RefundAmountSchema(MoneySchema):
 
 
 class RefundRequestSchema(StrictSchema):
-    amount = fields.Nested(RefundAmountSchema, metadata={"description": "without it, all that is left"})
+    amount = fields.Nested(RefundAmountSchema, metadata={"description": "default: the rest"})
     reason = text_field(high=MAX_REASON_LENGTH, required=True)
 
 
@@ -68,16 +68,16 @@ class RefundRetrySchema(StrictSchema):
 
 
 class RefundRecordSchema(StrictSchema):
-    amount = fields.Nested(RefundAmountSchema, metadata={"description": "without it, all that is left"})
+    amount = fields.Nested(RefundAmountSchema, metadata={"description": "default: the rest"})
     reason = text_field(high=MAX_REASON_LENGTH, required=True)
     reference = text_field(
-        high=200, load_default=None, metadata={"description": "where it can be found, such as a transfer's number"}
+        high=200, load_default=None, metadata={"description": "a reference, such as a transfer's number"}
     )
     provider_refund_id = text_field(
         high=255,
         pattern=r"[A-Za-z0-9_]+",
         load_default=None,
-        metadata={"description": "a refund made at the provider directly: it is looked up there, its amount counts"},
+        metadata={"description": "a refund made directly at the provider, which is queried for its amount"},
     )
 
 
@@ -86,7 +86,7 @@ class RefundSchema(Schema):
     payment_id = fields.String(required=True)
     order_id = fields.String(required=True)
     amount = fields.Nested(MoneySchema, required=True)
-    refunded = fields.Nested(MoneySchema, required=True, metadata={"description": "the sum of all so far"})
+    refunded = fields.Nested(MoneySchema, required=True, metadata={"description": "the sum of all refunds"})
     status = fields.String(required=True, validate=validate.OneOf([status.value for status in RefundStatus]))
     reason = fields.String(required=True)
     provider_id = fields.String(required=True, allow_none=True)

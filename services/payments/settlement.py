@@ -1,13 +1,14 @@
-"""Bringing the provider and a payment's row to where the facts want them. The one procedure that moves money.
+"""Settles a payment: brings the provider and the row to the state that the facts require.
 
-`settle` looks at the row, takes the step that `domain.next_step` names, and looks again, until nothing is left to do.
-No remote call is made inside a transaction. What the provider said is written under the row's lock and guarded by the
-row's state, so any number of workers may settle the same payment at the same time, and any of them may die anywhere:
-the next one looks at the intent before it acts. Whoever records that the order is cancelled settles until nothing is
-held; whoever confirms an intent finds the cancellation when it writes the capture down. So one of the two refunds.
+The only procedure that moves money.
 
-A refused refund leaves its count and the time of the next try in the row; `refunds.py` says how often it is tried.
-It does not wait for a provider that has not decided: that is `Undecided`, and the event comes back.
+`settle` reads the row, takes the step of `domain.next_step`, and repeats until no step is left. No remote call is made
+inside a transaction. The provider's response is written under the row's lock and guarded by the row's state, so any
+number of workers may settle the same payment concurrently and may die at any point: the next one reads the intent
+before it acts. After recording a cancellation a worker settles until no money is captured; after confirming an intent a
+worker finds the cancellation when it writes the capture. So one of the two refunds. A refused refund stores its count
+and the time of the next try in the row; `refunds.py` has the schedule. It does not wait for a provider that has not
+decided: it raises `Undecided`, and the event is redelivered later.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _log = logger(__name__)
 def settle(
     resources: Resources, payment: Payment, message_context: MessageContext, delivery: Delivery | None = None
 ) -> Payment:
-    """Do all that is to be done about `payment`. The last transaction marks `delivery` as handled.
+    """Settle `payment`. The last transaction marks `delivery` as handled.
 
     Raises `AlreadyHandled` at the end for a delivery that was handled before.
     """
@@ -62,7 +63,7 @@ def settle(
 
 
 class Record:
-    """Writes down what the provider said. Each method is one transaction."""
+    """Records the provider's responses. Each method is one transaction."""
 
     def __init__(self, resources: Resources, message_context: MessageContext, delivery: Delivery | None = None) -> None:
         self._engine, self._pause_seconds = resources.engine, resources.provider.refund_retry_seconds
@@ -70,16 +71,16 @@ class Record:
         self._is_duplicate = False
 
     def attach(self, payment: Payment, provider_id: str) -> Payment:
-        """Commit the intent's id: from now on, and not before, it may be confirmed."""
+        """Commit the intent's id: only then it may be confirmed."""
         with autocommit(self._engine) as connection:
             return models.attach(connection, payment, provider_id)
 
     def seen(self, payment: Payment, intent: Intent) -> Payment:
-        """The payment's intent was seen as `intent`."""
+        """Record the state of the payment's intent."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
             if locked.provider_id != intent.id:
-                return locked  # the answer was about an intent that did not become this payment's
+                return locked  # the response is about another intent than this payment's
             after = domain.after_looking(locked, intent)
             if after != locked:
                 models.change(connection, after)
@@ -89,9 +90,9 @@ class Record:
         return self._write(payment, domain.after_looking(payment, intent), change)
 
     def create_compensation(self, payment: Payment) -> tuple[Payment, list[Refund]]:
-        """Write down a refund of all that is left, unless one of that kind is pending.
+        """Record a refund of the rest, unless one of that kind is pending.
 
-        Returns the payment, and every refund that is pending now.
+        Returns the payment, and every pending refund.
         """
         with transaction(self._engine) as connection:
             locked = models.lock(connection, payment.id)
@@ -104,7 +105,7 @@ class Record:
             return locked, owed
 
     def refunded(self, payment: Payment, refund: Refund) -> Payment:
-        """`refund` has ended at the provider, as its status says."""
+        """Record that `refund` has ended at the provider, with its status."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
             return write_refund(connection, locked, refund, self._trail, pause_seconds=self._pause_seconds)
@@ -112,7 +113,7 @@ class Record:
         return self._write(payment, _after(payment, refund), change)
 
     def close(self) -> None:
-        """Mark the delivery, if no transaction has done it yet."""
+        """Mark the delivery as handled, if no transaction has done it yet."""
         if self._is_duplicate:
             raise AlreadyHandled
         if self._delivery is not None:
@@ -126,7 +127,7 @@ class Record:
                 with once(self._engine, delivery) as connection:
                     return change(connection, models.lock(connection, payment.id))
             except AlreadyHandled:
-                self._is_duplicate = True  # yet what the provider said has to be written down
+                self._is_duplicate = True  # but the provider's response must be recorded
         with transaction(self._engine) as connection:
             return change(connection, models.lock(connection, payment.id))
 
@@ -134,7 +135,7 @@ class Record:
 def write_refund(
     connection: Connection, locked: Payment, refund: Refund, message_context: MessageContext, *, pause_seconds: float
 ) -> Payment:
-    """Write how a refund ended, once: who comes second changes nothing. `pause_seconds` follow a first refusal."""
+    """Write the outcome of a refund once; idempotent. `pause_seconds` is the pause after a first refusal."""
     if not ledger.conclude(connection, refund):
         return locked
     after = _after(locked, refund)
@@ -149,14 +150,14 @@ def write_refund(
 
 
 def stand(connection: Connection, locked: Payment, message_context: MessageContext) -> None:
-    """Leave an undecided refund to an operator, who can press the provider. It is still looked at."""
+    """Make an undecided refund a standing case for an operator. It is still polled."""
     after = refunds.after_undecided(locked)
     if after != locked:
         outbox.add(connection, producers.refund_refused(ledger.refuse(connection, after, None), message_context))
 
 
 def _after(payment: Payment, refund: Refund) -> Payment:
-    """The payment once `refund` has ended so. A refund that an operator asked for is not tried again."""
+    """The payment after the outcome of `refund`. A refund that an operator requested is not retried."""
     if refund.status is RefundStatus.SUCCEEDED:
         return domain.after_refund(payment, refund.amount)
     if refund.kind is RefundKind.COMPENSATION and payment.is_owed:
@@ -165,13 +166,13 @@ def _after(payment: Payment, refund: Refund) -> Payment:
 
 
 def ask_for_refund(provider: Provider, payment: Payment, refund: Refund) -> Refund:
-    """Have the provider give it back: the refund as it ended, or as it is while the provider has not decided."""
+    """Request the refund at the provider; returns its final state, or its current one while it is undecided."""
     provider_id, status, code = provider.refund(_intent_of(payment), refund)
     return replace(refund, provider_id=provider_id, status=status, code=code)
 
 
 def decided(refund: Refund) -> Refund:
-    """The same refund. Raises `ProviderUndecidedError` while nobody knows how it ends."""
+    """Returns the refund. Raises `ProviderUndecidedError` while it is undecided."""
     if refund.status is RefundStatus.PENDING:
         message = f"the payment provider has not decided: refund {refund.provider_id} is pending"
         raise ProviderUndecidedError(message)
@@ -179,7 +180,7 @@ def decided(refund: Refund) -> Refund:
 
 
 def finish_refunds(resources: Resources, payment: Payment, message_context: MessageContext) -> Payment:
-    """Bring every pending refund of `payment` to its end, whoever began it."""
+    """Finish every pending refund of `payment`."""
     record = Record(resources, message_context)
     with autocommit(resources.engine) as connection:
         pending = ledger.pending(connection, payment.id)
@@ -199,7 +200,7 @@ def _charge(provider: Provider, record: Record, payment: Payment) -> Payment:
             payment = record.attach(payment, intent.id)
             crash_point("payments.attached")
             if payment.provider_id != intent.id or domain.next_step(payment) is not Step.CHARGE:
-                return payment  # overtaken: this intent is never confirmed
+                return payment  # superseded: this intent is never confirmed
     else:
         intent = provider.retrieve(payment.provider_id)
     if intent.id is not None and intent.state is IntentState.OPEN:
@@ -219,7 +220,7 @@ def _release(provider: Provider, record: Record, payment: Payment) -> Payment:
 
 
 def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
-    payment, owed = record.create_compensation(payment)  # somebody else may have given it back meanwhile
+    payment, owed = record.create_compensation(payment)  # another worker may have refunded it
     crash_point("payments.refund_owed")
     for refund in owed:
         done = decided(ask_for_refund(provider, payment, refund))

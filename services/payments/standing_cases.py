@@ -1,8 +1,8 @@
-"""Refunds that the provider refuses: operators list them, have one tried again, or record how the money came back.
+"""Refunds that the provider refuses: operators list them, retry one, or record how the money was returned.
 
-A cancelled order's refund is tried by itself for a while (`refunds.py`); then it stands until somebody decides here.
-Each decision is an event with the operator's name. Money recorded as returned another way is never refunded as well:
-while anything of it is on its way to the provider, or is still tried by itself, recording is refused.
+A cancelled order's refund is retried automatically for a while (`refunds.py`); then it is a standing case until an
+operator decides. Each decision is an event with the operator's name. Money recorded as returned another way is never
+refunded as well: while a refund is in progress or is still retried automatically, recording is rejected.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 
 class StandingCaseError(Rejected):
-    """The provider does not give the money back. The event stays among the dead letters until an operator decides."""
+    """The provider refuses the refund. The event stays a dead letter until an operator decides."""
 
     code = "refund_refused"
 
 
 class RefundUnderWayError(Conflict):
-    """A refund of it is on its way, or is still tried: recording another one could return the money twice."""
+    """A refund is in progress or is still retried: recording another one could return the money twice."""
 
     code = "refund_under_way"
 
 
 class AlreadyRecordedError(Conflict):
-    """That refund of the provider is on record already."""
+    """That refund of the provider is already recorded."""
 
     code = "refund_already_recorded"
 
@@ -67,9 +67,9 @@ class RetryRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRefund:
-    """Money that came back another way; without `amount`, all that is left.
+    """Money returned another way; without `amount`, the rest.
 
-    `provider_refund_id` names a refund made at the provider past us: it is looked up, and its amount counts.
+    `provider_refund_id` names a refund made directly at the provider, which is queried for its amount.
     """
 
     payment_id: str
@@ -86,7 +86,9 @@ def list_standing(engine: Engine, *, before: str | None, limit: int) -> list[Pay
 
 
 def refund_was_refused(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    """Done once an operator has decided. Raises `StandingCaseError` until then, so that it is a dead letter."""
+    """Succeeds after an operator has decided. Raises `StandingCaseError` until then, so that the event is a dead
+    letter.
+    """
     with once(resources.engine, delivery) as connection:
         payment = models.of_order(connection, order_id)
         if payment is not None and payment.refusal is not None and payment.refusal.is_standing:
@@ -105,7 +107,7 @@ def retry_refund(
     render: Callable[[Payment], dict[str, Any]],
     message_context: MessageContext,
 ) -> Reply:
-    """Try now what a cancelled order is owed. Raises `NotRefundableError` and `ProviderRefusedRefundError`."""
+    """Retry the refund of a cancelled order now. Raises `NotRefundableError` and `ProviderRefusedRefundError`."""
     with transaction(resources.engine) as connection:
         lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
         if lease.reply:
@@ -131,7 +133,7 @@ def record_refund(
     render: Callable[[Payment], dict[str, Any]],
     message_context: MessageContext,
 ) -> Reply:
-    """Write down that money came back another way. Raises what `refunds.check_refund` raises, and the errors above."""
+    """Record that money was returned another way. Raises the errors of `refunds.check_refund`, and those above."""
     found = None
     if command.provider_refund_id:
         payment = get_payment(resources.engine, command.payment_id, customer_id=None)
@@ -143,7 +145,7 @@ def record_refund(
         amount = _recordable(connection, locked, command, found)
         refund = _external(command, amount)
         if not ledger.insert_external(connection, refund):
-            raise AlreadyRecordedError("this refund of the provider is on record already")
+            raise AlreadyRecordedError("this refund of the provider is already recorded")
         after = refunds.after_external_refund(locked, amount, at_provider=found is not None)
         models.change(connection, after)
         outbox.add(connection, producers.refund_recorded(after, refund, message_context))
@@ -165,14 +167,14 @@ def _make_due(connection: Connection, command: RetryRefund, message_context: Mes
 
 
 def _recordable(connection: Connection, locked: Payment, command: RecordRefund, found: int | None) -> int:
-    """The amount that may be recorded; `found` is that of the provider's own refund."""
+    """The amount to record; `found` is that of the provider's own refund."""
     if found is not None:
         if command.amount is not None and command.amount.amount != found:
             message = f"that refund of the provider is of {found}"
             raise AmountMismatchError(message)
         return refunds.check_refund(locked, 0, Money(found, locked.price.currency))
     if locked.is_owed and not (locked.refusal and locked.refusal.is_standing):
-        raise RefundUnderWayError("the refund is still tried by itself: nothing can be recorded beside it")
+        raise RefundUnderWayError("the refund is still retried automatically: it cannot be recorded")
     being_refunded = sum(refund.amount for refund in ledger.pending(connection, locked.id))
     return refunds.check_refund(locked, being_refunded, command.amount)
 

@@ -1,7 +1,7 @@
-"""What the provider's answers mean here: Stripe's objects and refusals in the words of the domain.
+"""Maps Stripe's objects and refusals to the domain.
 
-An answer that does not have Stripe's shape means nothing: it raises `ProviderUnavailable`. A state in which the outcome
-of this one item is still open raises `ProviderUndecidedError`: nothing else is affected.
+A response without Stripe's schema raises `ProviderUnavailable`. A state in which this one item is still undecided
+raises `ProviderUndecidedError`: other items are not affected.
 Statuses: https://docs.stripe.com/payments/paymentintents/lifecycle and https://docs.stripe.com/refunds
 """
 
@@ -39,41 +39,41 @@ _REFUND_STATUSES = {
 
 
 class ProviderUnavailable(Unavailable):
-    """The payment provider does not answer, or with nothing that means anything."""
+    """The payment provider does not answer, or with a malformed response."""
 
     code = "payment_provider_unavailable"
 
 
 class ProviderUndecidedError(Undecided):
-    """The payment provider answers, and has not decided about this one intent or refund."""
+    """The payment provider answers, but has not decided this one intent or refund."""
 
     code = "payment_provider_undecided"
 
 
 class IntentMissingError(Rejected):
-    """The provider does not know an intent that it gave us: another account's key, or a ledger that was lost."""
+    """The provider does not know an intent that it created: the key of another account, or a lost ledger."""
 
     code = "payment_intent_missing"
 
 
 class ForeignRefundError(Rejected):
-    """No refund that the provider has made of this payment past us."""
+    """Not a refund of this payment made directly at the provider."""
 
     code = "provider_refund_unusable"
 
 
 class ProviderBusyError(LockTimeout):
-    """Somebody else is asking the provider about the same thing at this moment. No outage: look again soon."""
+    """A concurrent request for the same object. Not an outage: retry soon."""
 
     code = "payment_provider_busy"
 
 
-# What any request that asks the provider may end in.
+# Errors of every request that calls the provider.
 PROVIDER_ERRORS = (ProviderUnavailable, ProviderUndecidedError, ProviderBusyError, IntentMissingError)
 
 
 def ask(call: Callable[[], T]) -> T:
-    """Do one call with Stripe's client. Its own errors pass; where it stumbles over an answer, that was nonsense."""
+    """Make one call with Stripe's client. Its own errors pass; other exceptions mean a malformed response."""
     try:
         return call()
     except stripe.StripeError as error:
@@ -101,7 +101,7 @@ def read_intent(answer: stripe.StripeObject, expected_id: str | None = None) -> 
 
 
 def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
-    """The refund's id at the provider, and how it ended; PENDING while that is open."""
+    """The refund's id at the provider, and its outcome; PENDING while it is undecided."""
     values = _document(answer, "refund")
     provider_id, status = values.get("id"), values.get("status")
     if not isinstance(provider_id, str) or not isinstance(status, str):
@@ -110,25 +110,25 @@ def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
 
 
 def refund_failure(answer: stripe.StripeObject) -> str:
-    """Why a refund that was accepted has failed in the end, in the provider's word."""
+    """The provider's reason why an accepted refund has failed."""
     return _word(answer.to_dict().get("failure_reason")) or "failed"
 
 
 def read_foreign_refund(answer: stripe.StripeObject, intent_id: str) -> int:
-    """The amount of a refund of that intent which is none of ours, and which has succeeded."""
+    """The amount of a successful refund of that intent that Holdfast did not make."""
     _, status = read_refund(answer)
     values = answer.to_dict()
     if values.get("payment_intent") != intent_id:
         raise ForeignRefundError("this refund is of another payment")
     if "refund_id" in (values.get("metadata") or {}):
-        raise ForeignRefundError("this refund is one of ours, and on record")
+        raise ForeignRefundError("this refund was made by Holdfast and is already recorded")
     if status is not RefundStatus.SUCCEEDED:
         raise ForeignRefundError("this refund has not succeeded")
     return int(values["amount"])
 
 
 def refusal(error: stripe.CardError | stripe.InvalidRequestError) -> str:
-    """A stable word for why the provider refused. Raises if it is not the charge that was refused."""
+    """A stable code of the refusal. Raises if it is not a refusal of the charge."""
     if getattr(error.error, "type", None) not in _REFUSAL_TYPES:
         message = f"this 4xx is not the payment provider's: {error!r}"
         raise ProviderUnavailable(message) from error
@@ -139,7 +139,7 @@ def refusal(error: stripe.CardError | stripe.InvalidRequestError) -> str:
 
 
 def stuck(error: stripe.APIError) -> str | None:
-    """If this 5xx is the stored answer of an earlier request, that request's id: the key will never say more."""
+    """The id of the earlier request if this 5xx is its stored response: the key will always return it."""
     original = error.headers.get("original-request") if error.headers else None
     return original[:MAX_CODE_LENGTH] if original else None
 

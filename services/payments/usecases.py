@@ -1,7 +1,7 @@
-"""What payments does. Each fact is committed on its own, before anything is asked of the provider: whatever happens
-afterwards, here or in another worker, the fact is there to be found. Then the payment is settled.
+"""Payments use cases. Each fact is committed separately, before the provider is called, so that after any crash, here
+or in another worker, the fact is stored. Then the payment is settled.
 
-Giving money back at an operator's wish is in `refunding.py`.
+Refunds by operators are in `refunding.py`.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def order_was_cancelled(resources: Resources, delivery: Delivery, order_id: str)
 
 
 def order_was_confirmed(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    """The money stays. Payments remembers it, so that it asks about captured payments of which nobody said so."""
+    """Keep the money. Payments records it, so that it asks only about captured payments without a confirmation."""
     with once(resources.engine, delivery) as connection:
         models.record_confirmed(connection, order_id)
 
 
 def get_payment(engine: Engine, payment_id: str, *, customer_id: str | None) -> Payment:
-    """`customer_id` None sees all; a customer sees only what is theirs."""
+    """`customer_id` None sees all; a customer sees only their own."""
     with autocommit(engine) as connection:
         return require_payment(models.get(connection, payment_id), customer_id)
 
@@ -63,7 +63,7 @@ def list_payments(
 
 
 def unsettled_orders(engine: Engine, *, idle_seconds: float, limit: int) -> list[str]:
-    """Orders whose payment or refund nobody has brought to its end; what a sweep hands to `settle_order`."""
+    """Orders with an unfinished payment or refund, which a sweep passes to `settle_order`."""
     with autocommit(engine) as connection:
         return ledger.unsettled(connection, idle_seconds=idle_seconds, limit=limit)
 
@@ -71,17 +71,18 @@ def unsettled_orders(engine: Engine, *, idle_seconds: float, limit: int) -> list
 def settle_unsettled(
     resources: Resources, *, idle_seconds: float, limit: int, should_continue: Callable[[], bool]
 ) -> int:
-    """Settle what was left unsettled for `idle_seconds`, its outcome perhaps unknown; answers how many there were.
+    """Settle payments that were unsettled for `idle_seconds`, perhaps with an unknown outcome; returns how many there
+    were.
 
-    The provider is looked at before anything is repeated. One that cannot be settled goes to the end of the line, and
-    is looked at less and less often; an outage ends the run.
+    It reads the provider's state before it repeats an operation. One that cannot be settled goes to the end of the
+    queue, with back-off; an outage ends the run.
     """
     orders = unsettled_orders(resources.engine, idle_seconds=idle_seconds, limit=limit)
     for order_id in orders:
         if not should_continue():
             break
         with autocommit(resources.engine) as connection:
-            ledger.postpone(connection, order_id)  # before the attempt: it may end this process
+            ledger.postpone(connection, order_id)  # before the attempt, which may kill this process
         try:
             with new_trace_context("settle a payment", order_id=order_id) as message_context:
                 settle_order(resources, order_id, message_context)
@@ -94,12 +95,12 @@ def settle_unsettled(
 
 
 def _is_open(error: Exception) -> bool:
-    """Nobody is at fault: somebody else has to decide, or is at work on it."""
+    """Not an error: the provider has not decided, or another worker handles it."""
     return issubclass(classify(error), Undecided | Contention)
 
 
 def _look_later(resources: Resources, order_id: str) -> None:
-    """Look at the payment less often. A refund that stays undecided for too long becomes a standing case."""
+    """Increase the back-off of the payment. A refund that stays undecided for too long becomes a standing case."""
     with transaction(resources.engine) as connection:
         ledger.back_off(connection, order_id)
         payment = ledger.undecided(connection, order_id, older_seconds=refunds.UNDECIDED_SECONDS)
@@ -109,7 +110,7 @@ def _look_later(resources: Resources, order_id: str) -> None:
 
 
 def settle_order(resources: Resources, order_id: str, message_context: MessageContext) -> None:
-    """Finish what a worker or a request has left open. Safe beside any worker and any request."""
+    """Finish what a worker or a request has left open. Safe to run concurrently with workers and requests."""
     with autocommit(resources.engine) as connection:
         payment = models.of_order(connection, order_id)
     if payment is not None:
@@ -117,16 +118,17 @@ def settle_order(resources: Resources, order_id: str, message_context: MessageCo
 
 
 def check_again(resources: Resources, payment_id: str, message_context: MessageContext) -> Payment:
-    """Look at the provider and do what is still to be done about the payment, if anything; answers it as it is then."""
+    """Compare the payment with the provider and complete it, if needed; returns the result."""
     settle_order(resources, get_payment(resources.engine, payment_id, customer_id=None).order_id, message_context)
     return get_payment(resources.engine, payment_id, customer_id=None)
 
 
 def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> int:
-    """Ask how the orders ended whose payments have waited long for a fact, or are captured and nobody said whether the
-    order is confirmed or cancelled (two dead letters hide that); answers about how many.
+    """Ask for the end of orders whose payments are overdue: they lack a fact, or are captured without a confirmation or
+    cancellation (two dead letters can cause that).
 
-    Nothing is closed on a guess: orders answers by telling the order's end again, if there is one.
+    Returns how many. Nothing is closed on a guess: orders replies by publishing the order's final event again, if there
+    is one.
     """
     with transaction(engine) as connection:
         waiting = models.ask_about_overdue(connection, quiet_seconds=quiet_seconds, limit=limit)
@@ -137,7 +139,7 @@ def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> in
 
 
 def require_payment(payment: Payment | None, customer_id: str | None = None) -> Payment:
-    """A payment whose order is not known yet is shown to nobody."""
+    """A payment whose order is not known yet is not visible."""
     terms = payment.terms if payment else None
     shown, owner_id = (payment, terms.customer_id) if terms else (None, None)
     return require_visible(shown, owner_id, customer_id, what="payment")

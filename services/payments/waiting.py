@@ -1,6 +1,6 @@
-"""Payments whose charge or refund the provider has not decided for a while, one by one, for operators. Reads only.
+"""Lists payments whose charge or refund the provider has not decided for a while, for operators. Read-only.
 
-Of very many, those count that nobody has looked at for longest: at most `MAX_LOOKED_AT` charges and as many refunds.
+At most `MAX_LOOKED_AT` charges and as many refunds are read, the least recently polled first.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from services.payments.domain import Payment
 
-WAITING_SECONDS = 10.0  # a provider that decides at once takes less
+WAITING_SECONDS = 10.0  # a normal decision takes less
 MAX_LOOKED_AT = 1000
-# Both by the partial indexes of the sweep that looks at them again, payments_unsettled and refunds_pending.
+# Both by the partial indexes of the sweep that polls them, payments_unsettled and refunds_pending.
 _PAGE = text(f"""
     WITH undecided AS (
         (SELECT id FROM payments
@@ -40,7 +40,7 @@ _PAGE = text(f"""
 
 
 def list_undecided(engine: Engine, *, before: str | None, limit: int) -> list[Payment]:
-    """Those that have waited for `WAITING_SECONDS` or longer, the newest payment first."""
+    """Payments that have waited for `WAITING_SECONDS` or longer, newest first."""
     values = {"before": before, "limit": limit, "seconds": WAITING_SECONDS}
     with autocommit(engine) as connection:
         return [to_payment(row) for row in connection.execute(_PAGE, values).mappings()]

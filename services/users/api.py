@@ -43,10 +43,13 @@ if TYPE_CHECKING:
 
     from services.users.usecases import Context
 
-users = Blueprint("users", __name__, url_prefix="/api/v1", description="Who may use the system")
-keys = Blueprint("keys", __name__, url_prefix="/.well-known", description="What tokens are verified with")
+users = Blueprint("users", __name__, url_prefix="/api/v1", description="Accounts, API keys and tokens")
+keys = Blueprint("keys", __name__, url_prefix="/.well-known", description="The public keys of access tokens")
 internal = Blueprint(
-    "internal", __name__, url_prefix="/internal/v1", description="For other services; the gateway forwards none of it"
+    "internal",
+    __name__,
+    url_prefix="/internal/v1",
+    description="Internal routes for other services; the gateway does not forward them",
 )
 
 KEYS_MAX_AGE_SECONDS = 60
@@ -60,7 +63,7 @@ KEYS_MAX_AGE_SECONDS = 60
 @users.response(201, NewUserSchema)
 @raises(WeakPasswordError, UsernameTakenError, EmailTakenError, TooManySignInsError, SlotsTakenError)
 def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Register. Without a password the reply holds an API key, shown this once."""
+    """Register. Without a password the response contains an API key, shown only once."""
     key = request_key(secrets=("password",))
     command = RegisterUser(**body)
     return render(
@@ -74,7 +77,7 @@ def register_user(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, 
 @users.response(200, UserSchema)
 @raises(NotFound)
 def get_me() -> dict[str, Any]:
-    """Who the token speaks for."""
+    """The user of the token."""
     return usecases.get_user(_context(), caller().id)
 
 
@@ -95,7 +98,7 @@ def issue_token(body: dict[str, Any]) -> dict[str, Any]:
 @users.response(201, NewApiKeySchema)
 @raises(NotFound)
 def create_api_key(_nothing: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Make a further API key, shown this once."""
+    """Create another API key, shown only once."""
     return render(usecases.create_api_key(_context(), caller().id, request_key=request_key()))
 
 
@@ -103,7 +106,7 @@ def create_api_key(_nothing: dict[str, Any]) -> tuple[dict[str, Any], int, dict[
 @users.arguments(PageQuerySchema, location="query")
 @users.response(200, page_schema(ApiKeySchema))
 def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
-    """Your API keys, the newest first."""
+    """Your API keys, newest first."""
     page = query["page"]
     rows = usecases.list_api_keys(_context(), caller().id, before=page.starting_after, limit=page.fetch)
     return render_page(rows, page)
@@ -112,7 +115,7 @@ def list_api_keys(query: dict[str, Any]) -> dict[str, Any]:
 @users.route("/api-keys/<uuid:key_id>", methods=["DELETE"])
 @users.response(204)
 def delete_api_key(key_id: UUID) -> Response:
-    """Delete one of your API keys. Tokens that it got before live on until they expire."""
+    """Delete one of your API keys. Its existing tokens stay valid until they expire."""
     usecases.delete_api_key(_context(), caller().id, str(key_id))
     return Response(status=204)
 
@@ -132,7 +135,7 @@ def get_keys() -> Response:
 @internal.response(200, ContactSchema)
 @raises(Unauthenticated, NotFound)
 def get_contact(user_id: UUID) -> dict[str, Any]:
-    """How to reach a user, for the credential of a service (`CONTACT_TOKENS`) in place of a token."""
+    """A user's name and e-mail address; requires a service credential (`CONTACT_TOKENS`) instead of a token."""
     _context().contact_credentials.require()
     return usecases.get_contact(_context(), str(user_id))
 

@@ -1,7 +1,7 @@
-"""Who users are and what proves it. Pure: no I/O, no clock, no randomness.
+"""Users and their credentials. Pure: no I/O, no clock, no randomness.
 
-A user proves who they are with a password or an API key, and gets an access token for it. An API key is 256 random
-bits, so a plain SHA-256 of it can be stored: unlike a password, it cannot be guessed.
+A user authenticates with a password or an API key, and gets an access token. An API key is 256 random bits, so a plain
+SHA-256 of it can be stored: unlike a password, it cannot be guessed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ API_KEY_RANDOM_BYTES = 32
 TOKEN_SECONDS = 3600
 # NIST SP 800-63B-4, section 3.1.1: a password that is the only factor has 15 characters or more.
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 15, 128
-# Section 3.2.2 there: at most 100 failed attempts on an account. A network that the account has signed in from before
-# is spared from that bound, so that nobody can lock an owner out; each network alone has a bound of its own.
+# Section 3.2.2 there: at most 100 failed attempts on an account. Networks from which the account has signed in before
+# are exempt from that limit, so that an attacker cannot lock out the owner; each network has its own limit.
 SIGN_IN_WINDOW_SECONDS = 900.0
 MAX_FAILURES_PER_NETWORK, MAX_FAILURES_PER_ACCOUNT = 10, 100
 _HINT_LENGTH = len(API_KEY_PREFIX) + 4
@@ -50,7 +50,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """What is kept of an API key: `digest` finds its owner, `hint` lets people tell one key from another."""
+    """A stored API key: `digest` finds its owner, `hint` identifies it for people."""
 
     id: str
     user_id: str
@@ -61,7 +61,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Failed sign-ins of one account in the last window: from this network, and from all that it does not know."""
+    """Failed sign-ins of one account in the last window: from this network, and from all unknown ones."""
 
     here: int
     from_unknown: int
@@ -70,7 +70,7 @@ class Guesses:
 
 
 class TooManyGuessesError(Rejected):
-    """Too many failed sign-ins; in `retry_after_seconds` the first of them no longer counts."""
+    """Too many failed sign-ins; after `retry_after_seconds` the first of them expires."""
 
     status = 429
     code = "too_many_failed_sign_ins"
@@ -98,7 +98,7 @@ class EmailTakenError(Conflict):
 
 
 class InvalidCredentialsError(Unauthenticated):
-    """Wrong, and on purpose it does not say what."""
+    """Invalid credentials, deliberately without details."""
 
     code = "invalid_credentials"
 
@@ -107,7 +107,7 @@ class InvalidCredentialsError(Unauthenticated):
 
 
 def api_key_text(random_bytes: bytes) -> str:
-    """The key as its owner sees it, once: `hf_` and 43 characters."""
+    """The key, shown once to its owner: `hf_` and 43 characters."""
     return API_KEY_PREFIX + urlsafe_b64encode(random_bytes).rstrip(b"=").decode()
 
 
@@ -120,7 +120,7 @@ def api_key_hint(text: str) -> str:
 
 
 def token_claims(user: User, *, token_id: str, now: datetime) -> dict[str, Any]:
-    """What an access token says (RFC 7519)."""
+    """The claims of an access token (RFC 7519)."""
     issued_at = int(now.timestamp())
     return {
         "iss": ISSUER,
@@ -134,7 +134,7 @@ def token_claims(user: User, *, token_id: str, now: datetime) -> dict[str, Any]:
 
 
 def require_guesses_left(guesses: Guesses) -> None:
-    """Raise `TooManyGuessesError` beyond the bounds."""
+    """Raise `TooManyGuessesError` beyond the limits."""
     beyond_account = guesses.from_unknown >= MAX_FAILURES_PER_ACCOUNT and not guesses.is_known_network
     if guesses.here >= MAX_FAILURES_PER_NETWORK or beyond_account:
         raise TooManyGuessesError(guesses.seconds_left)

@@ -1,9 +1,9 @@
-"""A few slots for work that costs much, shared fairly between clients.
+"""A few slots for expensive work, shared fairly between clients.
 
-Guarantee: a slot that is released goes to the client whose turn it is, in rotation, so a client that asks often waits
-behind itself and not in front of others. What does not fit is refused at once: one client's own share with
-`TooManySignInsError`, the whole with `Unavailable`; nobody waits longer than `wait_seconds`.
-Not promised: fairness between processes. Each has slots of its own.
+Guarantee: released slots are assigned round-robin between clients, so a client with many requests does not delay
+others. Requests beyond the limits are rejected at once: beyond a client's share with `TooManySignInsError`, beyond the
+total with `Unavailable`; no wait is longer than `wait_seconds`.
+Not promised: fairness between processes. Each has its own slots.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_WAITING_PER_CLIENT = 2
 
 
 class TooManySignInsError(Rejected):
-    """This client waits for as many sign-ins as it may."""
+    """This client has reached its limit of waiting sign-ins."""
 
     status = 429
     code = "too_many_sign_ins"
@@ -31,7 +31,7 @@ class TooManySignInsError(Rejected):
 
 
 class SlotsTakenError(Unavailable):
-    """All slots are in use, and as many wait for them as may."""
+    """All slots are in use, and the queue is full."""
 
     code = TooManySignInsError.code
 
@@ -46,7 +46,7 @@ class FairSlots:
         self._lock = Lock()
         self._free = slots
         self._wait_seconds = wait_seconds
-        self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()  # the client whose turn is next comes first
+        self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()  # the next client comes first
 
     @contextmanager
     def slot(self, client: str) -> Iterator[None]:
@@ -60,14 +60,14 @@ class FairSlots:
             self._release()
 
     def _enter(self, client: str) -> Event | None:
-        """Take a free slot (None), or a place in the client's queue."""
+        """Take a free slot (None), or enter the client's queue."""
         with self._lock:
             if self._free and not self._waiting:
                 self._free -= 1
                 return None
             queue = self._waiting.get(client)
             if queue is not None and len(queue) >= MAX_WAITING_PER_CLIENT:
-                raise TooManySignInsError("you have several sign-ins under way: wait for them")
+                raise TooManySignInsError("you have several sign-ins in progress: wait for them")
             if sum(map(len, self._waiting.values())) >= MAX_WAITING:
                 raise SlotsTakenError
             turn = Event()
@@ -75,7 +75,7 @@ class FairSlots:
             return turn
 
     def _leave(self, client: str, turn: Event) -> bool:
-        """Give the place in the queue up; False if the slot was granted at the last moment."""
+        """Leave the queue; False if the slot was granted concurrently."""
         with self._lock:
             if turn.is_set():
                 return False
@@ -93,5 +93,5 @@ class FairSlots:
             client, queue = self._waiting.popitem(last=False)
             turn = queue.popleft()
             if queue:
-                self._waiting[client] = queue  # behind all others
+                self._waiting[client] = queue  # to the end of the rotation
             turn.set()

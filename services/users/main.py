@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from flask import Flask
 
 NAME = "users"
-# RATE_LIMIT_ROUTES may say otherwise. Beyond it the caller waits: no e-mail is lost.
+# RATE_LIMIT_ROUTES may override it. Beyond it the caller waits: no e-mail is lost.
 CONTACT_RATE = "GET /internal/v1/users/<uuid:user_id>/contact=6000/minute"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(HttpSettings, DatabaseSettings):
-    """What this service reads. docs/signing-keys.md says how the key that signs tokens is changed."""
+    """The settings of this service. docs/signing-keys.md says how to rotate the key that signs tokens."""
 
     token_signing_key: str = setting(
         "TOKEN_SIGNING_KEY",
@@ -48,13 +48,13 @@ class Settings(HttpSettings, DatabaseSettings):
         "TOKEN_PUBLIC_KEYS",
         default="",
         check=check_public_keys,
-        meaning="Public keys trusted besides, while the key is changed: each as `x` in its JWK, commas between.",
+        meaning="Further trusted public keys, during a key rotation: each as `x` in its JWK, comma-separated.",
     )
     contact_tokens: str = setting(
         "CONTACT_TOKENS",
         default="",
         check=check_credentials,
-        meaning="Credentials for which a user's e-mail address is given out inside, with commas between. Empty: none.",
+        meaning="Service credentials that may read users' e-mail addresses, comma-separated. Empty: none.",
     )
 
 
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         blueprints=[api.users, api.keys, api.internal],
         ready_checks={"postgres": partial(ping, engine)},
         context=Context(engine, Passwords(), signer, ServiceCredentials(settings.contact_tokens)),
-        verifier=Verifier(signer.keys()),  # its own keys: it need not ask itself
+        verifier=Verifier(signer.keys()),  # its own keys, without a request to itself
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of users and their queries. `migrations/` makes them; nobody else reads them."""
+"""The tables of users and their queries. `migrations/` creates them; only this context reads them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def insert_key(connection: Connection, key: ApiKey) -> None:
 
 
 def list_keys(connection: Connection, user_id: str, *, before: str | None, limit: int) -> list[ApiKey]:
-    """The newest first."""
+    """Newest first."""
     rows = connection.execute(_LIST_KEYS, {"user_id": user_id, "before": before, "limit": limit}).mappings()
     return [ApiKey(**{**row, "digest": bytes(row["digest"])}) for row in rows]
 

@@ -1,7 +1,7 @@
-"""Passwords: Argon2id, and no more at a time than the machine can bear.
+"""Passwords: Argon2id with limited concurrency.
 
-Hashing costs tens of milliseconds of a core and 19 MiB each time, by design; a few run at once, and clients take turns
-(`fair_slots.py`), so that a flood of sign-ins stops neither the service nor the sign-ins of others.
+Hashing uses tens of milliseconds of a core and 19 MiB each time, by design; a few run concurrently, and clients take
+turns (`fair_slots.py`), so that a flood of sign-ins blocks neither the service nor the sign-ins of others.
 Parameters: OWASP Password Storage Cheat Sheet, Argon2id. Strength: NIST SP 800-63B-4, section 3.1.1.2, by the lists of
 common passwords, names and patterns in zxcvbn (https://github.com/dwolfhub/zxcvbn-python).
 """
@@ -20,13 +20,13 @@ from services.users.fair_slots import FairSlots
 
 CONCURRENT_HASHES = 2
 WAIT_SECONDS = 1.0
-LOCAL = "local"  # the client, where nobody is remote
+LOCAL = "local"  # the client of local calls
 SAFE_SCORE = 3  # of 4: more than 10^8 guesses
-SCORED_CHARACTERS = 72  # what follows only makes it stronger
+SCORED_CHARACTERS = 72  # further characters only make it stronger
 
 
 def require_strong(password: str, *, username: str, email: str) -> None:
-    """Raise `WeakPasswordError` for what is short, common, or made of the account's own name."""
+    """Raise `WeakPasswordError` for a short or common password, or one with the account's own name."""
     if len(password) < MIN_PASSWORD_LENGTH:
         raise WeakPasswordError(f"Shorter than {MIN_PASSWORD_LENGTH} characters.")
     known = [username, email, *email.split("@"), "holdfast"]
@@ -43,12 +43,12 @@ class Passwords:
         self._nobodys_hash = self._hasher.hash(secrets.token_hex())
 
     def hash(self, password: str, *, client: str = LOCAL) -> str:
-        """Hash it when it is this client's turn. Raises `TooManySignInsError` and `Unavailable`."""
+        """Hash it in this client's turn. Raises `TooManySignInsError` and `Unavailable`."""
         with self._slots.slot(client):
             return self._hasher.hash(_normalized(password))
 
     def verify(self, password_hash: str | None, password: str, *, client: str = LOCAL) -> bool:
-        """Whether the password fits. Without a hash it never does, and takes as long to say so."""
+        """Whether the password matches. Without a hash it never does, and takes the same time."""
         with self._slots.slot(client):
             try:
                 self._hasher.verify(
@@ -60,5 +60,5 @@ class Passwords:
 
 
 def _normalized(password: str) -> str:
-    """One text has one form, whatever keyboard it was typed on (NIST SP 800-63B-4, section 3.1.1.2)."""
+    """Normalize the text, independent of the keyboard (NIST SP 800-63B-4, section 3.1.1.2)."""
     return unicodedata.normalize("NFC", password)

@@ -14,7 +14,7 @@ SOURCE = "/services/users"
 
 
 class UserRegistered(StrictSchema):
-    """The email address stays out: events are kept for long and read by many."""
+    """It omits the e-mail address: events are kept for long and read by many."""
 
     user_id = id_field(required=True)
     username = text_field(high=50, required=True)

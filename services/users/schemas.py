@@ -1,4 +1,4 @@
-"""What users accepts and answers over HTTP."""
+"""The bodies of the users API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def username_field(**options: Any) -> fields.String:
 
 
 def email_field(**options: Any) -> fields.String:
-    """What HTML calls a valid address, at most as long as RFC 5321 lets one be. Only a letter proves the rest."""
+    """A valid address by HTML's definition, limited to the length of RFC 5321. Only an e-mail can verify the rest."""
     return text_field(low=3, high=254, pattern=EMAIL, **options)
 
 
@@ -29,7 +29,7 @@ class UserRequestSchema(StrictSchema):
         low=MIN_PASSWORD_LENGTH,
         high=MAX_PASSWORD_LENGTH,
         load_only=True,
-        metadata={"description": "hard to guess; without it you get an API key"},
+        metadata={"description": "a strong password; without it you get an API key"},
     )
 
 
@@ -38,7 +38,7 @@ class UserSchema(Schema):
     username = fields.String(required=True)
     email = fields.String(required=True)
     role = fields.String(required=True, validate=validate.OneOf([role.value for role in Role]))
-    version = fields.Integer(required=True, metadata={"description": "number of events published about this user"})
+    version = fields.Integer(required=True, metadata={"description": "the number of events about this user"})
     created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
@@ -48,7 +48,7 @@ class ContactSchema(Schema):
 
 
 class NewUserSchema(UserSchema):
-    api_key = fields.String(metadata={"description": "shown this once, if no password was given"})
+    api_key = fields.String(metadata={"description": "shown only once, if no password was given"})
 
 
 class TokenRequestSchema(StrictSchema):
@@ -72,12 +72,12 @@ class TokenSchema(Schema):
 
 
 class NothingSchema(StrictSchema):
-    """A body that may be left out, and says nothing."""
+    """An optional, empty body."""
 
 
 class ApiKeySchema(Schema):
     id = fields.String(required=True, metadata={"format": "uuid"})
-    hint = fields.String(required=True, metadata={"description": "how the key begins"})
+    hint = fields.String(required=True, metadata={"description": "the first characters of the key"})
     created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 

@@ -1,6 +1,6 @@
 """`python -m services.users.seed`: the accounts `operator` and `customer` of a local stack.
 
-Safe to run again: it makes what is missing and sets a password that has changed.
+Idempotent: it creates missing accounts and sets changed passwords.
 """
 
 from __future__ import annotations

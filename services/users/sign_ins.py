@@ -1,6 +1,6 @@
-"""Failed sign-ins, and the networks that an account has signed in from. In the database, so replicas share them.
+"""Failed sign-ins, and the known networks of an account, stored in the database, so that replicas share them.
 
-An account is a user's id, or a digest of what was typed where there is no such user: both are counted alike.
+An account is a user's id, or a digest of the entered name if there is no such user: both are counted in the same way.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _SUCCEEDED = text("""
     INSERT INTO known_networks (account, network, last_at) VALUES (:account, :network, clock_timestamp())
     ON CONFLICT (account, network) DO UPDATE SET last_at = excluded.last_at
 """)
-# Not clock_timestamp(): what is volatile cannot bound an index.
+# Not clock_timestamp(): an index cannot use a volatile function as a bound.
 _PRUNE = tuple(
     statement(
         """
@@ -84,14 +84,14 @@ _PRUNE = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who tries to sign in, and from where."""
+    """The account and network of a sign-in."""
 
     account: str
     network: str
 
 
 def attempt_of(user: User | None, typed: str, network: str) -> Attempt:
-    """`typed` is the name or address as it was given."""
+    """`typed` is the name or address as entered."""
     unknown = f"unknown:{hashlib.sha256(typed.lower().encode()).hexdigest()}"
     return Attempt(user.id if user else unknown, network)
 
@@ -107,12 +107,12 @@ def record_failure(connection: Connection, attempt: Attempt) -> None:
 
 
 def record_success(connection: Connection, attempt: Attempt) -> None:
-    """Forget the failures from this network, and spare it from the account's bound from now on."""
+    """Reset the failures from this network, and exempt it from the account's limit from now on."""
     connection.execute(_SUCCEEDED, _values(attempt))
 
 
 def prune(connection: Connection) -> int:
-    """Delete a batch of what serves no more; returns how many rows."""
+    """Delete a batch of expired rows; returns how many."""
     ages = (SIGN_IN_WINDOW_SECONDS, KNOWN_SECONDS)
     return sum(
         connection.execute(statement, {"seconds": seconds, "limit": BATCH_ROWS}).rowcount

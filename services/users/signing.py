@@ -1,8 +1,8 @@
 """The key that access tokens are signed with, and the public keys to verify them with, as a JSON Web Key Set.
 
-One key signs; others may be published beside it: the next one, so that everybody knows it before it signs anything, and
-the one before, whose tokens have not yet expired. The key id is the key's RFC 7638 thumbprint, so a new key gets a new
-id by itself. How a key is changed: docs/signing-keys.md.
+One key signs; others may be published with it: the next one, so that all services know it before it signs, and the
+previous one, whose tokens have not yet expired. The key id is the key's RFC 7638 thumbprint, so a new key has a new id.
+How to rotate a key: docs/signing-keys.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RAW_KEY = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
 
 
 class Signer:
-    """Signs tokens with `private_key`; those that one of `others` signed stay good as well."""
+    """Signs tokens with `private_key`; tokens signed with one of `others` stay valid."""
 
     def __init__(self, private_key: Ed25519PrivateKey, others: Iterable[Ed25519PublicKey] = ()) -> None:
         self._private_key = private_key
@@ -56,7 +56,7 @@ class Signer:
 
 
 def read_key(value: str) -> Ed25519PrivateKey:
-    """The key in `value`, base64 of an Ed25519 PKCS8 PEM. Raises ValueError without showing any of it."""
+    """The key in `value`, base64 of an Ed25519 PKCS8 PEM. Raises ValueError without revealing it."""
     try:
         key = load_pem_private_key(b64decode(value, validate=True), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -67,11 +67,11 @@ def read_key(value: str) -> Ed25519PrivateKey:
 
 
 def read_public_keys(value: str) -> list[Ed25519PublicKey]:
-    """The keys in `value`, each as the member `x` of its JSON Web Key, with commas between. Raises ValueError."""
+    """The keys in `value`, each as the member `x` of its JSON Web Key, comma-separated. Raises ValueError."""
     texts = [text.strip() for text in value.split(",")] if value.strip() else []
     if len(texts) > MAX_PUBLIC_KEYS or not all(map(_RAW_KEY.fullmatch, texts)):
         raise ValueError(
-            f"expected up to {MAX_PUBLIC_KEYS} Ed25519 public keys with commas between, each as `x` in its JSON Web Key"
+            f"expected up to {MAX_PUBLIC_KEYS} comma-separated Ed25519 public keys, each as `x` in its JSON Web Key"
         )
     return [Ed25519PublicKey.from_public_bytes(urlsafe_b64decode(f"{text}=")) for text in texts]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What these use cases work with; made once, in `main`."""
+    """The resources of these use cases; created once, in `main`."""
 
     engine: Engine
     passwords: Passwords
@@ -63,7 +63,7 @@ def register_user(
     message_context: MessageContext,
     request_key: RequestKey | None,
 ) -> Reply:
-    """A new user; without a password they get an API key, which is shown in this reply and never again.
+    """A new user; without a password they get an API key, which is shown only in this response.
 
     Raises `WeakPasswordError`, `UsernameTakenError` and `EmailTakenError`.
     """
@@ -90,16 +90,16 @@ def get_user(context: Context, user_id: str) -> dict[str, Any]:
 
 
 def get_contact(context: Context, user_id: str) -> dict[str, Any]:
-    """How to reach a user now."""
+    """A user's current name and e-mail address."""
     user = get_user(context, user_id)
     return {name: user[name] for name in ("username", "email")}
 
 
 def issue_token(context: Context, credentials: Credentials, *, network: str) -> dict[str, Any]:
-    """An access token for who proves to be somebody from this network.
+    """An access token for valid credentials from this network.
 
-    Raises `InvalidCredentialsError`, after the same time for all, and `TooManyGuessesError`, alike for accounts that
-    exist and for those that do not.
+    Raises `InvalidCredentialsError`, always after the same time, and `TooManyGuessesError`, in the same way for
+    existing and unknown accounts.
     """
     if credentials.api_key:
         user = _user_of_key(context, credentials)
@@ -111,7 +111,7 @@ def issue_token(context: Context, credentials: Credentials, *, network: str) -> 
 
 
 def create_api_key(context: Context, user_id: str, *, request_key: RequestKey | None) -> Reply:
-    """A further key; its text is shown in this reply and never again."""
+    """Another key; its text is shown only in this response."""
     with transaction(context.engine) as connection, claim(connection, request_key) as attempt:
         if attempt.reply:
             return attempt.reply
@@ -127,7 +127,7 @@ def list_api_keys(context: Context, user_id: str, *, before: str | None, limit: 
 
 
 def delete_api_key(context: Context, user_id: str, key_id: str) -> None:
-    """The key gets no more tokens; those it got live on until they expire."""
+    """The key gets no more tokens; existing ones stay valid until they expire."""
     with autocommit(context.engine) as connection:
         if not models.delete_key(connection, user_id, key_id):
             raise NotFound("you have no such API key")
@@ -136,7 +136,7 @@ def delete_api_key(context: Context, user_id: str, key_id: str) -> None:
 def ensure_account(
     engine: Engine, passwords: Passwords, command: RegisterUser, *, message_context: MessageContext
 ) -> bool:
-    """Make the account, or give it this password and role if it has others; False if nothing was to be done."""
+    """Create the account, or update its password and role; False if nothing changed."""
     password = command.password or ""
     with transaction(engine) as connection:
         user = models.find_user(connection, username=command.username)
@@ -150,7 +150,7 @@ def ensure_account(
 
 
 def prune_sign_ins(engine: Engine) -> int:
-    """Delete a batch of sign-ins that no longer count; returns how many rows."""
+    """Delete a batch of expired sign-ins; returns how many rows."""
     with autocommit(engine) as connection:
         return sign_ins.prune(connection)
 
@@ -213,7 +213,7 @@ def _user_of_password(context: Context, credentials: Credentials, network: str) 
         user = models.find_user(connection, username=credentials.username, email=credentials.email)
         attempt = sign_ins.attempt_of(user, credentials.username or credentials.email or "", network)
         domain.require_guesses_left(sign_ins.guesses(connection, attempt))
-    # Without the connection: a slow hash shall not keep others from the database.
+    # Without the connection: a slow hash must not block a pooled connection.
     fits = context.passwords.verify(user.password_hash if user else None, credentials.password, client=network)
     with autocommit(context.engine) as connection:
         if user is None or not fits:

@@ -107,7 +107,7 @@ def test_an_ended_session_says_so_in_each_tab_and_nothing_was_done(visitor: Visi
     first.click("text=Sign out")
     expect(first.get_by_role("status")).to_have_text("You are signed out.")
     second.click("text=Place the order")
-    expect(second.get_by_role("status")).to_contain_text("was not done")
+    expect(second.get_by_role("status")).to_contain_text("was not executed")
 
 
 def test_names_from_outside_are_text(visitor: Visit, shop: Shop, password: str) -> None:

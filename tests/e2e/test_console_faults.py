@@ -113,9 +113,9 @@ def test_the_provider_fails_orders_wait_it_is_healed_they_confirm_and_every_prom
 def test_one_fault_at_a_time_in_two_tabs(visitor: Visit, password: str) -> None:
     first = visitor.signed_in(password, BREAK)
     second = visitor.page(BREAK)
-    inject(first, "A worker stays away", target="worker-archive")
+    inject(first, "A worker is stopped", target="worker-archive")
     second.get_by_role("form", name="The payment provider fails").get_by_role("button").click()
-    expect(second.locator("#message")).to_contain_text("Another fault is on")
+    expect(second.locator("#message")).to_contain_text("Another fault is active")
     second.goto(first.url)
     second.click("text=Heal it now")
     expect(first.locator("#fault")).to_contain_text("No fault is on.")
@@ -152,7 +152,7 @@ def test_a_killed_worker_comes_again(visitor: Visit, stack: Stack, shop: Shop, p
 def test_the_pages_keep_nobody_out_while_a_fault_is_on(running: Browser, shop: Shop, password: str, theme: str) -> None:
     with visit(running, shop.url, color_scheme=theme, viewport=PHONE) as started:
         page = started.signed_in(password, BREAK)
-        inject(page, "A worker stays away", target="worker-archive")
+        inject(page, "A worker is stopped", target="worker-archive")
         assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         page.click("text=Heal it now")

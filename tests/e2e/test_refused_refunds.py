@@ -96,7 +96,7 @@ def test_it_is_seen_everywhere_and_an_operator_ends_it(
     [p4] = [each["compared"] for each in done.document["promises"] if each["promise"] == "P4"]
     assert p4.endswith("1 returned another way, on record")
     summaries = [entry["summary"] for entry in shop.timeline(payment["order_id"])]
-    assert "Refund recorded: 19.99 USD came back another way (by bank transfer)" in summaries
+    assert "Refund recorded: 19.99 USD was returned another way (by bank transfer)" in summaries
 
 
 def test_an_operator_has_it_tried_again(

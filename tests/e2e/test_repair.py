@@ -70,7 +70,7 @@ def test_an_end_that_only_the_archive_lost_comes_back_and_a_beginning_does_not(
         assert code == 1
         (left,) = document["repair"]["not_mended"]
         assert (left["promise"], left["subject"]) == ("P5", placed["id"])
-        assert "nothing left to do" in left["why"]
+        assert "nothing to repair" in left["why"]
     saboteur.event_lost(placed["id"], "order.confirmed.v1")
     code, document = repair(stack)
     assert code == 0, document["findings"]

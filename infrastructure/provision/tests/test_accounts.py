@@ -71,7 +71,7 @@ ALLOWED: list[tuple[str, str, Action]] = [
     ("worker-inventory", "sends its event to a delay queue", publish("holdfast.retry.600s", "inventory.events")),
     ("worker-inventory", "probes the way to the delay queues", probe),
     ("worker-inventory", "sends its event to the dead letters", publish("holdfast.dead", "inventory.events")),
-    ("worker-inventory", "tells of a failed attempt", publish("holdfast.events", "attempt.failed.v1")),
+    ("worker-inventory", "publishes a failed attempt", publish("holdfast.events", "attempt.failed.v1")),
     ("worker-operations", "takes a dead letter", take("operations.dead-letters")),
     ("worker-operations", "replays", publish("", "orders.events")),
     ("worker-notifications", "follows its subscriptions", bind("notifications.events", "stock.sold.v1")),

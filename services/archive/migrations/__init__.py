@@ -1,8 +1,7 @@
 """The archive's collection and indexes, and the positions of events that have none.
 
-`python -m services.archive.migrations` makes them.
-
-No schema is laid on the collection: an event of tomorrow must be filed by today's archive.
+`python -m services.archive.migrations` creates them. The collection has no schema validation: this version must store
+events of future versions.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
     from pymongo import IndexModel
     from pymongo.database import Database
 
-BACKFILL_SECONDS = 60.0  # what is left then, the archive worker does
+BACKFILL_SECONDS = 60.0  # the archive worker does the rest
 
 COLLECTIONS: dict[str, list[IndexModel]] = {COLLECTION: INDEXES}
 
 
 def backfill(database: Database[dict[str, Any]]) -> int:
-    """Fill in what documents of older versions lack; returns how many it changed."""
+    """Fill in fields that documents of older versions lack; returns how many it changed."""
     return assign_missing_positions(database, seconds=BACKFILL_SECONDS)

@@ -1,4 +1,4 @@
-"""The collections of notifications and their indexes; `python -m services.notifications.migrations` makes them."""
+"""The collections of notifications and their indexes; `python -m services.notifications.migrations` creates them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Commands to other contexts, each on record with who and when (`services.operations.acts`) and in the log.
+"""Commands to other contexts, each recorded with operator and time (`services.operations.acts`) and logged.
 
-A command that cannot be recorded because MongoDB does not answer is carried out all the same, and then it is in the log
-alone: an operator must be able to cancel an order during that outage.
+If MongoDB does not answer, a command is still executed, and only logged: an operator must be able to cancel an order
+during that outage.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def post(
     on: Sequence[str],
     key: str | None = None,
 ) -> dict[str, Any]:
-    """POST `body` to the context `target` as this operator; `on` are the ids that the act is about.
+    """POST `body` to the context `target` as this operator; `on` are the ids of its subjects.
 
-    With `key`, its Idempotency-Key, it is done once however often it is sent.
+    With an Idempotency-Key `key` it is executed once, even if it is sent repeatedly.
     """
     token, reason = session().token, str((body or {}).get("reason", ""))
     headers = {"Idempotency_Key": key} if key else {}
@@ -45,13 +45,13 @@ def post(
 
 
 def patch(kind: str, target: str, path: str, body: Mapping[str, Any], *, on: Sequence[str]) -> dict[str, Any]:
-    """PATCH, likewise."""
+    """The same with PATCH."""
     token = session().token
     return _recorded(kind, on, "", lambda: context().contexts.patch(target, path, token, body))
 
 
 def acts_on(subject: str) -> list[dict[str, Any]]:
-    """The latest acts on one subject, the newest first; none while MongoDB does not answer."""
+    """The latest acts on one subject, newest first; none while MongoDB does not answer."""
     return _with_store(lambda database: acts.of_subject(database, subject, SHOWN)) or []
 
 
@@ -88,5 +88,5 @@ def _with_store(use: Callable[[Database[dict[str, Any]]], _T]) -> _T | None:
     except Exception as error:
         if classify(error) is not Unavailable:
             raise
-        _log.warning("the record of acts is out of reach", error=type(error).__name__)
+        _log.warning("the record of acts is unavailable", error=type(error).__name__)
         return None

@@ -1,6 +1,6 @@
-"""The console's routes in one place: who may see a page, what a page may do, and what a failure looks like.
+"""The console's routes in one place: access, CSRF protection, and error pages.
 
-A page is for a signed-in operator unless it is in `_OPEN`; a form without the session's CSRF token changes nothing.
+A page needs a signed-in operator unless it is in `_OPEN`; a form without the session's CSRF token is rejected.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "console"
 STATIC = Path(__file__).parent / "static"
-FRAGMENT = "Console-Refresh"  # the header of a request that the page makes by itself
+FRAGMENT = "Console-Refresh"  # the header of an automatic refresh by the page
 _OPEN = frozenset({f"{NAME}.sign_in", f"{NAME}.show_sign_in", f"{NAME}.static_file"})
 _STATIC_SECONDS = 365 * 24 * 3600
 _log = logs.logger(__name__)
@@ -44,7 +44,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
     for endpoint, view in app.view_functions.items():
         if endpoint.startswith(f"{NAME}."):
-            public(view)  # a page wants a session, not a bearer token
+            public(view)  # a page needs a session, not a bearer token
 
 
 def session() -> Session:
@@ -53,7 +53,7 @@ def session() -> Session:
 
 
 def operator_id() -> str:
-    """Who acts, as the records of dead letters name people."""
+    """The operator, in the format of the records of dead letters."""
     verifier = cast("Verifier", current_app.extensions["verifier"])
     try:
         return verifier.verify(session().token).id
@@ -68,7 +68,7 @@ def _add_filters(state: BlueprintSetupState) -> None:
 
 @blueprint.before_request
 def _check() -> ResponseReturnValue | None:
-    """Refuse who is not signed in, and a form that no page of this session has sent."""
+    """Reject requests without a session, and forms that were not sent by a page of this session."""
     if request.endpoint in _OPEN:
         return None
     refreshes = FRAGMENT in request.headers
@@ -87,7 +87,7 @@ def _protect(response: Response) -> Response:
 
 
 def render(template: str, **values: Any) -> str:
-    """A page with what every page needs."""
+    """Render a page with the variables of every page."""
     return render_template(
         f"console/{template}",
         navigation=[line for line in NAVIGATION if context().contexts.has_control or line[0] not in LOCAL],
@@ -101,7 +101,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def done(endpoint: str, notice: str, **values: Any) -> ResponseReturnValue:
-    """What a form answers: the page that shows its effect, with a sentence of `_NOTICES`."""
+    """Redirect to the page that shows the effect of a form, with a sentence of `_NOTICES`."""
     return redirect(url_for(f"{NAME}.{endpoint}", done=notice, **values), HTTPStatus.SEE_OTHER)
 
 
@@ -130,7 +130,7 @@ def _refused(error: RefusedError) -> ResponseReturnValue:
 def _context_down(error: ContextDownError) -> ResponseReturnValue:
     text = f"The {error.context} service does not answer ({error.detail})."
     if request.method == "POST":
-        text += " Whether it did what you asked is not known: look before you repeat it."
+        text += " It is not known whether your request was executed: check before you repeat it."
     return render("message.html", title="No reply", text=text, retry=request.method == "GET"), 503
 
 
@@ -167,26 +167,26 @@ def _signed_out() -> ResponseReturnValue:
 
 _FOREIGN_FORM = "This form was not sent by a page of your session. Go back, reload the page and try again."
 _NO_STORE = (
-    "The store of sessions, dead letters and audits is out of reach. Orders go on. This page tries again by itself;"
-    " the page Now works for those who were signed in before."
+    "The store of sessions, dead letters and audits is unavailable. Orders are not affected. This page retries;"
+    " the page Now works if you were signed in before."
 )
 _NOTICES = {
     "cancelled": "The order is cancelled.",
     "refunded": "The refund is made.",
     "re-checked": "The payment was compared with the payment provider.",
     "resent": "The order's last event is published again.",
-    "replay": "The replay is requested. A worker carries it out.",
-    "discarded": "The dead letter is discarded. It stays on file.",
-    "retried": "The refund was tried again and accepted.",
-    "recorded": "The refund is on record.",
-    "tested": "A test event is on its way. Its delivery is the newest below.",
-    "enabled": "The endpoint is enabled. What failed before is sent when you resend it.",
-    "disabled": "The endpoint is disabled. What waits for it is listed as failed.",
-    "webhooks-resent": "The failed deliveries are sent again.",
-    "webhook-resent": "The delivery is sent again.",
-    "webhook-dismissed": "The delivery is off the list of what failed.",
+    "replay": "The replay is requested. A worker executes it.",
+    "discarded": "The dead letter is discarded. The record is kept.",
+    "retried": "The refund was retried and accepted.",
+    "recorded": "The refund is recorded.",
+    "tested": "A test event is being sent. Its delivery is the newest below.",
+    "enabled": "The endpoint is enabled. Resend failed deliveries to send them again.",
+    "disabled": "The endpoint is disabled. Waiting deliveries are listed as failed.",
+    "webhooks-resent": "The failed deliveries are being resent.",
+    "webhook-resent": "The delivery is being resent.",
+    "webhook-dismissed": "The failed delivery is dismissed.",
     "auditing": "The audit was started.",
     "injected": "The fault was injected.",
-    "undone": "Healed. What waited goes on.",
-    "undoing": "It could not be healed yet. It is tried again until it is.",
+    "undone": "Healed. Waiting work resumes.",
+    "undoing": "It could not be healed yet. Healing is retried until it succeeds.",
 }

@@ -1,4 +1,4 @@
-"""The page Break something: faults on a local stack, one at a time, each ends by itself.
+"""The page Break something: faults on a local stack, one at a time, each with a duration.
 
 Operations injects nothing: it passes the form on to the control process, with the token of the operator who sent it.
 """

@@ -46,7 +46,7 @@ def retry_refund(payment_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/console/cases/<payment_id>/record")
 def record_refund(payment_id: str) -> ResponseReturnValue:
-    """Money came back another way: by a transfer with a reference, or by a refund made at the provider."""
+    """Record money returned another way: by a transfer with a reference, or by a refund made at the provider."""
     body: dict[str, Any] = {"reason": forms.text("reason")} | forms.amount()
     for name in ("reference", "provider_refund_id"):
         if value := forms.text(name, required=False):
@@ -63,7 +63,7 @@ def re_check_case(payment_id: str) -> ResponseReturnValue:
 
 
 def _cursor(which: str) -> dict[str, str | None]:
-    """Each of the two lists has its own pages."""
+    """Each of the two lists has its own pagination."""
     is_its = request.args.get("list") == which
     return {"starting_after": request.args.get("starting_after") if is_its else None}
 
@@ -74,6 +74,6 @@ def _post(kind: str, payment_id: str, act: str, body: dict[str, Any]) -> None:
 
 
 def _subjects(payment_id: str) -> list[str]:
-    """The payment, and its order if the form names it, so that the act is in the order's story."""
+    """The payment, and its order if the form names it, so that the act appears in the order's history."""
     order_id = request.form.get("order_id", "")
     return [payment_id, order_id] if is_id(order_id) else [payment_id]

@@ -1,7 +1,7 @@
 """The other contexts' HTTP APIs, called as the signed-in operator: every call is bounded in time and size.
 
-A context that does not answer raises `ContextDownError` (or becomes one in the result of `read_all`), so that a page
-shows the rest. Nothing is sent twice.
+A context that does not answer raises `ContextDownError` (or has one in the result of `read_all`), so that a page shows
+the rest. No request is retried.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ CONNECT_SECONDS, READ_SECONDS = 0.5, 4.0
 READY_SECONDS = 1.5
 ACT_SECONDS = 15.0  # a refund waits for the payment provider
 MAX_BYTES = 8 * 1024 * 1024
-CONTROL = "control"  # no context: the control process of a local stack
+CONTROL = "control"  # not a context: the control process of a local stack
 _SERVICE, _METRICS = "service-", "/metrics"
 _THREADS = 16
 _log = logs.logger(__name__)
 
 
 class ContextDownError(Exception):
-    """A context does not answer, or answers that it cannot."""
+    """A context does not answer, or returns a 5xx."""
 
     def __init__(self, context: str, detail: str) -> None:
         super().__init__(f"{context}: {detail}")
@@ -39,7 +39,7 @@ class ContextDownError(Exception):
 
 
 class RefusedError(Exception):
-    """A context refuses the request: its problem document."""
+    """A context rejects the request: its problem document."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status, self.code = status, str(problem.get("code", ""))
@@ -53,7 +53,7 @@ class SignedOutError(Exception):
 
 
 class Contexts:
-    """The services that METRICS_URLS names: each answers its API at the address of its metrics."""
+    """The services in METRICS_URLS: each serves its API at the address of its metrics."""
 
     def __init__(self, metrics_urls: Mapping[str, str], control_url: str | None = None) -> None:
         self._urls = {
@@ -86,12 +86,12 @@ class Contexts:
         return self._send("PATCH", context, path, ACT_SECONDS, _bearer(token), json=body)
 
     def read_all(self, **reads: Callable[[], Any]) -> dict[str, Any]:
-        """Do these reads at once; one that fails has its `ContextDownError` or `RefusedError` as its value."""
+        """Execute these reads concurrently; the value of a failed one is its `ContextDownError` or `RefusedError`."""
         running = {name: self._executor.submit(_attempt, read) for name, read in reads.items()}
         return {name: future.result() for name, future in running.items()}
 
     def unready(self) -> dict[str, list[str]]:
-        """The readiness checks that fail, for each service that can be asked: `service-orders` -> [`postgres`]."""
+        """The failing readiness checks of each reachable service: `service-orders` -> [`postgres`]."""
         return failing_services(self.read_all(**self.ready_checks()))
 
     def ready_checks(self) -> dict[str, Callable[[], list[str] | None]]:
@@ -121,7 +121,7 @@ class Contexts:
 
 
 def failing_services(found: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What `ready_checks` found, of the services that answered."""
+    """The results of `ready_checks` for the services that answered."""
     return {name: failing for name, failing in found.items() if isinstance(failing, list)}
 
 
@@ -130,7 +130,7 @@ def _exchange(
 ) -> tuple[int, dict[str, Any]]:
     deadline = time.monotonic() + seconds
     with requests.Session() as session:
-        session.trust_env = False  # a proxy of the environment is not for calls between services
+        session.trust_env = False  # ignore proxies from the environment for internal calls
         with session.request(
             method,
             url,
@@ -156,7 +156,7 @@ def _failing_checks(url: str) -> list[str] | None:
         status, body = _exchange("GET", f"{url}/readyz", READY_SECONDS, {}, {})
     except (requests.RequestException, ValueError):
         return None
-    return [] if status == HTTPStatus.OK else list(body.get("errors") or ["does not say why"])
+    return [] if status == HTTPStatus.OK else list(body.get("errors") or ["gives no reason"])
 
 
 def _attempt(read: Callable[[], Any]) -> Any:

@@ -19,7 +19,7 @@ _STEPS = (1, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`pieces` are the `points` attributes of polylines; where nothing is known, a line has a gap."""
+    """`pieces` are the `points` attributes of polylines; missing points are gaps."""
 
     name: str
     pieces: list[str]
@@ -44,7 +44,7 @@ def rates(points: Sequence[Point]) -> Curves:
 
 
 def confirmation(points: Sequence[Point]) -> Curves:
-    """The typical seconds from an order's acceptance to its confirmation."""
+    """The median seconds from an order's acceptance to its confirmation."""
     values = {"typical": [typical_seconds(window) for window in _windows(points)]}
     return _curves(values, {"typical": typical_seconds(points[-RECENT:])}, len(points))
 

@@ -69,7 +69,7 @@ def discard_dead_letter(letter_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/console/dead-letters/replay")
 def replay_group() -> ResponseReturnValue:
-    """Replay all that match and wait to be decided, at a rate."""
+    """Replay all matching undecided ones, at a rate."""
     wanted = _filter({name: request.form.get(name, "") for name in _FILTERS}, None)
     rate = forms.number("rate", MIN_RATE, MAX_RATE)
     with context().store.use() as database:

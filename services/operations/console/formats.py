@@ -1,4 +1,4 @@
-"""How values are written on the pages: money, moments, durations."""
+"""Formats of values on the pages: money, times, durations."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def duration(seconds: float | None) -> str:  # noqa: PLR0911 - one line for each
 
 
 def ago(moment: str | None, now: datetime | None = None) -> str:
-    """How long ago an RFC 3339 moment was: `12 s ago`."""
+    """The age of an RFC 3339 time: `12 s ago`."""
     if not moment:
         return "never"
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
@@ -51,7 +51,7 @@ def ago(moment: str | None, now: datetime | None = None) -> str:
 
 
 def clock(moment: str | None) -> str:
-    """The moment to the second, in UTC: `2026-01-31 12:00:00`."""
+    """The time to the second, in UTC: `2026-01-31 12:00:00`."""
     return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if moment else _NONE
 
 

@@ -1,4 +1,4 @@
-"""What people send with the console's forms. A value that cannot be used raises `FormError`, which says why."""
+"""Parses the console's forms. An invalid value raises `FormError` with the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FormError(Rejected):
 
 
 def known_id(value: str) -> str:
-    """`value` if it is an id; nothing else gets into the path of a request to another context."""
+    """`value` if it is an id; other values must not get into the path of a request to another context."""
     if not is_id(value):
         raise NotFound("There is nothing with this id.")
     return value
@@ -44,7 +44,7 @@ def text(name: str, *, required: bool = True) -> str:
 
 
 def amount() -> dict[str, Any]:
-    """{"amount": ...} in minor units; {} if the field is empty, which means all that is left."""
+    """{"amount": ...} in minor units; {} if the field is empty, which means the rest."""
     value = request.form.get("amount", "").strip()
     if not value:
         return {}
@@ -65,7 +65,7 @@ def number(name: str, low: float, high: float) -> float:
 
 
 def moment(name: str, value: str) -> datetime:
-    """What a field for date and time holds; without a zone it is UTC."""
+    """The value of a field for date and time; without a zone it is UTC."""
     try:
         found = datetime.fromisoformat(value)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

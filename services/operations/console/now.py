@@ -20,7 +20,7 @@ WEBHOOKS = 25
 
 @blueprint.get("/")
 def show_now() -> ResponseReturnValue:
-    """Never fails for what it shows: what does not answer is on it."""
+    """It never fails because of a dependency; it shows which ones do not answer."""
     view = usecases.show_system(context().store, context().monitor)
     api = context().contexts
     webhooks = partial(

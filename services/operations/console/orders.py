@@ -1,4 +1,4 @@
-"""The pages of orders: find one, see its whole story, and what can be done with it."""
+"""The pages of orders: search, the history of an order, and the possible actions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRACEPARENT_PARTS = 4
 
 @blueprint.get("/console/orders")
 def list_orders() -> ResponseReturnValue:
-    """The newest first. The id of an order leads to it, that of a customer to their orders, other words are a SKU."""
+    """Newest first. An order id opens the order, a customer id lists their orders, other input is a SKU."""
     text, status = request.args.get("q", "").strip(), request.args.get("status", "")
     query = {"status": status if status in STATUSES else "", "q": text}
     query |= {name: request.args.get(name, "").strip() for name in ("since", "until")}
@@ -50,7 +50,7 @@ def list_orders() -> ResponseReturnValue:
 
 @blueprint.get("/console/orders/<order_id>")
 def show_order(order_id: str) -> ResponseReturnValue:
-    """One order's story. What one context cannot tell is missing, and said to be."""
+    """The history of one order. Parts of contexts that do not answer are shown as missing."""
     token, api = session().token, context().contexts
     found = api.read_all(
         order=partial(api.get, "orders", f"/orders/{_id(order_id)}", token),
@@ -129,7 +129,7 @@ def _what_is_odd(refused: RefusedError | forms.FormError) -> str:
 
 
 def _of_id(text: str) -> str | None:
-    """The address of the order with this id; None if it is something else's, a customer's perhaps."""
+    """The URL of the order with this id; None if it is not an order, for example a customer."""
     try:
         context().contexts.get("orders", f"/orders/{text}", session().token)
     except (RefusedError, ContextDownError):
@@ -150,7 +150,7 @@ def _letters(order_id: str) -> list[dict[str, Any]] | None:
 
 
 def _trace(placed: dict[str, Any]) -> dict[str, str]:
-    """Where the order's trace begins: {id, url, request}, as far as it is known."""
+    """The start of the order's trace: {id, url, request}, as far as known."""
     known = {"request": str(placed.get("correlationid") or "")}
     parts = str(placed.get("traceparent") or "").split("-")
     if len(parts) == TRACEPARENT_PARTS:

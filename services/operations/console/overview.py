@@ -1,7 +1,7 @@
-"""The picture of the system on the page Now, made of the system view. Pure.
+"""The overview of the system on the page Now, built from the system view. Pure.
 
-Each part has a state, `ok`, `warn`, `bad` or `unknown`, and a few words. What is wrong is listed, the worst first, each
-with the page that leads on. What is not known is shown as unknown, never as good.
+Each part has a state, `ok`, `warn`, `bad` or `unknown`, and a short text. Problems are listed, worst first, each with a
+link to its page. Missing information is shown as unknown, never as good.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RELATIONAL = frozenset({"users", "inventory", "orders", "payments"})
 _SEVERITY = {BAD: 0, UNKNOWN: 1, WARN: 2}
 _EVENTS = ".events"
 _PROVIDER = "Payment provider"
-# Where a part that fails leads: to the orders that wait for it.
+# Where a failing part links to: the orders that wait for it.
 _LEADS_ON = dict.fromkeys((_PROVIDER, "worker-payments"), ("console.list_orders", {"status": "reserved"}))
 
 Unready = Mapping[str, Sequence[str]]
@@ -34,7 +34,7 @@ Unready = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing in the picture."""
+    """One part of the overview."""
 
     name: str
     state: str
@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A context: its service, its outbox, its queue and its worker, in the order in which an event passes them."""
+    """A context: its service, its outbox, its queue and its worker, in the order of an event's path."""
 
     name: str
     service: Part | None
@@ -64,9 +64,9 @@ class Overview:
 
 
 def overview(view: Mapping[str, Any], unready: Unready, webhooks: Sequence[Mapping[str, Any]] = ()) -> Overview:
-    """The picture of a system view (`services.operations.system`).
+    """The overview of a system view (`services.operations.system`).
 
-    `unready` has for each service that could be asked the readiness checks that fail, `webhooks` endpoints that fail.
+    `unready` has the failing readiness checks of each reachable service, `webhooks` the failing endpoints.
     """
     processes = {worker["name"]: worker for worker in view["workers"]}
     contexts = [*_CONTEXTS, *sorted(_further(processes))]
@@ -80,7 +80,7 @@ def overview(view: Mapping[str, Any], unready: Unready, webhooks: Sequence[Mappi
 
 
 def _further(processes: Mapping[str, Any]) -> set[str]:
-    """Contexts that came after this module was written."""
+    """Contexts added after this module was written."""
     names = {name.partition("-")[2] for name in processes if name.startswith(("service-", "worker-"))}
     return names - set(_CONTEXTS)
 
@@ -99,7 +99,7 @@ def _row(context: str, view: Mapping[str, Any], processes: Mapping[str, Any], un
 def _process(process: Mapping[str, Any], view: Mapping[str, Any], unready: Unready) -> Part:
     name = process["name"]
     if not process["alive"] and name == _SELF:
-        return Part(name, WARN, "slow: it shows this page, and did not answer itself in time")
+        return Part(name, WARN, "slow: it serves this page, but did not answer itself in time")
     if not process["alive"]:
         seen = f"last seen {ago(process['last_seen_at'])}" if process["last_seen_at"] else "not seen yet"
         return Part(name, BAD, f"does not answer, {seen}")
@@ -185,7 +185,7 @@ def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
         if part.state in (BAD, WARN):
             yield Problem(part.state, f"{part.name}: {part.text}", *_LEADS_ON.get(part.name, ()))
     if view["held_up"]:
-        yield Problem(WARN, "Time-outs of orders stand still: an outage holds orders up")
+        yield Problem(WARN, "The time-out clock of orders is stopped: an outage holds orders up")
     if waiting := waiting_letters(view):
         yield Problem(WARN, f"{_count(waiting, 'dead letter')} to be decided", "console.list_dead_letters")
     for each in view["undecided"]:
@@ -202,7 +202,7 @@ def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
 
 
 def waiting_letters(view: Mapping[str, Any]) -> int:
-    """How many dead letters wait for somebody to decide."""
+    """The number of dead letters that wait for a decision."""
     return sum(each["count"] for each in view["dead_letters"] or [] if each["status"] == "filed")
 
 

@@ -1,4 +1,4 @@
-"""What needs attention on the page Now, each with the page that leads on. Pure."""
+"""The problems on the page Now, each with a link. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 WEBHOOKS_NAMED = 3
-FAILURES_IN_A_ROW = 2  # one failure is nothing yet: it is tried again within seconds
+FAILURES_IN_A_ROW = 2  # ignore a single failure: it is retried within seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that needs attention; `page` is the endpoint that leads on, with its `values`."""
+    """A problem; `page` is the linked endpoint, with its `values`."""
 
     state: str
     text: str
@@ -23,7 +23,7 @@ class Problem:
 
 
 def failing_webhooks(endpoints: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    """The first of the webhook endpoints that fail by name, the others as a number."""
+    """The first failing webhook endpoints by name, the others as a number."""
     dead = [each for each in endpoints if not each["enabled"] or each["consecutive_failures"] >= FAILURES_IN_A_ROW]
     for each in dead[:WEBHOOKS_NAMED]:
         count = each["consecutive_failures"]

@@ -1,4 +1,6 @@
-"""The page of the promises: what the last audits found, what they found it in, and on a local stack an audit to run."""
+"""The page of the promises: the results of the last audits, the inconsistent resources, and on a local stack a button
+for a new audit.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ def show_audit(audit_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/console/promises/audits")
 def run_audit() -> ResponseReturnValue:
-    """Ask the control process, with this operator's token: operations has no rights to what an audit reads."""
+    """Request it from the control process, with this operator's token: operations may not read what an audit reads."""
     context().contexts.post(CONTROL, "/control/audits", session().token)
     return done("list_promises", "auditing")
 

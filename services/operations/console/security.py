@@ -1,7 +1,7 @@
-"""What a browser may do on the console's pages, and which requests are taken from it.
+"""Browser security of the console: headers, CSRF and cookies.
 
-A form is accepted with the session's CSRF token only, and never from another origin. The session's cookie is HttpOnly
-and SameSite=Strict, and Secure where the client came by TLS.
+A form is accepted only with the session's CSRF token, and never from another origin. The session's cookie is HttpOnly
+and SameSite=Strict, and Secure if the client uses TLS.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def delete_cookie(response: Response) -> None:
 
 
 def is_by_tls() -> bool:
-    """Whether the client came by TLS. A client that lies about it gets a cookie that it does not send back."""
+    """Whether the client uses TLS. A client that forges this header gets a cookie that it does not send back."""
     return request.is_secure or request.headers.get("X-Forwarded-Proto", "") == "https"
 
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from common.security.tokens import Verifier
 
-FORM_COOKIE = "holdfast_sign_in"  # its value is in the form as well, which another site cannot know
+FORM_COOKIE = "holdfast_sign_in"  # its value is also in the form; another site cannot know it
 _FORM_SECONDS = 3600
 _MAX_LENGTH = 1024
 _REASONS = {
-    "ended": "Your session has ended. Sign in to go on.",
-    "nothing-done": "Your session had ended, so what you sent was not done. Sign in and send it again.",
+    "ended": "Your session has ended. Sign in to continue.",
+    "nothing-done": "Your session had ended, so your request was not executed. Sign in and send it again.",
     "signed-out": "You are signed out.",
 }
 _log = logs.logger(__name__)
@@ -43,7 +43,7 @@ def show_sign_in() -> ResponseReturnValue:
 @blueprint.post("/console/sign-in")
 @rate_limited
 def sign_in() -> ResponseReturnValue:
-    """Ask the users service for a token. The password is not kept."""
+    """Request a token from the users service. The password is not stored."""
     sent, expected = request.form.get(security.CSRF_FIELD, ""), request.cookies.get(FORM_COOKIE, "")
     if not expected or not hmac.compare_digest(sent.encode(), expected.encode()) or not security.is_own_form(None):
         return _form(error="The form was out of date. Try again."), HTTPStatus.FORBIDDEN

@@ -1,4 +1,5 @@
-"""One order's story on a scale of time: its events, failed attempts, dead letters, webhooks and operators' acts. Pure.
+"""The history of one order on a time scale: its events, failed attempts, dead letters, webhooks and operators' acts.
+Pure.
 
 The oldest step comes first.
 """
@@ -24,7 +25,9 @@ _WARN = frozenset({"order.cancelled.v1", "payment.refunded.v1", "stock.released.
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`seconds` after the order was placed; `start` and `end` are where the step is on the scale, up to WIDTH."""
+    """`seconds` after the order was placed; `start` and `end` are the position of the step on the scale, up to
+    WIDTH.
+    """
 
     seconds: float
     delay_seconds: float
@@ -106,11 +109,11 @@ def _delivery(delivery: Mapping[str, Any]) -> Iterator[tuple[datetime, dict[str,
 def _act(act: Mapping[str, Any]) -> tuple[datetime, dict[str, Any]]:
     reason = f" ({act['reason']})" if act["reason"] else ""
     is_done = act["outcome"] == DONE
-    outcome = "" if is_done else f": {act['outcome'] or 'not known how it ended'}"
+    outcome = "" if is_done else f": {act['outcome'] or 'outcome unknown'}"
     known = {"place": "console", "type": str(act["kind"]), "text": f"By {act['name']}{reason}{outcome}"}
     return datetime.fromisoformat(act["at"]), known | {"state": "ok" if is_done else "bad", "details": ""}
 
 
 def pretty(value: Any) -> str:
-    """JSON to be read by people."""
+    """Readable JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)

@@ -14,7 +14,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")  # W3C Trace Context
 
 
 def url_of(trace_id: str) -> str:
-    """The address of the trace's page; empty if no viewer is configured, or if that is no trace id."""
+    """The URL of the trace's page; empty without a viewer, or for an invalid trace id."""
     template: str | None = context().trace_url_template
     return template.replace(PLACEHOLDER, trace_id) if template and _TRACE_ID.fullmatch(trace_id) else ""
 

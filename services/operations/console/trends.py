@@ -1,7 +1,7 @@
-"""The last hour as curves: orders accepted and ended per minute, and the time to confirm.
+"""Curves of the last hour: orders accepted and ended per minute, and the confirmation time.
 
-Each point is the difference between two looks at the processes' counters. Kept in this process only: after its restart
-the curves begin again, and they show where they begin. A counter that went back was restarted, and counts from zero.
+Each point is the difference between two samples of the processes' counters. They are kept in this process only: after
+its restart the curves start again. A counter that decreased was restarted, and counts from zero.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 15.0
 CLOSE_SECONDS = 10.0
 KEPT = 240  # an hour
-RECENT = 20  # points that the figures on top are made of: five minutes
+RECENT = 20  # points of the figures at the top: five minutes
 _ACCEPTED, _CONFIRMED = "holdfast_orders_accepted_total", "holdfast_orders_confirmed_total"
 _CANCELLED, _BUCKET = "holdfast_orders_cancelled_total", "holdfast_order_confirmation_seconds_bucket"
 _log = logs.logger(__name__)
@@ -32,7 +32,7 @@ Counters = dict[tuple[str, str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What happened within `seconds`. `confirmations` are cumulative: how many took at most so long."""
+    """The counts within `seconds`. `confirmations` are cumulative by duration."""
 
     seconds: float
     accepted: float
@@ -42,7 +42,7 @@ class Point:
 
 
 class Trends:
-    """Points of the last hour. `watch` starts a thread that takes them; without it there are none."""
+    """Points of the last hour. `watch` starts the sampling thread."""
 
     def __init__(self) -> None:
         self._points: deque[Point] = deque(maxlen=KEPT)
@@ -52,25 +52,25 @@ class Trends:
         self._closed = threading.Event()
 
     def watch(self, look: Callable[[], Look]) -> None:
-        """Take a look every `SAMPLE_SECONDS` from now on; harmless if that is done already."""
+        """Sample every `SAMPLE_SECONDS` from now on; idempotent."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, args=(look,), name="trends", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Take no more points; returns when the thread has ended, or is late to."""
+        """Stop sampling; returns when the thread has ended, or after a time-out."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join(CLOSE_SECONDS)
 
     def add(self, look: Look, at: float) -> None:
-        """Take the point between this look and the one before; `at` is on the monotonic clock."""
+        """Record the point between this sample and the previous one; `at` is on the monotonic clock."""
         counters = _counters(look)
         if self._last is not None:
             before, known = self._last
             self._points.append(_point(at - before, {key: _gain(known, key, now) for key, now in counters.items()}))
-            counters = known | counters  # a process that did not answer this time goes on from where it was
+            counters = known | counters  # a process that did not answer keeps its last values
         self._last = (at, counters)
 
     @property
@@ -82,7 +82,7 @@ class Trends:
             try:
                 self.add(look(), time.monotonic())
             except Exception as error:  # noqa: BLE001 - the next look may be better
-                _log.warning("no point for the curves", error=f"{type(error).__name__}: {error}")
+                _log.warning("no sample for the curves", error=f"{type(error).__name__}: {error}")
             self._closed.wait(SAMPLE_SECONDS)
 
 
@@ -93,7 +93,7 @@ def per_minute(points: Sequence[Point], name: str) -> float | None:
 
 
 def typical_seconds(points: Sequence[Point]) -> float | None:
-    """The time within which half of the confirmations came, interpolated within its bucket; None without any."""
+    """The median confirmation time, interpolated within its bucket; None without confirmations."""
     sums: dict[float, float] = {}
     for point in points:
         for bound, count in point.confirmations.items():

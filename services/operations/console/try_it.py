@@ -1,4 +1,4 @@
-"""The page Try it: place an order as this operator, see its Idempotency-Key, and send the same request twice."""
+"""The page Try it: place an order as this operator, show its Idempotency-Key, and send the same request twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PRODUCTS = 100
 CARDS = {
-    "pm_card_visa": "a card that pays",
+    "pm_card_visa": "a valid card",
     "pm_card_chargeDeclined": "a card that is declined",
     "pm_card_visa_chargeDeclinedInsufficientFunds": "a card without funds",
 }

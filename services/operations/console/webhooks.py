@@ -1,4 +1,4 @@
-"""The pages of webhooks: endpoints and how they answer, deliveries with each attempt, and what can be done."""
+"""The pages of webhooks: endpoints and their responses, deliveries with each attempt, and the possible actions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONTEXT = "notifications"
 
 @blueprint.get("/console/webhooks")
 def list_webhooks() -> ResponseReturnValue:
-    """Endpoints, the newest first; with `health=failing` only those whose last attempt failed."""
+    """Endpoints, newest first; with `health=failing` only those whose last attempt failed."""
     health = "failing" if request.args.get("health") == "failing" else ""
     page, error = None, None
     try:
@@ -64,10 +64,10 @@ def disable_webhook(endpoint_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/console/webhooks/<endpoint_id>/rotate-secret")
 def rotate_webhook_secret(endpoint_id: str) -> ResponseReturnValue:
-    """Show the new secret in the reply itself: nobody keeps it, so no other page could."""
+    """Show the new secret in the response itself, because it is not stored in clear."""
     keep = request.form.get("keep", "")
     if keep not in KEEP_PREVIOUS_SECONDS:
-        raise forms.FormError("Choose how long the previous secret signs as well.")
+        raise forms.FormError("Choose how long the previous secret also signs.")
     body = {"keep_previous_seconds": int(keep)}
     reply = acting.post(
         "rotate the secret", _CONTEXT, f"{_path(endpoint_id)}/rotate-secret", body, on=[endpoint_id], key=forms.key()
@@ -97,7 +97,7 @@ def dismiss_webhook(endpoint_id: str, delivery_id: str) -> ResponseReturnValue:
 
 
 def _page(endpoint_id: str, **values: Any) -> str:
-    """One endpoint with a page of its deliveries. Raises `ContextDownError`: without it there is nothing to show."""
+    """One endpoint with a page of its deliveries. Raises `ContextDownError`."""
     token, api, path = session().token, context().contexts, _path(endpoint_id)
     status = request.args.get("status", "")
     query = {"status": status if status in STATUSES else ""}
@@ -126,10 +126,12 @@ def _page(endpoint_id: str, **values: Any) -> str:
 
 
 def _resend_since(endpoint: dict[str, Any]) -> str:
-    """What the form proposes: since the endpoint fails, or since a day ago. As a browser's field takes it, in UTC."""
+    """The default of the form: since the endpoint fails, or since a day ago, in UTC and the format of a browser's
+    field.
+    """
     failing = endpoint["failing_since"] or endpoint["disabled_at"]
     since = datetime.fromisoformat(failing) if failing else datetime.now(UTC) - timedelta(seconds=RESEND_SECONDS)
-    return (since.astimezone(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M")  # it was made before it failed
+    return (since.astimezone(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M")  # it was created before it failed
 
 
 def _act_on_delivery(kind: str, endpoint_id: str, delivery_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The collections of operations and their indexes; `python -m services.operations.migrations` makes them."""
+"""The collections of operations and their indexes; `python -m services.operations.migrations` creates them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from common.web import idempotency
 revision = "0001"
 down_revision = None
 
-# Byte order, whatever the locale of the server: lists page by it. Room in each page keeps the many updates of a
+# Byte order, independent of the server's locale, for pagination. Free space in each page keeps the many updates of a
 # product's stock in place (heap-only), off the index.
 PRODUCTS = """
 CREATE TABLE products (

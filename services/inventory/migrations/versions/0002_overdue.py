@@ -1,4 +1,4 @@
-"""Reservations that are held long: when orders was asked about one, and how often."""
+"""Overdue reservations: when orders was asked about one, and how often."""
 
 from alembic import op
 

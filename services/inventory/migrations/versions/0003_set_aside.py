@@ -1,4 +1,4 @@
-"""The outbox marks events that no queue takes, so that they hold up nobody."""
+"""The outbox marks unroutable events, so that they block no others."""
 
 from alembic import op
 

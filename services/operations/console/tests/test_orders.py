@@ -180,7 +180,7 @@ def test_a_button_acts_once_as_the_operator(  # noqa: PLR0917
     ("answer", "status", "shown"),
     [
         ((409, {"detail": "a confirmed order cannot be cancelled", "code": "order_not_cancellable"}), 409, "cannot be"),
-        ((503, {"detail": "try again soon"}), 503, "Whether it did what you asked is not known"),
+        ((503, {"detail": "try again soon"}), 503, "It is not known whether your request was executed"),
     ],
 )
 def test_a_refusal_or_an_outage_is_explained(

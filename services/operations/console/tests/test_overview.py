@@ -76,7 +76,7 @@ def test_a_healthy_system_has_no_problems() -> None:
             {"breakers": [{"process": "x", "breaker": "payment_provider", "state": "open"}]},
             (BAD, "Payment provider: does not answer: its breaker is open"),
         ),
-        ({"held_up": True}, (WARN, "Time-outs of orders stand still: an outage holds orders up")),
+        ({"held_up": True}, (WARN, "The time-out clock of orders is stopped: an outage holds orders up")),
         (
             {
                 "dead_letters": [

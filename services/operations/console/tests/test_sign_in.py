@@ -95,7 +95,7 @@ def test_without_a_session_a_page_leads_to_the_sign_in(anyone: FlaskClient, path
 
 def test_a_form_without_a_session_does_nothing_and_says_so(anyone: FlaskClient) -> None:
     reply = anyone.post("/console/nothing", follow_redirects=True)
-    assert "was not done" in reply.text
+    assert "was not executed" in reply.text
 
 
 @pytest.mark.parametrize(

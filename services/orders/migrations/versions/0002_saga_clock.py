@@ -1,7 +1,7 @@
-"""The clock that bounds how long an order may stay open, and what the last event of an order needs to be made again.
+"""The saga clock for time-outs of open orders, and the envelope that recreates an order's final event.
 
-An order that the old version places meanwhile has no reading of the clock: the sweep gives it one. One that has ended
-already has no envelope: its last event is not made again.
+An order that the old version places during the upgrade has no reading of the clock: the sweep sets it. An order that
+has already ended has no envelope: its final event cannot be recreated.
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-# One row. `active_seconds` counts only while nothing holds sagas up.
+# One row. `active_seconds` advances only while sagas are not held up.
 CLOCK = """
 CREATE TABLE saga_clock (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),

@@ -1,4 +1,4 @@
-"""Orders are listed by status, and pruning finds old rows, by an index."""
+"""Indexes for listing orders by status and for pruning."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Orders are found by the SKUs in them, by an index."""
+"""An index for searching orders by SKU."""
 
 from alembic import op
 

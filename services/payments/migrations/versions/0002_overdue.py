@@ -1,4 +1,4 @@
-"""Payments that wait long for their order: when orders was asked about one, and how often."""
+"""Overdue payments: when orders was asked about one, and how often."""
 
 from alembic import op
 

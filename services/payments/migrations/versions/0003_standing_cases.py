@@ -1,5 +1,5 @@
-"""Refunds that the provider refuses: how often, when the next try is due, what waits for an operator, what came back
-another way. `looks` counts how often a sweep has found a payment unsettled and could not settle it.
+"""Refunds that the provider refuses: tries, the time of the next try, cases for an operator, money returned another
+way. `looks` counts how often a sweep found a payment unsettled and could not settle it.
 """
 
 from alembic import op

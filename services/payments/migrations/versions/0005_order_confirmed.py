@@ -1,7 +1,8 @@
-"""Payments learns that an order is confirmed, so it can ask about captured payments whose order's end it has not heard.
+"""Payments records that an order is confirmed, so it can ask about captured payments without a known end of their
+order.
 
-Rows that are there count as confirmed: orders is not asked about all of history. `holdfast audit --repair` asks about
-those that do not agree.
+Existing rows count as confirmed: orders is not asked about all history. `holdfast audit --repair` asks about
+inconsistent ones.
 """
 
 from alembic import op

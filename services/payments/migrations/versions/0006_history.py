@@ -1,4 +1,4 @@
-"""Pruning finds old rows by an index."""
+"""Indexes for pruning."""
 
 from alembic import op
 

@@ -21,7 +21,7 @@ def upgrade() -> None:
             created_at timestamptz NOT NULL
         )
     """)
-    # Nobody shall pass for somebody else by changing the case of a name.
+    # Prevent impersonation by names that differ only in case.
     op.execute("CREATE UNIQUE INDEX users_username ON users (lower(username))")
     op.execute("CREATE UNIQUE INDEX users_email ON users (lower(email))")
     op.execute("""

@@ -1,4 +1,4 @@
-"""Failed sign-ins are counted, and the networks that an account signs in from are known."""
+"""Counts of failed sign-ins, and the known networks of an account."""
 
 from alembic import op
 
