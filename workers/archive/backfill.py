@@ -1,6 +1,6 @@
-"""Gives positions to events that an archive worker of the version before files while both run.
+"""Gives positions to events that an archive worker of the previous version stores while both run.
 
-Guarantee: each gets one within about `PAUSE_SECONDS`; an outage delays that and ends nothing. To be removed with
+Guarantee: each gets one within about `PAUSE_SECONDS`; an outage only delays it. To be removed with
 services/archive/backfill.py.
 """
 
@@ -23,7 +23,7 @@ _log = logs.logger(__name__)
 
 
 class Backfill:
-    """A thread that looks for events without a position until it is stopped."""
+    """A thread that polls for events without a position until it is stopped."""
 
     def __init__(self, database: Database[dict[str, Any]], *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._database = database

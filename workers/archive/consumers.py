@@ -1,4 +1,4 @@
-"""What the archive does when it hears of something: it files it, whatever it is."""
+"""The archive's event handler: stores every event."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _customer_id(event: Event) -> str | None:
     try:
         return str(read(_CUSTOMERS_ORDER, event)["customer_id"])
     except InvalidEventError as error:
-        # It is filed all the same; but only operators will see this order's timeline.
+        # Store it anyway; only operators can see this order's timeline.
         _log.warning("an order without a customer", error=str(error))
         return None
 
 
-# Made once: a schema copies all its fields whenever it is made.
+# Created once: a schema copies all its fields at each creation.
 _CUSTOMERS_ORDER = CustomersOrder()
 
 HANDLERS = {topology.EVERYTHING: file_event}

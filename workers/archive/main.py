@@ -19,7 +19,7 @@ from workers.archive.consumers import HANDLERS, file_events
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(BatchWorkerSettings, DocumentSettings):
-    """What the archive worker reads."""
+    """The settings of the archive worker."""
 
 
 def main() -> None:

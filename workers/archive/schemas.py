@@ -1,4 +1,4 @@
-"""What the archive reads of foreign events: whose order it is, to know who may see its timeline."""
+"""The archive's reader of events of other contexts: the customer of an order, who may see its timeline."""
 
 from __future__ import annotations
 

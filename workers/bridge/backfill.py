@@ -1,7 +1,7 @@
-"""Send archived events to Kafka once more: `python -m workers.bridge.backfill [POSITION]` (all, or those after it).
+"""Send archived events to Kafka again: `python -m workers.bridge.backfill [POSITION]` (all, or those after it).
 
-Guarantee: the request is on record when it ends with 0; the running bridge begins again there within a second, and a
-kill does not undo it. Consumers see these events a second time and tell them by their `id`.
+Guarantee: when it exits with 0 the request is stored; the running bridge restarts there within a second, also after a
+crash. Consumers get these events a second time and detect duplicates by `id`.
 """
 
 from __future__ import annotations

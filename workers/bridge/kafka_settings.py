@@ -1,4 +1,4 @@
-"""How the bridge reaches Kafka: address, TLS, SASL. What does not fit together is named, setting by setting.
+"""The bridge's Kafka settings: address, TLS, SASL. Inconsistent settings are reported one by one.
 
 The names are those of librdkafka's configuration
 (https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md). Kafka's certificate is checked, and its name.
@@ -33,27 +33,27 @@ def _readable(value: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaSettings:
-    """Where Kafka is, and how the bridge proves who it is."""
+    """The address of Kafka, and the credentials of the bridge."""
 
     kafka_broker_url: str | None = setting(
         "KAFKA_BROKER_URL",
         default=None,
         check=validate.Regexp(
-            r"^[^\s/,]+:[0-9]{1,5}(,[^\s/,]+:[0-9]{1,5})*$", error="expected HOST:PORT, commas between"
+            r"^[^\s/,]+:[0-9]{1,5}(,[^\s/,]+:[0-9]{1,5})*$", error="expected HOST:PORT, comma-separated"
         ),
-        meaning="Kafka, for the events of the archive: HOST:PORT, commas between. Empty: no bridge.",
+        meaning="Kafka, for the events of the archive: HOST:PORT, comma-separated. Empty: no bridge.",
     )
     kafka_security_protocol: str = setting(
         "KAFKA_SECURITY_PROTOCOL",
         default=PLAINTEXT,
         check=one_of(*PROTOCOLS),
-        meaning="How Kafka is spoken to: PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL (with a user name).",
+        meaning="Protocol to Kafka: PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL (with a user name).",
     )
     kafka_ssl_ca_file: str | None = setting(
         "KAFKA_SSL_CA_FILE",
         default=None,
         check=_readable,
-        meaning="With SSL: PEM file of the authorities that sign Kafka's certificates. Empty: the system's.",
+        meaning="With SSL: PEM file of the CAs that sign Kafka's certificates. Empty: the system's.",
     )
     kafka_ssl_certificate_file: str | None = setting(
         "KAFKA_SSL_CERTIFICATE_FILE",
@@ -96,18 +96,18 @@ _SASL = {
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What librdkafka is given besides what every bridge gives it."""
+    """The librdkafka configuration of these settings."""
     given = {option: value for name, option in (_TLS | _SASL).items() if (value := _value(settings, name))}
     return {"security.protocol": settings.kafka_security_protocol} | given
 
 
 def problems(settings: KafkaSettings) -> dict[str, str]:
-    """What does not fit together: a reason by the name of each setting to change. Empty if all does."""
+    """Inconsistencies: a reason by the name of each setting to change. Empty if there are none."""
     return dict(_problems(settings))
 
 
 def problem_of(error: str) -> dict[str, str]:
-    """The setting that librdkafka refuses, with its reason; empty if its error names none of them."""
+    """The setting that librdkafka rejects, with its reason; empty if its error names none of them."""
     return {name: error for name, option in (_TLS | _SASL).items() if option in error}
 
 

@@ -1,8 +1,8 @@
-"""Carries archived events to Kafka, by position.
+"""Publishes archived events to Kafka, by position.
 
-Guarantee: every event up to the stored position is in Kafka; after a kill those behind it are sent again, so an event
-is there at least once, and a consumer tells repetitions by its `id`. While Kafka or MongoDB is away it waits.
-Not promised: two bridges at once. They would send everything twice, in no order.
+Guarantee: every event up to the stored position is in Kafka; after a crash later ones are sent again, so an event is
+delivered at least once, and a consumer detects duplicates by `id`. While Kafka or MongoDB is down it waits. Not
+supported: two bridges at once. They would send everything twice, out of order.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Bridge:
         self._stopping = True
 
     def run(self) -> None:
-        """Work until `stop`. Raises `KafkaException` for an error that stays."""
+        """Run until `stop`. Raises `KafkaException` for a permanent error."""
         self._read = -1
         while not self._stopping:
             try:
                 if self._read < 0:
                     self._begin(self._positions.load())
                 self._turn()
-            except PyMongoError as error:  # it goes on where it was, once MongoDB answers
+            except PyMongoError as error:  # it resumes at its position when MongoDB answers
                 _log.warning("MongoDB does not answer", error=f"{type(error).__name__}: {error}"[:200])
                 self._producer.poll(_PAUSE_SECONDS)
         deadline = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""The Kafka bridge: `python -m workers.bridge.main`. Without `KAFKA_BROKER_URL` it waits for its end."""
+"""The Kafka bridge: `python -m workers.bridge.main`. Without `KAFKA_BROKER_URL` it idles."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from workers.bridge.storage import Archive, Positions
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(LogSettings, MetricsSettings, DocumentSettings, KafkaSettings):
-    """What the bridge reads. `MONGODB_URL` is the archive's database, as the account that reads its events."""
+    """The settings of the bridge. `MONGODB_URL` is the archive's database, as the account that reads its events."""
 
     kafka_topic_prefix: str = setting(
         "KAFKA_TOPIC_PREFIX",
         default="holdfast",
         check=validate.Regexp(r"^[A-Za-z0-9._-]{1,100}$", error="expected letters, digits, dots, dashes"),
-        meaning="What the topics begin with: PREFIX.orders, PREFIX.payments ...",
+        meaning="Prefix of the topics: PREFIX.orders, PREFIX.payments ...",
     )
     bridge_database: str = setting(
         "BRIDGE_DATABASE",
@@ -40,7 +40,7 @@ class Settings(LogSettings, MetricsSettings, DocumentSettings, KafkaSettings):
         "float",
         default=30.0,
         check=between(0.05, 86_400),
-        meaning="How long an event waits for its predecessor of the same source and subject; then it goes without.",
+        meaning="How long an event waits for its predecessor of the same subject before it is sent without it.",
     )
 
 
@@ -53,7 +53,7 @@ def wait_for_signal() -> None:
 
 
 def make_producer(settings: Settings) -> OrderedProducer:
-    """The producer. Settings that do not fit together, or that Kafka's client refuses, end the process by name."""
+    """The producer. Inconsistent settings, or ones that Kafka's client rejects, stop the process with their names."""
     if found := problems(settings):
         refuse(found)
     try:

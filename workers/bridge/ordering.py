@@ -1,9 +1,9 @@
-"""The order in which archived events go to Kafka: by position, and by `sequence` within each source and subject.
+"""Orders archived events for Kafka: by position, and by `sequence` within each source and subject.
 
-Guarantee: an event is handed out after its predecessor of the same source and subject, if that one is archived within
-`gap_seconds` of it; otherwise without it, and the gap is counted: an event that is missing for ever (a dead letter of
-the archive) must not hold up its successors for ever. At most `MAX_HELD` wait; beyond, the one that waits longest goes.
-`attempt.failed` has no order: its `sequence` numbers attempts. Knows no clock and no database: both are passed in.
+Guarantee: an event is released after its predecessor of the same source and subject, if that one is archived within
+`gap_seconds`; otherwise without it, and the gap is counted: a missing event (a dead letter of the archive) must not
+block its successors for ever. At most `MAX_HELD` wait; beyond that the longest-waiting one is released.
+`attempt.failed` has no order: its `sequence` numbers attempts. Pure: clock and database are passed in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Held:
 
 
 class Ordering:
-    """Takes events by position, returns those whose turn it is."""
+    """Accepts events by position, returns those that are ready."""
 
     def __init__(self, position_of: Callable[[str, str, int], int | None], *, gap_seconds: float) -> None:
         self._position_of = position_of
@@ -40,7 +40,7 @@ class Ordering:
 
     @property
     def lowest_held(self) -> int | None:
-        """The lowest position that was taken and not returned yet."""
+        """The lowest position that was accepted and not returned yet."""
         return min((held.document["position"] for held in self._held.values()), default=None)
 
     @property
@@ -48,7 +48,7 @@ class Ordering:
         return len(self._held)
 
     def take(self, document: Document, now: float) -> list[Document]:
-        """The events that go now, because of this one."""
+        """The events that are ready because of this one."""
         if document["type"].startswith(_UNORDERED):
             return [document]
         if not self._is_next(document):
@@ -57,7 +57,7 @@ class Ordering:
         return list(self._go(document))
 
     def overdue(self, now: float) -> list[Document]:
-        """Events that have waited for their predecessor for too long, with what waited for them."""
+        """Events that have waited too long for their predecessor, with their waiting successors."""
         late = [held.document for held in self._held.values() if now - held.since >= self._gap_seconds]
         going: list[Document] = []
         for document in sorted(late, key=lambda each: each["sequence"]):
@@ -72,7 +72,7 @@ class Ordering:
             return True
         if (line, sequence - 1) in self._held:
             return False
-        # It may have gone before this process began, or so long ago that it is forgotten.
+        # It may have been published before this process started, or too long ago to be tracked.
         position = self._position_of(*line, sequence - 1)
         return position is not None and position < document["position"]
 

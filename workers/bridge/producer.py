@@ -1,8 +1,8 @@
-"""Kafka's producer: idempotent, in order, never giving a record up.
+"""Kafka's producer: idempotent, ordered, with unlimited retries.
 
-Guarantee: `confirmed` is a position up to which all that was given is on the brokers; a record that Kafka has not taken
-yet waits, for any length of time; above `WINDOW` there is no room for more (back-pressure). An error that stays is
-raised (`KafkaException`): the process ends, and begins again after the stored position.
+Guarantee: `confirmed` is a position up to which all records are on the brokers; a record that Kafka has not accepted
+yet waits without a time limit; above `WINDOW` no more are accepted (back-pressure). A permanent error is raised
+(`KafkaException`): the process stops, and restarts after the stored position.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _log = logs.logger(__name__)
 
 
 class OrderedProducer:
-    """Not for several threads."""
+    """Not thread-safe."""
 
     def __init__(self, brokers: str, options: Mapping[str, Any] | None = None) -> None:
         self._error: KafkaError | None = None
-        self._waiting: deque[list[Any]] = deque()  # [position, is confirmed], as they were given
+        self._waiting: deque[list[Any]] = deque()  # [position, is confirmed], in order
         self._producer = Producer(
             {
                 "bootstrap.servers": brokers,
                 "client.id": "holdfast-bridge",
-                "enable.idempotence": True,  # no repetition and no reordering by the client's own retries
-                "message.timeout.ms": 0,  # never give up: an outage is not an error
+                "enable.idempotence": True,  # no duplicates and no reordering by the client's own retries
+                "message.timeout.ms": 0,  # retry for ever: an outage is not an error
                 "queue.buffering.max.messages": 100_000,
                 "queue.buffering.max.kbytes": 262_144,
                 "linger.ms": 5,
@@ -77,7 +77,7 @@ class OrderedProducer:
                 return
 
     def poll(self, seconds: float = _POLL_SECONDS) -> None:
-        """Receive what the brokers confirmed. Raises `KafkaException` for an error that stays."""
+        """Receive confirmations. Raises `KafkaException` for a permanent error."""
         self._producer.poll(seconds)
         while self._waiting and self._waiting[0][1]:
             self._waiting.popleft()
@@ -95,5 +95,5 @@ class OrderedProducer:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._error = self._error or error
-        else:  # it tries again by itself
+        else:  # it retries automatically
             _log.warning("Kafka", error=str(error)[:200])

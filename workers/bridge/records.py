@@ -20,7 +20,7 @@ _CONTEXT = re.compile(r"/(?:services|workers)/([a-z0-9_-]{1,100})", re.ASCII)
 
 
 class Record(NamedTuple):
-    """What goes to Kafka, and the position that it has in the archive."""
+    """A record, and its position in the archive."""
 
     topic: str
     key: bytes
@@ -29,11 +29,13 @@ class Record(NamedTuple):
 
 
 def record(document: Mapping[str, Any], prefix: str) -> Record:
-    """One topic per context, after the event's source; the key is the subject, so a subject keeps to one partition."""
+    """One topic per context, named by the event's source; the key is the subject, so a subject stays in one
+    partition.
+    """
     found = _CONTEXT.fullmatch(document["source"])
     topic = f"{prefix}.{found[1] if found else 'other'}"
     attributes = {"specversion": "1.0", "id": document["_id"], "datacontenttype": "application/json"}
     attributes |= {name: document[name] for name in _ATTRIBUTES if name in document}
-    # The data is JSON text already, and must come out as it was published.
+    # The data is already JSON text, and must not change.
     value = f'{json.dumps(attributes, separators=(",", ":"))[:-1]},"data":{document["data"]}}}'
     return Record(topic, document["subject"].encode("utf-8", "replace"), value.encode(), document["position"])

@@ -1,7 +1,7 @@
-"""The archive's events, read only, and the bridge's own position. Raises pymongo's errors.
+"""The archive's events, read-only, and the bridge's own position. Raises pymongo's errors.
 
-The position is in a database of the bridge's own: every event up to it is in Kafka. A back-fill is a request on record
-there, which the bridge carries out when it next looks.
+The position is in the bridge's own database: every event up to it is in Kafka. A back-fill is a stored request, which
+the bridge executes at its next poll.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Archive:
         return list(found)
 
     def position_of(self, source: str, subject: str, sequence: int) -> int | None:
-        """Where an event is; None if it is not archived. (`subject` is what the index has.)"""
+        """The position of an event; None if it is not archived. (The index is by `subject`.)"""
         query = {"subject": subject, "source": source, "sequence": sequence, "position": {"$gt": 0}}
         found = self._events.find_one(query, {"position": 1})
         return int(found["position"]) if found else None
@@ -54,16 +54,16 @@ class Positions:
         self._positions.update_one({"_id": _KAFKA}, {"$set": {"position": position}}, upsert=True)
 
     def request_backfill(self, after: int) -> None:
-        """Ask for everything after a position once more."""
+        """Request everything after a position again."""
         self._positions.update_one({"_id": _KAFKA}, {"$set": {"backfill_after": after}}, upsert=True)
 
     def take_backfill(self) -> int | None:
-        """The position after which somebody asked for everything; from now on it is the bridge's own."""
+        """Take the position of a requested back-fill; it becomes the bridge's own."""
         requested = self._positions.find_one({"_id": _KAFKA, "backfill_after": {"$exists": True}})
         if requested is None:
             return None
         after = int(requested["backfill_after"])
         change = {"$set": {"position": after}, "$unset": {"backfill_after": ""}}
-        # One statement, so that a process killed here has either done both or neither.
+        # One atomic statement: both changes or neither.
         self._positions.update_one({"_id": _KAFKA, "backfill_after": after}, change)
         return after

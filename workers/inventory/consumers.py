@@ -1,4 +1,4 @@
-"""What inventory does when it hears of something: one function per event, each runs one use case."""
+"""Inventory's event handlers: one function per event, each runs one use case."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def release(delivery: Delivery, work: Work) -> None:
 
 
 def lock_stock(connection: Connection, deliveries: Sequence[Delivery]) -> None:
-    """Before a batch: its orders share products. What cannot be read yet fails when it is handled."""
+    """Called before a batch, because its orders share products. A malformed event fails later in its handler."""
     skus, order_ids = [], []
     for event in (delivery.event for delivery in deliveries):
         with suppress(InvalidEventError):
@@ -50,7 +50,7 @@ def _order_id(delivery: Delivery) -> str:
     return str(read(_ABOUT_ORDER, delivery.event)["order_id"])
 
 
-# Made once: a schema copies all its fields whenever it is made.
+# Created once: a schema copies all its fields at each creation.
 _ORDER_PLACED = OrderPlaced()
 _ABOUT_ORDER = AboutOrder()
 

@@ -17,7 +17,7 @@ from workers.inventory.consumers import HANDLERS, lock_stock
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(BatchWorkerSettings, DatabaseSettings):
-    """What the inventory worker reads."""
+    """The settings of the inventory worker."""
 
 
 def main() -> None:

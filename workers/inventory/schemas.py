@@ -1,4 +1,4 @@
-"""What inventory reads of foreign events: only the fields it uses."""
+"""Inventory's readers of events of other contexts: only the fields it uses."""
 
 from __future__ import annotations
 

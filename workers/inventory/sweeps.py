@@ -1,4 +1,4 @@
-"""What inventory does by itself, now and then: each sweep runs one use case."""
+"""Inventory's periodic work: each sweep runs one use case."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 50
 
 
 def ask_about_overdue(engine: Engine, context: SweepContext) -> int:
-    """Not while something holds sagas up: then to be held long means nothing."""
+    """Skipped while sagas are held up: then overdue reservations are normal."""
     if context.held_up() is not None:
         return 0
     return usecases.ask_about_overdue(engine, held_seconds=HELD_SECONDS, limit=AT_ONCE)

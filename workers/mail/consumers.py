@@ -1,4 +1,4 @@
-"""What the mail worker does with an event: one mail to the customer, once as far as SMTP lets it be."""
+"""The mail worker's event handlers: one mail to the customer, sent once as far as SMTP allows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OUTCOMES: dict[type[Exception], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What was sent, who knows the addresses, and who takes the mails."""
+    """The store of sent mails, the source of addresses, and the mail server."""
 
     sent: SentMails
     contacts: Contacts
@@ -54,7 +54,7 @@ def _mail(kind: str, delivery: Delivery, order: Mapping[str, Any], resources: Re
         return
     event_id = delivery.event.id
     claim = resources.sent.claim(
-        # Not by the event alone: the same news under another id is no reason for a second mail.
+        # Not only by event id: a republished event with another id must not send a second mail.
         f"{order['order_id']}/{kind}",
         event_id=event_id,
         message_id=f"<{event_id}@{resources.server.sender.domain}>",
@@ -64,7 +64,7 @@ def _mail(kind: str, delivery: Delivery, order: Mapping[str, Any], resources: Re
     except Exception as error:
         if outcome := _OUTCOMES.get(type(error)):
             MAILS.labels(kind, outcome).inc()
-        with suppress(Exception):  # then its lease runs out by itself
+        with suppress(Exception):  # then its lease expires
             resources.sent.release(claim, str(error)[:200])
         raise
     crash_point("mail.sent")
@@ -82,7 +82,7 @@ def _send(kind: str, order: Mapping[str, Any], claim: Claim, resources: Resource
     except HoldfastError:
         raise
     except Exception as error:  # noqa: BLE001 - a text of Python's own might repeat the address
-        message = f"the mail could not be made or sent: {type(error).__name__}"
+        message = f"the mail could not be created or sent: {type(error).__name__}"
         raise Transient(message) from None
     return Status.SENT
 

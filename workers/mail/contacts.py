@@ -1,7 +1,7 @@
-"""How to reach a customer now: asked of the users service at sending time, and kept nowhere.
+"""A customer's current address: read from the users service when a mail is sent, and not stored.
 
-Guarantee: every call is bounded in time and size; whatever is no answer is an outage (`Unavailable`), a refused
-credential too, which is the operator's to repair. No error and no span has the address.
+Guarantee: every call is bounded in time and size; any failure is an outage (`Unavailable`), also a rejected credential,
+which an operator must repair. No error and no span contains the address.
 """
 
 from __future__ import annotations
@@ -34,42 +34,40 @@ _REPLY = ContactReply()
 
 @dataclass(frozen=True, kw_only=True)
 class ContactSettings:
-    """Where addresses are asked for, and with what."""
+    """The source of addresses, and its credentials."""
 
-    users_url: str = setting(
-        "USERS_URL", check=HTTP_URL, meaning="Base URL of the users service itself, past the gateway."
-    )
+    users_url: str = setting("USERS_URL", check=HTTP_URL, meaning="Base URL of the users service, without the gateway.")
     contact_tokens: str = setting(
         "CONTACT_TOKENS",
         default="",
         check=check_credentials,
-        meaning="Credentials for which a user's e-mail address is given out inside, with commas between. Empty: none.",
+        meaning="Service credentials that may read users' e-mail addresses, comma-separated. Empty: none.",
     )
     users_timeout_seconds: float = setting(
         "USERS_TIMEOUT_SECONDS",
         "float",
         default=2.0,
         check=between(0.1, 10),
-        meaning="Longest wait for a reply of the users service, in seconds.",
+        meaning="Longest wait for a response of the users service, in seconds.",
     )
 
 
 class UsersUnavailableError(Unavailable):
-    """The users service gives no answer."""
+    """The users service does not answer."""
 
     code = "users_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """No representation shows who it is."""
+    """Its representation does not reveal the customer."""
 
     username: str = field(repr=False)
     email: str = field(repr=False)
 
 
 class Contacts:
-    """Thread-safe: each call has a connection of its own."""
+    """Thread-safe: each call has its own connection."""
 
     def __init__(self, settings: ContactSettings, breaker: Breaker) -> None:
         self._base, self._seconds = settings.users_url.rstrip("/"), settings.users_timeout_seconds
@@ -89,7 +87,7 @@ class Contacts:
             raise InvalidAddressError("the users service has no valid e-mail address of the customer") from None
 
     def probe(self) -> None:
-        """Ask for a sign of life: a user that nobody is. Raises `UsersUnavailableError`."""
+        """Probe the service with a user that does not exist. Raises `UsersUnavailableError`."""
         with self._breaker.guard():
             self._ask(NOBODY)
 
@@ -104,7 +102,7 @@ class Contacts:
         deadline = time.monotonic() + 2 * self._seconds
         url = f"{self._base}/internal/v1/users/{user_id}/contact"
         with requests.Session() as session:
-            session.trust_env = False  # a proxy of the environment has no business between our services
+            session.trust_env = False  # ignore proxies from the environment for internal calls
             bounds = (min(CONNECT_SECONDS, self._seconds), self._seconds)
             with session.get(url, headers=self._headers, timeout=bounds, stream=True, allow_redirects=False) as reply:
                 if reply.status_code == HTTPStatus.NOT_FOUND:

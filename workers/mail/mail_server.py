@@ -1,12 +1,11 @@
-"""The mail server, by SMTP: the only file that talks to it.
+"""The mail server, by SMTP: the only file that calls it.
 
-Guarantees: a session is bounded in time as a whole; no error has an address, or the server's words, which may repeat
-it.
+Guarantees: a whole session has a time-out; no error contains an address, or the server's text, which may repeat it.
 
-| what the server says                                            | is |
+| response of the server                                           | result |
 |------------------------------------------------------------------|----|
-| nothing, nonsense, no greeting, no TLS, no login, 421, any 4.3.x | an outage |
-| no to the sender, whatever the code: it concerns every mail      | an outage |
+| none, malformed, no greeting, no TLS, login failed, 421, any 4.3.x | an outage |
+| sender rejected, with any code: it affects every mail            | an outage |
 | 4xx to the recipient or the mail (greylisting, a full mailbox)   | `MailDeferredError`: later |
 | 5xx to the recipient or the mail                                 | `MailRefusedError`: a dead letter |
 """
@@ -45,7 +44,7 @@ _ENHANCED = re.compile(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b")
 
 @dataclass(frozen=True, kw_only=True)
 class MailSettings:
-    """Which server sends the mails, and as whom."""
+    """The mail server and the sender."""
 
     smtp_url: str | None = setting(
         "SMTP_URL",
@@ -65,7 +64,7 @@ class MailSettings:
         "float",
         default=15.0,
         check=between(0.5, 120),
-        meaning="Longest that sending one e-mail may take, in seconds.",
+        meaning="Longest time for sending one e-mail, in seconds.",
     )
 
 
@@ -76,19 +75,19 @@ class MailServerUnavailableError(Unavailable):
 
 
 class MailDeferredError(Undecided):
-    """The server takes this one later."""
+    """The server defers this mail."""
 
     code = "mail_deferred"
 
 
 class MailRefusedError(Rejected):
-    """The server does not take this one, now or later."""
+    """The server rejects this mail permanently."""
 
     code = "mail_refused"
 
 
 class MailServer:
-    """Thread-safe: each mail has a session of its own."""
+    """Thread-safe: each mail has its own session."""
 
     def __init__(self, settings: MailSettings, breaker: Breaker) -> None:
         self.sender: Address = read_sender(settings.mail_from)
@@ -96,9 +95,9 @@ class MailServer:
         self._seconds, self._breaker = settings.smtp_timeout_seconds, breaker
 
     def send(self, mail: EmailMessage, recipient: str) -> None:
-        """Returns when the server has taken responsibility for the mail.
+        """Returns when the server has accepted the mail.
 
-        After an outage it may have taken it all the same: nobody can know. Raises the three errors above.
+        After an outage the outcome is unknown: it may have accepted it. Raises the three errors above.
         """
         attributes = {"peer.service": "mail_server", "holdfast.operation": "send"}
         answers = (MailDeferredError, MailRefusedError)
@@ -109,11 +108,11 @@ class MailServer:
         ):
             _require(session.rcpt(recipient))
             _require(_data(session, mail.as_bytes(policy=policy.SMTP)))
-            with suppress(Exception):  # it has the mail: how it says goodbye is of no matter
+            with suppress(Exception):  # the mail is accepted: ignore errors of QUIT
                 session.quit()
 
     def probe(self) -> None:
-        """Ask for a sign of life, as far as the sender. Raises `MailServerUnavailableError`."""
+        """Probe the server, up to the sender. Raises `MailServerUnavailableError`."""
         with self._breaker.guard(), self._session() as session, suppress(Exception):
             session.quit()
 
@@ -171,17 +170,17 @@ def _require(reply: tuple[int, bytes]) -> None:
         return
     status = _status(code, text)
     if code == _CLOSING or " 4.3." in status:
-        message = f"the mail server takes no mail: {status}"
+        message = f"the mail server accepts no mail: {status}"
         raise MailServerUnavailableError(message)
     if code in _TEMPORARY:
-        message = f"the mail server takes this mail later: {status}"
+        message = f"the mail server defers this mail: {status}"
         raise MailDeferredError(message)
     message = f"the mail server refuses this mail: {status}"
     raise MailRefusedError(message)
 
 
 def _status(code: int, text: bytes) -> str:
-    """The reply code, and the enhanced one of RFC 3463 if there is one: `550 5.1.1`."""
+    """The reply code, and the enhanced one of RFC 3463 if present: `550 5.1.1`."""
     enhanced = _ENHANCED.match(text)
     return f"{code} {enhanced[0].decode()}" if enhanced else str(code)
 
@@ -192,6 +191,6 @@ def _outage(error: Exception) -> MailServerUnavailableError:
 
 
 def _cut(client: smtplib.SMTP) -> None:
-    """The session has taken too long: whatever waits for the server fails now."""
+    """The session has timed out: waits for the server fail now."""
     with suppress(OSError, AttributeError):
         client.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # without one there is nothing to end

@@ -1,7 +1,7 @@
 """The mail worker: `python -m workers.mail.main`. Customers get an e-mail when their order is confirmed or cancelled.
 
-It has a queue of its own, so a mail server that is away pauses nothing else. Any number of it may run. Without
-`SMTP_URL` it takes its events and sends nothing, so that no old mails go out when it is set one day.
+It has its own queue, so an unavailable mail server pauses nothing else. Any number of workers may run. Without
+`SMTP_URL` it consumes its events and sends nothing, so that no old mails are sent when it is set later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(WorkerSettings, DocumentSettings, MailSettings, ContactSettings):
-    """What the mail worker reads."""
+    """The settings of the mail worker."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
 
@@ -38,7 +38,7 @@ def main() -> None:
     configure_logging("worker-mail", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
     if settings.smtp_url is None:
-        logger(__name__).info("SMTP_URL is not set: events are taken and no mail is sent")
+        logger(__name__).info("SMTP_URL is not set: events are consumed and no mail is sent")
         run_worker("mail", HANDLERS, None, settings, probes={})
         return
     database = connect(

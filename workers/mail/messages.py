@@ -1,4 +1,4 @@
-"""The e-mails: plain text, one recipient. Nothing that comes from outside reaches a header but a checked address."""
+"""The e-mails: plain text, one recipient. The only external value in a header is a validated address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOT_CHARGED = "You are not charged. What was charged already is refunded in ful
 
 
 class InvalidAddressError(Rejected):
-    """The customer's address cannot stand in a mail. It is in no message."""
+    """The customer's address is not valid in a mail. The error does not contain it."""
 
     code = "invalid_address"
 
@@ -42,13 +42,13 @@ def make_mail(
     mail["To"] = _recipient(contact.email)
     mail["Date"] = formatdate()
     mail["Message-ID"] = message_id
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers it by machine
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
     mail.set_content(_text(kind, order, contact.username))
     return mail
 
 
 def money(total: Mapping[str, Any]) -> str:
-    """19.99 USD of {"amount": 1999, "currency": "usd"}. Every currency that is sold in has cents."""
+    """19.99 USD of {"amount": 1999, "currency": "usd"}. Every supported currency has cents."""
     units, cents = divmod(total["amount"], 100)
     return f"{units:,}.{cents:02d} {total['currency'].upper()}"
 
@@ -57,7 +57,7 @@ def _recipient(address: str) -> Address:
     try:
         return Address(addr_spec=address)
     except Exception:  # noqa: BLE001 - whatever the parser says, it may repeat the address
-        raise InvalidAddressError("the customer's e-mail address cannot stand in a mail") from None
+        raise InvalidAddressError("the customer's e-mail address is not valid in a mail") from None
 
 
 def _text(kind: str, order: Mapping[str, Any], username: str) -> str:

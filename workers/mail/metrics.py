@@ -1,4 +1,4 @@
-"""Figures of e-mail. No label names an order or a customer."""
+"""Metrics of e-mail. No label names an order or a customer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from prometheus_client import Counter
 
 MAILS = Counter(
     "holdfast_mails",
-    "E-mails by what became of them: sent, no_address, refused, deferred (tried again later), off (no SMTP_URL)",
+    "E-mails by outcome: sent, no_address, refused, deferred (retried later), off (no SMTP_URL)",
     ["kind", "outcome"],
 )

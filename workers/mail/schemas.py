@@ -1,4 +1,6 @@
-"""What the mail worker reads of foreign events, and of the users service's reply: only the fields it uses."""
+"""The mail worker's readers of events of other contexts, and of the users service's response: only the fields it
+uses.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from marshmallow import fields
 
 from common.schemas import TolerantMoneySchema, TolerantSchema, id_field, text_field
 
-# What the users service accepts: no space, no control character, nothing that is not ASCII.
+# The same as in the users service: no spaces, no control characters, only ASCII.
 ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*"
 
 

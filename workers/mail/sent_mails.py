@@ -1,8 +1,8 @@
-"""Which mails were sent: one document for each order and kind of mail, in a database of the worker's own.
+"""The sent mails: one document for each order and kind of mail, in the worker's own database.
 
-Guarantee: one worker at a time works on a mail (a lease), and what is finished is not begun again. A worker that dies
-between the server's answer and `finish` leaves a lease that runs out: then the mail is sent again under the same
-Message-ID (docs/decisions/0024). No document has an address.
+Guarantee: one worker at a time handles a mail (a lease), and a finished mail is not sent again. If a worker dies
+between the server's response and `finish`, its lease expires: then the mail is sent again with the same Message-ID
+(docs/decisions/0024). No document contains an address.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Status(StrEnum):
 
 
 class MailInHandError(Undecided):
-    """Another worker is sending this mail, or died over it: its lease runs out."""
+    """Another worker is sending this mail, or died: its lease will expire."""
 
     code = "mail_in_hand"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mail to be sent by this worker and no other, for a while."""
+    """A mail claimed by this worker for a while."""
 
     id: str
     lease_id: str
@@ -59,7 +59,7 @@ class SentMails:
         self._is_indexed = False
 
     def claim(self, mail_id: str, *, event_id: str, message_id: str) -> Claim:
-        """Take the mail. Raises `AlreadyHandled` if it is finished, `MailInHandError` if another worker has it."""
+        """Claim the mail. Raises `AlreadyHandled` if it is finished, `MailInHandError` if another worker has it."""
         self._prepare()
         now = utc_now()
         lease_id = new_id()
@@ -82,7 +82,7 @@ class SentMails:
         return Claim(mail_id, lease_id, found["message_id"])
 
     def finish(self, claim: Claim, status: Status) -> None:
-        """Record the end; while MongoDB is away, try again for `FINISH_SECONDS`: the mail may be out already."""
+        """Record the end; while MongoDB is down, retry for `FINISH_SECONDS`: the mail may already be sent."""
         deadline = time.monotonic() + FINISH_SECONDS
         values = {"status": status, "finished_at": utc_now(), "leased_until": LONG_AGO}
         while True:
@@ -96,7 +96,7 @@ class SentMails:
                 return
 
     def release(self, claim: Claim, reason: str) -> None:
-        """Give it back: it was not sent, or nobody knows. The next try may begin at once."""
+        """Release it: it was not sent, or the outcome is unknown. The next try may begin at once."""
         values = {"leased_until": LONG_AGO, "last_failure": reason}
         self._mails.update_one({"_id": claim.id, "lease_id": claim.lease_id}, {"$set": values})
 
@@ -104,5 +104,5 @@ class SentMails:
         if not self._is_indexed:
             self._mails.create_index(
                 [("begun_at", ASCENDING)], name="pruned", expireAfterSeconds=KEPT_SECONDS
-            )  # safe to repeat
+            )  # idempotent
             self._is_indexed = True

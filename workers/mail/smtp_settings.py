@@ -1,4 +1,4 @@
-"""How `SMTP_URL` and `MAIL_FROM` are read."""
+"""Parses and checks `SMTP_URL` and `MAIL_FROM`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_smtp_url(value: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise ValidationError("expected smtps://, smtp+starttls:// or smtp://, a host and perhaps a port")
+        raise ValidationError("expected smtps://, smtp+starttls:// or smtp://, a host and optionally a port")
     if parts.scheme == "smtp" and parts.username:
         raise ValidationError("a login needs smtps:// or smtp+starttls://: with smtp:// its password would go in clear")
 
@@ -34,7 +34,7 @@ def check_sender(value: str) -> None:
 
 
 def read_sender(value: str) -> Address:
-    """Raises ValueError for what is no address."""
+    """Raises ValueError for an invalid address."""
     name, address = parseaddr(value)
     if "@" not in address or not value.isascii() or not value.isprintable():
         raise ValueError("no address")

@@ -1,4 +1,4 @@
-"""What notifications does with an event: it records a delivery for each endpoint that subscribed to it."""
+"""The notifications worker's event handlers: record a delivery for each endpoint that subscribed to the event."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from common.messaging.events import Event
     from common.messaging.inbox import Delivery
 
-_CUSTOMERS_ORDER = CustomersOrder()  # made once: making a schema costs more than reading with it
+_CUSTOMERS_ORDER = CustomersOrder()  # created once: creating a schema costs more than reading with it
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The database, and how to let the sender know that something is due."""
+    """The database, and a function that wakes the sender."""
 
     database: Database[dict[str, Any]]
     wake: Callable[[], None]
@@ -43,7 +43,7 @@ def record_event(delivery: Delivery, resources: Resources) -> None:
 
 
 def _customer_id(event: Event) -> str | None:
-    """The customer of the order, where the event tells it. Others wait for an event that does."""
+    """The customer of the order, if the event names it. Other events wait for one that does."""
     if "customer_id" not in event.data:
         return None
     try:

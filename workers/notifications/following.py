@@ -1,7 +1,8 @@
-"""The queue's bindings follow the subscriptions: once a second, if an endpoint waits for it, and once a minute anyway.
+"""Updates the queue's bindings to the subscriptions: once a second if an endpoint waits for it, and once a minute
+anyway.
 
-The rounds of once a minute bind everything again (which is harmless), in case a broker has been set up anew, and take
-away what nobody wants any more. Several workers may run this: one at a time changes anything.
+The rounds of once a minute bind everything again (which is harmless), in case a broker has been reinstalled, and unbind
+types without subscriptions. Several workers may run this: one at a time makes changes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _log = logger(__name__)
 
 
 def follow_once(database: Database[dict[str, Any]], broker_url: str) -> None:
-    """One round. Raises as MongoDB and the broker do; a round that was cut short is begun again by the next one."""
+    """One round. Raises errors of MongoDB and the broker; the next round repeats an interrupted one."""
     with changing(broker_url, CONTEXT, timeout_seconds=BROKER_SECONDS) as bindings:
         todo = subscriptions.plan(database)
         for event_type in todo.to_bind:
@@ -43,7 +44,7 @@ def follow_once(database: Database[dict[str, Any]], broker_url: str) -> None:
 
 @contextmanager
 def following(database: Database[dict[str, Any]], broker_url: str) -> Iterator[Callable[[], None]]:
-    """Follow beside the block; yields what ends it."""
+    """Follow while the block runs; yields a function that ends it."""
     ending = threading.Event()
     thread = threading.Thread(target=_run, args=(database, broker_url, ending), name="bindings", daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
 """The notifications worker: `python -m workers.notifications.main`.
 
-It records deliveries of the events that come in, sends what is due, and lets the queue's bindings follow what is
-subscribed to. Any number of them may run.
+It records deliveries of incoming events, sends due deliveries, and updates the queue's bindings to the subscriptions.
+Any number of workers may run.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from workers.notifications.following import following
 from workers.notifications.sending import sending
 
 MAX_ANSWER_BYTES = 1024
-SIDE_CONNECTIONS = 4  # two that look for turns, one that measures, one that follows the subscriptions
+SIDE_CONNECTIONS = 4  # two that poll for turns, one that measures, one that follows the subscriptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(WorkerSettings, DocumentSettings, WebhookSettings):
-    """What the notifications worker reads."""
+    """The settings of the notifications worker."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
     webhook_threads: int = setting(
@@ -38,14 +38,14 @@ class Settings(WorkerSettings, DocumentSettings, WebhookSettings):
         "int",
         default=16,
         check=between(2, 256),
-        meaning="Webhooks sent at once; a quarter of them is for endpoints that failed or were slow.",
+        meaning="Webhooks sent concurrently; a quarter is reserved for endpoints that failed or were slow.",
     )
     webhook_timeout_seconds: float = setting(
         "WEBHOOK_TIMEOUT_SECONDS",
         "float",
         default=10.0,
         check=between(0.1, 30),
-        meaning="Longest that an endpoint may take to answer.",
+        meaning="Longest wait for the response of an endpoint.",
     )
 
 

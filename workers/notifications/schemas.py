@@ -1,4 +1,4 @@
-"""What notifications reads of foreign events: whose order it is."""
+"""The notifications worker's reader of events of other contexts: the customer of an order."""
 
 from __future__ import annotations
 

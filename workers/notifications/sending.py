@@ -1,7 +1,7 @@
-"""Sends what is due: a bounded number of threads takes turns at endpoints, whatever their number.
+"""Sends due deliveries: a bounded number of threads serves endpoints in turns.
 
-Endpoints that answered quickly at last, and those that failed or were slow, have threads of their own: any number of
-dead ones leaves the others' alone. An endpoint that has just died costs one thread one time-out.
+Endpoints whose last response was quick, and those that failed or were slow, have separate threads: dead endpoints do
+not block the threads of the others. An endpoint that has just died costs one thread one time-out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = logger(__name__)
 
 
 class Sender:
-    """Runs until `stop`; `wake` says that something may be due."""
+    """Runs until `stop`; `wake` signals that a delivery may be due."""
 
     def __init__(self, dispatcher: Dispatcher, *, threads: int) -> None:
         self._dispatcher = dispatcher
@@ -51,12 +51,12 @@ class Sender:
             lane.awake.set()
 
     def stop(self) -> None:
-        """No further turn begins."""
+        """Start no further turn."""
         self.stopping.set()
         self.wake()
 
     def join(self) -> None:
-        """Wait for the turns that have begun: each is bounded."""
+        """Wait for the running turns: each is bounded."""
         for lane in self._lanes:
             lane.join()
 
@@ -75,7 +75,7 @@ class _Lane:
         self._slots = threading.Semaphore(threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._thread = threading.Thread(target=self._run, name=f"{name}-turns", daemon=True)
-        # Turns that were interrupted, by an outage of the store mostly: given back as soon as it answers.
+        # Interrupted turns, mostly by an outage of the store: released as soon as it answers.
         self._interrupted: deque[dict[str, Any]] = deque(maxlen=MAX_INTERRUPTED)
         self.awake = threading.Event()
 
@@ -118,12 +118,12 @@ class _Lane:
                 self._interrupted.append(endpoint)
         finally:
             self._slots.release()
-            self.awake.set()  # more of it may be due; one that changed its lane is found within a second
+            self.awake.set()  # more may be due; an endpoint that changed its lane is found within a second
 
 
 @contextmanager
 def sending(dispatcher: Dispatcher, *, threads: int) -> Iterator[Sender]:
-    """Send beside the block; at its end, what has begun is finished."""
+    """Send while the block runs; at its end, running turns are finished."""
     sender = Sender(dispatcher, threads=threads)
     sender.start()
     try:

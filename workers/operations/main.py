@@ -1,4 +1,4 @@
-"""The operations worker: `python -m workers.operations.main`. It files dead letters and carries out replays."""
+"""The operations worker: `python -m workers.operations.main`. It stores dead letters and executes replays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workers.operations.replaying import CONFIRM_SECONDS, Replayer
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(WorkerSettings, DocumentSettings):
-    """What the operations worker reads."""
+    """The settings of the operations worker."""
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         pool_size=settings.worker_threads + 2,  # one for replays, one for the pause's probe
     )
     stop = threading.Event()
-    # The default exchange: a replay goes to the one queue whose name is its key.
+    # The default exchange: a replay goes only to the queue that its key names.
     replayer = Replayer(database, ConfirmedPublisher(settings.rabbitmq_url, "", name="operations replays"))
     thread = threading.Thread(target=replayer.run, args=(stop,), name="replays", daemon=True)
     thread.start()

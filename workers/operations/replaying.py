@@ -1,9 +1,9 @@
-"""Carries out replays that were asked for: each goes to the queue that it died in, and to no other.
+"""Executes requested replays: each goes only to the queue in which it failed.
 
-Claim, publish with confirms, record the outcome. Killed in between it publishes again, which the consumer's inbox
-drops; nothing is recorded as replayed that the broker has not taken. While the broker or the database is away it asks
-every few seconds (the consumer pause of this process asks the database as well). Bulk replays ask for their letters
-here, at their rate.
+Claim, publish with confirms, record the outcome. After a crash in between it publishes again, and the consumer's inbox
+drops the duplicate; a replay is recorded only after the broker's confirm. While the broker or the database is down it
+retries every few seconds (the consumer pause of this process probes the database as well). Bulk replays request their
+dead letters here, at their rate.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ CONFIRM_SECONDS = 10.0
 IDLE_SECONDS = 0.25
 OUTAGE_SECONDS = 2.5
 
-REPLAYED = Counter("holdfast_replays_total", "Replays by what became of them", ["outcome"])
-WORKS = Gauge("holdfast_replaying", "1 while replays can be carried out, 0 while something is away")
+REPLAYED = Counter("holdfast_replays_total", "Replays by outcome", ["outcome"])
+WORKS = Gauge("holdfast_replaying", "1 while replays can be executed, 0 during an outage")
 _log = structlog.get_logger(__name__)
 
 
@@ -71,7 +71,7 @@ class Replayer:
         self._publisher.close()
 
     def step(self) -> int:
-        """One batch; answers how many replays were carried out. Raises as database and broker do."""
+        """One batch; returns the number of executed replays. Raises errors of database and broker."""
         self._advance_job()
         claimed = usecases.claim_replays(self._database, self._holder, limit=BATCH)
         for batch in _batches(claimed):
@@ -85,7 +85,7 @@ class Replayer:
         if job is None:
             self._credit = 0.0
             return
-        # Never more at once than a second's worth, however long nothing was done.
+        # At most one second's worth at once, after any pause.
         self._credit = min(self._credit + elapsed * job.rate, max(1.0, job.rate))
         if self._credit >= 1:
             self._credit -= usecases.advance_job(self._database, job, int(self._credit))
@@ -99,7 +99,7 @@ class Replayer:
             try:
                 messages.append(self._message(replay))
             except IncompleteBodyError:
-                _log.exception("a letter's body is not whole", letter_id=replay.letter_id)
+                _log.exception("the body of a dead letter is incomplete", letter_id=replay.letter_id)
                 outcomes[replay.id] = UNPUBLISHABLE
         outcomes |= self._sent(messages)
         for outcome in outcomes.values():
@@ -107,13 +107,13 @@ class Replayer:
         return {replay.id: (replay, outcomes[replay.id]) for replay in batch if replay.id in outcomes}
 
     def _sent(self, messages: Sequence[Message]) -> dict[str, str]:
-        """What became of each; what the broker neither took nor returned is not in it, and stays claimed."""
+        """The outcome of each; those that the broker neither confirmed nor returned are missing, and stay claimed."""
         if not messages:
             return {}
         try:
             confirmed = self._publisher.publish(messages, timeout_seconds=CONFIRM_SECONDS)
         except Exception as error:
-            self._publisher.close()  # it may stand in the middle of a message
+            self._publisher.close()  # it may be in the middle of a message
             if classify(error) is Unavailable:
                 raise
             if len(messages) > 1:  # one of them is at fault
@@ -135,7 +135,7 @@ class Replayer:
 
 
 def _headers(body: bytes) -> dict[str, str]:
-    """Those that the relay gives an event: an attempt counter is not among them, so attempts count from the start."""
+    """The headers that the relay sets; without an attempt counter, so attempts start again."""
     if len(body) > MAX_EVENT_BYTES:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What orders does when it hears of something: one function per event, each runs one use case."""
+"""Orders' event handlers: one function per event, each runs one use case."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _order_id(delivery: Delivery) -> str:
     return str(read(_ABOUT_ORDER, delivery.event)["order_id"])
 
 
-# Made once: a schema copies all its fields whenever it is made.
+# Created once: a schema copies all its fields at each creation.
 _PRODUCT_PRICED = ProductPriced()
 _ABOUT_ORDER = AboutOrder()
 

@@ -17,7 +17,7 @@ from workers.orders.consumers import HANDLERS
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(BatchWorkerSettings, DatabaseSettings):
-    """What the orders worker reads."""
+    """The settings of the orders worker."""
 
 
 def main() -> None:

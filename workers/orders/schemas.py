@@ -1,4 +1,4 @@
-"""What orders reads of foreign events: only the fields it uses."""
+"""Orders' readers of events of other contexts: only the fields it uses."""
 
 from __future__ import annotations
 

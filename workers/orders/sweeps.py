@@ -1,4 +1,4 @@
-"""What orders does by itself, now and then: each sweep runs one use case."""
+"""Orders' periodic work: each sweep runs one use case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Resources:
 
 
 def time_out(resources: Resources, context: SweepContext) -> int:
-    """One tick of the clock; while it stands still, nobody is timed out either."""
+    """One tick of the clock; while it is stopped, no order is timed out."""
     held_up = context.held_up() is not None
     reading = timeouts.tick(resources.engine, stands_still=held_up)
     if held_up:

@@ -1,4 +1,4 @@
-"""What payments does when it hears of something: one function per event, each runs one use case."""
+"""Payments' event handlers: one function per event, each runs one use case."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _order_id(delivery: Delivery) -> str:
     return str(read(_ABOUT_ORDER, delivery.event)["order_id"])
 
 
-# Made once: a schema copies all its fields whenever it is made.
+# Created once: a schema copies all its fields at each creation.
 _ORDER_PLACED = OrderPlaced()
 _ABOUT_ORDER = AboutOrder()
 

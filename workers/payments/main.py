@@ -1,7 +1,7 @@
 """The payments worker: `python -m workers.payments.main`.
 
-Its context's sweeps run beside it, since they ask the payment provider, whose key no process outside of payments has.
-Of several workers one holds each sweep.
+Its context's sweeps run in the same process, because they call the payment provider, whose key only payments has. Each
+sweep runs in one worker at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from services.payments.provider import Provider
 
-# Whose queues the events pass that a payment waits for.
+# The contexts whose queues carry the events that a payment waits for.
 CONSUMERS = ("inventory", "orders", "payments")
 # One for each sweep's work, one for their leases.
 SWEEP_CONNECTIONS = len(SWEEPS) + 1
@@ -39,7 +39,7 @@ SWEEP_CONNECTIONS = len(SWEEPS) + 1
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(WorkerSettings, ResourceSettings):
-    """What the payments worker reads."""
+    """The settings of the payments worker."""
 
 
 def main() -> None:
@@ -56,15 +56,15 @@ def main() -> None:
 
 
 def make_sweepers(settings: Settings, provider: Provider) -> list[Sweeper[Any]]:
-    """Each sweep of payments, with connections of its own: it takes none from the events."""
+    """The sweeps of payments, with their own connections, separate from those of the event handlers."""
     seconds = settings.database_timeout_seconds
     name = "worker-payments sweeps"
     engine = make_engine(settings.database_url, pool_size=SWEEP_CONNECTIONS, timeout_seconds=seconds, name=name)
-    # Only what payments can see of sagas: the outboxes of other contexts are not its business.
+    # Only the part of sagas that payments can see, without the outboxes of other contexts.
     queues = QueueReader(settings.rabbitmq_url, name=name)
     watch = SagaHealth({"payments": engine}, queues, CONSUMERS, {"the payment provider": provider.probe})
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    # Not CIRCUIT_BREAKER_MAX_FAILURES: after the first failure one of the sweeps tries for all.
+    # Not CIRCUIT_BREAKER_MAX_FAILURES: after the first failure one of the sweeps probes for all.
     breaker = Breaker("postgres_payments", max_failures=1)
     resources = Resources(engine, provider)
     return [

@@ -1,4 +1,4 @@
-"""What payments does by itself, now and then: each sweep runs one use case."""
+"""Payments' periodic work: each sweep runs one use case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from common.resilience.sweeps import SweepContext
     from services.payments.resources import Resources
 
-IDLE_SECONDS = 60.0  # longer than a refund's lease, and than any call to the provider takes
+IDLE_SECONDS = 60.0  # longer than a refund's lease, and than any call to the provider
 QUIET_SECONDS = 600.0  # longer than an order is usually open
 AT_ONCE = 50
 
@@ -24,7 +24,7 @@ def settle(resources: Resources, context: SweepContext) -> int:
 
 
 def ask_about_overdue(resources: Resources, context: SweepContext) -> int:
-    """Not while something holds sagas up: then to wait long means nothing."""
+    """Skipped while sagas are held up: then overdue payments are normal."""
     if context.held_up() is not None:
         return 0
     return usecases.ask_about_overdue(resources.engine, quiet_seconds=QUIET_SECONDS, limit=AT_ONCE)

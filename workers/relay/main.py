@@ -1,8 +1,8 @@
 """The relay process: `python -m workers.relay.main`; run as many as you like, one is active per database.
 
-One thread per database: a database that is down holds up nobody else's events. SIGTERM and SIGINT end it with code 0
-after the batch in hand, with the leases given back. A thread that dies ends the process with code 1: whoever supervises
-it starts it again, and until then another relay takes over.
+One thread per database: a database that is down does not delay the events of others. SIGTERM and SIGINT end it with
+code 0 after the batch in flight, and it releases its leases. A thread that dies ends the process with code 1: its
+supervisor restarts it, and until then another relay takes over.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from common.storage.postgresql import make_engine
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STOP_SECONDS = 20.0  # a batch that waits for a broker which confirms nothing takes about half of it
+STOP_SECONDS = 20.0  # a batch that waits for a broker without confirms takes about half of it
 _log = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
-    """What the relay reads."""
+    """The settings of the relay."""
 
     outbox_database_urls: Mapping[str, str] = setting(
         "OUTBOX_DATABASE_URLS",
         "json",
         check=urls_by("context", POSTGRES_URL),
-        meaning="PostgreSQL databases whose outboxes it empties: a JSON object, context -> URL.",
+        meaning="PostgreSQL databases whose outboxes it publishes: a JSON object, context -> URL.",
     )
     database_timeout_seconds: float = setting(
         "DATABASE_TIMEOUT_SECONDS", "float", default=2.0, check=between(0.1, 60), meaning=DATABASE_WAIT
@@ -61,7 +61,7 @@ def main() -> int:
     serve_metrics(settings.metrics_host, settings.metrics_port)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     # Not CIRCUIT_BREAKER_MAX_FAILURES: the events wait in their outboxes either way, and the threads share one broker;
-    # after the first failure one of them tries for all.
+    # after the first failure one of them probes for all.
     broker = Breaker("broker", max_failures=1)
     threads = [
         threading.Thread(
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def _relay(context: str, url: str, holder: str, settings: Settings, broker: Breaker) -> Relay:
-    # The thread's statements follow one another: one connection is enough.
+    # The thread's statements are sequential: one connection is enough.
     engine = make_engine(url, pool_size=1, timeout_seconds=settings.database_timeout_seconds, name=f"relay {context}")
     publisher = ConfirmedPublisher(settings.rabbitmq_url, topology.EVENTS.name, name=f"relay {context}")
     return Relay(context, engine, publisher, holder, broker=broker)

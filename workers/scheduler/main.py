@@ -1,9 +1,9 @@
 """The scheduler: `python -m workers.scheduler.main`; run as many as you like, each sweep runs in one of them at a time.
 
 It runs the sweeps of every context but payments, each on its own context's database; those of payments run beside its
-worker, which has the payment provider's key. What it looks at across contexts is the kit's: how far the outboxes lag,
-what waits in the queues. SIGTERM and SIGINT end it with code 0 after the piece of work in hand,
-with the leases given back; a sweep's thread that dies ends it with code 1: whoever supervises it starts it again.
+worker, which has the payment provider's key. Across contexts it reads only the kit's data: the lag of the outboxes, and
+the queues. SIGTERM and SIGINT end it with code 0 after the current item, and it releases its leases; a sweep's thread
+that dies ends it with code 1: its supervisor restarts it.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ SWEEPS: Mapping[str, tuple[Any, ...]] = {
     "inventory": inventory.SWEEPS,
     "orders": orders.SWEEPS,
 }
-# What sagas pass: the outboxes of these contexts, and the queues of those.
+# The path of sagas: the outboxes and the queues of these contexts.
 OUTBOXES = ("users", "inventory", "orders", "payments")
 CONSUMERS = ("inventory", "orders", "payments")
-HELD_UP = Gauge("holdfast_held_up", "1 while something holds sagas up, and the clock of their bound stands still")
+HELD_UP = Gauge("holdfast_held_up", "1 while sagas are held up, and the time-out clock is stopped")
 _log = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
-    """What the scheduler reads."""
+    """The settings of the scheduler."""
 
     database_urls: Mapping[str, str] = setting(
         "DATABASE_URLS",
@@ -68,7 +68,7 @@ class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
         "float",
         default=300.0,
         check=between(1, 86_400),
-        meaning="Age at which an open order is cancelled, in seconds, without the time in which an outage held it up.",
+        meaning="Age at which an open order is cancelled, in seconds, without the duration of outages.",
     )
 
 
@@ -87,10 +87,10 @@ def main() -> int:
 
 
 def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
-    """Every sweep that runs here, with what it works on."""
+    """Every sweep of this process, with its resources."""
     engines = {context: _engine(context, settings) for context in OUTBOXES}
-    # Not CIRCUIT_BREAKER_MAX_FAILURES: a sweep that is not run has its turn again soon, and the sweeps of one database
-    # share it; after the first failure one of them tries for all.
+    # Not CIRCUIT_BREAKER_MAX_FAILURES: a skipped sweep is soon due again, and the sweeps of one database
+    # share it; after the first failure one of them probes for all.
     breakers = {context: Breaker(f"postgres_{context}", max_failures=1) for context in SWEEPS}
     resources: dict[str, Any] = {
         "users": engines["users"],
@@ -98,7 +98,7 @@ def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
         "orders": orders.Resources(engines["orders"], settings.order_timeout_seconds),
     }
     queues = QueueReader(settings.rabbitmq_url, name="scheduler")
-    # While the payment provider is away its worker pauses: then nobody consumes its queue.
+    # While the payment provider is down its worker pauses: then its queue has no consumer.
     watch = SagaHealth(engines, queues, CONSUMERS, {}, HELD_UP.set)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return [

@@ -1,9 +1,9 @@
 """The topology job: `python -m workers.topology.main`, once, before anything publishes.
 
-It declares every exchange, queue and binding, so that no event is published before the queue of each context that
-wants it is there. (The archive hears everything, so the broker would not return such an event: it would be missing.)
-It may run again at any time, and finishes what an interrupted run left half done. It removes nothing that was finished:
-a binding that no handler wants any more is taken away by hand.
+It declares every exchange, queue and binding, so that the queue of each consuming context exists before an event is
+published. (The archive receives everything, so the broker would not return such an event as unroutable: it would be
+lost.) It is idempotent, and finishes an interrupted run. It removes nothing: remove a binding without a handler by
+hand.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BINDINGS: Mapping[str, Iterable[str]] = {
     "archive": archive.HANDLERS,
     "inventory": inventory.HANDLERS,
     "orders": orders.HANDLERS,
-    # What else it receives follows the subscriptions, which its worker knows.
+    # Its worker binds further types by the subscriptions.
     "notifications": ALWAYS_BOUND,
     "mail": mail.HANDLERS,
     "payments": payments.HANDLERS,
@@ -44,7 +44,7 @@ BINDINGS: Mapping[str, Iterable[str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ProcessSettings, BrokerSettings):
-    """What the topology job reads."""
+    """The settings of the topology job."""
 
 
 def main() -> None:
@@ -54,11 +54,11 @@ def main() -> None:
     for queue in declared:
         print(f"declared {queue}")  # noqa: T201 - what a person who runs the job wants to see
     for context, types in BINDINGS.items():
-        print(f"{topology.events_queue(context)} hears {', '.join(sorted(types))}")  # noqa: T201 - likewise
+        print(f"{topology.events_queue(context)} receives {', '.join(sorted(types))}")  # noqa: T201 - likewise
 
 
 def declare(broker_url: str, *, wait_seconds: float) -> list[str]:
-    """Declare everything, once the broker is there; answers the queues. Raises its error if it is not there in time."""
+    """Declare everything when the broker answers; returns the queues. Raises its error after a time-out."""
     deadline = time.monotonic() + wait_seconds
     while True:
         try:

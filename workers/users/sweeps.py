@@ -1,4 +1,4 @@
-"""What users does by itself, now and then. It hears no events, so there is no inbox to prune."""
+"""Users' periodic work. It consumes no events, so there is no inbox to prune."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRUNE_SIGN_INS_SECONDS = 600.0
 
 
 def prune_sign_ins(engine: Engine, context: SweepContext) -> int:
-    """Delete what no longer counts, a batch at a time."""
+    """Delete expired rows, one batch at a time."""
     pruned = 0
     while context.should_continue() and (batch := usecases.prune_sign_ins(engine)):
         pruned += batch

@@ -1,4 +1,4 @@
-"""The archive hears every event of the contracts, twice and out of order, on a real MongoDB."""
+"""The archive receives every event of the contracts, twice and out of order, on a real MongoDB."""
 
 from __future__ import annotations
 

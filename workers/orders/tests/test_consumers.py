@@ -1,4 +1,4 @@
-"""Every consumer of orders hears each event twice, and in every order of arrival."""
+"""Every consumer of orders receives each event twice, and in every order of arrival."""
 
 from __future__ import annotations
 

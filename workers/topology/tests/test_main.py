@@ -65,7 +65,7 @@ def test_it_lets_new_queues_settle(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_declares_every_queue_and_exactly_the_bindings_of_the_handlers(servers: Servers, vhost: str) -> None:
     for _ in range(2):  # it may run again at any time
         output, _error = run_job(vhost).communicate(timeout=30)
-    assert f"orders.events hears {', '.join(sorted(ORDERS))}" in output
+    assert f"orders.events receives {', '.join(sorted(ORDERS))}" in output
     queues = {queue["name"]: queue for queue in listing(servers, vhost, "queues")}
     delay_queues = {f"holdfast.retry.{seconds}s" for seconds in topology.RETRY_DELAYS_SECONDS}
     assert set(queues) == {f"{context}.events" for context in BINDINGS} | delay_queues | {"operations.dead-letters"}
