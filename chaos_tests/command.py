@@ -103,7 +103,7 @@ def document(name: str, target: str) -> None:
 def run(context: click.Context, /, **given: Any) -> None:
     """Run experiments while orders are placed, and judge what came of it.
 
-    Exit codes: 0 every promise held and every experiment passed; 1 one did not; 2 wrong usage; 3 no stack runs there;
+    Exit codes: 0 every promise held and every experiment passed; 1 one did not; 2 usage error; 3 no stack runs there;
     4 nothing is known, or nothing could be run; 130 interrupted (what was broken is restored).
     """
     known = load_all()

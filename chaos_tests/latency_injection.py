@@ -45,7 +45,7 @@ def inject_latency(target_service: str, seconds: float, home: Path) -> None:
 
     Orders are placed meanwhile, and every promise is checked afterwards.
 
-    Exit codes: 0 every promise held and the latency took effect; 1 one did not; 2 wrong usage; 3 no stack runs there;
+    Exit codes: 0 every promise held and the latency took effect; 1 one did not; 2 usage error; 3 no stack runs there;
     4 nothing is known; 130 interrupted (the latency is taken away).
     """
     sys.argv[0] = os.path.normpath(Path(sys.executable).with_name("holdfast"))  # what `no_stack` says to type

@@ -1,3 +1,3 @@
-"""The command, and the version of the whole."""
+"""The command line, and the version."""
 
 __version__ = "0.1.0"

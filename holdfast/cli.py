@@ -55,7 +55,7 @@ class _Table(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete a subcommand by the table alone: the shell waits, and importing them all takes a second."""
+        """Complete a subcommand from the table alone: importing all of them would take a second."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [CompletionItem(name) for name in _COMMANDS if name.startswith(incomplete)]
@@ -66,7 +66,7 @@ class _Table(click.Group):
 
 
 def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
-    """Return a command that says what is missing: `make demo` installs no package that only tests need."""
+    """Return a command that reports the missing package: `make demo` installs no test packages."""
 
     def explain() -> None:
         raise click.ClickException(
@@ -86,9 +86,9 @@ def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
 @click.group(cls=_Table, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="holdfast")
 def main() -> None:
-    """Run Holdfast on this machine, look into it, and prove what it promises.
+    """Run Holdfast on this machine, inspect it, and check its promises.
 
     A stack is a directory (--home) and a range of ports (--port-base); several run side by side.
-    Exit codes: 0 success, 1 failure (the text says what), 2 wrong usage, 3 no stack runs there, 4 the system does
-    not answer, so nothing is known.
+    Exit codes: 0 success, 1 failure (the text says what), 2 usage error, 3 no stack runs there, 4 the system does not
+    answer, so the result is unknown.
     """

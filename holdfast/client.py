@@ -1,8 +1,7 @@
-"""A client of the public API, for the commands: every call is bounded, and an error reply becomes an exception.
+"""A client of the public API, for the commands: every call has a time-out, and an error response becomes an exception.
 
-A patient one asks again, a few times, what changes nothing, when the system says that it is busy (429, 503): so it can
-be read under load. What changes something is sent once, unless it carries an Idempotency-Key and the client waits for a
-system that starts.
+A patient client retries safe requests a few times when the system is busy (429, 503), so that it can read under load.
+Unsafe requests are sent once, unless they have an Idempotency-Key and the client waits for a starting system.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ LONGEST_PAUSE_SECONDS = 3.0
 
 
 class ApiError(Exception):
-    """A reply that is no success: its status and, where there is one, its problem document."""
+    """An error response: its status and, if present, its problem document."""
 
     def __init__(self, status: int, problem: dict[str, Any], retry_after: str = "") -> None:
         super().__init__(f"{status} {problem.get('code', '')}: {problem.get('detail', '')}")
@@ -36,7 +35,7 @@ class ApiError(Exception):
 
 
 class Client:
-    """Speaks to the gateway at `url`; `token` answers a bearer token whenever a new one is needed."""
+    """Calls the gateway at `url`; `token` returns a bearer token whenever a new one is needed."""
 
     def __init__(self, url: str, token: Callable[[], str] | None = None, *, patient: bool = False) -> None:
         self.url = url.rstrip("/")
@@ -44,10 +43,10 @@ class Client:
         self._tries = TRIES if patient else 1
         self._wait_seconds = 0.0
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy for the outside world is none for this machine
+        self._session.trust_env = False  # ignore proxies from the environment
 
     def waiting(self, seconds: float) -> Self:
-        """Wait that long for a system that is busy or starts; what changes something is repeated if it has a key."""
+        """Wait that long for a busy or starting system; unsafe requests are retried only with a key."""
         self._wait_seconds = seconds
         return self
 
@@ -61,7 +60,7 @@ class Client:
         return self._patiently(lambda: self.call("POST", path, body=body or {}, headers={"Idempotency-Key": key}))
 
     def token(self, credentials: dict[str, str]) -> str:
-        """A bearer token for whoever has these credentials."""
+        """A bearer token for these credentials."""
         return str(self._patiently(lambda: self.post("/api/v1/tokens", credentials))["access_token"])
 
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -97,7 +96,7 @@ class Client:
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """One request; a token that has run out is replaced once. Raises `ApiError` and requests' exceptions."""
+        """One request; an expired token is replaced once. Raises `ApiError` and requests' exceptions."""
         reply = self._send(method, path, query, body, headers or {})
         if reply.status_code == requests.codes.unauthorized and self._token is not None:
             self._session.headers.pop("Authorization", None)

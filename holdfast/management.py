@@ -1,4 +1,4 @@
-"""The broker's management API, of whichever node answers: each of them speaks for the whole cluster."""
+"""The broker's management API, from the first node that answers: each represents the whole cluster."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ ASK_SECONDS = 10.0
 
 
 def ask_broker(management_url: str, path: str, method: str = "GET", **options: Any) -> requests.Response:
-    """Ask by one URL, or by the first that answers of several, separated by `;`. Raises requests' exceptions.
+    """Call one URL, or the first that answers of several, separated by `;`. Raises requests' exceptions.
 
     `options` are those of `requests.request`.
     """

@@ -1,4 +1,4 @@
-"""Which running system a command talks to: a local stack's home, or a gateway's URL with what else is needed."""
+"""The target system of a command: a local stack's home, or a gateway's URL with further addresses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True)
 class Target:
-    """The gateway, the operator's password there, and the other witnesses. `stack` is None for a system elsewhere."""
+    """The gateway, the operator's password, and the other sources. `stack` is None for a remote system."""
 
     url: str
     operator_password: str
@@ -48,12 +48,12 @@ class Target:
         return self.client_of({"username": OPERATOR, "password": self.operator_password}, patient=patient)
 
     def client_of(self, credentials: dict[str, str], *, patient: bool = False) -> Client:
-        """A client that acts for whoever has these credentials (a body for POST /tokens)."""
+        """A client with these credentials (a body for POST /tokens)."""
         return Client(self.url, lambda: self.anyone(patient=patient).token(credentials), patient=patient)
 
 
 class _HttpUrl(click.ParamType[str]):
-    """An address that can be asked, without a slash at the end."""
+    """A valid URL without a trailing slash."""
 
     name = "url"
 
@@ -70,12 +70,10 @@ HTTP_URL = _HttpUrl()
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --home and --url and what goes with them; the command gets one `target`."""
+    """Add --home, --url and related options; the command gets one `target`."""
 
     @home_option
-    @click.option(
-        "--url", type=HTTP_URL, help="A gateway elsewhere; the operator's password is then HOLDFAST_PASSWORD."
-    )
+    @click.option("--url", type=HTTP_URL, help="A remote gateway; the operator's password is then HOLDFAST_PASSWORD.")
     @click.option(
         "--rabbitmq-management",
         type=HTTP_URL,
@@ -98,21 +96,21 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def report_unreachable() -> Iterator[None]:
-    """Turn what a system that is down or dying raises into a line on standard error and exit code 4."""
+    """Turn errors of a system that is down or stopping into a line on standard error and exit code 4."""
     try:
         yield
     except (requests.RequestException, ApiError, StackError, TimeoutError) as error:
-        click.echo(f"The system does not answer as it should: {error}", err=True)
+        click.echo(f"The system does not answer: {error}", err=True)
         raise SystemExit(EXIT_UNREADABLE) from error
 
 
 def running_stack(home: Path) -> Stack:
-    """The stack of that home; ends the command with exit code 3 if it is down."""
+    """The stack of that home; exits with code 3 if it is down."""
     if existing_home(home) is None:
         no_stack(home)
     stack = Stack(home)
     if not stack.is_running:
-        try:  # its supervisor may have died; what answers can be asked all the same
+        try:  # its supervisor may have died; the processes may still answer
             probe_port(stack.home.port("gateway"))
         except OSError:
             no_stack(home)

@@ -1,1 +1,1 @@
-"""The audit: are the promises kept, as seen from outside? It reads public interfaces only."""
+"""The audit: checks the promises from outside, through public interfaces only."""

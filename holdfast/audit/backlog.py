@@ -1,6 +1,6 @@
-"""Whether the system itself says that it is behind: then what is still open is late, not lost.
+"""Whether the system reports a backlog: then open orders are late, not lost.
 
-Pure. The bounds are those at which the sagas' own clock stands still, so the audit waits for no more than they do.
+Pure. The limits are those at which the saga clock stops, so the audit waits for the same conditions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BACKLOG_MESSAGES = 200
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits, and for how long it has."""
+    """The reason of a backlog, and its age."""
 
     seconds: float
     reason: str
@@ -27,7 +27,7 @@ class Backlog:
 
 
 def backlog(system: dict[str, Any]) -> Backlog | None:
-    """The worst of what waits in a system view (`GET /api/v1/system`); None if the system keeps up."""
+    """The oldest backlog in a system view (`GET /api/v1/system`); None if there is none."""
     found = [*_outboxes(system), *_queues(system)]
     if system["held_up"]:
         found.append(Backlog(0, "sagas are held up"))

@@ -12,7 +12,7 @@ from holdfast.audit.views import Charge
 
 PAGE = 100
 NOT_RETURNED = frozenset({"failed", "canceled"})
-CLOCKS_SECONDS = 300  # that much the provider's clock may be behind ours
+CLOCKS_SECONDS = 300  # the tolerated clock skew of the provider
 
 
 class Ledger:
@@ -23,12 +23,12 @@ class Ledger:
         self._stripe = stripe.StripeClient(key, base_addresses={"api": url} if url else {}, http_client=http)
 
     def charges(self, since: str | None = None) -> dict[str, list[Charge]]:
-        """Every intent that names an order, by that order; only those made `since` then (RFC 3339), if it is given."""
+        """Every intent that names an order, by that order; only those created `since` a time (RFC 3339), if given."""
         query: Any = {"limit": PAGE}
         if since is not None:
             query["created"] = {"gte": int(datetime.fromisoformat(since).timestamp()) - CLOCKS_SECONDS}
         refunded: Counter[str] = Counter()
-        # Refunds last: what is given back must not be seen without having been taken.
+        # Refunds last: a refund must not be read without its capture.
         intents = list(self._stripe.v1.payment_intents.list(query).auto_paging_iter())
         for refund in self._stripe.v1.refunds.list(query).auto_paging_iter():
             if refund.status not in NOT_RETURNED and refund.payment_intent:

@@ -1,4 +1,4 @@
-"""The promises P1 to P5 and P7 as pure checks on what the witnesses say. Each answers what is broken."""
+"""The promises P1 to P5 and P7 as pure checks of the sources. Each returns its violations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROMISES = {
     "P6": "Subscribers are notified at least once",
     "P7": "An outage is not an error",
 }
-# An order may be refunded in parts, an attempt fail and an end be asked for more than once; all else happens once.
+# Partial refunds, failed attempts and requests for an end may happen more than once; all else happens once.
 REFUND_RECORDED = "payment.refund_recorded.v1"
 REPEATABLE = frozenset(
     {
@@ -29,7 +29,7 @@ REPEATABLE = frozenset(
         *("attempt.failed.v1", "reservation.overdue.v1", "payment.overdue.v1"),
     }
 )
-# What a dependency that is away raises, by the names of the classes (common/errors.py has the whole table).
+# Errors of an unavailable dependency, by class name (common/errors.py has the whole table).
 OUTAGES = frozenset(
     {
         *("Unavailable", "CircuitOpenError", "OperationalError", "InterfaceError", "ConnectionError", "TimeoutError"),
@@ -50,7 +50,7 @@ def check_order(view: OrderView) -> list[Finding]:
 
 
 def check_letter(letter: dict[str, Any]) -> list[Finding]:
-    """P7: while a dependency is away, events wait; one that became a dead letter for it was given up."""
+    """P7: while a dependency is down, events wait; a dead letter because of an outage violates it."""
     if letter["error_class"].rpartition(".")[2] not in OUTAGES:
         return []
     text = f"{letter['event_type']} is a dead letter of {letter['queue']} because of an outage: {letter['error_class']}"
@@ -59,13 +59,13 @@ def check_letter(letter: dict[str, Any]) -> list[Finding]:
 
 def check_product(view: ProductView) -> list[Finding]:
     if view.product is None:
-        return [Finding("P3", view.sku, "events tell of a product that the API does not know")]
+        return [Finding("P3", view.sku, "there are events of a product that the API does not know")]
     return [*_stock_is_conserved(view, view.product), *_product_events_are_whole(view, view.product)]
 
 
 def _nothing_is_lost(view: OrderView) -> Iterator[Finding]:
     if view.order is None:
-        yield Finding("P1", view.id, "events or charges tell of an order that the API does not know")
+        yield Finding("P1", view.id, "there are events or charges of an order that the API does not know")
     elif view.status in OPEN:
         yield Finding("P1", view.id, f"still {view.status}")
     elif view.status == "confirmed":
@@ -94,29 +94,29 @@ def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
 
 
 def _money_is_conserved(view: OrderView) -> Iterator[Finding]:
-    """At the provider stands what is owed to the shop, and what came back to the customer another way, on record."""
+    """The captured amount at the provider equals the order's total minus refunds, plus recorded external refunds."""
     standing = sum(charge.standing for charge in view.charges)
     if view.status == "confirmed" and view.order is not None:
         total = view.order["total"]
         refunded = view.payment["refunded"]["amount"] if view.payment else 0
         if standing != total["amount"] - refunded + view.elsewhere:
-            yield Finding("P4", view.id, f"total {total['amount']}, {_refunds(view)}, but {standing} stands captured")
+            yield Finding("P4", view.id, f"total {total['amount']}, {_refunds(view)}, but {standing} is captured")
         if any(charge.currency != total["currency"] for charge in view.charges if charge.standing):
             yield Finding("P4", view.id, f"charged in another currency than {total['currency']}")
     elif view.status not in OPEN and standing != view.elsewhere:
-        yield Finding("P4", view.id, f"{view.status}, {_refunds(view)}, but {standing} stands captured{_why(view)}")
+        yield Finding("P4", view.id, f"{view.status}, {_refunds(view)}, but {standing} is captured{_why(view)}")
     if view.payment and view.order and view.payment["refunded"]["amount"] > view.order["total"]["amount"]:
         yield Finding("P4", view.id, "more was refunded than the order's total")
     recorded = sum(event.data["amount"]["amount"] for event in view.events if _is_external(event))
     if recorded != view.elsewhere:
-        text = f"{view.elsewhere} on record as returned another way, but the archive holds records of {recorded}"
+        text = f"{view.elsewhere} recorded as returned another way, but the archive has records of {recorded}"
         yield Finding("P4", view.id, text)
 
 
 def _refunds(view: OrderView) -> str:
     refunded = view.payment["refunded"]["amount"] if view.payment else 0
     elsewhere = f" ({view.elsewhere} of it another way)" if view.elsewhere else ""
-    return f"refunded on record {refunded}{elsewhere}"
+    return f"recorded refunds {refunded}{elsewhere}"
 
 
 def _why(view: OrderView) -> str:
@@ -124,8 +124,8 @@ def _why(view: OrderView) -> str:
         return ""
     tries = f"the provider refuses to refund it ({view.refusal['code']}, {view.refusal['tries']} tries)"
     if view.refusal["standing_since"] is None:
-        return f": {tries}, and it is tried again at {view.refusal['retry_at']}"
-    return f": {tries}, and an operator has to decide (holdfast payments retry-refund {view.payment['id']})"
+        return f": {tries}, and it is retried at {view.refusal['retry_at']}"
+    return f": {tries}, and an operator must decide (holdfast payments retry-refund {view.payment['id']})"
 
 
 def _is_external(event: ArchivedEvent) -> bool:
@@ -136,10 +136,10 @@ def _no_event_is_gone(view: OrderView) -> Iterator[Finding]:
     for source, resource in ((ORDERS, view.order), (PAYMENTS, view.payment)):
         version = resource["version"] if resource else 0
         yield from _gaps(view.id, source, view.sequences(source), version)
-    held = view.sequences(INVENTORY)  # a reservation is no resource of its own: its events must still be whole
+    held = view.sequences(INVENTORY)  # a reservation is not a separate resource, but its events must be complete
     yield from _gaps(view.id, INVENTORY, held, len(held))
     if view.order and view.order["cancel_reason"] == "out_of_stock" and view.count("stock.rejected.v1") == 0:
-        yield Finding("P5", view.id, "out of stock, but the archive does not hold that its stock was rejected")
+        yield Finding("P5", view.id, "out of stock, but the archive has no stock.rejected event")
 
 
 def _product_events_are_whole(view: ProductView, product: dict[str, Any]) -> Iterator[Finding]:
@@ -149,7 +149,7 @@ def _product_events_are_whole(view: ProductView, product: dict[str, Any]) -> Ite
 
 def _gaps(subject: str, source: str, held: list[int], version: int) -> Iterator[Finding]:
     if held != list(range(1, version + 1)):
-        yield Finding("P5", subject, f"{source} is at version {version}, the archive holds {held or 'nothing'}")
+        yield Finding("P5", subject, f"{source} is at version {version}, the archive has {held or 'nothing'}")
 
 
 def _stock_is_conserved(view: ProductView, product: dict[str, Any]) -> Iterator[Finding]:

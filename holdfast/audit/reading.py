@@ -1,4 +1,4 @@
-"""Reading the witnesses: the API through the gateway, the provider's ledger, the broker's management API."""
+"""Reads the sources: the API through the gateway, the provider's ledger, the broker's management API."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from holdfast.audit.ledger import Ledger
     from holdfast.audit.webhooks import EndpointView
 
-# Neither handed back to its consumer nor put aside by somebody.
+# Neither replayed nor discarded.
 OPEN_LETTERS = ("filed", "replaying")
 PRODUCT_LISTED = "product.listed.v1"
 RECENT_SECONDS = 5
-OVERLAP = 100  # orders get their ids a moment before they are written: that many old ones end the list of new ones
+OVERLAP = 100  # ids are created a moment before their orders are written: this many old ones end the list of new ones
 END_OF_TIME = "9999-12-31T23:59:59.999999Z"
 
 
 class Reader:
-    """Puts the views together. `management_url` is the broker's management API, with its credentials in it."""
+    """Builds the views. `management_url` is the broker's management API with credentials."""
 
     def __init__(self, client: Client, ledger: Ledger, management_url: str) -> None:
         self._client, self._ledger, self._management_url = client, ledger, management_url
 
     def read(self, progress: Callable[[str], None]) -> Reading:
-        """All of it. What moves is read first and what it causes after it, so that an effect is not missed."""
+        """Read everything. Causes are read before their effects, so that no effect is missed."""
         progress("orders")
         horizon = self._newest_event_time()
         orders = {order["id"]: order for order in self._client.all("/api/v1/orders")}
@@ -62,7 +62,7 @@ class Reader:
 
         views = {key: view(key, orders.get(key)) for key in {*orders, *payments, *charges, *told}}
         coming = {key: view(key, order) for key, order in newer.items()}
-        # While orders are on their way, one that has just settled may be read before its stock is, or after.
+        # While orders are in progress, a just settled one may be read before or after its stock.
         busy = bool(newer) or any(order["status"] in OPEN for order in orders.values())
         settled_before = _earlier(horizon, RECENT_SECONDS) if busy else END_OF_TIME
         shelves = _product_views(products, events, (views | coming).values(), settled_before)
@@ -90,7 +90,7 @@ class Reader:
         return webhooks.read_again(self._client, views, owners)
 
     def read_again(self, views: Iterable[OrderView]) -> dict[str, OrderView]:
-        """The same orders, now: the orders first, then what they must have caused."""
+        """The same orders, now: the orders first, then their effects."""
         old = {view.id: view for view in views}
         orders = {key: self._order(key) for key in old}
         payments = {key: tuple(self._client.all("/api/v1/payments", order_id=key)) for key in old}
@@ -102,7 +102,7 @@ class Reader:
         }
 
     def backlog(self) -> Backlog | None:
-        """What the system says that it is behind with."""
+        """The backlog that the system reports."""
         return backlog(self._client.get("/api/v1/system"))
 
     def _order(self, order_id: str) -> dict[str, Any] | None:
@@ -115,7 +115,7 @@ class Reader:
         return order
 
     def _orders_since(self, known: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Orders that have come since those were listed. The newest are listed first."""
+        """Orders placed since the others were listed. The newest are listed first."""
         newer, old = {}, 0
         for order in self._client.all("/api/v1/orders"):
             if order["id"] in known:
@@ -127,12 +127,12 @@ class Reader:
         return newer
 
     def _newest_event_time(self) -> str:
-        """The archive's newest moment, so that only the system's own clocks are compared; empty if there is none."""
+        """The archive's newest time, so that only the system's own clocks are compared; empty if there is none."""
         newest = self._client.get("/api/v1/events", limit=1)["data"]
         return str(newest[0]["time"]) if newest else ""
 
     def _queues(self) -> tuple[int, int]:
-        """Dead letters that are not on file yet, and messages still on their way."""
+        """Dead letters that are not stored yet, and messages in flight."""
         reply = ask_broker(self._management_url, "/api/queues", params={"columns": "name,messages"})
         reply.raise_for_status()
         counts = {queue["name"]: queue.get("messages", 0) for queue in reply.json()}
@@ -173,7 +173,7 @@ def _event(document: dict[str, Any]) -> ArchivedEvent:
 
 
 def _came_later(view: OrderView, horizon: str) -> bool:
-    """Whether the order came while the rest was read: nothing of it was known before."""
+    """Whether the order was placed during the reading."""
     return view.order is None and bool(view.events) and all(event.time > horizon for event in view.events)
 
 

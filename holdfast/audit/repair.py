@@ -1,8 +1,9 @@
-"""Mending: the owners are asked to tell an order's end again and to look at a payment again; then all is read again.
+"""Repair: asks the owners to publish an order's final event again and to re-check a payment; then reads everything
+again.
 
-Nothing is changed here, and nothing is decided: each owner does what its own rules say is still to be done, and both
-requests are safe at any time. So what a rule does not cover stays as it is and is reported: a product's own numbers, an
-order that is open (it ends by its time-out), an event that only the archive has lost and nobody can tell again.
+It changes and decides nothing itself: each owner completes its work by its own rules, and both requests are idempotent.
+A finding that no rule covers is reported again: a product's own numbers, an open order (it ends by its time-out), an
+event that only the archive has lost and no service can republish.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing that an owner was asked; `refusal` is empty if it agreed."""
+    """One request to an owner; `refusal` is empty if it succeeded."""
 
     subject: str
     path: str
@@ -32,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was broken, what was asked, and what became of it."""
+    """The findings, the requests, and the result."""
 
     before: list[Finding]
     requests: list[Request] = field(default_factory=list)
@@ -43,16 +44,16 @@ class Repair:
         return [finding for finding in self.before if finding not in self.after]
 
     def why_not(self, finding: Finding) -> str:
-        """Why this one is not mended, as far as is known here."""
+        """Why this one was not repaired, as far as known."""
         requests = [request for request in self.requests if request.subject == finding.subject]
         if not requests:
-            return "no owner can be asked about it"
+            return "no owner can repair it"
         refusals = [request.refusal for request in requests if request.refusal]
-        return "; ".join(refusals) or "its owners were asked, and had nothing left to do"
+        return "; ".join(refusals) or "its owners were asked, and had nothing to repair"
 
 
 def ask_owners(client: Client, verdict: Verdict, progress: Callable[[str], None]) -> Repair:
-    """Ask about every order that a finding names. Raises requests' exceptions; a refusal is noted."""
+    """Ask about every order of a finding. Raises requests' exceptions; a rejection is recorded."""
     repair = Repair(verdict.findings)
     for subject in sorted({finding.subject for finding in verdict.findings}):
         view = verdict.reading.orders.get(subject)
@@ -63,7 +64,7 @@ def ask_owners(client: Client, verdict: Verdict, progress: Callable[[str], None]
 
 
 def document(repair: Repair) -> dict[str, Any]:
-    """For programs."""
+    """The result as JSON."""
     asked = [{"subject": each.subject, "path": each.path, "refusal": each.refusal or None} for each in repair.requests]
     return {
         "asked": asked,
@@ -73,7 +74,7 @@ def document(repair: Repair) -> dict[str, Any]:
 
 
 def _paths(view: OrderView) -> Iterator[str]:
-    # The payment first: what it finds at the provider may end the order.
+    # The payment first: its state at the provider may end the order.
     for payment in view.payments:
         yield f"/api/v1/payments/{payment['id']}/re-check"
     if view.order and view.status not in OPEN:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from holdfast.client import Client
 
 MAX_SHOWN = 20
-MAX_REPORTED, MAX_TEXT = 100, 500  # findings that the system is sent, and characters of each
+MAX_REPORTED, MAX_TEXT = 100, 500  # reported findings, and characters of each
 
 
 def compared(verdict: Verdict) -> dict[str, str]:
-    """For each promise, what was looked at."""
+    """For each promise, what was compared."""
     reading = verdict.reading
     orders, products = len(reading.orders), len(reading.products)
     statuses = Counter(view.status for view in reading.orders.values())
@@ -31,7 +31,7 @@ def compared(verdict: Verdict) -> dict[str, str]:
         "P4": f"{orders} orders against the provider's ledger{_elsewhere(reading)}",
         "P5": f"{reading.events} archived events; {_letters(reading)}",
         "P6": _deliveries(reading),
-        "P7": f"{reading.dead_letters} dead letters on file, {len(reading.outage_letters)} of an outage",
+        "P7": f"{reading.dead_letters} dead letters, {len(reading.outage_letters)} of an outage",
     }
 
 
@@ -73,7 +73,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
 
 
 def figures(verdict: Verdict) -> dict[str, Any]:
-    """What operations records: how many orders were compared, how often each promise is broken, the first findings."""
+    """The report for operations: the number of compared orders, the violations of each promise, the first findings."""
     broken = Counter(finding.promise for finding in verdict.findings)
     promises = [{"promise": promise, "broken": broken[promise]} for promise in compared(verdict)]
     findings = [
@@ -84,20 +84,20 @@ def figures(verdict: Verdict) -> dict[str, Any]:
 
 
 def send(client: Client, verdict: Verdict) -> dict[str, Any]:
-    """Record the verdict in the audited system; returns the record. Raises as the client does."""
+    """Record the verdict in the audited system; returns the record. Raises the client's errors."""
     recorded: dict[str, Any] = client.post("/api/v1/system/audits", figures(verdict))
     return recorded
 
 
 def _elsewhere(reading: Reading) -> str:
-    """What the ledger does not show, for it came back another way: kept, on the word of who recorded it."""
+    """External refunds, which the ledger does not show: counted as recorded by an operator."""
     count = sum(1 for view in reading.orders.values() if view.elsewhere)
-    return f"; {count} returned another way, on record" if count else ""
+    return f"; {count} recorded as returned another way" if count else ""
 
 
 def _letters(reading: Reading) -> str:
-    unfiled = f", {reading.unfiled_letters} not filed yet" if reading.unfiled_letters else ""
-    return f"{reading.dead_letters} dead letters on file{unfiled}"
+    unfiled = f", {reading.unfiled_letters} not stored yet" if reading.unfiled_letters else ""
+    return f"{reading.dead_letters} dead letters{unfiled}"
 
 
 def _deliveries(reading: Reading) -> str:

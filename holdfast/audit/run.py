@@ -1,4 +1,4 @@
-"""The audit as a whole: read, check, and read what does not agree again until it is stable."""
+"""The whole audit: read, check, and re-read mismatches until they are stable."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was read, and what is broken for good."""
+    """The reading, and the stable findings."""
 
     reading: Reading
     findings: list[Finding]
     read_again: int
-    behind: Backlog | None = None  # as the system last said, if it is behind after all the waiting
+    behind: Backlog | None = None  # the last reported backlog, if it remains after the wait
 
 
 def audit(
@@ -38,11 +38,11 @@ def audit(
     behind_seconds: float = 0,
     waiting: Callable[[Backlog], None] = lambda _: None,
 ) -> Verdict:
-    """Check every promise; a mismatch counts if it is there in every reading until `settle_seconds` after the first.
+    """Check every promise; a mismatch counts if it is in every reading until `settle_seconds` after the first.
 
-    Reading takes time of its own, all the more under load: unless `settle_seconds` is 0, whatever does not agree is
-    read again at least once. While the system says that it is behind, the time to settle begins again, for
-    `behind_seconds` at most, and `waiting` is called: what an overloaded system has not done yet is late, not lost.
+    Reading takes time, especially under load: unless `settle_seconds` is 0, every mismatch is read again at least once.
+    While the system reports a backlog, the settle time restarts, for at most `behind_seconds`, and `waiting` is called:
+    unfinished work of an overloaded system is late, not lost.
     """
     reading = reader.read(progress)
     orders, products = _suspect_orders(reading.orders), _suspect_products(reading.products)
@@ -60,7 +60,7 @@ def audit(
             waiting(behind)
         progress(f"{len(orders)} orders, {len(products)} products and {len(endpoints)} webhook endpoints again")
         time.sleep(PAUSE_SECONDS)
-        if products:  # a product's numbers hang on every order
+        if products:  # a product's numbers depend on every order
             reading = reader.read(progress)
             products = _suspect_products(_only(reading.products, products))
         orders = _suspect_orders(reader.read_again(orders.values()))
@@ -88,5 +88,5 @@ def _suspect_endpoints(views: dict[str, EndpointView]) -> dict[str, EndpointView
 
 
 def _only(views: dict[str, ProductView], suspects: dict[str, ProductView]) -> dict[str, ProductView]:
-    """What was right once was read at a bad moment if it seems wrong now."""
+    """A check that passed once is not a mismatch later: it was read at a different time."""
     return {key: view for key, view in views.items() if key in suspects}

@@ -1,7 +1,7 @@
-"""What the audit looks at, in plain values: one view per order and per product, put together from three witnesses.
+"""The audit's data as plain values: one view per order and per product, built from three sources.
 
-The witnesses are the API, the payment provider's ledger and the archive of events. They are read one after the other,
-so what moves meanwhile may disagree: a mismatch counts only once it is stable.
+The sources are the API, the payment provider's ledger and the archive of events. They are read one after the other, so
+concurrent changes may cause mismatches: only a stable mismatch counts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ArchivedEvent:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """All that the witnesses say of one order; `order` None if the API does not know it."""
+    """All data of one order; `order` None if the API does not know it."""
 
     id: str
     order: dict[str, Any] | None
@@ -63,18 +63,18 @@ class OrderView:
 
     @property
     def elsewhere(self) -> int:
-        """What came back another way than by the provider, as payments has it on record."""
+        """The amount returned another way, as recorded by payments."""
         recorded = (self.payment or {}).get("refunded_elsewhere")
         return int(recorded["amount"]) if recorded else 0
 
     @property
     def refusal(self) -> dict[str, Any] | None:
-        """Why the provider does not give the money back, if it refuses to."""
+        """The provider's reason for refusing a refund, if any."""
         return (self.payment or {}).get("refund_refusal")
 
     @property
     def began(self) -> str | None:
-        """When it was first heard of (RFC 3339); None if nobody says."""
+        """The time of its first event (RFC 3339); None if unknown."""
         times = [event.time for event in self.events]
         return min([*times, self.order["created_at"]] if self.order else times, default=None)
 
@@ -85,7 +85,7 @@ class OrderView:
         return sum(event.type == event_type for event in self.events)
 
     def quantities(self) -> Counter[str]:
-        """How many of each SKU were ordered; from its event if the API was read before it was placed."""
+        """The ordered quantity of each SKU; from its event if the API was read before it was placed."""
         placed = [event.data for event in self.events if event.type == "order.placed.v1"]
         known = self.order or (placed[0] if placed else {"items": []})
         wanted: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class OrderView:
         return wanted
 
     def is_moving(self, settled_before: str) -> bool:
-        """Whether its stock may stand on either side, as far as was settled at that time (RFC 3339)."""
+        """Whether its stock may be in either state, given what was settled at that time (RFC 3339)."""
         if self.order is None or self.status in OPEN:
             return True
         if self.status == "confirmed":
@@ -108,9 +108,9 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """A product (None if the API does not know it), its events, and what the orders say it should hold.
+    """A product (None if the API does not know it), its events, and the quantities that its orders imply.
 
-    `sold` and `reserved` of the product may exceed what settled orders account for by what is still `moving`.
+    `sold` and `reserved` of the product may exceed those of settled orders by the quantity still `moving`.
     """
 
     sku: str
@@ -122,7 +122,7 @@ class ProductView:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One broken promise: which, of what, and how it shows."""
+    """One violation: the promise, the subject, and the evidence."""
 
     promise: str
     subject: str
@@ -131,10 +131,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of the whole system. Orders that came while it was read are the next one's to check.
+    """One reading of the whole system. Orders placed during the reading are checked in the next one.
 
-    `owners` says whose an order is. `outage_letters` are dead letters that an outage has made.
-    `dead_letters` are on file and wait for somebody; `unfiled_letters` have only just come.
+    `owners` maps orders to customers. `outage_letters` are dead letters because of an outage. `dead_letters` are stored
+    and wait for a decision; `unfiled_letters` have just arrived.
     """
 
     orders: dict[str, OrderView]

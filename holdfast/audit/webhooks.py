@@ -1,7 +1,7 @@
-"""P6 from outside: each event that an endpoint subscribed to has a delivery that is made, waits its turn, or is listed.
+"""P6 from outside: each event that an endpoint subscribed to has a delivery that is made, waiting, or listed as failed.
 
-An endpoint's `subscriptions` say since when events of a type are delivered. A dismissed delivery was listed as failed,
-and somebody decided. Deliveries that were made are pruned by age: what is older than that cannot be judged.
+An endpoint's `subscriptions` say since when events of a type are delivered. A dismissed delivery was listed as failed
+before. Successful deliveries are pruned by age: older events cannot be checked.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 PENDING = "pending"
 SETTLED = frozenset({"delivered", "failed", "dismissed"})
-CLOCKS_SECONDS = 5.0  # the clocks of who publishes and of who subscribes may differ so much
+CLOCKS_SECONDS = 5.0  # the tolerated clock skew between publisher and subscriber
 OVERDUE_SECONDS = 60.0
-# An endpoint with much to do, or that is slow, is late with each of them, but it has its turns.
+# A busy or slow endpoint is late with each delivery, but gets its turns.
 BUSY_SECONDS = 120.0
 KEPT = ("event_id", "event_type", "status", "next_attempt_at")
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """An endpoint as it was read, what is kept of its deliveries by event, and the events that have none."""
+    """An endpoint, its deliveries by event, and the events without a delivery."""
 
     endpoint: dict[str, Any]
     read_at: str
@@ -47,9 +47,9 @@ class EndpointView:
 def read_endpoints(
     client: Client, events: Collection[ArchivedEvent], owners: Mapping[str, str]
 ) -> dict[str, EndpointView]:
-    """All endpoints; none if the system offers no webhooks. `events` were read before, `owners` says whose an order is.
+    """All endpoints; none if the system has no webhooks. `events` were read before, `owners` maps orders to customers.
 
-    An event of an order that is not in `owners` is nobody's.
+    An event of an order that is not in `owners` has no owner.
     """
     try:
         endpoints = list(client.all("/api/v1/webhook-endpoints"))
@@ -68,13 +68,13 @@ def read_again(client: Client, views: Iterable[EndpointView], owners: Mapping[st
 
 
 def expect(view: EndpointView, events: Iterable[ArchivedEvent], owners: Mapping[str, str]) -> EndpointView:
-    """The view with those of the events as missing that should have a delivery, and have none."""
+    """The view with the events that should have a delivery and have none."""
     missing = (event for event in events if event.id not in view.deliveries and _is_wanted(view, event, owners))
     return replace(view, missing=tuple(missing))
 
 
 def check_endpoint(view: EndpointView) -> list[Finding]:
-    """What is broken."""
+    """The violations."""
     return [Finding("P6", view.id, text) for text in _problems(view)]
 
 
@@ -83,13 +83,13 @@ def _problems(view: EndpointView) -> Iterator[str]:
         yield f"no delivery of {event.type} {event.id} ({event.subject})"
     for event_id, delivery in view.deliveries.items():
         if delivery["status"] == PENDING and _is_forgotten(view, delivery):
-            yield f"{delivery['event_type']} {event_id} is due and nobody sends it"
+            yield f"{delivery['event_type']} {event_id} is due and is not sent"
         elif delivery["status"] not in {PENDING, *SETTLED}:
             yield f"{event_id} is {delivery['status']}"
 
 
 def _read(client: Client, endpoint_id: str) -> EndpointView | None:
-    """None if it was deleted meanwhile. The endpoint is read last: it must not be older than its deliveries."""
+    """None if it was deleted. The endpoint is read last: it must not be older than its deliveries."""
     path = f"/api/v1/webhook-endpoints/{endpoint_id}"
     try:
         found = {each["event_id"]: {name: each[name] for name in KEPT} for each in client.all(f"{path}/deliveries")}
@@ -119,7 +119,7 @@ def _is_wanted(view: EndpointView, event: ArchivedEvent, owners: Mapping[str, st
 def _is_forgotten(view: EndpointView, delivery: Mapping[str, Any]) -> bool:
     now, last = _moment(view.read_at), view.endpoint["last_attempt_at"]
     if not delivery["next_attempt_at"] or not view.endpoint["enabled"]:
-        return True  # nobody will ever send it
+        return True  # it is never sent
     if _moment(delivery["next_attempt_at"]) + timedelta(seconds=OVERDUE_SECONDS) > now:
         return False
     return last is None or _moment(last) + timedelta(seconds=BUSY_SECONDS) < now

@@ -1,1 +1,1 @@
-"""Measuring: how many orders are accepted and confirmed a second, and how long an answer takes."""
+"""Measures accepted and confirmed orders per second, and response times."""

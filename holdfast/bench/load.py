@@ -1,7 +1,7 @@
-"""A small load generator: some connections, each sends its next request when the last one is answered (closed loop).
+"""A small load generator: some connections, each sends its next request after the previous response (closed loop).
 
-One thread drives all sockets, so that it takes little of the processors that it shares with what it measures. Requests
-are HTTP/1.1 with keep-alive and go to this machine or wherever the caller says; their number and time are bounded.
+One thread drives all sockets, so that it uses little of the processors that it shares with the measured system.
+Requests are HTTP/1.1 with keep-alive; their number and time are bounded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STALL_SECONDS = 10.0
 
 @dataclass
 class Result:
-    """`latencies_seconds` of all that was answered, `statuses` by how often; `seconds` from first byte to last."""
+    """`latencies_seconds` of all responses, counts of `statuses`; `seconds` from first byte to last."""
 
     seconds: float = 0.0
     latencies_seconds: list[float] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Result:
         return self.answered / self.seconds if self.seconds else 0.0
 
     def percentile_ms(self, share: float) -> float:
-        """The latency that this share (0 to 1) of the requests stayed within, in milliseconds."""
+        """The latency percentile for this share (0 to 1) of the requests, in milliseconds."""
         ordered = sorted(self.latencies_seconds)
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
 
@@ -56,7 +56,7 @@ class Connection:
         self.socket.sendall(request)
 
     def status(self) -> int | None:
-        """The status once the whole reply is there. Raises `ConnectionError` when the server hangs up."""
+        """The status when the response is complete. Raises `ConnectionError` when the server closes the connection."""
         data = self.socket.recv(RECEIVE_BYTES)
         if not data:
             raise ConnectionError("the server closed the connection")
@@ -76,7 +76,7 @@ def post_request(url: str, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def run(url: str, request: Callable[[], bytes], *, connections: int, seconds: float, requests: int) -> Result:
-    """Send what `request` makes for `seconds`, but no more than `requests`."""
+    """Send requests of `request` for `seconds`, but at most `requests`."""
     parts = urlsplit(url)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
     selector, result = selectors.DefaultSelector(), Result()

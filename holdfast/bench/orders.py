@@ -1,4 +1,4 @@
-"""Orders as load: accepted at the front, and confirmed once every event has gone its way."""
+"""Orders as load: accepted by the API, and confirmed when all events are processed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SKU = "BENCH-TEA"
 STOCK = 100_000_000
 SETTLE_SECONDS = 600.0
 PRICE_LIST_SECONDS = 30.0
-POLL_SECONDS = 0.25  # each look costs what it measures some time
+POLL_SECONDS = 0.25  # each poll slows down the measured system
 CONFLICT = 409
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`accepting` is the load at the front; the confirmed are counted from the first order to the last one's end."""
+    """`accepting` is the load on the API; the confirmed are counted from the first order to the last one's end."""
 
     accepting: load.Result
     confirmed: int
@@ -35,7 +35,7 @@ class Measured:
 
 
 class Shop:
-    """One customer with one product, enough of it for any load."""
+    """One customer with one product, with enough stock for any load."""
 
     def __init__(self, target: Target) -> None:
         self._operator = target.operator(patient=True)

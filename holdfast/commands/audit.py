@@ -1,4 +1,4 @@
-"""holdfast audit: are the promises kept? Read from outside, order by order."""
+"""holdfast audit: checks the promises from outside, order by order."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ ANNOUNCE_SECONDS = 10.0
     type=click.FloatRange(0, 3600),
     default=60,
     show_default=True,
-    help="How many seconds to read a mismatch again before it counts.",
+    help="How many seconds to re-read a mismatch before it counts.",
 )
 @click.option(
     "--behind",
     type=click.FloatRange(0, 86400),
     default=BEHIND_SECONDS,
     show_default=True,
-    help="How many seconds more to wait at most while the system itself says that it is behind.",
+    help="How many more seconds to wait at most while the system reports a backlog.",
 )
 @click.option(
     "--repair", "wants_repair", is_flag=True, help="Ask the owning services to repair what is broken, and check again."
@@ -58,15 +58,15 @@ ANNOUNCE_SECONDS = 10.0
 def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, as_json: bool) -> None:
     """Check the promises on the running system.
 
-    It compares order by order what the API, the payment provider's ledger and the archive of events say, through public
-    interfaces only, and may run under load: what does not agree is read again until it does, or the time is up. While
-    the system says that it is behind (`GET /api/v1/system`: outboxes, queues, sagas held up) there is more time.
+    It compares the API, the payment provider's ledger and the archive of events order by order, through public
+    interfaces only, and may run under load: a mismatch is read again until it agrees or times out. While the system
+    reports a backlog (`GET /api/v1/system`: outboxes, queues, sagas held up) it waits longer.
 
-    With --repair, for every order that does not agree, payments is asked to look at the provider again and orders to
-    tell the order's end again. Both are safe at any time. Then all is read again, and what is not mended is reported.
+    With --repair it asks payments to re-check the payment of every inconsistent order, and orders to publish its final
+    event again. Both are idempotent. Then it reads everything again, and reports what is still broken.
 
-    The verdict is reported to the system itself: `GET /api/v1/system` and the metrics show when it was audited last,
-    and what was found.
+    It reports the verdict to the system: `GET /api/v1/system` and the metrics show the time and the findings of the
+    last audit.
 
     Exit codes: 0 every promise is kept (with --repair: now); 1 one is broken; 3 no stack runs there; 4 the system could
     not be read.
@@ -106,7 +106,7 @@ def audited(target: Target, settle_seconds: float, console: Console, behind_seco
 
 
 def _announcer(console: Console) -> Callable[[Backlog], None]:
-    """Says now and then that the audit waits, also where no terminal shows its progress."""
+    """Reports periodically that the audit waits, also without a terminal."""
     said_at = -ANNOUNCE_SECONDS
 
     def announce(backlog: Backlog) -> None:
@@ -139,17 +139,17 @@ def _show_repair(repair: Repair | None, console: Console) -> None:
     if repair is None:
         return
     asked = len({request.subject for request in repair.requests})
-    counts = f"{len(repair.mended)} mended, {len(repair.after)} not"
+    counts = f"{len(repair.mended)} repaired, {len(repair.after)} not"
     console.print(f"Asked the owners about {asked} orders: of {len(repair.before)} findings {counts}.", highlight=False)
     for finding in repair.after[:MAX_SHOWN]:
-        text = f"not mended: {finding.promise} {finding.subject}: {repair.why_not(finding)}"
+        text = f"not repaired: {finding.promise} {finding.subject}: {repair.why_not(finding)}"
         console.print(text, highlight=False, markup=False)
 
 
 def show(verdict: Verdict, console: Console) -> None:
     console.print(table(verdict))
     if verdict.behind:
-        console.print(f"The {verdict.behind}: what is open may be late and not lost.", highlight=False)
+        console.print(f"The {verdict.behind}: open orders may be late, not lost.", highlight=False)
     for finding in verdict.findings[:MAX_SHOWN]:
         console.print(f"[red]{finding.promise}[/] {finding.subject}: {finding.text}", highlight=False)
     if len(verdict.findings) > MAX_SHOWN:

@@ -1,4 +1,4 @@
-"""holdfast bench: how fast is it here?"""
+"""holdfast bench: measures throughput and latency on this machine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @target_options
 @click.option("--connections", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at once.")
-@click.option("--seconds", type=click.FloatRange(1, 600), default=10, show_default=True, help="How long to place.")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 600), default=10, show_default=True, help="How long to place orders."
+)
 @click.option("--orders", type=click.IntRange(1, 1_000_000), default=100_000, show_default=True, help="At most.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 def bench(target: Target, connections: int, seconds: float, orders: int, *, as_json: bool) -> None:
     """Place orders as fast as they are accepted, through the gateway, and wait for the last to be confirmed.
 
-    The figures are this machine's at this moment, and the load generator takes its share of it: compare them with
-    something measured beside them (docs/performance.md does).
+    The figures depend on this machine and its current load, and include the load generator: compare them with a
+    measurement under the same conditions (as docs/performance.md does).
 
     Exit codes: 0 measured; 1 an order was refused or never settled; 3 no stack runs there; 4 it does not answer.
     """

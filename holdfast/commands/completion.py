@@ -1,4 +1,4 @@
-"""holdfast completion: what a shell needs to complete commands and options at the Tab key."""
+"""holdfast completion: shell completion of commands and options."""
 
 import click
 from click.shell_completion import get_completion_class

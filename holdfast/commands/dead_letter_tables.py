@@ -1,4 +1,4 @@
-"""Dead letters on the terminal. Everything of a letter may come from a stranger: nothing in it is read as markup."""
+"""Dead letters on the terminal. Any publisher may have set their content, so markup in it is escaped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def letter_table(letters: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("letter, failed at", no_wrap=True)
     table.add_column("status", no_wrap=True)
-    table.add_column("what failed, and of what")
+    table.add_column("event and error")
     for letter in letters:
         what = f"{letter['event_type'] or 'no event'} in {letter['queue']}"
         error = f"{letter['error_class'].rpartition('.')[2] or letter['reason']}: {letter['error']}"
@@ -75,6 +75,6 @@ def _section(console: Console, title: str, text: str) -> None:
 
 
 def _plain(value: Any) -> Text:
-    """Without control characters, which a terminal might obey."""
+    """Without control characters, which a terminal might interpret."""
     text = "" if value is None else str(value)
     return Text("".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text))

@@ -1,4 +1,4 @@
-"""holdfast dead-letters: what no consumer could handle: look at it, send it back, or put it aside."""
+"""holdfast dead-letters: inspect, replay or discard messages that no consumer could handle."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="The API's a
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Look at dead letters, send them back to the queue they failed in, or put them aside.
+    """Inspect dead letters, replay them to the queue in which they failed, or discard them.
 
-    Exit codes: 0 it is done; 1 it is not (the text says why); 2 wrong usage; 3 no stack runs there.
+    Exit codes: 0 success; 1 failure (the text says why); 2 usage error; 3 no stack runs there.
     """
 
 
@@ -41,7 +41,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--error", help="Only this error's class, with or without its module."),
         click.option("--type", "event_type", help="Only events of this type."),
-        click.option("--queue", help="Only what failed in this queue, say orders.events."),
+        click.option("--queue", help="Only those that failed in this queue, for example orders.events."),
     ):
         command = option(command)
     return command
@@ -50,8 +50,8 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 @dead_letters.command("list")
 @target_options
 @_filters
-@click.option("--status", type=click.Choice(STATUSES), help="Only letters in this state.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Maximum number.")
 @_json_option
 def list_letters(
     target: Target,
@@ -63,9 +63,9 @@ def list_letters(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List dead letters, the newest first.
+    """List dead letters, newest first.
 
-    Exit codes: 0 listed (also if there are none); 1 the system cannot be asked; 3 no stack runs there.
+    Exit codes: 0 listed (also if there are none); 1 the system does not answer; 3 no stack runs there.
     """
     with exit_on_refusal():
         letters = target.operator().all(PATH, queue=queue, type=event_type, error=error, status=status)
@@ -83,9 +83,9 @@ def list_letters(
 @target_options
 @_json_option
 def show(target: Target, letter_id: str, *, as_json: bool) -> None:
-    """Show one letter: its event, what it died of, its history.
+    """Show one dead letter: its event, error and history.
 
-    Exit codes: 0 shown; 1 there is no such letter; 3 no stack runs there.
+    Exit codes: 0 shown; 1 there is no such dead letter; 3 no stack runs there.
     """
     with exit_on_refusal():
         letter = target.operator().get(f"{PATH}/{letter_id}")
@@ -99,9 +99,9 @@ def show(target: Target, letter_id: str, *, as_json: bool) -> None:
 @click.argument("letter_id", required=False)
 @target_options
 @_filters
-@click.option("--all", "everything", is_flag=True, help="All letters on file that match the filters.")
+@click.option("--all", "everything", is_flag=True, help="All stored dead letters that match the filters.")
 @click.option("--rate", type=click.FloatRange(0.1, 1000), default=50, show_default=True, help="Letters a second.")
-@click.option("--event", type=click.File("r"), help="With LETTER_ID: a CloudEvents document to be sent instead.")
+@click.option("--event", type=click.File("r"), help="With LETTER_ID: a CloudEvents document to send instead.")
 @click.option(
     "--wait", type=click.FloatRange(0, 86_400), default=60, show_default=True, help="Seconds without progress to wait."
 )
@@ -119,13 +119,13 @@ def replay(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Send LETTER_ID, or all letters that match, back to the queue they failed in, and wait until it is done.
+    """Replay LETTER_ID, or all matching dead letters, to the queue in which they failed, and wait for the outcome.
 
-    Doing it twice is harmless: a consumer drops what it has handled. A letter that fails again returns. With --wait 0
-    it is only asked for. (A bulk replay goes on when this command is ended.)
+    A replay is idempotent: a consumer drops events that it has handled. A dead letter that fails again returns. With
+    --wait 0 the replay is only requested. (A bulk replay continues when this command ends.)
 
-    Exit codes: 0 every letter was handed to its queue (or asked for, with --wait 0); 1 one was not, or not in time;
-    2 neither a letter nor a filter was given; 3 no stack runs there.
+    Exit codes: 0 every dead letter was published to its queue (or requested, with --wait 0); 1 one was not, or not in
+    time; 2 neither a LETTER_ID nor a filter was given; 3 no stack runs there.
     """
     filters = {"queue": queue, "type": event_type, "error": error}
     is_bulk = everything or any(filters.values())
@@ -150,12 +150,12 @@ def replay(
 @dead_letters.command()
 @click.argument("letter_id")
 @target_options
-@click.option("--reason", required=True, help="Why nobody needs to look at it again; it is kept on record.")
+@click.option("--reason", required=True, help="The reason; it is recorded.")
 @_json_option
 def discard(target: Target, letter_id: str, reason: str, *, as_json: bool) -> None:
-    """Put a letter aside. It stays on file, and can still be replayed.
+    """Discard a dead letter. The record is kept, and can still be replayed.
 
-    Exit codes: 0 it is put aside; 1 there is no such letter, or it is on its way back; 3 no stack runs there.
+    Exit codes: 0 it is discarded; 1 there is no such dead letter, or a replay is in flight; 3 no stack runs there.
     """
     with exit_on_refusal():
         letter = target.operator().post(f"{PATH}/{letter_id}/discard", {"reason": reason})
@@ -189,7 +189,7 @@ def _wait_for_job(client: Client, job: dict[str, Any], seconds: float, *, quiet:
 
 def _outcome(answer: dict[str, Any]) -> str:
     if "rate" in answer:
-        counts = f"{answer['replayed']} of {answer['total']} letters replayed"
+        counts = f"{answer['replayed']} of {answer['total']} dead letters replayed"
         failed = f", {answer['failed']} could not be" if answer["failed"] else ""
         return f"{counts}{failed} (job {answer['id']}, {answer['status']})"
     last = answer["history"][-1]
@@ -202,15 +202,15 @@ def _document(file: Any) -> dict[str, Any]:
     try:
         found = json.load(file)
     except ValueError as error:
-        raise click.UsageError(f"{file.name} is no JSON: {error}") from error
+        raise click.UsageError(f"{file.name} is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise click.UsageError(f"{file.name} holds no JSON object")
+        raise click.UsageError(f"{file.name} is not a JSON object")
     return found
 
 
 @contextmanager
 def exit_on_refusal() -> Iterator[None]:
-    """Turn a refusal, and a system that does not answer, into its text and exit code 1."""
+    """Turn a rejection, and a system that does not answer, into its text and exit code 1."""
     try:
         yield
     except (ApiError, requests.RequestException) as error:

@@ -1,4 +1,4 @@
-"""holdfast demo: see it work, on the terminal, in a minute or two."""
+"""holdfast demo: a demonstration in the terminal, in a minute or two."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ STATUS_STYLES = {"pending": "yellow", "reserved": "cyan", "confirmed": "green", 
 
 @click.command()
 @target_options
-@click.option("--seed", type=int, default=1, show_default=True, help="Which orders are placed.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the placed orders.")
 def demo(target: Target, seed: int) -> None:
-    """Fill a shop, place orders that succeed, are declined or run out of stock, and audit what became of them.
+    """List products, place orders that succeed, are declined or run out of stock, and audit the results.
 
-    On a local stack a worker is killed on the way. The stack must be up (`make demo` sees to that).
+    On a local stack a worker is killed during the run. The stack must be up (`make demo` starts it).
 
-    Exit codes: 0 every order settled and every promise is kept; 1 not so; 3 no stack runs there; 4 it cannot be read.
+    Exit codes: 0 every order settled and every promise is kept; 1 failure; 3 no stack runs there; 4 it cannot be read.
     """
     console = Console(highlight=False)
     started = time.monotonic()
@@ -140,6 +140,6 @@ def _say_what_next(console: Console, target: Target, seconds: float) -> None:
 
 
 def _command(home: Path) -> str:
-    """How a command is typed here, with a place for its words."""
+    """The command line to type here, with placeholders."""
     at = "" if home == DEFAULT_HOME.absolute() else f" --home {home}"
     return f"{program()} {{}}{at}"

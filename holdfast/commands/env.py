@@ -1,4 +1,4 @@
-"""holdfast env: the `.env` with which a service or a worker is started by hand."""
+"""holdfast env: the `.env` to start a service or a worker by hand."""
 
 import os
 from collections.abc import Callable
@@ -19,16 +19,16 @@ _FOLDERS = {name_of(folder): folder for folder in FOLDERS}
 @click.argument("name", type=click.Choice(list(_FOLDERS)), required=False)
 @home_option
 @click.option(
-    "--compose", is_flag=True, help="For the servers of compose.dev.yaml, with the passwords in compose's .env."
+    "--compose", is_flag=True, help="Use the servers of compose.dev.yaml, with the passwords in compose's .env."
 )
-@click.option("--write", is_flag=True, help="Write .env beside main.py; without NAME that of every service and worker.")
+@click.option("--write", is_flag=True, help="Write .env next to main.py; without NAME for every service and worker.")
 def env(name: str | None, home: Path, compose: bool, write: bool) -> None:
     """Print the settings of NAME (orders, worker-orders, relay ...) for `python main.py`, with the stack's passwords.
 
-    Like this: holdfast env orders > services/orders/.env, or with --write. What a file has already is kept by --write,
-    but for ports, addresses and secrets.
+    For example: holdfast env orders > services/orders/.env, or with --write. --write keeps existing values, except
+    ports, addresses and secrets.
 
-    Exit codes: 0 printed or written; 1 compose's .env is not there; 2 wrong usage; 3 there is no stack in this home.
+    Exit codes: 0 printed or written; 1 compose's .env is missing; 2 usage error; 3 there is no stack in this home.
     """
     if not name and not write:
         raise click.UsageError(f"name one of {', '.join(_FOLDERS)}, or write them all with --write")
@@ -55,6 +55,6 @@ def _stack_values(home: Path) -> Callable[[str], dict[str, str]]:
 def _compose_values() -> Callable[[str], dict[str, str]]:
     file = REPOSITORY / FILE
     if not file.exists():
-        raise click.ClickException(f"there is no {file}: `holdfast secrets` makes it, and compose.dev.yaml reads it")
+        raise click.ClickException(f"there is no {file}: `holdfast secrets` creates it, and compose.dev.yaml reads it")
     variables = compose_env.read(file)
     return lambda folder: compose_env.values_of(folder, variables)

@@ -1,6 +1,6 @@
 """The examples that `--help` shows, for each command: one or more whole command lines.
 
-`holdfast/tests/test_examples.py` fails for a command without one, and parses each, so that none goes stale.
+`holdfast/tests/test_examples.py` fails for a command without one, and parses each example.
 """
 
 from __future__ import annotations

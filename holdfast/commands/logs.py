@@ -1,4 +1,4 @@
-"""holdfast logs: what the processes wrote, from their files in the home."""
+"""holdfast logs: the log files of the processes in the home."""
 
 import os
 import time
@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.25
 
 
 class _Tail:
-    """A file that grows, and may be rotated away meanwhile."""
+    """A growing file, which may be rotated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,7 +25,7 @@ class _Tail:
             self._inode, self._place = path.stat().st_ino, path.stat().st_size
 
     def new_lines(self) -> list[str]:
-        """Return the lines that were finished since the last call."""
+        """Return the complete lines since the last call."""
         if not self._path.exists():
             return []
         with self._path.open("rb") as file:
@@ -42,14 +42,12 @@ class _Tail:
 @click.command()
 @click.argument("process", required=False)
 @home_option
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on (Ctrl-C ends it).")
-@click.option(
-    "-n", "--lines", type=click.IntRange(0), default=20, show_default=True, help="How many of the last lines."
-)
+@click.option("-f", "--follow", is_flag=True, help="Follow new lines (Ctrl-C ends it).")
+@click.option("-n", "--lines", type=click.IntRange(0), default=20, show_default=True, help="Number of last lines.")
 def logs(process: str | None, home: Path, follow: bool, lines: int) -> None:
     """Print the end of PROCESS's log, or of every log.
 
-    Exit codes: 0 printed; 2 there is no such log (the text names those there are); 3 there is no stack in this home.
+    Exit codes: 0 printed; 2 there is no such log (the text lists the existing ones); 3 there is no stack in this home.
     """
     known = existing_home(home)
     if known is None:

@@ -8,20 +8,20 @@ from infrastructure.local.home import REPOSITORY
 
 @click.group()
 def new() -> None:
-    """Add to this checkout."""
+    """Generate code in this checkout."""
 
 
 @new.command()
 @click.argument("name")
 @click.option("--listens", multiple=True, required=True, metavar="EVENT", help="An event it handles; may be repeated.")
-@click.option("--resource", help="What it serves, at /api/v1/RESOURCE, and the name of its table.  [default: NAME]")
+@click.option("--resource", help="The resource at /api/v1/RESOURCE, and the name of its table.  [default: NAME]")
 def service(name: str, listens: tuple[str, ...], resource: str | None) -> None:
-    """Write a new context: service, worker, database, tests, and its place in every table and deployment.
+    """Generate a new context: service, worker, database, tests and deployment entries.
 
-    NAME is small letters, like `loyalty`. It records each event that it listens to, once; change it from there.
-    docs/tutorial.md shows how.
+    NAME is in lower-case letters, like `loyalty`. The generated code records each event that it listens to once; extend
+    it from there. docs/tutorial.md shows how.
 
-    Exit codes: 0 written; 1 nothing was changed (the text says why); 2 wrong usage.
+    Exit codes: 0 written; 1 nothing was changed (the text says why); 2 usage error.
     """
     texts = plan(REPOSITORY, name, resource or name, listens)
     if dirty := changed_files(REPOSITORY, list(texts)):

@@ -29,7 +29,7 @@ def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _default_home() -> Path:
-    """`.holdfast` here; in a folder of the repository that has none, that of the repository."""
+    """`.holdfast` in this folder; in a folder of the repository without one, that of the repository."""
     is_inside = REPOSITORY in Path.cwd().parents
     return REPOSITORY / DEFAULT_HOME if is_inside and not DEFAULT_HOME.exists() else DEFAULT_HOME
 
@@ -45,12 +45,12 @@ def report_stack_errors() -> Iterator[None]:
 
 
 def program() -> str:
-    """How this command is typed: with its place, where it is not in PATH (nobody is asked to activate `.venv`)."""
+    """The name of this command: with its path if it is not in PATH (`.venv` need not be activated)."""
     typed = Path(sys.argv[0])
     return str(typed) if typed.name == "holdfast" and shutil.which("holdfast") is None else "holdfast"
 
 
 def no_stack(home: Path) -> NoReturn:
-    """End with exit code 3."""
+    """Exit with code 3."""
     click.echo(f"No stack runs in {home}. `{program()} up --home {home}` starts one.", err=True)
     raise SystemExit(EXIT_NO_STACK)

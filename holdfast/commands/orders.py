@@ -1,4 +1,4 @@
-"""holdfast orders: one order's whole story."""
+"""holdfast orders: the whole history of an order."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from holdfast.target import Target
 
 STYLES = {"confirmed": "bold green", "cancelled": "bold red"}
-MAX_LETTERS = 100  # the newest that wait; the console finds older ones as well
+MAX_LETTERS = 100  # the newest ones; the console shows older ones as well
 _BAR = 24
 
 
 @click.group()
 def orders() -> None:
-    """Look into orders."""
+    """Inspect orders."""
 
 
 @orders.command("show")
@@ -35,9 +35,9 @@ def orders() -> None:
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="What the services return, as JSON.")
 def show(target: Target, order_id: UUID, *, as_json: bool) -> None:
-    """Show what happened to an order, to scale, and how its payment stands.
+    """Show the history of an order, to scale, and the state of its payment.
 
-    Exit codes: 0 shown; 1 there is no such order, or the system cannot be asked; 3 no stack runs there.
+    Exit codes: 0 shown; 1 there is no such order, or the system does not answer; 3 no stack runs there.
     """
     client = target.operator()
     with exit_on_refusal():

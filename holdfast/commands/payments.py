@@ -1,4 +1,4 @@
-"""holdfast payments: refunds that the payment provider refuses, and what an operator decides about them."""
+"""holdfast payments: refunds that the payment provider refuses, and operators' decisions about them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 PATH = "/api/v1/payments"
 REFUSED = "payment.refund_refused.v1"
 _json_option = click.option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
-_reason_option = click.option("--reason", required=True, help="Why; it is kept on record with your name.")
+_reason_option = click.option("--reason", required=True, help="The reason; it is recorded with your name.")
 
 
 @click.group()
 def payments() -> None:
-    """Look at refunds that the payment provider refuses, have one tried again, or record that the money came back.
+    """List refunds that the payment provider refuses, retry one, or record that the money was returned.
 
-    Exit codes: 0 it is done; 1 it is not (the text says why); 2 wrong usage; 3 no stack runs there.
+    Exit codes: 0 success; 1 failure (the text says why); 2 usage error; 3 no stack runs there.
     """
 
 
@@ -36,9 +36,9 @@ def payments() -> None:
 @target_options
 @_json_option
 def standing_cases(target: Target, *, as_json: bool) -> None:
-    """List the payments of cancelled orders whose refund the provider refuses, and that wait for you.
+    """List the payments of cancelled orders whose refund the provider refuses and that wait for an operator.
 
-    Exit codes: 0 listed (also if there are none); 1 the system cannot be asked; 3 no stack runs there.
+    Exit codes: 0 listed (also if there are none); 1 the system does not answer; 3 no stack runs there.
     """
     with exit_on_refusal():
         found = list(target.operator().all(f"{PATH}/standing-cases"))
@@ -56,11 +56,11 @@ def standing_cases(target: Target, *, as_json: bool) -> None:
 @target_options
 @_json_option
 def retry_refund(target: Target, payment_id: str, reason: str, *, as_json: bool) -> None:
-    """Ask the provider once more, now, to give back what a cancelled order has paid.
+    """Retry the refund of a cancelled order at the provider now.
 
-    If it does, the dead letters of this case are sent back as well, where they end.
+    If it succeeds, the dead letters of this case are replayed as well, which closes them.
 
-    Exit codes: 0 the money is on its way back; 1 it is refused again, or nothing is owed; 3 no stack runs there.
+    Exit codes: 0 the refund is accepted; 1 it is refused again, or there is nothing to refund; 3 no stack runs there.
     """
     _decide(target, f"{PATH}/{payment_id}/refunds/retry", {"reason": reason}, as_json=as_json)
 
@@ -68,9 +68,9 @@ def retry_refund(target: Target, payment_id: str, reason: str, *, as_json: bool)
 @payments.command("record-refund")
 @click.argument("payment_id")
 @_reason_option
-@click.option("--amount", type=click.IntRange(1), help="In minor units; without it, all that is left.")
-@click.option("--reference", help="Where it can be found, such as a transfer's number.")
-@click.option("--provider-refund-id", help="A refund made at the provider directly; it is looked up there.")
+@click.option("--amount", type=click.IntRange(1), help="In minor units; default: the rest.")
+@click.option("--reference", help="A reference, such as a transfer's number.")
+@click.option("--provider-refund-id", help="A refund made directly at the provider, which is queried for it.")
 @target_options
 @_json_option
 def record_refund(
@@ -83,11 +83,11 @@ def record_refund(
     provider_refund_id: str | None,
     as_json: bool,
 ) -> None:
-    """Record that the money came back to the customer another way.
+    """Record that the money was returned to the customer another way.
 
-    Nothing is paid by this. The audit counts the sum as returned, on the word of whoever records it.
+    This makes no payment. The audit counts the sum as returned, as recorded by the operator.
 
-    Exit codes: 0 it is on record; 1 it is not (the text says why); 3 no stack runs there.
+    Exit codes: 0 it is recorded; 1 it is not (the text says why); 3 no stack runs there.
     """
     body: dict[str, Any] = {"reason": reason}
     body |= {"reference": reference} if reference else {}
@@ -107,11 +107,11 @@ def _decide(target: Target, path: str, body: dict[str, Any], *, as_json: bool) -
     if as_json:
         click.echo(json.dumps(payment, indent=2))
     else:
-        click.echo(f"{payment['id']} is {payment['status']}; dead letters of this case sent back: {replayed}.")
+        click.echo(f"{payment['id']} is {payment['status']}; replayed dead letters of this case: {replayed}.")
 
 
 def _replay(client: Client, order_id: str) -> int:
-    """Send the case's dead letters back to payments, which handles them now that the case is closed."""
+    """Replay the case's dead letters to payments, which can handle them after the case is closed."""
     letters = [
         letter["id"]
         for letter in client.all(DEAD_LETTERS, type=REFUSED, status="filed")

@@ -18,7 +18,7 @@ from infrastructure.docker.secret_file import EXAMPLE, write
 def secrets(file: Path) -> None:
     """Write .env for `docker compose`: the settings of .env.example, and a random value for every secret.
 
-    What the file has already is kept, so it may be run again, after an upgrade say. Only its owner can read it.
+    Existing values are kept, so it may be run again, for example after an upgrade. Only the owner can read the file.
 
     Exit codes: 0 the file is complete; 1 it could not be written.
     """

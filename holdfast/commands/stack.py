@@ -28,22 +28,22 @@ _STYLES = {RUNNING: "green", "stopped": "dim"}
 @click.option(
     "--rabbitmq-nodes",
     type=int,
-    help="1, or 3 for a cluster; a home keeps what it began with.  [default: the home's, or 1]",
+    help="1, or 3 for a cluster; fixed for a home.  [default: the home's, or 1]",
 )
 @click.option(
     "--servers-only",
     is_flag=True,
-    help="What a service or worker started by hand needs: PostgreSQL, RabbitMQ, MongoDB and the payment sandbox, with "
+    help="Start only PostgreSQL, RabbitMQ, MongoDB and the payment sandbox, for services started by hand, with "
     "tables, queues and first users.",
 )
 def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_only: bool) -> None:
     """Start the stack; return when all of it is ready.
 
-    What runs already is left alone, so doing it twice is harmless. After a crash it takes up where it was.
-    Servers that this machine lacks are fetched into a private folder first (HOLDFAST_CACHE says where).
-    With STRIPE_API_KEY in the environment, payments go to Stripe instead of the sandbox.
+    Running processes are not touched, so it is idempotent. After a crash it continues. Missing servers are downloaded
+    into a private folder first (HOLDFAST_CACHE). With STRIPE_API_KEY in the environment, payments go to Stripe instead
+    of the sandbox.
 
-    Exit codes: 0 everything is ready; 1 something is not, and what and why is printed.
+    Exit codes: 0 everything is ready; 1 something is not, and the reason is printed.
     """
     stack = Stack(home, port_base, rabbitmq_nodes)
     ran_before = stack.is_running
@@ -53,7 +53,7 @@ def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_on
     except StackError as error:
         click.echo(f"\n{error}", err=True)
         if stack.is_running and not ran_before:
-            click.echo(f"\nWhat did start goes on running; `{program()} down --home {home}` ends it.", err=True)
+            click.echo(f"\nThe started processes keep running; `{program()} down --home {home}` stops them.", err=True)
         raise SystemExit(EXIT_FAILED) from error
     if servers_only:
         click.echo("The servers are ready. To start a service on them:")
@@ -66,45 +66,46 @@ def up(home: Path, port_base: int | None, rabbitmq_nodes: int | None, servers_on
 
 @click.command()
 @home_option
-@click.option("--delete-data", is_flag=True, help="Remove the home as well, with everything in it.")
+@click.option("--delete-data", is_flag=True, help="Also delete the home with all its data.")
 def down(home: Path, delete_data: bool) -> None:
     """Stop the stack. Data is kept unless --delete-data is given.
 
-    Exit codes: 0 nothing of it runs any more (also if nothing did); 1 something could not be ended.
+    Exit codes: 0 all processes are stopped (also if none ran); 1 one could not be stopped.
     """
     if existing_home(home) is None:
         click.echo(f"There is no stack in {home}.")
         return
     with report_stack_errors(), shown_steps("Stopping") as progress:
         Stack(home).down(progress, delete_data=delete_data)
-    click.echo(f"Nothing of the stack in {home} runs any more.")
+    click.echo(f"The stack in {home} is stopped.")
 
 
 @click.command()
 @click.argument("processes", metavar="[PROCESS]...", nargs=-1)
 @home_option
 def restart(home: Path, processes: tuple[str, ...]) -> None:
-    """Restart the named processes one after the other; without a name all of them but the servers.
+    """Restart the named processes one after the other; without a name all except the servers.
 
-    Each one finishes what it has in hand, and the next one's turn comes when it is ready again. Requests that come
-    meanwhile wait: none fails. Processes keep the settings that `up` gave them. (postgres, rabbitmq and mongodb are
-    restarted only by name; while PostgreSQL is away, requests are answered with 503.)
+    Each one finishes its work in flight, and the next one restarts when it is ready again. Requests wait during a
+    restart: none fails. Processes keep the settings of `up`. (postgres, rabbitmq and mongodb are restarted only by
+    name; while PostgreSQL is down, requests get 503.)
 
-    Exit codes: 0 all are ready again; 1 one is not, and those after it were left alone; 3 no stack runs in this home.
+    Exit codes: 0 all are ready again; 1 one is not, and the later ones were not restarted; 3 no stack runs in this
+    home.
     """
     stack = Stack(home)
     if not stack.is_running:
         no_stack(home)
     with report_stack_errors(), shown_steps("Restarting") as progress:
         stack.restart(*processes, progress=progress)
-    click.echo("All of it is ready again.")
+    click.echo("All processes are ready again.")
 
 
 @click.command()
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="All addresses, with credentials, and all processes.")
 def status(home: Path, as_json: bool) -> None:
-    """Show what the stack consists of, and how each process is.
+    """Show the processes of the stack and their state.
 
     Exit codes: 0 every process runs; 1 at least one does not; 3 no stack runs in this home.
     """

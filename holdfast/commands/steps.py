@@ -1,7 +1,7 @@
-"""What a stack does while it goes up or down, shown on the terminal as it happens.
+"""Shows the steps of a starting or stopping stack.
 
-On a terminal each finished step is a line, and the last line shows what is being waited for. Elsewhere
-(a log, a pipe) there is one plain line per finished step.
+On a terminal each finished step is a line, and the last line shows the current step. Otherwise (a log, a pipe) there is
+one plain line per finished step.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _MARKS = {"ready": "[green]✓[/]", "stopped": "[green]✓[/]", "failed": "[red]
 
 @contextmanager
 def shown_steps(verb: str) -> Iterator[Progress]:
-    """Give a function that shows each step it is called with. (It may be called from several threads.)"""
+    """Yield a function that shows each step. (It may be called from several threads.)"""
     console = Console(stderr=True, highlight=False)
     waiting: dict[str, None] = {}
     with console.status(verb) as status:

@@ -15,7 +15,7 @@ _SECONDS = 15
 
 
 def _door(stack: Stack) -> str:
-    """The gateway; where only the servers run, the users service that somebody started by hand, if it answers."""
+    """The gateway; with --servers-only the users service that was started by hand, if it answers."""
     for name in ("gateway", "service-users"):
         try:
             probe_port(stack.home.port(name))
@@ -32,9 +32,9 @@ def _door(stack: Stack) -> str:
 def token(home: Path, role: str, url: str | None) -> None:
     """Print a bearer token, and nothing else.
 
-    For use like: curl -H "Authorization: Bearer $(holdfast token)" ...
+    For example: curl -H "Authorization: Bearer $(holdfast token)" ...
 
-    Exit codes: 0 printed; 1 refused, or the gateway cannot be reached; 3 no stack runs in this home.
+    Exit codes: 0 printed; 1 rejected, or the gateway cannot be reached; 3 no stack runs in this home.
     """
     elsewhere = url is not None
     password = os.environ.get("HOLDFAST_PASSWORD") if elsewhere else None

@@ -1,4 +1,4 @@
-"""holdfast top: the system as a live picture in the terminal."""
+"""holdfast top: a live view of the system in the terminal."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _GOOD, _BAD, _DOUBT = "green", "bold red", "yellow"
 @click.option(
     "--interval", default=2.0, show_default=True, type=click.FloatRange(0.5, 60), help="Seconds between looks."
 )
-@click.option("--once", is_flag=True, help="Show it once and end.")
+@click.option("--once", is_flag=True, help="Show it once and exit.")
 def top(target: Target, interval: float, *, once: bool) -> None:
-    """Watch processes, outboxes, queues and what waits for you, until Ctrl-C.
+    """Watch processes, outboxes, queues and open cases, until Ctrl-C.
 
-    Exit codes: 0 shown; 3 no stack runs there; 4 the system does not answer at the first look.
+    Exit codes: 0 shown; 3 no stack runs there; 4 the system does not answer the first poll.
     """
     client, console = target.operator(), Console(highlight=False)
     with report_unreachable():
@@ -50,7 +50,7 @@ def top(target: Target, interval: float, *, once: bool) -> None:
 
 
 def picture(view: Mapping[str, Any]) -> Group:
-    """What `GET /system` returned, as tables."""
+    """The result of `GET /system` as tables."""
     return Group(_headline(view), _processes(view), _flow(view))
 
 
@@ -95,7 +95,7 @@ def _processes(view: Mapping[str, Any]) -> Table:
 
 
 def _flow(view: Mapping[str, Any]) -> Table:
-    table = Table(title="Events on their way", title_justify="left", box=None, header_style="dim")
+    table = Table(title="Events in flight", title_justify="left", box=None, header_style="dim")
     table.add_column("where")
     table.add_column("waiting", justify="right")
     table.add_column("for", justify="right")

@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.5
 
 @click.group()
 def webhooks() -> None:
-    """Try webhooks out."""
+    """Test webhooks."""
 
 
 @webhooks.command()
@@ -36,18 +36,18 @@ def webhooks() -> None:
     show_default=True,
     help="May be given several times.",
 )
-@click.option("--count", type=click.IntRange(min=1), help="End after so many. Without it: Ctrl-C ends it.")
-@click.option("--test", "sends_test", is_flag=True, help="Ask for a test event at the beginning.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document a line: the payload as it came.")
+@click.option("--count", type=click.IntRange(min=1), help="Exit after this number. Without it: Ctrl-C ends it.")
+@click.option("--test", "sends_test", is_flag=True, help="Request a test event at the start.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line: the payload as received.")
 def listen(
     target: Target, port: int, event_types: tuple[str, ...], count: int | None, *, sends_test: bool, as_json: bool
 ) -> None:
-    """Register an endpoint on this machine as the operator, and print each webhook once its signature is verified.
+    """Register an endpoint on this machine as the operator, and print each webhook after verifying its signature.
 
     The endpoint is deleted at the end. The system must be able to reach this machine's loopback address, and allow it
     (WEBHOOK_ALLOWED_NETWORKS; a local stack does).
 
-    Exit codes: 0 all that came was verified; 1 something was not; 3 no stack runs there; 4 the system does not answer.
+    Exit codes: 0 all webhooks were verified; 1 one was not; 3 no stack runs there; 4 the system does not answer.
     """
     with report_unreachable(), receiving(port) as receiver:
         client = target.operator()
@@ -61,7 +61,7 @@ def listen(
 
 
 def _print(receiver: Receiver, count: int | None, *, as_json: bool) -> int:
-    """Print until `count` have come, or Ctrl-C; returns how many were not verified."""
+    """Print until `count` have arrived, or Ctrl-C; returns how many were not verified."""
     failed = shown = 0
     try:
         while count is None or shown < count:
@@ -78,7 +78,7 @@ def _print(receiver: Receiver, count: int | None, *, as_json: bool) -> int:
 
 
 def line(webhook: Webhook) -> str:
-    """One webhook for people."""
+    """One webhook as text."""
     if webhook.problem:
         return f"NOT VERIFIED {webhook.id}: {webhook.problem}"
     payload = webhook.payload

@@ -1,7 +1,8 @@
-"""The routes of the control process: what may be done, what is on, and the acts. JSON, for operators' tokens only.
+"""The routes of the control process: available faults, the active fault, and the acts. JSON, for operators' tokens
+only.
 
-The console asks them from its server. A request that a browser sends by itself (it has an Origin, or says which site it
-comes from) is refused, whatever token it carries.
+The console calls them from its server. A request from a browser (with an Origin or a Sec-Fetch-Site header) is
+rejected, with any token.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/api/v1/control")
 
 
 class FaultRequest(BaseModel):
-    """Which fault, for how long, and in which process where there is a choice."""
+    """The fault, its duration, and its target process if there is a choice."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,7 +42,7 @@ class FaultRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the routes work on."""
+    """The resources of the routes."""
 
     faults: Faults
     injection: Injection
@@ -51,7 +52,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks, with the token."""
+    """The operator, and the token."""
 
     id: str
     token: str
@@ -109,7 +110,7 @@ Caller = Annotated[Operator, Depends(_operator)]
 
 @router.get("")
 def show(known: Known, _: Caller) -> dict[str, Any]:
-    """What may be done, what is on, what was done, and the audit."""
+    """Available faults, the active one, past acts, and the audit."""
     faults = [_shown(fault, known.faults) for fault in known.faults]
     return {
         "faults": faults, "active": known.injection.active, "acts": known.injection.acts, "audit": known.run.state
@@ -127,7 +128,7 @@ def inject(body: FaultRequest, known: Known, caller: Caller) -> dict[str, Any]:
     try:
         known.injection.start(fault, body.target, body.seconds, caller.id)
     except FaultActiveError:
-        text = "Another fault is on: undo it first, or wait until it is over"
+        text = "Another fault is active: undo it first, or wait until it ends"
         raise RefusedError(HTTPStatus.CONFLICT, "fault_active", text) from None
     except FAILURES as error:
         raise RefusedError(HTTPStatus.CONFLICT, "not_injected", f"It could not be injected: {error}") from None
@@ -136,17 +137,17 @@ def inject(body: FaultRequest, known: Known, caller: Caller) -> dict[str, Any]:
 
 @router.post("/undo", dependencies=[Depends(_bounded)])
 def undo(known: Known, caller: Caller) -> dict[str, Any]:
-    """Undo the fault that is on, if one is."""
+    """Undo the active fault, if any."""
     return {"undone": known.injection.undo(caller.id), "active": known.injection.active}
 
 
 @router.post("/audits", status_code=HTTPStatus.ACCEPTED, dependencies=[Depends(_bounded)])
 def start_audit(known: Known, caller: Caller) -> dict[str, Any]:
-    """Start an audit, which reads as this operator."""
+    """Start an audit with this operator's token."""
     try:
         known.run.start(caller.token, caller.id)
     except AuditRunningError:
-        raise RefusedError(HTTPStatus.CONFLICT, "audit_running", "An audit is under way") from None
+        raise RefusedError(HTTPStatus.CONFLICT, "audit_running", "An audit is running") from None
     return {"audit": known.run.state}
 
 

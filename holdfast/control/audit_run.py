@@ -1,7 +1,7 @@
-"""The audit on request: one at a time, in a thread, its progress to be read, its verdict recorded in the system.
+"""Runs an audit on request: one at a time, in a thread, with readable progress; its verdict is recorded in the system.
 
-It reads with the token of the operator who asked for it; of its own it has the payment provider's ledger and the
-broker's management API, as `holdfast audit` has.
+It reads with the token of the operator who requested it, and uses this process's access to the payment provider's
+ledger and the broker's management API, like `holdfast audit`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class AuditRunningError(Exception):
-    """One is under way."""
+    """An audit is running."""
 
 
 class AuditRun:
-    """The audit that runs, or the last one that ran since this process was started. Safe to share between threads."""
+    """The running audit, or the last one since this process started. Thread-safe."""
 
     def __init__(self, target: Target) -> None:
         self._target = target

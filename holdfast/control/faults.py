@@ -1,6 +1,6 @@
-"""The faults that the console may inject, each with what it does to the stack and how that is undone.
+"""The faults that the console may inject, each with its injection and its undo.
 
-Undoing is safe at any time and any number of times: it is what happens after this process was killed, too.
+Undo is idempotent: it also runs after this process was killed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HANG = {"kind": "hang"}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One line of the list. `targets` are the processes to choose from; `is_momentary`: nothing is left to undo."""
+    """One line of the list. `targets` are the possible processes; `is_momentary`: there is nothing to undo."""
 
     id: str
     title: str
@@ -39,7 +39,7 @@ class Fault:
 
 
 class Faults:
-    """The list for one stack. `sandbox_url` is None where the payment provider is Stripe itself."""
+    """The list for one stack. `sandbox_url` is None if the payment provider is Stripe itself."""
 
     def __init__(self, home: Home, sandbox_url: str | None) -> None:
         self._home, self._sandbox_url = home, sandbox_url
@@ -52,7 +52,7 @@ class Faults:
                 Fault("provider-hangs", "The payment provider does not answer", _PROVIDER_HANGS, needs_sandbox=True),
                 Fault("broker-paused", "RabbitMQ is paused", _BROKER_PAUSED),
                 Fault("worker-killed", "A worker is killed", _WORKER_KILLED, targets=workers, is_momentary=True),
-                Fault("worker-stopped", "A worker stays away", _WORKER_STOPPED, targets=workers),
+                Fault("worker-stopped", "A worker is stopped", _WORKER_STOPPED, targets=workers),
             )
         }
 
@@ -60,7 +60,7 @@ class Faults:
         return self._sandbox_url is not None or not fault.needs_sandbox
 
     def inject(self, fault_id: str, target: str) -> None:
-        """Raises StackError, OSError or requests' exceptions; then it may be on in part."""
+        """Raises StackError, OSError or requests' exceptions; then it may be partly injected."""
         if fault_id == "provider-errors":
             self._ask_sandbox("POST", "", json=_ERROR)
         elif fault_id == "provider-hangs":
@@ -73,7 +73,7 @@ class Faults:
             self._supervisor.stop(target, wait=False)
 
     def undo(self, fault_id: str, target: str) -> None:
-        """Raises as `inject` does; then it is to be tried again."""
+        """Raises like `inject`; then retry it."""
         if fault_id == "provider-errors":
             self._remove_from_sandbox(_ERROR)
         elif fault_id == "provider-hangs":
@@ -95,7 +95,7 @@ class Faults:
         self._supervisor.start(name)
 
     def _signal_broker(self, number: signal.Signals) -> None:
-        """To every process of the broker's nodes: its script and what that has started share a group."""
+        """Signal every process of the broker's nodes: each script and its children share a process group."""
         known = self._supervisor.processes()
         groups = {known[node.name]["pid"] for node in NODES if node.name in known} - {0}
         for process in [each for each in proctable.running() if each.group in groups]:
@@ -120,8 +120,8 @@ class Faults:
         return iter(self.known.values())
 
 
-_PROVIDER_FAILS = "Each call is answered with status 500. Orders wait, their stock reserved, and confirm afterwards."
-_PROVIDER_HANGS = "Each call hangs. Orders wait, their stock reserved, and confirm afterwards."
+_PROVIDER_FAILS = "Each call returns status 500. Orders wait with reserved stock, and confirm afterwards."
+_PROVIDER_HANGS = "Each call hangs. Orders wait with reserved stock, and confirm afterwards."
 _BROKER_PAUSED = "Its processes are stopped (SIGSTOP). Orders are accepted and wait in the outbox."
-_WORKER_KILLED = "kill -9. The supervisor starts it again; what it held is delivered once more."
-_WORKER_STOPPED = "It is stopped and not started again until the time is over. Its events wait in its queue."
+_WORKER_KILLED = "kill -9. The supervisor restarts it; unacknowledged events are redelivered."
+_WORKER_STOPPED = "It is stopped and not restarted until the fault ends. Its events wait in its queue."

@@ -1,7 +1,7 @@
-"""One fault at a time, for a bounded time, on record.
+"""One fault at a time, with a limited duration, recorded.
 
-Guarantee: what is about to be injected is written down first. Whoever reads that record later, this process or its
-successor, undoes the fault when its time is over, and tries again until it succeeds. `close` undoes it at once.
+Guarantee: a fault is recorded before it is injected. This process or its successor undoes a recorded fault when its
+duration is over, and retries until it succeeds. `close` undoes it at once.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class FaultActiveError(Exception):
-    """Another fault is on."""
+    """Another fault is active."""
 
 
 class Injection:
-    """The fault that is on. `directory` keeps the record and the last acts. Safe to share between threads."""
+    """The active fault. `directory` stores the record and the last acts. Thread-safe."""
 
     def __init__(self, faults: Faults, directory: Path) -> None:
         self._faults = faults
@@ -53,13 +53,13 @@ class Injection:
 
     @property
     def active(self) -> dict[str, Any] | None:
-        """{id, fault, title, target, by, seconds, started_at, left_seconds, problem}; None if nothing is on."""
+        """{id, fault, title, target, by, seconds, started_at, left_seconds, problem}; None if no fault is active."""
         found = self._active
         return None if found is None else {**found, "left_seconds": max(0.0, _left_seconds(found))}
 
     @property
     def acts(self) -> list[dict[str, Any]]:
-        """What was done by whom and when, the newest first: {at, by, act, fault, title, target, text}."""
+        """The acts with operator and time, newest first: {at, by, act, fault, title, target, text}."""
         return list(reversed(self._acts))
 
     def start(self, fault: Fault, target: str, seconds: float, by: str) -> None:
@@ -83,12 +83,12 @@ class Injection:
                 self._remember(None)
 
     def undo(self, by: str) -> bool:
-        """Undo what is on; False if that failed, and is tried again by itself."""
+        """Undo the active fault; False if that failed and is retried automatically."""
         with self._lock:
             return self._active is None or self._end(self._active, by)
 
     def close(self) -> None:
-        """Undo what is on, once: the stack goes down."""
+        """Undo the active fault once: the stack stops."""
         self._closing.set()
         self._thread.join(timeout=10)
         self.undo("automatic")
@@ -127,7 +127,7 @@ class Injection:
 
 
 def _left_seconds(record: dict[str, Any]) -> float:
-    """Until it is to be undone. Over is also what failed to be undone, and what a clock that was set back prolongs."""
+    """The remaining seconds. 0 also after a failed undo, and if the clock was set back."""
     if record["problem"]:
         return 0.0
     passed = time.time() - datetime.fromisoformat(record["started_at"]).timestamp()

@@ -29,7 +29,7 @@ GRACEFUL_SECONDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(LogSettings):
-    """What the control process reads. It always listens on the loopback address."""
+    """The settings of the control process. It always listens on the loopback address."""
 
     service_port: int = setting(
         "SERVICE_PORT", "int", default=8000, check=PORT, meaning="Port that the service listens on."
@@ -45,7 +45,7 @@ class Settings(LogSettings):
 
 
 def main() -> int:
-    """Serve until SIGTERM, and undo what is on then."""
+    """Serve until SIGTERM, then undo the active fault."""
     settings = load(Settings)
     configure_logging(NAME, settings.log_level)
     stack = Stack(Path(settings.stack_home))
@@ -58,7 +58,7 @@ def main() -> int:
         app, log_config=None, access_log=False, server_header=False, proxy_headers=False, http="h11", ws="none",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )  # fmt: skip
-    # uvicorn raises the signal once more when it is done; then it must not end the process before the fault is undone.
+    # uvicorn raises the signal again at its end; then it must not kill the process before the fault is undone.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)
     try:

@@ -1,1 +1,1 @@
-"""The demonstration: a shop, its customers, a worker that dies on the way, and the audit at the end."""
+"""The demonstration: a shop, its customers, a killed worker, and the audit at the end."""

@@ -1,4 +1,4 @@
-"""The demonstration's course: fill the shop, place orders, kill a worker, wait until all is settled."""
+"""The steps of the demonstration: list products, place orders, kill a worker, wait until all orders are settled."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPEN = ("pending", "reserved")
 
 @dataclass
 class Course:
-    """What has happened so far; `show` is called whenever that changes."""
+    """The progress; `show` is called on each change."""
 
     show: Callable[[], None]
     placed: dict[str, Plan] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Course:
 
     @property
     def counts(self) -> Counter[str]:
-        """Orders by status, those not looked at yet as pending."""
+        """Orders by status, unpolled ones as pending."""
         return Counter(self.orders.get(order_id, {"status": "pending"})["status"] for order_id in self.placed)
 
     @property
@@ -64,7 +64,7 @@ def _buy(target: Target, customer: Client, plans: list[Plan], course: Course) ->
         order = _place(customer, plan)
         course.placed[order["id"]] = plan
         if plan.kind == "cancelled":
-            with suppress(ApiError):  # it may be confirmed already: then it was bought
+            with suppress(ApiError):  # it may already be confirmed: then it counts as bought
                 customer.post(f"/api/v1/orders/{order['id']}/cancel")
         if len(course.placed) == KILL_AFTER and target.stack is not None:
             target.stack.kill(VICTIM)
@@ -73,7 +73,7 @@ def _buy(target: Target, customer: Client, plans: list[Plan], course: Course) ->
 
 
 def _place(customer: Client, plan: Plan) -> dict[str, Any]:
-    """A product can be ordered once its event has arrived at orders, a moment after it was listed."""
+    """A product can be ordered after orders has received its event, a moment after it was listed."""
     deadline = time.monotonic() + PRICE_LIST_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The shop of the demonstration: what it sells, who buys, and what they order."""
+"""The shop of the demonstration: products, customers and orders."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PRICES = {
     for sku, amount in [(RARE, RARE_PRICE), *((sku, price) for sku, (_, price) in PRODUCTS.items())]
 }
 CONFLICT = 409
-START_SECONDS = 60.0  # how long a busy system, or one that has just started, is waited for
+START_SECONDS = 60.0  # time-out for a busy or just started system
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One order to place, and what is meant to become of it."""
+    """One order to place, and its expected outcome."""
 
     kind: str
     items: tuple[tuple[str, int], ...]
@@ -57,14 +57,14 @@ def plans(seed: int) -> list[Plan]:
 
 
 def fill(operator: Client) -> None:
-    """List the products and see that exactly RARE_STOCK of the rare tea is available."""
+    """List the products, with exactly RARE_STOCK of the rare tea available."""
     for sku, (name, price) in PRODUCTS.items():
         _stock(operator, sku, name, price, COMMON_STOCK)
     _stock(operator, RARE, RARE_NAME, RARE_PRICE, RARE_STOCK)
 
 
 def register(target: Target) -> Client:
-    """A new customer, who has no password and so gets an API key."""
+    """A new customer without a password, who gets an API key."""
     name = f"demo-{uuid.uuid4().hex[:10]}"
     body = {"username": name, "email": f"{name}@example.com"}
     user = target.anyone().waiting(START_SECONDS).post("/api/v1/users", body, key=str(uuid.uuid4()))

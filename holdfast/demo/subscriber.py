@@ -25,14 +25,16 @@ ARRIVAL_SECONDS = 30.0
 
 @dataclass
 class Subscriber:
-    """What came in, verified or not. `refusal`: why nothing can (the system may be unable to reach this machine)."""
+    """The received webhooks, verified or not. `refusal`: why none can arrive (the system may be unable to reach this
+    machine).
+    """
 
     receiver: Receiver
     refusal: str = ""
     received: list[Webhook] = field(default_factory=list)
 
     def collect(self) -> list[Webhook]:
-        """All that has come; waits a while for the first one."""
+        """All received webhooks; waits a while for the first one."""
         deadline = time.monotonic() + ARRIVAL_SECONDS
         while not self.refusal:
             try:
@@ -44,13 +46,13 @@ class Subscriber:
 
     @property
     def is_served(self) -> bool:
-        """Whether a webhook came and all that came were verified; a system that may not reach us owes nothing."""
+        """Whether webhooks arrived and all were verified; True for a system that may not reach this machine."""
         return bool(self.refusal) or (bool(self.received) and not any(each.problem for each in self.received))
 
 
 @contextmanager
 def subscriber(target: Target) -> Iterator[Subscriber]:
-    """Subscribe to orders as the operator, while the block runs."""
+    """Subscribe to orders as the operator while the block runs."""
     with ExitStack() as stack:
         found = Subscriber(stack.enter_context(receiving()))
         try:

@@ -1,1 +1,1 @@
-"""`holdfast new service`: a new context in every place that must know it, or no change at all."""
+"""`holdfast new service`: adds a new context everywhere, or changes nothing."""

@@ -1,7 +1,7 @@
-"""Compose, Kubernetes and Terraform: the new context is deployed as inventory is.
+"""Compose, Kubernetes and Terraform: deploys the new context like inventory.
 
-Guarantee: whatever these files say of inventory they say of the new context as well, section by section and line by
-line; the tests hold the result to the process table.
+Guarantee: every section and line for inventory gets a copy for the new context; tests compare the result with the
+process table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _KUBERNETES = "infrastructure/kubernetes"
-# Each with what separates its sections.
+# Each with its section separator.
 FILES = {
     ".env.example": "\n\n",
     "compose.yaml": "\n\n",
@@ -34,7 +34,7 @@ FOLDERS = (
     f"{_KUBERNETES}/base/services/{MODEL}",
     f"{_KUBERNETES}/base/workers/{MODEL}",
 )
-# What the new context takes of PostgreSQL's connections when all its processes are scaled out and replaced at once.
+# The PostgreSQL connections of the new context when all its processes are scaled out during a rollout.
 CONNECTIONS = {
     f"{_KUBERNETES}/components/operators/postgres.yaml": 150,
     f"{_KUBERNETES}/components/servers/postgres.yaml": 50,
@@ -59,9 +59,9 @@ def folder_files(root: Path, name: str) -> dict[str, str]:
 
 
 def with_copies(text: str, separator: str, name: str) -> str:
-    """Return the text with a copy of what it says of the model. StackError if it says nothing of it."""
+    """Return the text with a copy of the model's sections. StackError if there are none."""
     if renamed(text, name) == text:
-        raise StackError(f"a file of the deployment says nothing of {MODEL}")
+        raise StackError(f"a deployment file does not mention {MODEL}")
     return separator.join(_copied(section, separator, name) for section in text.split(separator))
 
 

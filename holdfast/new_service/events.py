@@ -17,7 +17,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a reader: its name, the marshmallow expression, and what that imports from common.schemas."""
+    """One field of a reader: its name, the marshmallow expression, and its import from common.schemas."""
 
     name: str
     expression: str
@@ -26,7 +26,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class HeardEvent:
-    """An event with the names that its handler and reader get."""
+    """An event with the names of its handler and reader."""
 
     type: str
     fields: tuple[Field, ...]
@@ -49,12 +49,12 @@ class HeardEvent:
 
 
 def read_events(root: Path, types: tuple[str, ...]) -> list[HeardEvent]:
-    """Return the events, each once. StackError for one that nobody publishes, or with no usable field."""
+    """Return the events, each once. StackError for an unknown event, or one without a usable field."""
     samples = {path.stem: path for path in sorted((root / "tests" / "contracts").glob("*.json"))}
     found = []
     for name in dict.fromkeys(types):
         if name not in samples:
-            raise StackError(f"nobody publishes {name!r}; there are {', '.join(samples)}")
+            raise StackError(f"no service publishes {name!r}; the events are {', '.join(samples)}")
         data = json.loads(samples[name].read_text(encoding="utf-8"))["data"]
         fields = tuple(field for key, value in data.items() if (field := _field(key, value)))
         if not fields:
@@ -66,7 +66,7 @@ def read_events(root: Path, types: tuple[str, ...]) -> list[HeardEvent]:
 
 
 def _field(name: str, value: Any) -> Field | None:
-    """The samples hold every field that is promised. Lists and nested objects, except money, are left out."""
+    """The samples have every promised field. Lists and nested objects, except money, are omitted."""
     if isinstance(value, str) and _ID.fullmatch(value):
         return Field(name, "id_field(required=True)", "id_field")
     if isinstance(value, str):

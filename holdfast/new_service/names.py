@@ -1,4 +1,4 @@
-"""Which names a new context, and the resource that it serves, may have."""
+"""The allowed names of a new context and its resource."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _RESERVED = {"administration", "administrator", "admin", "config", "guest", "loc
 def check_name(name: str, root: Path) -> None:
     """Raise StackError if a context cannot have this name."""
     if not _NAME.fullmatch(name):
-        raise StackError(f"{name!r} is no name of a service: 2 to 20 small letters")
+        raise StackError(f"{name!r} is not a valid service name: use 2 to 20 lower-case letters")
     taken = {line.name for line in PROCESSES} | {account.name for account in BROKER_ACCOUNTS} | _RESERVED
     if name in taken or keyword.iskeyword(name) or name in RESERVED_WORDS or name.startswith(("pg", "template")):
         raise StackError(f"the name {name!r} is reserved")
     if any((root / room / name).exists() for room in ("services", "workers")):
-        raise StackError(f"there is a context {name!r} already")
+        raise StackError(f"the context {name!r} already exists")
 
 
 def check_resource(resource: str) -> None:
     """Raise StackError if no table and path can have this name."""
     if not _NAME.fullmatch(resource):
-        raise StackError(f"{resource!r} is no name of a resource: 2 to 20 small letters")
+        raise StackError(f"{resource!r} is not a valid resource name: use 2 to 20 lower-case letters")
     if keyword.iskeyword(resource) or resource in RESERVED_WORDS | _KIT_TABLES or resource.startswith("pg"):
         raise StackError(f"the name {resource!r} is reserved: choose another with --resource")
     for path, context in ROUTES:

@@ -1,4 +1,4 @@
-"""Ports of the new processes: the first that no line of the process table has."""
+"""Ports of the new processes: the first unused ones of the process table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_WORKERS = (*range(27, 30), *range(PORTS_PER_STACK - 1, 32, -1))
 
 
 def free_offsets() -> tuple[int, int]:
-    """Return the offsets of a service and of a worker. StackError if a stack has no port left."""
+    """Return the offsets of a service and of a worker. StackError if no port is free."""
     taken = set(listening_offsets(len(NODES)))
     service = next((offset for offset in _OF_SERVICES if offset not in taken), None)
     worker = next((offset for offset in _OF_WORKERS if offset not in taken | {service}), None)

@@ -1,4 +1,4 @@
-"""The files of the new context itself, from the templates beside this module."""
+"""The files of the new context itself, from the templates next to this module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines in the tables of the code. Each goes below the line of inventory, an ordinary context."""
+"""Inserts lines into the tables of the code, each below the line of inventory, a typical context."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MODEL = "inventory"
 
 
 class Line(NamedTuple):
-    """Below the one line of `file` that matches `pattern` whole goes `added`, or takes its place if `in_place`."""
+    """Inserts `added` below the one line of `file` that fully matches `pattern`, or replaces it if `in_place`."""
 
     file: str
     pattern: str
@@ -20,7 +20,7 @@ class Line(NamedTuple):
 
 
 def table_lines(name: str, resource: str, service_port: int, worker_port: int) -> list[Line]:
-    """Return every line that a new context needs."""
+    """Return every line for a new context."""
     processes, topology = "infrastructure/processes.py", "workers/topology/main.py"
     routes, scheduler = "infrastructure/gateway/routes.py", "workers/scheduler/main.py"
     return [
@@ -39,7 +39,7 @@ def table_lines(name: str, resource: str, service_port: int, worker_port: int) -
 
 
 def add_line(text: str, line: Line) -> str:
-    """Return the text with the line in it. StackError if its place is not there, or not unique."""
+    """Return the text with the line. StackError if its place is missing or not unique."""
     pattern = re.compile(rf"^{line.pattern}$", re.MULTILINE)
     found = list(pattern.finditer(text))
     if len(found) != 1:

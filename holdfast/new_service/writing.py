@@ -1,7 +1,7 @@
 """Write a new context into a checkout.
 
-Guarantee: everything is worked out before the first file is written, and an error while writing, or in one of the
-generators that run afterwards, puts every file back.
+Guarantee: all texts are computed before the first file is written, and an error while writing, or in one of the
+generators that run afterwards, restores every file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from infrastructure.local.errors import StackError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The length of a name decides where a line breaks, and where an import stands.
+# The length of a name affects line breaks, and the order of imports.
 _TIDYING = (("ruff", "check", "--quiet", "--select", "I", "--fix"), ("ruff", "format", "--quiet"))
 _GENERATORS = (
     ("docs.configuration",),
@@ -43,7 +43,7 @@ _SECONDS = 120
 
 
 def plan(root: Path, name: str, resource: str, listens: tuple[str, ...]) -> dict[str, str]:
-    """Return the new text of each file, by its path. StackError if the context cannot be made."""
+    """Return the new text of each file, by its path. StackError if the context cannot be created."""
     check_name(name, root)
     check_resource(resource)
     events = read_events(root, listens)
@@ -57,7 +57,7 @@ def plan(root: Path, name: str, resource: str, listens: tuple[str, ...]) -> dict
 
 
 def changed_files(root: Path, files: list[str]) -> list[str]:
-    """Return those of the files that differ from the last commit; none where there is no git repository."""
+    """Return the files that differ from the last commit; none without a git repository."""
     try:
         done = _run(root, ["git", "status", "--porcelain", "--", *files])
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def changed_files(root: Path, files: list[str]) -> list[str]:
 
 
 def write(root: Path, texts: dict[str, str]) -> list[str]:
-    """Write the files, then the generated ones; return the paths of all that changed. StackError: nothing changed."""
+    """Write the files, then the generated ones; return the changed paths. StackError: nothing changed."""
     generated = {str(path.relative_to(root)) for pattern in _GENERATED for path in root.glob(pattern)}
     before = {place: _bytes(root / place) for place in (*texts, *generated)}
     folders = [folder for place in texts for folder in (root / place).parents if not folder.exists()]
@@ -93,7 +93,7 @@ def _generate(root: Path, words: tuple[str, ...]) -> None:
 
 
 def _run(root: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command without a shell. StackError: it takes too long."""
+    """Run a command without a shell. StackError after a time-out."""
     try:
         return subprocess.run(  # noqa: S603 - words of ours, and a name that was checked
             command, cwd=root, capture_output=True, text=True, timeout=_SECONDS, check=False
@@ -110,7 +110,7 @@ def _restore(root: Path, before: dict[str, bytes | None], folders: list[Path]) -
         else:
             (root / place).write_bytes(content)
     for folder in sorted(set(folders), reverse=True):  # the deepest first
-        for path in sorted(folder.rglob("*"), reverse=True) if folder.exists() else ():  # what a generator has made
+        for path in sorted(folder.rglob("*"), reverse=True) if folder.exists() else ():  # created by a generator
             path.rmdir() if path.is_dir() else path.unlink()
         if folder.exists():
             folder.rmdir()

@@ -81,7 +81,7 @@ def test_what_is_no_order_has_nobody_to_be_asked(owners: Owners) -> None:
     finding = Finding("P3", "TEA", "sold too often")
     repair = replace(ask(owners, broken(also=(finding,))), after=[finding])
     assert owners.asked == []
-    assert repair.why_not(finding) == "no owner can be asked about it"
+    assert repair.why_not(finding) == "no owner can repair it"
 
 
 def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
@@ -102,6 +102,6 @@ def test_the_report_says_what_is_mended_and_what_is_not() -> None:
         ],
         "mended": [{"promise": "P1", "subject": "a", "text": "x"}],
         "not_mended": [
-            {"promise": "P4", "subject": "b", "text": "y", "why": "its owners were asked, and had nothing left to do"}
+            {"promise": "P4", "subject": "b", "text": "y", "why": "its owners were asked, and had nothing to repair"}
         ],
     }

@@ -1,1 +1,1 @@
-"""Receiving webhooks on this machine."""
+"""Receives webhooks on this machine."""

@@ -1,6 +1,6 @@
-"""A receiver of webhooks on this machine: it verifies each signature as Standard Webhooks 1.0.0 says, and keeps none.
+"""A receiver of webhooks on this machine: verifies each signature by Standard Webhooks 1.0.0, and stores nothing.
 
-A request that does not verify is answered 401 and reported as such; bodies are read up to `MAX_BODY_BYTES`.
+A request with an invalid signature gets a 401 and is reported; bodies are read up to `MAX_BODY_BYTES`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ READ_SECONDS = 10
 
 
 class NotVerifiedError(ValueError):
-    """Whoever sent this does not know the secret, or sent it long ago."""
+    """The signature is invalid, or the timestamp is too old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One request. `problem` is empty if its signature is good."""
+    """One request. `problem` is empty if its signature is valid."""
 
     id: str
     payload: dict[str, Any]
@@ -50,15 +50,15 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) 
     expected = f"v1,{base64.b64encode(digest).decode()}"
     signatures = headers.get("webhook-signature", "").split(" ")
     if not any(hmac.compare_digest(expected.encode(), each.encode()) for each in signatures):
-        raise NotVerifiedError("no signature is by this secret")
+        raise NotVerifiedError("no signature matches this secret")
     payload = json.loads(body)
     if not isinstance(payload, dict):
-        raise NotVerifiedError("the body is no JSON object")
+        raise NotVerifiedError("the body is not a JSON object")
     return payload
 
 
 class Receiver:
-    """What has come in waits in `received`. Until `secret` is set, requests are answered 503: they come again."""
+    """Received webhooks wait in `received`. Until `secret` is set, requests get a 503 and are retried by the sender."""
 
     def __init__(self, port: int, *, keeps: bool = True) -> None:
         self.secret, self._keeps = "", keeps
@@ -76,7 +76,7 @@ class Receiver:
         self._server.server_close()
 
     def take(self, headers: Mapping[str, str], body: bytes) -> int:
-        """Verify a request and keep it; returns the status of its answer."""
+        """Verify a request and queue it; returns the status of the response."""
         if not self.secret:
             return 503
         try:
@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
     receiver: Receiver
 
     def handle_error(self, *_: Any) -> None:
-        """A sender that hangs up."""
+        """Ignore a sender that closes the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(self.server.receiver.take({k.lower(): v for k, v in self.headers.items()}, body))
 
     def log_message(self, *_: Any) -> None:
-        """What is worth a line is printed by whoever listens."""
+        """Log nothing: the caller prints the webhooks."""
 
     def _answer(self, status: int) -> None:
         self.send_response(status)
@@ -123,9 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def receiving(port: int = 0, *, keeps: bool = True) -> Iterator[Receiver]:
-    """Receive beside the block, on a free port if `port` is 0. Raises OSError if it is taken.
+    """Receive while the block runs, on a free port if `port` is 0. Raises OSError if it is taken.
 
-    With `keeps` False only what was not verified is kept.
+    With `keeps` False only unverified webhooks are queued.
     """
     receiver = Receiver(port, keeps=keeps)
     receiver.start()

@@ -1,4 +1,4 @@
-"""An endpoint of one's own for a while: registered, subscribed, and deleted at the end."""
+"""A temporary endpoint: registered, subscribed, and deleted at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OF_ORDERS = ("order.placed.v1", "order.confirmed.v1", "order.cancelled.v1")
 
 
 class Subscriber(Protocol):
-    """Where webhooks go, and what verifies them."""
+    """The URL for webhooks, and the secret that verifies them."""
 
     @property
     def url(self) -> str: ...

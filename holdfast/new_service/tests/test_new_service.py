@@ -45,7 +45,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         (("orders", "--listens", "order.confirmed.v1"), "there is a context 'orders' already"),
         (("scheduler", "--listens", "order.confirmed.v1"), "reserved"),
         (("gateway", "--listens", "order.confirmed.v1"), "reserved"),
-        (("Loyalty", "--listens", "order.confirmed.v1"), "no name of a service"),
+        (("Loyalty", "--listens", "order.confirmed.v1"), "not a valid service name"),
         (("import", "--listens", "order.confirmed.v1"), "reserved"),
         (("group", "--listens", "order.confirmed.v1"), "reserved"),
         (("loyalty", "--listens", "order.vanished.v1"), "nobody publishes 'order.vanished.v1'"),
