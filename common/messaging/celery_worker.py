@@ -139,8 +139,7 @@ class EventConsumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # If each new connection fails, for example on a queue that the broker cannot serve, reconnect at most once a
-        # second.
+        # If each new connection fails, for example because of a broken queue, reconnect at most once a second.
         self._restart_state = restart_state(maxR=1, maxT=1)
         self.pause: ConsumerPause = self.app.conf["holdfast_pause"]
         self.pause.attach(lambda: self.call_soon(self._cancel), lambda: self.call_soon(self._subscribe))

@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("orders", "--listens", "order.confirmed.v1"), "there is a context 'orders' already"),
+        (("orders", "--listens", "order.confirmed.v1"), "the context 'orders' already exists"),
         (("scheduler", "--listens", "order.confirmed.v1"), "reserved"),
         (("gateway", "--listens", "order.confirmed.v1"), "reserved"),
         (("Loyalty", "--listens", "order.confirmed.v1"), "not a valid service name"),
