@@ -1,4 +1,4 @@
-"""`python -m chaos_tests`: the same as `holdfast chaos`, where the command is not installed."""
+"""`python -m chaos_tests`: the same as `holdfast chaos`, without the installed command."""
 
 from chaos_tests.command import chaos
 

@@ -1,4 +1,4 @@
-"""holdfast chaos: break the running system in every way there is, and see whether the promises hold."""
+"""holdfast chaos: injects faults into the running system and checks the promises."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ EXITS = {"valid": 0, "invalid": EXIT_FAILED, "failed": EXIT_FAILED}
 
 @click.group()
 def chaos() -> None:
-    """Break the system under load, in every way there is, and check the promises afterwards.
+    """Inject faults into the system under load, and check the promises afterwards.
 
-    `run` starts a stack of its own, unless --home names one that runs. Whatever is broken is restored at the end, also
-    after Ctrl-C; after the death of this command, `heal` does it.
+    `run` starts its own stack, unless --home names a running one. All faults are removed at the end, also after Ctrl-C;
+    if this command was killed, `heal` removes them.
     """
 
 
 @chaos.command("list")
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 def show(driver: str) -> None:
-    """List the experiments, what each may target, and what is missing here for those that cannot run."""
+    """List the experiments, their targets, and the missing requirements of those that cannot run here."""
     _show(load_all(), driver)
 
 
 @chaos.command("show")
 @click.argument("name")
-@click.option("--target-service", "target", default="", help="What to act on: a process, or a context such as orders.")
+@click.option("--target-service", "target", default="", help="The target: a process, or a context such as orders.")
 def document(name: str, target: str) -> None:
-    """Print an experiment as Chaos Toolkit reads it: `chaos run x.json --var target=worker-payments` runs it."""
+    """Print an experiment in Chaos Toolkit's format: `chaos run x.json --var target=worker-payments` runs it."""
     known = load_all()
     demand_known([name], known)
     found = known[name]
@@ -70,24 +70,28 @@ def document(name: str, target: str) -> None:
 
 @chaos.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every experiment, each alone with a verdict of its own.")
-@click.option("--quick", is_flag=True, help="The most telling ten, one after the other in one run.")
+@click.option("--all", "everything", is_flag=True, help="Every experiment, each alone with its own verdict.")
+@click.option("--quick", is_flag=True, help="Ten representative experiments, one after the other in one run.")
 @click.option("--random", "is_random", is_flag=True, help="A schedule drawn from the seed, in one run.")
 @click.option(
     "--schedule", "schedule_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Again."
 )
-@click.option("--shrink", is_flag=True, help="If a schedule fails, look for a smaller one that does.")
-@click.option("--list", "only_list", is_flag=True, help="Say what there is, and run nothing.")
+@click.option("--shrink", is_flag=True, help="If a schedule fails, search for a smaller one that fails.")
+@click.option("--list", "only_list", is_flag=True, help="List what would run, without running it.")
 @click.option("--together", is_flag=True, help="The named ones in one run, instead of each alone.")
 @click.option("--faults", type=click.IntRange(1, 100_000), default=20, show_default=True, help="With --random.")
 @click.option("--seed", type=int, help="Of the schedule and of the customers.  [default: a new one]")
-@click.option("--orders", type=click.IntRange(0), default=0, help="Go on until that many were accepted.")
+@click.option("--orders", type=click.IntRange(0), default=0, help="Continue until that many orders were accepted.")
 @click.option("--target-service", "target", default="", help="The target: a process, or a context such as orders.")
 @click.option("--seconds", "hold_seconds", type=click.FloatRange(0.5, 600), help="How long each fault lasts.")
 @click.option("--clients", type=click.IntRange(1, 100), default=8, show_default=True)
-@click.option("--rate", type=click.FloatRange(0), default=3, show_default=True, help="Orders a second; 0: all it can.")
-@click.option("--recovery", default=30.0, show_default=True, help="Seconds within which orders must go through again.")
-@click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="A stack that runs.  [default: its own]")
+@click.option(
+    "--rate", type=click.FloatRange(0), default=3, show_default=True, help="Orders per second; 0: as many as possible."
+)
+@click.option(
+    "--recovery", default=30.0, show_default=True, help="Seconds within which orders must be confirmed again."
+)
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="A running stack.  [default: its own]")
 @click.option("--port-base", type=int, default=8800, show_default=True, help="First port of its own stack.")
 @click.option("--rabbitmq-nodes", type=click.Choice([1, 3]), help="Of its own stack.  [default: 1]")
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
@@ -96,15 +100,15 @@ def document(name: str, target: str) -> None:
 @click.option(
     "--table",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The page that gets a row for each experiment that ran alone; its other rows stay.",
+    help="The page that gets a row for each experiment that ran alone; other rows are kept.",
 )
 @click.option("--keep", is_flag=True, help="Leave its own stack running.")
 @click.pass_context
 def run(context: click.Context, /, **given: Any) -> None:
-    """Run experiments while orders are placed, and judge what came of it.
+    """Run experiments while orders are placed, and check the results.
 
     Exit codes: 0 every promise held and every experiment passed; 1 one did not; 2 usage error; 3 no stack runs there;
-    4 nothing is known, or nothing could be run; 130 interrupted (what was broken is restored).
+    4 the result is unknown, or nothing could be run; 130 interrupted (faults are removed).
     """
     known = load_all()
     if given.pop("only_list"):
@@ -122,7 +126,7 @@ def run(context: click.Context, /, **given: Any) -> None:
         try:
             state = Session(options, known, Console(stderr=True, highlight=False)).run(steps)
         except (Interrupted, KeyboardInterrupt):
-            click.echo("Interrupted. What was broken is restored.", err=True)
+            click.echo("Interrupted. All faults are removed.", err=True)
             context.exit(EXIT_INTERRUPTED)
     context.exit(EXITS.get(state, EXIT_UNKNOWN))
 
@@ -132,9 +136,9 @@ def run(context: click.Context, /, **given: Any) -> None:
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 @click.option("--project", default="holdfast", show_default=True)
 def heal(home: Path, driver: str, project: str) -> None:
-    """Restore what a run left broken that died.
+    """Remove the faults of a run that was killed.
 
-    Exit codes: 0 nothing is broken any more; 1 something still is; 3 there is no stack's home.
+    Exit codes: 0 all faults are removed; 1 one is not; 3 there is no stack's home.
     """
     if driver == "local" and not home.is_dir():
         no_stack(home)
@@ -156,7 +160,7 @@ def heal(home: Path, driver: str, project: str) -> None:
 @chaos.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def report(directory: Path) -> None:
-    """Make the report of a run again from its directory."""
+    """Create the report of a run again from its directory."""
     from chaos_tests.runners.session import make_report  # noqa: PLC0415 - Chaos Toolkit is slow to load
 
     click.echo(make_report(directory))
@@ -186,7 +190,7 @@ def _report_busy() -> Iterator[None]:
 
 
 def _terminated(*_: object) -> NoReturn:
-    """SIGTERM between two experiments: as Ctrl-C."""
+    """SIGTERM between two experiments acts like Ctrl-C."""
     sys.stderr.write("Terminated.\n")
     raise KeyboardInterrupt
 

@@ -1,8 +1,8 @@
-"""The experiment `latency-injection` of `holdfast chaos run`, on the stack that runs.
+"""The experiment `latency-injection` of `holdfast chaos run`, on the running stack.
 
 Guarantee: it needs one option, works from any directory, and ends with the exit codes of `holdfast chaos run`; the
-stack runs afterwards as it ran before. Not promised: a stack of its own. `holdfast chaos run latency-injection` starts
-one, and has more options.
+stack is unchanged afterwards. Not included: its own stack. `holdfast chaos run latency-injection` starts one, and has
+more options.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EXPERIMENT = load_all()["latency-injection"]
     type=click.Choice(EXPERIMENT.targets),
     default=EXPERIMENT.target(),
     show_default=True,
-    help="The context whose service and worker become slow.",
+    help="The context whose service and worker are slowed down.",
 )
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=8, show_default=True, help="For how long.")
 @click.option(
@@ -38,20 +38,20 @@ EXPERIMENT = load_all()["latency-injection"]
     default=ROOT / DEFAULT_HOME,
     show_default=True,
     envvar="HOLDFAST_HOME",
-    help="The directory of the stack that runs.",
+    help="The directory of the running stack.",
 )
 def inject_latency(target_service: str, seconds: float, home: Path) -> None:
-    """Make what one service and its worker send to their servers, or get from them, 200 ms slower.
+    """Add 200 ms of latency between one service, its worker and their servers, in both directions.
 
-    Orders are placed meanwhile, and every promise is checked afterwards.
+    Orders are placed during the fault, and every promise is checked afterwards.
 
-    Exit codes: 0 every promise held and the latency took effect; 1 one did not; 2 usage error; 3 no stack runs there;
-    4 nothing is known; 130 interrupted (the latency is taken away).
+    Exit codes: 0 every promise held and the latency took effect; 1 one did not; 2 usage error; 3 no stack runs there; 4
+    unknown; 130 interrupted (the latency is removed).
     """
-    sys.argv[0] = os.path.normpath(Path(sys.executable).with_name("holdfast"))  # what `no_stack` says to type
+    sys.argv[0] = os.path.normpath(Path(sys.executable).with_name("holdfast"))  # the command in `no_stack`
     if not Stack(home).is_running:
         no_stack(home)
-    os.chdir(ROOT)  # runs are kept there, wherever this is called
+    os.chdir(ROOT)  # runs are stored there, from any directory
     words = ["latency-injection", "--home", str(home), "--target-service", target_service, "--seconds", str(seconds)]
-    sys.argv[1:] = ["chaos", "run", *words]  # what the report shows as its command
+    sys.argv[1:] = ["chaos", "run", *words]  # the command in the report
     run(words)

@@ -1,6 +1,6 @@
-"""What experiments call: Chaos Toolkit providers that break and restore, and probe the steady state.
+"""Actions of experiments: Chaos Toolkit providers that inject, restore, and probe the steady state.
 
-An action that breaks something first records how to restore it (chaos_tests/runners/rollback_journal.py). A restoring
-action may be called when nothing is broken. Each action returns what it saw, as `{"bit": true, "evidence": "..."}`;
-`bit` is null if it could not tell.
+An action that injects a fault first records how to restore it (chaos_tests/runners/rollback_journal.py). A restoring
+action is idempotent. Each action returns its evidence as `{"bit": true, "evidence": "..."}`; `bit` is null if it is
+unknown.
 """

@@ -1,7 +1,7 @@
-"""RabbitMQ from inside: its memory and disk alarms, and connections that its administrator closes.
+"""RabbitMQ's memory and disk alarms, and connections closed by its administrator.
 
-The alarms are set by `rabbitmqctl` of the very installation that runs, with the broker's own environment; they last
-until they are cleared or the broker restarts.
+`rabbitmqctl` of the running installation sets the alarms, with the broker's own environment; they last until they are
+cleared or the broker restarts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ALARMS = {"memory": "mem_alarm", "disk": "disk_free_alarm"}
 
 
 def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Make the broker believe that memory, or disk space, runs out: it stops reading from whoever publishes."""
+    """Raise the memory or disk alarm: the broker stops reading from publishers."""
     node = _node(configuration)
     local(configuration).journal.add(clear_alarm, {"kind": kind}, limits=_limits(node))
     if kind == "memory":
@@ -35,7 +35,7 @@ def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Give the broker its limits back."""
+    """Restore the broker's limits."""
     journal = local(configuration).journal
     limits = journal.memory(clear_alarm, {"kind": kind}).get("limits") or _limits(_node(configuration))
     if kind == "memory":
@@ -48,7 +48,7 @@ def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Close every connection, as an administrator does. Nothing has to be restored: clients connect again."""
+    """Close every connection, as an administrator does. Nothing needs restoring: clients reconnect."""
     management = driver_of(configuration).target().management_url
     reply = ask_broker(management, "/api/connections")
     reply.raise_for_status()
@@ -60,7 +60,7 @@ def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def _node(configuration: dict[str, Any]) -> dict[str, Any]:
-    """The one that `_rabbitmqctl` gives orders to; of a cluster, whoever has an alarm stops publishing everywhere."""
+    """The node for `_rabbitmqctl`; an alarm on one node of a cluster blocks publishers everywhere."""
     stack = local(configuration).stack
     reply = request_here("GET", f"{stack.urls.rabbitmq_node(stack.home.nodes[0])}/api/nodes", ASK_SECONDS)
     reply.raise_for_status()
@@ -73,7 +73,7 @@ def _limits(node: dict[str, Any]) -> dict[str, int]:
 
 
 def _rabbitmqctl(configuration: dict[str, Any], *words: str) -> str:
-    """Raises `OSError` with what it said."""
+    """Raises `OSError` with its output."""
     spec = read_specs(local(configuration).stack.home.programs_file)["rabbitmq"]
     command = [str(Path(spec.words[0]).with_name("rabbitmqctl")), *words]
     done = subprocess.run(

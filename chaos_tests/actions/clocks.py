@@ -1,4 +1,4 @@
-"""A process whose clock jumps: libfaketime moves its wall clock, and leaves the monotonic one alone."""
+"""Clock jumps of a process: libfaketime moves its wall clock, but not the monotonic one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIABLES = (
 
 
 def take_clock(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Restart the process under a clock that can be moved; it shows the right time still."""
+    """Restart the process with a movable clock, which still has the right time."""
     driver = local(configuration)
     library = faketime_library()
     if library is None:
@@ -43,7 +43,7 @@ def jump(process: str, seconds: int, configuration: dict[str, Any]) -> dict[str,
 
 
 def give_clock_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Restart it under the machine's clock."""
+    """Restart it with the machine's clock."""
     driver = local(configuration)
     _change(configuration, process, None)
     driver.journal.remove(give_clock_back, {"process": process})

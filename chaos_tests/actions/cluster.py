@@ -1,7 +1,7 @@
-"""A broker of three nodes: the one that leads killed, the nodes cut off from each other, both ways or one.
+"""A broker of three nodes: the leader killed, or the nodes partitioned, in both directions or one.
 
-Who leads is asked when it is struck. The nodes are cut off from each other only: every process still reaches each of
-them, also one that has nothing to say any more.
+The leader is determined at injection. Only the links between nodes are cut: every process still reaches each node, also
+one in a minority.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from infrastructure.local.readiness import request_here
 if TYPE_CHECKING:
     from infrastructure.local.nodes import Node
 
-# The busiest queue of an order's way: who leads it has the most to lose.
+# The busiest queue of an order: its leader is the most critical node.
 QUEUE = "orders.events"
 TOXIC = "timeout"
 NOTICED_SECONDS, ELECTED_SECONDS, WHOLE_SECONDS, ASK_SECONDS = 60.0, 60.0, 240.0, 5.0
@@ -57,7 +57,7 @@ def kill_all(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
-    """Cut the node that leads a queue off from both others, and wait until they miss it."""
+    """Partition the node that leads a queue from both others, and wait until they detect it."""
     leader = _known_leader(configuration, queue)
     others = [name for name in _names(configuration) if name != leader]
     local(configuration).journal.add(rejoin, {})
@@ -71,7 +71,7 @@ def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[st
 
 
 def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
-    """Let nothing through from the node that leads a queue to another one, and wait until either misses the other."""
+    """Drop everything from the node that leads a queue to another one, and wait until either detects it."""
     leader = _known_leader(configuration, queue)
     other, third = (name for name in _names(configuration) if name != leader)
     local(configuration).journal.add(rejoin, {})
@@ -81,12 +81,12 @@ def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
         NOTICED_SECONDS,
         f"{other} misses {leader}",
     )
-    said = f"{other} heard nothing from {leader}, which led {queue}; {third} heard both"
+    said = f"{other} received nothing from {leader}, which led {queue}; {third} was connected to both"
     return seen(f"{said}; missed after {took:.1f} s", bit=True)
 
 
 def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let everything through between all nodes, and return when they are one broker again."""
+    """Restore all links between nodes, and return when they form one cluster again."""
     driver = local(configuration)
     struck = 0
     if driver.proxy_routes.are_built:
@@ -97,7 +97,7 @@ def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def wait_until_whole(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return when all nodes run as one broker, and every queue has a leader and all its members."""
+    """Return when all nodes form one cluster, and every queue has a leader and all its members."""
     took = _await_whole(configuration)
     local(configuration).journal.remove(wait_until_whole, {})
     return seen(f"the nodes were one broker again after {took:.1f} s", bit=True)
@@ -117,14 +117,14 @@ def _await_whole(configuration: dict[str, Any]) -> float:
 
 
 def _cut(configuration: dict[str, Any], source: str, target: str) -> None:
-    """What `source` says to `target` goes nowhere, whichever of them has opened the connection."""
+    """Drop everything that `source` sends to `target`, on connections opened by either."""
     for name, stream in ((cluster_link(source, target), "upstream"), (cluster_link(target, source), "downstream")):
         document = {"name": f"{TOXIC}-{stream}", "type": TOXIC, "stream": stream, "attributes": {"timeout": 0}}
         local(configuration).proxy_routes.call("POST", f"/proxies/{name}/toxics", document)
 
 
 def _restore(configuration: dict[str, Any], one: str, other: str) -> int:
-    """Answers how often the toxics struck. (A proxy that died has forgotten them.)"""
+    """Returns how often the toxics took effect. (A proxy that died has lost the count.)"""
     name, struck = cluster_link(one, other), 0
     proxy_routes = local(configuration).proxy_routes
     for toxic in [each["name"] for each in proxy_routes.call("GET", f"/proxies/{name}/toxics")]:
@@ -142,13 +142,13 @@ def _node(configuration: dict[str, Any], process: str) -> Node:
 
 
 def _known_leader(configuration: dict[str, Any], queue: str) -> str:
-    """The process that leads the queue, as soon as one does."""
+    """The process that leads the queue, when there is a leader."""
     wait_until(lambda: _leader(configuration, queue) != "", ELECTED_SECONDS, f"a node leads {queue}")
     return _leader(configuration, queue)
 
 
 def _leader(configuration: dict[str, Any], queue: str, but: str = "") -> str:
-    """The process that leads the queue, asked of any node `but` one; empty while none does, or none says so."""
+    """The process that leads the queue, from any node `but` one; empty without a known leader."""
     home = local(configuration).stack.home
     by_erlang_name = {node.erlang_name: node.name for node in home.nodes}
     for node in home.nodes:
@@ -159,7 +159,7 @@ def _leader(configuration: dict[str, Any], queue: str, but: str = "") -> str:
 
 
 def _sees(configuration: dict[str, Any], one: str, other: str) -> bool:
-    """Whether a node serves, and counts another one to those that run."""
+    """Whether a node serves, and sees another one as running."""
     wanted = _node(configuration, other).erlang_name
     try:
         return any(node["name"] == wanted and node["running"] for node in _ask(configuration, one, "nodes"))

@@ -1,4 +1,6 @@
-"""Connections between processes and servers: slow, cut, silent, refused, one way or both, for all processes or one."""
+"""Faults of connections between processes and servers: slow, cut, silent, refused, in one or both directions, for all
+processes or one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def inject(
     attributes: dict[str, int] | None = None,
     process: str = "",
 ) -> dict[str, Any]:
-    """Put a toxic (Toxiproxy's word) on the connections to servers; `process` narrows it to one, or to a context's."""
+    """Add a toxic (Toxiproxy's term) to the connections to servers; `process` limits it to one process, or a
+    context's.
+    """
     driver = local(configuration)
     names = _names(configuration, servers, process)
     arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
@@ -45,7 +49,7 @@ def remove(
     streams: tuple[str, ...] | list[str] = ("upstream", "downstream"),
     process: str = "",
 ) -> dict[str, Any]:
-    """Take the toxic away again. Answers how often it struck."""
+    """Remove the toxic. Returns how often it took effect."""
     driver = local(configuration)
     names = _names(configuration, servers, process)
     arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
@@ -60,7 +64,7 @@ def remove(
 
 
 def refuse(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
-    """Refuse connections to servers, and end those there are."""
+    """Refuse connections to servers, and close existing ones."""
     driver = local(configuration)
     names = _names(configuration, servers, process)
     driver.journal.add(accept, {"servers": servers, "process": process})
@@ -80,7 +84,7 @@ def accept(servers: list[str], configuration: dict[str, Any], process: str = "")
 
 
 def _names(configuration: dict[str, Any], servers: list[str], process: str) -> list[str]:
-    """The proxies concerned. Raises `LookupError` if there are none."""
+    """The affected proxies. Raises `LookupError` if there are none."""
     proxy_routes = local(configuration).proxy_routes
     found: list[str] = []
     for server in servers:

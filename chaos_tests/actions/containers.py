@@ -1,4 +1,4 @@
-"""What only containers can: cut off from the network, and run in another number."""
+"""Actions that need containers: network partition, and scaling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Take a container off its networks."""
+    """Disconnect a container from its networks."""
     driver = _compose(configuration)
     networks = driver.networks(process)
     driver.journal.add(reconnect, {"process": process}, networks=networks)
@@ -23,7 +23,7 @@ def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def reconnect(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Put it back."""
+    """Reconnect it."""
     driver = _compose(configuration)
     networks = driver.journal.memory(reconnect, {"process": process}).get("networks", [])
     driver.connect(process, networks)
@@ -32,7 +32,7 @@ def reconnect(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Run that many of it."""
+    """Scale it to that number."""
     driver = _compose(configuration)
     before = driver.count(process)
     driver.journal.add(scale_back, {"process": process}, count=before)
@@ -41,7 +41,7 @@ def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, 
 
 
 def scale_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Run as many as before."""
+    """Restore the previous number."""
     driver = _compose(configuration)
     count = driver.journal.memory(scale_back, {"process": process}).get("count", 1)
     driver.scale(process, count)

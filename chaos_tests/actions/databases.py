@@ -1,6 +1,6 @@
-"""PostgreSQL and MongoDB from inside: backends terminated, tables locked, deadlocks, a primary that steps down.
+"""Faults inside PostgreSQL and MongoDB: backends terminated, tables locked, deadlocks, a primary that steps down.
 
-It acts as the servers' administrator, beside the system; of the contexts' tables it knows the names only.
+It acts as the servers' administrator; of the contexts' tables it knows only the names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECT_SECONDS, PRIMARY_SECONDS = 5, 60.0
-# Where an order's way goes through; the row's key in each.
+# The tables on an order's path; the row's key in each.
 TABLES = {"orders": "orders", "inventory": "products", "payments": "payments"}
 APPLICATION = "holdfast-chaos"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -36,7 +36,7 @@ ALL_BACKENDS = """
 
 
 def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[str, Any]:
-    """End every client's backend, and once more a second later: pools offer connections that are dead."""
+    """Terminate every client's backend, and again a second later, because pools still have dead connections."""
     ended = 0
     with administrator_of(configuration, "postgres") as cursor:
         for _ in range(times):
@@ -47,7 +47,7 @@ def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[st
 
 
 def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Lock a context's main table against everybody for that long. It ends with the connection, whatever happens."""
+    """Lock a context's main table exclusively for that long. The lock ends with the connection in any case."""
     waiting = 0
     with administrator_of(configuration, context, seconds) as cursor:
         cursor.execute("BEGIN")
@@ -62,7 +62,7 @@ def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> di
 
 
 def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Hold the row of the product sold last for that long. Raises `AssertionError` if a worker pauses for it."""
+    """Lock the row of the last sold product for that long. Raises `AssertionError` if a worker pauses for it."""
     waiting = 0
     broker_url = local(configuration).stack.urls.rabbitmq
     with (
@@ -87,10 +87,10 @@ def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Lock products one by one, in the order opposite to inventory's: one of the two is picked as the victim."""
+    """Lock products one by one, in the reverse order of inventory's, to cause deadlocks."""
     local(configuration).journal.add(look_late, {})
     with administrator_of(configuration, "postgres") as cursor:
-        # The system's bound on waiting for a lock is shorter than a second, after which PostgreSQL would look.
+        # The system's lock time-out is shorter than a second, PostgreSQL's default for deadlock detection.
         cursor.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
         cursor.execute("SELECT pg_reload_conf()")
     before = _deadlocks(configuration, "inventory")
@@ -101,13 +101,13 @@ def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str
     for adversary in adversaries:
         adversary.join()
     look_late(configuration)
-    time.sleep(1)  # the server's statistics come late
+    time.sleep(1)  # the server's statistics are delayed
     count = _deadlocks(configuration, "inventory") - before
     return seen(f"PostgreSQL counted {count} deadlocks", bit=count > 0)
 
 
 def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let PostgreSQL look for deadlocks after its usual time again."""
+    """Restore PostgreSQL's deadlock time-out."""
     with administrator_of(configuration, "postgres") as cursor:
         cursor.execute("ALTER SYSTEM RESET deadlock_timeout")
         cursor.execute("SELECT pg_reload_conf()")
@@ -116,7 +116,7 @@ def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]:
-    """Make MongoDB's primary step down: until it may stand again, there is none. Returns when there is one."""
+    """Make MongoDB's primary step down: there is none until it may be elected again. Returns when there is one."""
     with _mongodb(configuration) as client:
         before = client.admin.command("replSetGetStatus")["term"]
         with suppress(pymongo.errors.AutoReconnect):
@@ -132,7 +132,7 @@ def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
             cursor.execute("SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY age(xmin) LIMIT 10")
             skus = sorted((sku for (sku,) in cursor.fetchall()), reverse=True)
             cursor.execute("BEGIN")
-            # Long enough that it is the other who looks for a deadlock first, and is its victim.
+            # Long, so that the other session detects the deadlock first, and is its victim.
             cursor.execute("SET LOCAL deadlock_timeout = '5s'")
             for sku in skus:
                 cursor.execute("SELECT 1 FROM products WHERE sku = %s FOR UPDATE", [sku])
@@ -149,7 +149,7 @@ def _deadlocks(configuration: dict[str, Any], database: str) -> int:
 
 @contextmanager
 def administrator_of(configuration: dict[str, Any], database: str, seconds: float = 10) -> Iterator[Any]:
-    """A cursor of the administrator in a database, each statement by itself; no statement lasts longer than that."""
+    """A cursor of the administrator in a database, with autocommit and a statement time-out."""
     url = local(configuration).stack.urls.postgres_administrator.replace("+psycopg2", "")
     options = f"-c statement_timeout={int(seconds * 1000) + 5000}"
     connection = psycopg2.connect(
@@ -174,7 +174,7 @@ def _mongodb(configuration: dict[str, Any]) -> Iterator[pymongo.MongoClient[dict
 
 
 def _term(client: pymongo.MongoClient[dict[str, Any]]) -> int:
-    """The term of the primary that there is. Raises `LookupError` while there is none."""
+    """The term of the current primary. Raises `LookupError` while there is none."""
     try:
         status = client.admin.command("replSetGetStatus")
     except pymongo.errors.PyMongoError as error:

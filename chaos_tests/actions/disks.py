@@ -1,7 +1,7 @@
-"""Disks: a server's data on a small disk of its own, which is then filled, or loses its power.
+"""Disk faults: a server's data on a separate small disk, which is then filled, or loses power.
 
-The disk is a file with ext4 in it, mounted by a loop device where the server keeps its data. It takes root, and Linux.
-The server is stopped while its data move there and back; all of that is part of the fault.
+The disk is a file with ext4, mounted by a loop device on the server's data directory. This needs root and Linux. The
+server is stopped while its data is moved there and back, as part of the fault.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# More than the 200 MB below which our broker takes nothing more.
+# More than the 200 MB below which the broker blocks publishers.
 ROOM_BYTES, CHUNK_BYTES = 320 * 1024 * 1024, 1024 * 1024
 COMMAND_SECONDS = 120.0
 FILLER = "filler"
-# EXT4_IOC_SHUTDOWN with NOLOGFLUSH: what is not on the disk yet never gets there, as when the power goes.
+# EXT4_IOC_SHUTDOWN with NOLOGFLUSH: unsynced data is lost, like in a power cut.
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
 
 def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Put a server's data on a disk of its own, with little room to spare."""
+    """Move a server's data to a separate disk with little free space."""
     driver = local(configuration)
     data = _data(configuration, server)
     driver.journal.add(move_back, {"server": server})
@@ -48,13 +48,13 @@ def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, 
     _run("mount", "-o", "loop", str(image), str(data))
     _run("cp", "-a", f"{aside}/.", str(data))
     shutil.rmtree(data / "lost+found", ignore_errors=True)
-    _run("sync", "--file-system", str(data))  # what was synced before it was copied must be so here too
+    _run("sync", "--file-system", str(data))  # data that was synced before the copy must be synced here too
     start(server, configuration)
     return seen(f"{server} had {_free(data) // 1_000_000} MB to spare on a disk of its own")
 
 
 def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Put the data back where they were, with all that was written since."""
+    """Move the data back, including everything written since."""
     driver = local(configuration)
     data = _data(configuration, server)
     aside, draft = _aside(data), data.with_name(f"{data.name}-draft")
@@ -68,7 +68,7 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
         _run("umount", str(data))
         data.rmdir()
         draft.rename(data)
-    elif aside.exists():  # it was never mounted: nothing was written since
+    elif aside.exists():  # never mounted: nothing was written since
         with suppress(OSError):
             data.rmdir()
         if not data.exists():
@@ -81,7 +81,7 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -> dict[str, Any]:
-    """Write until there is no more room than that left on the server's disk."""
+    """Fill the server's disk until only that much space is left."""
     data = _data(configuration, server)
     if not data.is_mount():
         raise OSError(f"{server} has no disk of its own")
@@ -97,7 +97,7 @@ def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -
 
 
 def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Take the filler away, and return when the server is there."""
+    """Remove the filler, and return when the server answers."""
     data = _data(configuration, server)
     (data / FILLER).unlink(missing_ok=True)
     start(server, configuration)
@@ -106,14 +106,14 @@ def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def lose_power(server: str, configuration: dict[str, Any], before_seconds: float = 4.0) -> dict[str, Any]:
-    """Cut the power of the server's disk under load, kill the server, and start it on what the disk has."""
+    """Cut the power of the server's disk under load, kill the server, and start it with the data on the disk."""
     driver = local(configuration)
     data = _data(configuration, server)
     if not data.is_mount():
         raise OSError(f"{server} has no disk of its own")
     with _writing(configuration, server, before_seconds) as written:
         is_off = _cut(data)
-    with suppress(Exception):  # it may have died of it already
+    with suppress(Exception):  # it may have died already
         driver.kill(server)
     driver.stop(server)
     _run("umount", str(data))
@@ -125,7 +125,7 @@ def lose_power(server: str, configuration: dict[str, Any], before_seconds: float
 
 @contextmanager
 def _writing(configuration: dict[str, Any], server: str, seconds: float) -> Iterator[list[Written]]:
-    """Under load; PostgreSQL's own promise is tried beside it, with a control that must lose."""
+    """Under load; also checks PostgreSQL's own durability, with a control that must lose rows."""
     if server != "postgres":
         time.sleep(seconds)
         yield []
@@ -140,7 +140,7 @@ def _writing(configuration: dict[str, Any], server: str, seconds: float) -> Iter
 
 
 def _cut(data: Path) -> bool:
-    """Cut the power; answers whether nothing can be written any more."""
+    """Cut the power; returns whether writes fail."""
     descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
     try:
         ioctl(descriptor, SHUTDOWN, pack("I", NO_LOG_FLUSH))
@@ -185,7 +185,7 @@ def _free(data: Path) -> int:
 
 
 def _run(*words: str) -> str:
-    """Raises `OSError` with what the command said."""
+    """Raises `OSError` with the command's output."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
     if done.returncode != 0:
         message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"

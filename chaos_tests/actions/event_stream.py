@@ -1,6 +1,6 @@
 """A client of the live service that reads events in a thread, and resumes with `Last-Event-ID` whenever a stream ends.
 
-It keeps the id of every event as often as it was shown, and how often it connected.
+It records the id of every received event with its count, and the number of connections.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class EventStream:
         while not self._ending.is_set():
             try:
                 self._connect()
-            except (requests.RequestException, ValueError):  # cut in the middle: what is incomplete comes again
+            except (requests.RequestException, ValueError):  # cut in the middle: an incomplete frame is sent again
                 self.connected.clear()
             self._ending.wait(PAUSE_SECONDS)
 
@@ -65,7 +65,7 @@ class EventStream:
             self._read(reply.iter_lines(chunk_size=None, decode_unicode=True))
 
     def _read(self, lines: Iterable[str]) -> None:
-        """Take whole frames: an id counts once the empty line after it has come."""
+        """Parse complete frames: an id counts when the empty line after it has arrived."""
         frame: dict[str, str] = {}
         for line in lines:
             if line:

@@ -1,7 +1,7 @@
-"""Events that come twice, in another order, long after, and messages that are no events at all.
+"""Duplicate, reordered and late events, and malformed messages.
 
-Copies go into the broker beside the relays, by its management API, exactly as a relay would publish them: with the ids
-that they had. What was archived is public; nothing else is known of it.
+Copies are published through the broker's management API, exactly like a relay would publish them, with their original
+ids. They come from the public archive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 ASK_SECONDS, FILED_SECONDS = 15.0, 60.0
 ATTRIBUTES = ("id", "source", "type", "subject", "time", "data", "sequence")
 EXTENSIONS = ("correlationid", "causationid", "orderid", "traceparent")
-# What a broker may be handed by anybody: each is dead for good, and none may hold up or end a worker.
+# Malformed messages of any publisher: each becomes a dead letter, and none may block or end a worker.
 POISON: tuple[tuple[str, bytes, str, dict[str, Any]], ...] = (
     ("random bytes", bytes(range(256)), CONTENT_TYPE, {"task": "holdfast.handle"}),
     ("half of JSON", b'{"specversion": "1.0", "id": "', CONTENT_TYPE, {"task": "holdfast.handle"}),
@@ -35,24 +35,24 @@ POISON: tuple[tuple[str, bytes, str, dict[str, Any]], ...] = (
 
 
 def duplicate(configuration: dict[str, Any], since_seconds: float = 20, most: int = 200) -> dict[str, Any]:
-    """Publish what was just published once more, in the same order."""
+    """Publish recent events again, in the same order."""
     return _again(configuration, _recent(configuration, since_seconds, most), "a second time")
 
 
 def reorder(configuration: dict[str, Any], since_seconds: float = 20, most: int = 200) -> dict[str, Any]:
-    """Publish what was just published once more, the last first."""
+    """Publish recent events again, in reverse order."""
     return _again(configuration, _recent(configuration, since_seconds, most)[::-1], "backwards")
 
 
 def replay(configuration: dict[str, Any], seed: int = 1, most: int = 300) -> dict[str, Any]:
-    """Publish events from any time of the archive's last hour once more, in no order."""
+    """Publish random events of the archive's last hour again, in random order."""
     events = _recent(configuration, 3600, 2_000)
     chosen = random.Random(seed).sample(events, min(most, len(events)))
     return _again(configuration, chosen, "from long before")
 
 
 def poison(configuration: dict[str, Any], queue: str = "orders.events") -> dict[str, Any]:
-    """Put messages into a queue that nobody can handle; each must end on file as a dead letter."""
+    """Publish malformed messages to a queue; each must be stored as a dead letter."""
     operator = driver_of(configuration).target().operator()
     began = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     for what, body, content_type, headers in POISON:
@@ -67,7 +67,7 @@ def poison(configuration: dict[str, Any], queue: str = "orders.events") -> dict[
 
 
 def _recent(configuration: dict[str, Any], seconds: float, most: int) -> list[dict[str, Any]]:
-    """Archived events, the oldest first. Raises `LookupError` if there are none."""
+    """Archived events, oldest first. Raises `LookupError` if there are none."""
     since = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     found: list[dict[str, Any]] = []
     for event in driver_of(configuration).target().operator().all("/api/v1/events", since=since):
@@ -103,7 +103,7 @@ def _envelope(event: dict[str, Any]) -> dict[str, Any]:
 def _publish(
     configuration: dict[str, Any], exchange: str, key: str, body: bytes, *, content_type: str, headers: dict[str, Any]
 ) -> bool:
-    """Whether a queue took it. Raises requests' exceptions."""
+    """Whether it was routed. Raises requests' exceptions."""
     document = {
         "properties": {"content_type": content_type, "delivery_mode": 2, "headers": headers},
         "routing_key": key,

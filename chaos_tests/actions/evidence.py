@@ -1,4 +1,4 @@
-"""What an action answers, and waiting for what is to be seen."""
+"""The result of an action, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAUSE_SECONDS = 0.1
-# What a system in trouble answers with: it is asked again until the time is up.
+# Errors of a failing system: retried until the time-out.
 TROUBLE = (OSError, requests.RequestException, ApiError, StackError, KeyError)
 
 
 def seen(evidence: str, bit: bool | None = None) -> dict[str, Any]:
-    """The answer of an action; it ends up in the journal and in the history."""
+    """The result of an action, for the journal and the history."""
     return {"bit": bit, "evidence": evidence}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Ask until it holds; answers after how many seconds it did. Raises `TimeoutError`."""
+    """Poll until the condition holds; returns after how many seconds. Raises `TimeoutError`."""
     started = time.monotonic()
     while True:
         with suppress(*TROUBLE):

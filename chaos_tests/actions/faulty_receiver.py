@@ -1,6 +1,6 @@
-"""A webhook receiver that misbehaves on request: it refuses connections, answers late, or fails every second time.
+"""A webhook receiver that misbehaves on request: it refuses connections, responds late, or fails every second time.
 
-It lives in the process of the run and ends with it. What it answered with 200 it has verified (`verified`).
+It runs in the process of the run. It verifies every webhook before it answers 200 (`verified`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ DEAD, LATE, FLAPPING = "dead", "late", "flapping"
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """`late` answers after `seconds`; `dead` refuses connections; `flapping` answers every second request with 500."""
+    """`late` responds after `seconds`; `dead` refuses connections; `flapping` returns 500 to every second request."""
 
     kind: str
     seconds: float = 0.0
 
 
 class FaultyReceiver:
-    """One address, kept while nobody listens there."""
+    """One address, reserved while no server listens there."""
 
     def __init__(self) -> None:
         self._server: _Server | None = _Server(0)
@@ -55,7 +55,7 @@ class FaultyReceiver:
             self.stop()
 
     def behave(self) -> None:
-        """Answer well again; nothing if it does."""
+        """Respond normally again; idempotent."""
         self.misbehaviour = None
         if self._server is None:
             self._server = _Server(self._port)
@@ -78,7 +78,7 @@ class _Server(Receiver):
         owner = self.owner
         owner.requests += 1
         how = owner.misbehaviour
-        if how and how.kind == DEAD:  # on a connection that was kept
+        if how and how.kind == DEAD:  # on a kept-alive connection
             raise ConnectionAbortedError("nobody is here")
         if how and how.kind == LATE:
             time.sleep(how.seconds)

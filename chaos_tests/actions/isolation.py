@@ -1,8 +1,8 @@
-"""Serialization failures: every transaction asks for an isolation that PostgreSQL keeps by refusing some of them.
+"""Serialization failures: every transaction uses `serializable`, so PostgreSQL aborts some of them.
 
-`serializable` becomes the default of every session, also of those that are open. Beside the system somebody writes the
-products that were ordered last, as they are; whoever waited for such a row is refused with SQLSTATE 40001 and has to
-begin again. The system's own transactions refuse one another as well.
+It becomes the default of every session, also of open ones. A concurrent session writes the recently ordered products
+without changing them; a transaction that waited for such a row fails with SQLSTATE 40001 and must retry. The system's
+own transactions conflict with each other as well.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 HELD_SECONDS, PAUSE_SECONDS = 0.03, 0.1
 ADVERSARIES = 2
-# By the server's own log, whose lines begin with "... user@database ": the administrator's refusals are our own.
+# From the server's log, whose lines begin with "... user@database ": ignore those of the administrator.
 REFUSED = re.compile(r" (\w+)@(\w+) ERROR:  could not serialize access")
-# In the order in which inventory locks them: no deadlocks here.
+# In inventory's lock order, to avoid deadlocks.
 TOUCH = """
     WITH ordered AS (SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY age(xmin) LIMIT 12),
     held AS (SELECT sku FROM products WHERE sku IN (SELECT sku FROM ordered) ORDER BY sku FOR UPDATE)
@@ -36,7 +36,7 @@ TOUCH = """
 
 
 def provoke_serialization_failures(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let all transactions be serializable for that long, with contention on the products that are ordered."""
+    """Make all transactions serializable for that long, with contention on the ordered products."""
     local(configuration).journal.add(isolate_as_usual, {})
     log = local(configuration).stack.home.log("postgres")
     began_at = log.stat().st_size
@@ -56,7 +56,7 @@ def provoke_serialization_failures(seconds: float, configuration: dict[str, Any]
 
 
 def isolate_as_usual(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let transactions be as PostgreSQL's own default has them again; those under way end as they began."""
+    """Restore PostgreSQL's default isolation; running transactions keep theirs."""
     _by_default(configuration, "RESET default_transaction_isolation")
     local(configuration).journal.remove(isolate_as_usual, {})
     return seen("transactions are isolated as usual")
@@ -80,8 +80,8 @@ def _touch(configuration: dict[str, Any], end: float) -> None:
 
 
 def _refused(log: Path, began_at: int, administrator: str) -> Counter[str]:
-    """How many transactions of the system were refused since the log was that long, by database."""
+    """The number of the system's aborted transactions since that length of the log, by database."""
     with log.open("rb") as file:
-        file.seek(began_at if log.stat().st_size >= began_at else 0)  # it is started again when it has grown too long
+        file.seek(began_at if log.stat().st_size >= began_at else 0)  # it is rotated when it is too long
         text = file.read().decode(errors="replace")
     return Counter(database for user, database in REFUSED.findall(text) if user != administrator)

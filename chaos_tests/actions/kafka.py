@@ -1,6 +1,6 @@
-"""The Kafka bridge, with a Kafka (librdkafka's mock cluster) that goes away and comes back.
+"""The Kafka bridge, with a Kafka (librdkafka's mock cluster) that fails and recovers.
 
-A native stack has no Kafka: `attach` starts one in this process, and the bridge with its address; `detach` ends both.
+A native stack has no Kafka: `attach` starts one in this process, and the bridge with its address; `detach` stops both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CLUSTERS: dict[str, tuple[MockKafka, str]] = {}  # by gateway: of this process
 
 
 def attach(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Start a Kafka, and the bridge with its address. Returns when the first events are there."""
+    """Start a Kafka, and the bridge with its address. Returns when the first events have arrived."""
     detach(configuration)
     driver = local(configuration)
     driver.journal.add(detach, {})
@@ -38,14 +38,14 @@ def attach(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Cut the bridge off from Kafka."""
+    """Disconnect the bridge from Kafka."""
     kafka, _ = _cluster(configuration)
     kafka.refuse()
     return seen("Kafka's connections were cut, and new ones refused")
 
 
 def accept(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let it reach Kafka again."""
+    """Reconnect it to Kafka."""
     kafka, began_at = _cluster(configuration)
     kafka.read()
     waited = len(_archived(configuration, began_at) - kafka.events.keys())
@@ -56,7 +56,7 @@ def accept(configuration: dict[str, Any]) -> dict[str, Any]:
 def compare(configuration: dict[str, Any]) -> dict[str, Any]:
     """Wait until each event archived since `attach` is in its topic, in order. Raises TimeoutError, `ValueError`.
 
-    An event may be there more than once. `detach` follows.
+    Duplicates are allowed. Call `detach` afterwards.
     """
     kafka, began_at = _cluster(configuration)
     archived = _archived(configuration, began_at)
@@ -76,7 +76,7 @@ def compare(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def detach(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Run the bridge without a Kafka, as the native stack has it; nothing if it does."""
+    """Run the bridge without a Kafka, like the native stack; idempotent."""
     driver = local(configuration)
     if ADDRESS in read_specs(driver.stack.home.programs_file)[BRIDGE].environment:
         _start_bridge(configuration, "")

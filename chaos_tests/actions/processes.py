@@ -1,4 +1,4 @@
-"""Processes: killed (-9), frozen and thawed, stopped and started, restarted one after the other."""
+"""Faults of processes: killed (-9), frozen and resumed, stopped and started, restarted one after the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BACK_SECONDS, PAUSED_SECONDS = 90.0, 5.0
 
 
 def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Kill it with signal 9, and see to it that it starts again."""
+    """Kill it with signal 9, and make sure that it restarts."""
     driver = driver_of(configuration)
     before = driver.identity(process)
     driver.journal.add(wait_until_back, {"process": process})
@@ -31,13 +31,13 @@ def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def kill_both(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
-    """Kill several at once: a process and its standby, say."""
+    """Kill several at once, for example a process and its standby."""
     found = [kill(process, configuration)["evidence"] for process in processes]
     return seen("; ".join(found), bit=True)
 
 
 def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Kill the children that do its work, not itself; it makes new ones."""
+    """Kill its worker children, not itself; it creates new ones."""
     root, *children = local(configuration).pids(process)
     if not children:
         message = f"{process} (process {root}) has no children: it works in threads"
@@ -52,7 +52,7 @@ def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]
 def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Return when a process that was killed runs again, and listens."""
     driver = driver_of(configuration)
-    driver.revive(process)  # whoever killed it may have died before doing so
+    driver.revive(process)  # the run may have died before it killed it
     took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
     driver.journal.remove(wait_until_back, {"process": process})
     return seen(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
@@ -64,7 +64,7 @@ def wait_until_all_back(processes: list[str], configuration: dict[str, Any]) -> 
 
 
 def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Freeze a process and its children: they are there, and answer nobody."""
+    """Freeze a process and its children."""
     driver = driver_of(configuration)
     identity = driver.identity(process)
     driver.journal.add(resume, {"process": process})
@@ -74,7 +74,7 @@ def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let it go on."""
+    """Resume it."""
     driver = driver_of(configuration)
     was = "was frozen still" if driver.identity(process) and driver.is_paused(process) else "was not frozen"
     driver.resume(process)
@@ -83,7 +83,7 @@ def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def stop(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Stop it in good order."""
+    """Stop it gracefully."""
     driver = driver_of(configuration)
     before = driver.identity(process)
     driver.journal.add(start, {"process": process})
@@ -111,7 +111,7 @@ def start_all(processes: list[str], configuration: dict[str, Any]) -> dict[str, 
 
 
 def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> dict[str, Any]:
-    """Restart all processes of ours (or some), one after the other."""
+    """Restart all Holdfast processes (or some), one after the other."""
     driver = driver_of(configuration)
     names = processes or OURS
     before = {name: driver.identity(name) for name in names}
@@ -127,7 +127,7 @@ def _is_back(driver: Driver, process: str) -> bool:
 
 
 def _listens(driver: Driver, process: str) -> bool:
-    """Whether a server answers, or another's port accepts a connection, where that can be seen from here."""
+    """Whether a server answers, or a process's port accepts connections, if reachable from here."""
     stack = driver.target().stack
     port = _port(stack.home, process) if stack else None
     if stack is None or port is None:

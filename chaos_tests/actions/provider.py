@@ -1,4 +1,4 @@
-"""The payment provider misbehaves: the sandbox does as it is told (infrastructure/sandbox/README.md has the kinds)."""
+"""Faults of the payment provider, injected into the sandbox (infrastructure/sandbox/README.md has the kinds)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str,
     driver = driver_of(configuration)
     driver.journal.add(behave, {"kind": fault["kind"]})
     requests.post(_faults(configuration), json={"rate": 1.0, **fault}, timeout=ASK_SECONDS).raise_for_status()
-    return seen(f"the provider was reported: {fault}")
+    return seen(f"the provider got the fault: {fault}")
 
 
 def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Take faults of that kind away. Answers how often they struck."""
+    """Remove faults of that kind. Returns how often they took effect."""
     url, struck = _faults(configuration), 0
     known = requests.get(url, timeout=ASK_SECONDS)
     known.raise_for_status()

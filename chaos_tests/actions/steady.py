@@ -1,4 +1,6 @@
-"""The steady state: an order is accepted, and confirmed soon after. And healing, for the end of each experiment."""
+"""The steady state: an order is accepted, and confirmed soon after. Also restores everything at the end of each
+experiment.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ SKU = "CHAOS-STEADY"
 STOCK = 10_000_000
 BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
 CONFLICT = 409
-_CUSTOMERS: dict[str, Client] = {}  # by gateway: one customer for all looks of this process
+_CUSTOMERS: dict[str, Client] = {}  # by gateway: one customer for all probes of this process
 
 
 def orders_go_through(configuration: dict[str, Any], seconds: float = 60.0) -> bool:
-    """Whether an order that is placed now is confirmed within that time; another follows one that was cancelled."""
+    """Whether a new order is confirmed within that time; retries after a cancelled one."""
     target = driver_of(configuration).target()
     key, order_id, deadline = str(uuid.uuid4()), "", time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -40,7 +42,7 @@ def orders_go_through(configuration: dict[str, Any], seconds: float = 60.0) -> b
 
 
 def heal(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Restore whatever is broken still. Raises `RuntimeError` if something cannot be."""
+    """Restore everything that is still broken. Raises `RuntimeError` if that fails."""
     restored, failed = driver_of(configuration).journal.heal(configuration, and_the_run=False)
     if failed:
         raise RuntimeError("; ".join(failed))
@@ -48,12 +50,12 @@ def heal(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def forget_customers() -> None:
-    """For a system that knows nobody any more."""
+    """For a system with an empty database."""
     _CUSTOMERS.clear()
 
 
 def _customer(url: str, target: Target) -> Client:
-    """A customer of our own, and a product of which there is always enough. Raises as the client does."""
+    """A separate customer, and a product with enough stock. Raises the client's errors."""
     if url not in _CUSTOMERS:
         product = {"sku": SKU, "name": "Steady tea", "price": {"amount": 790, "currency": "usd"}, "on_hand": STOCK}
         try:

@@ -1,4 +1,4 @@
-"""A client that reads the events of all orders while something is broken: it is shown each of them once."""
+"""A client that reads the events of all orders during a fault: it must receive each of them once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _READERS: dict[str, tuple[EventStream, str]] = {}  # by gateway: of this process
 
 
 def read(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Read the stream of all orders, until `compare`. Returns when it has begun."""
+    """Read the stream of all orders, until `compare`. Returns when it is open."""
     driver = driver_of(configuration)
     target = driver.target()
     close(configuration)
@@ -31,9 +31,9 @@ def read(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Compare what was shown with the archive, and close the stream. Raises `ValueError` for what was shown twice.
+    """Compare the received events with the archive, and close the stream. Raises `ValueError` for duplicates.
 
-    What was archived later than this began is not waited for. Raises TimeoutError for what is not shown at all.
+    Events archived after the start of the comparison are ignored. Raises TimeoutError for missing events.
     """
     target = driver_of(configuration).target()
     reader, began_at = _READERS[target.url]

@@ -1,4 +1,4 @@
-"""Whether a worker is subscribed to its queue, seen from the broker."""
+"""Whether a worker is subscribed to its queue, from the broker's view."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def consumers_of(queue: str, broker_url: str) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns how many consumers the queue has now. A paused worker is none."""
+    """Yield a function that returns the queue's current number of consumers. A paused worker does not count."""
     connection = pika.BlockingConnection(pika.URLParameters(broker_url))
     channel = connection.channel()
     try:

@@ -1,4 +1,4 @@
-"""A disk that says that it could not sync: strace answers fsync and fdatasync of a server with an error."""
+"""Failing disk syncs: strace returns an error for fsync and fdatasync of a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALLS = "fsync,fdatasync,sync_file_range"
 
 
 def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, every: int = 5) -> dict[str, Any]:
-    """From the `first` call on, every so-many-th one answers EIO."""
+    """From the `first` call on, every nth call returns EIO."""
     driver = local(configuration)
     directory = driver.directory / "strace"
     directory.mkdir(parents=True, exist_ok=True)
@@ -31,14 +31,14 @@ def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, eve
     tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     driver.journal.add(let_sync, {"server": server}, log=str(log), tracer=tracer.pid, started=_started(tracer.pid))
     time.sleep(ATTACH_SECONDS)
-    # It ends by itself when the server dies of it.
+    # It ends when the server dies.
     if tracer.poll() is not None and _injected(log) == 0:
         raise OSError(f"strace did not attach to {server}")
     return seen(f"strace attached to {len(pids) // 2} processes of {server}")
 
 
 def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Detach, and say how many calls were answered with an error."""
+    """Detach, and return how many calls got an error."""
     journal = local(configuration).journal
     memory = journal.memory(let_sync, {"server": server})
     tracer = memory.get("tracer")
@@ -60,7 +60,7 @@ def _injected(log: Path) -> int:
 
 
 def _started(pid: int) -> str:
-    """What tells this process from a later one of the same number."""
+    """The identity of this process, different from a later one with the same pid."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except OSError:

@@ -1,6 +1,6 @@
-"""A webhook endpoint of this run that misbehaves for a while. All that was for it arrives in the end, signed.
+"""A webhook endpoint of this run that misbehaves for a while. In the end it receives all its webhooks, signed.
 
-The endpoint stays until the run was judged: the checker reads its deliveries for P6.
+The endpoint stays registered until the run was checked: the checker reads its deliveries for P6.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ENDPOINTS: dict[str, _Endpoint] = {}  # by the endpoint's id: of this process
 
 
 def subscribe(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Register an endpoint on this machine for the events of all orders, and answer it well."""
+    """Register an endpoint on this machine for the events of all orders, which responds normally."""
     client, receiver = _operator(configuration), FaultyReceiver()
     began_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     place = register(client, receiver, OF_ORDERS)
@@ -54,7 +54,7 @@ def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str,
 
 
 def behave(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Let it answer well again, if it is this process's."""
+    """Let it respond normally again, if it belongs to this process."""
     for each in _ENDPOINTS.values():
         each.receiver.behave()
     local(configuration).journal.remove(behave, {})
@@ -62,9 +62,10 @@ def behave(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def deliver_all(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
-    """Disable the endpoint, so that what waits is listed; enable it, send all of that again, and wait until it came.
+    """Disable the endpoint, so that waiting deliveries are listed as failed; enable it, resend them all, and wait until
+    they arrive.
 
-    Raises TimeoutError if something does not arrive.
+    Raises TimeoutError if one does not.
     """
     client, endpoint = _operator(configuration), _endpoint()
     disturbed = [each for each in client.all(f"{endpoint.place}/deliveries") if _is_disturbed(each, fault)]
@@ -99,7 +100,7 @@ def unsubscribe(endpoint_id: str, configuration: dict[str, Any]) -> dict[str, An
 
 
 def unsubscribe_all(configuration: dict[str, Any]) -> None:
-    """Delete what this process registered. One that the system does not delete now stays noted."""
+    """Delete the endpoints of this process. One that cannot be deleted now stays recorded."""
     for endpoint_id in list(_ENDPOINTS):
         with suppress(requests.RequestException):
             unsubscribe(endpoint_id, configuration)
@@ -117,7 +118,7 @@ def _operator(configuration: dict[str, Any]) -> Client:
 
 
 def _is_disturbed(delivery: dict[str, Any], fault: dict[str, Any]) -> bool:
-    """Whether an attempt failed, or took as long as the fault makes it."""
+    """Whether an attempt failed, or took as long as the fault's delay."""
     return any(
         each["error"] or (fault.get("seconds") and each["latency_seconds"] >= fault["seconds"])
         for each in delivery["history"]

@@ -1,4 +1,4 @@
-"""The workload of a run that died: asked to end, so that it does not order for ever."""
+"""The workload of a run that died: stopped, so that it does not place orders for ever."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infrastructure.local import proctable
 
 
 def end_workload(pid: int, start_ticks: int, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Ask it to end, if it is that very process that runs under the number."""
+    """Stop it, if the process with this pid is still the same."""
     found = proctable.lookup(pid)
     is_there = found is not None and found.start_ticks == start_ticks
     if is_there:

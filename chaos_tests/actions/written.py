@@ -1,4 +1,4 @@
-"""What was answered with success must be there after a loss of power; with synchronous_commit off, some must be gone.
+"""Committed rows must survive a power cut; with synchronous_commit off, some must be lost.
 
 The second is the control: if it lost nothing, the test could not have failed, and proves nothing.
 """
@@ -24,7 +24,7 @@ class Written:
         self._thread: threading.Thread | None = None
 
     def begin(self, configuration: dict[str, Any]) -> None:
-        """Make the table, and write until it fails."""
+        """Create the table, and write until it fails."""
         with administrator_of(configuration, "postgres") as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS {self._table}")
             cursor.execute(f"CREATE TABLE {self._table} (number bigint)")
@@ -37,7 +37,7 @@ class Written:
             self._thread.join(WAIT_SECONDS)
 
     def lost(self, configuration: dict[str, Any]) -> str:
-        """What is gone, in words. Raises `RuntimeError` if that is not as it must be."""
+        """The lost rows, as text. Raises `RuntimeError` if the result is not as expected."""
         with administrator_of(configuration, "postgres") as cursor:
             cursor.execute(f"SELECT count(*) FROM {self._table}")
             there = int(cursor.fetchone()[0])

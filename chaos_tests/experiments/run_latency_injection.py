@@ -1,6 +1,6 @@
 """`cd chaos_tests/experiments && python run_latency_injection.py --target-service orders`
 
-It finds the repository from any directory, and says what to do where the libraries are missing. The command itself is
+It finds the repository from any directory, and says what to do if the libraries are missing. The command itself is
 chaos_tests/latency_injection.py.
 """
 

@@ -1,1 +1,1 @@
-"""Messages that no consumer can understand, thousands of them, beside orders that go on."""
+"""Thousands of malformed messages, while orders are placed."""

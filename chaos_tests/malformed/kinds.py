@@ -1,4 +1,4 @@
-"""The ways in which a message can be wrong. Each message is unlike every other, so that each can be found again."""
+"""The kinds of malformed messages. Each message is unique, so that it can be found again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ Message = tuple[bytes, dict[str, Any]]
 
 
 def _event(mark: str, **changes: Any) -> dict[str, Any]:
-    """An event of a kind that every context hears of or nobody, right but for `changes`; None takes a member away."""
+    """A valid event, except for `changes`; None removes a member. Its type has consumers in every context, or in
+    none.
+    """
     order = str(uuid.uuid5(uuid.NAMESPACE_OID, mark))
     whole = {
         "specversion": "1.0",
@@ -90,7 +92,7 @@ KINDS: Mapping[str, Callable[[str], Message]] = {
     "a sequence below one": _wrong(sequence=-1),
     "a NUL in a text": _wrong(subject="a\x00b"),
 }
-# The archive keeps whatever is an event, whoever may understand it.
+# The archive stores every valid event.
 FOR_THE_ARCHIVE_AN_EVENT = {"an unknown type", "an unknown version of a type", "data that breaks its schema"}
 QUEUES = ("orders.events", "payments.events", "inventory.events", "archive.events")
 

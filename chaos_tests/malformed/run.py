@@ -1,8 +1,8 @@
-"""`holdfast chaos malformed`: thousands of malformed messages, beside orders that go on.
+"""`holdfast chaos malformed`: thousands of malformed messages while orders are placed.
 
-They go straight into the consumers' queues, past the publishers' own checks. Every one must be found in the dead-letter
-store under its queue with the bytes that were sent, no process may have been restarted, every order that was accepted
-meanwhile must settle, and the audit must be green. The table goes to docs/malformed-messages.md.
+They are published directly to the consumers' queues, without the publishers' checks. Every one must be in the
+dead-letter store with its queue and bytes, no process may restart, every order accepted during the run must settle, and
+the audit must be green. The table is docs/malformed-messages.md.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ digest of its bytes.
 
 @dataclass
 class Outcome:
-    """`sent` and `filed`: how many of each kind; `errors`: what a letter of the kind says."""
+    """`sent` and `filed`: counts per kind; `errors`: the error of a dead letter per kind."""
 
     sent: dict[str, int] = field(default_factory=dict)
     filed: dict[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Outcome:
 
 
 def flood(stack: Stack, count: int) -> Outcome:
-    """Send `count` messages into the queues of a running stack, while orders are placed, and look for them."""
+    """Send `count` messages to the queues of a running stack, while orders are placed, and check their dead letters."""
     outcome, target = Outcome(), target_of(stack)
     history = Path(stack.home.path) / f"malformed-{uuid.uuid4().hex[:8]}.jsonl"
     before = _processes(stack)
@@ -96,7 +96,7 @@ def flood(stack: Stack, count: int) -> Outcome:
 
 
 def _publish(broker_url: str, count: int, outcome: Outcome) -> dict[tuple[str, str], str]:
-    """Answers queue and digest of all that was sent, with its kind."""
+    """Returns queue and digest of every sent message, with its kind."""
     connection = pika.BlockingConnection(pika.URLParameters(broker_url))
     channel = connection.channel()
     channel.confirm_delivery()
@@ -158,7 +158,7 @@ RESULTS = Results("malformed", "malformed-messages", Outcome, lambda _: "", rend
 @command(RESULTS, port_base=8800)
 @click.option("--count", default=10_000, show_default=True, help="How many messages.")
 def malformed(system: System, count: int) -> Iterator[Outcome]:
-    """Put thousands of malformed messages into the queues, and look for each in the dead-letter store."""
+    """Publish thousands of malformed messages to the queues, and check that each is in the dead-letter store."""
     yield flood(system.stack, count)
 
 

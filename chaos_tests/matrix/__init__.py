@@ -1,1 +1,1 @@
-"""The failure matrix: each dependency, each way to fail, and what is seen of it from outside."""
+"""The failure matrix: each dependency, each way to fail, and the effects seen from outside."""

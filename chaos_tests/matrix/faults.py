@@ -1,4 +1,4 @@
-"""Each way in which each dependency fails here: how it is brought about, and how it is restored_at."""
+"""The faults of each dependency: injection and restoration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNNING_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`begin` breaks it, `restore` restores it; both may be called twice."""
+    """`begin` injects, `restore` removes; both are idempotent."""
 
     dependency: str
     name: str

@@ -32,7 +32,7 @@ COLUMNS = (
 
 @dataclass
 class Row:
-    """What one fault looked like. Seconds; None where it was not seen within the bound."""
+    """The effects of one fault. Seconds; None if not observed within the time-out."""
 
     dependency: str
     fault: str
@@ -55,7 +55,7 @@ class Row:
 
     @property
     def all_working_after_seconds(self) -> float | None:
-        """Until the last of the workers did something; None if one of them never did."""
+        """Until the last worker handled an event; None if one of them never did."""
         return None if self.silent_workers else max(self.working_after_seconds.values(), default=None)
 
 

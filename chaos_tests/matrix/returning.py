@@ -1,4 +1,4 @@
-"""When a server itself answers again, asked past the proxies: what the system adds to that is its own recovery."""
+"""When a server itself answers again, without the proxies: additional time is the system's own recovery."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ATTEMPT_SECONDS, BOUND_SECONDS, PAUSE_SECONDS = 1, 120.0, 0.05
 
 
 def returned_after(stack: Stack, server: str, restored_at: float) -> float | None:
-    """Seconds from `restored_at` (monotonic) until the server does some work; None if not within two minutes."""
+    """Seconds from `restored_at` (monotonic) until the server works; None if not within two minutes."""
     while time.monotonic() < restored_at + BOUND_SECONDS:
         try:
             _ASK[server](stack)

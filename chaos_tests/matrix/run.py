@@ -1,8 +1,8 @@
-"""`holdfast chaos matrix`: break each dependency in each way under load, and write down what was seen.
+"""`holdfast chaos matrix`: breaks each dependency in each way under load, and records the effects.
 
-For each fault: orders are placed all the time; it begins; it is restored_at some seconds later; every order that was
-accepted must settle, and the audit must be green. The table goes to docs/failure-matrix.md, the figures beside it as
-JSON. Times are this machine's at that moment; the verdicts are not.
+For each fault: orders are placed continuously; the fault is injected and removed some seconds later; every accepted
+order must settle, and the audit must be green. The table is docs/failure-matrix.md, with the figures as JSON. Times
+depend on this machine; the verdicts do not.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Answer:
 
 
 class Shopper:
-    """Places an order every so often, from several threads, and remembers every answer."""
+    """Places orders at an interval, from several threads, and records every response."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -81,7 +81,7 @@ class Shopper:
 
 
 def look(system: System, fault: Fault, seconds: float) -> Row:
-    """Break it for `seconds`, under load, and see."""
+    """Inject the fault for `seconds` under load, and observe."""
     row = Row(fault.dependency, fault.name)
     client, operator = system.customer(), system.target().operator()
     _confirm(client)
@@ -136,7 +136,7 @@ def _confirm(client: Client) -> None:
 
 
 def _first_confirmed(operator: Client, shopper: Shopper, restored_at: float) -> float | None:
-    """Seconds from healing to the first time that an order placed after it is seen confirmed."""
+    """Seconds from the restoration until an order placed after it is confirmed."""
     deadline = restored_at + SETTLE_SECONDS
     while time.monotonic() < deadline:
         fresh = [answer.order_id for answer in list(shopper.answers) if answer.at > restored_at and answer.order_id]
@@ -177,9 +177,9 @@ RESULTS = Results("matrix", "failure-matrix", Row, lambda row: (row.dependency, 
 
 
 @command(RESULTS, port_base=8600)
-@click.option("--only", help="A dependency, or dependency:fault; the other rows stay as they are.")
+@click.option("--only", help="A dependency, or dependency:fault; the other rows are kept.")
 def matrix(system: System, only: str | None) -> Iterator[Row]:
-    """Break each dependency in each way under load, and judge what clients see and whether the promises hold."""
+    """Break each dependency in each way under load, and check responses and promises."""
     for fault in FAULTS:
         if not only or only in (fault.dependency, f"{fault.dependency}:{fault.name}"):
             yield _looked(system, fault, FAULT_SECONDS)

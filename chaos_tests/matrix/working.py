@@ -1,4 +1,4 @@
-"""When every worker works again: each one's own count of handled events, read over HTTP."""
+"""When every worker works again, by its own count of handled events, read over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTEMPT_SECONDS, PAUSE_SECONDS, BOUND_SECONDS = 1, 0.1, 120.0
 
 
 class Workers:
-    """The workers that have something to do while orders are placed."""
+    """The workers with work while orders are placed."""
 
     def __init__(self, stack: Stack) -> None:
         addresses = json.loads(stack.urls.metrics)
@@ -26,18 +26,20 @@ class Workers:
         self._executor = ThreadPoolExecutor(len(self._addresses))
 
     def handled(self) -> dict[str, float]:
-        """How many events each has handled; a worker that does not answer is left out."""
+        """The number of events that each has handled; without workers that do not answer."""
         found = self._executor.map(_handled, self._addresses.values())
         return {name: count for name, count in zip(self._addresses, found, strict=True) if count is not None}
 
     def busy(self, seconds: float) -> set[str]:
-        """Those that handle events within so many seconds."""
+        """The workers that handle events within that many seconds."""
         before = self.handled()
         time.sleep(seconds)
         return {name for name, count in self.handled().items() if count > before.get(name, count)}
 
     def working_after(self, busy: set[str], restored_at: float) -> dict[str, float]:
-        """Seconds from `restored_at` (monotonic, now) until each has handled one more; who never does is not in it."""
+        """Seconds from `restored_at` (monotonic, now) until each has handled another event; workers that never do are
+        missing.
+        """
         before, after = self.handled(), dict[str, float]()
         while len(after) < len(busy) and time.monotonic() < restored_at + BOUND_SECONDS:
             now = self.handled()

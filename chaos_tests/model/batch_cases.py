@@ -1,4 +1,4 @@
-"""What is checked of `batch.pml`, and its mutants. Tables, nothing else."""
+"""The checks of `batch.pml`, and its mutants, as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is checked of a model."""
+"""The checks of a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A model as it is, which must hold."""
+    """An unchanged model, which must hold."""
 
     model: str
     kind: Kind
@@ -22,7 +22,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A guarantee taken away; Spin must find the violation. `breaks` is the property that it must name."""
+    """A removed guarantee; Spin must find the violation. `breaks` is the expected property."""
 
     model: str
     name: str

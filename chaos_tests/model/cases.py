@@ -1,6 +1,7 @@
-"""What is checked: each model within its bounds, and the mutants that must be found. Tables, nothing else.
+"""The checks: each model within its bounds, and the mutants that must be found, as tables. The test suite uses the
+quick bounds.
 
-The quick bounds are those of the suite. The wide ones are for a command that may take some minutes.
+The wide ones take some minutes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from chaos_tests.model.batch_cases import BATCH_MUTANTS, BATCH_QUICK, BATCH_WIDE
 from chaos_tests.model.case import Case, Mutant
 from chaos_tests.model.checking import Kind
 
-# What Spin says of a violation, and the property's name as the head of its model gives it.
+# Spin's description of a violation, and the property's name in the header of its model.
 PROPERTIES = {
     "accepted[e])||row": "kept",
     "(queue[e]||place": "kept",

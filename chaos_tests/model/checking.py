@@ -1,7 +1,7 @@
 """One exhaustive check: Spin writes a verifier in C, it is compiled, and visits every state within the bounds.
 
-Guarantee: a verdict is given only for a search that ended by itself; one that ran out of depth, memory or time raises
-`UnfinishedError` and is no verdict. Violations of safety are searched breadth first, so their trail is a shortest one.
+Guarantee: only a complete search gives a verdict; one that ran out of depth, memory or time raises `UnfinishedError`.
+Violations of safety are searched breadth first, so their trail is a shortest one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EXPECTED_STOP = "Search not completed"
 
 
 class Kind(StrEnum):
-    """What is searched for, and how."""
+    """The kind of a search."""
 
     SAFETY = "safety"  # depth first: the whole space, in the least memory
     SHORTEST = "shortest"  # breadth first: the shortest way to a violation
@@ -55,14 +55,14 @@ _OPTIONS: dict[Kind, tuple[list[str], list[str], list[str]]] = {
 
 
 class UnfinishedError(Exception):
-    """The search did not come to an end: no verdict."""
+    """The search did not finish: no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`violation` is what was broken, in Spin's words, None if nothing; `steps` is how many lead there.
+    """`violation` is Spin's description, None without one; `steps` is the length of its trail.
 
-    `unreached` are the statements that no state came to, as `file:line text`.
+    `unreached` are the statements that no state reached, as `file:line text`.
     """
 
     states: int
@@ -79,14 +79,14 @@ def check(
 ) -> Verdict:
     """Search `model`.pml with these macros. Raises `UnfinishedError`.
 
-    To `optimise` takes the compiler two seconds, which only a long search earns back.
+    To `optimise` takes the compiler two seconds, which pays off only for a long search.
     """
     spin, compile_, search = _OPTIONS[kind]
     macros = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in defines.items()]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="model-") as place:
         room = Path(place)
-        source = f"{model}.pml"  # copied: what Spin writes lies beside it
+        source = f"{model}.pml"  # copied: Spin writes its output next to it
         shutil.copy(ROOM / source, room)
         preprocessor = f"-P{programs.compiler} -E -x c"
         made = _run(room, [str(programs.spin), preprocessor, "-a", *spin, *macros, source], COMPILE_SECONDS)
@@ -103,7 +103,7 @@ def check(
         _run(room, compiled, COMPILE_SECONDS)
         said = _run(room, ["./pan", f"-m{DEPTH}", "-w20", *search], seconds)
         if "error" in made.lower() or (kind is Kind.LIVENESS and not _SEEKS_CYCLES.search(said)):
-            raise UnfinishedError(made + said)  # Spin leaves out a property that it cannot read
+            raise UnfinishedError(made + said)  # Spin skips a property that it cannot parse
         violation = _violation(said)
         steps = _steps(room, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
     numbers = {name: int(match[1]) if (match := pattern.search(said)) else -1 for name, pattern in _NUMBERS.items()}
@@ -130,7 +130,7 @@ def _violation(said: str) -> str | None:
 
 def _steps(room: Path, command: list[str]) -> int:
     said = _run(room, command, COMPILE_SECONDS, any_code=True)
-    # Without the making of the processes, and without the list of where each stands at the end.
+    # Without process creation, and without the final list of process states.
     return len({match[1] for line in said.splitlines() if (match := _STEP.match(line))})
 
 

@@ -1,7 +1,7 @@
 """Spin and a C compiler: the system's own, or Spin from the distribution's package in the private folder.
 
-Guarantee: what is returned has been run once. A compiler is not fetched: where there is none, `MissingToolError` says
-so, and nothing counts as checked.
+Guarantee: the returned programs were run once. A compiler is not downloaded: without one, `MissingToolError` says so,
+and nothing counts as checked.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Programs:
 
 
 def ensure_programs() -> Programs:
-    """Spin, fetched if it is not there, and a compiler. Raises `MissingToolError`."""
+    """Spin, downloaded if it is missing, and a compiler. Raises `MissingToolError`."""
     compiler = _compiler()
     spin = _spin()
     return Programs(spin, compiler, _answer(spin, "-V"), _answer(compiler, "--version"))
@@ -72,7 +72,7 @@ def _fetch(cache: Path) -> None:
 
 
 def _answer(program: Path, word: str) -> str:
-    """The first line that the program says to `word`; empty if it does not run."""
+    """The program's first line of output for `word`; empty if it does not run."""
     try:
         done = subprocess.run([program, word], check=False, capture_output=True, text=True, timeout=_CHECK_SECONDS)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
-"""`holdfast chaos model`: check the models exhaustively, and that the mutants are found.
+"""`holdfast chaos model`: checks the models exhaustively, and that the mutants are found.
 
-Exit code 0: all hold and all mutants are found; 1: not so; 4: nothing can be checked on this machine.
+Exit code 0: all hold and all mutants are found; 1: failure; 4: nothing can be checked on this machine.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ violation, for safety a shortest one.
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One check: `verdict` is None if it did not come to an end."""
+    """One check: `verdict` is None if it did not finish."""
 
     checked: Case | Mutant
     verdict: Verdict | None
 
     @property
     def passed(self) -> bool:
-        """A model holds; a mutant is found by the property that it breaks, not by just any."""
+        """Whether a model holds; a mutant must violate the expected property, not any other."""
         if self.verdict is None:
             return False
         if isinstance(self.checked, Case):
@@ -67,7 +67,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A check as it is kept: no times, for they belong to the machine. `mutant` is empty for a model as it is."""
+    """A check as it is stored: without times, which depend on the machine. `mutant` is empty for an unchanged model."""
 
     model: str
     mutant: str
@@ -102,7 +102,7 @@ def check_all(programs: Programs, checked: Sequence[Case | Mutant], *, seconds: 
 def model(*, wide: bool, only: str | None) -> None:
     """Check the models of delivery, settlement and saga exhaustively with Spin, and that their mutants are found.
 
-    Exit codes: 0 all hold and all mutants are found; 1 not so; 4 nothing can be checked on this machine.
+    Exit codes: 0 all hold and all mutants are found; 1 failure; 4 nothing can be checked on this machine.
     """
     try:
         programs = ensure_programs()

@@ -1,4 +1,4 @@
-"""Toxiproxy's HTTP API, so that its clients work here and the real one can stand in our place.
+"""Toxiproxy's HTTP API, so that its clients work here and the real Toxiproxy can replace it.
 
 Source: https://github.com/Shopify/toxiproxy#http-api
 """
@@ -23,7 +23,7 @@ Answer = tuple[Any, int]
 
 
 class Proxies:
-    """All proxies, used from Flask's threads, living in the event loop."""
+    """All proxies, which run in the event loop and are used from Flask's threads."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -1,6 +1,7 @@
-"""Kafka for an experiment: librdkafka's mock cluster in this process, behind a proxy that can refuse the way to it.
+"""Kafka for an experiment: librdkafka's mock cluster in this process, behind a proxy that can refuse connections.
 
-It is no Kafka: one broker, in memory, without a disk, which drops the oldest messages of a partition above 5 MB.
+It is not a real Kafka: one broker, in memory, without a disk, which drops the oldest messages of a partition above 5
+MB.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class MockKafka:
             {"bootstrap.servers": f"{HOST}:{broker.port}", "group.id": "chaos", "enable.partition.eof": True}
         )
         self._offsets: dict[tuple[str, int], int] = {}
-        self.events = Counter[str]()  # by id, as far as it was read
+        self.events = Counter[str]()  # by id, as far as read
         self.sequences: dict[tuple[str, str], list[int]] = defaultdict(list)  # by source and subject, each once
 
     @property
@@ -45,14 +46,14 @@ class MockKafka:
         return self._proxy.listen
 
     def refuse(self) -> None:
-        """End its connections, and refuse new ones."""
+        """Close its connections, and refuse new ones."""
         self._do(self._proxy.disable())
 
     def accept(self) -> None:
         self._do(self._proxy.enable())
 
     def read(self, topics_prefix: str = "holdfast.") -> None:
-        """Read what has come since the last time, by the broker's own address."""
+        """Read new messages, by the broker's own address."""
         for topic in self._consumer.list_topics(timeout=SECONDS).topics.values():
             if topic.topic.startswith(topics_prefix):
                 for partition in topic.partitions:
@@ -94,7 +95,7 @@ class MockKafka:
             line.append(event["sequence"])
 
     def _translate(self, reply: bytes) -> bytes:
-        """A broker names its own address in its replies: the proxy's port stands there instead."""
+        """Replace the broker's address in its replies with the proxy's port."""
         host, port = HOST.encode(), int(self._proxy.listen.rpartition(":")[2])
         return reply.replace(host + struct.pack(">i", self._own[1]), host + struct.pack(">i", port))
 

@@ -1,6 +1,6 @@
-"""The proxied connections: bytes from here to there, with whatever toxics are in force at the moment.
+"""The proxied connections: forward bytes with the active toxics.
 
-A toxic that is added or removed takes effect on connections that are open already, as with Toxiproxy.
+Adding or removing a toxic also affects open connections, like in Toxiproxy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """One listening address, one address behind it, its toxics and its open connections."""
+    """One listening address, one upstream address, its toxics and its open connections."""
 
     def __init__(
         self, name: str, listen: str, upstream: str, translate: Callable[[bytes], bytes] = lambda data: data
@@ -34,7 +34,7 @@ class Proxy:
         self.translate = translate  # for a server whose replies name its own address
         self.enabled = False
         self.toxics: dict[str, Toxic] = {}
-        self.struck: Counter[str] = Counter()  # toxic -> how often it struck, since the proxy was made
+        self.struck: Counter[str] = Counter()  # toxic -> how often it took effect since the proxy was created
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
         self._changed = asyncio.Event()
@@ -47,7 +47,7 @@ class Proxy:
             self.listen, self.enabled = f"{host}:{port}", True
 
     async def disable(self) -> None:
-        """Refuse new connections and end those there are."""
+        """Refuse new connections and close existing ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -56,7 +56,7 @@ class Proxy:
             link.end()
 
     def touched(self) -> None:
-        """Toxics have changed: wake whoever waits because of one; end what a `reset_peer` strikes."""
+        """Toxics have changed: wake waiting connections; close those with a `reset_peer`."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -74,7 +74,7 @@ class Proxy:
             "upstream": self.upstream,
             "enabled": self.enabled,
             "toxics": [toxic.document() for toxic in self.toxics.values()],
-            "struck": dict(self.struck),  # ours; Toxiproxy does not tell
+            "struck": dict(self.struck),  # not in Toxiproxy
         }
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,7 +87,7 @@ class Proxy:
 
 
 class _Link:
-    """One client's connection and ours to the server behind."""
+    """One client's connection and the upstream connection."""
 
     def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._proxy, self._reader, self._writer = proxy, reader, writer
@@ -142,7 +142,7 @@ class _Link:
             reading.cancel()
 
     async def _pass(self, stream: str, data: bytes, writer: asyncio.StreamWriter, passed: int) -> bool:
-        """Send `data` on as the toxics want it; False ends the connection."""
+        """Forward `data` through the toxics; False ends the connection."""
         for toxic in self._struck_by(stream):
             values = toxic.attributes
             self._proxy.count(toxic, strikes=toxic.type != "limit_data" or passed + len(data) > values["bytes"])
@@ -176,7 +176,7 @@ class _Link:
         return True
 
     async def _swallow(self, toxic: Toxic) -> bool:
-        """Nothing goes through: until the time is up, or (0) until the toxic is gone, and then the connection ends."""
+        """Drop everything until the time-out, or (0) until the toxic is removed; then the connection ends."""
         seconds = toxic.attributes["timeout"] / 1000
         if seconds:
             await asyncio.sleep(seconds)

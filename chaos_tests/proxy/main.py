@@ -1,6 +1,6 @@
 """`python -m chaos_tests.proxy.main --port 8474`: a TCP proxy with faults on request, by Toxiproxy's HTTP API.
 
-With --config it begins with the proxies of a file, as Toxiproxy does: a JSON list of name, listen, upstream, enabled.
+With --config it starts with the proxies of a file, like Toxiproxy: a JSON list of name, listen, upstream, enabled.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Erlang's port mapper, with ports of proxies: `python -m chaos_tests.proxy.mapper --mapper HOST:PORT --config FILE`.
 
-Each node of a cluster asks a mapper of its own, here, where the others are, and gets a proxy's port instead of
-theirs; so each way between two nodes can be struck alone. All else is the real mapper's business.
-The file is a JSON list of `listen` (a port) and `ports` (by node's name, without its host).
+Each node of a cluster asks its own mapper, here, for the ports of the others, and gets a proxy's port instead; so each
+direction between two nodes can be cut separately. All other requests are forwarded to the real mapper. The file is a
+JSON list of `listen` (a port) and `ports` (by node's name, without its host).
 Source: https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html#epmd-protocol
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 WHERE_IS, IT_IS_AT, FOUND = 122, 119, 0
 WHO_IS_THERE = 110
-# The questions that are answered at once; for all others the connection stays open.
+# Requests with one reply; for all others the connection stays open.
 ASKED_ONCE = (WHERE_IS, WHO_IS_THERE)
 ANSWER_SECONDS, MOST_BYTES = 5.0, 65_536
 Address = tuple[str, int]
 
 
 def with_proxy_port(question: bytes, answer: bytes, ports: Mapping[str, int], own_port: int) -> bytes:
-    """The mapper's answer, with another port if the question was for a node that has one.
+    """The mapper's reply, with the proxy's port if the request was for a node that has one.
 
-    A list of all begins with the port of the mapper that was asked; with another one it counts as no answer.
+    A list of all nodes begins with the port of the queried mapper; clients reject another one.
     """
     if question[0] == WHO_IS_THERE:
         return own_port.to_bytes(4) + answer[4:]
@@ -65,7 +65,7 @@ async def _answer(
             far_writer.write(size + question)
             if question[0] in ASKED_ONCE:
                 writer.write(with_proxy_port(question, await far_reader.read(), ports, own_port))
-        if question[0] not in ASKED_ONCE:  # a node is known for as long as its connection is open
+        if question[0] not in ASKED_ONCE:  # a node is registered while its connection is open
             ways = [asyncio.ensure_future(_copy(reader, far_writer)), asyncio.ensure_future(_copy(far_reader, writer))]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:

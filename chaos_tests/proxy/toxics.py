@@ -1,6 +1,6 @@
-"""What can be wrong with a connection, in the words of Toxiproxy, and its attributes with their bounds.
+"""The faults of a connection, in Toxiproxy's terms, and their attributes with limits.
 
-Source: https://github.com/Shopify/toxiproxy#toxics. `garbage` is ours: the stream becomes bytes that mean nothing.
+Source: https://github.com/Shopify/toxiproxy#toxics. `garbage` is an extension: the stream becomes random bytes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ATTRIBUTES: dict[str, dict[str, tuple[int, int]]] = {
 
 
 class InvalidError(ValueError):
-    """A request that the API refuses, with why."""
+    """A request that the API rejects, with the reason."""
 
 
 @dataclass(frozen=True)
 class Toxic:
-    """`toxicity` is the share of connections that it strikes."""
+    """`toxicity` is the share of affected connections."""
 
     name: str
     type: str
@@ -47,7 +47,7 @@ class Toxic:
 
 
 def read_toxic(document: Any, known: Toxic | None = None) -> Toxic:
-    """A toxic from a request's JSON, over what is `known` of it. Raises `InvalidError`."""
+    """A toxic from a request's JSON, merged over the `known` one. Raises `InvalidError`."""
     if not isinstance(document, dict):
         raise InvalidError("a toxic is a JSON object")
     kind = known.type if known else document.get("type")

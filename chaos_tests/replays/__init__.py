@@ -1,1 +1,1 @@
-"""The dead letters of a broken handler, replayed in bulk once it is restored."""
+"""The dead letters of a broken handler, replayed in bulk after its repair."""

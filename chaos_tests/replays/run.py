@@ -1,8 +1,8 @@
-"""`holdfast chaos replays`: a handler is broken for a thousand orders and repaired, and its dead letters are replayed.
+"""`holdfast chaos replays`: breaks a handler for a thousand orders, repairs it, and replays its dead letters.
 
 A test build of the inventory worker raises on every `order.confirmed.v1`. When all of them are dead letters the worker
-is put right, and an operator replays them in bulk at a rate, and a sample of them a second time. Every sale must then
-have happened once: the stock says so, and the audit is green. The figures go to docs/bulk-replay.md.
+is repaired, and an operator replays them in bulk at a rate, and a sample of them a second time. Then every sale must
+have happened once: stock and audit must agree. The figures are in docs/bulk-replay.md.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _wait(is_done: Callable[[], bool]) -> None:
             if is_done():
                 return
         time.sleep(0.5)
-    raise TimeoutError("it did not come about in time")
+    raise TimeoutError("the condition was not met in time")
 
 
 def render(rows: Sequence[Outcome]) -> str:

@@ -1,7 +1,7 @@
-"""A run: the workload places orders while one fault after the other is brought about; then all of it is judged.
+"""A run: the workload places orders while faults are injected one after the other; then the run is checked.
 
-Everything goes into one directory: schedule.json, history.jsonl, a journal for each experiment, outcomes.json, and what
-the checker, the audit and the report say. The checker is a process of its own and reads only the files and the system.
+All files are in one directory: schedule.json, history.jsonl, a journal for each experiment, outcomes.json, and the
+results of checker, audit and report. The checker is a separate process and reads only the files and the system.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _ACCEPTED = re.compile(rb'"type":"ok","f":"place","value":\{"id":"([^"]+)"')
 
 
 class Interrupted(Exception):
-    """Somebody ended the run: what was broken is restored, and nothing is proved."""
+    """The run was interrupted: faults are removed, and there is no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Where a run takes place, and how much is ordered meanwhile. `address` are the options that name the system."""
+    """The system and the load of a run. `address` are the options that name the system."""
 
     variables: dict[str, Any]
     address: list[str]
@@ -62,7 +62,7 @@ class RunConfig:
 
 @dataclass
 class Result:
-    """What came of a run. `verdict` is the checker's; a run whose experiments did not all pass is not valid."""
+    """The result of a run. `verdict` is the checker's; a run with a failed experiment is not valid."""
 
     directory: Path
     outcomes: list[Outcome]
@@ -92,7 +92,7 @@ class Campaign:
         self._run_config, self._directory, self._known, self._report = run_config, directory, known, report
 
     def run(self, steps: list[Step], seed: int, orders: int = 0) -> Result:
-        """Carry the steps out, go on until that many orders were accepted, and judge. Raises `Interrupted`."""
+        """Execute the steps, continue until that many orders were accepted, and check. Raises `Interrupted`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         schedule.write(steps, seed, self._directory / "schedule.json")
         outcomes = [self._not_run(step) for step in steps if self._lacks(step)]
@@ -124,7 +124,7 @@ class Campaign:
         return Workload(self._directory / "history.jsonl", [*arguments, "--seconds", str(seconds)])
 
     def _note(self, workload: Workload) -> dict[str, int] | None:
-        """Write down how the workload is ended, should this process not live to do it."""
+        """Record how to stop the workload, in case this process dies."""
         found = proctable.lookup(workload.pid) if workload.pid else None
         if found is None:
             return None
@@ -164,7 +164,7 @@ class Campaign:
         return outcome
 
     def _go_on(self, orders: int) -> None:
-        """Let the workload place what is missing still, and a few after the last fault."""
+        """Let the workload place the missing orders, and a few after the last fault."""
         time.sleep(TAIL_SECONDS)
         counter = _Accepted(self._directory / "history.jsonl")
         deadline = time.monotonic() + orders
@@ -173,7 +173,7 @@ class Campaign:
             time.sleep(5)
 
     def _judge(self, orders: int) -> dict[str, Any]:
-        self._report("waiting until the system has come to rest, and judging")
+        self._report("waiting until the system is idle, and checking")
         words = ["-m", "chaos_tests.runners.checker", "judge", *self._run_config.address, "--run", str(self._directory)]
         words += ["--recovery", str(self._run_config.recovery_seconds)]
         words += ["--minimum-orders", str(orders)] if orders else []
@@ -187,7 +187,7 @@ class Campaign:
         return verdict
 
     def _audit(self) -> bool | None:
-        """What `holdfast audit` says: kept, broken, or (None) nobody knows. It is asked again if it could not read."""
+        """The result of `holdfast audit`: kept, broken, or (None) unknown. Retried if it could not read."""
         words = [*HOLDFAST, "audit", *self._run_config.address, "--json"]
         for _ in range(AUDIT_TRIES):
             with (self._directory / "audit.json").open("w") as file:
@@ -220,7 +220,7 @@ class Campaign:
 
 
 class _Accepted:
-    """How many orders a history that is being written has accepted."""
+    """The number of accepted orders in a growing history."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._read = path, 0

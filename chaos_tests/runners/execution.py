@@ -1,4 +1,4 @@
-"""One experiment carried out by Chaos Toolkit's library, in this process, and what came of it."""
+"""Executes one experiment with Chaos Toolkit's library, in this process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALWAYS_ROLL_BACK = {"runtime": {"rollbacks": {"strategy": "always"}}}
 
 @dataclass
 class Outcome:
-    """What became of an experiment. `complaints` is empty for a pass; `not_run` says what it would have needed."""
+    """The outcome of an experiment. `complaints` is empty for a pass; `not_run` names missing requirements."""
 
     name: str
     target: str
@@ -39,12 +39,12 @@ class Outcome:
         return not self.not_run and not self.complaints and self.bit is not False
 
     def document(self) -> dict[str, Any]:
-        """For programs; the journal stays in its own file."""
+        """As JSON; the journal stays in its own file."""
         return {name: value for name, value in asdict(self).items() if name != "journal"} | {"passed": self.passed}
 
 
 def carry_out(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
-    """Run it, on what `variables` (home, driver) name. Whatever goes wrong is in the outcome."""
+    """Run it with `variables` (home, driver). Errors are in the outcome."""
     ensure_experiment_is_valid(experiment.document)
     window = _Window()
     journal = run_experiment(
@@ -68,7 +68,7 @@ def carry_out(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
 
 
 def fault_of(experiment: Experiment, outcome: Outcome) -> Fault | None:
-    """What the history is told; nothing of a fault that never began."""
+    """The record for the history; None for a fault that never began."""
     if not outcome.began:
         return None
     return Fault(
@@ -89,14 +89,15 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 class _Window(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no types
-    """When the method's first activity began, and when its last one ended: the fault lasted no longer."""
+    """The start of the method's first activity, and the end of its last one: the bounds of the fault."""
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
         self._is_open = False
 
     def started(self, experiment: dict[str, Any], journal: dict[str, Any]) -> None:  # noqa: ARG002 - its signature
-        # Chaos Toolkit's own handler raises what a Python activity turns into its failure, and goes on with the next.
+        # Chaos Toolkit's own signal handler raises an exception that a Python activity turns into a failure; then it
+        # continues.
         signal.signal(signal.SIGTERM, _interrupt)
 
     def start_method(self, experiment: dict[str, Any]) -> None:  # noqa: ARG002 - its signature

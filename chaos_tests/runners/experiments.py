@@ -1,14 +1,13 @@
-"""The experiments on file: what each is called, what it acts on, and what it needs. Nothing here runs one.
+"""Loads the experiments: names, targets and requirements. It does not run them.
 
-A file in `experiments/` is one kind of fault: a method, and the experiments that follow it, by name. Each becomes an
-ordinary Chaos Toolkit experiment (`holdfast chaos show NAME` prints it) in the frame that all share, `_frame.yaml`.
-An activity is `name`, `does` (a function of `chaos_tests.actions`), `with` (its arguments) and `lasts` (the pause after
-it). `${target}`, `${seconds}` and an experiment's own `variables` are filled in.
-What Chaos Toolkit has no field for becomes its extension `holdfast`:
-`targets` (what it may act on; the first unless one is named), `accepts`, `outage` and `dead_letters` (see
-runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the most telling ten), `alone` (not to be
-paired with another) and `ruinous` (a server is known not to survive it by itself: never drawn by chance, and what comes
-after it gets a new system).
+A file in `experiments/` is one kind of fault: a method, and its experiments by name. Each becomes an ordinary Chaos
+Toolkit experiment (`holdfast chaos show NAME` prints it) in the shared frame `_frame.yaml`. An activity is `name`,
+`does` (a function of `chaos_tests.actions`), `with` (its arguments) and `lasts` (the pause after it). `${target}`,
+`${seconds}` and an experiment's own `variables` are filled in. Fields that Chaos Toolkit lacks are in its extension
+`holdfast`: `targets` (allowed targets; the first is the default), `accepts`, `outage` and `dead_letters` (see
+runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the ten representative ones), `alone`
+(not to be paired with another) and `ruinous` (a server does not survive it: never drawn at random, and the next
+experiment gets a new system).
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ VARIABLES = {
     "target": {"type": "env", "key": "HOLDFAST_CHAOS_TARGET"},
     "seconds": {"type": "env", "key": "HOLDFAST_CHAOS_SECONDS", "env_var_type": "float"},
 }
-KEPT = {name: f"${{{name}}}" for name in VARIABLES}  # filled in later, by `bound` or by Chaos Toolkit itself
+KEPT = {name: f"${{{name}}}" for name in VARIABLES}  # substituted later, by `bound` or by Chaos Toolkit itself
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`document` is what Chaos Toolkit gets."""
+    """`document` is the Chaos Toolkit experiment."""
 
     name: str
     document: dict[str, Any] = field(repr=False)
@@ -59,7 +58,7 @@ class Experiment:
         return str(self.document["title"])
 
     def target(self, wanted: str = "") -> str:
-        """What is struck if `wanted` is named: a process, or a context. Raises `LookupError` if it does not apply."""
+        """The target for `wanted`: a process, or a context. Raises `LookupError` if it does not apply."""
         if not wanted:
             return self.targets[0] if self.targets else ""
         for target in self.targets:
@@ -106,7 +105,7 @@ def _experiment(where: str, name: str, given: dict[str, Any]) -> Experiment:
 
 
 def _activity(short: dict[str, Any]) -> dict[str, Any]:
-    """Write an activity as Chaos Toolkit has it."""
+    """Convert an activity to Chaos Toolkit's format."""
     module, _, function = short["does"].partition(".")
     provider = {"type": "python", "module": f"chaos_tests.actions.{module}", "func": function}
     arguments = {"arguments": short["with"]} if "with" in short else {}
@@ -120,7 +119,7 @@ def _read(path: Path) -> Any:
 
 
 def bound(experiment: Experiment, target: str = "", hold_seconds: float | None = None) -> Experiment:
-    """The experiment with its target and its time written in."""
+    """The experiment with its target and duration substituted."""
     variables: dict[str, Any] = {"target": experiment.target(target)}
     configuration = experiment.document["configuration"]
     variables["seconds"] = hold_seconds or configuration.get("seconds", {}).get("default", 0)
@@ -147,9 +146,10 @@ def only_process(experiments: Iterable[Experiment]) -> str:
 
 
 def pair(one: Experiment, other: Experiment) -> Experiment:
-    """Both at once: one begins, the other begins, both last, the other is restored, then the one. Takes bound ones.
+    """Both at once: one begins, the other begins, both last, the second is restored, then the first. Both must be
+    bound.
 
-    What is one action, from its beginning to its end, is done while the other lasts; two of that kind side by side.
+    A fault of a single action runs during the other; two of that kind run concurrently.
     """
     document = deepcopy(one.document)
     document["title"] = f"{one.title}, and at the same time: {other.title}"
@@ -174,7 +174,7 @@ def pair(one: Experiment, other: Experiment) -> Experiment:
 
 
 def _halves(experiment: Experiment) -> tuple[list[Any], list[Any]]:
-    """What begins the fault, and what ends it: the pause is between. (What was killed comes back without one.)"""
+    """The actions that begin and end the fault, with the pause in between. (A killed process restarts without one.)"""
     method = deepcopy(experiment.document["method"])
     pauses = [number for number, activity in enumerate(method, 1) if activity.get("pauses", {}).get("after")]
     middle = pauses[0] if pauses else 1

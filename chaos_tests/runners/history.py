@@ -6,13 +6,13 @@ An operation is written before it is sent (`invoke`) and again when its outcome 
     {"kind": "op", "t_mono": 12.6, "i": 7, "process": "client-3", "type": "ok", "f": "place", "value": {...},
      "error": null}
 
-`ok`: it was answered with success. `fail`: it was refused before anything was written, or never left. `info`: nobody
-knows; it may have happened once, or not at all, never twice. One that has no outcome counts as `info`.
+`ok`: success. `fail`: rejected before anything was written, or not sent. `info`: unknown; it may have happened once, or
+not at all, never twice. An operation without an outcome counts as `info`.
 
-Other kinds: `run` (the first line: seed, products, customers, and the wall clock at `t_mono`), `fault` (a window in
-which something was broken; see `Fault`), `sample` (the system seen from outside, about once a second), `end` (the
-workload ended by itself; without it the history is not whole). All `t_mono`, `began` and `ended` are seconds of this
-machine's monotonic clock, which its processes share. What a crash has torn is skipped by the reader and counted.
+Other kinds: `run` (the first line: seed, products, customers, and the wall clock at `t_mono`), `fault` (the window of a
+fault; see `Fault`), `sample` (the system from outside, about once a second), `end` (the workload ended normally;
+without it the history is incomplete). All `t_mono`, `began` and `ended` are seconds of this machine's monotonic clock,
+which its processes share. The reader skips and counts torn lines.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ CHUNK_BYTES = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, over when it was healed. What is None is not known.
+    """One fault, which ends when it is restored. None means unknown.
 
-    `bit`: whether the injector saw it take effect (a process number that changed, a connection refused), `evidence`
-    says how; None leaves it to the checker, which then looks for errors or a stall in the window. `accepts`: whether
-    orders must be accepted while it lasts. `outage`: whether a dependency was away (or slow), so that P7 holds for the
-    window: no attempt used up, nothing dead-lettered. `dead_letters`: how many it is meant to cause (poison).
+    `bit`: whether the injector observed its effect (a changed process id, a refused connection), with `evidence`; None
+    leaves it to the checker, which then searches for errors or a stall in the window. `accepts`: whether orders must be
+    accepted during the fault. `outage`: whether a dependency was down (or slow), so that P7 applies: no attempts used
+    up, nothing dead-lettered. `dead_letters`: the intended number (poison).
     """
 
     name: str
@@ -53,14 +53,14 @@ class Fault:
 
 
 class History:
-    """A history to append to. A line reaches the kernel before `append` returns, so it outlives this process."""
+    """An append-only history. A line reaches the kernel before `append` returns, so it survives this process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def append(self, kind: str, **values: Any) -> None:
-        """Write one line. Raises `OSError`, also if the disk took only a part of it."""
+        """Write one line. Raises `OSError`, also after a partial write."""
         line = json.dumps({"kind": kind, "t_mono": round(time.monotonic(), 6), **values}, separators=(",", ":"))
         data = line.encode() + b"\n"
         if os.write(self._file, data) != len(data):
@@ -68,7 +68,7 @@ class History:
             raise OSError(message)
 
     def fault(self, fault: Fault) -> None:
-        """Write down a fault that is over."""
+        """Record a fault that is over."""
         self.append("fault", **asdict(fault))
 
     def close(self) -> None:
@@ -76,10 +76,10 @@ class History:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Every record, in the order of writing; a line that is no record comes as `{"kind": "torn"}`."""
+    """Every record, in the order of writing; a malformed line becomes `{"kind": "torn"}`."""
     with path.open("rb") as file:
         while lines := file.readlines(CHUNK_BYTES):
-            try:  # many at once are read several times faster
+            try:  # reading many at once is several times faster
                 yield from json.loads(b"[" + b",".join(lines) + b"]")
             except ValueError:
                 yield from map(_record, lines)
@@ -94,7 +94,7 @@ def _record(line: bytes) -> dict[str, Any]:
 
 
 def faults(path: Path) -> list[Fault]:
-    """The faults of a history, by when they began."""
+    """The faults of a history, by start time."""
     known = Fault.__dataclass_fields__
     found = [
         Fault(**{name: value for name, value in record.items() if name in known})

@@ -1,8 +1,7 @@
-"""Chaos Toolkit's journal, read with suspicion.
+"""Evaluates Chaos Toolkit's journal strictly.
 
-Its exit code is 0 also when the baseline was broken before, when the fault could not be brought about, and when it was
-ended by a signal. A pass is: steady before, every activity done (a process with exit code 0), steady after, every
-rollback done.
+Its exit code is also 0 if the baseline was broken before, if the fault could not be injected, and after a signal. A
+pass is: steady before, every activity done (a process with exit code 0), steady after, every rollback done.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def complaints(journal: dict[str, Any]) -> list[str]:
-    """Why this is not a pass; empty if it is one."""
+    """The reasons why this is not a pass; empty for a pass."""
     return list(_complaints(journal))
 
 
 def evidence(journal: dict[str, Any], *, is_pair: bool = False) -> tuple[bool | None, str]:
-    """Whether the fault took effect, as the actions saw it (None: nobody could tell), and what they saw.
+    """Whether the fault took effect according to the actions (None: unknown), and their evidence.
 
-    Of a pair one is enough: where nothing gets through, say, nobody waits for a lock behind it.
+    For a pair one is enough: for example without connections no session waits for a lock.
     """
     outputs = [run.get("output") for run in journal.get("run") or ()]
     reported = [output for output in outputs if isinstance(output, dict) and "evidence" in output]
@@ -31,9 +30,9 @@ def evidence(journal: dict[str, Any], *, is_pair: bool = False) -> tuple[bool | 
 
 
 def was_interrupted(journal: dict[str, Any]) -> bool:
-    """Whether somebody ended it: then nobody should go on with the next.
+    """Whether it was interrupted: then the next must not start.
 
-    (A SIGTERM in the middle of a Python activity is to `chaos run` an activity that failed; it carries on.)
+    (`chaos run` treats a SIGTERM in a Python activity as a failed activity, and continues.)
     """
     if journal.get("status") in ("interrupted", "aborted"):
         return True

@@ -1,4 +1,4 @@
-"""What a call of `holdfast chaos run` asks for, and whether it fits together."""
+"""The options of `holdfast chaos run`, and their consistency."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Options:
 
     @property
     def nodes(self) -> int:
-        """How many nodes the broker has, or will have."""
+        """The number of the broker's nodes."""
         if self.driver != "local":
             return 1
         known = existing_home(self.home) if self.home else None
@@ -66,7 +66,7 @@ def demand_one_wish(options: Options) -> None:
     if sum(chosen) != 1:
         raise click.UsageError("give names, or one of --all, --quick, --random, --schedule")
     if options.shrink and not (options.is_one_run and options.is_own_stack):
-        # What one try breaks for good would be held against the next, so each begins with an empty stack.
+        # Permanent damage of one try would affect the next, so each starts with an empty stack.
         raise click.UsageError(
             "--shrink goes with one run (--schedule, --random, --quick, --together) on its own stack"
         )

@@ -1,4 +1,4 @@
-"""Processes and what is below them, as the kernel shows them in /proc."""
+"""Processes and their descendants, from /proc."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRAP = "HOLDFAST_CRASH_POINT"
 
 
 def is_armed(pid: int | None) -> bool:
-    """Whether it is the process itself by now, and not yet the launcher that reads what it is to be given."""
+    """Whether it is already the process itself, and not its launcher."""
     with suppress(OSError):
         return pid is not None and f"{TRAP}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     return False
@@ -24,7 +24,7 @@ def any_died(pids: Iterable[int]) -> bool:
 
 
 def process_tree(root: int | None) -> list[int]:
-    """The numbers of a process and of all below it; none for None."""
+    """The pids of a process and its descendants; none for None."""
     parents: dict[int, list[int]] = {}
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -1,8 +1,8 @@
-"""One way to run the proofs that take long, and one form for their results.
+"""The runner of long suites, and the format of their results.
 
-A program measures rows, one after the other, on a stack of its own. It writes two files of one name to `docs/`: a
-summary for programs, `{"program", "machine", "passed", "rows"}`, and a page for people that is made from the same
-rows. Where only some rows were measured (`--only`), the others stay as they are on file.
+A program measures rows, one after the other, on its own stack. It writes two files of one name to `docs/`: a JSON
+summary, `{"program", "machine", "passed", "rows"}`, and a page generated from the same rows. If only some rows were
+measured (`--only`), the others are kept.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Results(Generic[R]):
-    """Where a program's rows are kept. `key` tells rows apart, `render` makes the page of all of them."""
+    """The stored rows of a program. `key` identifies a row, `render` creates the page."""
 
     program: str
     page: str
@@ -48,12 +48,12 @@ class Results(Generic[R]):
     directory: Path = DIRECTORY
 
     def read(self) -> list[R]:
-        """Return what is on file, or nothing."""
+        """Return the stored rows, if any."""
         file = self.directory / f"{self.page}.json"
         return [self.row(**known) for known in json.loads(file.read_text())["rows"]] if file.exists() else []
 
     def write(self, rows: Sequence[R]) -> None:
-        """Write the summary, and the page that is made from it."""
+        """Write the summary, and the page generated from it."""
         summary = {
             "program": f"holdfast chaos {self.program}",
             "machine": machine(),
@@ -64,15 +64,15 @@ class Results(Generic[R]):
         (self.directory / f"{self.page}.md").write_text(self.render(rows), encoding="utf-8")
 
     def merge(self, rows: Iterable[R], order: Sequence[Hashable] | None = None) -> list[R]:
-        """Return the measured rows with those on file that were not measured, in `order`."""
+        """Return the measured rows and the stored ones that were not measured, in `order`."""
         known = {self.key(row): row for row in [*self.read(), *rows]}
         return [known[key] for key in (order or known) if key in known]
 
 
 def command(results: Results[R], *, port_base: int) -> Callable[[Callable[..., Iterator[R]]], click.Command]:
-    """Make a click command of a function `(system, **options)` that yields rows as it measures them.
+    """Create a click command from a function `(system, **options)` that yields measured rows.
 
-    An `only` that is empty or absent means that everything was measured; `order` of the rows is that of the first run.
+    An empty or absent `only` means that everything was measured; `order` is the row order of the first run.
     """
 
     def decorate(measure: Callable[..., Iterator[R]]) -> click.Command:
@@ -99,7 +99,7 @@ def command(results: Results[R], *, port_base: int) -> Callable[[Callable[..., I
 
 
 def finish(results: Results[R], rows: Sequence[R], *, partly: bool = False) -> None:
-    """Write the results and end the command: exit code 0 if every measured row passed, 1 if one did not or none was."""
+    """Write the results and exit: code 0 if every measured row passed, 1 if one did not or none was measured."""
     order = [results.key(row) for row in results.read()] if partly else None
     extended = [*order, *(key for row in rows if (key := results.key(row)) not in order)] if order else None
     results.write(results.merge(rows, extended) if partly else rows)
@@ -110,7 +110,7 @@ def finish(results: Results[R], rows: Sequence[R], *, partly: bool = False) -> N
 
 
 def machine() -> str:
-    """Return what kind of machine measured."""
+    """Return the kind of the measuring machine."""
     return f"{platform.system()}, {platform.machine()}, CPython {platform.python_version()}"
 
 

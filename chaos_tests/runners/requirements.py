@@ -1,4 +1,6 @@
-"""What an experiment may need of the machine or of the driver. What is not there makes it "not run", never "passed"."""
+"""The requirements of experiments on machine and driver. A missing one makes an experiment "not run", never
+"passed".
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ FAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/local/lib/faketime/lib
 
 
 def missing(requires: Iterable[str], driver: str, rabbitmq_nodes: int = 1) -> list[str]:
-    """What is not there, in words. Raises `KeyError` for a need that nobody knows."""
+    """The missing requirements as text. Raises `KeyError` for an unknown one."""
     found = []
     for need in requires:
         if need in ("local", "compose"):
@@ -36,7 +38,7 @@ def _has_loop_devices() -> bool:
 
 
 def faketime_library() -> str | None:
-    """Where libfaketime is; HOLDFAST_FAKETIME names one elsewhere."""
+    """The path of libfaketime; HOLDFAST_FAKETIME overrides it."""
     named = os.environ.get("HOLDFAST_FAKETIME")
     candidates = [Path(named)] if named else [path for pattern in FAKETIME for path in Path("/").glob(pattern[1:])]
     return next((str(path) for path in candidates if path.exists()), None)

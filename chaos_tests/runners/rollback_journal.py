@@ -1,8 +1,8 @@
-"""The rollback journal: what is broken now, on disk, so that it can be restored also after the death of the run.
+"""The rollback journal: the active faults, on disk, so that they can be removed also after the death of the run.
 
-Guarantee: an entry has reached the disk before the thing is broken; it is removed when the thing is restored. An entry
-names the function that restores (`module:function`) and its arguments; restoring twice harms nothing. One process at a
-time breaks things in one home.
+Guarantee: an entry is on disk before its fault is injected; it is removed after the restoration. An entry names the
+restoring function (`module:function`) and its arguments; restoration is idempotent. One process at a time injects
+faults in one home.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ ROOM, OF_THE_RUN = "chaos_tests.actions.", "of_the_run"
 
 
 class BusyError(Exception):
-    """Somebody else is at it."""
+    """Another process holds the lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How one thing is restored; `memory` is what restoring it needs to know."""
+    """How to restore one fault; `memory` is the data that the restoration needs."""
 
     restore: str
     arguments: dict[str, Any]
@@ -37,14 +37,14 @@ class Entry:
 
 
 class RollbackJournal:
-    """The list at `path`; there is none when nothing is broken."""
+    """The journal at `path`; the file is missing while there are no faults."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be the only one who breaks or heals here. Raises `BusyError`."""
+        """Hold the lock for injection and restoration. Raises `BusyError`."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_name(f"{self._path.stem}.lock").open("w") as file:
             try:
@@ -54,7 +54,7 @@ class RollbackJournal:
             yield
 
     def entries(self) -> list[Entry]:
-        """Everything that is broken, in the order in which it was. Raises `ValueError` for a damaged list."""
+        """All active faults, in the order of injection. Raises `ValueError` for a damaged journal."""
         try:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -62,26 +62,26 @@ class RollbackJournal:
         return [Entry(**each) for each in json.loads(text)]
 
     def add(self, restore: Callable[..., Any], arguments: dict[str, Any], **memory: Any) -> None:
-        """Write down what is about to be broken, in place of what was there for the same."""
+        """Record a fault before its injection, replacing an entry for the same."""
         entry = Entry(f"{restore.__module__}:{restore.__name__}", arguments, memory)
         with self._lock:
             self._write([each for each in self.entries() if not _same(each, entry)] + [entry])
 
     def memory(self, restore: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-        """What was remembered with the entry; nothing if there is none."""
+        """The memory of the entry; empty if there is none."""
         wanted = Entry(f"{restore.__module__}:{restore.__name__}", arguments)
         return next((each.memory for each in self.entries() if _same(each, wanted)), {})
 
     def remove(self, restore: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        """Take the entry off the list."""
+        """Remove the entry."""
         done = Entry(f"{restore.__module__}:{restore.__name__}", arguments)
         with self._lock:
             self._write([each for each in self.entries() if not _same(each, done)])
 
     def heal(self, configuration: dict[str, Any], *, and_the_run: bool = True) -> tuple[list[str], list[str]]:
-        """Restore everything, the last first; answers what was restored and what could not be. What could not stays.
+        """Restore everything, last first; returns the restored and the failed entries. Failed ones stay.
 
-        Without `and_the_run` what belongs to the run, and not to one of its faults, is left alone.
+        Without `and_the_run` entries of the run itself, not of its faults, are kept.
         """
         restored: list[str] = []
         failed: list[str] = []

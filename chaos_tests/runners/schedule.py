@@ -1,4 +1,4 @@
-"""A schedule of faults: drawn from a seed, kept on file, carried out again, and made smaller while it still fails.
+"""A schedule of faults: drawn from a seed, stored, repeated, and shrunk while it still fails.
 
 Pure, but for reading and writing the file. The same seed, number and experiments give the same schedule.
 """
@@ -23,7 +23,7 @@ PAIRS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fault, or two at once (`also`); how long it lasts, and how long it is quiet afterwards."""
+    """One fault, or two at once (`also`); its duration, and the pause afterwards."""
 
     experiment: str
     target: str = ""
@@ -34,7 +34,7 @@ class Step:
 
 
 def draw(seed: int, faults: int, known: dict[str, Experiment]) -> list[Step]:
-    """That many faults. Every kind comes before one comes twice, so that a long schedule has all of them."""
+    """Draw that many faults. Every kind is drawn before one repeats, so that a long schedule has all of them."""
     chance = random.Random(f"{seed}/schedule")
     bag: list[str] = []
     steps: list[Step] = []
@@ -47,7 +47,7 @@ def draw(seed: int, faults: int, known: dict[str, Experiment]) -> list[Step]:
 
 
 def of(names: Sequence[str], target: str = "") -> list[Step]:
-    """Each of these once, as its file has it."""
+    """Each of these once, with its defaults."""
     return [Step(name, target) for name in names]
 
 
@@ -56,15 +56,15 @@ def write(steps: Sequence[Step], seed: int, path: Path) -> None:
 
 
 def read(path: Path) -> tuple[int, list[Step]]:
-    """Seed and steps. Raises `ValueError`, `KeyError` or `TypeError` for what is no schedule."""
+    """Seed and steps. Raises `ValueError`, `KeyError` or `TypeError` for a malformed schedule."""
     document = json.loads(path.read_text())
     return int(document["seed"]), [Step(**step) for step in document["steps"]]
 
 
 def shrink(steps: Sequence[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
-    """A part of the schedule that still fails, and none of whose pieces can go (Zeller's delta debugging).
+    """A minimal part of the schedule that still fails (Zeller's delta debugging).
 
-    `fails` carries a part out; the whole is known to fail. A fault that shows itself by chance only may be missed.
+    `fails` executes a part; the whole is known to fail. An intermittent failure may be missed.
     """
     left, pieces = list(steps), 2
     while len(left) >= 2:
@@ -83,14 +83,14 @@ def shrink(steps: Sequence[Step], fails: Callable[[list[Step]], bool]) -> list[S
 
 def _step(chance: random.Random, known: dict[str, Experiment], name: str) -> Step:
     experiment, also, also_target = known[name], "", ""
-    # Everything is drawn whether it is used or not: one more pair must not change what comes after it.
+    # Draw everything, even if it is not used: an additional pair must not change the rest.
     partner = chance.choice(sorted(known))
     pairs = chance.random() < PAIRS
     target = chance.choice(experiment.targets) if experiment.targets else ""
     partner_target = chance.choice(known[partner].targets) if known[partner].targets else ""
     hold = round(chance.uniform(SHORTEST_SECONDS, LONGEST_SECONDS), 1)
     gap = round(chance.uniform(*GAP_SECONDS), 1)
-    # What has no target acts through the whole system, and could not act on one that is broken elsewhere.
+    # A fault without a target needs the whole system, so it cannot be paired with another.
     may = target and partner_target and partner_target != target and not experiment.alone and not known[partner].alone
     if pairs and may and partner != name:
         also, also_target = partner, partner_target

@@ -1,4 +1,6 @@
-"""Which experiments a command line means, and with which targets. What does not fit ends the command (`UsageError`)."""
+"""Selects the experiments of a command line, with their targets. Inconsistent options end the command
+(`UsageError`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def kept_schedule(path: Path | None, known: dict[str, Experiment]) -> tuple[int | None, list[schedule.Step]]:
-    """Seed and steps of a schedule on file. Ends the command for what is none, or not one of these experiments."""
+    """Seed and steps of a stored schedule. Ends the command for a malformed one, or one with unknown experiments."""
     if path is None:
         return None, []
     try:
@@ -34,7 +36,7 @@ def kept_schedule(path: Path | None, known: dict[str, Experiment]) -> tuple[int 
 
 
 def chosen_steps(options: Options, known: dict[str, Experiment], kept: list[schedule.Step]) -> list[schedule.Step]:
-    """What is to be carried out. Ends the command for what does not fit together."""
+    """The steps to execute. Ends the command for inconsistent options."""
     demand_one_wish(options)
     if options.schedule_file:
         return kept

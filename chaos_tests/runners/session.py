@@ -1,4 +1,4 @@
-"""One call of `holdfast chaos run`: a stack to break, one run or several on it, and everything restored at the end."""
+"""One call of `holdfast chaos run`: a stack, one or several runs on it, and everything restored at the end."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ FAILED = ("invalid", "failed")
 
 
 class Session:
-    """Runs steps on a stack of its own, or on one that runs."""
+    """Runs steps on its own stack, or on a running one."""
 
     def __init__(self, options: Options, known: dict[str, Experiment], console: Console) -> None:
         self._options, self._known, self._console = options, known, console
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        self._process = ""  # if the proxies are for one process or context alone
+        self._process = ""  # if the proxies are only for one process or context
         self._directory = (options.output or DIRECTORY / "runs" / f"{stamp}-{options.seed}").absolute()
 
     def run(self, steps: list[Step]) -> str:
-        """Answers the worst state there was. Raises `Interrupted`, `KeyboardInterrupt` and `StackError`."""
+        """Returns the worst state. Raises `Interrupted`, `KeyboardInterrupt` and `StackError`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         _log_to(self._directory / "chaostoolkit.log")
         self._process = only_process(self._bound(steps))
@@ -70,7 +70,7 @@ class Session:
         (directory / "meta.json").write_text(json.dumps(meta) + "\n")
         try:
             result = Campaign(run_config, directory, self._known, self._report).run(held, seed, orders)
-        except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not begin, nobody could judge
+        except (RuntimeError, subprocess.TimeoutExpired) as error:  # the workload did not start, or the check failed
             raise StackError(str(error)) from error
         report = f"; report: {make_report(directory)}" if result.verdict else ""
         self._report(f"[bold]{result.state}[/]: {_counts(result)}{report}")
@@ -83,7 +83,7 @@ class Session:
             directory = self._directory / f"{number:03}-{step.experiment}"
             try:
                 result = self._one_run(run_config, [step], directory)
-            except StackError as error:  # the others are tried all the same
+            except StackError as error:  # the others are still tried
                 self._report(f"[red]✗[/] {error}")
                 result = Result(directory, [Outcome(step.experiment, step.target, [str(error)])])
             rows.append(table.row(self._known[step.experiment], result, self._options.driver))
@@ -94,7 +94,7 @@ class Session:
         return table.worst(rows)
 
     def _write_down(self, rows: list[table.Row]) -> None:
-        """After each experiment: a run that is ended early has shown what it has shown."""
+        """Called after each experiment, so that an interrupted run keeps its results."""
         table.write(rows, self._directory / "results.md")
         if page := self._options.table:
             table.write(table.merged(table.read(page), rows[-1:]), page, self._known)
@@ -110,7 +110,7 @@ class Session:
             self._report(f"trying {len(part)} of {len(steps)} faults")
             directory, share = self._directory / f"shrink-{tried:02}", len(part) / len(steps)
             has_failed = self._one_run(run_config, part, directory, share).state in FAILED
-            if has_failed:  # written at once: whoever loses patience has the smallest one so far
+            if has_failed:  # written at once, so that an interrupted search keeps the smallest one
                 schedule.write(part, self._options.seed, file)
             return has_failed
 
@@ -120,7 +120,7 @@ class Session:
 
     @contextmanager
     def _run_config(self) -> Iterator[RunConfig]:
-        """The system to break; whatever is broken when the block is left is restored."""
+        """The system of the run; all faults are removed when the block ends."""
         options = self._options
         home = (options.home or DIRECTORY / ("stack" if options.nodes == 1 else "cluster")).absolute()
         variables: dict[str, Any] = {"home": str(home), "driver": options.driver, "project": options.project}
@@ -138,7 +138,7 @@ class Session:
                 stack.down()
 
     def _prepared(self, variables: dict[str, Any]) -> Iterator[RunConfig]:
-        self._restore(variables)  # what an earlier run has left
+        self._restore(variables)  # left over from an earlier run
         options = self._options
         if options.driver == "local":
             self._report(f"a proxy between {self._process or 'each process'} and each server")
@@ -176,7 +176,7 @@ class Session:
         return stack
 
     def _begin_anew(self, run_config: RunConfig) -> None:
-        """What one experiment has ruined must not be held against the next: a new stack, if it is our own."""
+        """Start a new stack, if it is the session's own, after an experiment that ruined it."""
         if not self._options.is_own_stack:
             return
         self._report("starting again with an empty stack")
@@ -201,7 +201,7 @@ class Session:
 
 
 def make_report(directory: Path) -> str:
-    """Make report.html and report.json in a run's directory; answers where, or why not."""
+    """Create report.html and report.json in a run's directory; returns the path, or the error."""
     words = [sys.executable, "-m", "chaos_tests.runners.report", "--run", str(directory)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=REPORT_SECONDS)
     return str(directory / "report.html") if done.returncode == 0 else f"none ({done.stderr.strip()[-300:]})"
@@ -212,7 +212,7 @@ def _address(variables: dict[str, Any]) -> list[str]:
     if variables["driver"] == "local":
         return ["--home", variables["home"]]
     target = driver_of(variables).target()
-    # The passwords stay in the environment, where those commands look for them: everybody can read a command line.
+    # Passwords are passed in the environment, because command lines are readable by other users.
     return ["--url", target.url, *(["--ledger", target.ledger_url] if target.ledger_url else [])]
 
 
@@ -225,7 +225,7 @@ def _counts(result: Result) -> str:
 
 
 def _log_to(path: Path) -> None:
-    """Chaos Toolkit's own account of what it does goes to a file, not over the progress."""
+    """Redirect Chaos Toolkit's log to a file, so that it does not disturb the progress display."""
     for name in ("chaostoolkit", "chaostoolkit-lib", "logzero"):
         logger = logging.getLogger(name)
         handler = logging.FileHandler(path)

@@ -1,7 +1,7 @@
-"""A subscriber of the run: the deliveries to its endpoint are what P6 is judged by.
+"""A subscriber of the run: P6 is checked by the deliveries to its endpoint.
 
-Only where the system may send to this machine (a local stack); elsewhere P6 stays untried. It answers 200 at once and
-keeps nothing, whatever the number of webhooks.
+Only if the system may send to this machine (a local stack); otherwise P6 is not tested. It returns 200 at once and
+stores nothing.
 """
 
 from __future__ import annotations
@@ -32,4 +32,4 @@ def subscriber(run_config: RunConfig) -> Iterator[None]:
         try:
             yield
         finally:
-            unsubscribe_all(run_config.variables)  # what experiments registered was judged by now
+            unsubscribe_all(run_config.variables)  # endpoints of experiments were already checked

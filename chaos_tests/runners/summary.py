@@ -1,4 +1,4 @@
-"""What the other suites have written last: crash points, mutants, the models. Read from their documents."""
+"""The last results of the other suites: crash points, mutants, the models, read from their pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CAUGHT = re.compile(r"^Caught: (.+?)\.?$", re.MULTILINE)
 
 
 def of_other_suites(directory: Path) -> list[str]:
-    """A line for each; one that was not run here says so."""
+    """A line for each suite, also for one without results."""
     crashes, mutants = _text(directory / "crash-points.md"), _text(directory / "mutants.md")
     models = _text(directory / "model-results.md")
     searches = [int(count.replace(",", "")) for count in _STATES.findall(models)]

@@ -1,4 +1,4 @@
-"""A local system to break: started with a proxy in front of each server, looked at from outside only."""
+"""A local system for chaos suites: started with a proxy in front of each server, observed only from outside."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPEN = ("pending", "reserved")
 
 
 class System:
-    """A stack of its own, whose processes reach the servers through proxies."""
+    """A separate stack, whose processes reach the servers through proxies."""
 
     def __init__(self, home: str, port_base: int) -> None:
         self.stack = Stack(home, port_base)
@@ -50,7 +50,7 @@ class System:
         self._proxy: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Bring everything up, put the proxies in between, and list the product that orders ask for."""
+        """Start everything with proxies in between, and list the product of the orders."""
         self.stack.up()
         proxy_routes = self._start_proxies()
         self.override({line.name: {} for line in PROCESSES if line.command and not line.is_job}, proxy_routes)
@@ -67,7 +67,7 @@ class System:
         return target_of(self.stack)
 
     def override(self, changes: Mapping[str, Mapping[str, str]], proxy_routes: Mapping[str, str] | None = None) -> None:
-        """Run the named processes with these variables besides their own, and restart them."""
+        """Restart the named processes with these additional variables."""
         home = self.stack.home
         specs = read_specs(home.programs_file)
         for name, variables in changes.items():
@@ -81,7 +81,7 @@ class System:
 
     @contextmanager
     def changed(self, changes: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
-        """Run the named processes with these variables besides their own; afterwards as they were before."""
+        """Run the named processes with these additional variables; restore them afterwards."""
         file = self.stack.home.programs_file
         before = read_specs(file)
         try:
@@ -94,9 +94,9 @@ class System:
             self.override({name: {} for name in changes})
 
     def arm(self, names: Sequence[str], crash_point: str) -> set[int]:
-        """Start the named processes with a trap: answers the numbers of all that run now and of which one will die.
+        """Start the named processes with a crash point: returns the pids of all that run now, one of which will die.
 
-        Whoever comes after them has no trap. (A service's process has a child that does the work, and that dies.)
+        Their successors have no crash point. (A service's process has a worker child, which dies.)
         """
         trap = {TRAP: crash_point, "HOLDFAST_TEST_BUILD": "1"}
         self.override({name: trap for name in names})  # noqa: C420 - not a value to be shared
@@ -110,7 +110,7 @@ class System:
         return {pid for name in names for pid in process_tree(self.stack.pid(name))}
 
     def disarm(self, names: Iterable[str], variables: tuple[str, ...]) -> None:
-        """Take variables away again: from the next start on, the processes go without them."""
+        """Remove variables: from the next start on, the processes run without them."""
         home = self.stack.home
         specs = read_specs(home.programs_file)
         for name in names:
@@ -119,7 +119,7 @@ class System:
         write_specs(home, list(specs.values()))
 
     def toxic(self, server: str, kind: str, stream: str = "downstream", **attributes: int) -> None:
-        """Put a toxic on the way to a server; several may be there at once."""
+        """Add a toxic to the connections to a server; several may be active."""
         document = {"name": f"{kind}-{stream}", "type": kind, "stream": stream, "attributes": attributes}
         requests.post(
             f"{self._proxy_api}/proxies/{server}/toxics", json=document, timeout=API_SECONDS
@@ -142,14 +142,14 @@ class System:
         requests.delete(f"{self.stack.urls.http('sandbox')}/faults", timeout=API_SECONDS).raise_for_status()
 
     def customer(self) -> Client:
-        """A client for a new customer, with a token of its own."""
+        """A client for a new customer, with its own token."""
         target = self.target()
         name = f"chaos-{uuid.uuid4().hex[:10]}"
         user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
         return target.client_of({"api_key": user["api_key"]})
 
     def settle(self, order_ids: list[str]) -> int:
-        """Wait until all of them are confirmed or cancelled; answers how many are not after two minutes."""
+        """Wait until all of them are confirmed or cancelled; returns how many are not after two minutes."""
         operator, left = self.target().operator(), set(order_ids)
         deadline = time.monotonic() + SETTLE_SECONDS
         while left and time.monotonic() < deadline:
@@ -159,7 +159,7 @@ class System:
         return len(left)
 
     def audit(self, settle_seconds: float = AUDIT_SECONDS) -> Verdict:
-        """What the audit says, as soon as the system can be read. Raises what it meets, if that takes too long."""
+        """The audit's result, as soon as the system can be read. Raises the error after a time-out."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
             self.wait_ready()
@@ -200,7 +200,7 @@ class System:
                 raise
 
     def _start_proxies(self) -> dict[str, str]:
-        """Start the proxy process; answers each server's address and the one to use instead."""
+        """Start the proxy process; returns each server's address and its replacement."""
         port = _free_port()
         self._proxy_api = f"http://127.0.0.1:{port}"
         self._proxy = subprocess.Popen(

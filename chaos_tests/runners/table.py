@@ -1,7 +1,7 @@
-"""The table of single faults: what each came to, how soon orders went through again, and how many went through.
+"""The table of single faults: verdict, recovery time and throughput of each.
 
-The rows stand beside the page as JSON: an experiment that runs again replaces its own row, and leaves the others.
-One that ran on processes and on containers has a row for each.
+The rows are also stored as JSON: an experiment that runs again replaces only its own row. One that ran on processes and
+on containers has a row for each.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def worst(rows: Sequence[Row]) -> str:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows that a page was written from; none if there is no page."""
+    """The rows of an existing page; none if there is no page."""
     with suppress(OSError):
         return [Row(**known) for known in json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))]
     return []
@@ -85,7 +85,7 @@ def read(path: Path) -> list[Row]:
 def merged(known: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
     """Each experiment's newest row with each driver, by name.
 
-    What one driver cannot do and another did has been run: it leaves no row "not run".
+    An experiment that ran with one driver has no row "not run" for another.
     """
     newest = {(each.name, each.driver): each for each in (*known, *fresh)}
     ran = {each.name for each in newest.values() if each.state != NOT_RUN}
@@ -94,7 +94,7 @@ def merged(known: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
 
 
 def write(rows: Sequence[Row], path: Path, known: Iterable[str] = ()) -> None:
-    """The page and its rows. Of the `known` experiments it names those that have none."""
+    """Write the page and its rows. It names the `known` experiments without a row."""
     lacking = sorted(set(known).difference(each.name for each in rows))
     dates = sorted({row.date for row in rows})
     days = " to ".join(dict.fromkeys((dates[0], dates[-1])))

@@ -1,4 +1,4 @@
-"""The checker: reads a history and the system afterwards, and says for each promise whether it held.
+"""The checker: reads a history and the system afterwards, and gives a verdict for each promise.
 
-`collect` asks the system over HTTP and writes a snapshot; `check` is a pure function of history and snapshot.
+`collect` reads the system over HTTP and writes a snapshot; `check` is a pure function of history and snapshot.
 """

@@ -1,6 +1,6 @@
-"""`python -m chaos_tests.runners.checker`: waits until the system has come to rest, reads it, and judges a history.
+"""`python -m chaos_tests.runners.checker`: waits until the system is idle, reads it, and checks a history.
 
-Exit codes: 0 every promise held; 1 one was broken; 4 unknown, which is no success.
+Exit codes: 0 every promise held; 1 one was broken; 4 unknown, which is not a success.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 
 
 def demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what a run must have shown."""
+    """Add the conditions of a valid run."""
     known = Demands()
     for name, what in (("orders", "Accepted orders."), ("recovery_seconds", "Bound of each recovery.")):
         option = f"--minimum-{name}" if name == "orders" else "--recovery"
@@ -47,16 +47,16 @@ def demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add how long to wait."""
-    drain = "How long the system may take to come to rest."
+    """Add the time-outs."""
+    drain = "Time-out for the system to become idle."
     command = click.option("--drain", "drain_seconds", default=180.0, show_default=True, help=drain)(command)
-    settle = "How long to read again what does not agree."
+    settle = "How long to re-read mismatches."
     return click.option("--settle", "settle_seconds", default=60.0, show_default=True, help=settle)(command)
 
 
 @click.group()
 def main() -> None:
-    """Judge a run: `collect` asks the system, `check` judges what is on file, `judge` does both."""
+    """Check a run: `collect` reads the system, `check` checks the files, `judge` does both."""
 
 
 @main.command()
@@ -65,7 +65,7 @@ def main() -> None:
 @waiting_options
 @demand_options
 def judge(target: Target, directory: Path, drain_seconds: float, settle_seconds: float, **demands: Any) -> None:
-    """Collect and check: history.jsonl in the directory; snapshot.jsonl and verdict.json beside it afterwards."""
+    """Collect and check: reads history.jsonl in the directory; writes snapshot.jsonl and verdict.json there."""
     history, snapshot = directory / "history.jsonl", directory / "snapshot.jsonl"
     _collect(target, history, snapshot, drain_seconds, settle_seconds)
     _judge(history, snapshot, directory / "verdict.json", Demands(**demands))
@@ -77,17 +77,17 @@ def judge(target: Target, directory: Path, drain_seconds: float, settle_seconds:
 @click.option("--snapshot", type=_file, required=True, help="Written.")
 @waiting_options
 def collect(target: Target, history: Path, snapshot: Path, drain_seconds: float, settle_seconds: float) -> None:
-    """Wait until nothing moves, and write down what the system says of this run."""
+    """Wait until the system is idle, and write the snapshot of this run."""
     _collect(target, history, snapshot, drain_seconds, settle_seconds)
 
 
 @main.command()
 @click.option("--history", type=_file, required=True)
 @click.option("--snapshot", type=_file, required=True)
-@click.option("--verdict", type=_file, help="Where the verdict goes, as JSON.")
+@click.option("--verdict", type=_file, help="File for the verdict as JSON.")
 @demand_options
 def check(history: Path, snapshot: Path, verdict: Path | None, **demands: Any) -> None:
-    """Judge a history with the snapshot that was taken after it. Asks nobody."""
+    """Check a history with its snapshot, offline."""
     _judge(history, snapshot, verdict, Demands(**demands))
 
 
@@ -118,7 +118,7 @@ def _judge(history: Path, snapshot: Path, target: Path | None, demands: Demands)
 
 
 def show(verdict: Verdict, console: Console) -> None:
-    """The verdict for people."""
+    """The verdict as text."""
     table = Table(title=f"Verdict: {verdict.verdict}", title_justify="left", title_style="bold")
     for column in ("", "", "", "verdict"):
         table.add_column(column)

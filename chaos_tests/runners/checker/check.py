@@ -1,4 +1,4 @@
-"""The check: history and snapshot in, verdict out. Pure, so it can be run again by anybody who has the two files."""
+"""The check: history and snapshot in, verdict out. Pure, so it can be repeated with the two files."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
 
 
 def check_files(history: Path, snapshot: Path, demands: Demands | None = None) -> Verdict:
-    """Judge one run by its files. For a process of its own: it turns the collection of garbage off.
+    """Check one run by its files. For a separate process: it disables garbage collection.
 
-    (Millions of small objects, all of them kept: to look for garbage among them costs as much as the check.)
+    (Millions of small live objects: collecting garbage among them costs as much as the check.)
     """
     gc.disable()
     return check(read(history), load(snapshot), demands)
 
 
 def check(records: Iterable[dict[str, Any]], snapshot: Snapshot, demands: Demands | None = None) -> Verdict:
-    """Judge one run. Raises `ValueError` if the history has no beginning."""
+    """Check one run. Raises `ValueError` if the history has no beginning."""
     known = gather(records)
     if not known.run:
         raise ValueError("the history has no beginning")
@@ -101,7 +101,7 @@ def _promise(name: str, findings: list[Finding], known: Operations, snapshot: Sn
 
 
 def _checked(name: str, known: Operations, snapshot: Snapshot) -> str:
-    """What was looked at for a promise."""
+    """What was compared for a promise."""
     views = snapshot.orders.values()
     tried = sum(fault.outage for fault in known.faults)
     tellers: dict[str, Callable[[], str]] = {
@@ -123,7 +123,7 @@ def _deliveries(snapshot: Snapshot) -> int:
 
 
 def _statuses(snapshot: Snapshot) -> Counter[str]:
-    """Confirmed, open, or why cancelled."""
+    """Confirmed, open, or the reason of the cancellation."""
     views = (view.order for view in snapshot.orders.values() if view.order is not None)
     return Counter(str(order["cancel_reason"] or order["status"]) for order in views)
 
@@ -155,7 +155,7 @@ def _offenders(known: Operations, snapshot: Snapshot, findings: Iterable[Finding
 
 
 def _timeline(key: str, known: Operations, snapshot: Snapshot, purchases: dict[str, Any]) -> list[str]:
-    """What clients did and what events tell, by time (seconds from the run's beginning)."""
+    """Operations of clients and events, by time (seconds from the start of the run)."""
     start = known.run["t_mono"]
     lines: list[tuple[float, str]] = []
     if purchase := purchases.get(key):

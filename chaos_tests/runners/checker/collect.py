@@ -1,8 +1,8 @@
-"""Collecting: what the API, the provider's ledger and the archive say of one run, once nothing moves any more.
+"""Collects the data of one run from the API, the provider's ledger and the archive, when the system is idle.
 
-What does not agree is read again until it does or the time is up, for a sweep may still have something to restore. Only
-public interfaces are asked. A run is told apart by its customers and its SKUs; orders are looked for in a span that
-begins a quarter of an hour before it, so that clocks which were moved do not hide one.
+Mismatches are read again until they agree or time out, because a sweep may still repair something. It uses only public
+interfaces. A run is identified by its customers and its SKUs; orders are searched from 15 minutes before the run, so
+that clock jumps do not hide one.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 EARLIER_SECONDS, STRAY_SECONDS = 900.0, 360.0
 PAUSE_SECONDS, PATIENCE_SECONDS = 2.0, 600.0
-# One of thousands of questions that is not answered in time must not leave a whole run unjudged.
+# A single time-out among thousands of requests must not invalidate a whole run.
 TROUBLE = (requests.RequestException, ApiError, stripe.StripeError)
 NOT_FOUND = 404
 EVENT = ("id", "type", "source", "subject", "sequence", "time", "data")
 
 
 class Collector:
-    """Reads one run's part of the system. `run` is the first record of its history."""
+    """Reads the data of one run. `run` is the first record of its history."""
 
     def __init__(self, target: Target, run: dict[str, Any], progress: Callable[[str], None]) -> None:
         self._client, self._run, self._progress = target.operator(), run, progress
@@ -49,7 +49,7 @@ class Collector:
         self._customers = set(run["customers"].values())
 
     def collect_patiently(self, **words: Any) -> Snapshot:
-        """As `collect`, from its beginning for as long as the system is too busy. Raises what it meets after that."""
+        """Like `collect`, restarted as long as the system is too busy. Then raises the error."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -83,7 +83,7 @@ class Collector:
         )
 
     def _endpoints(self, views: dict[str, OrderView], *, settle_until: float) -> dict[str, EndpointView]:
-        """Webhook endpoints, read until each event has its delivery: what is missing then was not notified."""
+        """Webhook endpoints, read until each event has its delivery; missing ones were not delivered."""
         self._progress("webhooks")
         events = [event for view in views.values() for event in view.events]
         owners = {key: str(view.order["customer_id"]) for key, view in views.items() if view.order}
@@ -117,7 +117,7 @@ class Collector:
         return {key: view(key) for key in {*orders, *strays}}
 
     def _recent(self, path: str) -> Iterator[dict[str, Any]]:
-        """The newest first, until they are too old."""
+        """Newest first, until they are too old."""
         for document in self._client.all(path):
             if _made_at(document["id"]) < self._since:
                 return
@@ -155,7 +155,7 @@ class Collector:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether asking again gets the same answer."""
+    """Whether a retry would get the same response."""
     return (
         isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != requests.codes.too_many_requests
     )
@@ -166,7 +166,7 @@ def _event(document: dict[str, Any]) -> ArchivedEvent:
 
 
 def _made_at(key: str) -> float:
-    """The time in a UUIDv7; 0 for what is none."""
+    """The time in a UUIDv7; 0 for other ids."""
     try:
         return int(key.replace("-", "")[:12], 16) / 1000
     except ValueError:

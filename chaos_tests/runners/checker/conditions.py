@@ -1,4 +1,4 @@
-"""Was it a test at all? What happened around each fault, and what a run must have shown to mean much. Pure."""
+"""Checks that a run was a valid test: the effects around each fault, and the required conditions. Pure."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 STALL_SECONDS = 2.0
 FEW_TROUBLES = 1
 BEFORE_SECONDS = 10.0
-MOMENT_SECONDS = 1.0  # what is over sooner may fall between two customers
+MOMENT_SECONDS = 1.0  # a shorter fault may fall between two orders
 EVERY_KIND = ("confirmed", "payment_declined", "out_of_stock", "customer_request")
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a run must have shown. Beyond `recovery_seconds` an outage was not survived within seconds."""
+    """The required conditions of a run. `recovery_seconds` is the limit of each recovery."""
 
     orders: int = 20
     orders_of_every_kind: int = 300
@@ -46,7 +46,7 @@ class Demands:
 
 
 def around(known: Operations, recoveries: Recoveries) -> list[FaultSeen]:
-    """Each fault, as the clients saw it."""
+    """Each fault, from the clients' view."""
     troubles = sorted(known.troubles)
     start = known.run["t_mono"]
     return [_seen(known, fault, recoveries, troubles, start) for fault in known.faults]
@@ -60,7 +60,7 @@ def _seen(
     usual = len(_between(troubles, 2 * fault.began - fault.ended - 1, fault.began))
     in_doubt, refused = struck.count("info"), struck.count("fail")
     bit, evidence = fault.bit, fault.evidence
-    if bit is None and len(struck) > FEW_TROUBLES + 2 * usual:  # else it may be what a busy machine always has
+    if bit is None and len(struck) > FEW_TROUBLES + 2 * usual:  # a shorter stall is normal on a busy machine
         reported = ((in_doubt, "in doubt"), (refused, "refused"))
         bit, evidence = True, "operations: " + ", ".join(f"{count} {what}" for count, what in reported if count)
     if bit is None and (stall := _longest_stall(recoveries.confirmed_at, fault)) >= STALL_SECONDS:
@@ -103,7 +103,7 @@ def _longest_stall(confirmed_at: list[float], fault: Fault) -> float:
 def conditions(
     known: Operations, snapshot: Snapshot, seen: list[FaultSeen], statuses: Counter[str], demands: Demands
 ) -> Iterator[Condition]:
-    """Every condition, kept or not."""
+    """Every condition, with its result."""
     yield _whole(known)
     drained = f"nothing was on its way any more after {snapshot.drain_seconds:.0f} s"
     waiting = f"not within {snapshot.drain_seconds:.0f} s: {snapshot.waiting}"
@@ -150,7 +150,7 @@ def _duplicates(known: Operations, demands: Demands) -> Condition:
 
 
 def _spinning(known: Operations, demands: Demands) -> Condition:
-    """Whether deliveries went round and round instead of waiting."""
+    """Whether deliveries were requeued in a loop instead of waiting."""
     name = "Nothing went round in circles"
     counted = [sample for sample in known.samples if sample.get("deliveries") is not None]
     rates = [

@@ -1,4 +1,4 @@
-"""Waiting until nothing is on its way: on a condition, with a bound, and never on a sleep alone."""
+"""Waits until nothing is in flight: on a condition, with a time-out, never only by a sleep."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from holdfast.client import Client
 
 PAUSE_SECONDS = 0.5
-# The broker counts once a second, the system view is at most two old: quiet must last longer than both.
+# The broker counts once a second, the system view is at most two seconds old: idle must last longer than both.
 QUIET_SECONDS = 4.0
 OPEN = ("pending", "reserved")
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Whether it is quiet, how long that took, and what still waits (text)."""
+    """Whether the system is idle, how long that took, and what still waits (text)."""
 
     quiet: bool
     seconds: float
@@ -33,7 +33,9 @@ class Drained:
 def drain(
     operator: Client, bound_seconds: float, progress: Callable[[str], None], *, orders_too: bool = True
 ) -> Drained:
-    """Wait until outboxes and queues are empty, no dead letter is on its way and, `orders_too`, no order is open."""
+    """Wait until outboxes and queues are empty, no dead letter is in flight and, with `orders_too`, no order is
+    open.
+    """
     started = time.monotonic()
     quiet_since: float | None = None
     while True:
@@ -49,7 +51,7 @@ def drain(
 
 
 def _waiting(operator: Client, open_statuses: Sequence[str]) -> str:
-    """What is still on its way; empty if nothing is."""
+    """What is still in flight; empty if nothing is."""
     try:
         found = [*_in_the_system(operator.get("/api/v1/system"))]
         found += [status for status in open_statuses if operator.get("/api/v1/orders", status=status, limit=1)["data"]]
@@ -69,5 +71,5 @@ def _in_the_system(system: dict[str, object]) -> list[str]:
     found += [f"set aside in {database}: {rows}" for database, rows in set_aside.items() if rows]
     if isinstance(queues, list):
         found += [f"{queue['name']}: {queue['messages']}" for queue in queues if queue["messages"]]
-    # A scheduler's standby or a stopped worker would never answer: what has no broker or outbox to tell is enough.
+    # Ignore processes without broker or outbox metrics, such as a standby scheduler or a stopped worker.
     return found + [f"{name} does not answer" for name in unanswered if name in {"rabbitmq", "mongodb"}]

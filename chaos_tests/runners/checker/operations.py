@@ -1,6 +1,6 @@
-"""A history, put in order: each purchase with what was answered, each order with what was seen of it, each fault. Pure.
+"""A structured history: each purchase with its responses, each order with its observations, each fault. Pure.
 
-Made for a million operations: one pass, and nothing is kept that no check needs.
+For a million operations: one pass, and only needed data is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEPT_OF_A_SAMPLE = ("t_mono", "deliveries", "duplicates")
 
 @dataclass(slots=True)
 class Purchase:
-    """One Idempotency-Key: what was wanted, and what was answered. Times are monotonic seconds."""
+    """One Idempotency-Key: the request and its responses. Times are monotonic seconds."""
 
     key: str
     process: str
@@ -28,21 +28,21 @@ class Purchase:
     payment_method: str
     began: float
     attempts: list[tuple[float, float, str, str | None]] = field(default_factory=list)  # asked, answered, type, error
-    ids: dict[str, int] = field(default_factory=dict)  # order id -> its total, as answered
+    ids: dict[str, int] = field(default_factory=dict)  # order id -> its total in the response
     in_doubt: bool = False
 
 
 @dataclass(slots=True)
 class Sight:
-    """What clients saw of one order: each (asked, answered, status, version, what was asked)."""
+    """Observations of one order: each (asked, answered, status, version, operation)."""
 
     seen: list[tuple[float, float, str, int, str]] = field(default_factory=list)
-    missing: list[float] = field(default_factory=list)  # when it was not found, though it had been accepted
+    missing: list[float] = field(default_factory=list)  # when an accepted order was not found
 
 
 @dataclass(slots=True)
 class Restocks:
-    """What an operator added, by SKU: for certain, and perhaps."""
+    """Stock added by an operator, by SKU: certain, and possible."""
 
     certain: Counter[str] = field(default_factory=Counter)
     in_doubt: Counter[str] = field(default_factory=Counter)
@@ -54,12 +54,12 @@ class Operations:
     run: dict[str, Any] = field(default_factory=dict)
     purchases: dict[str, Purchase] = field(default_factory=dict)
     sights: dict[str, Sight] = field(default_factory=dict)
-    cancelled: dict[str, float] = field(default_factory=dict)  # order id -> when its cancellation was answered
+    cancelled: dict[str, float] = field(default_factory=dict)  # order id -> time of the cancellation's response
     stocks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     restocks: Restocks = field(default_factory=Restocks)
     faults: list[Fault] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
-    # When an operation (not one that was cut short on purpose) came to nothing certain: answered, type.
+    # Operations with an uncertain outcome (except intended aborts): answered, type.
     troubles: list[tuple[float, str]] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (f, type) -> how many
     torn: int = 0
@@ -67,14 +67,14 @@ class Operations:
     last: float = 0.0
 
     def grown(self, name: str) -> dict[str, int] | None:
-        """How much the workers' counters of that name grew between the first and the last sample; None if not seen."""
+        """The growth of the workers' counters of that name between the first and the last sample; None if unknown."""
         counted = [sample[name] for sample in self.samples if sample.get(name) is not None]
         if not counted:
             return None
         return {key: counted[-1][key] - counted[0].get(key, 0) for key in counted[-1]}
 
     def mono(self, wall: float) -> float:
-        """A wall-clock time (seconds since 1970) on the history's clock."""
+        """Convert a wall-clock time (seconds since 1970) to the history's clock."""
         return float(wall - self.run["wall"] + self.run["t_mono"])
 
 
@@ -113,7 +113,7 @@ def _other(known: Operations, kind: str, record: dict[str, Any]) -> None:
 
 
 def _done(known: Operations, invoked: dict[str, Any] | None, done: dict[str, Any]) -> None:
-    if invoked is None:  # its beginning was torn: the count of torn lines tells of it
+    if invoked is None:  # its start record is torn and counted as such
         return
     f, wanted, kind, answered = invoked["f"], invoked["value"], done["type"], done["t_mono"]
     known.last = max(known.last, answered)
@@ -134,7 +134,7 @@ def _done(known: Operations, invoked: dict[str, Any] | None, done: dict[str, Any
 
 
 def _is_ordinary(error: str | None) -> bool:
-    """A refusal that says something about the purchase, and nothing about the system."""
+    """A rejection because of the purchase, not of the system."""
     return bool(error) and str(error).startswith(("404", "409", "422"))
 
 
@@ -163,7 +163,7 @@ def _read(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> N
 
 def _see(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:
     answer = done["value"]
-    if answer.get("replayed"):  # the first answer again: what was then, not what is
+    if answer.get("replayed"):  # the first response again: the state at that time, not the current one
         return
     sight = known.sights.get(answer["id"])
     if sight is None:
@@ -179,7 +179,7 @@ def _restock(restocks: Restocks, wanted: dict[str, Any], kind: str) -> None:
 
 
 def settle(restocks: Restocks) -> Restocks:
-    """The sums of all keys."""
+    """The totals of all keys."""
     for sku, delta, certain in restocks.keys.values():
         (restocks.certain if certain else restocks.in_doubt)[sku] += delta
     return restocks

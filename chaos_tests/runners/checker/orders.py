@@ -1,7 +1,7 @@
-"""P1, P2 and P4, as a history can tell them: what was answered against what is there. Pure.
+"""P1, P2 and P4, checked by a history: responses against the final state. Pure.
 
-What the witnesses say among themselves is checked by `holdfast.audit.promises`; here it is held against what the
-clients wanted and were reported.
+`holdfast.audit.promises` compares the sources with each other; here they are compared with requests and responses of
+clients.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Body = tuple[str, frozenset[tuple[str, int]], str]
 
 
 def accepted_is_there(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
-    """P1: what was accepted exists, was never missing, never went back, and ended as it was seen to end."""
+    """P1: accepted orders exist, were never missing, never went back, and keep their observed end."""
     for purchase in known.purchases.values():
         for order_id in purchase.ids:
             if order_id not in snapshot.orders:
@@ -55,7 +55,7 @@ def _went_on(order_id: str, sight: Sight, view: OrderView) -> Iterator[Finding]:
 
 
 def cancelled_stays_so(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
-    """P1: a cancellation that was answered with success holds."""
+    """P1: a successful cancellation holds."""
     for order_id in known.cancelled:
         view = snapshot.orders.get(order_id)
         if view is not None and view.order is not None and view.status != "cancelled":
@@ -76,7 +76,7 @@ def one_key_one_order(known: Operations, snapshot: Snapshot) -> Iterator[Finding
 
 
 def _unexplained(known: Operations, snapshot: Snapshot, owner: dict[str, str]) -> Iterator[Finding]:
-    """Orders that were answered to nobody: each must be the one of a purchase that is in doubt."""
+    """Orders without a response: each must belong to a purchase in doubt."""
     unknown = [view for view in snapshot.orders.values() if view.id not in owner and view.order is not None]
     if not unknown:
         return
@@ -108,7 +108,7 @@ def _body(view: OrderView, names: dict[str, str]) -> Body:
 
 
 def money_as_agreed(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
-    """P4: the total is the sum of the prices, and no card that declines has paid."""
+    """P4: the total is the sum of the prices, and no declining card was charged."""
     prices = {product["sku"]: product["amount"] for product in known.run["products"]}
     for purchase in known.purchases.values():
         total = sum(prices[sku] * quantity for sku, quantity in purchase.basket.items())

@@ -1,4 +1,4 @@
-"""P5 and P7, as dead letters and failed attempts tell them; and how soon orders went through again. Pure."""
+"""P5 and P7, checked by dead letters and failed attempts, and the recovery times. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ON_FILE = frozenset({"filed", "replaying"})
 
 
 def letters_have_reasons(snapshot: Snapshot) -> Iterator[Finding]:
-    """P5: whatever could not be handled says why."""
+    """P5: every dead letter has a reason."""
     for letter in snapshot.letters:
         if not letter.get("reason") or not letter.get("queue"):
             yield Finding(
@@ -31,7 +31,7 @@ def letters_have_reasons(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def outage_is_no_error(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
-    """P7: in the window of an outage no attempt was used up, and beyond what faults are meant to do, nothing died."""
+    """P7: during an outage no attempt is used up, and there are no unintended dead letters."""
     windows = [fault for fault in known.faults if fault.outage]
     expected = sum(fault.dead_letters for fault in known.faults)
     dead = [letter for letter in snapshot.letters if letter["status"] in ON_FILE]
@@ -50,13 +50,13 @@ def outage_is_no_error(known: Operations, snapshot: Snapshot) -> Iterator[Findin
 
 
 def unexpected_letters(known: Operations, snapshot: Snapshot) -> int:
-    """How many dead letters are on file beyond those that faults are meant to cause."""
+    """The number of stored dead letters beyond the intended ones."""
     dead = sum(letter["status"] in ON_FILE for letter in snapshot.letters)
     return max(0, dead - sum(fault.dead_letters for fault in known.faults))
 
 
 class Recoveries:
-    """When orders were accepted and confirmed after a moment, as clients saw it."""
+    """When orders were accepted and confirmed after a time, from the clients' view."""
 
     def __init__(self, known: Operations) -> None:
         accepted, fresh, resumed = [], [], []
@@ -81,11 +81,11 @@ class Recoveries:
         return self._accepted.after(moment)
 
     def confirmed_after(self, moment: float) -> float | None:
-        """When the first order that was open, or not even placed, at `moment` was seen confirmed."""
+        """When the first order that was open or not yet placed at `moment` was seen confirmed."""
         return self._resumed.after(moment)
 
     def fresh_after(self, moment: float) -> float | None:
-        """When the first order that was placed after `moment` was seen confirmed: what had piled up goes before it."""
+        """When the first order placed after `moment` was seen confirmed, after the backlog."""
         return self._fresh.after(moment)
 
 
@@ -101,7 +101,7 @@ class _Firsts:
 
 
 def healed_at(fault: Fault, faults: list[Fault]) -> float:
-    """When this fault and all that overlapped with it were over."""
+    """When this fault and all overlapping ones were over."""
     end = fault.ended
     while (later := max((f.ended for f in faults if f.began <= end and f.ended > end), default=end)) > end:
         end = later

@@ -1,6 +1,6 @@
-"""The system after a run, as one file of JSON lines: what the API, the provider's ledger and the archive say of it.
+"""The system after a run, as one file of JSON lines: the data of the API, the provider's ledger and the archive.
 
-Only what belongs to the run is in it: its customers' orders, its products, and what tells of orders that nobody knows.
+It contains only the data of the run: its customers' orders, its products, and events and charges of unknown orders.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-# Of an order's own events the data is not needed: the order says it all.
+# The data of an order's own events is not needed: the order has it.
 DATA_OF = frozenset({"stock.adjusted.v1", "attempt.failed.v1", "payment.refund_recorded.v1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`drained` is False if messages or orders were still on their way when the bound was over; `waiting` says which.
+    """`drained` is False if messages or orders were still in flight at the time-out; `waiting` says which.
 
-    `endpoints` are the webhook endpoints that P6 is about, with those events of the run that have no delivery there.
-    `letters` are all dead letters on file that were filed since the run began.
+    `endpoints` are the webhook endpoints for P6, with the run's events that have no delivery there. `letters` are all
+    dead letters stored since the run began.
     """
 
     drained: bool = True
@@ -46,7 +46,7 @@ def write(snapshot: Snapshot, path: Path) -> None:
 
 
 def load(path: Path) -> Snapshot:
-    """Raises `ValueError` if it is not a whole snapshot."""
+    """Raises `ValueError` if the snapshot is incomplete."""
     snapshot: Snapshot | None = None
     whole = False
     for record in read(path):
@@ -62,7 +62,7 @@ def load(path: Path) -> Snapshot:
             snapshot.products[record["sku"]] = ProductView(**record | {"events": _events(record["events"])})
         whole = kind == "end"
     if snapshot is None or not whole:
-        message = f"{path} is not a whole snapshot"
+        message = f"{path} is not a complete snapshot"
         raise ValueError(message)
     return snapshot
 

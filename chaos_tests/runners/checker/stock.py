@@ -1,4 +1,4 @@
-"""P3, as a history can tell it: what readers saw, and what an operator put on the shelf. Pure."""
+"""P3, checked by a history: the observed stock, and the adjustments of an operator. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def never_oversold(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
-    """P3: no reader ever saw less than nothing, and what came in is what was put in."""
+    """P3: no reader saw negative stock, and the received stock equals the adjustments."""
     for _, seen in known.stocks:
         if seen["available"] < 0 or seen["available"] != seen["on_hand"] - seen["reserved"]:
             numbers = ", ".join(f"{name} {seen[name]}" for name in ("on_hand", "reserved", "available"))

@@ -1,6 +1,6 @@
-"""`python -m chaos_tests.runners.checker.synthetic`: a made-up run in which every promise holds, of any length.
+"""`python -m chaos_tests.runners.checker.synthetic`: a synthetic run of any length in which every promise holds.
 
-Its tests plant violations in it; as a command it measures how long the checker takes for a history of that length.
+Tests plant violations in it; as a command it measures the checker's time for a history of that length.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def make(purchases: int, reads: int = 3) -> Made:
 
 
 def _lived(made: Made, name: str, step: Step, view: OrderView, reads: int, *, in_doubt: bool) -> None:
-    """What the client did, from placing to the last look."""
+    """The client's operations, from placing to the last read."""
     wanted = {"key": f"1-{name}-{step.number}", "attempt": 0, "intent": step.intent, "basket": dict(step.basket)}
     wanted |= {"payment_method": step.payment_method}
     assert view.order is not None

@@ -1,4 +1,4 @@
-"""What the checker says, as values and as JSON. Unknown is no success: who could not look has proved nothing."""
+"""The verdict of the checker, as values and as JSON. Unknown is not a success: an incomplete check proves nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = Literal["valid", "invalid", "unknown", "untried"]
 VALID: State = "valid"
 INVALID: State = "invalid"
 UNKNOWN: State = "unknown"
-# There was nothing to be tried: no subscribers in the system, no outage in the run. Said as such, and no failure.
+# Not applicable: no subscribers in the system, no outage in the run. Not a failure.
 UNTRIED: State = "untried"
 
 PROMISES = {
@@ -31,7 +31,7 @@ MAX_FINDINGS, MAX_OFFENDERS = 50, 20
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """`findings` are the first of them; `broken` is how many there are."""
+    """`findings` are the first ones; `broken` is their number."""
 
     promise: str
     verdict: State
@@ -42,7 +42,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something without which a run proves little: that the faults bit, that orders went through."""
+    """A condition of a valid run: that the faults took effect, that orders were confirmed."""
 
     name: str
     verdict: State
@@ -51,12 +51,12 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class FaultSeen:
-    """A fault as it was seen from outside. Times in seconds; `began` and `ended` from the run's beginning.
+    """A fault as observed from outside. Times in seconds; `began` and `ended` from the start of the run.
 
     `accepted_before` counts the ten seconds before it.
-    The last three are counted from `healed` (when all that overlapped was over), None if it did not happen: until an
-    order placed after it was accepted; until one that was open then, or placed later, was seen confirmed; until one
-    that was placed after it was, for which what had piled up had to go first.
+    The last three are counted from `healed` (the end of all overlapping faults), None if it did not happen: until an
+    order placed after it was accepted; until one that was open then, or placed later, was confirmed; until one placed
+    after it was confirmed, behind the backlog.
     """
 
     name: str
@@ -79,7 +79,7 @@ class FaultSeen:
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """An order that breaks something: its events and what clients did to it, each a line, by time."""
+    """An order that violates a promise: its events and client operations, one line each, by time."""
 
     id: str
     findings: list[str]
@@ -96,7 +96,7 @@ class Verdict:
     offenders: list[Offender]
 
     def document(self) -> dict[str, Any]:
-        """For programs."""
+        """As JSON."""
         made = asdict(self)
         for promise in made["promises"]:
             promise["text"] = PROMISES[promise["promise"]]
@@ -104,6 +104,6 @@ class Verdict:
 
 
 def worst(states: Iterable[State]) -> State:
-    """A run is as good as its worst part."""
+    """The verdict of a run is that of its worst part."""
     found = set(states)
     return INVALID if INVALID in found else UNKNOWN if UNKNOWN in found else VALID

@@ -1,9 +1,9 @@
 """Links of a broker's cluster, each direction of each pair through the proxy alone.
 
-A node asks Erlang's port mapper for the port of another. Here it asks a mapper of its own, which names the port of a
+A node asks Erlang's port mapper for the port of another. Here it asks its own mapper, which returns the port of a
 proxy. A link is called `<node>.to-<other node>`: the connections that the first opens to the other. Either node may
 open the one connection of a pair, so what a node sends travels upstream in its own link and downstream in the other's.
-This needs neither root nor a rule of the kernel, and a proxy that dies takes its cuts with it.
+This needs neither root nor kernel rules, and a cut ends with its proxy.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MAPPER = "chaos-mapper"
 
 
 def cluster_link(node: str, other: str) -> str:
-    """What the proxy of that way is called."""
+    """The name of the proxy of that direction."""
     return f"{node}.to-{other}"
 
 
 def cluster_links(home: Home) -> list[dict[str, Any]]:
-    """A proxy for each way between two nodes; none for a broker of one node."""
+    """A proxy for each direction between two nodes; none for a single node."""
     return [
         {
             "name": cluster_link(node.name, other.name),

@@ -1,11 +1,12 @@
-"""The compose driver: a stack that `docker compose` runs. It kills, freezes, stops, cuts off and scales containers.
+"""The compose driver: a stack that `docker compose` runs.
 
-What needs a proxy, the supervisor or files of the servers is the local driver's alone. Services of the compose file
-have the names of the process table. Where the system is, the environment says: HOLDFAST_PASSWORD (the operator's) and
-HOLDFAST_RABBITMQ_MANAGEMENT (with user and password), HOLDFAST_URL and HOLDFAST_LEDGER if they are not the usual ones.
+It kills, freezes, stops, cuts off and scales containers.
 
-Containers are found by Compose's labels, and looked at, killed and frozen by the engine's own command: docker-compose
-takes a second to begin, which is long for what is asked ten times a second.
+Only the local driver supports faults that need a proxy, the supervisor or files of the servers. Services of the compose
+file have the names of the process table. The environment has the addresses: HOLDFAST_PASSWORD (the operator's) and
+HOLDFAST_RABBITMQ_MANAGEMENT (with user and password), HOLDFAST_URL and HOLDFAST_LEDGER if they are not the defaults.
+Containers are found by Compose's labels, and inspected, killed and paused by the engine's own command: docker-compose
+takes a second to start, too long for ten polls per second.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PASSWORD, MANAGEMENT = "HOLDFAST_PASSWORD", "HOLDFAST_RABBITMQ_MANAGEMENT"
 
 
 def unset() -> list[str]:
-    """The names of what the environment must say, and does not."""
+    """The names of missing environment variables."""
     return [name for name in (PASSWORD, MANAGEMENT) if not os.environ.get(name)]
 
 
@@ -59,7 +60,7 @@ class Compose:
         return ", ".join(f"container since {state['StartedAt']}" for state in states if state["Running"])
 
     def is_ready(self, process: str) -> bool:
-        """Whether each of its containers runs and, where it has a check of its health, passed it."""
+        """Whether each of its containers runs and is healthy, if it has a health check."""
         states = [self._state(container) for container in self._there(process)]
         return all(state["Running"] and state.get("Health", READY)["Status"] == "healthy" for state in states)
 
@@ -67,7 +68,7 @@ class Compose:
         self._docker("kill", *self._there(process))
 
     def revive(self, process: str) -> None:
-        """Docker starts no container again that was killed by order. One that runs it leaves alone."""
+        """Start it if it does not run: Docker does not restart a container after `docker kill`."""
         self._docker("start", *self._there(process))
 
     def pause(self, process: str) -> None:
@@ -83,7 +84,7 @@ class Compose:
         return bool(states) and all(state["Paused"] for state in states)
 
     def stop(self, process: str) -> None:
-        """Raises `OSError` for one that the engine had to kill when its time was up: that was no good order."""
+        """Raises `OSError` if the engine had to kill it after the grace period."""
         self._compose_do("stop", process)
         if any(self._state(container)["ExitCode"] == KILLED for container in self._there(process)):
             message = f"{process} did not end when it was asked to, and was killed"
@@ -99,7 +100,7 @@ class Compose:
             self._wait_until_ready(process)
 
     def disconnect(self, process: str) -> None:
-        """Cut a container off from its networks."""
+        """Disconnect a container from its networks."""
         for container in self.containers(process):
             for network in self._networks(container):
                 self._docker("network", "disconnect", network, container)
@@ -119,7 +120,7 @@ class Compose:
         return len(self.containers(process))
 
     def containers(self, process: str) -> list[str]:
-        """The numbers of its containers, whether they run or not."""
+        """The numbers of its containers, running or not."""
         compose = "com.docker.compose"
         labels = (f"{compose}.project={self._project}", f"{compose}.service={process}", f"{compose}.oneoff=False")
         filters = [word for label in labels for word in ("--filter", f"label={label}")]
@@ -156,7 +157,7 @@ class Compose:
 
 
 def _run(*words: str) -> str:
-    """Raises `OSError` with what the command said."""
+    """Raises `OSError` with the command's output."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
     if done.returncode != 0:
         message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"

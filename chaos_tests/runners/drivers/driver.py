@@ -1,4 +1,4 @@
-"""What an experiment asks of whoever runs the system, and which driver a configuration names."""
+"""The driver interface of experiments, and the driver of a configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = [line.name for line in PROCESSES if line.command and not line.is_job]
 
 
 class UnsupportedError(Exception):
-    """This driver cannot do that. The experiment says so in `requires`; it is reported as not run."""
+    """This driver does not support that. The experiment declares it in `requires`; it is reported as not run."""
 
 
 class Driver(Protocol):
@@ -28,33 +28,33 @@ class Driver(Protocol):
     journal: RollbackJournal
 
     def target(self) -> Target:
-        """Where it is, for whoever asks it something."""
+        """The addresses of the system."""
 
     def identity(self, process: str) -> str:
-        """What changes when the process is restarted; empty while it does not run."""
+        """An identity that changes when the process is restarted; empty while it does not run."""
 
     def kill(self, process: str) -> None:
-        """End it with signal 9."""
+        """Kill it with signal 9."""
 
     def revive(self, process: str) -> None:
-        """See to it that what was killed starts again; nothing if somebody does so anyway."""
+        """Make sure that a killed process restarts; no-op with a supervisor."""
 
     def pause(self, process: str) -> None:
         """Freeze it, with all its children."""
 
     def resume(self, process: str) -> None:
-        """Let it go on; nothing if it is not frozen."""
+        """Resume it; no-op if it is not frozen."""
 
     def is_paused(self, process: str) -> bool: ...
 
     def stop(self, process: str) -> None:
-        """End it in good order; it stays so."""
+        """Stop it gracefully; it stays stopped."""
 
     def start(self, process: str) -> None:
         """Start it unless it runs."""
 
     def roll(self, processes: list[str]) -> None:
-        """Restart them one after the other, each ready before the next; all of ours if none is named."""
+        """Restart them one after the other, each ready before the next; all Holdfast processes if none is named."""
 
 
 def driver_of(configuration: dict[str, Any]) -> Driver:
@@ -65,7 +65,7 @@ def driver_of(configuration: dict[str, Any]) -> Driver:
 
 
 def local(configuration: dict[str, Any]) -> Local:
-    """The local driver, for what only that can do. Raises `UnsupportedError`."""
+    """The local driver, for faults that only it supports. Raises `UnsupportedError`."""
     if configuration.get("driver", "local") != "local":
         raise UnsupportedError("only the local driver can do this")
     return _local(Path(str(configuration.get("home") or os.environ.get("HOLDFAST_HOME", ".holdfast"))).absolute())

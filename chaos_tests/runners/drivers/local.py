@@ -1,4 +1,4 @@
-"""The local driver: a native stack on this machine, with proxies between its processes and its servers on request."""
+"""The local driver: a native stack on this machine, optionally with proxies between its processes and its servers."""
 
 from __future__ import annotations
 

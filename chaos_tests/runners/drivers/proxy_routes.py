@@ -1,7 +1,8 @@
 """A proxy between each process and each server that it uses, to inject a fault into any one connection.
 
-The proxy is one more process of the stack: its supervisor starts it again, and `down` ends it. Its API is Toxiproxy's.
-A proxy is called `<process>.<server>`. `remove` restores every process's own addresses; so does a start of the stack.
+The proxy is an additional process of the stack: its supervisor restarts it, and `down` stops it. Its API is
+Toxiproxy's. A proxy is named `<process>.<server>`. `remove` restores every process's own addresses, and so does a start
+of the stack.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 class ProxyRoutes:
-    """The proxies of one stack; `build` starts them unless they run, `remove` takes them away."""
+    """The proxies of one stack; `build` starts them unless they run, `remove` removes them."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -49,12 +50,12 @@ class ProxyRoutes:
 
     @property
     def _before(self) -> Path:
-        """How every process ran without proxy_routes."""
+        """The environment of every process without proxies."""
         return self._file.with_name("programs-before.json")
 
     @property
     def api(self) -> str:
-        """Where the proxy takes orders. Raises `LookupError` if there are no proxy_routes."""
+        """The URL of the proxy's API. Raises `LookupError` if there are no proxies."""
         if not self.are_built:
             raise LookupError("there are no proxies between the processes and the servers")
         return f"http://127.0.0.1:{json.loads(self._file.read_text(encoding='utf-8'))['port']}"
@@ -65,13 +66,13 @@ class ProxyRoutes:
 
     @property
     def _process(self) -> str:
-        """Whose connections go by the proxy; empty if everybody's do."""
+        """The process or context whose connections use the proxy; empty if all do."""
         return str(json.loads(self._file.read_text(encoding="utf-8")).get("process", ""))
 
     def build(self, process: str = "") -> None:
         """Start the proxy, and restart every process with the addresses of its proxies. Returns when all run.
 
-        `process` narrows it to one, or to a context's.
+        `process` limits it to one process, or a context's.
         """
         if self.are_built and self._process in {"", process}:
             return
@@ -100,7 +101,7 @@ class ProxyRoutes:
         self._restart([name for name in specs if changed[name] != specs[name]])
 
     def remove(self) -> None:
-        """Restart every process that used a proxy with its own addresses, and end the proxy."""
+        """Restart every process that used a proxy with its own addresses, and stop the proxy."""
         if not self.are_built or not self._before.exists():
             return
         home = self._stack.home
@@ -119,7 +120,7 @@ class ProxyRoutes:
         return reply.json() if reply.content else None
 
     def names(self, server: str, process: str = "") -> list[str]:
-        """The proxies of a server: all, or those of processes that are called so (`orders`: service and worker)."""
+        """The proxies of a server: all, or those of the named processes (`orders`: service and worker)."""
         known = sorted(name for name in self.call("GET", "/proxies") if name.endswith(f".{server}"))
         chosen = [name for name in known if not process or is_of(process, name.partition(".")[0])]
         if not chosen:
@@ -156,7 +157,7 @@ class ProxyRoutes:
 
 
 def is_of(wanted: str, process: str) -> bool:
-    """Whether a process is meant: by its name, or by its context's."""
+    """Whether a process matches, by its name or its context's."""
     return wanted == process or process.partition("-")[2] == wanted
 
 
@@ -170,7 +171,7 @@ def _through_proxy(spec: Spec, proxies: list[dict[str, Any]]) -> Spec:
 
 
 def _free_ports(first: int, count: int) -> list[int]:
-    """Ports below those that the kernel gives to clients, so that the proxy finds them free when it starts again."""
+    """Ports below the kernel's ephemeral range, so that they are free when the proxy restarts."""
     found: list[int] = []
     for port in range(first, LAST_PORT):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

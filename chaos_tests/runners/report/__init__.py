@@ -1,1 +1,1 @@
-"""The report: one page per run that needs nothing but a browser, and the same figures as JSON."""
+"""The report: one self-contained HTML page per run, and the same figures as JSON."""

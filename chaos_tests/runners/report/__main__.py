@@ -1,7 +1,7 @@
-"""`python -m chaos_tests.runners.report --run DIR`: report.html and report.json beside what the run has left there.
+"""`python -m chaos_tests.runners.report --run DIR`: writes report.html and report.json in the run's directory.
 
-Read are history.jsonl, verdict.json and, if they are there, snapshot.jsonl and meta.json: a JSON object with `command`,
-`seed`, `started_at`, `versions` and whatever else is worth telling.
+It reads history.jsonl, verdict.json and, if they exist, snapshot.jsonl and meta.json: a JSON object with `command`,
+`seed`, `started_at`, `versions` and further facts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from chaos_tests.runners.report.series import count
 @click.command()
 @click.option("--run", "directory", type=click.Path(file_okay=False, exists=True, path_type=Path), required=True)
 def main(directory: Path) -> None:
-    """Make the report of one run."""
+    """Create the report of one run."""
     click.echo(write(directory))
 
 
 def write(directory: Path) -> Path:
-    """Make the report; answers where the page is. Raises `OSError` and `ValueError` for what is missing or torn."""
+    """Create the report; returns the path of the page. Raises `OSError` and `ValueError` for missing or torn files."""
     history, snapshot = directory / "history.jsonl", directory / "snapshot.jsonl"
     known = snapshots.load(snapshot) if snapshot.exists() else None
     run = next((record for record in read(history) if record["kind"] == "run"), {})

@@ -1,4 +1,4 @@
-"""Figures as shapes: scales with round steps, lines, bars, and bands where something was broken. Pure."""
+"""Figures as shapes: scales with round steps, lines, bars, and bands for faults. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1000, 124, 12, 16, 26
 LANE, LABEL_GAP, MOST_NUMBERS = 26, 15, 40
 ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-PALEST_SECONDS = 4.0  # a band narrower than this many units would not be seen
+PALEST_SECONDS = 4.0  # a narrower band would be invisible
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A fault on the time axis; `number` is empty where there is no room for it."""
+    """A fault on the time axis; `number` is empty if there is no space."""
 
     x: float
     width: float
@@ -35,7 +35,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One series: `path` as SVG says it, `area` the surface below it, `bars` instead of a path."""
+    """One series: `path` in SVG syntax, `area` the surface below it, `bars` instead of a path."""
 
     name: str
     style: str
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is to be drawn: values per span, and how: line, area or bars. `style` is a class of the style sheet."""
+    """A series to draw: values per span, as line, area or bars. `style` is a class of the style sheet."""
 
     name: str
     style: str
@@ -56,7 +56,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What a figure says beside its lines."""
+    """The texts of a figure."""
 
     title: str
     unit: str
@@ -103,7 +103,7 @@ def clock(seconds: float) -> str:
 
 
 def bands(time: Time, faults: Sequence[dict[str, Any]]) -> list[Band]:
-    """Where to shade. Numbers that would touch are left out."""
+    """The bands of faults. Overlapping numbers are omitted."""
     made, last = [], -math.inf
     for number, fault in enumerate(faults, 1):
         x, end = time.x(fault["began"]), time.x(fault["ended"])
@@ -171,7 +171,7 @@ def _line(time: Time, drawn: Drawn, y: Callable[[float], float], bottom: float) 
 
 
 def _pieces(points: list[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
-    """Runs of known points: what is not known is a gap, not a line across it."""
+    """Runs of known points: unknown ones are a gap in the line."""
     found: list[list[tuple[float, float]]] = [[]]
     for point in points:
         if point is None:
@@ -196,9 +196,9 @@ def milliseconds(value: float) -> str:
 
 
 def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Each target's faults on a lane of its own, with a tail until orders went through again.
+    """The faults of each target on its own lane, with a tail until orders were confirmed again.
 
-    What strikes two is on both lanes.
+    A pair is on both lanes.
     """
     targets = list(dict.fromkeys(target for fault in faults for target in _struck(fault)))
     rows = {target: index for index, target in enumerate(targets)}
@@ -221,5 +221,5 @@ def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _struck(fault: dict[str, Any]) -> list[str]:
-    """What it struck; a pair names both."""
+    """Its target; a pair names both."""
     return list(dict.fromkeys((fault["target"] or fault["name"]).split(" and ")))

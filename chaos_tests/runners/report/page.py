@@ -1,4 +1,4 @@
-"""The page: what verdict, history and the run's facts come to, in words and figures. One file that needs no network."""
+"""The page: verdict, history and facts of the run, as text and figures. One self-contained file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ AGAIN_NOTE = "A crash between doing and confirming makes the broker deliver agai
 
 
 def document(verdict: Mapping[str, Any], series: Series, meta: Mapping[str, Any]) -> dict[str, Any]:
-    """All of the report's figures, for programs."""
+    """All figures of the report as JSON."""
     return {"meta": dict(meta), "verdict": dict(verdict), "series": asdict(series)}
 
 
@@ -165,7 +165,7 @@ def _spoken(length: float) -> str:
 
 
 def _tiles(verdict: Mapping[str, Any], series: Series) -> list[tuple[str, str, str]]:
-    """The figures that matter most: number, name, and a word on it."""
+    """The key figures: number, name, and a remark."""
     counts, faults = verdict["counts"], verdict["faults"]
     broken = sum(promise["broken"] for promise in verdict["promises"])
     ended = counts["orders"]
@@ -224,7 +224,7 @@ def _recovered(faults: Sequence[Mapping[str, Any]]) -> list[float]:
 
 
 def _data(shown: Sequence[Figure], series: Series, faults: Sequence[Mapping[str, Any]]) -> str:
-    """What the tool tip needs, as JSON that may stand inside a script element."""
+    """The data of the tool tip, as JSON that is safe inside a script element."""
     known = {
         "step": series.step_seconds,
         "seconds": series.seconds,

@@ -1,7 +1,7 @@
-"""What happened over time: the history and the snapshot, counted in spans of equal length. Pure.
+"""Time series: the history and the snapshot, counted in spans of equal length. Pure.
 
-Orders confirmed are counted by the archive's own times (so a fault that moves clocks moves them too); where there is no
-snapshot, by when a client first saw them, which only some look for.
+Confirmed orders are counted by the archive's times (which clock faults shift); without a snapshot, by the time when a
+client first saw them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Values = list[float | None]
 
 @dataclass(slots=True)
 class Series:
-    """`step_seconds` is the length of a span. None is a span of which nothing is known."""
+    """`step_seconds` is the length of a span. None is a span without data."""
 
     step_seconds: float
     seconds: float
     accepted: Values  # a second
     confirmed: Values  # a second
     typical_ms: Values
-    slowest_ms: Values  # what 99 of 100 stayed within
+    slowest_ms: Values  # the 99th percentile
     refused: Values
     unanswered: Values
     queued: Values
@@ -44,7 +44,7 @@ class Series:
 
 
 class Counting:
-    """Takes in the records of a history, one after the other."""
+    """Consumes the records of a history, one after the other."""
 
     def __init__(self) -> None:
         self.run: dict[str, Any] = {}
@@ -110,12 +110,12 @@ def count(records: Iterable[dict[str, Any]], snapshot: Snapshot | None) -> Serie
 
 
 def share(ordered: list[float], part: float) -> float:
-    """What this part (0 to 1) of the values stayed within; 0 of none."""
+    """The percentile of the values for this share (0 to 1); 0 without values."""
     return round(ordered[min(int(len(ordered) * part), len(ordered) - 1)], 3) if ordered else 0.0
 
 
 def _sagas(counting: Counting, snapshot: Snapshot | None) -> tuple[list[float], list[float]]:
-    """When orders were confirmed, on the history's clock; and how long it took them from being placed, in order."""
+    """When orders were confirmed, on the history's clock, and their confirmation times, in order."""
     if snapshot is None:
         return sorted(counting.seen_confirmed.values()), []
     confirmed, took = [], []
@@ -149,7 +149,7 @@ class _Spans:
     number: int
 
     def index(self, moment: float) -> int | None:
-        """Which span; None for what lies outside."""
+        """The span; None for times outside."""
         index = int((moment - self.start) / self.step)
         return index if 0 <= index < self.number else None
 
@@ -171,7 +171,7 @@ class _Spans:
         return [share(sorted(found[index]), part) if index in found else None for index in range(self.number)]
 
     def latest(self, values: Iterable[tuple[float, float | None]]) -> Values:
-        """The last value in each span, or from before it. One that could not be seen (None) is not known."""
+        """The last value in or before each span. None is unknown."""
         found: dict[int | None, float | None] = {self.index(moment): value for moment, value in values}
         filled: Values = []
         for index in range(self.number):
@@ -179,7 +179,7 @@ class _Spans:
         return filled
 
     def increments(self, totals: Iterable[tuple[float, float]]) -> Values:
-        """How much a sum grew in each span. The first sample is where counting begins."""
+        """The growth of a counter in each span, from the first sample on."""
         found: Values = [0.0] * self.number
         before: float | None = None
         for moment, total in totals:

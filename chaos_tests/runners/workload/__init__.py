@@ -1,1 +1,1 @@
-"""The workload: seeded customers that order, change their minds, lose answers and ask again; all of it written down."""
+"""The workload: seeded customers that order, cancel, lose responses and retry; all operations are recorded."""

@@ -1,6 +1,6 @@
-"""`python -m chaos_tests.runners.workload`: customers of a running system, until the time is up or SIGTERM comes.
+"""`python -m chaos_tests.runners.workload`: customers of a running system, until the time is over or SIGTERM.
 
-The history is whole when it ends, whatever the system did meanwhile. Exit code 0: it ran; 1: it could not begin.
+The history is complete when it ends, whatever the system did. Exit code 0: it ran; 1: it could not start.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @click.option("--history", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Appended to.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--clients", type=click.IntRange(1, 100), default=10, show_default=True)
-@click.option("--rate", type=click.FloatRange(0.01), help="Orders a second in all; without it, as fast as it goes.")
+@click.option("--rate", type=click.FloatRange(0.01), help="Orders per second in total; default: as fast as possible.")
 @click.option("--seconds", type=click.FloatRange(0), default=60, show_default=True)
-@click.option("--orders", type=click.IntRange(1), help="End when that many were accepted.")
+@click.option("--orders", type=click.IntRange(1), help="Stop when that many orders were accepted.")
 @click.option("--timeout", "timeout_seconds", type=click.FloatRange(0.1), default=5, show_default=True)
-@click.option("--metrics", help="JSON: where processes show their counters, by name. Known for a local stack.")
+@click.option("--metrics", help="JSON: metrics URLs of the processes, by name. Known for a local stack.")
 def main(target: Target, history: Path, metrics: str | None, **plan: object) -> None:
-    """Place orders like customers do, and write down every operation before it is sent."""
+    """Place orders like customers, and record every operation before it is sent."""
     wanted = Plan(
         url=target.url,
         operator={"username": "operator", "password": target.operator_password},
@@ -47,7 +47,7 @@ def main(target: Target, history: Path, metrics: str | None, **plan: object) -> 
 
 
 def counters(target: Target) -> dict[str, str]:
-    """The processes of a local stack that count deliveries, with their addresses; none are known of one elsewhere."""
+    """The processes of a local stack that count deliveries, with their addresses; unknown for a remote system."""
     if target.stack is None:
         return {}
     urls = target.stack.urls

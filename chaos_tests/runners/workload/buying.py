@@ -1,6 +1,6 @@
-"""One purchase of a customer: ordered, asked about again when no answer comes, looked at, cancelled.
+"""One purchase of a customer: ordered, retried without a response, read, cancelled.
 
-A purchase has one Idempotency-Key, whatever becomes of it.
+A purchase has one Idempotency-Key for all retries.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 LONGEST_PAUSE_SECONDS = 5.0
 IMPATIENT_SECONDS = 0.004
 FOLLOW_SECONDS = 60.0
-# Between two looks: soon at first, then less often, since each look costs what it measures some time.
+# The polling interval grows, because each poll slows down the measured system.
 SOONEST_SECONDS, SLOWEST_SECONDS, SLOWER = 0.1, 2.0, 1.3
 REPEATED, LAST_QUESTIONS = 50, (100, 101)
 FINAL = ("confirmed", "cancelled")
 
 
 class Buyer:
-    """Somebody with a connection of their own. One thing at a time."""
+    """A customer with its own connection. One operation at a time."""
 
     def __init__(self, session: Session, key: str, stop_condition: StopCondition) -> None:
         self._session, self._key, self._ending = session, key, stop_condition
@@ -45,7 +45,7 @@ class Buyer:
         await self._look(step, order_id)
 
     async def leave(self) -> None:
-        """Ask a last time about what was never answered, so that as little as possible stays in doubt."""
+        """Retry unanswered operations a last time, so that as few as possible stay in doubt."""
         for step in self._unanswered:
             for number in LAST_QUESTIONS:
                 if (await self._place(step, number)).type == OK:
@@ -53,7 +53,7 @@ class Buyer:
         self._session.close()
 
     async def _place_until_answered(self, step: Step) -> str | None:
-        """The order's id; None if it was refused, or if nobody answered for too long."""
+        """The order's id; None if it was rejected, or after a time-out."""
         in_doubt = False
         for attempt, pause in enumerate(PAUSES_SECONDS):
             hurry = IMPATIENT_SECONDS if step.intent == "impatient" and attempt == 0 else None
@@ -101,7 +101,7 @@ class Buyer:
             await self._session.run("timeline", {"id": order_id}, "GET", f"{ORDERS}/{order_id}/timeline")
 
     async def _follow(self, order_id: str) -> None:
-        """Look at an order until it has ended, or for a minute."""
+        """Poll an order until it has ended, or for a minute."""
         deadline, pause = time.monotonic() + FOLLOW_SECONDS, SOONEST_SECONDS
         while time.monotonic() < deadline:
             done = await self._session.run("read", {"id": order_id}, "GET", f"{ORDERS}/{order_id}")
@@ -112,5 +112,5 @@ class Buyer:
 
 
 def is_passing(done: Done) -> bool:
-    """Whether a refusal may be another one in a moment: not sent, a token that is too old, too much at once."""
+    """Whether a rejection is temporary: not sent, an expired token, a rate limit."""
     return done.error is None or done.error.startswith(("not sent", "401", "429"))

@@ -1,4 +1,4 @@
-"""One operation: written down, sent, answered, written down again. What an answer means is decided here and once."""
+"""One operation: recorded, sent, answered, recorded again. The only place that interprets responses."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 TOKEN_SECONDS = 1_800  # half of its life
 IN_FLIGHT = "idempotency_key_in_flight"
-# What a connection comes to when its other end dies, falls silent or talks nonsense.
+# Errors of a connection whose peer dies, hangs or sends malformed data.
 TROUBLE = (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of an operation, as the history says it; `document` is the reply's, if there is one."""
+    """The outcome of an operation for the history; `document` is the response's, if any."""
 
     type: str
     value: dict[str, Any] = field(default_factory=dict)
@@ -57,14 +57,14 @@ class Recorder:
 
 
 class Login:
-    """A bearer token for these credentials, fetched when there is none, when it grows old and when it was refused."""
+    """A bearer token for these credentials, fetched if there is none, if it expires and if it was rejected."""
 
     def __init__(self, url: str, credentials: dict[str, str]) -> None:
         self._url, self._credentials = url, credentials
         self._token, self._fetched_at = "", 0.0
 
     async def token(self, timeout_seconds: float) -> str:
-        """Raises `NotSentError` if there is none to be had: then nothing was asked in its name."""
+        """Raises `NotSentError` if none is available: then nothing was sent."""
         if not self._token or time.monotonic() - self._fetched_at > TOKEN_SECONDS:
             connection = Connection(self._url)
             try:
@@ -83,7 +83,7 @@ class Login:
 
 
 class Session:
-    """One connection of somebody who is logged in. One operation at a time."""
+    """One connection of a signed-in user. One operation at a time."""
 
     def __init__(self, process: str, url: str, login: Login, recorder: Recorder, timeout_seconds: float) -> None:
         self.process = process
@@ -101,7 +101,7 @@ class Session:
         key: str | None = None,
         patience_seconds: float | None = None,
     ) -> Done:
-        """Carry out one operation and write it down. Raises nothing but cancellation."""
+        """Execute one operation and record it. Raises only cancellation."""
         i = self._recorder.invoke(self.process, f, value)
         reply = self._reply(method, path, body, key)
         done = await self._attempt(f, reply, patience_seconds or self._timeout_seconds)
@@ -130,7 +130,7 @@ class Session:
 
 
 def outcome(reply: Reply, f: str) -> Done:
-    """What a reply says. A 4xx was decided before anything was written; after a 5xx nobody knows."""
+    """The outcome of a response. A 4xx was decided before anything was written; after a 5xx it is unknown."""
     try:
         document = reply.document()
     except ValueError:
@@ -140,7 +140,7 @@ def outcome(reply: Reply, f: str) -> Done:
         return Done(OK, _summary(reply, f, document), None, document)
     wait = reply.headers.get("retry-after", "")
     error = f"{reply.status} {document.get('code', '')}".strip()
-    # Another request with this key is under way, perhaps one that the gateway has repeated: its outcome decides.
+    # Another request with this key is in flight, perhaps one that the gateway has retried: its outcome decides.
     in_doubt = reply.status >= 500 or document.get("code") == IN_FLIGHT
     return Done(INFO if in_doubt else FAIL, {}, error, document, float(wait) if wait.isdecimal() else 0.0)
 
