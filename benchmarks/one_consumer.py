@@ -33,7 +33,7 @@ from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.settings import DatabaseSettings, load
 from common.storage.postgresql import autocommit, make_engine, transaction
-from common.tests.outboxes import HEARD, make_event, make_publisher
+from common.tests.outboxes import ROUTED, make_event, make_publisher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def measure(bench: Bench) -> None:
     """Events a second of both, in turn."""
     count = QUICK_EVENTS if bench.wanted.quick else EVENTS
     with bench.only_servers(), virtual_host(bench.stack) as broker_url:
-        topology.declare(broker_url, {CONTEXT: [HEARD]})
+        topology.declare(broker_url, {CONTEXT: [ROUTED]})
         for _ in range(bench.wanted.rounds):
             for name, publish, word in (("bare Celery", _send_tasks, "bare"), ("consumer", _publish, "holdfast")):
                 with outbox_database(bench.stack) as box:
@@ -132,7 +132,7 @@ def run_holdfast() -> None:
     settings = load(Settings)
     configure_logging("worker-bench", settings.log_level)
     engine = make_engine(settings.database_url, pool_size=THREADS, timeout_seconds=10, name="worker-bench")
-    handlers = {HEARD: handle}
+    handlers = {ROUTED: handle}
     batching = Batching(InboxBatches(engine, handlers).handle, settings.event_batch_size)
     run_worker(CONTEXT, handlers, engine, settings, probes={}, batching=batching)
 

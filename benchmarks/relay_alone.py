@@ -15,7 +15,7 @@ from benchmarks.scratch import outbox_database, virtual_host
 from common.messaging import topology
 from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import BATCH_ROWS, headers
-from common.tests.outboxes import HEARD, make_event, make_relay
+from common.tests.outboxes import ROUTED, make_event, make_relay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> None:
     """Messages a second of both, in turn."""
     count = QUICK_MESSAGES if bench.wanted.quick else MESSAGES
     with bench.only_servers(), virtual_host(bench.stack) as broker_url, outbox_database(bench.stack) as box:
-        topology.declare(broker_url, {"test": [HEARD]})
+        topology.declare(broker_url, {"test": [ROUTED]})
         for _ in range(bench.wanted.rounds):
             events = [make_event(number, subject=f"thing-{number}") for number in range(1, count + 1)]
             bench.figures.add("raw pika: messages/s", count / RawPika(broker_url, events).seconds())

@@ -2,8 +2,8 @@
 
 As docs/asyncapi.yaml for people, and as infrastructure/gateway/asyncapi.json, which the gateway serves.
 
-What each service publishes comes from its producers.py, who hears it from the workers' HANDLERS, the examples are the
-golden samples in tests/contracts. Nothing is written by hand, so nothing can be out of date; a test compares.
+What each service publishes comes from its producers.py, its consumers from the workers' HANDLERS, the examples are the
+golden samples in tests/contracts. It is generated completely; a test compares it with the code.
 Specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "contracts"
 YAML = ROOT / "docs" / "asyncapi.yaml"
 SERVED = ROOT / "infrastructure" / "gateway" / "asyncapi.json"
-# Published with a retry, by whichever worker it is.
+# Published with a retry, by any worker.
 ATTEMPT_FAILED = Contract("attempt.failed.v1", "/workers/{context}", attempt_events.SCHEMA, attempt_events.SUMMARY)
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 512}
@@ -64,31 +64,31 @@ def contracts() -> list[Contract]:
 
 
 def consumers_by_event_type() -> dict[str, list[str]]:
-    """{event type: contexts that have a handler for it}; under "#" those that hear everything."""
-    heard: dict[str, list[str]] = {}
+    """{event type: contexts that have a handler for it}; under "#" those that receive everything."""
+    consumers: dict[str, list[str]] = {}
     for path in sorted(ROOT.glob("workers/*/consumers.py")):
         context = path.parent.name
         for event_type in import_module(f"workers.{context}.consumers").HANDLERS:
-            heard.setdefault(event_type, []).append(context)
-    return heard
+            consumers.setdefault(event_type, []).append(context)
+    return consumers
 
 
 def document() -> dict[str, Any]:
     """The AsyncAPI document."""
-    published, heard = contracts(), consumers_by_event_type()
+    published, consumers = contracts(), consumers_by_event_type()
     schemas, references = _schemas(published)
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Holdfast events",
             "version": "1.0.0",
-            "description": "Delivered at least once, per queue; an event may come late, twice and out of order. "
-            "Readers take the fields they use and pass over the rest.",
+            "description": "Delivered at least once, per queue; an event may arrive late, twice and out of order. "
+            "Readers use their fields and ignore all others.",
         },
         "defaultContentType": CONTENT_TYPE,
         "servers": {"broker": {"host": "localhost:5672", "protocol": "amqp", "protocolVersion": "0.9.1"}},
         "channels": {each.type: _channel(each) for each in published},
-        "operations": _operations(published, heard),
+        "operations": _operations(published, consumers),
         "components": {
             "messages": {each.type: _message(each, references[each.type]) for each in published},
             "schemas": {"Envelope": _ENVELOPE} | schemas,
@@ -100,7 +100,7 @@ def _schemas(published: list[Contract]) -> tuple[dict[str, Any], dict[str, Any]]
     """All schemas by name, and for each event type a reference to its own."""
     marshmallow = MarshmallowPlugin(_schema_name)
     spec = APISpec("", "", "3.1.0", plugins=[marshmallow])
-    resolver: Any = marshmallow.resolver  # made by the specification; it has no annotations
+    resolver: Any = marshmallow.resolver  # created by the specification; it has no annotations
     references = {each.type: resolver.resolve_schema_dict(each.schema) for each in published}
     return spec.to_dict()["components"]["schemas"], references
 
@@ -120,13 +120,13 @@ def _channel(contract: Contract) -> dict[str, Any]:
     }
 
 
-def _operations(published: list[Contract], heard: dict[str, list[str]]) -> dict[str, Any]:
+def _operations(published: list[Contract], consumers: dict[str, list[str]]) -> dict[str, Any]:
     operations = {}
     for each in published:
         sender = "workers" if each is ATTEMPT_FAILED else each.source.rpartition("/")[2]
         operations[f"{sender}.publish.{each.type}"] = _operation("send", each.type, sender)
-        for context in sorted({*heard.get(each.type, []), *heard.get(topology.EVERYTHING, [])}):
-            operations[f"{context}.hear.{each.type}"] = _operation("receive", each.type, context)
+        for context in sorted({*consumers.get(each.type, []), *consumers.get(topology.EVERYTHING, [])}):
+            operations[f"{context}.receive.{each.type}"] = _operation("receive", each.type, context)
     return operations
 
 

@@ -30,7 +30,7 @@ HANDLERS = {
 }
 # Nobody can subscribe to these, so they never reach its queue; it leaves them alone.
 NOT_FOR_SUBSCRIBERS = {("notifications", event_type) for event_type in set(SAMPLES) - set(EVENT_TYPES)}
-HEARD = [
+ROUTED = [
     (context, sample)
     for context, handlers in HANDLERS.items()
     for sample in SAMPLES
@@ -126,13 +126,13 @@ def test_a_publisher_refuses_what_is_not_promised(contract: Contract) -> None:
     assert contract.schema.validate(data | {"colour": "red"})
 
 
-@pytest.mark.parametrize(("context", "event_type"), HEARD)
+@pytest.mark.parametrize(("context", "event_type"), ROUTED)
 def test_every_reader_understands_the_sample(context: str, event_type: str) -> None:
     with pytest.raises(ReachedStoreError):
         hear(context, sample(event_type))
 
 
-@pytest.mark.parametrize(("context", "event_type"), HEARD)
+@pytest.mark.parametrize(("context", "event_type"), ROUTED)
 def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type: str) -> None:
     document = json.loads(SAMPLES[event_type].read_bytes())
     document["colour"] = document["data"]["colour"] = {"of tomorrow": [1]}
@@ -140,7 +140,7 @@ def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type
         hear(context, from_json(json.dumps(document)))
 
 
-@pytest.mark.parametrize(("context", "event_type"), HEARD)
+@pytest.mark.parametrize(("context", "event_type"), ROUTED)
 def test_a_reader_refuses_what_it_cannot_use_before_it_does_anything(context: str, event_type: str) -> None:
     document = json.loads(SAMPLES[event_type].read_bytes())
     empty = from_json(json.dumps(document | {"data": {}}))

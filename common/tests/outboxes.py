@@ -1,4 +1,4 @@
-"""Outboxes, relays and a listening queue on real servers, for the tests of what moves events."""
+"""Outboxes, relays and a queue reader on real servers, for the tests of relay and publisher."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from common.storage.postgresql import autocommit, make_engine, transaction
 if TYPE_CHECKING:
     from types import TracebackType
 
-HEARD = "thing.happened.v1"
-UNHEARD = "thing.vanished.v1"
+ROUTED = "thing.happened.v1"
+UNROUTABLE = "thing.vanished.v1"
 
 
-def make_event(sequence: int = 1, *, event_type: str = HEARD, subject: str = "thing-1") -> Event:
+def make_event(sequence: int = 1, *, event_type: str = ROUTED, subject: str = "thing-1") -> Event:
     return Event(
         id=new_id(),
         source="/services/test",
@@ -54,7 +54,7 @@ class Outbox:
         return make_engine(self.url, pool_size=2, timeout_seconds=5, name="test")
 
     def connect_relay(self) -> Engine:
-        """An engine as a relay has it: with one connection, which nobody else uses."""
+        """An engine like a relay's: with one connection and no other user."""
         made = make_engine(self.url, pool_size=1, timeout_seconds=5, name="relay")
         self._of_relays.append(made)
         return made
@@ -78,7 +78,7 @@ class Outbox:
             return list(connection.execute(query).scalars())
 
     def backlog(self) -> tuple[int, float]:
-        """How many events wait that are not set aside, and the age of the oldest, read from the table itself."""
+        """The number of events that wait and are not set aside, and the age of the oldest, read from the table."""
         query = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox"
         with transaction(self.engine) as connection:
             count, seconds = connection.execute(text(f"{query} WHERE set_aside_at IS NULL")).one()
@@ -93,17 +93,17 @@ class Outbox:
             engine.dispose()
 
 
-class Ear:
-    """A queue, `test.events`, that is bound to one type, and what has come into it."""
+class QueueReader:
+    """Reads the queue `test.events`, which is bound to one type."""
 
     def __init__(self, broker_url: str) -> None:
-        topology.declare(broker_url, {"test": [HEARD]})
+        topology.declare(broker_url, {"test": [ROUTED]})
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
         self._connection = pika.BlockingConnection(parameters)
         self.channel = self._connection.channel()
         self.properties: list[Any] = []
-        self.heard: list[Event] = []
+        self.received: list[Event] = []
 
     def __enter__(self) -> Self:
         return self
@@ -113,15 +113,15 @@ class Ear:
     ) -> None:
         self._connection.close()
 
-    def listen(self) -> list[str]:
-        """The ids of all events that have come so far, in their order."""
+    def read(self) -> list[str]:
+        """The ids of all events received so far, in order."""
         for _method, properties, body in self.channel.consume("test.events", auto_ack=True, inactivity_timeout=0.5):
             if body is None:
                 break
             self.properties.append(properties)
-            self.heard.append(from_json(body))
+            self.received.append(from_json(body))
         self.channel.cancel()
-        return [event.id for event in self.heard]
+        return [event.id for event in self.received]
 
 
 def make_relay(
@@ -133,7 +133,7 @@ def make_relay(
     lease_seconds: float = LEASE_SECONDS,
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> Relay:
-    """A relay whose metrics are those of the database `holder`."""
+    """A relay with the metrics of the database `holder`."""
     return Relay(
         holder,
         engine or box.connect_relay(),

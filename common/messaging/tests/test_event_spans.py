@@ -14,7 +14,7 @@ from common.messaging.event_spans import taking_span
 from common.messaging.events import from_json
 from common.observability import tracing
 from common.tests.otlp_receiver import Collector, Received, recording
-from common.tests.outboxes import HEARD, Ear, Outbox, make_event, make_relay
+from common.tests.outboxes import ROUTED, QueueReader, Outbox, make_event, make_relay
 from common.tests.worker_process import World, sample, wait_until
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def parent_of(span: Received) -> str:
 def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Callable[[], str], vhost: str) -> None:
     box = Outbox(database())
     events = [replace(make_event(1), traceparent=PARENT), make_event(2), replace(make_event(3), traceparent=PARENT)]
-    with recording("relay") as collector, Ear(vhost) as ear:
+    with recording("relay") as collector, QueueReader(vhost) as reader:
         box.add(*events, replace(make_event(4), traceparent=PARENT[:-2] + "00"))
         relay = make_relay(box, vhost)
         relay.step()
@@ -51,11 +51,11 @@ def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Call
         stop.set()
         relay.run(stop)  # it says goodbye
         tracing.shutdown()
-        heard = ear.listen()
-        spans = collector.named(f"publish {HEARD}")
+        heard = reader.read()
+        spans = collector.named(f"publish {ROUTED}")
     box.close()
     assert len(heard) == 4
-    assert ear.heard[:3] == events
+    assert reader.received[:3] == events
     assert [span.attributes["cloudevents.event_id"] for span in spans] == heard[:3]
     assert [parent_of(spans[0]), parent_of(spans[2])] == [PARENT, PARENT]
     assert spans[1].parent_id == ""

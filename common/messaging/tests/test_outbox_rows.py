@@ -10,7 +10,7 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.outbox_rows import RESTORED_ROWS, Backlog, OutboxRows
 from common.storage.postgresql import autocommit
-from common.tests.outboxes import HEARD, UNHEARD, Outbox, make_event
+from common.tests.outboxes import ROUTED, UNROUTABLE, Outbox, make_event
 from common.tests.query_plans import explained
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def test_a_row_keeps_the_moment_at_which_it_was_set_aside_first(box: Outbox) -> 
 def test_of_each_type_set_aside_the_oldest_is_the_sample_and_one_type_is_put_back(box: Outbox) -> None:
     rows = OutboxRows(box.engine)
     assert rows.sample_set_aside() == []
-    first = [make_event(event_type=event_type) for event_type in (UNHEARD, FADED, HEARD)]
+    first = [make_event(event_type=event_type) for event_type in (UNROUTABLE, FADED, ROUTED)]
     box.add(*first)
-    for event_type in (FADED, UNHEARD):
+    for event_type in (FADED, UNROUTABLE):
         fill(box, RESTORED_ROWS + 100, event_type)
-    run(box, f"UPDATE outbox SET set_aside_at = now() WHERE type <> '{HEARD}'")
+    run(box, f"UPDATE outbox SET set_aside_at = now() WHERE type <> '{ROUTED}'")
     assert [row.event_id for row in rows.sample_set_aside()] == [first[0].id, first[1].id]
     run(box, "UPDATE outbox SET set_aside_at = NULL WHERE position = 1")
     assert rows.sample_set_aside() == []  # an older one waits
@@ -78,10 +78,10 @@ def test_of_each_type_set_aside_the_oldest_is_the_sample_and_one_type_is_put_bac
 
 
 def test_putting_back_ends_between_two_portions_if_it_should(box: Outbox) -> None:
-    fill(box, RESTORED_ROWS + 100, UNHEARD)
+    fill(box, RESTORED_ROWS + 100, UNROUTABLE)
     run(box, "UPDATE outbox SET set_aside_at = now()")
     answers = iter([True, False])
-    assert OutboxRows(box.engine).restore([UNHEARD], lambda: next(answers)) == RESTORED_ROWS
+    assert OutboxRows(box.engine).restore([UNROUTABLE], lambda: next(answers)) == RESTORED_ROWS
     assert len(box.set_aside()) == 100
 
 
@@ -104,10 +104,10 @@ def test_the_backlog_is_counted_and_not_subtracted(box: Outbox) -> None:
 @pytest.mark.parametrize("set_aside", [0, 10, MANY])
 def test_no_statement_reads_the_whole_table(box: Outbox, set_aside: int, is_analyzed: bool) -> None:
     rows = OutboxRows(box.engine)
-    fill(box, MANY, HEARD)
+    fill(box, MANY, ROUTED)
     if set_aside:
-        fill(box, set_aside, UNHEARD)
-        run(box, f"UPDATE outbox SET set_aside_at = now() WHERE type = '{UNHEARD}'")
+        fill(box, set_aside, UNROUTABLE)
+        run(box, f"UPDATE outbox SET set_aside_at = now() WHERE type = '{UNROUTABLE}'")
     if is_analyzed:
         run(box, "ANALYZE outbox")
     with explained(box.engine) as nodes:
@@ -116,7 +116,7 @@ def test_no_statement_reads_the_whole_table(box: Outbox, set_aside: int, is_anal
         rows.measure()
         rows.set_aside([row.position for row in fetched[:5]])
         rows.delete([row.position for row in fetched])
-        rows.restore([UNHEARD], lambda: True)
+        rows.restore([UNROUTABLE], lambda: True)
         run(box, f"SELECT jsonb_build_object({outbox.BACKLOG})")
         run(box, f"SELECT {outbox.LAG_SECONDS}")
     assert len({node["Index Name"] for node in nodes if "Index Name" in node}) >= 2

@@ -13,7 +13,7 @@ from common.errors import Unavailable, classify
 from common.messaging.confirms import Message
 from common.messaging.publisher import CONNECT_SECONDS, BrokerDownError, ConfirmedPublisher
 from common.observability.logs import configure_logging
-from common.tests.outboxes import HEARD, UNHEARD, Ear, make_publisher
+from common.tests.outboxes import ROUTED, UNROUTABLE, QueueReader, make_publisher
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def ear(vhost: str) -> Iterator[Ear]:
-    with Ear(vhost) as listening:
+def reader(vhost: str) -> Iterator[QueueReader]:
+    with QueueReader(vhost) as listening:
         yield listening
 
 
@@ -35,18 +35,18 @@ def publisher(vhost: str) -> Iterator[ConfirmedPublisher]:
     made.close()
 
 
-def message(number: int, key: str = HEARD) -> Message:
+def message(number: int, key: str = ROUTED) -> Message:
     return Message(id=f"id-{number}", routing_key=key, body=b"body %d" % number, content_type="text/plain")
 
 
-def bodies(ear: Ear, count: int) -> list[bytes]:
+def bodies(reader: QueueReader, count: int) -> list[bytes]:
     found = []
-    for _method, _properties, body in ear.channel.consume("test.events", auto_ack=True, inactivity_timeout=5):
+    for _method, _properties, body in reader.channel.consume("test.events", auto_ack=True, inactivity_timeout=5):
         assert body is not None, "it did not arrive"
         found.append(body)
         if len(found) == count:
             break
-    ear.channel.cancel()
+    reader.channel.cancel()
     return found
 
 
@@ -54,16 +54,16 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_what_is_confirmed_is_in_the_queue_in_order(publisher: ConfirmedPublisher, ear: Ear) -> None:
+def test_what_is_confirmed_is_in_the_queue_in_order(publisher: ConfirmedPublisher, reader: QueueReader) -> None:
     first = publisher.publish([message(number) for number in range(50)], timeout_seconds=10)
     second = publisher.publish([message(number) for number in range(50, 60)], timeout_seconds=10)
     assert first == {f"id-{number}" for number in range(50)}
     assert second == {f"id-{number}" for number in range(50, 60)}
-    assert bodies(ear, 60) == [b"body %d" % number for number in range(60)]
+    assert bodies(reader, 60) == [b"body %d" % number for number in range(60)]
 
 
-def test_what_no_queue_takes_is_not_confirmed(publisher: ConfirmedPublisher, ear: Ear) -> None:
-    batch = [message(1), message(2, UNHEARD), message(3)]
+def test_what_no_queue_takes_is_not_confirmed(publisher: ConfirmedPublisher, reader: QueueReader) -> None:
+    batch = [message(1), message(2, UNROUTABLE), message(3)]
     assert publisher.publish(batch, timeout_seconds=10) == {"id-1", "id-3"}
 
 
@@ -77,7 +77,7 @@ def test_a_broker_that_refuses_is_an_outage_and_leaks_nothing() -> None:
     assert open_files() <= before
 
 
-def test_a_broker_that_stands_still_is_given_up_in_time(vhost: str, ear: Ear) -> None:
+def test_a_broker_that_stands_still_is_given_up_in_time(vhost: str, reader: QueueReader) -> None:
     with Link(vhost) as link:
         publisher = make_publisher(link.url)
         publisher.connect()
@@ -93,7 +93,7 @@ def test_a_broker_that_stands_still_is_given_up_in_time(vhost: str, ear: Ear) ->
         publisher.close()
 
 
-def test_it_connects_again_after_the_link_broke(vhost: str, ear: Ear) -> None:
+def test_it_connects_again_after_the_link_broke(vhost: str, reader: QueueReader) -> None:
     with Link(vhost) as link:
         publisher = make_publisher(link.url)
         publisher.connect()
@@ -105,7 +105,7 @@ def test_it_connects_again_after_the_link_broke(vhost: str, ear: Ear) -> None:
         publisher.close()
 
 
-def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str, ear: Ear) -> None:
+def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str, reader: QueueReader) -> None:
     with Link(vhost) as first, Link(vhost) as second:
         publisher = make_publisher(f"amqp://guest:guest@127.0.0.1:1/;{first.url};{second.url}")
         assert publisher.publish([message(1)], timeout_seconds=5) == {"id-1"}
@@ -134,7 +134,7 @@ def test_what_pika_says_of_a_failed_attempt_is_not_logged(capsys: pytest.Capture
     assert "pika" not in capsys.readouterr().out
 
 
-def test_an_idle_connection_stays_usable(publisher: ConfirmedPublisher, ear: Ear) -> None:
+def test_an_idle_connection_stays_usable(publisher: ConfirmedPublisher, reader: QueueReader) -> None:
     publisher.connect()
     publisher.idle(0.2)
     assert publisher.publish([message(1)], timeout_seconds=5) == {"id-1"}

@@ -15,7 +15,7 @@ from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS, TASK_NAME, Relay
 from common.resilience.circuit_breaker import Breaker
 from common.storage.postgresql import make_engine
-from common.tests.outboxes import HEARD, UNHEARD, Ear, Outbox, make_event, make_publisher, make_relay
+from common.tests.outboxes import ROUTED, UNROUTABLE, QueueReader, Outbox, make_event, make_publisher, make_relay
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def box(database: Callable[[], str]) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def ear(vhost: str) -> Iterator[Ear]:
-    with Ear(vhost) as listening:
+def reader(vhost: str) -> Iterator[QueueReader]:
+    with QueueReader(vhost) as listening:
         yield listening
 
 
@@ -64,12 +64,12 @@ def metric(name: str, relay: str = "relay-a") -> float:
     return REGISTRY.get_sample_value(f"holdfast_{name}", {"database": relay}) or 0.0
 
 
-def test_events_go_out_in_order_and_rows_go_away(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_events_go_out_in_order_and_rows_go_away(box: Outbox, reader: QueueReader, vhost: str) -> None:
     events = box.fill(BATCH_ROWS + 20)
     with running(make_relay(box, vhost)):
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id for event in events]
-    assert ear.heard == events
+    assert reader.read() == [event.id for event in events]
+    assert reader.received == events
 
 
 def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
@@ -81,20 +81,20 @@ def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
             eventually(lambda: metric("outbox_rows") == events)
 
 
-def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box: Outbox, reader: QueueReader, vhost: str) -> None:
     [event] = box.fill(1)
     with running(make_relay(box, vhost)):
         eventually(lambda: box.waiting() == [])
-    ear.listen()
-    [properties] = ear.properties
+    reader.read()
+    [properties] = reader.properties
     assert properties.content_type == CONTENT_TYPE
     assert properties.delivery_mode == 2
     assert properties.message_id == event.id
-    known = {"task": TASK_NAME, "id": event.id, "root_id": event.correlationid, "shadow": HEARD}
+    known = {"task": TASK_NAME, "id": event.id, "root_id": event.correlationid, "shadow": ROUTED}
     assert properties.headers.items() >= known.items()
 
 
-def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url)):
         first = box.fill(10)
         eventually(lambda: box.waiting() == [])
@@ -102,13 +102,13 @@ def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(box
         second = box.fill(10)
         time.sleep(1.0)
         assert box.waiting() == [event.id for event in second]
-        assert ear.listen() == [event.id for event in first]
+        assert reader.read() == [event.id for event in first]
         link.heal()
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id for event in first + second]
+    assert reader.read() == [event.id for event in first + second]
 
 
-def test_an_outage_shows_as_growing_lag(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_an_outage_shows_as_growing_lag(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link:
         link.cut()
         box.fill(3)
@@ -118,7 +118,7 @@ def test_an_outage_shows_as_growing_lag(box: Outbox, ear: Ear, vhost: str) -> No
             eventually(lambda: metric("outbox_rows") == metric("outbox_oldest_seconds") == 0)
 
 
-def test_a_broker_that_stands_still_loses_nothing(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_a_broker_that_stands_still_loses_nothing(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url)):
         eventually(lambda: box.holder() == "relay-a")
         link.freeze()
@@ -127,15 +127,15 @@ def test_a_broker_that_stands_still_loses_nothing(box: Outbox, ear: Ear, vhost: 
         assert len(box.waiting()) == 5
         link.heal()
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id for event in events]
+    assert reader.read() == [event.id for event in events]
 
 
 def test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on(
-    box: Outbox, ear: Ear, vhost: str, monkeypatch: pytest.MonkeyPatch
+    box: Outbox, reader: QueueReader, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of it than a batch holds, in front of everything else; it goes in its order once a queue takes it."""
     monkeypatch.setattr("common.messaging.relay.RETRY_SET_ASIDE_SECONDS", 0.5)
-    lost = [make_event(number, event_type=UNHEARD) for number in range(1, BATCH_ROWS + 2)]
+    lost = [make_event(number, event_type=UNROUTABLE) for number in range(1, BATCH_ROWS + 2)]
     heard = make_event()
     box.add(*lost, heard)
     with running(make_relay(box, vhost)):
@@ -143,14 +143,14 @@ def test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on(
         eventually(lambda: metric("outbox_set_aside_rows") == len(lost) and metric("outbox_rows") == 0)
         assert metric("outbox_oldest_seconds") == 0
         assert metric("outbox_set_aside_seconds") > 0
-        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: box.waiting() == [])
         eventually(lambda: metric("outbox_set_aside_rows") == metric("outbox_set_aside_seconds") == 0)
-    assert ear.listen() == [event.id for event in [heard, *lost]]
+    assert reader.read() == [event.id for event in [heard, *lost]]
 
 
-def test_another_relay_knows_what_was_set_aside(box: Outbox, ear: Ear, vhost: str) -> None:
-    lost = make_event(event_type=UNHEARD)
+def test_another_relay_knows_what_was_set_aside(box: Outbox, reader: QueueReader, vhost: str) -> None:
+    lost = make_event(event_type=UNROUTABLE)
     box.add(lost)
     with running(make_relay(box, vhost)):
         eventually(lambda: box.set_aside() == [lost.id])
@@ -158,25 +158,25 @@ def test_another_relay_knows_what_was_set_aside(box: Outbox, ear: Ear, vhost: st
     with running(make_relay(box, vhost, "relay-b")):
         eventually(lambda: box.waiting() == [lost.id])
         eventually(lambda: metric("outbox_set_aside_rows", "relay-b") == 1)
-        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [heard.id, lost.id]
+    assert reader.read() == [heard.id, lost.id]
 
 
 def test_a_type_that_no_queue_takes_keeps_no_other_type_set_aside(
-    box: Outbox, ear: Ear, vhost: str, monkeypatch: pytest.MonkeyPatch
+    box: Outbox, reader: QueueReader, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("common.messaging.relay.RETRY_SET_ASIDE_SECONDS", 0.2)
-    faded, vanished = ([make_event(number, event_type=name) for number in range(1, 5)] for name in (FADED, UNHEARD))
+    faded, vanished = ([make_event(number, event_type=name) for number in range(1, 5)] for name in (FADED, UNROUTABLE))
     box.add(*faded, *vanished)
     with running(make_relay(box, vhost)):
         eventually(lambda: len(box.set_aside()) == len(faded) + len(vanished))
-        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: box.waiting() == box.set_aside() == [event.id for event in faded])
-    assert ear.listen() == [event.id for event in vanished]
+    assert reader.read() == [event.id for event in vanished]
 
 
-def test_what_a_broken_connection_left_goes_first_on_the_next_turn(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_what_a_broken_connection_left_goes_first_on_the_next_turn(box: Outbox, reader: QueueReader, vhost: str) -> None:
     events = box.fill(3 * BATCH_ROWS)
     with Link(vhost) as link:
         link.starve(200_000)  # some of the first batch
@@ -185,10 +185,10 @@ def test_what_a_broken_connection_left_goes_first_on_the_next_turn(box: Outbox, 
             assert len(events) - BATCH_ROWS < len(box.waiting())
             link.heal()
             eventually(lambda: box.waiting() == [])
-    assert list(dict.fromkeys(ear.listen())) == [event.id for event in events]
+    assert list(dict.fromkeys(reader.read())) == [event.id for event in events]
 
 
-def test_one_relay_is_active_while_the_broker_is_slow_to_confirm(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_one_relay_is_active_while_the_broker_is_slow_to_confirm(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url, lease_seconds=0.9, confirm_seconds=4)):
         eventually(lambda: metric("relay_active") == 1)
         link.freeze()
@@ -201,10 +201,10 @@ def test_one_relay_is_active_while_the_broker_is_slow_to_confirm(box: Outbox, ea
                 time.sleep(0.02)
             eventually(lambda: box.waiting() == [])  # the lease was given back: the standby can publish
             assert box.holder() == "relay-b"
-    assert list(dict.fromkeys(ear.listen())) == [event.id for event in events]
+    assert list(dict.fromkeys(reader.read())) == [event.id for event in events]
 
 
-def test_the_lag_grows_while_the_broker_is_slow_to_confirm(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_the_lag_grows_while_the_broker_is_slow_to_confirm(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url)):
         eventually(lambda: metric("relay_active") == 1)
         link.freeze()
@@ -227,34 +227,34 @@ def test_a_standby_shows_the_lag_as_well(box: Outbox, vhost: str) -> None:
             assert metric("relay_active", "relay-b") == 0
 
 
-def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, ear: Ear, vhost: str) -> None:
-    ear.channel.exchange_delete("holdfast.events")
+def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, reader: QueueReader, vhost: str) -> None:
+    reader.channel.exchange_delete("holdfast.events")
     [event] = box.fill(1)
     with running(make_relay(box, vhost)):
         time.sleep(1.0)
         assert box.waiting() == [event.id]
-        with Ear(vhost) as declared_again:
+        with QueueReader(vhost) as declared_again:
             eventually(lambda: box.waiting() == [])
             assert declared_again.listen() == [event.id]
 
 
-def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, reader: QueueReader, vhost: str) -> None:
     full = {"x-max-length": 1, "x-overflow": "reject-publish"}
-    ear.channel.queue_declare("test.full", arguments=full)
-    ear.channel.queue_bind("test.full", "holdfast.events", HEARD)
+    reader.channel.queue_declare("test.full", arguments=full)
+    reader.channel.queue_bind("test.full", "holdfast.events", ROUTED)
     events = box.fill(200)
     with running(make_relay(box, vhost)):
         time.sleep(3)
-        heard = len(ear.listen())
+        heard = len(reader.read())
         assert heard <= 200 + 20  # the first batch, and then one at a time
-        ear.channel.queue_delete("test.full")
+        reader.channel.queue_delete("test.full")
         eventually(lambda: box.waiting() == [])
         assert box.set_aside() == []  # it was refused, not returned
-    assert list(dict.fromkeys(ear.listen())) == [event.id for event in events]
+    assert list(dict.fromkeys(reader.read())) == [event.id for event in events]
 
 
 def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_none(
-    box: Outbox, ear: Ear, vhost: str
+    box: Outbox, reader: QueueReader, vhost: str
 ) -> None:
     events = box.fill(3)
     engine = box.connect_relay()
@@ -272,10 +272,10 @@ def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_
     assert box.waiting() == [event.id for event in events]
     with running(make_relay(box, vhost)):
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id for event in events] * 2
+    assert reader.read() == [event.id for event in events] * 2
 
 
-def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outbox, reader: QueueReader, vhost: str) -> None:
     second = running(make_relay(box, vhost, "relay-b"))
     with running(make_relay(box, vhost, "relay-a")):
         eventually(lambda: box.holder() == "relay-a")
@@ -290,10 +290,10 @@ def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outb
     assert time.monotonic() - started < LEASE_SECONDS
     assert box.holder() == "relay-b"
     second.__exit__(None, None, None)
-    assert ear.listen() == [event.id for event in first_events + last_events]
+    assert reader.read() == [event.id for event in first_events + last_events]
 
 
-def test_a_database_that_is_away_is_waited_for(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_a_database_that_is_away_is_waited_for(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(box.url) as link:
         engine = make_engine(link.url, pool_size=1, timeout_seconds=5, name="relay")
         with running(make_relay(box, vhost, engine=engine)):
@@ -307,7 +307,7 @@ def test_a_database_that_is_away_is_waited_for(box: Outbox, ear: Ear, vhost: str
         engine.dispose()
 
 
-def test_throughput(box: Outbox, ear: Ear, vhost: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_throughput(box: Outbox, reader: QueueReader, vhost: str, capsys: pytest.CaptureFixture[str]) -> None:
     count = 5_000
     events = box.fill(count)
     started = time.monotonic()
@@ -317,4 +317,4 @@ def test_throughput(box: Outbox, ear: Ear, vhost: str, capsys: pytest.CaptureFix
     with capsys.disabled():
         # A figure to look at: what a busy machine does is no reason to fail.
         print(f"\nrelay: {count} events in {seconds:.2f} s, {count / seconds:.0f}/s")  # noqa: T201
-    assert ear.listen() == [event.id for event in events]
+    assert reader.read() == [event.id for event in events]

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from common.messaging.relay import BATCH_ROWS
 from common.storage.postgresql import transaction
-from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event, make_relay
+from common.tests.outboxes import UNROUTABLE, QueueReader, Outbox, make_event, make_relay
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def fill(box: Outbox) -> list[tuple[str, int]]:
     """An event of nowhere first, which is older than all others; return the rest by subject and sequence."""
     told = [(f"thing-{number % SUBJECTS}", number // SUBJECTS + 1) for number in range(ROWS)]
     events = [make_event(sequence, subject=subject) for subject, sequence in told]
-    box.add(make_event(event_type=UNHEARD))
+    box.add(make_event(event_type=UNROUTABLE))
     for start in range(0, ROWS, 2_000):
         box.add(*events[start : start + 2_000])
     with transaction(box.engine) as connection:
@@ -134,7 +134,7 @@ class Samples:
 def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_moment(
     box: Outbox, vhost: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Ear(vhost) as ear, Link(vhost) as link:
+    with QueueReader(vhost) as reader, Link(vhost) as link:
         told = fill(box)
         with relaying(box, link):
             eventually(lambda: box.backlog()[0] < ROWS)
@@ -147,11 +147,11 @@ def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_
                 eventually(lambda: box.backlog()[0] == 0)
         assert (samples.wrong[:5], len(box.set_aside())) == ([], 1)
         assert samples.count > CUTS
-        ear.listen()
-    first = dict.fromkeys((event.subject, event.sequence) for event in ear.heard)
+        reader.read()
+    first = dict.fromkeys((event.subject, event.sequence) for event in reader.received)
     assert sorted(first) == sorted(told)
     for subject in {subject for subject, _ in told}:
         sequences = [sequence for each, sequence in first if each == subject]
         assert sequences == sorted(sequences)
     with capsys.disabled():
-        print(f"\n{ROWS} rows, {CUTS} cuts, {len(ear.heard) - ROWS} repeats, {samples.count} samples")  # noqa: T201
+        print(f"\n{ROWS} rows, {CUTS} cuts, {len(reader.received) - ROWS} repeats, {samples.count} samples")  # noqa: T201

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.relay_wakeup import CHANNEL, Listener, Waker
 from common.storage.postgresql import autocommit, transaction
-from common.tests.outboxes import Ear, Outbox, make_event, make_relay
+from common.tests.outboxes import QueueReader, Outbox, make_event, make_relay
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def box(database: Callable[[], str]) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def ear(vhost: str) -> Iterator[Ear]:
-    with Ear(vhost) as listening:
+def reader(vhost: str) -> Iterator[QueueReader]:
+    with QueueReader(vhost) as listening:
         yield listening
 
 
@@ -107,15 +107,15 @@ def statements(engine: Engine) -> list[tuple[str, bool]]:
 
 
 @pytest.mark.usefixtures("no_look")
-def test_a_commit_wakes_the_relay_and_the_order_stays(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_a_commit_wakes_the_relay_and_the_order_stays(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with running(make_relay(box, vhost), box):
         eventually(lambda: is_waiting(box))
         events = [event for _ in range(20) for event in box.fill(3)]
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id for event in events]
+    assert reader.read() == [event.id for event in events]
 
 
-def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with running(make_relay(box, vhost), box):
         eventually(lambda: is_waiting(box))
         insert = text(f"INSERT INTO outbox ({outbox.COLUMNS}) VALUES (:event_id, :type, :correlation_id, :body)")
@@ -124,11 +124,11 @@ def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(box: Ou
         with transaction(box.engine) as connection:
             connection.execute(insert, values)
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id]
+    assert reader.read() == [event.id]
 
 
 @pytest.mark.usefixtures("no_look")
-def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with running(make_relay(box, vhost), box):
         eventually(lambda: is_waiting(box))
         [first] = listeners(box)
@@ -137,11 +137,11 @@ def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, ear: Ear, v
         eventually(lambda: is_waiting(box) and listeners(box) != [first])
         [event] = box.fill(1)
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [event.id]
+    assert reader.read() == [event.id]
 
 
 @pytest.mark.usefixtures("no_look")
-def test_a_relay_listens_again_after_its_broker_was_away(box: Outbox, ear: Ear, vhost: str) -> None:
+def test_a_relay_listens_again_after_its_broker_was_away(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url), box):
         eventually(lambda: is_waiting(box))
         link.cut()
@@ -150,7 +150,7 @@ def test_a_relay_listens_again_after_its_broker_was_away(box: Outbox, ear: Ear, 
         eventually(lambda: box.waiting() == [])
         [second] = box.fill(1)
         eventually(lambda: box.waiting() == [])
-    assert list(dict.fromkeys(ear.listen())) == [first.id, second.id]
+    assert list(dict.fromkeys(reader.read())) == [first.id, second.id]
 
 
 def test_notifications_do_not_pile_up_while_the_broker_is_away(box: Outbox, vhost: str) -> None:
@@ -166,7 +166,7 @@ def test_notifications_do_not_pile_up_while_the_broker_is_away(box: Outbox, vhos
 
 
 def test_the_relay_that_takes_over_is_the_one_that_is_woken(
-    box: Outbox, ear: Ear, vhost: str, monkeypatch: pytest.MonkeyPatch
+    box: Outbox, reader: QueueReader, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(make_relay(box, vhost, "relay-b"), box):
         with running(make_relay(box, vhost, "relay-a"), box):
@@ -179,7 +179,7 @@ def test_the_relay_that_takes_over_is_the_one_that_is_woken(
         eventually(lambda: box.waiting() == [])
         events = box.fill(2)
         eventually(lambda: box.waiting() == [])
-    assert ear.listen() == [each.id for each in (event, *events)]
+    assert reader.read() == [each.id for each in (event, *events)]
 
 
 def test_nothing_is_notified_in_the_business_transaction(box: Outbox) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
 from common.storage.postgresql import make_engine, transaction
-from common.tests.outboxes import UNHEARD, Ear, Outbox, make_event
+from common.tests.outboxes import UNROUTABLE, QueueReader, Outbox, make_event
 from common.tests.ports import free_port
 from common.tests.tcp_proxy import Link
 from infrastructure.database_roles import RELAY, RUNTIME
@@ -86,7 +86,7 @@ def test_it_empties_every_outbox_and_ends_on_sigterm_with_its_leases_given_back(
     boxes: dict[str, Outbox], vhost: str, tmp_path: Path
 ) -> None:
     log, port = tmp_path / "log", free_port()
-    with Ear(vhost) as ear, process(vhost, boxes, log, port) as relay:
+    with QueueReader(vhost) as reader, process(vhost, boxes, log, port) as relay:
         events = [event for box in boxes.values() for event in box.fill(20)]
         eventually(lambda: all_gone(boxes), log)
         metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
@@ -94,7 +94,7 @@ def test_it_empties_every_outbox_and_ends_on_sigterm_with_its_leases_given_back(
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(10) == 0, log.read_text()
         assert [box.holder() for box in boxes.values()] == [None, None]
-        assert sorted(ear.listen()) == sorted(event.id for event in events)
+        assert sorted(reader.read()) == sorted(event.id for event in events)
 
 
 def test_it_ends_on_sigint_although_the_broker_is_away(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_it_ends_on_sigint_although_the_broker_is_away(boxes: dict[str, Outbox],
 
 def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
     log, box = tmp_path / "log", boxes["orders"]
-    with Ear(vhost) as ear, process(vhost, boxes, log, free_port()) as first:
+    with QueueReader(vhost) as reader, process(vhost, boxes, log, free_port()) as first:
         eventually(lambda: box.holder() is not None, log)
         killed_holder = box.holder()
         with process(vhost, boxes, log, free_port()) as second:
@@ -122,7 +122,7 @@ def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vh
             assert time.monotonic() - killed_at < LEASE_SECONDS + 5
             assert box.holder() != killed_holder
             assert second.poll() is None
-        heard = ear.listen()
+        heard = reader.read()
         assert set(heard) == {event.id for event in events}  # some of them twice, none lost
         assert list(dict.fromkeys(heard)) == [event.id for event in events]
 
@@ -135,14 +135,14 @@ def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
     only = {"orders": box}
     events = box.fill(BATCH_ROWS + 10)
     crash = {"HOLDFAST_TEST_BUILD": "1", "HOLDFAST_CRASH_POINT": f"{point}:1"}
-    with Ear(vhost) as ear:
+    with QueueReader(vhost) as reader:
         with process(vhost, only, log, free_port(), **crash) as doomed:
             assert doomed.wait(SECONDS) == -signal.SIGKILL, log.read_text()
         with transaction(box.engine) as connection:
             connection.execute(text("DELETE FROM leases"))  # that it runs out is tried elsewhere: save the seconds
         with process(vhost, only, log, free_port()):
             eventually(lambda: all_gone(only), log)
-        heard = ear.listen()
+        heard = reader.read()
     assert list(dict.fromkeys(heard)) == [event.id for event in events]
     repeated = BATCH_ROWS if point == "relay.published" else 0
     assert len(heard) == len(events) + repeated
@@ -158,17 +158,17 @@ def test_the_role_of_a_relay_is_enough(
         with transaction(engine) as connection:
             return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
-    event, unheard = make_event(), make_event(event_type=UNHEARD)
+    event, unheard = make_event(), make_event(event_type=UNROUTABLE)
     with transaction(engine) as connection:
         outbox.add(connection, unheard, event)
-    with Ear(vhost) as ear, process(vhost, {"orders": Place(url(RELAY))}, log, free_port()) as relay:
+    with QueueReader(vhost) as reader, process(vhost, {"orders": Place(url(RELAY))}, log, free_port()) as relay:
         eventually(lambda: count("outbox WHERE set_aside_at IS NULL") == 0, log)
         assert count("leases") == count("outbox") == 1
-        ear.channel.queue_bind("test.events", "holdfast.events", UNHEARD)
+        reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: count("outbox") == 0, log)
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(10) == 0, log.read_text()
-        assert ear.listen() == [event.id, unheard.id]
+        assert reader.read() == [event.id, unheard.id]
     assert count("leases") == 0
     engine.dispose()
 
@@ -179,10 +179,10 @@ def test_one_database_that_cannot_be_used_holds_up_no_other(
     log = tmp_path / "log"
     with transaction(boxes["payments"].engine) as connection:
         connection.execute(text("DROP TABLE outbox"))
-    with Ear(vhost) as ear, process(vhost, boxes, log, free_port()) as relay:
+    with QueueReader(vhost) as reader, process(vhost, boxes, log, free_port()) as relay:
         [event] = boxes["orders"].fill(1)
         eventually(lambda: boxes["orders"].waiting() == [], log)
-        assert ear.listen() == [event.id]
+        assert reader.read() == [event.id]
         assert relay.poll() is None
 
 
