@@ -1,9 +1,9 @@
-"""PostgreSQL's roles: which process connects to a context's database as whom, and what that role may do there.
+"""PostgreSQL's roles: the role of each process in a context's database, and its privileges.
 
-Guarantee: a role opens the database of its context and no other, and is no superuser. A context's service and worker
-share one role, which reads and writes rows and changes no table. Only its owner does that, as which migrations run and
-nothing else. A relay empties the outbox, and sets events aside; the scheduler does its sweeps and sees how old the
-outbox is.
+Guarantee: a role connects only to the database of its context, and is not a superuser. A context's service and worker
+share one role, which reads and writes rows but changes no tables. Only the owner does that, and only migrations run as
+the owner. A relay reads and deletes outbox rows and sets events aside; the scheduler runs its sweeps and reads the age
+of the outbox.
 Not promised: within `leases` a role may take any lease, and any role may take advisory locks.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from infrastructure.processes import RELATIONAL_CONTEXTS, Process
 
-# What follows a database's name in the name of a role; the context's own role has the plain name.
+# Suffixes of role names; the context's own role has the plain name of the database.
 RUNTIME, OWNER, RELAY, SCHEDULER = "", "owner", "relay", "scheduler"
 _PARTS = (RUNTIME, OWNER, RELAY, SCHEDULER)
 _PART_OF_PROCESS = {"migrate": OWNER, "relay": RELAY, "scheduler": SCHEDULER}
@@ -20,7 +20,7 @@ _PART_OF_PROCESS = {"migrate": OWNER, "relay": RELAY, "scheduler": SCHEDULER}
 
 @dataclass(frozen=True, slots=True)
 class TableRight:
-    """What a role may do with one table, in the words of GRANT: with columns where the rest is not its business."""
+    """The privileges of a role on one table, in GRANT's syntax, limited to columns where possible."""
 
     table: str
     privileges: str
@@ -37,7 +37,7 @@ def role_names(database: str) -> tuple[str, ...]:
 
 
 def role_of_process(line: Process, context: str) -> str:
-    """Return the role as which a process of the table connects to the context's database."""
+    """Return the role of a process of the table in the context's database."""
     return role_name(context, _PART_OF_PROCESS.get(line.name.partition("-")[0], RUNTIME))
 
 
@@ -51,7 +51,7 @@ _PRUNE_REPLIES = TableRight("idempotency_replies", "SELECT (ctid, created_at, le
 
 RELAY_RIGHTS: tuple[TableRight, ...] = (TableRight("outbox", "SELECT, DELETE, UPDATE (set_aside_at)"), _LEASES)
 _PRUNING: tuple[TableRight, ...] = (_OUTBOX_AGE, _LEASES, _PRUNE_INBOX, _PRUNE_REPLIES)
-# For each context whose sweeps in workers/<context>/sweeps.py do more than to prune, or that has other tables.
+# For each context whose sweeps in workers/<context>/sweeps.py do more than pruning, or that has other tables.
 SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
     "users": (
         *(_OUTBOX_AGE, _LEASES, _PRUNE_REPLIES),
@@ -74,5 +74,5 @@ SCHEDULER_RIGHTS: Mapping[str, tuple[TableRight, ...]] = {
 
 
 def table_rights(context: str) -> Mapping[str, tuple[TableRight, ...]]:
-    """Return what each restricted role of the context's database may do, by the role's part."""
+    """Return the privileges of each restricted role of the context's database, by the role's suffix."""
     return {RELAY: RELAY_RIGHTS, SCHEDULER: SCHEDULER_RIGHTS.get(context, _PRUNING)}

@@ -1,8 +1,7 @@
-"""MongoDB's accounts: which process connects as whom, and what that account may do.
+"""MongoDB's accounts: the account of each process, and its privileges.
 
-Guarantee: a context's account reads and writes the database of its name and no other. `live` and `bridge` read the
-archive's events, and nothing else of the archive (docs/decisions/0021); `live` writes nothing, `bridge` has a database
-of its own.
+Guarantee: a context's account reads and writes only the database of its name. `live` and `bridge` read only the
+archive's events (docs/decisions/0021); `live` writes nothing, `bridge` has its own database.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ ARCHIVE, EVENTS = "archive", "events"
 
 @dataclass(frozen=True, slots=True)
 class CustomRole:
-    """A role that MongoDB does not bring along: actions on one collection (or on none), in the database that has it."""
+    """A custom MongoDB role: actions on one collection (or on none), in its database."""
 
     name: str
     database: str
@@ -31,7 +30,7 @@ class CustomRole:
 
 EVENTS_READER = CustomRole("events_reader", ARCHIVE, EVENTS, ("find", "changeStream"))
 CUSTOM_ROLES = (EVENTS_READER,)
-# Whose address names the database that they read, and what they may read there.
+# Accounts whose URL names the database that they read, and their roles there.
 READERS: Mapping[str, CustomRole] = {"live": EVENTS_READER, "bridge": EVENTS_READER}
 _ALSO_OWN_DATABASE = frozenset({"bridge"})
 
@@ -44,7 +43,7 @@ def database_of(account: str) -> str:
 
 
 def roles_of(account: str) -> list[dict[str, str]]:
-    """Return the account's roles, as MongoDB's `createUser` takes them."""
+    """Return the account's roles in the format of MongoDB's `createUser`."""
     own = [{"role": "readWrite", "db": account}]
     if account not in READERS:
         return own

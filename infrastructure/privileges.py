@@ -1,12 +1,12 @@
-"""Who may do what: the one description from which every kind of installation makes its accounts.
+"""The privileges of all accounts: every kind of installation creates its accounts from this description.
 
-Guarantee: an account has what its process does and nothing else. PostgreSQL and MongoDB: one account for each context,
-which owns its own database and can open no other. RabbitMQ: one account for each kind of process; a worker takes from
-its own queue, and whatever it publishes anywhere carries its own name as the key, so it can put nothing into another's
-queue. Relays of one kind share an account.
-Not promised: within one kind of right RabbitMQ knows patterns of names only. Who may send to a delay queue or to the
-dead-letter exchange is held to its own key there; the two who must use the default exchange (replays, and the return
-from delay queues, which the topology job sets up) could address any queue by it.
+Guarantee: an account has only the privileges that its process needs. PostgreSQL and MongoDB: one account per context,
+which can connect only to its own database. RabbitMQ: one account per kind of process; a worker consumes its own queue,
+and can publish only with its own name as routing key, so it cannot publish to another's queue. Relays of one kind share
+an account.
+Not promised: RabbitMQ's permissions are only patterns of names. At the delay queues and the dead-letter exchange an
+account is limited to its own routing key; the two that must use the default exchange (replays, and the return from
+delay queues, which the topology job configures) could publish to any queue through it.
 """
 
 import re
@@ -21,17 +21,17 @@ DEAD_EXCHANGE = "holdfast.dead"
 DEAD_LETTERS_QUEUE = "operations.dead-letters"
 RETRY_EXCHANGES = tuple(f"holdfast.retry.{seconds}s" for seconds in (1, 5, 30, 120, 600))
 PROBE_EXCHANGE = "holdfast.retry.probe"
-# What a worker tells about its failed attempts itself; all other events come through an outbox.
+# Workers publish their failed attempts directly; all other events come from an outbox.
 ATTEMPT_FAILED = "attempt.failed.v1"
 _BUSINESS_EVENTS = r"^(?!attempt\.)[a-z]+\.[a-z_]+\.v[0-9]+$"
-# What Celery keeps for remote control and for watching, by kombu's and Celery's own names.
+# Celery's exchanges and queues for remote control and events, with kombu's and Celery's own names.
 _CONTROL, _REPLIES, _WATCHED = "celery.pidbox", "reply.celery.pidbox", "celeryev"
 _DEFAULT_EXCHANGE = r"amq\.default"
 
 
 @dataclass(frozen=True, slots=True)
 class TopicRight:
-    """Which keys an account may use at a topic exchange: to publish with, and to bind with."""
+    """The routing keys of an account at a topic exchange, for publishing and binding."""
 
     exchange: str
     write: str = NOTHING
@@ -42,8 +42,8 @@ class TopicRight:
 class BrokerAccount:
     """One account of RabbitMQ: patterns of the names that it may configure, write to and read from.
 
-    https://www.rabbitmq.com/docs/access-control says which operation needs which of them. `tag` opens a part of the
-    management API.
+    https://www.rabbitmq.com/docs/access-control lists the permissions of each operation. `tag` grants access to a part
+    of the management API.
     """
 
     name: str
@@ -55,7 +55,7 @@ class BrokerAccount:
 
 
 def broker_account(line: Process) -> str:
-    """Return the account with which a process of the table connects to the broker; LookupError if with none."""
+    """Return the broker account of a process of the table; LookupError if it has none."""
     name = re.sub(r"-[0-9]+$", "", line.name)
     if name not in {account.name for account in BROKER_ACCOUNTS}:
         raise LookupError(f"{line.name} has no account at the broker")
@@ -73,7 +73,7 @@ def _exactly(*names: str) -> str:
 def _topology() -> BrokerAccount:
     ours = rf"holdfast\.(events|dead|topology|retry\.([0-9]+s|probe))|[a-z]+\.events|{_exactly(DEAD_LETTERS_QUEUE)}"
     marks = r"holdfast\.new\..+"
-    # It declares and binds. What a queue dead-letters to, whoever declares it must be allowed to write to.
+    # It declares and binds. Declaring a queue requires write permission on its dead-letter exchange.
     return BrokerAccount(
         "topology",
         configure=_one_of(ours, marks),
@@ -122,7 +122,7 @@ def _operations_worker(_context: str) -> BrokerAccount:
     return BrokerAccount(
         "worker-operations",
         configure=_one_of(box, _exactly(_CONTROL, _REPLIES, _WATCHED)),
-        # A replay goes to the one queue that the letter died in.
+        # A replay goes only to the queue of the dead letter.
         write=_one_of(box, _exactly(_REPLIES, _WATCHED), _DEFAULT_EXCHANGE),
         read=_one_of(box, _exactly(_CONTROL), _exactly(DEAD_LETTERS_QUEUE)),
         topics=(_TO_WATCHERS,),
@@ -130,13 +130,13 @@ def _operations_worker(_context: str) -> BrokerAccount:
 
 
 def _own_box(context: str) -> str:
-    """The queue in which a worker hears what remote control asks; to the exchange before it, it may not write."""
+    """A worker's queue for remote control; it may not write to its exchange."""
     return rf"{context}@[^/]+\.celery\.pidbox"
 
 
 def _flower() -> BrokerAccount:
     own = r"celeryev\..+"
-    # To ask workers anything goes the same way as an order to them: it only receives what they send unasked.
+    # Inspection uses the same exchange as commands, so it only receives events.
     return BrokerAccount(
         "flower",
         configure=_one_of(own, _exactly(_WATCHED)),
@@ -149,7 +149,7 @@ def _flower() -> BrokerAccount:
 
 _TO_WATCHERS = TopicRight(_WATCHED, write=r"^(worker|task)\.[a-z]+$")
 
-# Every other worker takes from its own queue and retries there, nothing else.
+# Every other worker only consumes its own queue and retries there.
 _OTHER_WORKERS = {"operations": _operations_worker, "notifications": _notifications_worker}
 _WORKERS = tuple(line.context for line in PROCESSES if line.name == f"worker-{line.context}")
 
@@ -161,9 +161,9 @@ BROKER_ACCOUNTS: tuple[BrokerAccount, ...] = (
         write=_one_of(_exactly(EVENTS_EXCHANGE)),
         topics=(TopicRight(EVENTS_EXCHANGE, write=_BUSINESS_EVENTS),),
     ),
-    # It counts what waits in queues, which needs no right but to be let in.
+    # It reads queue lengths, which needs no permission except access.
     BrokerAccount("scheduler"),
     _flower(),
-    # For the operations service and whoever measures: the management API, to look at and nothing else.
+    # For the operations service and monitoring: read-only access to the management API.
     BrokerAccount("monitor", tag="monitoring"),
 )

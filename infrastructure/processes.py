@@ -1,9 +1,8 @@
-"""The one process table: every process of the system, in the order in which it may start.
+"""The process table: every process of the system, in start order.
 
-Guarantee: whoever starts the system (the native stack here, compose and Kubernetes later) can be
-checked against this table; a process that is not in it does not belong to the system. A new service
-or worker is one more line. It holds no secret, no URL and no path: those are the business of
-whoever starts the processes.
+Guarantee: tests compare every kind of installation (native stack, compose, Kubernetes) with this table; a process that
+is not in it does not belong to the system. A new service or worker is one more line. It contains no secrets, URLs or
+paths: each installation adds them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from enum import IntEnum
 
 
 class Phase(IntEnum):
-    """Everything in a phase runs at the same time; a phase begins when the one before it is ready."""
+    """Processes of a phase start together; a phase begins when the previous one is ready."""
 
     SERVERS = 1
     SCHEMA = 2
@@ -25,9 +24,9 @@ class Process:
     """One line of the table.
 
     `command` is run from the repository root (the first word `python` is the project's interpreter);
-    it is empty for a third-party server, which every kind of installation starts in its own way.
-    `environment` names the variables it gets, and nothing else reaches it. `port_offset` counts from
-    the stack's first port. `probe` is the HTTP path that answers 200 when the process is of use.
+    it is empty for a third-party server, which every kind of installation starts in its own way. `environment` names
+    all its variables. `port_offset` counts from the stack's first port. `probe` is the HTTP path that returns 200 when
+    the process is ready.
     """
 
     name: str
@@ -52,11 +51,11 @@ PORTS_PER_STACK = 50
 
 RELATIONAL_CONTEXTS = ("users", "inventory", "orders", "payments")
 DOCUMENT_CONTEXTS = ("archive", "operations", "notifications")
-# It has a worker and no service, and a MongoDB database of its own.
+# It has a worker and no service, and its own MongoDB database.
 MAIL = "mail"
 MAIL_CATCHER_SMTP_PORT_OFFSET = 41
 
-# What every process of ours takes that works for requests and events.
+# Variables of every process that handles requests or events.
 _OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _FAILURES = ("RETRY_ATTEMPTS", "UNDECIDED_MAX_AGE_SECONDS")
 _KAFKA = (
@@ -67,7 +66,7 @@ _KAFKA = (
     "KAFKA_SASL_USERNAME",
     "KAFKA_SASL_PASSWORD",
 )
-_KEYS = ("JWKS_URL",)  # who verifies tokens asks users for its keys; users has them
+_KEYS = ("JWKS_URL",)  # services fetch the keys from users, which has them
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
 _WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
 _MAIL = ("SMTP_URL", "MAIL_FROM", "USERS_URL", "CONTACT_TOKENS", _BREAKER)
@@ -83,7 +82,7 @@ def _server(name: str, port_offset: int) -> Process:
 
 
 def _stand_in(name: str, port_offset: int, *also: str) -> Process:
-    """What a trial has in place of somebody else's server."""
+    """Development replacements of external servers."""
     return Process(
         name=name,
         phase=Phase.PROCESSES,
@@ -231,7 +230,7 @@ PROCESSES: tuple[Process, ...] = (
 
 
 def process(name: str) -> Process:
-    """Return the line with that name; LookupError says which names there are."""
+    """Return the line with that name; LookupError lists the names."""
     for line in PROCESSES:
         if line.name == name:
             return line

@@ -1,1 +1,1 @@
-"""The image, and what belongs to running it with compose: see the Dockerfile, and compose.yaml at the root."""
+"""The image, and the files for running it with compose: see the Dockerfile, and compose.yaml at the root."""

@@ -1,8 +1,8 @@
-"""The image's health check: exit code 0 if the process of this container is of use, 1 if it is not.
+"""The image's health check: exit code 0 if the process of this container is healthy, else 1.
 
-It works for every role: who serves HTTP (SERVICE_PORT) is asked whether it is ready, who shows metrics (METRICS_PORT)
-must show them, and a job that listens nowhere is well as long as it runs. Standard library only, and little of it,
-because it runs every few seconds in every container.
+It works for every process: one with SERVICE_PORT must be ready, one with METRICS_PORT must serve its metrics, and a job
+without a port is healthy while it runs. Standard library only, and little of it, because it runs every few seconds in
+every container.
 """
 
 import os
@@ -10,7 +10,7 @@ import socket
 import sys
 
 TIMEOUT_SECONDS = 4.0
-# Services, the sandbox, Flower: the first of these that is known there decides.
+# Services, the sandbox, Flower: the first existing path is used.
 READY = ("/readyz", "/livez", "/healthcheck")
 METRICS = ("/metrics",)
 _OK, _NOT_FOUND = 200, 404

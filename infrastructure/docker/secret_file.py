@@ -1,8 +1,8 @@
 """`.env` with strong secrets, from `.env.example`: `python3 -m infrastructure.docker.secret_file [FILE]`.
 
-Guarantee: every secret that has no value yet gets one from the system's random source, 128 bits or more; a value that
-the file has already is kept, a variable that it lacks is added; only its owner can read the file. Nothing is printed
-but names. (Standard library only: it runs where nothing is installed but Docker and Python.)
+Guarantee: every secret that has no value yet gets one from the system's random source, 128 bits or more; existing
+values are kept, missing variables are added; only the owner can read the file. Only names are printed. (Standard
+library only: it needs just Docker and Python.)
 """
 
 import base64
@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
 _SECRET = re.compile(r"(PASSWORD|KEY)$")
-_OF_OTHERS = frozenset({"KAFKA_SASL_PASSWORD"})  # of an account that is not ours to make
-# RFC 8410: what stands before the 32 bytes of an Ed25519 key in PKCS #8.
+_OF_OTHERS = frozenset({"KAFKA_SASL_PASSWORD"})  # of an external account
+# RFC 8410: the prefix of the 32 bytes of an Ed25519 key in PKCS #8.
 _ED25519_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
 
 
 def password() -> str:
-    """Letters and digits only: it stands in addresses and in JSON."""
+    """Letters and digits only, because it is used in URLs and JSON."""
     return secrets.token_hex(16)
 
 
@@ -39,7 +39,7 @@ def fernet_key() -> str:
 
 
 def complete(example: str, known: dict[str, str]) -> tuple[str, list[str]]:
-    """Return the text of the new file, and the names of the secrets that were made for it."""
+    """Return the text of the new file, and the names of the generated secrets."""
     lines, made, seen = [], [], set()
     for line in example.splitlines():
         match = _ASSIGNMENT.fullmatch(line)
@@ -60,7 +60,7 @@ def complete(example: str, known: dict[str, str]) -> tuple[str, list[str]]:
 
 
 def write(file: Path) -> list[str]:
-    """Bring the file up to date; answers the names of the secrets that were made. Raises OSError."""
+    """Update the file; returns the names of the generated secrets. Raises OSError."""
     known = {match[1]: match[2] for line in _lines(file) if (match := _ASSIGNMENT.fullmatch(line))}
     text, made = complete(EXAMPLE.read_text(encoding="utf-8"), known)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
@@ -87,10 +87,10 @@ _MAKERS: dict[str, Callable[[], str]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file and say what was made."""
+    """Write the file and print the names of the generated secrets."""
     file = Path(arguments[0]) if arguments else ROOT / ".env"
     made = write(file)
-    print(f"{file}: {len(made)} secrets made{': ' if made else ''}{', '.join(made)}")  # noqa: T201
+    print(f"{file}: {len(made)} secrets generated{': ' if made else ''}{', '.join(made)}")  # noqa: T201
     return 0
 
 

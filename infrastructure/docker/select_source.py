@@ -1,7 +1,7 @@
-"""What of the tree belongs into an image: `select_source.py FROM TO [CONTEXT]`.
+"""Copies the source files of an image: `select_source.py FROM TO [CONTEXT]`.
 
-Guarantee: without a context everything but tests; with one, the kit and that context's own service and worker, and no
-other's code. An unknown context ends the build. (Standard library only: it runs before anything is installed.)
+Guarantee: without a context everything but tests; with one, only the kit and that context's service and worker. An
+unknown context fails the build. (Standard library only: it runs before anything is installed.)
 """
 
 import shutil

@@ -2,7 +2,8 @@
 
 Guarantee: each is infrastructure/docker/Dockerfile with the context as the default of its build argument, so
 `docker build -t orders -f services/orders/Dockerfile .` needs no argument and no other image. A test compares the
-files with what this writes. (Docker can neither include a file nor read one outside the context, hence the copies.)
+files with what this writes. (Docker can neither include a file nor read one outside the build context, so there are
+copies.)
 """
 
 import json

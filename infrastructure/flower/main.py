@@ -1,10 +1,10 @@
-"""Flower behind a password, to look and not to touch: `python -m infrastructure.flower.main`.
+"""Flower, read-only and behind a password: `python -m infrastructure.flower.main`.
 
-It shows each event that a context handles as a task under the event's own name, and how the workers are; /healthcheck
-and /metrics are open, for whoever supervises and measures inside. Its pages change nothing (read-only): retries and
-replays are the system's own business, and a worker is stopped by whoever supervises it. It sends workers nothing.
-What it shows it has from Celery's events, kept in memory, the last `TASKS` of them; it is no witness: a worker sends
-those without confirms, and they are lost while Flower is away.
+It shows each handled event as a task with the event's type as name, and the state of the workers; /healthcheck and
+/metrics are open, for internal supervision and monitoring. Its pages change nothing: the system itself retries and
+replays, and only a supervisor stops a worker. It sends nothing to workers. Its data comes from Celery's events, the
+last `TASKS` in memory; it is not reliable: workers publish them without confirms, and they are lost while Flower is
+down.
 """
 
 import logging
@@ -26,7 +26,7 @@ _PURGE_SECONDS = 3600
 
 
 def main() -> int:
-    """Serve until a signal comes; 2 if the settings do not do."""
+    """Serve until a signal; 2 for invalid settings."""
     settings = load(Settings)
     _set_options(settings)
     signal.signal(signal.SIGTERM, _end)
@@ -36,7 +36,7 @@ def main() -> int:
 
 def serve(settings: Settings) -> None:
     """Run Flower's loop."""
-    # Flower reads its own options when it is imported, so they are set before.
+    # Flower reads its options at import, so set them before.
     from flower.app import Flower  # noqa: PLC0415
     from flower.urls import settings as pages  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def serve(settings: Settings) -> None:
 
 
 def make_app(settings: Settings) -> Celery:
-    """Return a Celery app that only listens; its queues are its own and end with it."""
+    """Return a Celery app that only consumes events; its queues are exclusive."""
     app = Celery("holdfast-flower", broker=settings.rabbitmq_url, set_as_current=False, control=SilentControl)
     app.conf.update(
         event_queue_exclusive=True,
@@ -68,11 +68,11 @@ def _set_options(settings: Settings) -> None:
 
     options.address, options.port = settings.service_host, settings.service_port
     options.basic_auth = [settings.flower_basic_auth]
-    # Of a cluster's nodes Flower knows how to ask one; its page of queues is empty while that is away.
+    # Flower can query only one node of a cluster; its page of queues is empty while that is down.
     options.broker_api = f"{settings.rabbitmq_management_url.partition(';')[0].rstrip('/')}/api/"
     options.read_only = True
-    options.enable_events = False  # the workers send them unasked
-    # What became of it, too: done, duplicate, retried, parked or dead are all the same success to Celery.
+    options.enable_events = False  # the workers publish them without a request
+    # Also the outcome: done, duplicate, retried, parked or dead are all successes for Celery.
     options.tasks_columns = "name,worker,state,result,received,runtime,uuid"
     options.max_tasks, options.max_workers = TASKS, WORKERS
     options.purge_offline_workers = _PURGE_SECONDS

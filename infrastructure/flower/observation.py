@@ -1,7 +1,7 @@
-"""What Flower knows of workers without asking them: all of it comes from the events that they send unasked.
+"""Flower's view of the workers without remote control: it comes from the events that they publish.
 
-Flower as it is asks by remote control, over the exchange that carries orders to workers as well. This one sends nothing
-there, and its account at the broker may not.
+By default Flower uses remote control, over the exchange that also carries commands to workers. Here it publishes
+nothing there, and its account at the broker may not.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ _SHOWN = ("pid", "freq", "active", "loadavg", "sw_ident", "sw_ver", "sw_sys")
 
 
 class SilentControl(Control):
-    """Celery's remote control that sends nothing; without answers its callers do as if no worker were there."""
+    """A remote control that sends nothing; without replies its callers behave as if there were no worker."""
 
     def broadcast(self, *_: Any, **__: Any) -> None:
         """Send nothing."""
 
 
 class ObservedWorkers:
-    """In the place of Flower's inspector: the same attributes, from the state that events have left."""
+    """Replaces Flower's inspector: the same attributes, from the state of the events."""
 
     inspect_methods: tuple[str, ...] = ()
 
@@ -40,7 +40,7 @@ class ObservedWorkers:
 
 
 def _page(worker: Any) -> dict[str, Any]:
-    """As `inspect stats` would fill it, as far as heartbeats tell."""
+    """Like the result of `inspect stats`, as far as heartbeats contain it."""
     shown = {name: getattr(worker, name) for name in _SHOWN}
     return {
         "timestamp": max(worker.heartbeats, default=None),

@@ -1,4 +1,4 @@
-"""Flower's settings: where to listen, who may look, and the broker, as Flower's own account."""
+"""Flower's settings: address, credentials of viewers, and the broker with Flower's own account."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from common.settings import ListenSettings, LogSettings, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(LogSettings, ListenSettings):
-    """What Flower reads. Without an address it would look at a broker that it has no account for."""
+    """The settings of Flower. The broker has no default: Flower has no account at the default one."""
 
     flower_basic_auth: str = setting(
         "FLOWER_BASIC_AUTH",
         check=validate.Regexp(r"^[^:\s]+:\S{8,}$", error="expected name:password"),
-        meaning="Who may see Flower's pages: NAME:PASSWORD, the password of 8 characters or more.",
+        meaning="Credentials for Flower's pages: NAME:PASSWORD, with a password of 8 characters or more.",
     )
     rabbitmq_url: str = setting(
         "RABBITMQ_URL", check=urls_with("amqp", "amqps"), meaning="RabbitMQ, as the account `flower`."
@@ -23,5 +23,5 @@ class Settings(LogSettings, ListenSettings):
     rabbitmq_management_url: str = setting(
         "RABBITMQ_MANAGEMENT_URL",
         check=urls_with("http", "https"),
-        meaning="RabbitMQ's management API, as the account `flower`. Of a cluster likewise.",
+        meaning="RabbitMQ's management API, as the account `flower`. Nodes separated by `;`.",
     )

@@ -1,7 +1,7 @@
 """`python -m infrastructure.gateway DIRECTORY`: write nginx.conf and the page of services for containers.
 
-Guarantee: both files are complete, or the command fails. It starts nothing: `nginx -c DIRECTORY/nginx.conf` does. Not
-for the native stack, which writes its own.
+Guarantee: both files are complete, or the command fails. It does not start nginx: `nginx -c DIRECTORY/nginx.conf` does.
+The native stack writes its own configuration.
 """
 
 from pathlib import Path
@@ -15,9 +15,11 @@ from infrastructure.gateway.routes import SERVICES
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path))
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.option("--upstream", default="service-{}:8000", show_default=True, help="Where a service is; {} is its context.")
-@click.option("--state", default="/tmp", show_default=True, help="Where nginx keeps its passing files.")  # noqa: S108 - a volume of its own
-@click.option("--trusted-proxy", "trusted", multiple=True, help="Network of proxies that say truly who the client is.")
+@click.option(
+    "--upstream", default="service-{}:8000", show_default=True, help="Address of a service; {} is its context."
+)
+@click.option("--state", default="/tmp", show_default=True, help="Directory for nginx's temporary files.")  # noqa: S108 - a volume of its own
+@click.option("--trusted-proxy", "trusted", multiple=True, help="Network of trusted proxies.")
 def main(directory: Path, port: int, upstream: str, state: str, trusted: tuple[str, ...]) -> None:
     """Write the gateway's configuration for containers into DIRECTORY."""
     page = directory / "docs.html"

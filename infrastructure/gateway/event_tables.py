@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an event's data; `path` has dots and, for the items of a list, brackets."""
+    """One field of an event's data; `path` has dots, and brackets for the items of a list."""
 
     path: str
     kind: str

@@ -1,11 +1,11 @@
-"""The gateway's own errors: what it answers when no service does."""
+"""The gateway's own errors, for requests that do not reach a service."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of error. nginx raises `raised`; the client is told `status` (RFC 9457)."""
+    """One kind of error. nginx raises `raised`; the client gets `status` (RFC 9457)."""
 
     raised: tuple[int, ...]
     status: int
@@ -19,8 +19,8 @@ class Problem:
         return self.code.replace("_", "-")
 
 
-# 501 and 505 are nginx's answers to a transfer encoding and a version of HTTP that it does not know: for us
-# the client's mistake.
+# 501 and 505 are nginx's responses to an unknown transfer encoding and HTTP version: here they count as
+# client errors.
 PROBLEMS = (
     Problem((400, 501, 505), 400, "Bad Request", "malformed_request", "the request is not well-formed HTTP"),
     Problem((403,), 403, "Forbidden", "forbidden", "this address is not for the outside"),

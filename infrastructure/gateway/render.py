@@ -1,6 +1,6 @@
-"""nginx's configuration and the page of services, filled in for one place to run.
+"""nginx's configuration and the page of services, rendered for one installation.
 
-The host names are the caller's, so the same template serves the native stack, containers and more.
+Host names are parameters, so the native stack, containers and others use the same template.
 """
 
 import json
@@ -18,15 +18,15 @@ from infrastructure.gateway.problems import PROBLEMS
 from infrastructure.gateway.routes import CONSOLE, REPEATABLE, ROUTES, SERVICES, STREAMING
 
 EVENTS_PAGE, ASYNCAPI = "events.html", "asyncapi.json"
-# gunicorn takes a request line of 4,094 bytes: method, address and version.
+# gunicorn accepts a request line of 4,094 bytes: method, path and version.
 _URI_BYTES = 4000
-# What would end a quoted word of the configuration, or begin a variable in it.
+# Characters that would end a quoted string of the configuration, or begin a variable.
 _UNQUOTABLE = frozenset('"\\$\n')
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one address may do, and how many requests a service gets at once; what is beyond is refused at once."""
+    """Limits per client address, and concurrent requests per service; further requests are rejected at once."""
 
     connections: int = 1024
     requests_per_second: int = 5000
@@ -36,11 +36,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """What differs from one installation to the next.
+    """The parameters of an installation.
 
-    `upstreams` has `host:port` for each service; `run_as` is given when root starts nginx, whose
-    workers would otherwise change to an account that cannot reach `state_directory`. `trusted_proxies` are the
-    networks of those in front who say in X-Forwarded-For where a request came from; nobody else is believed.
+    `upstreams` has `host:port` for each service; `run_as` is set when root starts nginx, whose workers would otherwise
+    change to an account that cannot access `state_directory`. `trusted_proxies` are the networks of proxies whose
+    X-Forwarded-For is trusted; others are ignored.
     """
 
     listen_address: str
@@ -55,7 +55,7 @@ class GatewaySettings:
 
 
 def nginx_configuration(settings: GatewaySettings) -> str:
-    """Return nginx.conf; ValueError if a path cannot be written into one."""
+    """Return nginx.conf; ValueError if it cannot contain a path."""
     for path in (settings.state_directory, settings.docs_page, settings.access_log):
         if _UNQUOTABLE.intersection(path):
             raise ValueError(f"nginx cannot use the path {path!r}")
@@ -89,7 +89,7 @@ def nginx_configuration(settings: GatewaySettings) -> str:
 
 
 def write_pages(settings: GatewaySettings, write: Callable[[Path, str], object]) -> None:
-    """Write what the gateway serves itself: the pages, and the AsyncAPI document beside them."""
+    """Write the files that the gateway serves itself: the pages, and the AsyncAPI document."""
     page = Path(settings.docs_page)
     write(page, docs_page())
     write(page.with_name(EVENTS_PAGE), events_page())
@@ -97,13 +97,13 @@ def write_pages(settings: GatewaySettings, write: Callable[[Path, str], object])
 
 
 def events_page() -> str:
-    """Return the page that shows every event: who sends it, who receives it, its fields and an example."""
+    """Return the page of every event: its publisher, consumers, fields and an example."""
     whole = json.loads(_asyncapi())
     return _templates(autoescape=True).get_template("events.html.j2").render(info=whole["info"], events=events(whole))
 
 
 def away_page() -> str:
-    """Return what stands in the console's place while its service does not answer, with two of nginx's variables."""
+    """Return the page that replaces the console while its service is down, with two of nginx's variables."""
     page = _templates().get_template("console_away.html.j2").render(service=CONSOLE)
     if "'" in page or "\\" in page:
         raise ValueError("nginx could not quote the page")
@@ -115,12 +115,12 @@ def _asyncapi() -> str:
 
 
 def docs_page() -> str:
-    """Return the page that leads to each service's own."""
+    """Return the page with links to each service's own page."""
     return _templates().get_template("docs.html.j2").render(services=SERVICES)
 
 
 def _policy(page: str) -> str:
-    """Return what a browser may do on the page: show it, with its own style. It has no script."""
+    """Return the content security policy of the page: only its own style, no scripts."""
     style = page.partition("<style>")[2].partition("</style>")[0]
     digest = b64encode(sha256(style.encode()).digest()).decode()
     return (

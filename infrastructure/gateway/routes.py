@@ -1,6 +1,6 @@
-"""Which service answers which path. The gateway forwards nothing else.
+"""The paths of each service. The gateway forwards nothing else.
 
-A path covers what lies below it. `*` stands for one segment; a line with one is looked at first.
+A path includes all paths below it. `*` matches one segment; a line with one has precedence.
 """
 
 ROUTES: tuple[tuple[str, str], ...] = (
@@ -21,13 +21,13 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("/api/v1/deliveries", "notifications"),
 )
 
-# Who serves the console, at `/` and below `/console/`.
+# The service of the console, at `/` and below `/console/`.
 CONSOLE = "operations"
 
-# What is sent again if the service was killed over it: repetitions have no second effect.
+# Requests that are retried if the service dies while handling them: they are idempotent.
 REPEATABLE = frozenset({"/api/v1/orders"})
 
-# Whose replies are streams: passed on byte by byte, and as many at once as the service itself allows.
+# Services with streaming responses: forwarded unbuffered, limited only by the service itself.
 STREAMING = frozenset({"live"})
 
 SERVICES: dict[str, str] = {
@@ -36,7 +36,7 @@ SERVICES: dict[str, str] = {
     "orders": "Placing, reading and cancelling orders",
     "payments": "Charges and refunds",
     "archive": "The timeline of each order, and every event",
-    "operations": "Dead letters, and how the system is",
+    "operations": "Dead letters, and the state of the system",
     "notifications": "Webhooks: endpoints and deliveries",
-    "live": "The events of orders as they happen, as Server-Sent Events",
+    "live": "Order events as Server-Sent Events",
 }

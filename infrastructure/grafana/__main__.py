@@ -1,4 +1,4 @@
-"""`python -m infrastructure.grafana`: write the dashboards' JSON beside this file."""
+"""`python -m infrastructure.grafana`: writes the dashboards' JSON next to this file."""
 
 import json
 import sys
@@ -11,12 +11,12 @@ DIRECTORY = Path(__file__).parent / "dashboards"
 
 
 def text(document: dict[str, Any]) -> str:
-    """Return a dashboard as it stands in its file."""
+    """Return the JSON text of a dashboard."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
-    """Write them all, and remove what is none any more."""
+    """Write them all, and remove obsolete files."""
     made = documents()
     for name, document in made.items():
         (DIRECTORY / name).write_text(text(document), encoding="utf-8")

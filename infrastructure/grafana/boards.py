@@ -1,6 +1,6 @@
-"""The dashboards. A module for each has its rows: of every panel the title, the unit and the question in PromQL.
+"""The dashboards. A module for each has its rows: title, unit and PromQL query of every panel.
 
-The table BOARDS closes the file. `python -m infrastructure.grafana` writes them to `dashboards/`.
+The table BOARDS is at the end. `python -m infrastructure.grafana` writes them to `dashboards/`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def documents() -> dict[str, dict[str, Any]]:
 
 
 BOARDS: tuple[tuple[str, str, str, tuple[Row, ...]], ...] = (
-    ("holdfast-overview", "Holdfast: overview", "Do orders go through, and are the promises kept?", overview.ROWS),
-    ("holdfast-events", "Holdfast: events", "From the outbox to whoever hears it, and what went wrong", events.ROWS),
-    ("holdfast-http", "Holdfast: HTTP", "What is asked, how it is answered, how long it takes", traffic.ROWS),
+    ("holdfast-overview", "Holdfast: overview", "Orders, and the promises", overview.ROWS),
+    ("holdfast-events", "Holdfast: events", "From the outbox to the consumers, and failures", events.ROWS),
+    ("holdfast-http", "Holdfast: HTTP", "Requests, responses and durations", traffic.ROWS),
     ("holdfast-streams", "Holdfast: streams", "Live streams to clients, and events to Kafka", streams.ROWS),
     ("holdfast-servers", "Holdfast: servers", "Processes and the broker", servers.ROWS),
 )

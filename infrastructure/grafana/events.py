@@ -1,4 +1,4 @@
-"""The way of events: outbox, relay, queues, handling, sweeps."""
+"""The path of events: outbox, relay, queues, handling, sweeps."""
 
 from infrastructure.grafana.panels import Query, Row, graph
 
@@ -40,7 +40,7 @@ ROWS = (
                 "Age of events at their consumer (p95)",
                 "s",
                 Query("holdfast:event_age_seconds:p95_5m", "{{consumer}}"),
-                says="Time in outbox and queue. RabbitMQ tells no age of the first message of a quorum queue.",
+                says="Time in outbox and queue. RabbitMQ reports no age of the first message of a quorum queue.",
             ),
         ),
     ),
@@ -84,7 +84,7 @@ ROWS = (
         "Sweeps",
         (
             graph(
-                "Since the last good end",
+                "Time since the last success",
                 "s",
                 Query(
                     "time() - max by (context, sweep) (holdfast_sweep_last_success_timestamp_seconds)",

@@ -1,4 +1,4 @@
-"""Do orders go through, and are the promises kept?"""
+"""Orders, and the promises."""
 
 from infrastructure.grafana.panels import Query, Row, graph, stat
 
@@ -14,7 +14,7 @@ ROWS = (
                 "short",
                 "sum(max by (promise) (holdfast_audit_broken_promises))",
                 red=1,
-                says="What the last audit found; it is told by holdfast audit.",
+                says="The findings of the last audit, reported by holdfast audit.",
             ),
             stat("Last audit, ago", "s", "time() - max(holdfast_audit_last_timestamp_seconds)", red=93_600),
             stat(
@@ -34,7 +34,7 @@ ROWS = (
                 Query("holdfast:orders_accepted:rate5m", "accepted"),
                 Query("holdfast:orders_confirmed:rate5m", "confirmed"),
                 Query("sum(holdfast:orders_cancelled:rate5m)", "cancelled"),
-                says="Accepted is what comes in; the other two together are what goes out.",
+                says="Accepted is the input; the other two together are the output.",
             ),
             graph(
                 "Cancelled by reason", "reqps", Query("holdfast:orders_cancelled:rate5m", "{{reason}}"), stacked=True

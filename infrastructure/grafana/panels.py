@@ -1,4 +1,4 @@
-"""What a dashboard is made of, as Grafana's JSON wants it, reduced to what differs from one panel to the next.
+"""The parts of a dashboard in Grafana's JSON model, reduced to the parameters of a panel.
 
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
@@ -15,7 +15,7 @@ _SOURCE = {"type": "prometheus", "uid": "prometheus"}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL, and what a line is called; `{{label}}` stands for a label's value."""
+    """A PromQL query, and the legend of its lines; `{{label}}` is replaced by a label's value."""
 
     expression: str
     legend: str = ""

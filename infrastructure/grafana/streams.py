@@ -1,4 +1,4 @@
-"""What leaves as it happens: event streams to clients, and events to Kafka."""
+"""Event streams to clients, and events to Kafka."""
 
 from infrastructure.grafana.panels import Query, Row, graph
 
@@ -16,7 +16,7 @@ ROWS = (
                 "Ended by the service",
                 "eps",
                 Query("sum by (reason) (rate(holdfast_live_streams_ended_total[5m]))", "{{reason}}"),
-                says="token_expired and restart are ordinary; slow_client: a client let too many events wait.",
+                says="token_expired and restart are normal; slow_client: too many events waited for a client.",
             ),
             graph(
                 "Events dispatched",

@@ -1,4 +1,4 @@
-"""What is asked over HTTP, how it is answered, how long it takes."""
+"""HTTP requests, responses and durations."""
 
 from infrastructure.grafana.panels import Query, Row, graph
 
@@ -42,7 +42,7 @@ ROWS = (
                 width=12,
             ),
             graph(
-                "Refused at the door, and beyond a caller's limit",
+                "Rejected on arrival, and rate limited",
                 "reqps",
                 Query("sum by (job, reason) (rate(http_requests_refused_total[5m]))", "{{job}} {{reason}}"),
                 Query(

@@ -1,4 +1,4 @@
-"""One installation's accounts and passwords, and the secret variables that follow from them for each process."""
+"""One installation's accounts and passwords, and the resulting secret variables of each process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Installation:
-    """One installation's passwords, each drawn when it is first asked for, and what follows from them."""
+    """One installation's passwords, each generated at first use, and the values derived from them."""
 
     def __init__(self, servers: Servers, stripe_key: str, smtp_url: str) -> None:
         self._servers, self._stripe_key, self._smtp_url = servers, stripe_key, smtp_url
@@ -30,7 +30,7 @@ class Installation:
         self._contact_token = cache(password)
 
     def of_process(self, line: Process) -> dict[str, str]:
-        """The secret variables of a process; the others stand in its Deployment."""
+        """The secret variables of a process; the others are in its Deployment."""
         makers = self._makers(line)
         return {name: makers[name]() for name in line.environment if name in makers}
 
@@ -54,7 +54,7 @@ class Installation:
         }
 
     def autoscaling(self) -> dict[str, str]:
-        """What KEDA asks the broker with: the address ends with the virtual host."""
+        """KEDA's URL of the broker, ending with the virtual host."""
         return {"RABBITMQ_MANAGEMENT_URL": f"{self._broker(self._servers.management, 'monitor')}/"}
 
     def relational(self) -> dict[str, str]:
@@ -67,7 +67,9 @@ class Installation:
         return {account.name: self.password_of(f"rabbitmq {account.name}") for account in BROKER_ACCOUNTS}
 
     def definitions(self) -> str:
-        """The broker's accounts as it loads them at its start; then it makes no virtual host by itself."""
+        """The broker's definitions, loaded at its start; they include the virtual host, which it then does not
+        create.
+        """
         return json.dumps({"vhosts": [{"name": "/"}], **definitions(self.brokers())})
 
     def _documents(self, account: str) -> str:
@@ -85,5 +87,5 @@ class Installation:
 
 
 def _looks_as(line: Process) -> str:
-    """Who has an account of its own at the broker looks with that one, everybody else as the monitor."""
+    """Processes with their own broker account use it, all others use the monitor's."""
     return broker_account(line) if "RABBITMQ_URL" in line.environment else "monitor"

@@ -1,9 +1,9 @@
 """Strong secrets for an installation: `python -m infrastructure.kubernetes.make_secrets OVERLAY | kubectl create -f -`.
 
-Guarantee: each process gets a Secret of its own name with what the process table says it takes and nothing else, for
-the accounts of infrastructure/privileges.py, with passwords from the system's random source; the servers get the same
-passwords. It writes to its output only. Every run makes new ones: `kubectl create` refuses what is there already, and a
-password is changed by making new Secrets and running the accounts' jobs again.
+Guarantee: each process gets a Secret of its own name with only the variables of the process table, for the accounts of
+infrastructure/privileges.py, with passwords from the system's random source; the servers get the same passwords. It
+only writes to its output. Every run generates new ones: `kubectl create` rejects existing Secrets. To change a
+password, create new Secrets and run the accounts' jobs again.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ def for_production(installation: Installation) -> Secrets:
 
 
 def secret_of_role(role: str) -> str:
-    """The name under which CloudNativePG finds a role's password; Kubernetes knows no underscore."""
+    """The name of a role's password Secret for CloudNativePG; Kubernetes names have no underscores."""
     return f"postgres-{role.replace('_', '-')}"
 
 
 def for_aws(installation: Installation) -> Secrets:
-    """By hand come the administrators' accesses: `POSTGRES_ADMINISTRATOR_URL`, `RABBITMQ_ADMINISTRATOR_URL`."""
+    """Set the administrators' credentials by hand: `POSTGRES_ADMINISTRATOR_URL`, `RABBITMQ_ADMINISTRATOR_URL`."""
     return of_processes(installation, with_seed=False) | {
         "autoscaling": installation.autoscaling(),
         "accounts-postgres": {
@@ -89,7 +89,7 @@ def for_aws(installation: Installation) -> Secrets:
 
 
 def manifest(secrets: Secrets) -> str:
-    """What `kubectl create -f -` takes."""
+    """The manifest for `kubectl create -f -`."""
     items = [
         {
             "apiVersion": "v1",
@@ -111,8 +111,8 @@ def manifest(secrets: Secrets) -> str:
 def main(overlay: str, postgres_host: str | None, rabbitmq_host: str | None, mongodb_host: str | None) -> None:
     """Print the Secrets of OVERLAY; for aws as JSON, by the names in Secrets Manager.
 
-    STRIPE_API_KEY and SMTP_URL come from the environment; without them `local` talks to the sandbox and the mail
-    catcher, and the others send no e-mail.
+    STRIPE_API_KEY and SMTP_URL come from the environment; without them `local` uses the sandbox and the mail catcher,
+    and the others send no e-mail.
     """
     stripe_key = os.environ.get("STRIPE_API_KEY", "")
     smtp_url = os.environ.get("SMTP_URL", "")

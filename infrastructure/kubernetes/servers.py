@@ -1,4 +1,4 @@
-"""Where the servers of each overlay listen, as addresses with an account."""
+"""The server URLs of each overlay, with an account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CERTIFICATES = "/etc/aws-ca/global-bundle.pem"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Hosts and options; a method makes the address for an account. A MongoDB account's database has its name."""
+    """Hosts and options; a method returns the URL of an account. A MongoDB account's database has its name."""
 
     postgres_host: str
     postgres_options: str
@@ -49,7 +49,7 @@ PRODUCTION = Servers(
     postgres_host="postgres-rw:5432",
     postgres_options="?sslmode=require",
     rabbitmq_address="amqp://rabbitmq:5672",
-    # KEDA asks from another namespace.
+    # KEDA connects from another namespace.
     management_address="http://rabbitmq.holdfast.svc:15672",
     mongodb_hosts=",".join(f"mongodb-{number}.mongodb-svc.holdfast.svc.cluster.local:27017" for number in range(3)),
     mongodb_options="replicaSet=mongodb&authSource=admin",
@@ -57,7 +57,7 @@ PRODUCTION = Servers(
 
 
 def aws(postgres: str, rabbitmq: str, mongodb: str) -> Servers:
-    """The servers that AWS runs, always encrypted, their certificates checked."""
+    """The servers of AWS, always with TLS and verified certificates."""
     return Servers(
         postgres_host=f"{postgres}:5432",
         postgres_options=f"?sslmode=verify-full&sslrootcert={_CERTIFICATES}",

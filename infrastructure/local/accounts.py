@@ -1,7 +1,7 @@
-"""Under which account PostgreSQL runs, and where that account can keep its data.
+"""The account that runs PostgreSQL, and its data directory.
 
-PostgreSQL refuses to run as root. A root session therefore starts it as an existing other account,
-whose data must lie where that account can reach it. An ordinary user runs everything as themselves.
+PostgreSQL refuses to run as root. So root starts it as another existing account, whose data must be in a directory that
+it can access. An ordinary user runs everything with the own account.
 """
 
 import os
@@ -18,7 +18,7 @@ SYSTEM_DATA = Path("/var/lib/holdfast")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the system, by its numbers, because that is what is switched to."""
+    """A system account, by its numeric ids."""
 
     name: str
     uid: int
@@ -47,10 +47,10 @@ def can_reach(account: Account, directory: Path) -> bool:
 
 
 def postgres_data(home: Path, identity: str, account: Account | None) -> Path:
-    """Return where PostgreSQL's data lies: in the home, or where its account can reach it.
+    """Return PostgreSQL's data directory: in the home, or where its account can access it.
 
-    Outside the home it lies under the home's `identity`, so that a home which was removed and made
-    again does not meet data whose passwords are gone.
+    Outside the home its name contains the home's `identity`, so that a recreated home does not use data with unknown
+    passwords.
     """
     if account is None or can_reach(account, home):
         return home / "postgres"

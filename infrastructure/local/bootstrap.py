@@ -1,8 +1,8 @@
 """`make setup`: the virtual environment, the locked packages, the `holdfast` command, the servers.
 
 Guarantee: every package is the one whose hash the lock has; nothing outside `.venv` and the private folder of servers
-is changed; a second run does only what has changed. What fails says why in its first line, and `.holdfast-setup.log`
-has all that was printed. (Standard library only: it runs before anything is installed.)
+is changed; a second run does only what has changed. A failure gives its cause in the first line, and
+`.holdfast-setup.log` has the whole output. (Standard library only: it runs before anything is installed.)
 """
 
 import argparse
@@ -22,7 +22,7 @@ _VENV = _ROOT / ".venv"
 _PYTHON = _VENV / "bin" / "python"
 _STAMP = _VENV / "holdfast-setup.json"
 _LOG = _ROOT / ".holdfast-setup.log"
-# The first line is a shell's, because a path in `#!` may be neither long nor hold a space; to Python it is a string.
+# The first line is for a shell, because a path in `#!` must be short and without spaces; for Python it is a string.
 _COMMAND = """\
 #!/bin/sh
 '''exec' "{python}" "$0" "$@"
@@ -36,7 +36,7 @@ sys.exit(main())
 
 
 def main() -> int:
-    """Set everything up; exit code 1, with the cause and what to do, if something cannot be had."""
+    """Set everything up; exit code 1, with the cause and the fix, if something is not available."""
     options = _options()
     try:
         _set_up("dev" if options.tests else "runtime")
@@ -60,7 +60,7 @@ def _options() -> argparse.Namespace:
 
 def _set_up(asked: str) -> None:
     done = _done()
-    # What is there is never taken away: `make demo` after `make test` leaves the tests' packages where they are.
+    # Existing packages are never removed: `make demo` after `make test` keeps the tests' packages.
     chosen = "dev" if done.get("packages") == "dev" else asked
     wanted = _wanted(chosen, done)
     if done == wanted:
@@ -77,7 +77,7 @@ def _set_up(asked: str) -> None:
 
 
 def _find_servers(also: str) -> int:
-    """Look for the servers (and what `also` names) and fetch what is missing, with the Python of .venv."""
+    """Find the servers (and those in `also`) and download missing ones, with the Python of .venv."""
     _say("[3/3] Looking for the servers")
     command = [str(_PYTHON), "-m", "infrastructure.local.fetch", *filter(None, [also])]
     done = subprocess.run(command, check=False, cwd=_ROOT, stderr=subprocess.PIPE, text=True)  # noqa: S603
@@ -88,11 +88,11 @@ def _find_servers(also: str) -> int:
 
 
 def _wanted(packages: str, done: dict[str, str]) -> dict[str, str]:
-    """Return what a finished set-up depends on. A virtual environment cannot be moved, hence the place."""
+    """Return the inputs of a finished set-up, including its path, because a virtual environment cannot be moved."""
     running = ".".join(map(str, sys.version_info[:2]))
     return {
         "place": str(_ROOT),
-        # Unless one is chosen, the Python of the last set-up stays: tox, for one, runs in this very environment.
+        # Keep the Python of the last set-up unless one is chosen: tox, for example, runs in this environment.
         "python": running if os.environ.get("PYTHON") else done.get("python", running),
         "packages": packages,
         "lock": sha256(_lock(packages).read_bytes()).hexdigest(),
@@ -117,7 +117,7 @@ def _lock(packages: str) -> Path:
 
 
 def _install_command(python_version: str) -> None:
-    """Put `holdfast` into .venv, and this folder on its path: what an editable installation does, without a build."""
+    """Install `holdfast` in .venv, with this folder on its path: like an editable installation, without a build."""
     site = _VENV / "lib" / f"python{python_version}" / "site-packages"
     (site / "holdfast.pth").write_text(f"{_ROOT}\n", encoding="utf-8")
     command = _VENV / "bin" / "holdfast"

@@ -1,7 +1,7 @@
-"""The private folder that servers are fetched into: nothing is installed on the system.
+"""The private folder for downloaded servers: nothing is installed on the system.
 
-Guarantee: what lies under a finished name is complete, because it is filled under another name and
-then renamed; two fetches at once do not meet, because each takes the folder's lock.
+Guarantee: a directory with its final name is complete, because it is filled under another name and then renamed; the
+folder's lock serializes downloads.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ _SYSTEM_CACHE = Path("/var/cache/holdfast")
 
 
 def cache_directory() -> Path:
-    """Return the folder, made if need be: HOLDFAST_CACHE, else the user's cache, else the system's for root."""
+    """Return the folder, created if needed: HOLDFAST_CACHE, else the user's cache, else the system's for root."""
     chosen = os.environ.get("HOLDFAST_CACHE")
     directory = Path(chosen).absolute() if chosen else _default()
     directory.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def _default() -> Path:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the folder's lock. (Waits as long as another fetch takes; that one is bounded.)"""
+    """Hold the folder's lock. (Waits for another download, which has a time-out.)"""
     with open_lock(directory / "lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -45,7 +45,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def filled(target: Path) -> Iterator[Path]:
-    """Give an empty directory to fill; it takes the target's name if all went well, else it goes."""
+    """Yield an empty directory to fill; on success it gets the target's name, else it is deleted."""
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     staging.chmod(0o755)
     try:

@@ -1,6 +1,6 @@
-"""What a process that runs natively needs to reach the servers of compose.dev.yaml: addresses, and secrets from `.env`.
+"""The settings of a native process for the servers of compose.dev.yaml: addresses, and secrets from `.env`.
 
-Guarantee: each folder gets the accounts of its own processes, as in containers.
+Guarantee: each folder gets the accounts of its own processes, like in containers.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def read(file: Path) -> dict[str, str]:
 
 
 def values_of(folder: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return what belongs into the `.env` of a folder like `services/orders`."""
+    """Return the values for the `.env` of a folder like `services/orders`."""
     stripe = {"STRIPE_API_KEY": variables.get("STRIPE_API_KEY", "")}
     if stripe["STRIPE_API_KEY"].startswith("sk_test_sandbox"):
         stripe = {}

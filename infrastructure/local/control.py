@@ -1,7 +1,7 @@
 """The control process of a native stack: faults and audits on request, for the console's pages.
 
-It is not in the process table, for no other kind of installation has it: what it may do is to break a stack. It is an
-ordinary process here: started and stopped with the others, in `holdfast status`, and restarted when it dies.
+It is not in the process table, because only native stacks have it: it injects faults. Here it is an ordinary process:
+started and stopped with the others, in `holdfast status`, and restarted when it dies.
 """
 
 from infrastructure.processes import Phase, Process
@@ -14,5 +14,5 @@ CONTROL = Process(
     port_offset=21,
     probe="/livez",
 )
-# What only this kind of installation hands to a process of the table.
+# Variables that only this kind of installation sets for a process of the table.
 NATIVE_VARIABLES: dict[str, tuple[str, ...]] = {"service-operations": ("LOCAL_CONTROL_URL",)}

@@ -1,7 +1,7 @@
-"""The secrets of one stack: random, made once per home, readable by its owner only.
+"""The secrets of one stack: random, generated once per home, readable by its owner only.
 
-Guarantee: what was made once stays (the servers' data was made with it); a secret that a newer
-version needs is added. They are for one machine; they do not serve an installation for others.
+Guarantee: existing secrets are kept (the servers' data depends on them); a secret of a newer version is added. They are
+for development on one machine, not for production.
 """
 
 import base64
@@ -26,7 +26,9 @@ from infrastructure.privileges import BROKER_ACCOUNTS
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Every secret by its use. `databases` and `brokers` hold one password per account; `identity`: which home."""
+    """Every secret by its use. `databases` and `brokers` have one password per account; `identity` identifies the
+    home.
+    """
 
     identity: str
     postgres_password: str
@@ -50,7 +52,7 @@ def credentials_file(home: Home) -> Path:
 
 
 def load_credentials(home: Home) -> Credentials:
-    """Return the home's secrets; those it does not have yet are made and written down."""
+    """Return the home's secrets; missing ones are generated and stored."""
     path = credentials_file(home)
     try:
         known = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""Debian packages into a private prefix: no root, no installation, the system's own state untouched.
+"""Unpacks Debian packages into a private prefix: without root or installation, and without changes to the system.
 
-Guarantee: `apt-get` checks each package against the distribution's signatures, with lists of its own
-beside the prefix. Packages that the system lacks come along, so the prefix and the system together
-have every library. No maintainer script runs. (Standard library only: the set-up uses it as well.)
+Guarantee: `apt-get` verifies each package against the distribution's signatures, with its own lists next to the prefix.
+Missing dependencies are included, so the prefix and the system together have every library. No maintainer script runs.
+(Standard library only: the set-up uses it as well.)
 """
 
 import os
@@ -32,7 +32,7 @@ class PrivateApt:
             (directory / place).mkdir(parents=True, exist_ok=True)
 
     def update(self) -> None:
-        """Fetch the distribution's package lists, unless they are fresh. One source out of reach does not matter."""
+        """Download the distribution's package lists, unless they are recent. Tolerates an unavailable source."""
         stamp = self._directory / "updated"
         if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < _FRESH_SECONDS:
             return
@@ -40,16 +40,16 @@ class PrivateApt:
             stamp.touch()
 
     def missing(self, packages: tuple[str, ...]) -> list[str]:
-        """Return the packages, and those they need, as far as the system lacks them."""
+        """Return the packages and their dependencies that the system lacks."""
         answer = self._run("install", "--print-uris", "-qq", "-y", "--no-install-recommends", *packages)
         if answer.returncode != 0:
             raise MissingServerError(f"apt-get cannot resolve {' '.join(packages)}:\n{answer.stderr.strip()}")
         found = [match["name"] for line in answer.stdout.splitlines() if (match := _LINE.match(line))]
-        # What is installed is wanted all the same; a virtual name (libcurl4 is one since 2024) cannot be downloaded.
+        # Include installed packages too; a virtual name (such as libcurl4 since 2024) cannot be downloaded.
         return [*found, *(package for package in packages if package not in found and self._is_real(package))]
 
     def dependency(self, package: str, pattern: str) -> str:
-        """Return the package's dependency of that form: what the distribution's `postgresql` stands for."""
+        """Return the package's dependency of that form, for example the version of the distribution's `postgresql`."""
         answer = self._run("depends", "--important", package, program="apt-cache")
         match = re.search(rf"Depends: ({pattern})\n", answer.stdout)
         if match is None:

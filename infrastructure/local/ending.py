@@ -1,4 +1,4 @@
-"""For commands that start a stack of their own: SIGTERM ends them as Ctrl-C does, and their stack with them."""
+"""For commands with their own stack: SIGTERM ends command and stack, like Ctrl-C."""
 
 import signal
 import sys

@@ -1,6 +1,6 @@
-"""The `.env` beside each main.py: its folder, and what a stack puts into it.
+"""The `.env` next to each main.py: its folder, and the values of a stack.
 
-Guarantee: a file has the ports, addresses and secrets of the processes of its folder, and of no other.
+Guarantee: a file has only the ports, addresses and secrets of the processes of its folder.
 """
 
 import re
@@ -32,17 +32,19 @@ def name_of(folder: str) -> str:
 
 
 def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stack puts into the folder's file."""
+    """Return the stack's values for the folder's file."""
     values: dict[str, str] = {}
     for line in PROCESSES:
         if folder_of(line) == folder:
             for name, value in stack_values(line, home, credentials, caller).items():
-                values.setdefault(name, value.replace("postgresql+psycopg2:", "postgresql:"))  # as any tool takes it
+                values.setdefault(
+                    name, value.replace("postgresql+psycopg2:", "postgresql:")
+                )  # in a format that any tool accepts
     return values
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return the text of an example, or of a file made from one, with these values in place of its own."""
+    """Return the text of an example, or of a file made from one, with these values."""
     left = dict(values)
 
     def replace(match: re.Match[str]) -> str:

@@ -1,8 +1,7 @@
 """The value of every variable that the process table names, for one native stack.
 
-Guarantee: a process gets what its line of the table lists or control.py adds, and PATH, HOME, LANG, TZ; nothing else.
-From the caller's environment come only the settings in `_PASSED_ON`, when they are set; one that has no
-default is left out when it is not.
+Guarantee: a process gets only the variables of its line in the table or control.py, and PATH, HOME, LANG, TZ. From the
+caller's environment come only the settings in `_PASSED_ON`, if they are set; an unset one without a default is omitted.
 """
 
 import os
@@ -62,7 +61,7 @@ def stack_values(line: Process, home: Home, credentials: Credentials, caller: Ma
 
 
 def variables(line: Process) -> tuple[str, ...]:
-    """Return the names of what a native process gets: those of the table, and those that only such a stack has."""
+    """Return the names of a native process's variables: those of the table, and those of native stacks only."""
     return (*line.environment, *NATIVE_VARIABLES.get(line.name, ()))
 
 
@@ -108,5 +107,5 @@ def _values(
 
 
 def _management_account(line: Process) -> str:
-    """Who has an account of its own looks with that; who has no business at the broker itself, with the monitor's."""
+    """Processes with their own broker account use it, all others use the monitor's."""
     return broker_account(line) if "RABBITMQ_URL" in line.environment else RABBITMQ_MONITOR

@@ -1,4 +1,4 @@
-"""What can go wrong with a native stack, told so that the reader knows what to do next."""
+"""Errors of a native stack, with texts that say what to do."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ _TAIL_BYTES = 262_144
 
 
 class StackError(Exception):
-    """The stack cannot do what was asked. The text is meant for the person at the terminal."""
+    """The stack cannot execute the request. The text is for the user of the terminal."""
 
 
 class MissingServerError(StackError):
-    """A server is neither on the system nor to be had; the text says how to get it."""
+    """A server is neither installed nor downloadable; the text says how to install it."""
 
 
 class NotReadyError(StackError):

@@ -1,8 +1,8 @@
-"""Make sure that the four servers are there: `python -m infrastructure.local.fetch`.
+"""Makes sure that the four servers are available: `python -m infrastructure.local.fetch`.
 
 With `--browser` the browser that tests use as well.
-Guarantee: afterwards each has been run once, or one error names what is missing and how to get it.
-Nothing is installed on the system. Doing it again costs a second and downloads nothing.
+Guarantee: afterwards each has been run once, or one error names what is missing and how to install it. Nothing is
+installed on the system. A second run takes a second and downloads nothing.
 """
 
 import subprocess
@@ -46,13 +46,13 @@ exec "$BINDIR/erlexec" "$@"
 
 
 def ensure_servers(say: Say) -> dict[str, Program]:
-    """Return each server's program, fetched if it was not there. Silent unless something is fetched."""
+    """Return each server's program, downloaded if it is missing. Silent unless it downloads."""
     cache = _cache()
     return {name: _ensure(name, cache, say) for name in SERVERS}
 
 
 def ensure_browser(say: Say) -> Program:
-    """Return the browser that tests use, fetched if it was not there."""
+    """Return the browser of the tests, downloaded if it is missing."""
     return _ensure(BROWSER, _cache(), say)
 
 
@@ -156,7 +156,7 @@ _FETCHERS: dict[str, Callable[[Path, Path, Say], None]] = {
 
 
 def main() -> int:
-    """Fetch everything and say so; exit code 1 if something cannot be had."""
+    """Download everything with progress; exit code 1 if something is not available."""
     try:
         programs = ensure_servers(_print)
         if "--browser" in sys.argv[1:]:

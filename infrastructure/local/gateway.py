@@ -11,7 +11,7 @@ from infrastructure.local.programs import Program
 from infrastructure.local.spec import Spec
 from infrastructure.local.urls import HOST
 
-# To nginx SIGTERM means: at once. Everybody else means: finish, and end.
+# nginx stops at once on SIGTERM; all other processes finish their work first.
 _GRACEFUL = (sys.executable, "-m", "infrastructure.local.graceful")
 
 
@@ -41,7 +41,7 @@ def specs(home: Home, program: Program, limits: Limits | None = None) -> list[Sp
             words=[*_GRACEFUL, str(program.executable), "-p", str(data), "-c", str(configuration), "-g", "daemon off;"],
             environment={**program.environment, "PYTHONPATH": str(REPOSITORY)},
             directory=str(data),
-            stop_signal="QUIT",  # the supervisor tells the whole group, nginx itself as well
+            stop_signal="QUIT",  # the supervisor signals the whole group, including nginx itself
             stop_seconds=15,
         )
     ]

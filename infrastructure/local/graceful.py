@@ -1,7 +1,8 @@
-"""`python -m infrastructure.local.graceful COMMAND...`: run a program that ends in good order on SIGQUIT, not SIGTERM.
+"""`python -m infrastructure.local.graceful COMMAND...`: runs a program that stops gracefully on SIGQUIT, not SIGTERM.
+nginx finishes requests on SIGQUIT and drops them on SIGTERM.
 
-nginx finishes what is under way on SIGQUIT and drops it on SIGTERM. Guarantee: SIGTERM, SIGINT and SIGQUIT to this
-process all end the program in good order; the exit code is the program's; if this process is killed, so is the program.
+Guarantee: SIGTERM, SIGINT and SIGQUIT to this process all stop the program gracefully; the exit code is the program's;
+if this process is killed, so is the program.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Run the program to its end."""
+    """Run the program until it ends."""
     asked = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
     signal.pthread_sigmask(signal.SIG_BLOCK, asked | {signal.SIGCHLD})
     parent = os.getpid()
@@ -34,7 +35,7 @@ def main() -> int:
 def _become(words: list[str], parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # it was killed before the line above
+        os._exit(1)  # it was already killed
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execv(words[0], words)  # noqa: S606
 

@@ -1,7 +1,7 @@
-"""A stack's directory: where everything of one stack lies, and which ports it has.
+"""A stack's directory: its files and ports.
 
-Guarantee: one home belongs to one stack; whoever changes it holds its lock; its secrets are made once
-and readable by its owner only. Nothing here starts or stops a process.
+Guarantee: one home belongs to one stack; a process that changes it holds its lock; its secrets are generated once and
+readable by its owner only. This module starts and stops no process.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ _LOWEST_PORT_BASE = 1024
 _HIGHEST_PORT_BASE = 65535 - PORTS_PER_STACK
 # One of these makes a directory a home.
 _MARKS = frozenset({"settings.json", "secrets.json"})
-# What may be there before a home is one: an earlier attempt, a chaos run, test sessions that share it.
+# Allowed files of a directory that becomes a home: of an earlier attempt, a chaos run, or sharing test sessions.
 _BEGINNINGS = frozenset({"run", "log", "lock", "chaos", "holders", "turn", "started-by-tests"})
 
 
@@ -59,21 +59,21 @@ class Home:
         raise LookupError(f"{name} listens on no port of this stack")
 
     def log(self, name: str) -> Path:
-        """Return the file with what the named process wrote."""
+        """Return the log file of the named process."""
         return self.path / "log" / f"{name}.log"
 
     def data(self, name: str) -> Path:
-        """Return the directory that the named process keeps its state in."""
+        """Return the state directory of the named process."""
         return self.path / name
 
     @property
     def run(self) -> Path:
-        """The directory of generated files: what runs, and how."""
+        """The directory of generated files."""
         return self.path / "run"
 
     @property
     def programs_file(self) -> Path:
-        """What each process is: its words, its environment, its account."""
+        """The process file: command, environment and account of each process."""
         return self.run / "programs.json"
 
     @property
@@ -82,13 +82,13 @@ class Home:
         inside = self.run / "supervisor.sock"
         if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
             return inside
-        # Not $TMPDIR: the next command, from another shell, must find it too. (Private, see below.)
+        # Not $TMPDIR: a command in another shell must find it too. (Private, see below.)
         directory = Path("/tmp") / f"holdfast-{os.getuid()}"  # noqa: S108
         return directory / f"{sha256(os.fsencode(self.path)).hexdigest()[:16]}.sock"
 
 
 def open_home(path: Path, port_base: int | None = None, rabbitmq_nodes: int | None = None) -> Home:
-    """Return the home, made if need be. Without a port base it keeps the one it has; its nodes it keeps always."""
+    """Return the home, created if needed. Without a port base it keeps its own; the number of nodes is fixed."""
     path = path.absolute()
     known = existing_home(path)
     base = port_base or (known.port_base if known else DEFAULT_PORT_BASE)
@@ -124,7 +124,7 @@ def existing_home(path: Path) -> Home | None:
 
 
 def remember(home: Home) -> None:
-    """Write down the home's ports and nodes, so that later commands need only its path."""
+    """Store the home's ports and nodes, so that later commands need only its path."""
     known = {"port_base": home.port_base, "rabbitmq_nodes": home.rabbitmq_nodes}
     write_private(home.path / "settings.json", json.dumps(known) + "\n")
 
@@ -146,7 +146,7 @@ def locked(home: Home, timeout_seconds: float = 300) -> Iterator[None]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file atomically, readable by its owner only."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -168,13 +168,13 @@ def _node_count(known: Home | None, wanted: int | None) -> int:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether somebody's files lie there. They would be closed to others, and deleted with the home's data."""
+    """Whether there are foreign files. They would become private, and be deleted with the home's data."""
     found = {entry.name for entry in path.iterdir()} if path.exists() else set()
     return not found & _MARKS and bool(found - _BEGINNINGS)
 
 
 def _close(path: Path) -> None:
-    """Only its owner enters; if root runs the stack, PostgreSQL's account may pass through and reads nothing."""
+    """Make it private; if root runs the stack, PostgreSQL's account may traverse it without reading."""
     account = database_account()
     if account is None or not can_reach(account, path.parent):
         path.chmod(0o700)

@@ -1,6 +1,6 @@
-"""One-shot jobs: schema, topology, seed. Each ends with exit code 0, or `up` says why not.
+"""One-shot jobs: schema, topology, seed. Each exits with 0, or `up` reports the error.
 
-One that is killed is run again, twice at most: a job may run again at any time, and repairs what it left half done.
+A killed job is run again, at most twice: jobs are idempotent and finish interrupted work.
 """
 
 import os
@@ -19,7 +19,7 @@ _MORE_TRIES = 2
 
 
 def run_jobs(home: Home, specs: list[Spec], progress: Progress) -> None:
-    """Run the jobs beside each other; raises the first failure after all have ended."""
+    """Run the jobs concurrently; raises the first failure after all have ended."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         results = [pool.submit(_run, home, spec, progress) for spec in specs]
     for result in results:
@@ -34,7 +34,7 @@ def _run(home: Home, spec: Spec, progress: Progress) -> None:
     for _ in range(_MORE_TRIES):
         if code is None or code >= 0:
             break
-        progress(Step(spec.name, "starting", "again, for it was killed"))
+        progress(Step(spec.name, "starting", "again, because it was killed"))
         code = _ended(spec, log)
     if code != 0:
         progress(Step(spec.name, "failed"))

@@ -1,7 +1,7 @@
-"""Asking the keeper of listening sockets (socket_manager.py) for one, or telling it to close one.
+"""The client of the socket manager (socket_manager.py): gets or closes a listening socket.
 
-The keeper is found over a socket in the home. One question and one answer each: {"take": "host:port"} is answered with
-the listening socket, {"release": "host:port"} closes it.
+It connects to a socket in the home. One request and one reply each: {"take": "host:port"} is answered with the
+listening socket, {"release": "host:port"} closes it.
 """
 
 import json
@@ -14,26 +14,26 @@ MESSAGE_BYTES = 256
 
 
 def socket_manager_path(supervisor_socket: Path) -> Path:
-    """Return where the keeper is to be found: beside the supervisor's socket, whose path is short enough."""
+    """Return the socket manager's address: next to the supervisor's socket, whose path is short enough."""
     return supervisor_socket.with_suffix(".keep")
 
 
 def take(path: Path, address: str) -> socket.socket:
     """Return the listening socket of an address, which stays open for this process and its successors.
 
-    Raises OSError if nobody keeps sockets here, or somebody else has the address.
+    Raises OSError without a socket manager, or if another process uses the address.
     """
     with _ask(path, {"take": address}) as connection:
         answer, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
     if not descriptors:
-        raise OSError(answer.decode(errors="replace") or "the keeper of sockets hung up")
+        raise OSError(answer.decode(errors="replace") or "the socket manager closed the connection")
     listener = socket.socket(fileno=descriptors[0])
-    listener.set_inheritable(False)  # a descriptor that comes over a socket is not Python's usual private one
+    listener.set_inheritable(False)  # a descriptor received over a socket is inheritable
     return listener
 
 
 def release(path: Path, address: str) -> None:
-    """Close the kept socket of an address, if there is one: who connects is refused at once."""
+    """Close the kept socket of an address, if any: connections are then refused at once."""
     with suppress(OSError), _ask(path, {"release": address}) as connection:
         connection.recv(MESSAGE_BYTES)
 

@@ -1,9 +1,9 @@
 """The packages of a lock, installed with pip.
 
 Guarantee: afterwards the environment holds exactly the lock's packages, each the file whose hash the lock has, and pip
-itself; each of them finds what it requires among them. Nothing is resolved: what is released later has no effect.
-(pip, and not a quicker installer, because pip's configuration is the one that private indexes, proxies and certificates
-are written in: docs/decisions/0016. Standard library only: it runs before anything is installed.)
+itself; all their requirements are among them. Nothing is resolved, so later releases have no effect. (pip, and not a
+faster installer, because users configure private indexes, proxies and certificates for pip: docs/decisions/0016.
+Standard library only: it runs before anything is installed.)
 """
 
 import json
@@ -20,7 +20,7 @@ _SECONDS = 300
 
 
 def install(python: Path, lock: Path, log: SetupLog) -> None:
-    """Make the environment hold what the lock names, and nothing else; SetupError if that cannot be done."""
+    """Install exactly the packages of the lock; SetupError on failure."""
     names = locked_names(lock)
     _install(python, lock, len(names), log)
     _remove_others(python, names, log)
@@ -31,7 +31,7 @@ def install(python: Path, lock: Path, log: SetupLog) -> None:
 
 
 def locked_names(lock: Path) -> set[str]:
-    """Return the names of the lock's packages, whatever their markers say."""
+    """Return the names of the lock's packages, ignoring markers."""
     return {
         _canonical(line.partition("==")[0]) for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line
     }
@@ -54,7 +54,7 @@ def _install(python: Path, lock: Path, expected: int, log: SetupLog) -> None:
 
 
 def _remove_others(python: Path, names: set[str], log: SetupLog) -> None:
-    """Remove what an older lock, `ensurepip` or a person has added: it would hide that the lock lacks something."""
+    """Remove packages of an older lock, `ensurepip` or a user: they would hide a missing package of the lock."""
     listed = subprocess.run(  # noqa: S603
         [python, *_PIP, "list", "--format=json"], check=True, capture_output=True, text=True, timeout=_SECONDS
     )

@@ -1,7 +1,7 @@
 """The broker's nodes of a native stack: one, or three that form a cluster.
 
-The process table has one line `rabbitmq`, for elsewhere a broker of several nodes is one address. Here each node is a
-process of its own; the first one has the table's name and ports, so a stack of one node knows nothing of others.
+The process table has one line `rabbitmq`, because elsewhere a cluster has one address. Here each node is a separate
+process; the first one has the table's name and ports, so a stack of one node is unchanged.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from infrastructure.processes import (
     port_of,
 )
 
-# Two would be worse than one: without either of them there is no majority.
+# Two are worse than one: there is no majority without either of them.
 COUNTS = (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: the process that it is, what Erlang knows it by, and its ports, counted from the stack's first."""
+    """One node: its process, its Erlang name, and its ports, as offsets from the stack's first."""
 
     name: str
     erlang_name: str
@@ -36,7 +36,7 @@ class Node:
 NODES = (
     Node(
         "rabbitmq",
-        # By this name the node finds its data again, whatever the machine is called meanwhile.
+        # The node finds its data by this name, even if the host name changes.
         "holdfast@localhost",
         port_of("rabbitmq", 0),
         RABBITMQ_MANAGEMENT_PORT_OFFSET,

@@ -1,4 +1,4 @@
-"""From the process table to what is executed on this machine."""
+"""Turns the process table into the commands of this machine."""
 
 import sys
 from dataclasses import replace
@@ -14,12 +14,12 @@ from infrastructure.local.spec import Spec
 from infrastructure.local.urls import HOST
 from infrastructure.processes import Process
 
-# Not one of the system's processes: elsewhere, whatever replaces processes one by one has several of each.
+# Not one of the system's processes: other installations replace one of several replicas.
 SOCKET_MANAGER = "keeper"
 
 
 def supervised(home: Home, programs: dict[str, Program], credentials: Credentials) -> list[Spec]:
-    """Return how each supervised process is run. Prepares data directories and configuration files."""
+    """Return the spec of each supervised process. Prepares data directories and configuration files."""
     home.data("sandbox").mkdir(mode=0o700, exist_ok=True)
     ours = [line for line in home.processes if line.command and not line.is_job]
     return [
@@ -34,7 +34,7 @@ def supervised(home: Home, programs: dict[str, Program], credentials: Credential
 
 
 def spec_of(line: Process, home: Home, credentials: Credentials) -> Spec:
-    """Return how a line of the table that has a command is run."""
+    """Return the spec of a line of the table with a command."""
     interpreter, *rest = line.command
     words = [sys.executable if interpreter == "python" else interpreter, *rest]
     spec = Spec(line.name, words, environment_of(line, home, credentials))
@@ -42,7 +42,7 @@ def spec_of(line: Process, home: Home, credentials: Credentials) -> Spec:
 
 
 def stand_in(name: str) -> str:
-    """Return the name of a service's second instance, which serves while the first one is restarted."""
+    """Return the name of a service's stand-in, which serves while the first instance is restarted."""
     return f"{name}-stand-in"
 
 

@@ -1,4 +1,4 @@
-"""Ports: whether a stack's are free, and finding a range that is."""
+"""Ports: checks whether a stack's are free, and finds a free range."""
 
 import socket
 from contextlib import closing
@@ -12,13 +12,13 @@ from infrastructure.local.nodes import NODES, processes
 from infrastructure.local.urls import HOST
 from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PORTS_PER_STACK
 
-# Below the range that the system hands out for outgoing connections: a listener there could not come back.
+# Below the ephemeral port range: otherwise a restarted listener could find its port in use.
 _FIRST_BASE, _LAST_BASE, _STEP = 10_000, 32_000, 50
 _CHOICE_STEP = 100
 
 
 def listening_offsets(rabbitmq_nodes: int = 1) -> dict[int, str]:
-    """Return every offset at which a stack listens, with who does."""
+    """Return every port offset of a stack, with its process."""
     offsets = {line.port_offset: line.name for line in processes(rabbitmq_nodes) if line.port_offset is not None}
     offsets[MAIL_CATCHER_SMTP_PORT_OFFSET] = "mail-catcher (SMTP)"
     for node in NODES[:rabbitmq_nodes]:
@@ -58,7 +58,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port_base(home: Path) -> int:
-    """Return a base whose ports are all free now; the same home asks for the same one first."""
+    """Return a base whose ports are all free now; the same home tries the same one first."""
     count = (_LAST_BASE - _FIRST_BASE) // _STEP
     start = int.from_bytes(sha256(str(home).encode()).digest()[:4]) % count
     for step in range(count):

@@ -1,9 +1,8 @@
-"""Which processes belong to a stack, told from the kernel's table, so that none survives its end.
+"""Finds the processes of a stack in the kernel's table, so that none survives its end.
 
-A process is recorded as its number, its start time and the boot it belongs to: the number alone is
-given to others later. The supervisor leads a session of its own, which its children stay in; that is
-how those are found that nobody recorded. Of those that leave the session on purpose only Erlang's port
-mapper is looked for; the others (PostgreSQL's backends) end by themselves when their parent is gone.
+A process is recorded by pid, start time and boot id, because pids are reused. The supervisor leads its own session, in
+which its children stay; so unrecorded ones are found. Of those that leave the session only Erlang's port mapper is
+searched; the others (PostgreSQL's backends) end when their parent is gone.
 """
 
 import json
@@ -31,7 +30,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A process that was started here, so that it can be known again."""
+    """The identity of a started process."""
 
     pid: int
     start_ticks: int
@@ -39,7 +38,7 @@ class Record:
 
 
 def lookup(pid: int) -> Process | None:
-    """Return the process with that number unless it has ended."""
+    """Return the process with that pid unless it has ended."""
     try:
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -51,21 +50,21 @@ def lookup(pid: int) -> Process | None:
 
 
 def running() -> Iterator[Process]:
-    """Go through every process of the machine."""
+    """Iterate over every process of the machine."""
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (found := lookup(int(entry.name))):
             yield found
 
 
 def record(path: Path, pid: int) -> None:
-    """Write a running process down."""
+    """Record a running process."""
     found = lookup(pid)
     if found:
         write_private(path, json.dumps(asdict(Record(pid, found.start_ticks, _boot()))) + "\n")
 
 
 def recorded(path: Path) -> Record | None:
-    """Return what was written down, if it can be read and is of this boot."""
+    """Return the record, if it is readable and of this boot."""
     try:
         found = Record(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -74,7 +73,7 @@ def recorded(path: Path) -> Record | None:
 
 
 def alive(found: Record | Process | None) -> bool:
-    """Whether that very process still runs."""
+    """Whether the same process still runs."""
     now = lookup(found.pid) if found else None
     return now is not None and found is not None and now.start_ticks == found.start_ticks
 
@@ -99,14 +98,14 @@ def _session_members(home: Home) -> list[Process]:
     members = [found for found in running() if found.session == leader.pid and found.start_ticks >= leader.start_ticks]
     if alive(leader):
         return members
-    # The leader is gone, so its number may have gone to another session: only what was recorded counts.
+    # The leader is gone, so its pid may be reused by another session: only recorded processes count.
     records = [recorded(path) for path in home.run.glob("started-*.json")]
     groups = {found.pid for found in records if found}
     return [found for found in members if found.pid != leader.pid and found.group in groups]
 
 
 def _port_mappers(home: Home) -> list[Process]:
-    """Return port mappers that a broker of this home has started by itself: those leave its session."""
+    """Return port mappers that a broker of this home has started: they leave its session."""
     leader = recorded(supervisor_record(home))
     own = f"HOME={home.data('rabbitmq')}"
     return [
@@ -126,14 +125,14 @@ def _text(pid: int, name: str) -> str:
 
 
 def left_behind(old: Record | None, session: int) -> list[Process]:
-    """Return what a dead process left of its group: workers that hold its port, say."""
+    """Return the remaining processes of a dead process's group, for example workers that hold its port."""
     if old is None or alive(old):
         return []
     return [found for found in running() if found.group == old.pid and found.session == session]
 
 
 def end(processes: Collection[Process], grace_seconds: float) -> None:
-    """Ask the processes to end, and after a while make them. Returns when none is left."""
+    """Stop the processes gracefully, and kill them after a grace period. Returns when none is left."""
     _signal(processes, signal.SIGTERM)
     if not _gone_within(processes, grace_seconds):
         _signal(processes, signal.SIGKILL)

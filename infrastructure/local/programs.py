@@ -1,8 +1,7 @@
-"""Where the programs of the four servers, and the browser of the tests, are: the system's own, or the private ones.
+"""Finds the programs of the four servers and the browser of the tests: the system's own, or the private ones.
 
-Guarantee: a program that is returned has been run once, with the environment that is returned with
-it, and is new enough. HOLDFAST_PRIVATE_SERVERS=1 leaves the system's programs alone even if they are
-there. What is not found is not fetched here (see fetch.py).
+Guarantee: a returned program was run once, with the returned environment, and is new enough. HOLDFAST_PRIVATE_SERVERS=1
+ignores the system's programs. Missing ones are not downloaded here (see fetch.py).
 """
 
 import os
@@ -22,7 +21,7 @@ _CHECK_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A server's executable, and what must be in the environment for it to run."""
+    """A server's executable, and its required environment variables."""
 
     name: str
     executable: Path
@@ -37,7 +36,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one server is found and tried. The first group of `pattern` is the version."""
+    """How to find and test one server. The first group of `pattern` is the version."""
 
     oldest: tuple[int, int]
     system: Callable[[], Iterator[Path]]
@@ -47,7 +46,7 @@ class _Kind:
 
 
 def locate(name: str, cache: Path) -> Program | None:
-    """Return the server's program if it is there, runs, and is new enough."""
+    """Return the server's program if it exists, runs, and is new enough."""
     kind = _KINDS[name]
     if not os.environ.get("HOLDFAST_PRIVATE_SERVERS"):
         for executable in kind.system():
@@ -61,7 +60,7 @@ def locate(name: str, cache: Path) -> Program | None:
 
 
 def base_path() -> str:
-    """Return the caller's PATH with the places of administration programs, which users often lack."""
+    """Return the caller's PATH with the directories of administration programs."""
     return f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
 
 
@@ -133,7 +132,7 @@ def _system_browsers() -> Iterator[Path]:
 
 
 def _erlang_check(_executable: Path) -> list[str]:
-    # Loading crypto and ssl shows that the shared libraries fit, which the version alone would not.
+    # Loading crypto and ssl checks the shared libraries, which the version alone does not.
     return ["erl", "-noinput", "-boot", "start_clean", "-eval", "ok = crypto:start(), ok = ssl:start(), halt()."]
 
 
@@ -174,5 +173,5 @@ _KINDS = {
         pattern=r"(?:Chromium|Google Chrome) (\d+\.\d+)",
     ),
 }
-BROWSER = "browser"  # for tests only: no part of a stack
+BROWSER = "browser"  # for tests only, not part of a stack
 SERVERS = tuple(name for name in _KINDS if name != BROWSER)

@@ -1,4 +1,4 @@
-"""What happens while a stack goes up or down, told step by step to whoever asked."""
+"""Progress of a starting or stopping stack, reported step by step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that began, ended well, or is worth a line. `str(step)` is for a plain log."""
+    """One step: started, succeeded, or a note. `str(step)` is for a plain log."""
 
     name: str
     state: str  # starting | ready | stopping | stopped | failed | note
@@ -22,9 +22,9 @@ Progress = Callable[[Step], None]
 
 
 def note(progress: Progress, text: str) -> None:
-    """Say something that is about no single process."""
+    """Report a note that is not about a single process."""
     progress(Step("", "note", text))
 
 
 def silent(_step: Step) -> None:
-    """Say nothing."""
+    """Report nothing."""

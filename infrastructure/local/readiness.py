@@ -1,4 +1,4 @@
-"""Waiting, always with a bound."""
+"""Waits with a time-out."""
 
 import socket
 import time
@@ -15,14 +15,14 @@ _PROBE_SECONDS = 3
 
 
 def wait_for(check: Callable[[], None], seconds: float, complaint: str) -> None:
-    """Call `check` until it no longer raises; StackError with its last reason when the time is over."""
+    """Call `check` until it no longer raises; StackError with its last reason after the time-out."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             check()
         except StackError:
-            raise  # hopeless, says the check itself
-        except Exception as error:  # whatever a server answers while it starts
+            raise  # the check reports a permanent failure
+        except Exception as error:  # any error of a starting server
             if time.monotonic() > deadline:
                 raise StackError(f"{complaint} within {seconds:.0f} s: {error}") from error
             time.sleep(_PAUSE_SECONDS)
@@ -36,7 +36,7 @@ def probe_http(port: int, path: str) -> None:
 
 
 def request_here(method: str, url: str, timeout_seconds: float, **options: Any) -> requests.Response:
-    """Send a request to this machine, past any proxy that the environment names for the world outside."""
+    """Send a request to this machine, ignoring proxies from the environment."""
     with requests.Session() as session:
         session.trust_env = False
         return session.request(method, url, timeout=timeout_seconds, **options)

@@ -1,10 +1,10 @@
-"""A rolling restart: one process after the other, each ready again before the next one is asked to end.
+"""A rolling restart: one process after the other, each ready again before the next one is stopped.
 
-Guarantee: a process ends in its own good order (SIGTERM, its whole time to finish) and no request fails for it. While a
-service is replaced its stand-in serves, at the same kept socket; what connects while the gateway is replaced waits
-there for a moment. Each process runs with the settings that it had, and the code that is there now. The first one that
-does not come back ends the restart: those after it, and its stand-in, go on as they are. Where it is the stand-in that
-does not come, the process is left alone.
+Guarantee: a process stops gracefully (SIGTERM, its whole grace period) and no request fails. While a service is
+replaced its stand-in serves, on the same kept socket; connections during the replacement of the gateway wait for a
+moment. Each process keeps its settings and runs the current code. The first one that does not become ready ends the
+restart: later ones, and its stand-in, keep running. If the stand-in does not become ready, the process is not
+restarted.
 """
 
 import re
@@ -22,7 +22,7 @@ from infrastructure.local.supervision import Supervisor
 from infrastructure.local.urls import HOST
 from infrastructure.processes import Phase, Process
 
-# Of the servers there is one each, and no request can wait for their return: they are restarted by name only.
+# There is one server of each kind, and requests cannot wait for its restart: servers are restarted by name only.
 _ROLLED = (Phase.PROCESSES, Phase.GATEWAY)
 _STARTED = re.compile(r"^process_start_time_seconds (\S+)$", re.MULTILINE)
 _READY_SECONDS = 120
@@ -54,13 +54,13 @@ def _chosen(home: Home, names: Collection[str]) -> list[Process]:
 
 def _replace(home: Home, supervisor: Supervisor, startup: Startup, line: Process, double: str) -> None:
     port = home.port(line.name)
-    supervisor.stop(double)  # of a restart that was cut short
+    supervisor.stop(double)  # left over from an interrupted restart
     youngest = _started_at(port)
     supervisor.start(double)
     try:
         youngest = _wait_for_younger(port, youngest)
     except StackError:
-        supervisor.stop(double)  # it would be tried for ever
+        supervisor.stop(double)  # otherwise it would be retried for ever
         raise
     supervisor.stop(line.name)
     startup.start([line])
@@ -69,7 +69,7 @@ def _replace(home: Home, supervisor: Supervisor, startup: Startup, line: Process
 
 
 def _wait_for_younger(port: int, than: float) -> float:
-    """Wait until an instance answers that was started later; both listen, so either may be the one that does."""
+    """Wait until a newer instance answers; both listen on the socket, so either may answer."""
     seen = than
 
     def check() -> None:
@@ -82,7 +82,7 @@ def _wait_for_younger(port: int, than: float) -> float:
 
 
 def _started_at(port: int) -> float:
-    """Return when the instance was started that happens to answer; 0 if none does."""
+    """Return the start time of the answering instance; 0 if none answers."""
     try:
         text = request_here("GET", f"http://{HOST}:{port}/metrics", _PROBE_SECONDS).text
     except requests.RequestException:

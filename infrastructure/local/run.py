@@ -1,10 +1,9 @@
-"""Become one process of a stack: `python -m infrastructure.local.run RUN_DIRECTORY NAME`.
+"""Starts one process of a stack: `python -m infrastructure.local.run RUN_DIRECTORY NAME`.
 
-The supervisor starts this instead of the process itself. Guarantee: the process gets exactly the
-words and the environment of the home's process file, so nothing is quoted twice and nothing of the
-caller's environment leaks in; what its killed predecessor left of its group is ended first; a
-process that keeps ending at once is started at most every five seconds, for ever; one that listens
-is handed its socket, open since its predecessor's days (if nobody keeps it, it opens one itself).
+The supervisor starts this instead of the process itself. Guarantee: the process gets exactly the command and the
+environment of the home's process file, without double quoting or the caller's environment; remaining processes of its
+killed predecessor's group are stopped first; a process that keeps failing is restarted at most every five seconds, for
+ever; one that listens gets its kept socket (without a socket manager it opens one itself).
 """
 
 import json
@@ -24,7 +23,7 @@ _PAUSE_STEP_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
 _KEEPER_SECONDS = 3.0
 _KEEPER_PAUSE_SECONDS = 0.2
-# Where sd_listen_fds(3) says that handed-over sockets begin.
+# The first passed descriptor, see sd_listen_fds(3).
 _FIRST_DESCRIPTOR = 3
 
 
@@ -42,7 +41,7 @@ def main() -> None:
 
 
 def quick_ends(run: Path, name: str) -> int:
-    """Return how often in a row the process has ended soon after it was started."""
+    """Return how many times in a row the process has ended soon after its start."""
     try:
         return int(json.loads(_pace_file(run, name).read_text(encoding="utf-8"))["quick"])
     except (OSError, ValueError, KeyError):
@@ -66,7 +65,7 @@ def _pause_seconds(path: Path) -> float:
 
 
 def _remove_if_stale(path: Path, program: str) -> None:
-    # After a crash of the machine the number in the file may be that of any process.
+    # After a crash of the machine the pid in the file may belong to any process.
     try:
         pid = int(path.read_text(encoding="utf-8").split()[0])
         command = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
@@ -90,7 +89,7 @@ def _listener(spec: Spec) -> socket.socket | None:
 
 
 def _handed_over(listener: socket.socket) -> dict[str, str]:
-    """Put the socket in its place; return what tells of it: systemd's variables, and nginx's own."""
+    """Move the socket to its descriptor; returns the variables that announce it: systemd's, and nginx's own."""
     if listener.fileno() == _FIRST_DESCRIPTOR:
         listener.set_inheritable(True)
     else:

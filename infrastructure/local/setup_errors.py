@@ -1,7 +1,7 @@
-"""Why a set-up failed, and what to do about it.
+"""The causes of a failed set-up, and their fixes.
 
-Guarantee: the first line of a SetupError is the cause and what to do; what the tools printed follows it. A cause that
-is not known is never guessed. (Standard library only: it runs before anything is installed.)
+Guarantee: the first line of a SetupError is the cause and the fix; the tools' output follows. An unknown cause is never
+guessed. (Standard library only: it runs before anything is installed.)
 """
 
 import re
@@ -15,14 +15,14 @@ _KEPT_LINES = 20
 
 
 class SetupError(StackError):
-    """Set-up cannot be finished."""
+    """Set-up failed."""
 
     def __init__(self, cause: str, details: str = "") -> None:
         super().__init__(f"{cause}\n{details}".rstrip())
 
 
 class SetupLog:
-    """What the tools of one set-up print, in a file. If that cannot be written, set-up goes on without it."""
+    """A log file of the tools' output. If it cannot be written, set-up continues without it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,18 +36,18 @@ class SetupLog:
             file.write(f"{text.rstrip()}\n")
 
     def cause(self) -> str | None:
-        """Return the cause that the last lines show, if it is known."""
+        """Return the cause found in the last lines, if known."""
         return cause_of("\n".join(self._last))
 
     def failure(self, otherwise: str) -> SetupError:
-        """Return the error whose cause the last lines show; `otherwise` is said if they show none that is known."""
+        """Return the error with the cause found in the last lines; `otherwise` if it is unknown."""
         end = "\n".join(f"  {line}" for line in self._last) or "  (nothing was printed)"
         where = self._path if self._path.exists() else "what was printed"
         return SetupError(self.cause() or otherwise, f"The end of {where}:\n{end}")
 
 
 def cause_of(text: str) -> str | None:
-    """Return the cause that a tool's output shows, and what to do; None if it is not known."""
+    """Return the cause found in a tool's output, and the fix; None if it is unknown."""
     return next((advice for pattern, advice in _CAUSES.items() if re.search(pattern, text)), None)
 
 
@@ -58,8 +58,8 @@ _UNREACHABLE = (
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|Max retries exceeded|Connection (refused|reset|broken)"
     r"|Temporary failure|Name or service not known|Could not (resolve|connect)|Network is unreachable|Failed to fetch"
 )
-# The first pattern that is found decides. pip warns of each connection that fails and may recover; after the last one
-# it says "No matching distribution (from versions: none)". So what is certain stands before the network.
+# The first matching pattern decides. pip warns of each failing connection, and may recover; after the last one
+# it prints "No matching distribution (from versions: none)". So certain causes come before network errors.
 _CAUSES = {
     r"No space left on device|Disk quota exceeded": (
         f"The disk is full. Make room (.venv needs up to 600 MB; TMPDIR and pip's cache are used too) {_AGAIN}"

@@ -1,7 +1,7 @@
-"""One stack for several test sessions at once: the first starts it, the last one out stops it.
+"""One stack for several concurrent test sessions: the first starts it, the last one stops it.
 
-Guarantee: while anyone holds it, the stack is not stopped by another holder. A stack that somebody
-started by hand is used and left alone. A session that was killed counts as gone (its lock is the kernel's).
+Guarantee: while any session uses it, no other session stops the stack. A stack started by hand is used and not stopped.
+A killed session releases its lock (a kernel lock).
 """
 
 import fcntl
@@ -22,9 +22,9 @@ from infrastructure.processes import RELATIONAL_CONTEXTS
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The addresses of running servers, each with an administrator's credentials; and what the processes have.
+    """The addresses of running servers, each with an administrator's credentials, and the processes' credentials.
 
-    Of a broker's several nodes it is the first: what one of them does, another need not be asked.
+    For a cluster it is the first node.
     """
 
     postgres_admin_url: str
@@ -53,7 +53,7 @@ def servers_of(stack: Stack) -> Servers:
 
 @contextmanager
 def shared_stack(home: Path, servers_only: bool, progress: Progress = silent) -> Iterator[Stack]:
-    """Give a running stack, on ports that were free when it was first started."""
+    """Yield a running stack, on ports that were free when it was first started."""
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     ours = home / "started-by-tests"

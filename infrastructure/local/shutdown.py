@@ -1,7 +1,7 @@
-"""Taking a stack down, the gateway first and the servers last.
+"""Stops a stack, the gateway first and the servers last.
 
-Guarantee: afterwards no process of the stack is left, even if its supervisor had died or hung. What
-does not end in its own time is killed; the servers' data survive that.
+Guarantee: afterwards no process of the stack is left, even if its supervisor died or hung. A process that exceeds its
+grace period is killed; the servers' data survives that.
 """
 
 import shutil
@@ -23,7 +23,7 @@ _STOPPED = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 
 
 def take_down(home: Home, progress: Progress) -> None:
-    """Stop everything of the stack; also what a dead supervisor has left."""
+    """Stop all processes of the stack, also those of a dead supervisor."""
     supervisor = Supervisor(home)
     if supervisor.is_running:
         try:
@@ -37,7 +37,7 @@ def take_down(home: Home, progress: Progress) -> None:
 
 
 def delete_home(home: Home) -> None:
-    """Remove everything the stack has on disk. Nothing of it may run any more."""
+    """Delete all files of the stack, which must be stopped."""
     data = postgres_data(home.path, load_credentials(home).identity, database_account())
     if home.path not in data.parents:
         shutil.rmtree(data.parent, ignore_errors=True)
@@ -49,7 +49,7 @@ def _stop_in_order(home: Home, supervisor: Supervisor, progress: Progress) -> No
     bounds = {name: spec.stop_seconds for name, spec in read_specs(home.programs_file).items()}
     for phase in sorted(Phase, reverse=True):
         names = [line.name for line in home.processes if line.phase == phase and not line.is_job]
-        # The port mapper last: the broker leaves its name there until it ends.
+        # The port mapper last: the broker is registered there until it ends.
         for group in ([name for name in names if name != "epmd"], [name for name in names if name == "epmd"]):
             _stop_together(supervisor, group, bounds, progress)
     supervisor.shut_down()

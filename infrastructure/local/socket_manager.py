@@ -1,12 +1,11 @@
-"""The keeper of listening sockets: `python -m infrastructure.local.socket_manager SOCKET`.
+"""The socket manager: `python -m infrastructure.local.socket_manager SOCKET`.
 
-Guarantee: while a process that listens is being replaced, its socket stays open, so that who connects meanwhile waits
-in the kernel for the successor instead of being refused. A process that is away for longer than `AWAY_SECONDS`, or was
-stopped on purpose, is refused again: nobody waits for what does not come.
-The keeper itself may be killed: who listens goes on listening, and the next start asks the keeper's successor, which
-opens a second socket beside the first (so the first stand-in after that gets its share of the connections before it can
-answer: they wait until it does). Requests that a killed process had already taken are lost; that is not the keeper's to
-mend.
+Guarantee: while a listening process is replaced, its socket stays open, so that new connections wait in the kernel for
+the successor and are not refused. If a process is down for longer than `AWAY_SECONDS`, or was stopped on purpose,
+connections are refused again. The socket manager itself may be killed: processes keep listening, and the next start
+uses the new manager, which opens a second socket for the same address (so the first stand-in after that gets its share
+of the connections before it is ready: they wait). Requests that a killed process had already accepted are lost; the
+manager cannot prevent that.
 """
 
 import json
@@ -31,7 +30,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 @dataclass
 class _Kept:
-    """A listening socket, the process that has it, and when it is closed if that one has no successor."""
+    """A listening socket, its process, and when it is closed without a successor."""
 
     listener: socket.socket
     process: int | None = None
@@ -39,7 +38,7 @@ class _Kept:
 
 
 class SocketManager:
-    """Answers at `path` until `stop`. One thread; every wait is bounded."""
+    """Serves at `path` until `stop`. One thread; every wait has a time-out."""
 
     def __init__(self, path: Path, away_seconds: float = AWAY_SECONDS) -> None:
         self._away_seconds = away_seconds
@@ -56,7 +55,7 @@ class SocketManager:
     def run(self) -> None:
         while not self._stopping:
             events = [key for key, _ in self._selector.select(_TICK_SECONDS)]
-            # The ends first: an answer may close the descriptor that an end was seen on, and its number is given anew.
+            # Handle ended processes first: a request may close their descriptor, and its number is reused.
             for key in events:
                 if key.fileobj is not self._door:
                     self._process_ended(key.data)
@@ -127,13 +126,13 @@ def _listen(address: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # What a keeper that was killed had handed out is still listened on, and cannot be had again: its successor
-        # opens a second one beside it, or nothing that listens could be replaced any more without a gap.
+        # Sockets of a killed socket manager are still in use, and cannot be obtained again: its successor
+        # opens a second one for the same address; otherwise no listener could be replaced without a gap.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(endpoint)
         listener.listen(BACKLOG)
-        # nginx leaves an inherited socket as it finds it. Of two processes that wake for one connection the second
-        # would hang in accept(), with all the connections that it has, until somebody else connects.
+        # nginx does not change an inherited socket. If two processes wake for one connection, the second
+        # would hang in accept(), with all its connections, until another connection arrives.
         listener.setblocking(False)
     except OSError:
         listener.close()

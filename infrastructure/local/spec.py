@@ -1,4 +1,4 @@
-"""What the supervisor is given for one process: exactly what will be executed, and with what."""
+"""The spec of one process for the supervisor: command, environment and account."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from infrastructure.local.home import REPOSITORY, Home, write_private
 
-# What an earlier version wrote: `holdfast down` also ends a stack that was started before an upgrade.
+# The format of an earlier version: `holdfast down` also stops a stack that was started before an upgrade.
 _FORMER_NAMES = {"keeper": "socket_manager"}
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One process. `uid` and `gid` are set when it runs under another account than the caller's."""
+    """One process. `uid` and `gid` are set if it runs with another account than the caller's."""
 
     name: str
     words: list[str]
@@ -22,15 +22,15 @@ class Spec:
     gid: int | None = None
     stop_signal: str = "TERM"
     stop_seconds: int = 15
-    # Files to be removed before a start: what a killed process left and its successor would trip over.
+    # Files to delete before a start, left over by a killed process.
     stale_files: list[str] = field(default_factory=list)
-    # The address whose listening socket it is handed, and where the socket manager is that holds it.
+    # The address of its listening socket, and the socket manager's address.
     listen: str = ""
     socket_manager: str = ""
 
 
 def write_specs(home: Home, specs: list[Spec]) -> None:
-    """Write the home's process file. It holds secrets: only the owner can read it."""
+    """Write the home's process file. It contains secrets: only the owner can read it."""
     text = json.dumps({spec.name: asdict(spec) for spec in specs}, indent=2)
     write_private(home.programs_file, text + "\n")
 

@@ -1,8 +1,8 @@
-"""A whole stack on this machine: up, down, and what is between. (Tests, the demo and the command use this.)
+"""A whole stack on this machine: start, stop, and control. (Tests, the demo and the command line use this.)
+Guarantee: `up` returns when all requested processes are ready, or raises with the reason; it is idempotent; after a
+crash all data is still there.
 
-Guarantee: `up` returns when everything it was asked for is ready, or raises and says what is not;
-doing it twice changes nothing; after a crash of everything it finds all data again. `down` leaves no
-process. One command at a time changes a stack; several stacks run beside each other.
+`down` leaves no process. One command at a time changes a stack; several stacks can run at once.
 """
 
 import os
@@ -37,7 +37,7 @@ class Stack:
 
     @property
     def home(self) -> Home:
-        """The directory and its ports, made if need be."""
+        """The directory and its ports, created if needed."""
         return open_home(self._path, self._port_base, self._rabbitmq_nodes)
 
     @property
@@ -56,13 +56,13 @@ class Stack:
         return known is not None and Supervisor(known).is_running
 
     def up(self, extent: Extent = Extent.EVERYTHING, progress: Progress = silent) -> None:
-        """Start what does not run, and return when all of it is ready."""
+        """Start missing processes, and return when all are ready."""
         bring_up(self._path, self._port_base, self._rabbitmq_nodes, extent, progress)
 
     def down(self, progress: Progress = silent, delete_data: bool = False) -> None:
-        """Stop everything. Afterwards no process of the stack is left, whatever state it was in.
+        """Stop everything. Afterwards no process of the stack is left, in any state.
 
-        With `delete_data` the home goes as well, and what PostgreSQL keeps outside it.
+        With `delete_data` the home is deleted as well, and PostgreSQL's data outside it.
         """
         known = existing_home(self._path)
         if known is not None:
@@ -79,7 +79,7 @@ class Stack:
         return status_of(known)
 
     def stop(self, name: str) -> None:
-        """Stop one process in good order; it stays stopped until `start` or `up`."""
+        """Stop one process gracefully; it stays stopped until `start` or `up`."""
         self._supervisor(name).stop(name)
         spec = read_specs(self.home.programs_file)[name]
         if spec.listen:
@@ -90,20 +90,20 @@ class Stack:
         self._supervisor(name).start(name)
 
     def restart(self, *names: str, progress: Progress = silent) -> None:
-        """Restart processes one after the other, all but the servers if none is named; no request fails for it."""
+        """Restart processes one after the other, all except the servers if none is named; no request fails."""
         for name in names or (plan.SOCKET_MANAGER,):
             self._supervisor(name)
         restart(self.home, names, progress)
 
     def kill(self, name: str) -> None:
-        """Kill one process with signal 9; the supervisor starts it again."""
+        """Kill one process with signal 9; the supervisor restarts it."""
         pid = self.pid(name)
         if pid is None:
             raise StackError(f"{name} does not run")
         os.kill(pid, signal.SIGKILL)
 
     def pid(self, name: str) -> int | None:
-        """Return the process's number, or None while it does not run."""
+        """Return the process's pid, or None while it does not run."""
         return self._supervisor(name).processes()[name]["pid"] or None
 
     def _supervisor(self, name: str) -> Supervisor:

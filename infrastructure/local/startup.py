@@ -1,7 +1,7 @@
-"""Bringing a stack up: servers, accounts, one-shot jobs, processes, gateway, each phase ready before the next.
+"""Starts a stack: servers, accounts, one-shot jobs, processes, gateway, each phase ready before the next.
 
-Guarantee: what runs already is left as it is. What a crash left running of this home is ended first.
-Every wait is bounded; a process that keeps ending is reported without waiting for the bound.
+Guarantee: running processes are not changed. Processes left over from a crash of this home are stopped first. Every
+wait has a time-out; a process that keeps failing is reported before the time-out.
 """
 
 import time
@@ -42,7 +42,7 @@ _ORPHAN_GRACE_SECONDS = 10
 
 
 def bring_up(path: Path, port_base: int | None, rabbitmq_nodes: int | None, extent: Extent, progress: Progress) -> None:
-    """Start what does not run; return when all of it is ready, raise StackError otherwise."""
+    """Start missing processes; return when all are ready, else raise StackError."""
     home = open_home(path, port_base, rabbitmq_nodes)
     known = existing_home(path)
     if known is None and port_base is None:
@@ -73,8 +73,8 @@ class Startup:
                 self._clear()
             remember(self._home)
             planned = {spec.name: spec for spec in plan.supervised(self._home, programs, self._credentials)}
-            # A second `up` changes nothing for what is there: it may have been started with other settings, and the
-            # proxies of a chaos run are what the others talk through.
+            # A second `up` does not change running processes: they may have been started with other settings, and the
+            # others may use the proxies of a chaos run.
             kept = {} if fresh else read_specs(self._home.programs_file)
             specs = list((planned | kept).values())
             write_specs(self._home, specs)
@@ -105,7 +105,7 @@ class Startup:
             )
 
     def _start_servers(self) -> None:
-        # The port mapper first: a broker that finds none starts one that nobody supervises.
+        # The port mapper first: a broker without one starts an unsupervised one.
         servers = self._lines(Phase.SERVERS)
         self.start([line for line in servers if line.name == "epmd"])
         self.start([line for line in servers if line.name != "epmd"])
@@ -160,7 +160,7 @@ class Startup:
             probe_port(self._home.port(line.name))
         state = self._supervisor.processes()[line.name]["statename"]
         if state != "RUNNING":
-            # The supervisor waits a moment before it believes it; after `up`, `status` is to show it so.
+            # The supervisor reports it as running only after a moment; after `up`, `status` must show it.
             raise ConnectionError(f"it is {state.lower()}")
 
     def _lines(self, phase: Phase) -> list[Process]:

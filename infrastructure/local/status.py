@@ -1,4 +1,4 @@
-"""What a stack is and how it is: every address, with credentials that work, and every process."""
+"""The state of a stack: every address with working credentials, and every process."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from infrastructure.processes import RELATIONAL_CONTEXTS
 
 RUNNING = "running"
 _STOPPED = {"pid": 0, "statename": "STOPPED"}
-# Erlang's port mapper is a part of the broker, not a process of the system.
+# Erlang's port mapper is part of the broker, not a process of the system.
 _HIDDEN = "epmd"
 
 
 def status_of(home: Home) -> dict[str, Any]:
-    """Return the stack's addresses and processes, whether it runs or not."""
+    """Return the stack's addresses and processes, running or not."""
     urls = Urls(home, load_credentials(home))
     supervisor = Supervisor(home)
     known = supervisor.processes() if supervisor.is_running else {}

@@ -1,7 +1,7 @@
-"""The home's supervisor: it starts what dies again, and takes orders over a socket in the home.
+"""The home's supervisor: it restarts processes, and accepts commands over a socket in the home.
 
-Guarantee: every program is restarted for ever (run.py paces it); a program that is stopped by order
-stays stopped. If the supervisor itself dies, what it ran is found and ended by the next `up` or `down`.
+Guarantee: every program is restarted for ever (run.py paces it); a program that was stopped by a command stays stopped.
+If the supervisor itself dies, the next `up` or `down` finds and stops its processes.
 """
 
 import http.client
@@ -26,7 +26,7 @@ _NO_SUCH_NAME, _NOT_RUNNING, _ALREADY_STARTED = 10, 70, 60
 
 
 class Supervisor:
-    """Orders to the supervisor of one home."""
+    """Commands to the supervisor of one home."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -43,7 +43,7 @@ class Supervisor:
         return True
 
     def configure(self, specs: list[Spec]) -> None:
-        """Write the configuration; a supervisor that runs already takes up what is new."""
+        """Write the configuration; a running supervisor loads the changes."""
         write_private(self._home.run / "supervisord.conf", _configuration(self._home, specs))
         if self.is_running:
             added, _, _ = self._call("supervisor.reloadConfig")[0]
@@ -51,7 +51,7 @@ class Supervisor:
                 self._call("supervisor.addProcessGroup", name)
 
     def launch(self) -> None:
-        """Start the supervisor, with no program running yet. It outlives the caller."""
+        """Start the supervisor, without programs. It outlives the caller."""
         log = self._home.log("supervisor-output")
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -69,11 +69,11 @@ class Supervisor:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise StackError(f"the supervisor did not start; the end of {log}:\n{last_lines(log)}")
             time.sleep(0.1)
-        # It is to outlive this process, which therefore never waits for it.
+        # It outlives this process, which therefore never waits for it.
         process.returncode = 0
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """Return what the supervisor knows of each program, by name."""
+        """Return the supervisor's state of each program, by name."""
         return {info["name"]: info for info in self._call("supervisor.getAllProcessInfo")}
 
     def start(self, name: str) -> None:
@@ -85,12 +85,12 @@ class Supervisor:
         self._call("supervisor.stopProcess", name, wait, allowed=(_NOT_RUNNING, _NO_SUCH_NAME))
 
     def remove(self, name: str) -> None:
-        """Stop the program, and know it no more."""
+        """Stop the program, and remove it."""
         self.stop(name)
         self._call("supervisor.removeProcessGroup", name)
 
     def shut_down(self) -> None:
-        """Stop the supervisor and whatever still runs under it."""
+        """Stop the supervisor and all its programs."""
         self._call("supervisor.shutdown")
 
     def _call(self, method: str, *arguments: Any, allowed: tuple[int, ...] = ()) -> Any:
@@ -113,7 +113,7 @@ class _UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         connection = _UnixConnection(self._path)
-        self._connection = (host, connection)  # where Transport.close looks for it
+        self._connection = (host, connection)  # Transport.close uses it
         return connection
 
 
@@ -129,7 +129,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _configuration(home: Home, specs: list[Spec]) -> str:
-    # Log files are named from the home, where the supervisor runs: it expands a percent sign in them twice.
+    # Log paths are relative to the home, where the supervisor runs: it expands percent signs in them twice.
     owner = "user=root\n" if os.geteuid() == 0 else ""
     head = f"""\
 [unix_http_server]

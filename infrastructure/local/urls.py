@@ -1,4 +1,4 @@
-"""The addresses of a stack's parts, with the credentials that open them."""
+"""The addresses of a stack's parts, with credentials."""
 
 import json
 
@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 POSTGRES_ADMINISTRATOR = "postgres"
 RABBITMQ_MONITOR = "monitor"
 FLOWER_USER = "flower"
-# Services answer /metrics beside their own probe.
+# Services serve /metrics on the same port as their probe.
 _WITH_METRICS = ("/metrics", "/readyz")
 
 
@@ -27,11 +27,11 @@ class Urls:
         self._credentials = credentials
 
     def http(self, name: str) -> str:
-        """Return the base address of a process that speaks HTTP."""
+        """Return the base URL of an HTTP process."""
         return f"http://{HOST}:{self._home.port(name)}"
 
     def database(self, context: str) -> str:
-        """A context's PostgreSQL database as its owner: for people and for tests, not for a process of the stack."""
+        """A context's PostgreSQL database as its owner: for users and tests, not for a process of the stack."""
         return self.database_as(role_name(context, OWNER), context)
 
     def database_as(self, role: str, context: str) -> str:
@@ -50,11 +50,11 @@ class Urls:
 
     @property
     def rabbitmq(self) -> str:
-        """The broker as its administrator: for people and for tests, not for a process of the stack."""
+        """The broker as its administrator: for users and tests, not for a process of the stack."""
         return self._amqp(self._rabbitmq_account)
 
     def broker(self, account: str, first: int = 0) -> str:
-        """The broker as one of the accounts that processes have; its nodes one after the other, from number `first`."""
+        """The broker with the account of a process; the nodes in order, starting with number `first`."""
         return self._amqp(f"{account}:{self._credentials.brokers[account]}", first)
 
     @property
@@ -67,7 +67,7 @@ class Urls:
         return self._management(self._rabbitmq_account, node)
 
     def rabbitmq_monitoring(self, account: str = RABBITMQ_MONITOR) -> str:
-        """The management API as an account that may look and do nothing else; of each node."""
+        """The management API with a read-only account; of each node."""
         password = self._credentials.brokers[account]
         return ";".join(self._management(f"{account}:{password}", node) for node in self._home.nodes)
 
@@ -82,17 +82,17 @@ class Urls:
 
     @property
     def mail_catcher(self) -> str:
-        """Where the mail catcher takes mails, by SMTP."""
+        """The SMTP address of the mail catcher."""
         return f"smtp://{HOST}:{self._home.port_base + MAIL_CATCHER_SMTP_PORT_OFFSET}"
 
     @property
     def metrics(self) -> str:
-        """Where each process of ours shows its metrics, as a JSON object by name."""
+        """The metrics URL of each Holdfast process, as a JSON object by name."""
         shown = [line.name for line in PROCESSES if line.command and line.probe in _WITH_METRICS]
         return json.dumps({name: f"{self.http(name)}/metrics" for name in shown})
 
     def documents(self, account: str) -> str:
-        """Return the address of the MongoDB database that an account works with: a context's own, as a rule."""
+        """Return the URL of an account's MongoDB database, usually the context's own."""
         return self._mongodb(account, self._credentials.databases[account], database_of(account))
 
     @property

@@ -1,8 +1,8 @@
-"""`.venv`: an environment with pip in it, on whatever the distribution calls Python.
+"""`.venv`: an environment with pip, for any Python of the distribution.
 
-Guarantee: afterwards there is an environment of this Python version with pip, or none at all and the reason. A Python
-without `ensurepip` (Debian's, when python3-venv is missing) gets the distribution's own pip, verified by apt.
-(Standard library only: it runs before anything is installed.)
+Guarantee: afterwards there is an environment of this Python version with pip, or none, with the reason. A Python
+without `ensurepip` (Debian's without python3-venv) gets the distribution's own pip, verified by apt. (Standard library
+only: it runs before anything is installed.)
 """
 
 import os
@@ -24,7 +24,7 @@ _INSTALL = (
 
 
 def version_of(python: Path) -> str | None:
-    """Return the version ("3.12") of an environment that has pip in it; None if there is none that works."""
+    """Return the version ("3.12") of an environment with pip; None if there is no working one."""
     check = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run(  # noqa: S603
@@ -36,11 +36,11 @@ def version_of(python: Path) -> str | None:
 
 
 def make(directory: Path, log: SetupLog) -> None:
-    """Make the environment in place of what is there."""
+    """Create the environment, replacing an existing one."""
     if _run(log, sys.executable, "-m", "venv", "--clear", "--without-pip", str(directory)) != 0:
         raise log.failure(f"{sys.executable} cannot make a virtual environment. {_INSTALL}")
     python = directory / "bin" / "python"
-    # As `venv` would do it, but for its output: venv hides why it failed.
+    # Like `venv`, but with its output: venv hides the reason of a failure.
     if _run(log, str(python), "-Im", "ensurepip", "--upgrade", "--default-pip") != 0:
         _fetch_pip(python, log)
 

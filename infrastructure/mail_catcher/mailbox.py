@@ -1,4 +1,4 @@
-"""The mails that came: the last `MAX_MAILS`, in memory. Thread-safe."""
+"""The received mails: the last `MAX_MAILS`, in memory. Thread-safe."""
 
 import threading
 from collections import deque
@@ -10,7 +10,7 @@ MAX_MAILS = 1_000
 
 
 class Mailbox:
-    """A handler of aiosmtpd: it takes everything."""
+    """A handler of aiosmtpd that accepts everything."""
 
     def __init__(self) -> None:
         self._mails: deque[dict[str, Any]] = deque(maxlen=MAX_MAILS)
@@ -32,7 +32,7 @@ class Mailbox:
         return "250 2.0.0 kept"
 
     def mails(self, recipient: str = "") -> list[dict[str, Any]]:
-        """The newest first; those to one recipient, or all."""
+        """Newest first; those to one recipient, or all."""
         with self._lock:
             known = list(self._mails)
         return [mail for mail in reversed(known) if not recipient or recipient in mail["recipients"]]

@@ -1,4 +1,4 @@
-"""`python -m infrastructure.mail_catcher.main`: SMTP at SMTP_PORT, what came at http://HOST:SERVICE_PORT/mails."""
+"""`python -m infrastructure.mail_catcher.main`: SMTP at SMTP_PORT, received mails at http://HOST:SERVICE_PORT/mails."""
 
 import logging
 import signal
@@ -15,7 +15,7 @@ MAX_MAIL_BYTES = 256 * 1024
 
 
 def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal."""
     settings = load(Settings)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's: every command with its addresses

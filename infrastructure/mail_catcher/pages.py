@@ -1,4 +1,4 @@
-"""`GET /mails?to=ADDRESS` shows what came, as JSON; `GET /livez` says that it runs."""
+"""`GET /mails?to=ADDRESS` lists received mails as JSON; `GET /livez` is the liveness check."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ CLIENT_SECONDS = 10.0
 
 @contextmanager
 def serve_pages(mailbox: Mailbox, host: str, port: int) -> Iterator[int]:
-    """Serve beside the block; yields the port."""
+    """Serve while the block runs; yields the port."""
 
     class Pages(BaseHTTPRequestHandler):
         timeout = CLIENT_SECONDS
@@ -38,7 +38,7 @@ def serve_pages(mailbox: Mailbox, host: str, port: int) -> Iterator[int]:
             self.wfile.write(content)
 
         def log_message(self, *_arguments: Any) -> None:
-            """No line for each look."""
+            """Log no requests."""
 
     server = ThreadingHTTPServer((host, port), Pages)
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="pages", daemon=True)

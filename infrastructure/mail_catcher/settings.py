@@ -1,4 +1,4 @@
-"""The mail catcher's settings: where it takes mails, and where it shows them."""
+"""The mail catcher's settings: its SMTP and HTTP addresses."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,6 @@ from common.settings import ListenSettings, LogSettings, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(LogSettings, ListenSettings):
-    """What the mail catcher reads."""
+    """The settings of the mail catcher."""
 
-    smtp_port: int = setting("SMTP_PORT", "int", check=PORT, meaning="Port at which the mail catcher takes mails.")
+    smtp_port: int = setting("SMTP_PORT", "int", check=PORT, meaning="SMTP port of the mail catcher.")

@@ -1,1 +1,1 @@
-"""Prometheus: what it scrapes, what it computes, and when it calls somebody. `python -m infrastructure.prometheus`."""
+"""Prometheus: scrape configuration, recording rules and alerts. `python -m infrastructure.prometheus`."""

@@ -1,4 +1,4 @@
-"""`python -m infrastructure.prometheus`: write the configuration, or run Prometheus beside a native stack."""
+"""`python -m infrastructure.prometheus`: writes the configuration, or runs Prometheus for a native stack."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def main() -> None:
 
 @main.command()
 def files() -> None:
-    """Write what lies in the repository: prometheus.yml for containers, and the rules for Kubernetes."""
+    """Write the files of the repository: prometheus.yml for containers, and the rules for Kubernetes."""
     text = configuration(containers(), by_name=True, interval_seconds=_SECONDS)
     CONTAINERS_FILE.write_text(text, encoding="utf-8")
     KUBERNETES_FILE.write_text(kubernetes_rules(), encoding="utf-8")
@@ -44,10 +44,10 @@ def write(directory: Path, home: Path) -> None:
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_HOME, show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=9090, show_default=True)
 def run(home: Path, port: int) -> None:
-    """Run Prometheus beside a native stack until it is interrupted; its data is in the stack's home.
+    """Run Prometheus for a native stack until it is interrupted; its data is in the stack's home.
 
-    The program is the system's or Debian's, fetched. The fetched one shows no pages: query it at /api/v1/query, or let
-    Grafana.
+    The program is the system's, or Debian's package, downloaded. The downloaded one has no web pages: query it at
+    /api/v1/query, or with Grafana.
     """
     file = _write(home / "prometheus", home)
     try:

@@ -1,7 +1,7 @@
 """Prometheus' own programs, the system's or from Debian's package in the private folder; nothing is installed.
 
-Guarantee: what is returned has been run once. The private one has no web pages (Debian's package looks for them in a
-fixed place), but everything else: rules, queries, alerts.
+Guarantee: a returned program was run once. The private one has no web pages (Debian's package expects them in a fixed
+directory), but rules, queries and alerts work.
 """
 
 import shutil
@@ -17,7 +17,7 @@ _CHECK_SECONDS = 30
 
 
 def find(name: str) -> Path:
-    """Return `prometheus` or `promtool`, fetched if it was not there; MissingServerError if it cannot be had."""
+    """Return `prometheus` or `promtool`, downloaded if it is missing; MissingServerError if it is not available."""
     cache = cache_directory()
     found = _located(name, cache)
     if found is None:

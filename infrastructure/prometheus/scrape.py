@@ -1,6 +1,6 @@
-"""Prometheus' configuration, from the process table: whatever shows metrics is scraped, under its own name as the job.
+"""Prometheus' configuration, from the process table: every process with metrics is scraped, with its name as the job.
 
-The rules rely on the job's name and on nothing else that an installation adds, so the same rules serve all of them.
+The rules depend only on the job's name, so all installations use the same rules.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 RULES = ("recording.yaml", "alerts.yaml")
 METRICS = "/metrics"
 RABBITMQ = "rabbitmq"
-# Where containers listen: services and Flower, then those that serve nothing but metrics, then the broker's plug-in.
+# Ports of containers: services and Flower, then processes with only metrics, then the broker's plug-in.
 SERVICE_PORT, METRICS_PORT, RABBITMQ_PORT = 8000, 9000, 15692
-# Of each queue its messages and consumers; all that it tells of queues and connections is a hundred times as much.
+# Only messages and consumers of each queue; all metrics of queues and connections would be a hundred times as many.
 QUEUE_FAMILIES = ("queue_coarse_metrics", "queue_consumer_count")
 _RESOURCE = """\
 # Written by `python -m infrastructure.prometheus files` from the rules in infrastructure/prometheus.
@@ -34,7 +34,7 @@ spec:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where one process shows its metrics."""
+    """The metrics address of one process."""
 
     job: str
     host: str
@@ -44,7 +44,7 @@ class Target:
 
 
 def measured() -> list[Process]:
-    """Return the processes of ours that show metrics: all that stay, on the port that they are asked on."""
+    """Return the long-running Holdfast processes, with the port of their metrics."""
     return [line for line in PROCESSES if line.command and not line.is_job and line.port_offset is not None]
 
 
@@ -54,12 +54,14 @@ def native(host: str, port_base: int) -> list[Target]:
 
 
 def containers() -> list[Target]:
-    """Return the targets where each process is a host name."""
+    """Return the targets of an installation in which each process is a host name."""
     return list(_targets(lambda name: name, lambda line: METRICS_PORT if line.probe == METRICS else SERVICE_PORT, None))
 
 
 def configuration(targets: list[Target], *, by_name: bool, interval_seconds: int) -> str:
-    """Return the text of prometheus.yml; `by_name` looks each host up again and again, for it may be several."""
+    """Return the text of prometheus.yml; `by_name` resolves each host repeatedly, because it may have several
+    addresses.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         undefined=StrictUndefined,
@@ -73,7 +75,7 @@ def configuration(targets: list[Target], *, by_name: bool, interval_seconds: int
 
 
 def kubernetes_rules() -> str:
-    """Return all rules as the resource that the Prometheus operator takes."""
+    """Return all rules as a resource of the Prometheus operator."""
     groups = [(HERE / name).read_text(encoding="utf-8").partition("\ngroups:\n")[2] for name in RULES]
     return _RESOURCE + indent("\n".join(groups), "  ")
 

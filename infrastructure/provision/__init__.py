@@ -1,5 +1,5 @@
-"""Making the accounts on running servers, from `infrastructure.privileges`; for the native stack and for compose.
+"""Creates the accounts on running servers, from `infrastructure.privileges`; for the native stack and for compose.
 
-Each module brings one server up to date, given an administrator's access; it may run again at any time, and on the
-data of an older version.
+Each module updates one server with an administrator's credentials; it is idempotent, and works on the data of an older
+version.
 """

@@ -1,7 +1,7 @@
 """A one-shot job for servers in containers: `python -m infrastructure.provision.main postgres|rabbitmq|mongodb`.
 
-Guarantee: it ends with 0 when that server's accounts are as the description says; with 1, and the reason, if the server
-does not come or refuses within `WAIT_SECONDS`. It reads an administrator's access and the passwords from the
+Guarantee: it exits with 0 when that server's accounts match the description; with 1, and the reason, if the server does
+not answer or refuses within `WAIT_SECONDS`. It reads the administrator's credentials and the passwords from the
 environment. MongoDB's must run on the server's own machine (in its network), see mongodb.py.
 """
 

@@ -1,8 +1,8 @@
-"""Bring a context's database up to date: `python -m infrastructure.provision.migrate CONTEXT`, as its owner.
+"""Updates a context's database: `python -m infrastructure.provision.migrate CONTEXT`, as its owner.
 
-Guarantee: it ends with 0 when the newest migration is applied and every role of the database has its rights
-(`infrastructure.database_roles`); it may run again at any time. DATABASE_URL is the owner's. The migrations themselves
-are `python -m common.storage.migrations CONTEXT`, which this runs first, with the same environment.
+Guarantee: it exits with 0 when the newest migration is applied and every role of the database has its privileges
+(`infrastructure.database_roles`); it is idempotent. DATABASE_URL is the owner's. The migrations themselves are `python
+-m common.storage.migrations CONTEXT`, which this runs first, with the same environment.
 """
 
 import os
@@ -20,11 +20,11 @@ def main(arguments: list[str]) -> int:
         _complain(f"usage: python -m infrastructure.provision.migrate {'|'.join(RELATIONAL_CONTEXTS)}")
         return 2
     [context] = arguments
-    # No time limit of its own: each wait of the migrations has one, and whoever starts the job bounds it.
+    # Without its own time-out: each wait of the migrations has one, and the caller limits the job.
     migrations = subprocess.run([sys.executable, "-m", "common.storage.migrations", context], check=False)  # noqa: S603
     if migrations.returncode != 0:
         return migrations.returncode
-    # The migrations have read it, and would have named it had it been bad.
+    # The migrations have already checked it.
     with closing(postgres.connect(os.environ["DATABASE_URL"])) as connection:
         connection.autocommit = False
         grants.grant(connection, context)

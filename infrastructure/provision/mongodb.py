@@ -1,8 +1,8 @@
 """MongoDB's replica set and accounts.
 
-Guarantee: the set is what its members are told it is, and this member is its primary; each account has the roles of
-infrastructure/document_roles.py and no others. Making the set and the first account is allowed from the server's own
-machine alone (the localhost exception), so `make_set` is given an address there.
+Guarantee: the set is configured and this member is its primary; each account has exactly the roles of
+infrastructure/document_roles.py. Creating the set and the first account is allowed only from the server's own machine
+(the localhost exception), so `make_set` gets a local address.
 """
 
 import time
@@ -24,7 +24,7 @@ _CONFIGURED_ALREADY = (13, 23)  # Unauthorized, AlreadyInitialized
 
 
 def provision(host: str, port: int, member: str, administrator_password: str, passwords: Mapping[str, str]) -> None:
-    """Make the set, whose one member the others know as `member`, and the accounts; or bring them up to date."""
+    """Create or update the set, whose single member has the address `member`, and the accounts."""
     with _client(host, port) as bare, _client(host, port, administrator_password) as administrator:
         _make_primary(bare, administrator, member)
         _make_administrator(bare, administrator_password)
@@ -49,7 +49,7 @@ def _make_primary(bare: MongoClient[Any], administrator: MongoClient[Any], membe
     deadline = time.monotonic() + _PRIMARY_SECONDS
     while not bare.admin.command("hello").get("isWritablePrimary"):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"MongoDB became no primary within {_PRIMARY_SECONDS} s")
+            raise TimeoutError(f"MongoDB did not become primary within {_PRIMARY_SECONDS} s")
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -58,7 +58,7 @@ def _initiate(bare: MongoClient[Any], administrator: MongoClient[Any], member: s
     try:
         bare.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
     except OperationFailure as error:
-        # It has accounts, and so a configuration, that names another address: that has changed.
+        # It has accounts, and so a configuration, with another address: the address has changed.
         if error.code not in _CONFIGURED_ALREADY:
             raise
         _move(administrator, member)
@@ -72,7 +72,7 @@ def _move(administrator: MongoClient[Any], member: str) -> None:
 
 
 def _make_administrator(bare: MongoClient[Any], password: str) -> None:
-    # Allowed without an account as long as there is none.
+    # Allowed without an account until there is one.
     with suppress(OperationFailure):
         bare.admin.command("createUser", ADMINISTRATOR, pwd=password, roles=["root"])
 
@@ -89,7 +89,7 @@ def _set_user(administrator: MongoClient[Any], name: str, password: str, roles: 
 
 
 def _client(host: str, port: int, password: str | None = None) -> MongoClient[Any]:
-    # Without the set's name: after a change of addresses the server is, for a moment, in no set.
+    # Without the set's name: after an address change the server is briefly in no set.
     account: dict[str, Any] = (
         {"username": ADMINISTRATOR, "password": password, "authSource": "admin"} if password else {}
     )

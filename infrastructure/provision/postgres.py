@@ -1,7 +1,7 @@
-"""PostgreSQL's roles and databases: one database for each context, and the roles that open it.
+"""PostgreSQL's roles and databases: one database per context, and its roles.
 
-Guarantee: each database belongs to its owner's role, whatever version made it, and no role can open another database,
-not even the servers' own (`postgres`, `template1`). What a role may do within is `grants.py`'s.
+Guarantee: each database belongs to its owner's role, also if an older version created it, and no role can connect to
+another database, not even `postgres` and `template1`. `grants.py` has the privileges within a database.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from infrastructure.processes import RELATIONAL_CONTEXTS
 from infrastructure.provision import grants
 
 CONNECT_SECONDS = 3
-# A new owner needs each table for itself for a moment; who waits for longer holds up everybody behind it.
+# Changing the owner locks each table briefly; a longer wait would block others behind it.
 LOCK_SECONDS = 2
 _SERVERS_OWN = ("postgres", "template1")
 _PUBLIC_SCHEMA_IS_THE_OWNERS = 150_000
 
 
 def connect(url: str, database: str = "") -> Connection:
-    """Return a connection, each statement its own transaction. Raises psycopg2's errors."""
+    """Return a connection with autocommit. Raises psycopg2's errors."""
     dsn = url.replace("+psycopg2", "")
     connection = psycopg2.connect(make_dsn(dsn, dbname=database) if database else dsn, connect_timeout=CONNECT_SECONDS)
     connection.autocommit = True
@@ -33,7 +33,7 @@ def connect(url: str, database: str = "") -> Connection:
 
 
 def provision(administrator_url: str, passwords: Mapping[str, str]) -> None:
-    """Make each context's roles and database, and set the roles' passwords."""
+    """Create each context's roles and database, and set the roles' passwords."""
     with closing(connect(administrator_url)) as connection, connection.cursor() as cursor:
         for database in _SERVERS_OWN:
             cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
@@ -42,7 +42,7 @@ def provision(administrator_url: str, passwords: Mapping[str, str]) -> None:
 
 
 def provision_database(administrator_url: str, name: str, passwords: Mapping[str, str]) -> None:
-    """Make one database with its roles, or bring it up to date; `passwords` has each role's."""
+    """Create or update one database with its roles; `passwords` has each role's."""
     with closing(connect(administrator_url)) as connection, connection.cursor() as cursor:
         for role in role_names(name):
             _make_role(cursor, role, passwords[role])
@@ -60,8 +60,8 @@ def _make_role(cursor: Cursor, role: str, password: str) -> None:
     name = sql.Identifier(role)
     cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
     verb = "ALTER" if cursor.fetchone() else "CREATE"
-    # A managed server's administrator is no superuser. Who is none may not even say that another is to be none, and
-    # gives a database only to a role that it has itself.
+    # A managed server's administrator is not a superuser. It may not even specify NOSUPERUSER for a role, and
+    # can give a database only to a role that it is a member of.
     cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
     is_superuser = cursor.fetchone() == (True,)
     rights = sql.SQL("NOSUPERUSER NOREPLICATION NOBYPASSRLS " if is_superuser else "")
@@ -72,7 +72,9 @@ def _make_role(cursor: Cursor, role: str, password: str) -> None:
 
 
 def _hand_over(cursor: Cursor, name: str) -> None:
-    """To the owner goes what an earlier version had made as the context's own role, which works on as it did."""
+    """Transfer objects that an earlier version created with the context's own role to the owner; the role keeps
+    working.
+    """
     owner, runtime = sql.Identifier(role_name(name, OWNER)), sql.Identifier(role_name(name, RUNTIME))
     cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
     if cursor.connection.server_version < _PUBLIC_SCHEMA_IS_THE_OWNERS:

@@ -1,7 +1,7 @@
 """RabbitMQ's accounts, all in one request to the management API.
 
-Guarantee: afterwards each account has the password and the rights of the description; what it had before is replaced.
-An account that the description no longer has is left alone, as is everything that is not an account.
+Guarantee: afterwards each account has the password and the permissions of the description; old ones are replaced.
+Accounts that are not in the description, and everything else, are not changed.
 """
 
 import base64
@@ -14,14 +14,16 @@ import requests
 from infrastructure.privileges import BROKER_ACCOUNTS, BrokerAccount
 
 VIRTUAL_HOST = "/"
-# The nodes of a cluster agree on each account; on a busy machine that takes its time.
+# The nodes of a cluster agree on each account, which takes long on a busy machine.
 _REQUEST_SECONDS = 60
 
 
 def provision(management_url: str, passwords: Mapping[str, str], virtual_host: str = VIRTUAL_HOST) -> None:
-    """Make the accounts, and their rights in the virtual host; `passwords` has each one's. Raises as requests does."""
+    """Create the accounts, and their permissions in the virtual host; `passwords` has each one's. Raises requests'
+    errors.
+    """
     with requests.Session() as session:
-        session.trust_env = False  # a proxy for the world outside is none for the broker
+        session.trust_env = False  # ignore proxies from the environment
         answer = session.post(
             f"{management_url}/api/definitions", json=definitions(passwords, virtual_host), timeout=_REQUEST_SECONDS
         )
@@ -66,9 +68,9 @@ def _user(account: BrokerAccount, password: str) -> dict[str, Any]:
 
 
 def password_hash(name: str, password: str) -> str:
-    """Return what the broker keeps of a password (https://www.rabbitmq.com/docs/passwords).
+    """Return the broker's hash of a password (https://www.rabbitmq.com/docs/passwords).
 
-    The salt follows from name and password, so that doing it again changes nothing; the passwords are long and random.
+    The salt is derived from name and password, so that it is idempotent; the passwords are long and random.
     """
     salt = hashlib.sha256(f"{name}\n{password}".encode()).digest()[:4]
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""The settings of the jobs that make accounts: an administrator's access, and each account's password."""
+"""The settings of the jobs that create accounts: the administrator's credentials, and each account's password."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def passwords(value: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSettings:
-    """What each of the jobs reads."""
+    """The settings of each of the jobs."""
 
     account_passwords: Mapping[str, str] = setting(
         "ACCOUNT_PASSWORDS", "json", check=passwords, meaning="Password of each account: a JSON object."
@@ -27,7 +27,7 @@ class AccountSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresSettings(AccountSettings):
-    """What the job for PostgreSQL reads."""
+    """The settings of the job for PostgreSQL."""
 
     postgres_administrator_url: str = setting(
         "POSTGRES_ADMINISTRATOR_URL", check=POSTGRES_URL, meaning="PostgreSQL, as its administrator."
@@ -36,7 +36,7 @@ class PostgresSettings(AccountSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class RabbitmqSettings(AccountSettings):
-    """What the job for RabbitMQ reads."""
+    """The settings of the job for RabbitMQ."""
 
     rabbitmq_administrator_url: str = setting(
         "RABBITMQ_ADMINISTRATOR_URL", check=HTTP_URL, meaning="RabbitMQ's management API, as its administrator."
@@ -45,9 +45,9 @@ class RabbitmqSettings(AccountSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class MongodbSettings(AccountSettings):
-    """What the job for MongoDB reads."""
+    """The settings of the job for MongoDB."""
 
-    mongodb_member: str = setting("MONGODB_MEMBER", meaning="HOST:PORT by which the replica set knows the server.")
+    mongodb_member: str = setting("MONGODB_MEMBER", meaning="HOST:PORT of the server in the replica set.")
     mongodb_administrator_password: str = setting(
         "MONGODB_ADMINISTRATOR_PASSWORD", meaning="Password of MongoDB's administrator."
     )

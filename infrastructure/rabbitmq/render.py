@@ -1,6 +1,6 @@
-"""The broker's configuration files, filled in for one place to run.
+"""Renders the broker's configuration files for one installation.
 
-The values come from the caller; the files beside this module are the only source of settings.
+The values come from the caller; the templates next to this module are the only source of settings.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """What differs from one installation to the next."""
+    """The parameters of an installation."""
 
     listen_address: str
     port: int
@@ -23,9 +23,9 @@ class BrokerSettings:
 
 
 def configuration(settings: BrokerSettings, cluster: Sequence[str] = ()) -> dict[str, str]:
-    """Return the text of each file by its name. `rabbitmq.conf` holds the account's password.
+    """Return the text of each file by its name. `rabbitmq.conf` contains the account's password.
 
-    `cluster` names all nodes, by their Erlang names, where there are several.
+    `cluster` lists the Erlang names of all nodes of a cluster.
     """
     parts = [_text("rabbitmq.conf").format(**asdict(settings)), _text("shared.conf")]
     if cluster:

@@ -1,6 +1,6 @@
-"""The /v1 API: find the operation, let faults strike, authenticate, read the parameters, execute once.
+"""The /v1 API: find the operation, inject faults, authenticate, parse the parameters, execute once.
 
-Guarantee: nothing is executed before the request was understood and accepted in full.
+Guarantee: nothing is executed before the request was fully parsed and accepted.
 """
 
 import base64
@@ -44,7 +44,7 @@ class Api:
         self._executor = Executor(storage)
 
     def answer(self, request: Request, request_id: str, note: Callable[..., None]) -> Reply:
-        """One request from faults to faults; `note` takes what the log line should hold."""
+        """One request with its faults; `note` collects the fields of the log line."""
         operation, ident = find_operation(request.method, request.path)
         name = operation.name if operation else None
         strikes = self._faults.strikes(request.method, request.path, name)
@@ -87,7 +87,7 @@ def find_operation(method: str, path: str) -> tuple[Operation | None, str]:
 
 
 def authenticate(header: str | None) -> None:
-    """Take any `sk_test_...` key, as a bearer token or as the user name of basic authentication."""
+    """Accept any `sk_test_...` key, as a bearer token or as the user name of basic authentication."""
     scheme, _, given = (header or "").strip().partition(" ")
     key = given.strip()
     if scheme.lower() == "basic":

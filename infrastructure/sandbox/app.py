@@ -1,6 +1,6 @@
 """The sandbox as one function from request to reply: routing by first path segment, ids, logs, last-resort errors.
 
-Guarantee: every answer is JSON with a Request-Id, whatever happened inside.
+Guarantee: every response is JSON with a Request-Id, also after internal errors.
 """
 
 import threading

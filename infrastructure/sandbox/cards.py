@@ -12,7 +12,7 @@ Outcome = Literal["approve", "decline", "authenticate"]
 
 @dataclass(frozen=True)
 class Card:
-    """What a charge to this card comes to."""
+    """The result of a charge to this card."""
 
     brand: str
     last4: str
@@ -22,7 +22,7 @@ class Card:
     message: str = ""
 
     def document(self, name: str) -> dict[str, Any]:
-        """The PaymentMethod as it stands in an error."""
+        """The PaymentMethod in an error."""
         card = {"brand": self.brand, "country": "US", "exp_month": 12, "exp_year": 2034, "funding": "credit"}
         return {
             "id": name,

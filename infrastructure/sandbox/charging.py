@@ -1,7 +1,7 @@
 """One attempt to charge an intent's card, inside the caller's transaction.
 
-Guarantee: the intent's new state and the answer agree. A declined card is an answer that keeps its state (402, the
-intent back at `requires_payment_method` with `last_payment_error`), not an exception that undoes it.
+Guarantee: the intent's new state and the response agree. A declined card is a response that keeps its state (402, the
+intent back at `requires_payment_method` with `last_payment_error`), not an exception that rolls it back.
 """
 
 import json
@@ -24,7 +24,7 @@ NO_METHOD = (
 
 @dataclass(frozen=True)
 class Confirmation:
-    """How the merchant wants an authentication handled, should the card ask for one."""
+    """How the merchant handles an authentication that the card requires."""
 
     off_session: bool
     error_on_requires_action: bool

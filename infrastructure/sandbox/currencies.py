@@ -1,4 +1,4 @@
-"""Which currencies are taken, and the smallest and largest charge in each (docs.stripe.com/currencies)."""
+"""The supported currencies, and the smallest and largest charge in each (docs.stripe.com/currencies)."""
 
 from infrastructure.sandbox.errors import ApiError
 

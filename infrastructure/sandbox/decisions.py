@@ -1,8 +1,7 @@
-"""What the provider has not decided: intents that are `processing`, refunds that are `pending` or `requires_action`.
+"""Undecided objects: intents that are `processing`, refunds that are `pending` or `requires_action`.
 
-A fault of the kind `undecided` holds what it strikes until that fault is taken away; then each turns out as the fault
-said. Guarantee: what is held, by which fault and with what outcome, is on disk; taking faults away and deciding is one
-transaction.
+A fault of the kind `undecided` holds affected objects until the fault is removed; then each gets the fault's outcome.
+Guarantee: held objects, their fault and outcome are on disk; removing faults and deciding is one transaction.
 """
 
 import json
@@ -19,7 +18,7 @@ REFUND_STATES = ("pending", "requires_action")
 
 
 def hold(work: Work, fault_id: str, outcome: str, refund_state: str) -> Work:
-    """The same work; a charge or refund that it makes is undecided."""
+    """The same work; its charge or refund is undecided."""
 
     def held(tx: sqlite3.Connection) -> Reply:
         reply = work(tx)
@@ -34,7 +33,7 @@ def hold(work: Work, fault_id: str, outcome: str, refund_state: str) -> Work:
 
 
 def decide(tx: sqlite3.Connection, faults: Collection[str]) -> None:
-    """Decide what is held by a fault that is not there any more."""
+    """Decide objects held by a removed fault."""
     for row in tx.execute("SELECT * FROM intents WHERE held_by IS NOT NULL").fetchall():
         if row["held_by"] not in faults:
             _decide_intent(tx, row)

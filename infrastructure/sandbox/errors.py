@@ -1,7 +1,7 @@
 """Stripe's error shapes: one exception class, one constructor per family.
 
-Raising `ApiError` undoes whatever the request had written. A refusal that must keep what it wrote (a declined
-card) is returned as a reply instead; see `intents.py`.
+Raising `ApiError` rolls back the request's writes. A refusal that must keep them (a declined card) is returned as a
+response instead; see `intents.py`.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""What travels between the socket and the sandbox: a request, a reply, or a connection dropped on purpose.
+"""The values between server and sandbox: a request, a response, or a deliberately dropped connection.
 
-It does not promise to know HTTP: `server.py` does, and nothing else touches a socket except through `Dropped`.
+HTTP itself is in `server.py`; others use sockets only through `Dropped`.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""The admin API at /faults: list, add, replace and take away faults. Bad input gets a problem document.
+"""The admin API at /faults: list, add, replace and remove faults. Invalid input gets a problem document.
 
-It asks for no key, because it belongs to whoever runs the sandbox: do not let others reach its port.
+It requires no key: expose its port only to the operators of the sandbox.
 """
 
 import json

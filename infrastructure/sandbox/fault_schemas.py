@@ -1,4 +1,4 @@
-"""What a fault sent to the admin API may look like; anything else is refused field by field."""
+"""The schema of faults in the admin API; invalid fields are reported one by one."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from infrastructure.sandbox.faults import BODIES, KINDS, MOST_FAULTS, OPERATIONS
 
 LONGEST_SECONDS = 300
 PATTERN_LENGTH = 200
-SHOWN_ONLY = ("id", "struck")  # the sandbox's own; taken in silence, so that what was shown can be sent again
+SHOWN_ONLY = ("id", "struck")  # read-only; silently accepted, so that a returned list can be sent again
 
 # The fields that mean something for a kind, beyond those of all; with what holds if they are left out.
 EXTRAS: dict[str, dict[str, Any]] = {
@@ -81,7 +81,7 @@ class FaultSchema(Schema):
 
 
 class FaultListSchema(Schema):
-    """The list as `GET /faults` shows it, which can so be put back as it was."""
+    """The list as `GET /faults` returns it, which can be restored with PUT."""
 
     class Meta:
         unknown = RAISE

@@ -1,10 +1,10 @@
-"""Faults on request: which of them strike a request, remembered on disk.
+"""Injected faults: selects those of a request, and stores them on disk.
 
 Guarantees: the list survives a restart; a fault with `remaining` strikes at most that often, also across restarts;
 a fault with a `seed` strikes the same requests in every run that sends the same sequence.
 
-It does not carry faults out (`injection.py` does), and after a restart a seeded sequence goes on from the last time
-the fault struck, not from requests it let pass since.
+`injection.py` executes faults. After a restart a seeded sequence continues after the last injection, not after
+unaffected requests since.
 """
 
 import json
@@ -30,7 +30,7 @@ MOST_FAULTS = 100
 
 @dataclass(frozen=True)
 class Match:
-    """Which requests a fault concerns; what is None concerns all."""
+    """The requests of a fault; None matches all."""
 
     method: str | None = None
     path: str | None = None
@@ -66,7 +66,7 @@ class Fault:
     struck: int = 0
 
     def drawn(self) -> tuple["Fault", random.Random | None]:
-        """Draw once: the fault afterwards, and a source of randomness if it strikes."""
+        """Draw once: returns the updated fault, and a source of randomness if it is injected."""
         chance = random.Random() if self.seed is None else random.Random(f"{self.seed}/{self.draws}")
         drawn = replace(self, draws=self.draws + 1)
         if chance.random() >= self.rate:
@@ -83,14 +83,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Strike:
-    """A fault that strikes this request, and how long it takes."""
+    """A fault for this request, and its duration."""
 
     fault: Fault
     seconds: float
 
 
 class FaultBook:
-    """The current faults, in the order in which they are tried."""
+    """The current faults, in order."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -108,7 +108,7 @@ class FaultBook:
             self._save(list(faults))
 
     def add(self, faults: Iterable[Fault]) -> bool:
-        """Put more at the end; False if that would be too many."""
+        """Append faults; False if there would be too many."""
         with self._guard:
             longer = [*self._faults, *faults]
             if len(longer) > MOST_FAULTS:
@@ -117,7 +117,7 @@ class FaultBook:
             return True
 
     def remove(self, ident: str) -> bool:
-        """Take one away; False if there is none of that id."""
+        """Remove one; False if there is none with that id."""
         with self._guard:
             rest = [fault for fault in self._faults if fault.id != ident]
             if len(rest) == len(self._faults):
@@ -126,7 +126,7 @@ class FaultBook:
             return True
 
     def strikes(self, method: str, path: str, operation: str | None) -> list[Strike]:
-        """What strikes this request: every latency drawn up to the first other fault, and that one."""
+        """The faults of this request: every drawn latency up to the first other fault, and that one."""
         with self._guard:
             faults, strikes = list(self._faults), list[Strike]()
             for index, fault in enumerate(faults):

@@ -1,7 +1,7 @@
 """Form-encoded parameters, nested the way Stripe's clients write them: `metadata[order_id]=7`, `expand[0]=x`.
 
-Guarantee: whatever bytes arrive, the result is a nested dictionary of strings, or one precise 400.
-It does not promise to know any parameter: `params.py` does.
+Guarantee: for any bytes, the result is a nested dictionary of strings, or one precise 400. `params.py` interprets the
+parameters.
 """
 
 import re

@@ -2,8 +2,8 @@
 
 Guarantees: the first request of a key that began executing fixes its answer, status and body, 500s included; the
 record and the effect are one transaction. The same key with other parameters or another address is refused, a
-second one while the first is under way gets 409. Keys live for 24 hours at least. What was refused before it began
-(bad parameters, 401, 409, 429) is not recorded.
+second one while the first is in progress gets 409. Keys live for 24 hours at least. Requests rejected before execution
+(bad parameters, 401, 409, 429) are not recorded.
 
 It does not separate keys by API key: the sandbox is one account.
 """
@@ -56,7 +56,7 @@ class Executor:
     def run(
         self, attempt: Attempt, work: Callable[[sqlite3.Connection], Reply], *, failure: Reply | None = None
     ) -> Reply:
-        """Do `work`, or answer again what it answered; with `failure`, do it and answer (and record) that instead."""
+        """Do `work`, or return its stored response; with `failure`, do it and return (and store) that instead."""
         with self._storage.write() as tx:
             self._prune(tx)
             if attempt.key is None:
@@ -72,7 +72,7 @@ class Executor:
 
     @contextmanager
     def claim(self, key: str | None) -> Iterator[None]:
-        """Hold `key` while its request is under way; 409 for everybody else who brings it."""
+        """Hold `key` while its request is in progress; 409 for other requests with it."""
         with self._guard:
             if key in self._under_way:
                 raise ApiError(
@@ -98,7 +98,7 @@ class Executor:
             " (SELECT key FROM idempotency_keys WHERE created < ? ORDER BY created LIMIT ?)",
             [int(now) - KEEP_SECONDS, PRUNE_BATCH],
         ).rowcount
-        if pruned < PRUNE_BATCH:  # else the next request goes on with it
+        if pruned < PRUNE_BATCH:  # otherwise the next request continues
             self._prune_at = now + PRUNE_EVERY_SECONDS
 
 
@@ -156,5 +156,5 @@ def _repeat(stored: sqlite3.Row, attempt: Attempt) -> Reply:
         )
     reply = Reply(stored["status"], stored["body"], {"Content-Type": "application/json"})
     if reply.status >= SERVER_ERROR:
-        reply = reply.with_headers(Stripe_Should_Retry="false")  # it would only be this answer again
+        reply = reply.with_headers(Stripe_Should_Retry="false")  # a retry would return the same response
     return reply.with_headers(Idempotent_Replayed="true", Original_Request=stored["request_id"])

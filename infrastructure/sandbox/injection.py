@@ -1,4 +1,4 @@
-"""Carrying a fault out: before the request is executed, around it, or after it was committed.
+"""Executes a fault: before the request is executed, around it, or after its commit.
 
 Guarantee: a hang is bounded in time and number, ends when the client leaves or the sandbox stops, and holds no lock.
 """
@@ -21,14 +21,14 @@ LOOK_SECONDS = 0.2
 
 
 class Injector:
-    """Knows the sockets and the clock; what strikes is decided elsewhere."""
+    """Uses the sockets and the clock; faults are selected elsewhere."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
         self._hangs = threading.BoundedSemaphore(HANGS)
 
     def before(self, request: Request, strikes: Sequence[Strike]) -> Reply | None:
-        """Whatever keeps the request from being executed: an answer in its place, or no answer."""
+        """Faults that replace the request: another response, or none."""
         for fault, seconds in ((strike.fault, strike.seconds) for strike in strikes):
             if fault.kind == "reset":
                 raise Dropped(reset=True)
@@ -43,7 +43,7 @@ class Injector:
         return None
 
     def work(self, strikes: Sequence[Strike], work: Work) -> Work:
-        """What is executed: the operation itself, its refusal, or what the provider does not decide yet."""
+        """The executed work: the operation itself, its refusal, or an undecided result."""
         for fault in (strike.fault for strike in strikes):
             if fault.kind == "refuse":
                 return _refusal(fault)
@@ -56,16 +56,16 @@ class Injector:
         self._stopping.wait(sum(strike.seconds for strike in strikes if strike.fault.kind == "latency"))
 
     def failure(self, strikes: Sequence[Strike]) -> Reply | None:
-        """The answer in place of the true one, after the work was done."""
+        """The replacement of the response, after the work was done."""
         for fault in (strike.fault for strike in strikes):
             if fault.kind == "error_after":
                 reply = server_error(fault.status or 500).reply()
-                # As Stripe's own stored 500s: repeating it would only repeat the answer.
+                # Like Stripe's own stored 500s: a retry would only repeat the response.
                 return reply.with_headers(Stripe_Should_Retry="false")
         return None
 
     def after(self, request: Request, strikes: Sequence[Strike], reply: Reply) -> Reply:
-        """What happens to an answer that was committed."""
+        """Faults of a response after the commit."""
         for fault, seconds in ((strike.fault, strike.seconds) for strike in strikes):
             if fault.kind == "lost_answer":
                 raise Dropped(reset=False)

@@ -1,8 +1,8 @@
 """PaymentIntents: create, retrieve, confirm, cancel, list.
 
-Guarantees: an intent succeeds at most once and never after it was cancelled; whoever comes second is told
-`payment_intent_unexpected_state` with the intent as it stands. Every function here reads its parameters first and
-returns the work, which runs inside one transaction.
+Guarantees: an intent succeeds at most once and never after it was cancelled; a second request gets
+`payment_intent_unexpected_state` with the current intent. Every function here parses its parameters first and returns
+the work, which runs inside one transaction.
 
 It does not promise manual capture, updates, customers, or finishing an authentication (Stripe.js does that with
 the cardholder): an intent in `requires_action` can be confirmed with another card or cancelled.
@@ -156,7 +156,7 @@ def _why_not_confirmable(status: str) -> str:
 
 
 def _read_confirmation(params: Params) -> Confirmation:
-    # `off_session` may also be "one_off" or "recurring"; all but "false" mean that nobody is there to authenticate.
+    # `off_session` may also be "one_off" or "recurring"; all but "false" mean that authentication is not possible.
     off_session = params.text("off_session") not in (None, "false")
     confirmation = Confirmation(
         off_session=off_session,
@@ -168,7 +168,7 @@ def _read_confirmation(params: Params) -> Confirmation:
 
 
 def _read_details(params: Params) -> dict[str, Any]:
-    """What is stored and shown, and changes nothing."""
+    """Parameters that are stored and returned without an effect."""
     automatic = None
     if params.has_hash("automatic_payment_methods"):
         below = params.hash("automatic_payment_methods")

@@ -1,7 +1,7 @@
 """Stripe's cursor pagination: newest first, `limit`, `starting_after`, `ending_before`, `created[gte]` and friends.
 
 Guarantee: walking a list with `starting_after` shows every object that existed when the walk began exactly once,
-whatever is added meanwhile, and a page costs the same at the start and at the end of a long ledger.
+even with concurrent inserts, and a page costs the same at the start and at the end of a long ledger.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed: statements for a page and for an id's position, the noun, the address, how a row is shown."""
+    """A list: statements for a page and for an id's position, the noun, the path, and the rendering of a row."""
 
     page: str
     position: str
@@ -31,7 +31,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Page:
-    """One page asked for. Every condition is written here, only its values come from outside."""
+    """One requested page. Every condition is a constant, only its values come from outside."""
 
     limit: int
     cursor: tuple[str, str] | None
@@ -39,7 +39,7 @@ class Page:
 
 
 def read_page(params: Params, *filters: str) -> Page:
-    """The page's parameters; `filters` are columns that may be asked for by equality."""
+    """The page's parameters; `filters` are columns that support equality filters."""
     wanted = ((column, params.text(column)) for column in filters)
     conditions: list[tuple[str, Any]] = [(f"{column} = ?", value) for column, value in wanted if value is not None]
     conditions += _read_created(params)

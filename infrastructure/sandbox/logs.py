@@ -1,6 +1,6 @@
 """JSON lines on standard output, one per request or notable event.
 
-It does not promise to log bodies: they carry nothing secret here, but a provider's log would not hold them.
+It does not log bodies: they contain no secrets here, but a provider's log would not contain them.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """`python -m infrastructure.sandbox.main`: the sandbox as one process in the foreground.
 
-Guarantee: SIGTERM and SIGINT stop it cleanly, with requests that were read answered first (hangs are let go at once).
+Guarantee: SIGTERM and SIGINT stop it cleanly, after responding to received requests (hangs end at once).
 """
 
 import signal
@@ -20,7 +20,7 @@ DRAIN_SECONDS = 10.0
 
 
 def main() -> int:
-    """Serve until told to stop."""
+    """Serve until a signal."""
     settings = load(Settings)
     start_logging(settings.log_level)
     try:

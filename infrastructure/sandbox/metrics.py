@@ -1,4 +1,4 @@
-"""Counters for Prometheus: what was asked, how it was answered, which faults struck."""
+"""Metrics for Prometheus: requests, responses and injected faults."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -16,7 +16,7 @@ class Metrics:
         )
         self._faults = Counter("sandbox_faults_total", "Faults that struck.", ["kind"], registry=self._registry)
         self._seconds = Histogram(
-            "sandbox_request_duration_seconds", "Time to an answer.", ["operation"], registry=self._registry
+            "sandbox_request_duration_seconds", "Response time.", ["operation"], registry=self._registry
         )
 
     def count(self, operation: str, status: str, faults: list[str], seconds: float) -> None:

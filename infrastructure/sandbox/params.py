@@ -1,7 +1,7 @@
 """Typed reading of one request's parameters, with Stripe's refusals.
 
-Use: read every parameter the operation knows, then call `finish`, which refuses the rest. Nothing here touches
-the ledger, so a refusal is never stored under an idempotency key.
+Use: read every parameter of the operation, then call `finish`, which rejects the rest. This module does not use the
+ledger, so a rejection is never stored under an idempotency key.
 """
 
 import re
@@ -18,7 +18,7 @@ INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 
 class Params:
-    """The parameters not read yet."""
+    """The unread parameters."""
 
     def __init__(self, tree: dict[str, Any], prefix: str = "") -> None:
         self._tree = dict(tree)
@@ -73,7 +73,7 @@ class Params:
         return Params(value, self._full(name))
 
     def names(self) -> list[str]:
-        """What was given and not read yet."""
+        """The unread parameters."""
         return list(self._tree)
 
     def has_hash(self, name: str) -> bool:
@@ -101,12 +101,12 @@ class Params:
         return {key: value for key, value in pairs.items() if value is not None}
 
     def ignore(self, *names: str) -> None:
-        """Accept parameters that change nothing in a sandbox."""
+        """Accept parameters without an effect in a sandbox."""
         for name in names:
             self._tree.pop(name, None)
 
     def finish(self) -> None:
-        """Refuse what nobody read, rather than pretend to have obeyed it."""
+        """Reject unread parameters instead of ignoring them."""
         for name in self._tree:
             full = self._full(name)[:200]
             raise ApiError(f"Received unknown parameter: {full}", code="parameter_unknown", param=full)

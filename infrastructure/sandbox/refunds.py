@@ -1,7 +1,7 @@
 """Refunds: create, retrieve, list.
 
-Guarantee: the refunds of an intent never add up to more than it received, however many are asked for at once; the
-table's own CHECK stands behind the arithmetic here. A refund is pending or fails only by a fault (`decisions.py`).
+Guarantee: the refunds of an intent never add up to more than it received, also for concurrent requests; the table's own
+CHECK backs the arithmetic here. A refund is pending or fails only with a fault (`decisions.py`).
 """
 
 import json
@@ -78,7 +78,7 @@ def list_all(params: Params, _ident: str) -> Work:
 
 
 def _decide_amount(intent: sqlite3.Row, asked: int | None) -> int:
-    """What will be refunded; without `asked` all that is left."""
+    """The amount to refund; without `asked` the rest."""
     if intent["status"] != "succeeded":
         raise ApiError(
             f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", param="payment_intent"

@@ -1,6 +1,6 @@
 """Rows as Stripe's objects (shapes of API version 2026: docs.stripe.com/api/payment_intents and /refunds).
 
-Fields that this sandbox never sets are present and null, as in Stripe's own answers.
+Fields that this sandbox never sets are null, like in Stripe's own responses.
 """
 
 import json

@@ -1,10 +1,9 @@
-"""An HTTP/1.1 server in one process: a thread per connection, all of them bounded, sockets within reach.
+"""An HTTP/1.1 server in one process: a bounded number of threads, one per connection, with access to sockets.
 
-Guarantees: one slow or hanging request delays no other; a request that began is answered before a clean
-shutdown ends (bounded); `Dropped` ends a connection as a broken network would. It is one process on purpose:
-whoever kills, freezes or restarts the provider by its process id has hit all of it.
-
-It does not promise TLS, chunked request bodies, or speed beyond what one Python process gives.
+Guarantees: one slow or hanging request delays no other; a started request gets its response before a clean shutdown
+ends (bounded); `Dropped` ends a connection like a broken network. It is one process on purpose: killing, freezing or
+restarting its pid affects the whole provider. It does not support TLS, chunked request bodies, or speed beyond what one
+Python process gives.
 """
 
 import socket
@@ -69,7 +68,7 @@ class Server(ThreadingHTTPServer):
 
     def shutdown_request(self, request: Any) -> None:
         if _resets_on_close(request):
-            self.close_request(request)  # a FIN first would turn the reset into an ordinary end of stream
+            self.close_request(request)  # a FIN first would turn the reset into a normal end of stream
         else:
             super().shutdown_request(request)
 
@@ -80,7 +79,7 @@ class Server(ThreadingHTTPServer):
             log.warning("connection failed", exc_info=True)
 
     def answer(self, request: Request) -> Reply:
-        """Run the application, so that `drain` can wait for it; begin nothing once the shutdown began."""
+        """Run the application, so that `drain` can wait for it; start nothing after the shutdown began."""
         with self._idle:
             if self.draining.is_set():
                 raise Dropped(reset=False)
@@ -93,13 +92,13 @@ class Server(ThreadingHTTPServer):
                 self._idle.notify_all()
 
     def drain(self, seconds: float) -> bool:
-        """Wait until nothing is being answered; False if that took longer than `seconds`."""
+        """Wait until no request is in progress; False after `seconds`."""
         with self._idle:
             return self._idle.wait_for(lambda: self._busy == 0, timeout=seconds)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection: requests one after the other until somebody closes it."""
+    """One connection: requests one after the other until it is closed."""
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
@@ -138,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer and end the connection, whose rest is not read."""
+        """Respond and close the connection without reading the rest."""
         self.close_connection = True
         self._send(json_reply(status, {"error": {"type": "invalid_request_error", "message": message}}))
 
@@ -159,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             log.info("client left before the answer", error=str(error))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Answer what http.server refuses by itself (a malformed request line, an unknown method) as JSON."""
+        """Respond with JSON to requests that http.server rejects (a malformed request line, an unknown method)."""
         self.command = getattr(self, "command", None) or "GET"
         self._refuse(int(code), message or _phrase(int(code)))
 

@@ -7,6 +7,6 @@ from common.settings import ListenSettings, LogSettings, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(LogSettings, ListenSettings):
-    """What the sandbox reads."""
+    """The settings of the sandbox."""
 
-    sandbox_data: str = setting("SANDBOX_DATA", meaning="Directory in which the sandbox keeps its ledger.")
+    sandbox_data: str = setting("SANDBOX_DATA", meaning="Directory of the sandbox's ledger.")

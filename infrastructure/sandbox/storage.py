@@ -1,10 +1,8 @@
 """The sandbox's disk: one SQLite file in WAL mode with synchronous=FULL.
 
-Guarantees: `write` is one transaction at a time, synced to disk before it returns, so that kill -9 at any moment
-leaves a request's effect and its idempotency record both there or both absent. `read` sees a committed state and
-never waits for a writer. Every wait is bounded.
-
-It does not promise to share the directory with a second sandbox: the first one holds a lock on it.
+Guarantees: `write` is one transaction at a time, synced to disk before it returns, so that after kill -9 at any moment
+a request's effect and its idempotency record are both present or both absent. `read` sees a committed state and never
+waits for a writer. Every wait is bounded. A second sandbox cannot use the directory: the first one holds a lock on it.
 """
 
 import fcntl
@@ -23,7 +21,7 @@ RETRY_SECONDS = 0.05
 
 
 class StorageError(Exception):
-    """The directory cannot be used, or the ledger is busier than the bound allows."""
+    """The directory cannot be used, or the ledger is too busy."""
 
 
 class Storage:
@@ -61,7 +59,7 @@ class Storage:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view of what is committed."""
+        """A consistent view of the committed state."""
         try:
             reader = self._readers.get(timeout=WAIT_SECONDS)
         except queue.Empty:
@@ -75,7 +73,7 @@ class Storage:
             self._readers.put(reader)
 
     def close(self) -> None:
-        """Fold the log into the file and let the directory go."""
+        """Checkpoint the log into the file and release the directory."""
         for _ in range(READERS):
             self._readers.get(timeout=WAIT_SECONDS).close()
         self._writer.close()
@@ -99,7 +97,7 @@ def _add_columns(connection: sqlite3.Connection) -> None:
 
 
 def _lock(descriptor: int, directory: Path) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS  # a predecessor may still be on its way out
+    deadline = time.monotonic() + LOCK_SECONDS  # a predecessor may still be stopping
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,7 +109,7 @@ def _lock(descriptor: int, directory: Path) -> None:
             return
 
 
-# `held_by` is the fault that keeps it undecided, `outcome` how it will turn out.
+# `held_by` is the fault that keeps it undecided, `outcome` its result afterwards.
 ADDED_COLUMNS = (
     ("intents", "held_by", "TEXT"),
     ("intents", "outcome", "TEXT"),

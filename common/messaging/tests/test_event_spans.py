@@ -14,7 +14,7 @@ from common.messaging.event_spans import taking_span
 from common.messaging.events import from_json
 from common.observability import tracing
 from common.tests.otlp_receiver import Collector, Received, recording
-from common.tests.outboxes import ROUTED, QueueReader, Outbox, make_event, make_relay
+from common.tests.outboxes import ROUTED, Outbox, QueueReader, make_event, make_relay
 from common.tests.worker_process import World, sample, wait_until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from common.messaging.events import CONTENT_TYPE
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS, TASK_NAME, Relay
 from common.resilience.circuit_breaker import Breaker
 from common.storage.postgresql import make_engine
-from common.tests.outboxes import ROUTED, UNROUTABLE, QueueReader, Outbox, make_event, make_publisher, make_relay
+from common.tests.outboxes import ROUTED, UNROUTABLE, Outbox, QueueReader, make_event, make_publisher, make_relay
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
             eventually(lambda: metric("outbox_rows") == events)
 
 
-def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(
+    box: Outbox, reader: QueueReader, vhost: str
+) -> None:
     [event] = box.fill(1)
     with running(make_relay(box, vhost)):
         eventually(lambda: box.waiting() == [])
@@ -94,7 +96,9 @@ def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(box
     assert properties.headers.items() >= known.items()
 
 
-def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(
+    box: Outbox, reader: QueueReader, vhost: str
+) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url)):
         first = box.fill(10)
         eventually(lambda: box.waiting() == [])
@@ -176,7 +180,9 @@ def test_a_type_that_no_queue_takes_keeps_no_other_type_set_aside(
     assert reader.read() == [event.id for event in vanished]
 
 
-def test_what_a_broken_connection_left_goes_first_on_the_next_turn(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_what_a_broken_connection_left_goes_first_on_the_next_turn(
+    box: Outbox, reader: QueueReader, vhost: str
+) -> None:
     events = box.fill(3 * BATCH_ROWS)
     with Link(vhost) as link:
         link.starve(200_000)  # some of the first batch
@@ -275,7 +281,9 @@ def test_a_relay_that_dies_between_publish_and_delete_publishes_twice_and_loses_
     assert reader.read() == [event.id for event in events] * 2
 
 
-def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(
+    box: Outbox, reader: QueueReader, vhost: str
+) -> None:
     second = running(make_relay(box, vhost, "relay-b"))
     with running(make_relay(box, vhost, "relay-a")):
         eventually(lambda: box.holder() == "relay-a")

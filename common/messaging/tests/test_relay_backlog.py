@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from common.messaging.relay import BATCH_ROWS
 from common.storage.postgresql import transaction
-from common.tests.outboxes import UNROUTABLE, QueueReader, Outbox, make_event, make_relay
+from common.tests.outboxes import UNROUTABLE, Outbox, QueueReader, make_event, make_relay
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:

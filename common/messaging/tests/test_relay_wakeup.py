@@ -14,7 +14,7 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.relay_wakeup import CHANNEL, Listener, Waker
 from common.storage.postgresql import autocommit, transaction
-from common.tests.outboxes import QueueReader, Outbox, make_event, make_relay
+from common.tests.outboxes import Outbox, QueueReader, make_event, make_relay
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ def test_a_commit_wakes_the_relay_and_the_order_stays(box: Outbox, reader: Queue
     assert reader.read() == [event.id for event in events]
 
 
-def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(
+    box: Outbox, reader: QueueReader, vhost: str
+) -> None:
     with running(make_relay(box, vhost), box):
         eventually(lambda: is_waiting(box))
         insert = text(f"INSERT INTO outbox ({outbox.COLUMNS}) VALUES (:event_id, :type, :correlation_id, :body)")

@@ -1,5 +1,5 @@
-"""PostgreSQL, RabbitMQ and MongoDB: per server, how it is prepared, run, found ready, and filled with accounts.
+"""PostgreSQL, RabbitMQ and MongoDB: preparation, start, readiness and accounts of each server.
 
-Each module has the same three functions: `specs` (prepares the data directory and says what to run),
-`ready` (answers, or raises) and `provision` (databases and accounts; may run again at any time).
+Each module has the same three functions: `specs` (prepares the data directory and returns the commands), `ready`
+(returns or raises) and `provision` (databases and accounts; idempotent).
 """

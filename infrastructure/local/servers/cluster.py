@@ -1,6 +1,6 @@
-"""RabbitMQ's nodes made into one broker: all are members, and every quorum queue lies on each of them.
+"""Forms a cluster of RabbitMQ's nodes: all are members, and every quorum queue has a member on each of them.
 
-A queue that was declared while a node was away has fewer members, and would keep fewer for ever; here they are added.
+A queue that was declared while a node was down has fewer members for ever; here they are added.
 """
 
 import subprocess
@@ -18,9 +18,9 @@ _COMMAND_SECONDS = 120
 
 
 def assemble(home: Home, management_url: str) -> None:
-    """Return when the nodes are one cluster and no queue lacks a member; StackError if they do not come to be that."""
+    """Return when the nodes are one cluster and no queue lacks a member; StackError after a time-out."""
     names = {node.erlang_name for node in home.nodes}
-    wait_for(lambda: _assert_running(management_url, names), _ASSEMBLE_SECONDS, "RabbitMQ's nodes are no cluster")
+    wait_for(lambda: _assert_running(management_url, names), _ASSEMBLE_SECONDS, "RabbitMQ's nodes are not a cluster")
     for name in sorted(_lacking(management_url, names)):
         _rabbitmq_queues(home, "grow", name, "all")
 
@@ -32,7 +32,7 @@ def _assert_running(management_url: str, names: set[str]) -> None:
 
 
 def _lacking(management_url: str, names: set[str]) -> set[str]:
-    """The nodes on which some quorum queue does not lie."""
+    """The nodes without a member of some quorum queue."""
     queues = [queue for queue in _ask(management_url, "queues") if queue.get("type") == "quorum"]
     return {name for queue in queues for name in names.difference(queue.get("members", names))}
 

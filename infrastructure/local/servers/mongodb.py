@@ -1,7 +1,7 @@
 """MongoDB: a replica set of one with accounts, because transactions and majority writes need one.
 
-Guarantee: access needs a password from the first start on (the key file turns it on); each context's
-account owns its own database only. When the stack's ports change, so does the replica set's address.
+Guarantee: access needs a password from the first start on (the key file enables it); each context's account owns only
+its own database. The replica set's address follows the stack's ports.
 """
 
 from infrastructure.local.credentials import Credentials
@@ -16,7 +16,7 @@ _CACHE_GIGABYTES = "0.25"
 
 
 def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
-    """Write the key file, and return how the server is run."""
+    """Write the key file, and return the server's spec."""
     data = home.data("mongodb")
     for directory in (data, data / "data"):
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -44,7 +44,7 @@ def ready(home: Home, _credentials: Credentials) -> None:
 
 
 def provision(home: Home, credentials: Credentials) -> None:
-    """Make the replica set and the accounts, or bring them up to date."""
+    """Create or update the replica set and the accounts."""
     port = home.port("mongodb")
     try:
         accounts.provision(HOST, port, f"{HOST}:{port}", credentials.mongodb_password, credentials.databases)

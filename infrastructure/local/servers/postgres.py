@@ -1,7 +1,7 @@
-"""PostgreSQL: one database per context with roles of its own, on a durable server that only this machine reaches.
+"""PostgreSQL: one database per context with its own roles, on a durable server that only this machine can reach.
 
-Guarantee: an answered commit is on disk (fsync and synchronous_commit are on). A role opens its own
-database and no other. Passwords are the home's; connections go over TCP only.
+Guarantee: an acknowledged commit is on disk (fsync and synchronous_commit are on). A role connects only to its own
+database. Passwords are the home's; connections go over TCP only.
 """
 
 import os
@@ -37,7 +37,7 @@ _INIT_SECONDS = 120
 
 
 def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
-    """Make the data directory if there is none, and return how the server is run."""
+    """Create the data directory if it is missing, and return the server's spec."""
     account = database_account()
     data = postgres_data(home.path, credentials.identity, account)
     environment = {**program.environment, "LC_ALL": "C.UTF-8", "HOME": str(data)}
@@ -57,7 +57,7 @@ def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
             directory=str(data),
             uid=account.uid if account else None,
             gid=account.gid if account else None,
-            stop_signal="INT",  # the fast shutdown; TERM would wait for every client
+            stop_signal="INT",  # fast shutdown; TERM would wait for every client
             stop_seconds=30,
             stale_files=[str(data / "postmaster.pid")],
         )
@@ -65,19 +65,19 @@ def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
 
 
 def ready(home: Home, credentials: Credentials) -> None:
-    """Raise psycopg2.OperationalError unless the server takes statements."""
+    """Raise psycopg2.OperationalError unless the server executes statements."""
     accounts.connect(Urls(home, credentials).postgres_administrator).close()
 
 
 def provision(home: Home, credentials: Credentials) -> None:
-    """Make each context's roles and database, and set the roles' passwords to the home's."""
+    """Create each context's roles and database, and set the roles' passwords to the home's."""
     accounts.provision(Urls(home, credentials).postgres_administrator, credentials.databases)
 
 
 def _initialise(
     data: Path, program: Program, account: Account | None, password: str, environment: dict[str, str]
 ) -> None:
-    # Under another name first: a directory half made by a crash is never taken for a whole one.
+    # Create it under another name first, so that a partial directory after a crash is never used.
     draft = data.with_name("postgres-draft")
     _make_owned(data.parent, draft, account)
     password_file = draft / "password"

@@ -1,8 +1,8 @@
-"""RabbitMQ: nodes of its own and their port mapper, with an account for each process and no guest.
+"""RabbitMQ: separate nodes and their port mapper, with an account for each process and no guest.
 
-Guarantee: nothing of a broker that the system runs is touched: names, ports, cookie, plugins and data
-are the home's. The port mapper (epmd) is a supervised process too, so that `down` ends it. Several nodes
-find each other by their configuration when they first start, and by their data from then on.
+Guarantee: a broker of the system is not affected: names, ports, cookie, plugins and data are the home's. The port
+mapper (epmd) is a supervised process too, so that `down` ends it. Several nodes find each other by their configuration
+when they first start, and by their data from then on.
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ from infrastructure.provision import rabbitmq as accounts
 from infrastructure.rabbitmq.render import BrokerSettings, configuration
 
 _READY_SECONDS = 3
-# Without the first, a shell stays between the supervisor and the broker, and is killed in its place.
+# Without the first, a shell stays between the supervisor and the broker, and gets the signals.
 _START = {"RABBITMQ_ALLOW_INPUT": "1", "RABBITMQ_SERVER_START_ARGS": "-noinput +B i"}
 _ERLANG = "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
-# Of a partial partition the broker itself makes what it should be; Erlang's own remedy would cut further connections.
+# The broker itself handles partial partitions; Erlang's own mechanism would cut further connections.
 _CLUSTERED = f"{_ERLANG} -kernel prevent_overlapping_partitions false"
 
 
 def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
-    """Write the configuration, and return how the port mapper and the nodes are run."""
+    """Write the configuration, and return the specs of the port mapper and the nodes."""
     mapper = {"ERL_EPMD_PORT": str(home.port("epmd")), "ERL_EPMD_ADDRESS": HOST}
     environment = {**program.environment, "LC_ALL": "C.UTF-8", "HOME": str(home.data("rabbitmq")), **mapper}
     port_mapper = Spec(
@@ -39,14 +39,14 @@ def specs(home: Home, program: Program, credentials: Credentials) -> list[Spec]:
 
 
 def ready(home: Home, credentials: Credentials, node: Node = NODES[0]) -> None:
-    """Raise requests.RequestException unless the node serves, its plugins included."""
+    """Raise requests.RequestException unless the node serves, including its plugins."""
     base = Urls(home, credentials).rabbitmq_node(node)
     for check in ("local-alarms", f"port-listener/{home.port(node.name)}"):
         request_here("GET", f"{base}/api/health/checks/{check}", _READY_SECONDS).raise_for_status()
 
 
 def provision(home: Home, credentials: Credentials) -> None:
-    """Make each process's account, with its rights. (The administrator's comes from the configuration.)"""
+    """Create each process's account, with its permissions. (The administrator's is in the configuration.)"""
     management = Urls(home, credentials).rabbitmq_node(home.nodes[0])
     if len(home.nodes) > 1:
         assemble(home, management)

@@ -1,4 +1,4 @@
-"""When each server's process is of use: it answers. A table by the names of the processes."""
+"""The readiness checks of the servers, by process name."""
 
 from collections.abc import Callable
 from functools import partial

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.relay import BATCH_ROWS, LEASE_SECONDS
 from common.storage.postgresql import make_engine, transaction
-from common.tests.outboxes import UNROUTABLE, QueueReader, Outbox, make_event
+from common.tests.outboxes import UNROUTABLE, Outbox, QueueReader, make_event
 from common.tests.ports import free_port
 from common.tests.tcp_proxy import Link
 from infrastructure.database_roles import RELAY, RUNTIME
