@@ -283,7 +283,7 @@ def with_record(
     ("standing_since", "said"),
     [
         ("2026-11-22T14:00:00Z", "holdfast payments retry-refund payment-1"),
-        (None, "tried again at 2026-11-22T14:05:00Z"),
+        (None, "retried at 2026-11-22T14:05:00Z"),
     ],
 )
 def test_p4_a_refused_refund_is_broken_and_says_why(standing_since: str | None, said: str) -> None:

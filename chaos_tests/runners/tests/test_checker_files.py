@@ -26,5 +26,5 @@ def test_half_a_snapshot_is_none(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.jsonl"
     snapshots.write(made.snapshot, path)
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
-    with pytest.raises(ValueError, match="whole"):
+    with pytest.raises(ValueError, match="complete"):
         snapshots.load(path)

@@ -52,7 +52,7 @@ def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
         (8.0, "ok", "e1"),
     ]
     texts = " ".join(step.text for step in told.steps)
-    for part in ("timed out after 20.00 s", "endpoint disabled", "By olga (broken)", "not known", "answered 204"):
+    for part in ("timed out after 20.00 s", "endpoint disabled", "By olga (broken)", "outcome unknown", "answered 204"):
         assert part in texts
 
 
