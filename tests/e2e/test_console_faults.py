@@ -99,7 +99,7 @@ def test_the_provider_fails_orders_wait_it_is_healed_they_confirm_and_every_prom
         expect(other.locator(".story")).to_contain_text("stock.reserved.v1")
         expect(other.locator("h1")).not_to_have_text("Confirmed.")
     page.click("text=Heal it now")
-    expect(page.locator("#fault")).to_contain_text("No fault is on.")
+    expect(page.locator("#fault")).to_contain_text("No fault is active.")
     for order in orders:
         other.goto(order)
         expect(other.locator("h1")).to_have_text("Confirmed.")
@@ -118,7 +118,7 @@ def test_one_fault_at_a_time_in_two_tabs(visitor: Visit, password: str) -> None:
     expect(second.locator("#message")).to_contain_text("Another fault is active")
     second.goto(first.url)
     second.click("text=Heal it now")
-    expect(first.locator("#fault")).to_contain_text("No fault is on.")
+    expect(first.locator("#fault")).to_contain_text("No fault is active.")
     expect(first.locator("#acts tbody tr").first).to_contain_text("undone")
 
 
@@ -132,7 +132,7 @@ def test_a_paused_broker_is_seen_and_wakes_by_itself_even_if_who_paused_it_dies(
     expect(page.locator("#now .problems")).to_contain_text("RabbitMQ: does not answer")
     other = visitor.page(TRY)
     order = place_by_hand(other, shop.url, sku)
-    expect(page.locator("#fault")).to_contain_text("No fault is on.")
+    expect(page.locator("#fault")).to_contain_text("No fault is active.")
     other.goto(order)
     expect(other.locator("h1")).to_have_text("Confirmed.")
     expect(page.locator("#acts tbody tr").first).to_contain_text("by itself")
@@ -156,7 +156,7 @@ def test_the_pages_keep_nobody_out_while_a_fault_is_on(running: Browser, shop: S
         assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         page.click("text=Heal it now")
-        expect(page.locator("#fault")).to_contain_text("No fault is on.")
+        expect(page.locator("#fault")).to_contain_text("No fault is active.")
         page.goto(f"{shop.url}{PROMISES}")
         page.click("text=Run an audit")
         expect(page.get_by_role("status").first).to_be_visible()

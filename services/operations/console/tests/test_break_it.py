@@ -56,8 +56,8 @@ def test_the_faults_are_offered_and_one_is_passed_on_with_the_operators_token(
     operator: FlaskClient, control: FakeService, others: Fakes
 ) -> None:
     page = operator.get("/console/break").text
-    assert "No fault is on." in page
-    assert "Nothing was broken from here yet." in page
+    assert "No fault is active." in page
+    assert "No fault was injected from here yet." in page
     assert XSS not in page
     control.answers["POST /api/v1/control/faults"] = (201, {"active": ACTIVE})
     assert post(operator, "/console/break", fault="provider-errors", seconds="60").status_code == 303

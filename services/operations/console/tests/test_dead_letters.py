@@ -71,7 +71,7 @@ def test_a_replay_is_requested_in_the_operators_name(operator: FlaskClient, stor
     reply = post(operator, f"{LIST}/{letter_id}/replay")
     assert reply.status_code == 303
     page = operator.get(reply.headers["Location"]).text
-    assert "A replay is on its way" in page
+    assert "A replay is in progress" in page
     kept = store["letters"].find_one({"_id": letter_id})
     assert kept
     assert (kept["status"], kept["history"][-1]["by"]) == ("replaying", "u1")

@@ -45,10 +45,10 @@ def test_an_audit_is_started_and_its_progress_is_shown(operator: FlaskClient, co
 
 
 def test_a_second_tab_is_told_that_one_is_under_way(operator: FlaskClient, control: FakeService) -> None:
-    problem = {"code": "audit_running", "detail": "An audit is under way"}
+    problem = {"code": "audit_running", "detail": "An audit is running"}
     control.answers["POST /api/v1/control/audits"] = (409, problem)
     reply = post(operator, "/console/promises/audits")
-    assert (reply.status_code, "An audit is under way." in reply.text) == (409, True)
+    assert (reply.status_code, "An audit is running." in reply.text) == (409, True)
 
 
 def test_a_silent_control_process_hides_no_audit(
@@ -76,7 +76,7 @@ def test_offending_orders_are_linked(operator: FlaskClient, store: Database[dict
     assert "The first 3 of 5." in page
     assert XSS not in page
     usecases.record_audit(store, report(), by="u1")
-    assert "What does not agree" not in operator.get("/console/promises").text
+    assert "Inconsistencies" not in operator.get("/console/promises").text
     past = operator.get(f"/console/promises/{broken['id']}").text
     assert f"/console/orders/{order_id}" in past
     assert operator.get(f"/console/promises/{new_id()}").status_code == 404
