@@ -67,7 +67,7 @@ def sample(event_type: str) -> Event:
     return from_json(SAMPLES[event_type].read_bytes())
 
 
-def hear(context: str, event: Event) -> None:
+def receive(context: str, event: Event) -> None:
     handlers = HANDLERS[context]
     handler = handlers.get(event.type) or handlers[topology.EVERYTHING]
     handler(Delivery(context, event), Stub())
@@ -129,7 +129,7 @@ def test_a_publisher_refuses_what_is_not_promised(contract: Contract) -> None:
 @pytest.mark.parametrize(("context", "event_type"), ROUTED)
 def test_every_reader_understands_the_sample(context: str, event_type: str) -> None:
     with pytest.raises(ReachedStoreError):
-        hear(context, sample(event_type))
+        receive(context, sample(event_type))
 
 
 @pytest.mark.parametrize(("context", "event_type"), ROUTED)
@@ -137,7 +137,7 @@ def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type
     document = json.loads(SAMPLES[event_type].read_bytes())
     document["colour"] = document["data"]["colour"] = {"of tomorrow": [1]}
     with pytest.raises(ReachedStoreError):
-        hear(context, from_json(json.dumps(document)))
+        receive(context, from_json(json.dumps(document)))
 
 
 @pytest.mark.parametrize(("context", "event_type"), ROUTED)
@@ -147,9 +147,9 @@ def test_a_reader_refuses_what_it_cannot_use_before_it_does_anything(context: st
     # The archive keeps whatever comes.
     expected = ReachedStoreError if topology.EVERYTHING in HANDLERS[context] else InvalidEventError
     with pytest.raises(expected):
-        hear(context, empty)
+        receive(context, empty)
 
 
 def test_whatever_is_heard_is_published_by_somebody() -> None:
-    heard = {event_type for handlers in HANDLERS.values() for event_type in handlers} - {topology.EVERYTHING}
-    assert heard <= {contract.type for contract in CONTRACTS}
+    consumed = {event_type for handlers in HANDLERS.values() for event_type in handlers} - {topology.EVERYTHING}
+    assert consumed <= {contract.type for contract in CONTRACTS}

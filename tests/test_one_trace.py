@@ -117,7 +117,7 @@ class Shop:
         reply = requests.get(f"{self._url}/api/v1/orders/{order_id}", headers=bearer(), timeout=5)
         return bool(reply.json()["status"] == "confirmed")
 
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Whether the relay has published all that there is."""
         for url in self._databases.values():
             with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
@@ -185,7 +185,7 @@ def test_an_order_is_one_trace_from_its_request_to_the_provider(shop: Shop, tmp_
     with Collector() as collector:
         with shop.running(log, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url):
             order_id = shop.order(traceparent=PARENT)
-            eventually(lambda: shop.is_confirmed(order_id) and shop.is_told())
+            eventually(lambda: shop.is_confirmed(order_id) and shop.is_reported())
         # All have ended, and have sent what was left; even what came just before the end.
         trace = [span for span in collector.spans if span.trace_id == PARENT.split("-")[1]]
     request = _only(trace, "POST /api/v1/orders", below=PARENT.split("-")[2], status=202)
@@ -219,9 +219,9 @@ def test_with_nobody_to_tell_or_nobody_listening_an_order_is_confirmed_all_the_s
             eventually(lambda order_id=order_id: shop.is_confirmed(order_id))  # type: ignore[misc]
         lines = lines_of(log)
         assert {"request"} <= {line["event"] for line in lines if line.get("trace_id") == PARENT.split("-")[1]}
-        told = [line["service"] for line in lines if "trace collector" in line["event"]]
-        assert len(told) == len(set(told))
-        assert bool(told) == bool(variables)
+        services_with_loss = [line["service"] for line in lines if "trace collector" in line["event"]]
+        assert len(services_with_loss) == len(set(services_with_loss))
+        assert bool(services_with_loss) == bool(variables)
 
 
 def test_a_ratio_of_none_records_none(shop: Shop, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from services.inventory.tests.warehouse import add, stock
 from services.orders import usecases as orders
 from services.orders.domain import CancelReason
 from services.orders.models import put_price
-from services.orders.tests.builders import heard, place
+from services.orders.tests.builders import consumed, place
 from workers.inventory.consumers import HANDLERS as INVENTORY
 from workers.orders.consumers import HANDLERS as ORDERS
 
@@ -44,7 +44,7 @@ class Shop:
             rows = sorted(connection.execute(_TAKE).all(), key=lambda row: row.position)
         return [from_json(row.body) for row in rows]
 
-    def tell_inventory(self) -> list[Event]:
+    def deliver_to_inventory(self) -> list[Event]:
         """Carry over what orders has published; answers it."""
         events = self.take(self.orders)
         for event in events:
@@ -54,7 +54,7 @@ class Shop:
                 self.duplicates.append(event.id)
         return events
 
-    def tell_orders(self) -> list[str]:
+    def deliver_to_orders(self) -> list[str]:
         """Carry over what inventory has published about orders; answers the types."""
         events = [event for event in self.take(self.inventory) if event.orderid and event.type in ORDERS]
         for event in events:
@@ -78,9 +78,9 @@ def shop(migrated_database: Callable[[str], str]) -> Iterator[Shop]:
 
 def end(shop: Shop, order_id: str, event_type: str) -> None:
     if event_type == "order.confirmed.v1":
-        orders.payment_was_captured(shop.orders, heard("payment.captured.v1", order_id), order_id)
+        orders.payment_was_captured(shop.orders, consumed("payment.captured.v1", order_id), order_id)
     else:
-        failed = heard("payment.declined.v1", order_id)
+        failed = consumed("payment.declined.v1", order_id)
         orders.order_failed(shop.orders, failed, order_id, CancelReason.PAYMENT_DECLINED)
 
 
@@ -89,37 +89,37 @@ def end(shop: Shop, order_id: str, event_type: str) -> None:
 )
 def test_a_follower_that_missed_the_end_asks_and_hears_it(shop: Shop, event_type: str, after: tuple[int, ...]) -> None:
     order = place(shop.orders)
-    shop.tell_inventory()
-    shop.tell_orders()
+    shop.deliver_to_inventory()
+    shop.deliver_to_orders()
     end(shop, order, event_type)
     (lost,) = shop.take(shop.orders)  # it never comes to inventory
     assert stock(shop.inventory, "TEA") == (10, 1, 0)
 
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1
-    assert shop.tell_orders() == ["reservation.overdue.v1"]
-    assert shop.tell_inventory() == [lost]  # to the last letter: the archive and all who have it see a duplicate
+    assert shop.deliver_to_orders() == ["reservation.overdue.v1"]
+    assert shop.deliver_to_inventory() == [lost]  # to the last letter: the archive and all who have it see a duplicate
     assert (stock(shop.inventory, "TEA"), shop.duplicates) == (after, [])
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 0
 
 
 def test_who_has_followed_drops_what_is_told_again(shop: Shop) -> None:
     order = place(shop.orders)
-    shop.tell_inventory()
+    shop.deliver_to_inventory()
     end(shop, order, "order.confirmed.v1")
-    (told,) = shop.tell_inventory()
+    (published,) = shop.deliver_to_inventory()
     for _ in range(2):
-        assert orders.resend_final_event(shop.orders, order).version == told.sequence
-    assert shop.tell_inventory() == [told, told]
-    assert shop.duplicates == [told.id, told.id]
+        assert orders.resend_final_event(shop.orders, order).version == published.sequence
+    assert shop.deliver_to_inventory() == [published, published]
+    assert shop.duplicates == [published.id, published.id]
     assert stock(shop.inventory, "TEA") == (9, 0, 1)
 
 
 def test_an_open_order_has_no_end_to_tell(shop: Shop) -> None:
     order = place(shop.orders)
-    shop.tell_inventory()
+    shop.deliver_to_inventory()
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1
-    assert shop.tell_orders() == ["stock.reserved.v1", "reservation.overdue.v1"]
+    assert shop.deliver_to_orders() == ["stock.reserved.v1", "reservation.overdue.v1"]
     with pytest.raises(orders.NoFinalEventError):
         orders.resend_final_event(shop.orders, order)
-    assert shop.tell_inventory() == []
+    assert shop.deliver_to_inventory() == []
     assert stock(shop.inventory, "TEA") == (10, 1, 0)

@@ -20,7 +20,7 @@ from services.inventory.tests.warehouse import add, published, stock
 from services.orders.domain import Line, Order, Status
 from services.orders.producers import order_placed
 from tests.safe_migrations import Unsafe, rendered, unsafe
-from tests.upgrading import HANDLERS_OF_BOTH, order_placed_twice_told, order_placed_v2
+from tests.upgrading import HANDLERS_OF_BOTH, order_placed_in_both_versions, order_placed_v2
 from workers.inventory.consumers import HANDLERS
 
 if TYPE_CHECKING:
@@ -122,31 +122,31 @@ def new_order() -> Order:
     )
 
 
-def hear(engine: Engine, event: Event) -> None:
+def receive(engine: Engine, event: Event) -> None:
     HANDLERS_OF_BOTH[event.type](Delivery("inventory", event), engine)
 
 
 @pytest.mark.integration
 def test_the_new_reader_does_the_same_for_either_version(engine: Engine) -> None:
     """So old and new instances of the publisher may run side by side, and the publisher may be rolled back."""
-    for reserved, tell in ((2, order_placed), (4, order_placed_v2)):
-        hear(engine, tell(new_order(), MESSAGE_CONTEXT))
+    for reserved, make_event in ((2, order_placed), (4, order_placed_v2)):
+        receive(engine, make_event(new_order(), MESSAGE_CONTEXT))
         assert stock(engine, "TEA-1") == (10, reserved, 0)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_who_hears_both_versions_of_an_order_reserves_once(engine: Engine, newest_first: bool) -> None:
-    order, events = order_placed_twice_told(new_order(), MESSAGE_CONTEXT)
+    order, events = order_placed_in_both_versions(new_order(), MESSAGE_CONTEXT)
     for event in reversed(events) if newest_first else events:
-        hear(engine, event)
+        receive(engine, event)
     assert stock(engine, "TEA-1") == (10, 2, 0)
     assert [event.type for event in published(engine, order.id)] == ["stock.reserved.v1"]
 
 
 @pytest.mark.integration
 def test_both_versions_are_written_together_and_numbered_without_a_gap(engine: Engine) -> None:
-    order, events = order_placed_twice_told(new_order(), MESSAGE_CONTEXT)
+    order, events = order_placed_in_both_versions(new_order(), MESSAGE_CONTEXT)
     with pytest.raises(RuntimeError), transaction(engine) as connection:  # noqa: PT012 - the transaction raises
         outbox.add(connection, *events)
         raise RuntimeError("the order could not be stored")

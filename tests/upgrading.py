@@ -77,8 +77,8 @@ def order_placed_v2(order: Order, message_context: MessageContext) -> Event:
     )
 
 
-def order_placed_twice_told(order: Order, message_context: MessageContext) -> tuple[Order, list[Event]]:
+def order_placed_in_both_versions(order: Order, message_context: MessageContext) -> tuple[Order, list[Event]]:
     """The order as it is to be stored, and both events: each has a number of its own, so the version rises by two."""
     first = producers.order_placed(order, message_context)
-    told = replace(order, version=order.version + 1)
-    return told, [first, order_placed_v2(told, message_context)]
+    next_order = replace(order, version=order.version + 1)
+    return next_order, [first, order_placed_v2(next_order, message_context)]

@@ -89,7 +89,7 @@ class Session:
             rows.append(table.row(self._known[step.experiment], result, self._options.driver))
             self._write_down(rows)
             if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
-                self._begin_anew(run_config)
+                self._begin_again(run_config)
         self._report(f"the table: {self._directory / 'results.md'}")
         return table.worst(rows)
 
@@ -106,7 +106,7 @@ class Session:
             nonlocal tried, has_failed
             tried += 1
             if has_failed:
-                self._begin_anew(run_config)
+                self._begin_again(run_config)
             self._report(f"trying {len(part)} of {len(steps)} faults")
             directory, share = self._directory / f"shrink-{tried:02}", len(part) / len(steps)
             has_failed = self._one_run(run_config, part, directory, share).state in FAILED
@@ -175,7 +175,7 @@ class Session:
             raise
         return stack
 
-    def _begin_anew(self, run_config: RunConfig) -> None:
+    def _begin_again(self, run_config: RunConfig) -> None:
         """Start a new stack, if it is the session's own, after an experiment that ruined it."""
         if not self._options.is_own_stack:
             return

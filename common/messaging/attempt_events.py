@@ -41,7 +41,7 @@ SCHEMA: Schema = AttemptFailed()
 def attempt_failed(delivery: Delivery, *, attempt: int, error: BaseException, next_try_seconds: int) -> Event:
     """The event that reports a failed attempt (from 1) at a delivery."""
     event, consumer = delivery.event, delivery.consumer
-    told = Contract("attempt.failed.v1", f"/workers/{consumer}", SCHEMA, SUMMARY).event(
+    reported = Contract("attempt.failed.v1", f"/workers/{consumer}", SCHEMA, SUMMARY).event(
         subject=event.subject,
         sequence=attempt,
         data={
@@ -56,7 +56,7 @@ def attempt_failed(delivery: Delivery, *, attempt: int, error: BaseException, ne
         message_context=delivery.message_context,
         order_id=event.orderid,
     )
-    return replace(told, id=str(uuid5(NAMESPACE_URL, f"{event.id}/{consumer}/{attempt}")))
+    return replace(reported, id=str(uuid5(NAMESPACE_URL, f"{event.id}/{consumer}/{attempt}")))
 
 
 def _printable(text: str) -> str:

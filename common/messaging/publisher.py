@@ -33,7 +33,7 @@ CONNECT_SECONDS = 4.0
 HEARTBEAT_SECONDS = 10
 BLOCKED_SECONDS = 0.5
 CLOSE_SECONDS = 1.0
-MEANWHILE_SECONDS = 0.25
+WHILE_WAITING_SECONDS = 0.25
 _log = structlog.get_logger(__name__)
 # pika logs five lines per attempt while the broker is down; the exceptions raised here have the same information.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -51,14 +51,14 @@ class ConfirmedPublisher:
     Not thread-safe.
 
     With several URLs, separated by `;`, each failure switches to the next one, so that it also leaves a node that
-    accepts connections but confirms nothing. `meanwhile` is called several times a second during every wait for the
+    accepts connections but confirms nothing. `while_waiting` is called several times a second during every wait for the
     broker; it must not raise, nor use this object.
     """
 
     def __init__(self, broker_url: str, exchange: str, *, name: str) -> None:
         self._nodes = deque(_parameters(url, name) for url in broker_url.split(";"))
         self._exchange = exchange
-        self.meanwhile: Callable[[], object] = lambda: None
+        self.while_waiting: Callable[[], object] = lambda: None
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
         self._frames = FrameClock()
@@ -168,7 +168,7 @@ class ConfirmedPublisher:
             raise BrokerDownError("the broker has an alarm and accepts no messages")
 
     def _run(
-        self, done: Callable[[], bool], seconds: float, connection: Any = None, *, each: float = MEANWHILE_SECONDS
+        self, done: Callable[[], bool], seconds: float, connection: Any = None, *, each: float = WHILE_WAITING_SECONDS
     ) -> None:
         connection = connection or self._connection
         deadline = time.monotonic() + seconds
@@ -183,7 +183,7 @@ class ConfirmedPublisher:
             timer = connection.ioloop.call_later(min(left, each), connection.ioloop.stop)
             connection.ioloop.start()
             connection.ioloop.remove_timeout(timer)
-            self.meanwhile()
+            self.while_waiting()
 
     def _is_frame_late(self, connection: Any) -> bool:
         is_partial = bool(connection._frame_buffer)  # noqa: SLF001 - nothing public says so

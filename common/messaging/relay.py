@@ -78,7 +78,7 @@ class Relay:
         self._confirm_seconds = confirm_seconds
         self._active = ACTIVE.labels(database)
         self._is_publishing = False
-        publisher.meanwhile = self._meanwhile
+        publisher.while_waiting = self._while_waiting
         self._window = BATCH_ROWS
         self._retry_at = 0.0
 
@@ -177,7 +177,7 @@ class Relay:
         record_published(done, started_ns=started_ns)
         return confirmed, self._publisher.returned
 
-    def _meanwhile(self) -> None:
+    def _while_waiting(self) -> None:
         """During a wait for the broker: update the lag, and renew the lease so that no standby publishes the same
         rows.
         """
@@ -189,7 +189,7 @@ class Relay:
     def _stand_by(self) -> None:
         self._active.set(0)
         self._lag.is_active = True  # a standby may not be able to publish either
-        self._meanwhile()
+        self._while_waiting()
         self._wakeups.take()  # otherwise notifications would pile up; after the wait the relay polls anyway
         if not self._publisher.is_connected:
             with suppress(Exception):  # it expires

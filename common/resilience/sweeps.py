@@ -181,7 +181,7 @@ def run_all(sweepers: Sequence[Sweeper[R]], stop: Flag) -> int:
 
 
 @contextmanager
-def run_beside(sweepers: Sequence[Sweeper[R]]) -> Iterator[Callable[[], None]]:
+def run_in_background(sweepers: Sequence[Sweeper[R]]) -> Iterator[Callable[[], None]]:
     """Run them while the block runs; yields a function that stops them early, for example on a signal.
 
     If one dies, the process gets a SIGTERM and shuts down gracefully, and its supervisor restarts it.

@@ -113,10 +113,10 @@ def test_a_cluster_of_brokers_has_several_urls(
         monkeypatch.setenv("RABBITMQ_URL", wrong)
         with pytest.raises(SystemExit):
             load(WorkerSettings)
-        told = capsys.readouterr().err
-        assert "RABBITMQ_URL: URL " in told
-        assert "of 2" in told
-        assert "secret" not in told
+        errors = capsys.readouterr().err
+        assert "RABBITMQ_URL: URL " in errors
+        assert "of 2" in errors
+        assert "secret" not in errors
 
 
 def test_a_replica_set_has_several_hosts(monkeypatch: pytest.MonkeyPatch) -> None:

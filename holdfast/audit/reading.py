@@ -54,13 +54,13 @@ class Reader:
         events: dict[str, list[ArchivedEvent]] = defaultdict(list)
         for document in self._client.all("/api/v1/events"):
             events[document["subject"]].append(_event(document))
-        told = {subject for subject, known in events.items() if any(e.type.startswith("order.") for e in known)}
+        seen = {subject for subject, known in events.items() if any(e.type.startswith("order.") for e in known)}
 
         def view(key: str, order: dict[str, Any] | None) -> OrderView:
             found = tuple(payments.get(key, ())), tuple(charges.get(key, ())), tuple(events.get(key, ()))
             return OrderView(key, order, *found)
 
-        views = {key: view(key, orders.get(key)) for key in {*orders, *payments, *charges, *told}}
+        views = {key: view(key, orders.get(key)) for key in {*orders, *payments, *charges, *seen}}
         coming = {key: view(key, order) for key, order in newer.items()}
         # While orders are in progress, a just settled one may be read before or after its stock.
         busy = bool(newer) or any(order["status"] in OPEN for order in orders.values())

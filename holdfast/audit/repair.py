@@ -40,7 +40,7 @@ class Repair:
     after: list[Finding] = field(default_factory=list)
 
     @property
-    def mended(self) -> list[Finding]:
+    def repaired(self) -> list[Finding]:
         return [finding for finding in self.before if finding not in self.after]
 
     def why_not(self, finding: Finding) -> str:
@@ -68,7 +68,7 @@ def document(repair: Repair) -> dict[str, Any]:
     asked = [{"subject": each.subject, "path": each.path, "refusal": each.refusal or None} for each in repair.requests]
     return {
         "asked": asked,
-        "mended": [_said(finding) for finding in repair.mended],
+        "mended": [_said(finding) for finding in repair.repaired],
         "not_mended": [_said(finding) | {"why": repair.why_not(finding)} for finding in repair.after],
     }
 

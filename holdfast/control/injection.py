@@ -113,8 +113,8 @@ class Injection:
         return True
 
     def _note(self, act: str, record: dict[str, Any], by: str, text: str) -> None:
-        told = {name: record[name] for name in ("fault", "title", "target")}
-        self._acts.append({"at": _now(), "by": by, "act": act, **told, "text": text[:200]})
+        fields = {name: record[name] for name in ("fault", "title", "target")}
+        self._acts.append({"at": _now(), "by": by, "act": act, **fields, "text": text[:200]})
         write_private(self._history, json.dumps(list(self._acts)) + "\n")
         _log.info("fault " + act, caller=by, fault=record["fault"], target=record["target"], text=text)
 

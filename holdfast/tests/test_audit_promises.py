@@ -29,10 +29,10 @@ DECLINED = [
 REFUSED = [(ORDERS, "order.placed.v1", 1), (INVENTORY, "stock.rejected.v1", 1), (ORDERS, "order.cancelled.v1", 2)]
 
 
-def events(*told: tuple[str, str, int], subject: str = ID, **data: Any) -> tuple[ArchivedEvent, ...]:
+def events(*history: tuple[str, str, int], subject: str = ID, **data: Any) -> tuple[ArchivedEvent, ...]:
     return tuple(
         ArchivedEvent(f"{number}", kind, source, subject, sequence, f"2026-11-22T14:00:0{number}.000000Z", data)
-        for number, (source, kind, sequence) in enumerate(told)
+        for number, (source, kind, sequence) in enumerate(history)
     )
 
 
@@ -73,23 +73,23 @@ def test_a_kept_promise(view: OrderView) -> None:
 
 
 def test_cancelled_before_anybody_else_had_heard_of_it() -> None:
-    told = events((ORDERS, "order.placed.v1", 1), (ORDERS, "order.cancelled.v1", 2))
-    assert broken(OrderView(ID, order("cancelled", "customer_request"), (), (), told)) == []
+    history = events((ORDERS, "order.placed.v1", 1), (ORDERS, "order.cancelled.v1", 2))
+    assert broken(OrderView(ID, order("cancelled", "customer_request"), (), (), history)) == []
 
 
 def test_refunded_by_an_operator_in_two_parts() -> None:
-    told = events(*CONFIRMED, (PAYMENTS, "payment.refunded.v1", 2), (PAYMENTS, "payment.refunded.v1", 3))
+    history = events(*CONFIRMED, (PAYMENTS, "payment.refunded.v1", 2), (PAYMENTS, "payment.refunded.v1", 3))
     paid = (payment("partially_refunded", refunded=1500, version=3),)
-    assert broken(replace(GOOD, payments=paid, charges=(charge(2500, 1500),), events=told)) == []
+    assert broken(replace(GOOD, payments=paid, charges=(charge(2500, 1500),), events=history)) == []
 
 
 def test_refunded_because_it_was_cancelled_too_late() -> None:
-    told = events(
+    history = events(
         (ORDERS, "order.placed.v1", 1), (INVENTORY, "stock.reserved.v1", 1), (ORDERS, "order.cancelled.v1", 2),
         (INVENTORY, "stock.released.v1", 2), (PAYMENTS, "payment.captured.v1", 1), (PAYMENTS, "payment.refunded.v1", 2),
     )  # fmt: skip
     paid = (payment("refunded", refunded=2500, version=2),)
-    view = OrderView(ID, order("cancelled", "customer_request"), paid, (charge(2500, 2500),), told)
+    view = OrderView(ID, order("cancelled", "customer_request"), paid, (charge(2500, 2500),), history)
     assert broken(view) == []
 
 
@@ -136,10 +136,10 @@ def test_p2_an_event_twice(number: int) -> None:
 
 
 def test_p2_both_ends() -> None:
-    told = (*CONFIRMED, (INVENTORY, "stock.released.v1", 3))
-    assert "P2" in broken(replace(GOOD, events=events(*told)))
-    told = (*CONFIRMED, (ORDERS, "order.cancelled.v1", 3))
-    assert "P2" in broken(replace(GOOD, order=order("confirmed", version=3), events=events(*told)))
+    history = (*CONFIRMED, (INVENTORY, "stock.released.v1", 3))
+    assert "P2" in broken(replace(GOOD, events=events(*history)))
+    history = (*CONFIRMED, (ORDERS, "order.cancelled.v1", 3))
+    assert "P2" in broken(replace(GOOD, order=order("confirmed", version=3), events=events(*history)))
 
 
 @pytest.mark.parametrize("charges", [(), (charge(0),), (charge(2499),), (charge(2500, 1),), (charge(5000, 1),)])
@@ -167,8 +167,8 @@ def test_p4_cancelled_and_charged() -> None:
 
 @pytest.mark.parametrize("source", [ORDERS, PAYMENTS, INVENTORY])
 def test_p5_a_gap(source: str) -> None:
-    first = next(number for number, told in enumerate(CONFIRMED) if told[0] == source)
-    left = [told for number, told in enumerate(CONFIRMED) if number != first]
+    first = next(number for number, history in enumerate(CONFIRMED) if history[0] == source)
+    left = [history for number, history in enumerate(CONFIRMED) if number != first]
     assert "P5" in broken(replace(GOOD, events=events(*left)))
 
 
@@ -272,11 +272,11 @@ CHARGED_LATE = [
 
 
 def with_record(
-    told: list[tuple[str, str, int]], amount: int, provider_refund_id: str = ""
+    history: list[tuple[str, str, int]], amount: int, provider_refund_id: str = ""
 ) -> tuple[ArchivedEvent, ...]:
     data: dict[str, Any] = {"amount": {"amount": amount, "currency": USD}, "provider_refund_id": provider_refund_id}
     (record,) = events((PAYMENTS, "payment.refund_recorded.v1", 2), **data)
-    return (*events(*told), record)
+    return (*events(*history), record)
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,8 @@ def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
 
 
 def test_the_report_says_what_is_mended_and_what_is_not() -> None:
-    mended, left = Finding("P1", "a", "x"), Finding("P4", "b", "y")
-    said = document(Repair([mended, left], [Request("a", "/a"), Request("b", "/b")], [left]))
+    repaired, left = Finding("P1", "a", "x"), Finding("P4", "b", "y")
+    said = document(Repair([repaired, left], [Request("a", "/a"), Request("b", "/b")], [left]))
     assert said == {
         "asked": [
             {"subject": "a", "path": "/a", "refusal": None},

@@ -80,9 +80,9 @@ def test_the_exit_code_is_the_verdicts_alone(
     ended = CliRunner().invoke(command.audit, ["--url", gateway.url if gateway else NOBODY, "--json"])
     assert ended.exit_code == code
     assert json.loads(ended.stdout)["ok"] is (code == 0)
-    told = {"P1": 0, "P2": 0, "P3": len(findings), "P4": 0, "P5": 0, "P6": 0, "P7": 0}
+    reported = {"P1": 0, "P2": 0, "P3": len(findings), "P4": 0, "P5": 0, "P6": 0, "P7": 0}
     report: dict[str, Any] = {
-        "orders": 1, "promises": [{"promise": name, "broken": broken} for name, broken in told.items()]
+        "orders": 1, "promises": [{"promise": name, "broken": broken} for name, broken in reported.items()]
     }  # fmt: skip
     if findings:
         report["findings"] = [{"promise": "P3", "subject": each.subject, "text": "oversold"} for each in findings]

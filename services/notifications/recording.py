@@ -65,10 +65,10 @@ def _record(database: Documents, event: Event, customer_id: str | None) -> int:
     if not active and not disabled:
         return 0
     body = make_body(event)
-    told = {"id": event.id, "type": event.type, "order_id": event.orderid}
-    rows = [new_delivery(endpoint_id, told, body, now=now) for endpoint_id in active]
+    event_fields = {"id": event.id, "type": event.type, "order_id": event.orderid}
+    rows = [new_delivery(endpoint_id, event_fields, body, now=now) for endpoint_id in active]
     failed = {"status": Status.FAILED, "reason": Reason.ENDPOINT_DISABLED}
-    rows += [new_delivery(endpoint_id, told, body, now=now) | failed for endpoint_id in disabled]
+    rows += [new_delivery(endpoint_id, event_fields, body, now=now) | failed for endpoint_id in disabled]
     count = deliveries.insert(database, rows)
     crash_point("notifications.recorded")
     _wake(database, active, now)

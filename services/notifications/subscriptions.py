@@ -71,8 +71,8 @@ def begin(database: Documents, endpoints: Sequence[Document]) -> None:
     """Set `since` of these endpoints' new subscriptions to bound types, unless they have changed since."""
     now = utc_now()
     for endpoint in endpoints:
-        told = [each | {"since": each["since"] or now} for each in endpoint["subscriptions"]]
+        subscriptions = [each | {"since": each["since"] or now} for each in endpoint["subscriptions"]]
         database[models.COLLECTION].update_one(
             {"_id": endpoint["_id"], "revision": endpoint["revision"]},
-            {"$set": {"subscriptions": told, "is_unbound": False}},
+            {"$set": {"subscriptions": subscriptions, "is_unbound": False}},
         )

@@ -62,6 +62,6 @@ def latest(database: Database[dict[str, Any]], limit: int) -> list[dict[str, Any
 
 def _audit(kept: Mapping[str, Any]) -> dict[str, Any]:
     broken = sum(each["broken"] for each in kept["promises"])
-    told = {name: kept[name] for name in ("at", "by", "orders", "promises")}
+    fields = {name: kept[name] for name in ("at", "by", "orders", "promises")}
     findings = kept.get("findings", [])  # older records have none
-    return {"id": kept["_id"], "ok": broken == 0, "broken": broken, **told, "findings": findings}
+    return {"id": kept["_id"], "ok": broken == 0, "broken": broken, **fields, "findings": findings}

@@ -61,12 +61,12 @@ def _diagnose(message: RawMessage, now: datetime) -> Death:
 
 
 def _of_a_consumer(message: RawMessage) -> dict[str, Any]:
-    told = {name: _header(message, f"holdfast-{name}") for name in ("queue", "reason", "error-class", "error")}
+    fields = {name: _header(message, f"holdfast-{name}") for name in ("queue", "reason", "error-class", "error")}
     return {
-        "queue": told["queue"] or text(message.routing_key),
-        "reason": told["reason"] or UNKNOWN,
-        "error_class": told["error-class"],
-        "error": told["error"] or ("" if told["reason"] else "published here without a reason"),
+        "queue": fields["queue"] or text(message.routing_key),
+        "reason": fields["reason"] or UNKNOWN,
+        "error_class": fields["error-class"],
+        "error": fields["error"] or ("" if fields["reason"] else "published here without a reason"),
         "traceback": _header(message, "holdfast-traceback"),
         "attempts": _count(message.headers.get(ATTEMPT)),
         "failed_at": message.headers.get("holdfast-failed-at"),
@@ -74,9 +74,9 @@ def _of_a_consumer(message: RawMessage) -> dict[str, Any]:
 
 
 def _of_the_broker(message: RawMessage, death: dict[str, Any], problem: str | None) -> dict[str, Any]:
-    reason = _told(death, "reason") or UNKNOWN
+    reason = _fields(death, "reason") or UNKNOWN
     findings = {
-        "queue": _told(death, "queue") or text(message.routing_key),
+        "queue": _fields(death, "queue") or text(message.routing_key),
         "reason": reason,
         "error_class": "",
         "error": f"dead-lettered by the broker: {reason}",
@@ -111,7 +111,7 @@ def _undiagnosed(message: RawMessage, now: datetime, error: Exception) -> Death:
     )
 
 
-def _told(death: dict[str, Any], name: str) -> str:
+def _fields(death: dict[str, Any], name: str) -> str:
     value = death.get(name)
     return text(value)[:_MAX_ATTRIBUTE] if isinstance(value, str | bytes) else ""
 
@@ -151,8 +151,8 @@ def _last_death(headers: dict[str, Any]) -> dict[str, Any]:
 
 def _identity(message: RawMessage, by_broker: dict[str, Any], queue: str, failed_at: datetime) -> str:
     # The broker reports only seconds, and counts.
-    told = [queue, _header(message, REPLAY), rfc3339(failed_at), str(by_broker.get("count", ""))]
-    return hashlib.sha256("\x00".join(told).encode()).hexdigest()
+    fields = [queue, _header(message, REPLAY), rfc3339(failed_at), str(by_broker.get("count", ""))]
+    return hashlib.sha256("\x00".join(fields).encode()).hexdigest()
 
 
 def _header(message: RawMessage, name: str) -> str:

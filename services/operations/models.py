@@ -35,7 +35,7 @@ MAX_HISTORY = 500
 MAX_DEATHS = 100
 MAX_TRIES = 100
 FILED, RETURNED = "filed", "returned"
-_TOLD = ("reason", "error_class", "error", "traceback", "attempts", "failed_at")
+_FIELDS = ("reason", "error_class", "error", "traceback", "attempts", "failed_at")
 _KNOWN = (
     *("queue", "event_id", "event_type", "subject", "order_id", "correlation_id", "trace_id"),
     *("content_type", "content_encoding"),
@@ -144,8 +144,8 @@ def automatic_replay(now: str) -> Document:
 def requested(replay: Mapping[str, Any]) -> Document:
     """The history entry of a requested replay."""
     names = ("by", "job_id", "edited_sha256")
-    told = {name: replay[name] for name in names if replay.get(name)}
-    return {"kind": "replay_requested", "at": replay["requested_at"], "replay_id": replay["id"]} | told
+    fields = {name: replay[name] for name in names if replay.get(name)}
+    return {"kind": "replay_requested", "at": replay["requested_at"], "replay_id": replay["id"]} | fields
 
 
 def _known_letter(database: Database[Document], death: Death) -> str | None:
@@ -215,11 +215,11 @@ def _other_body(database: Database[Document], death: Death, letter_id: str) -> D
 
 
 def _told(death: Death) -> Document:
-    told = {name: getattr(death, name) for name in _TOLD}
-    return told | {"error_name": death.error_class.rpartition(".")[2], "headers": json.dumps(death.headers)}
+    fields = {name: getattr(death, name) for name in _FIELDS}
+    return fields | {"error_name": death.error_class.rpartition(".")[2], "headers": json.dumps(death.headers)}
 
 
 def _arrival(death: Death, kind: str, now: str) -> Document:
     names = ("reason", "error_class", "attempts", "failed_at", "replay_id")
-    told = {name: value for name in names if (value := getattr(death, name)) is not None}
-    return {"kind": kind, "at": now, **told, "error": death.error[:1000]}
+    fields = {name: value for name in names if (value := getattr(death, name)) is not None}
+    return {"kind": kind, "at": now, **fields, "error": death.error[:1000]}

@@ -93,15 +93,15 @@ def settle(database: Database[Document], outcomes: Mapping[str, tuple[Replay, st
     changes: list[UpdateOne] = []
     for replay, outcome in outcomes.values():
         entry = {"kind": "replayed", "at": now, "replay_id": replay.id, "outcome": outcome}
-        told = {"$push": {"history": {"$each": [entry], "$slice": -MAX_HISTORY}}}
+        record = {"$push": {"history": {"$each": [entry], "$slice": -MAX_HISTORY}}}
         status = Status.REPLAYED if outcome == PUBLISHED else Status.FILED
-        change: Document = told | {"$set": {"status": status.value}}
+        change: Document = record | {"$set": {"status": status.value}}
         if outcome != PUBLISHED and replay.job_id:
             change["$addToSet"] = {"failed_jobs": replay.job_id}
         pending = {"_id": replay.letter_id, "status": Status.REPLAYING.value, "replay.id": replay.id}
-        told_before = {"$elemMatch": {"kind": "replayed", "replay_id": replay.id}}
-        untold = {"_id": replay.letter_id, "history": {"$not": told_before}}
-        changes += [UpdateOne(pending, change), UpdateOne(untold, told)]
+        recorded_before = {"$elemMatch": {"kind": "replayed", "replay_id": replay.id}}
+        unrecorded = {"_id": replay.letter_id, "history": {"$not": recorded_before}}
+        changes += [UpdateOne(pending, change), UpdateOne(unrecorded, record)]
     if changes:
         letters(database).bulk_write(changes, ordered=True)
 

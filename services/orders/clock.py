@@ -32,9 +32,9 @@ _OVERDUE = statement(
 )
 
 
-def tick(connection: Connection, *, stands_still: bool, max_seconds: float) -> float:
+def tick(connection: Connection, *, is_stopped: bool, max_seconds: float) -> float:
     """Advance the clock by the time since its last tick; returns its reading."""
-    values = {"stands_still": stands_still, "max_seconds": max_seconds}
+    values = {"stands_still": is_stopped, "max_seconds": max_seconds}
     return float(connection.execute(_TICK, values).scalar_one())
 
 

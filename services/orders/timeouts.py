@@ -29,10 +29,10 @@ MAX_TICK_SECONDS = 3.0
 READING = Gauge("holdfast_saga_clock_seconds", "Total time during which sagas were not held up")
 
 
-def tick(engine: Engine, *, stands_still: bool) -> float:
+def tick(engine: Engine, *, is_stopped: bool) -> float:
     """Advance the clock, unless sagas are held up; returns its reading in seconds."""
     with autocommit(engine) as connection:
-        reading = clock.tick(connection, stands_still=stands_still, max_seconds=MAX_TICK_SECONDS)
+        reading = clock.tick(connection, is_stopped=is_stopped, max_seconds=MAX_TICK_SECONDS)
     READING.set(reading)
     return reading
 

@@ -54,7 +54,7 @@ class RefundWish:
 
 def refund_payment(
     resources: Resources,
-    wish: RefundWish,
+    requested: RefundWish,
     *,
     request_key: RequestKey | None,
     render: Callable[[Payment, Refund], dict[str, Any]],
@@ -65,7 +65,7 @@ def refund_payment(
         lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
         if lease.reply:
             return lease.reply
-        payment, refund = _write_down(connection, lease.resource_id, wish)
+        payment, refund = _write_down(connection, lease.resource_id, requested)
     if refund.status is RefundStatus.PENDING:
         with open_to_repetition(resources.engine, lease):
             refund = ask_for_refund(resources.provider, payment, refund)
@@ -83,10 +83,10 @@ def refund_payment(
     raise ProviderRefusedRefundError(message)
 
 
-def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tuple[Payment, Refund]:
+def _write_down(connection: Connection, refund_id: str, requested: RefundWish) -> tuple[Payment, Refund]:
     """The payment and the refund, new or from an earlier attempt of the same request."""
-    require_payment(models.get(connection, wish.payment_id))
-    payment = models.lock(connection, wish.payment_id)
+    require_payment(models.get(connection, requested.payment_id))
+    payment = models.lock(connection, requested.payment_id)
     earlier = ledger.get(connection, refund_id)
     if earlier is not None:
         return payment, earlier
@@ -94,10 +94,10 @@ def _write_down(connection: Connection, refund_id: str, wish: RefundWish) -> tup
     refund = Refund(
         id=refund_id,
         payment_id=payment.id,
-        amount=refunds.check_refund(payment, being_refunded, wish.amount),
+        amount=refunds.check_refund(payment, being_refunded, requested.amount),
         status=RefundStatus.PENDING,
         kind=RefundKind.OPERATOR,
-        reason=wish.reason,
+        reason=requested.reason,
         created_at=utc_now(),
     )
     ledger.insert(connection, refund)

@@ -57,9 +57,9 @@ class Buyers:
         assert self.complaints == []
         for customer in self.customers:
             known = [order["id"] for order in customer.api.all(ORDERS)]
-            told = self.accepted[customer.id]
-            assert len(told) == len(set(told))
-            assert sorted(known) == sorted(told)
+            ids = self.accepted[customer.id]
+            assert len(ids) == len(set(ids))
+            assert sorted(known) == sorted(ids)
 
 
 @contextmanager

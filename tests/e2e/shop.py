@@ -99,7 +99,7 @@ class Shop:
         found: list[Json] = answer(reply)["data"]
         return found
 
-    def told(self, order_id: str, *types: str) -> list[Json]:
+    def await_events(self, order_id: str, *types: str) -> list[Json]:
         """The order's timeline once it has these types, in whatever order they came."""
         return eventually(
             lambda: self.timeline(order_id), lambda entries: sorted(e["type"] for e in entries) == sorted(types)

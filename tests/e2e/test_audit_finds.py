@@ -48,7 +48,7 @@ def scene(stack: Stack, opened: Shop) -> Scene:
     orders = [place(customer, {sku: quantity}, method) for quantity, method in ((1, VISA), (1, DECLINED), (11, VISA))]
     for order, way in zip(orders, (CONFIRMED, CANCELLED, REFUSED), strict=True):
         opened.settled(order["id"])
-        opened.told(order["id"], *way)
+        opened.await_events(order["id"], *way)
     payment = opened.payment(orders[0]["id"], "captured")
     eventually(lambda: opened.stock(sku)["sold"] == 1)
     order, declined, refused = (opened.order(order["id"]) for order in orders)

@@ -98,8 +98,8 @@ def test_an_order_whose_event_died_goes_on_after_an_edited_replay(
     # The payment has come meanwhile, before the event that it depends on.
     eventually(lambda: shop.order(placed["id"])["status"], lambda status: status in ("pending", "confirmed"))
 
-    mended = desk.run("replay", letter["id"], "--event", "-", given=json.dumps(event))
-    assert mended.exit_code == 0, mended.output
+    repaired = desk.run("replay", letter["id"], "--event", "-", given=json.dumps(event))
+    assert repaired.exit_code == 0, repaired.output
     shop.ended(placed["id"], "confirmed")
     kept = desk.json("show", letter["id"])
     assert kept["status"] == "replayed"

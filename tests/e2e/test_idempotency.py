@@ -50,9 +50,9 @@ def test_many_requests_with_one_key_at_once_make_one_order(shop: Shop, customer:
         return order_id
 
     with ThreadPoolExecutor(8) as executor:
-        told = set(executor.map(send, range(24)))
-    assert len(told - {""}) == 1
-    assert {order["id"] for order in customer.api.all(ORDERS)} == told - {""}
+        ids = set(executor.map(send, range(24)))
+    assert len(ids - {""}) == 1
+    assert {order["id"] for order in customer.api.all(ORDERS)} == ids - {""}
 
 
 def test_a_secret_is_shown_once(shop: Shop) -> None:

@@ -36,8 +36,8 @@ def test_the_promises_are_kept_while_orders_is_slow(stack: Stack) -> None:
         pasted(), shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
     )
     assert ended.returncode == 0, ended.stderr
-    told = " ".join(ended.stderr.split())
-    assert "latency-injection (orders)" in told
-    assert "valid: 1 of 1 experiments passed" in told
+    output = " ".join(ended.stderr.split())
+    assert "latency-injection (orders)" in output
+    assert "valid: 1 of 1 experiments passed" in output
     assert read_specs(stack.home.programs_file) == before
     assert all(process["state"] == "running" for process in stack.status()["processes"])

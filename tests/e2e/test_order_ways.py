@@ -37,7 +37,7 @@ def test_confirmed(shop: Shop, customer: Customer) -> None:
 def test_the_time_line_tells_how_it_was_confirmed(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(): 1})
     way = ["order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1"]
-    timeline = shop.told(placed["id"], *way)
+    timeline = shop.await_events(placed["id"], *way)
     assert [entry["type"] for entry in timeline] == way
     assert [entry["sequence"] for entry in timeline] == [1, 1, 1, 2, 2]
     assert all(entry["delay_seconds"] >= 0 and entry["summary"] for entry in timeline)
@@ -61,7 +61,7 @@ def test_declined(shop: Shop, customer: Customer, method: str, code: str) -> Non
     placed = place(customer, {sku: 2}, method)
     shop.ended(placed["id"], "cancelled", "payment_declined")
     assert shop.payment(placed["id"], "declined")["decline_code"] == code
-    shop.told(
+    shop.await_events(
         placed["id"],
         "order.placed.v1", "stock.reserved.v1", "payment.declined.v1", "order.cancelled.v1", "stock.released.v1",
     )  # fmt: skip
@@ -81,7 +81,7 @@ def test_out_of_stock_takes_all_items_or_none(shop: Shop, customer: Customer) ->
     assert amounts(shop.stock(plenty)) == (10, 0, 0)
     assert amounts(shop.stock(scarce)) == (1, 0, 0)
     assert shop.payment(placed["id"], "cancelled")["refunded"]["amount"] == 0
-    timeline = shop.told(placed["id"], "order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
+    timeline = shop.await_events(placed["id"], "order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
     assert timeline[1]["data"]["sku"] == scarce
 
 

@@ -70,7 +70,7 @@ def test_orders_need_no_archive(stack: Stack, shop: Shop, customer: Customer, aw
         assert int(reply.headers["Retry-After"]) >= 1
     way = ["order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1"]
     eventually(lambda: customer.api.get(f"{ORDERS}/{placed['id']}/timeline").status_code, lambda status: status == 200)
-    assert [entry["type"] for entry in shop.told(placed["id"], *way)] == way
+    assert [entry["type"] for entry in shop.await_events(placed["id"], *way)] == way
     assert_kept(stack)
 
 

@@ -127,7 +127,7 @@ def test_a_first_order_by_hand(stack: Stack, shop: Shop, directory: Path) -> Non
             shop.wait_until_orderable(sku)  # somebody who pastes line by line is not that quick
         if line.startswith("order="):
             order_id = terminal.paste("echo $order")
-            shop.told(order_id, *WAY)
+            shop.await_events(order_id, *WAY)
     terminal.close()
 
     def shown(part: str) -> Any:

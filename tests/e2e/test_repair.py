@@ -61,7 +61,7 @@ def test_an_end_that_only_the_archive_lost_comes_back_and_a_beginning_does_not(
     saboteur = Saboteur(stack)
     placed = place(customer, {shop.product(): 1})
     shop.ended(placed["id"], "confirmed")
-    whole = shop.told(
+    whole = shop.await_events(
         placed["id"],
         "order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1",
     )  # fmt: skip

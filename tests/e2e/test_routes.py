@@ -162,7 +162,7 @@ def test_payments(shop: Shop, customer: Customer) -> None:
 
 def test_the_archive(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(on_hand=0): 1})
-    shop.told(placed["id"], "order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
+    shop.await_events(placed["id"], "order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
     path = f"{ORDERS}/{placed['id']}/timeline"
     timeline = listed(customer.api.get(path), path)
     assert all(set(entry) == ENTRY for entry in timeline)

@@ -31,8 +31,8 @@ def subscribe(api: Api, url: str) -> Json:
 
 
 def test_each_gets_what_they_may_see(shop: Shop, customer: Customer, receiver: Receiver) -> None:
-    stranger = shop.customer()
-    owners = {"/operator": shop.operator, "/own": customer.api, "/foreign": stranger.api}
+    other_customer = shop.customer()
+    owners = {"/operator": shop.operator, "/own": customer.api, "/foreign": other_customer.api}
     made = {path: subscribe(api, receiver.url + path) for path, api in owners.items()}
     sku = shop.product()
     order = place(customer, {sku: 1})
@@ -53,7 +53,7 @@ def test_each_gets_what_they_may_see(shop: Shop, customer: Customer, receiver: R
         lambda: answer(customer.api.get(deliveries, order_id=order["id"]))["data"],
         lambda data: [each["status"] for each in data] == ["delivered"] * len(TYPES),
     )
-    assert problem(stranger.api.get(deliveries)) == (404, "not_found")
+    assert problem(other_customer.api.get(deliveries)) == (404, "not_found")
     for path, api in owners.items():
         assert api.delete(f"{ENDPOINTS}/{made[path]['id']}").status_code == 204
 

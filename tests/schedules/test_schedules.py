@@ -43,20 +43,20 @@ def test_every_schedule_keeps_every_promise(explores: Explorer) -> None:
 
 def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
     """Crashes, duplicates, letters, every end of an order and of a payment: else nothing was tried."""
-    chance, told, statuses = random.Random(7), "", set()
+    chance, output, statuses = random.Random(7), "", set()
     for _ in range(400):
         explores.run(chance.randbytes(LENGTH))
-        told += "\n".join(explores.shop.story)
+        output += "\n".join(explores.shop.story)
         statuses |= {each.status for each in explores.shop.payments.all("payments")}
         statuses |= {each.cancel_reason for each in explores.shop.orders.all("orders") if each.cancel_reason}
     assert statuses >= set(payment.Status) - {payment.Status.PENDING} | set(order.CancelReason)
     for place in ("inbox.committing", "payments.created", "payments.confirmed", "payments.refunded", "provider.asked"):
-        assert f"crash at {place}" in told
-        assert place.startswith("inbox") or f"meanwhile, at {place}" in told
+        assert f"crash at {place}" in output
+        assert place.startswith("inbox") or f"meanwhile, at {place}" in output
     for word in ("put aside", "inboxes pruned", "stock.rejected.v1", "payment.overdue.v1", "reservation.overdue.v1"):
-        assert word in told
-    assert "refund_refused.v1" in told
-    assert "an operator decides" in told
+        assert word in output
+    assert "refund_refused.v1" in output
+    assert "an operator decides" in output
 
 
 ABOUT_ORDERS = [

@@ -36,7 +36,7 @@ def cancel_declined(delivery: Delivery, work: Work) -> None:
     usecases.order_failed(work, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
 
 
-def tell_the_end_again(delivery: Delivery, work: Work) -> None:
+def resend_final_event(delivery: Delivery, work: Work) -> None:
     usecases.follower_waits(work, delivery, _order_id(delivery))
 
 
@@ -55,6 +55,6 @@ HANDLERS = {
     "stock.rejected.v1": cancel_out_of_stock,
     "payment.captured.v1": confirm,
     "payment.declined.v1": cancel_declined,
-    "reservation.overdue.v1": tell_the_end_again,
-    "payment.overdue.v1": tell_the_end_again,
+    "reservation.overdue.v1": resend_final_event,
+    "payment.overdue.v1": resend_final_event,
 }

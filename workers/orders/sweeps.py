@@ -26,7 +26,7 @@ class Resources:
 def time_out(resources: Resources, context: SweepContext) -> int:
     """One tick of the clock; while it is stopped, no order is timed out."""
     held_up = context.held_up() is not None
-    reading = timeouts.tick(resources.engine, stands_still=held_up)
+    reading = timeouts.tick(resources.engine, is_stopped=held_up)
     if held_up:
         return 0
     return timeouts.cancel_overdue_orders(

@@ -19,7 +19,7 @@ from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.resilience.circuit_breaker import Breaker
 from common.resilience.saga_health import QueueReader, SagaHealth
-from common.resilience.sweeps import Sweeper, run_beside
+from common.resilience.sweeps import Sweeper, run_in_background
 from common.settings import load
 from common.storage.postgresql import make_engine, ping
 from services.payments.resources import Resources, ResourceSettings, open_resources
@@ -51,7 +51,7 @@ def main() -> None:
         "postgres": partial(ping, resources.engine),
         "payment_provider": resources.provider.probe,
     }
-    with run_beside(make_sweepers(settings, resources.provider)) as end_sweeps:
+    with run_in_background(make_sweepers(settings, resources.provider)) as end_sweeps:
         run_worker("payments", HANDLERS, resources, settings, probes=probes, on_shutdown=end_sweeps)
 
 

@@ -29,7 +29,7 @@ class Shrinking(Session):
         self.is_ruined = self.is_ruined or Step("culprit") in steps
         return Result(directory, [], {"verdict": "valid"}, audit=not self.is_ruined)
 
-    def _begin_anew(self, run_config: RunConfig) -> None:  # noqa: ARG002 - as it is called
+    def _begin_again(self, run_config: RunConfig) -> None:  # noqa: ARG002 - as it is called
         self.is_ruined = False
 
 

@@ -64,8 +64,8 @@ class Observer:
         now: Counter[tuple[str, str]] = Counter()
         for consumer, outcome, value in _HANDLED.findall(text):
             now[consumer.decode(), outcome.decode()] += int(float(value))
-        started_anew = any(now[key] < count for key, count in self._last[name].items())
-        self._sum += now if started_anew else now - self._last[name]
+        restarted = any(now[key] < count for key, count in self._last[name].items())
+        self._sum += now if restarted else now - self._last[name]
         self._last[name] = now
 
     def _deliveries(self) -> dict[str, Any]:

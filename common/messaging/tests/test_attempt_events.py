@@ -11,13 +11,13 @@ from common.messaging.inbox import Delivery
 from common.tests.outboxes import make_event
 
 
-def told(event: Event, attempt: int, error: BaseException, consumer: str = "orders") -> Event:
+def reported(event: Event, attempt: int, error: BaseException, consumer: str = "orders") -> Event:
     return attempt_failed(Delivery(consumer, event), attempt=attempt, error=error, next_try_seconds=5)
 
 
 def test_it_is_about_the_subject_of_the_event_that_failed() -> None:
     event = make_event(7)
-    failed = told(event, 2, Transient("no luck"))
+    failed = reported(event, 2, Transient("no luck"))
     assert (failed.type, failed.source, failed.sequence) == ("attempt.failed.v1", "/workers/orders", 2)
     assert (failed.subject, failed.orderid, failed.correlationid) == (event.subject, event.orderid, event.correlationid)
     assert failed.data == {
@@ -33,19 +33,19 @@ def test_it_is_about_the_subject_of_the_event_that_failed() -> None:
 
 def test_telling_it_twice_is_telling_it_once() -> None:
     event = make_event(7)
-    first = told(event, 1, Transient("no luck"))
-    assert told(event, 1, Transient("another reason")).id == first.id
+    first = reported(event, 1, Transient("no luck"))
+    assert reported(event, 1, Transient("another reason")).id == first.id
     others = [
-        told(event, 2, Transient("")),
-        told(event, 1, Transient(""), "payments"),
-        told(make_event(8), 1, OSError()),
+        reported(event, 2, Transient("")),
+        reported(event, 1, Transient(""), "payments"),
+        reported(make_event(8), 1, OSError()),
     ]
     assert len({first.id, *(other.id for other in others)}) == 4
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "a\x00b", "half \ud800 a pair", "", "čaj"])
 def test_whatever_the_error_says_the_event_can_be_sent(text: str) -> None:
-    failed = told(make_event(1), 1, ValueError(text))
+    failed = reported(make_event(1), 1, ValueError(text))
     assert from_json(failed.to_json()) == failed
     assert len(failed.data["error"]) <= MAX_ERROR_CHARACTERS
     assert failed.data["error_class"] == "builtins.ValueError"

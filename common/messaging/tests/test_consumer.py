@@ -66,13 +66,13 @@ def test_a_retry_returns_to_the_failing_queue_alone(world: World) -> None:
         properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known)
         world.channel.basic_publish(topology.EVENTS.name, event.type, event.to_json().encode(), properties)
         world.dead_letter()
-    heard = [world.channel.basic_get("bystander", auto_ack=True)[2] for _ in range(world.waiting("bystander"))]
-    documents = [json.loads(body) for body in heard if body]
+    received = [world.channel.basic_get("bystander", auto_ack=True)[2] for _ in range(world.waiting("bystander"))]
+    documents = [json.loads(body) for body in received if body]
     assert [document["type"] for document in documents] == ["sample.failing.v1", "attempt.failed.v1"]
-    told = documents[1]
-    assert (told["source"], told["subject"], told["sequence"]) == ("/workers/sample", event.subject, 1)
-    assert told["data"]["event_id"] == event.id
-    assert told["data"]["error_class"] == "builtins.RuntimeError"
+    reported = documents[1]
+    assert (reported["source"], reported["subject"], reported["sequence"]) == ("/workers/sample", event.subject, 1)
+    assert reported["data"]["event_id"] == event.id
+    assert reported["data"]["error_class"] == "builtins.RuntimeError"
 
 
 def test_an_outage_uses_up_no_attempt(world: World) -> None:

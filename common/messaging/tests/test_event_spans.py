@@ -51,12 +51,12 @@ def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Call
         stop.set()
         relay.run(stop)  # it says goodbye
         tracing.shutdown()
-        heard = reader.read()
+        published = reader.read()
         spans = collector.named(f"publish {ROUTED}")
     box.close()
-    assert len(heard) == 4
+    assert len(published) == 4
     assert reader.received[:3] == events
-    assert [span.attributes["cloudevents.event_id"] for span in spans] == heard[:3]
+    assert [span.attributes["cloudevents.event_id"] for span in spans] == published[:3]
     assert [parent_of(spans[0]), parent_of(spans[2])] == [PARENT, PARENT]
     assert spans[1].parent_id == ""
     assert {(span.kind, span.attributes["messaging.destination.name"]) for span in spans} == {
@@ -95,8 +95,8 @@ def test_a_delivery_is_a_span_below_what_caused_the_event(world: World) -> None:
 
 
 def test_failed_attempts_and_the_dead_letter_show_in_the_trace(world: World) -> None:
-    world.channel.queue_declare("told", exclusive=True)
-    world.channel.queue_bind("told", topology.EVENTS.name, "attempt.failed.v1")
+    world.channel.queue_declare("reports", exclusive=True)
+    world.channel.queue_bind("reports", topology.EVENTS.name, "attempt.failed.v1")
     with traced_worker(world, RETRY_ATTEMPTS="1") as collector:
         event_id = world.publish(traced("sample.failing.v1"))
         headers, body = world.dead_letter()
@@ -110,8 +110,8 @@ def test_failed_attempts_and_the_dead_letter_show_in_the_trace(world: World) -> 
     assert first.attributes["error.type"] == "builtins.RuntimeError"
     assert first.events[1] == ("retried later", {"attempt": 1, "seconds": 1})
     assert second.events[1] == ("dead-lettered", {"reason": "attempts_exhausted", "attempts": 2})
-    _method, _properties, told = world.channel.basic_get("told", auto_ack=True)
-    assert from_json(told or b"").traceparent == first.traceparent
+    _method, _properties, reported = world.channel.basic_get("reports", auto_ack=True)
+    assert from_json(reported or b"").traceparent == first.traceparent
 
 
 def test_an_outage_is_no_failure_of_the_delivery(world: World) -> None:

@@ -140,8 +140,8 @@ def test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on(
     """More of it than a batch holds, in front of everything else; it goes in its order once a queue takes it."""
     monkeypatch.setattr("common.messaging.relay.RETRY_SET_ASIDE_SECONDS", 0.5)
     lost = [make_event(number, event_type=UNROUTABLE) for number in range(1, BATCH_ROWS + 2)]
-    heard = make_event()
-    box.add(*lost, heard)
+    routed = make_event()
+    box.add(*lost, routed)
     with running(make_relay(box, vhost)):
         eventually(lambda: box.waiting() == box.set_aside() == [event.id for event in lost])
         eventually(lambda: metric("outbox_set_aside_rows") == len(lost) and metric("outbox_rows") == 0)
@@ -150,7 +150,7 @@ def test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on(
         reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: box.waiting() == [])
         eventually(lambda: metric("outbox_set_aside_rows") == metric("outbox_set_aside_seconds") == 0)
-    assert reader.read() == [event.id for event in [heard, *lost]]
+    assert reader.read() == [event.id for event in [routed, *lost]]
 
 
 def test_another_relay_knows_what_was_set_aside(box: Outbox, reader: QueueReader, vhost: str) -> None:
@@ -158,13 +158,13 @@ def test_another_relay_knows_what_was_set_aside(box: Outbox, reader: QueueReader
     box.add(lost)
     with running(make_relay(box, vhost)):
         eventually(lambda: box.set_aside() == [lost.id])
-    [heard] = box.fill(1)
+    [routed] = box.fill(1)
     with running(make_relay(box, vhost, "relay-b")):
         eventually(lambda: box.waiting() == [lost.id])
         eventually(lambda: metric("outbox_set_aside_rows", "relay-b") == 1)
         reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: box.waiting() == [])
-    assert reader.read() == [heard.id, lost.id]
+    assert reader.read() == [routed.id, lost.id]
 
 
 def test_a_type_that_no_queue_takes_keeps_no_other_type_set_aside(
@@ -251,8 +251,8 @@ def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, reade
     events = box.fill(200)
     with running(make_relay(box, vhost)):
         time.sleep(3)
-        heard = len(reader.read())
-        assert heard <= 200 + 20  # the first batch, and then one at a time
+        routed = len(reader.read())
+        assert routed <= 200 + 20  # the first batch, and then one at a time
         reader.channel.queue_delete("test.full")
         eventually(lambda: box.waiting() == [])
         assert box.set_aside() == []  # it was refused, not returned

@@ -50,15 +50,15 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 def fill(box: Outbox) -> list[tuple[str, int]]:
     """An event of nowhere first, which is older than all others; return the rest by subject and sequence."""
-    told = [(f"thing-{number % SUBJECTS}", number // SUBJECTS + 1) for number in range(ROWS)]
-    events = [make_event(sequence, subject=subject) for subject, sequence in told]
+    reported = [(f"thing-{number % SUBJECTS}", number // SUBJECTS + 1) for number in range(ROWS)]
+    events = [make_event(sequence, subject=subject) for subject, sequence in reported]
     box.add(make_event(event_type=UNROUTABLE))
     for start in range(0, ROWS, 2_000):
         box.add(*events[start : start + 2_000])
     with transaction(box.engine) as connection:
         older = f"UPDATE outbox SET created_at = now() - {APART_SECONDS} * interval '1 second' * ({ROWS} - position)"
         connection.execute(text(older))
-    return told
+    return reported
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_
     box: Outbox, vhost: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with QueueReader(vhost) as reader, Link(vhost) as link:
-        told = fill(box)
+        reported = fill(box)
         with relaying(box, link):
             eventually(lambda: box.backlog()[0] < ROWS)
             with Samples(box) as samples:
@@ -149,8 +149,8 @@ def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_
         assert samples.count > CUTS
         reader.read()
     first = dict.fromkeys((event.subject, event.sequence) for event in reader.received)
-    assert sorted(first) == sorted(told)
-    for subject in {subject for subject, _ in told}:
+    assert sorted(first) == sorted(reported)
+    for subject in {subject for subject, _ in reported}:
         sequences = [sequence for each, sequence in first if each == subject]
         assert sequences == sorted(sequences)
     with capsys.disabled():

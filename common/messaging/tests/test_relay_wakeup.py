@@ -90,7 +90,7 @@ def is_waiting(box: Outbox) -> bool:
         return bool(connection.execute(text(query)).scalar_one())
 
 
-def heard(listener: Listener) -> bool:
+def received(listener: Listener) -> bool:
     listener.listen()
     return listener.take()
 
@@ -199,8 +199,8 @@ def test_an_uncommitted_event_wakes_nobody(box: Outbox) -> None:
     with transaction(box.engine) as connection:
         outbox.add(connection, make_event())
         time.sleep(0.3)
-        assert not heard(listener)
-    eventually(lambda: heard(listener))
+        assert not received(listener)
+    eventually(lambda: received(listener))
 
 
 def test_what_comes_in_quick_succession_shares_notifications(box: Outbox) -> None:

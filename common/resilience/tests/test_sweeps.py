@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from common.errors import Unavailable
 from common.resilience.circuit_breaker import Breaker
-from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, SweepContext, Sweeper, run_all, run_beside
+from common.resilience.sweeps import OUTAGE_SECONDS, Sweep, SweepContext, Sweeper, run_all, run_in_background
 from common.storage import leases
 from common.storage.postgresql import make_engine, transaction
 from common.tests.tcp_proxy import Link
@@ -254,7 +254,7 @@ def test_beside_other_work_they_run_until_it_ends_and_give_their_leases_back(
     engine: Engine, terminations: list[int]
 ) -> None:
     log = Log()
-    with run_beside([sweeper(engine, log)]):
+    with run_in_background([sweeper(engine, log)]):
         eventually(lambda: len(log.runs) > 1)
     assert held(engine) == 0
     assert terminations == []
@@ -262,7 +262,7 @@ def test_beside_other_work_they_run_until_it_ends_and_give_their_leases_back(
 
 def test_beside_other_work_they_can_be_ended_before_it(engine: Engine, terminations: list[int]) -> None:
     log = Log()
-    with run_beside([sweeper(engine, log)]) as end:
+    with run_in_background([sweeper(engine, log)]) as end:
         eventually(lambda: len(log.runs) > 0)
         end()
         eventually(lambda: held(engine) == 0)
@@ -273,7 +273,7 @@ def test_beside_other_work_they_can_be_ended_before_it(engine: Engine, terminati
 def test_beside_other_work_a_thread_that_dies_ends_the_process_in_good_order(
     engine: Engine, terminations: list[int]
 ) -> None:
-    with run_beside([make(engine, Sweep("deadly", 0.05, die), "a")]):
+    with run_in_background([make(engine, Sweep("deadly", 0.05, die), "a")]):
         eventually(lambda: terminations == [signal.SIGTERM])
 
 

@@ -74,15 +74,15 @@ def _public_bytes(encoding: Encoding, form: PublicFormat) -> bytes:
 
 def _forgeries() -> dict[str, str]:
     raw = _public_bytes(Encoding.Raw, PublicFormat.Raw)
-    stranger = Ed25519PrivateKey.generate()
+    other_customer = Ed25519PrivateKey.generate()
     header, claims, signature = token().split(".")
     signed_by = {"alg": "EdDSA", "kid": KID}
     return {
         "no algorithm": f"{_part({'alg': 'none', 'kid': KID})}.{_part(_CLAIMS)}.",
         "no algorithm, with a signature": f"{_part({'alg': 'None', 'kid': KID})}.{_part(_CLAIMS)}.{signature}",
         "the public key as a shared secret": jwt.encode(_CLAIMS, raw, algorithm="HS256", headers={"kid": KID}),
-        "another key": jwt.encode(_CLAIMS, stranger, algorithm="EdDSA", headers={"kid": KID}),
-        "an unknown key": jwt.encode(_CLAIMS, stranger, algorithm="EdDSA", headers={"kid": "other"}),
+        "another key": jwt.encode(_CLAIMS, other_customer, algorithm="EdDSA", headers={"kid": KID}),
+        "an unknown key": jwt.encode(_CLAIMS, other_customer, algorithm="EdDSA", headers={"kid": "other"}),
         "no key id": jwt.encode(_CLAIMS, KEY, algorithm="EdDSA"),
         "a key id that is no text": f"{_part({'alg': 'EdDSA', 'kid': [1]})}.{claims}.{signature}",
         "other claims under the signature": f"{header}.{_part(_CLAIMS)}.{signature}",

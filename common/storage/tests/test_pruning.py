@@ -30,7 +30,7 @@ def engine(database: Callable[[], str]) -> Iterator[Engine]:
     made.dispose()
 
 
-def hear(engine: Engine, count: int, days_ago: float) -> None:
+def receive(engine: Engine, count: int, days_ago: float) -> None:
     insert = "INSERT INTO inbox (consumer, event_id, received_at) VALUES ('c', :id, now() - make_interval(secs => :s))"
     with transaction(engine) as connection:
         connection.execute(text(insert), [{"id": new_id(), "s": days_ago * DAY} for _ in range(count)])
@@ -52,8 +52,8 @@ def left(engine: Engine, table: str, column: str) -> list[str]:
 
 
 def test_old_inbox_rows_go_in_batches_and_fresh_ones_stay(engine: Engine) -> None:
-    hear(engine, 25, days_ago=8)
-    hear(engine, 5, days_ago=6)
+    receive(engine, 25, days_ago=8)
+    receive(engine, 5, days_ago=6)
     batches = iter(range(100))
     assert prune_inbox(engine, lambda: next(batches) >= 0, batch_rows=10) == 25
     assert next(batches) == 3
@@ -62,7 +62,7 @@ def test_old_inbox_rows_go_in_batches_and_fresh_ones_stay(engine: Engine) -> Non
 
 
 def test_it_stops_between_two_batches_when_it_is_told_to(engine: Engine) -> None:
-    hear(engine, 25, days_ago=8)
+    receive(engine, 25, days_ago=8)
     turns = iter([True, False])
     assert prune_inbox(engine, lambda: next(turns), batch_rows=10) == 10
 

@@ -70,15 +70,15 @@ def test_a_process_gets_the_variables_of_the_table_and_none_that_it_does_not_rea
 def test_a_process_listens_where_it_is_asked(overlay: str, line: Process) -> None:
     found = workload(overlay, line)
     container, variables = main_container(found), environment(found)
-    told = {int(variables[name]["value"]) for name in PORT_VARIABLES & set(variables)}
-    assert {each["containerPort"] for each in container.get("ports", [])} == told
+    ports = {int(variables[name]["value"]) for name in PORT_VARIABLES & set(variables)}
+    assert {each["containerPort"] for each in container.get("ports", [])} == ports
     if line.probe:
         assert container["readinessProbe"]["httpGet"]["path"] == line.probe
-    if not told:
+    if not ports:
         return
     name = found["metadata"]["name"]
     services = [each for each in of_kind(overlay, "Service") if each["metadata"]["name"] == name]
-    assert [port["port"] for port in services[0]["spec"]["ports"]] == sorted(told)
+    assert [port["port"] for port in services[0]["spec"]["ports"]] == sorted(ports)
     assert services[0]["spec"]["selector"].items() <= found["spec"]["template"]["metadata"]["labels"].items()
 
 

@@ -78,8 +78,8 @@ def test_a_time_line_is_shown_to_its_customer_and_to_operators(
     file(archive, placed(order_id))
     assert client.get(timeline(order_id), headers=OPERATOR).status_code == 200
     assert client.get(timeline(order_id), headers=MINE).status_code == 200
-    stranger = client.get(timeline(order_id), headers=bearer(sub="somebody-else"))
-    assert (stranger.status_code, answer(stranger)["code"]) == (404, "not_found")
+    other_customer = client.get(timeline(order_id), headers=bearer(sub="somebody-else"))
+    assert (other_customer.status_code, answer(other_customer)["code"]) == (404, "not_found")
     assert client.get(timeline(order_id)).status_code == 401
 
 

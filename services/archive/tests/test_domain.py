@@ -39,7 +39,7 @@ def entry(name: str, second: float = 0, **changes: Any) -> Entry:
     return Entry(**(values | changes))
 
 
-def told(*entries: Entry) -> list[tuple[str, float]]:
+def described(*entries: Entry) -> list[tuple[str, float]]:
     return [(step.entry.id, step.delay_seconds) for step in in_order(entries)]
 
 
@@ -48,22 +48,22 @@ def test_a_time_line_without_entries() -> None:
 
 
 def test_entries_stand_by_time_with_the_delay_since_the_one_before() -> None:
-    assert told(entry("c", 2.5), entry("a"), entry("b", 0.25)) == [("a", 0.0), ("b", 0.25), ("c", 2.25)]
+    assert described(entry("c", 2.5), entry("a"), entry("b", 0.25)) == [("a", 0.0), ("b", 0.25), ("c", 2.25)]
 
 
 def test_at_the_same_moment_an_effect_follows_its_cause() -> None:
     effect = entry("a", causationid="b", source="/services/a")
     cause = entry("b", causationid="c", source="/services/b")
     first = entry("c", source="/services/c")
-    assert [name for name, _ in told(effect, cause, first)] == ["c", "b", "a"]
+    assert [name for name, _ in described(effect, cause, first)] == ["c", "b", "a"]
 
 
 def test_at_the_same_moment_a_source_keeps_its_own_numbers() -> None:
-    assert [name for name, _ in told(entry("a", sequence=2), entry("b", sequence=1))] == ["b", "a"]
+    assert [name for name, _ in described(entry("a", sequence=2), entry("b", sequence=1))] == ["b", "a"]
 
 
 def test_causes_in_a_circle_are_told_too() -> None:
-    assert len(told(entry("a", causationid="b"), entry("b", causationid="a"), entry("c", causationid="c"))) == 3
+    assert len(described(entry("a", causationid="b"), entry("b", causationid="a"), entry("c", causationid="c"))) == 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9), st.integers(0, 9)), max_size=10))
@@ -72,7 +72,7 @@ def test_delays_are_never_negative_and_the_order_does_not_hang_on_arrival(facts:
         entry(str(number), second / 10, causationid=str(cause), sequence=sequence)
         for number, (second, cause, sequence) in enumerate(facts)
     ]
-    forwards, backwards = told(*entries), told(*reversed(entries))
+    forwards, backwards = described(*entries), described(*reversed(entries))
     assert forwards == backwards
     assert all(delay >= 0 for _, delay in forwards)
     assert len(forwards) == len(entries)
@@ -103,14 +103,14 @@ def test_every_known_type_has_a_sentence_of_its_own(path: Path) -> None:
 
 def test_a_failed_attempt_is_told() -> None:
     data = {"event_id": "x", "consumer": "payments", "attempt": 2, "error_class": "KeyError", "error": "'card'"}
-    told = summary(entry("a", type="attempt.failed.v1", data=data))
-    assert told == "Attempt 2 failed in payments: KeyError: 'card'"
+    described = summary(entry("a", type="attempt.failed.v1", data=data))
+    assert described == "Attempt 2 failed in payments: KeyError: 'card'"
 
 
 def test_long_lists_are_cut_short() -> None:
     items = [{"sku": f"SKU-{number}", "quantity": 1} for number in range(100)]
-    told = summary(entry("a", type="stock.sold.v1", data={"items": items}))
-    assert told == "Stock sold: 1 x SKU-0, 1 x SKU-1, 1 x SKU-2, 1 x SKU-3, 1 x SKU-4 and 95 more"
+    described = summary(entry("a", type="stock.sold.v1", data={"items": items}))
+    assert described == "Stock sold: 1 x SKU-0, 1 x SKU-1, 1 x SKU-2, 1 x SKU-3, 1 x SKU-4 and 95 more"
 
 
 def test_an_unknown_type_is_told_by_its_name() -> None:

@@ -93,9 +93,9 @@ def test_another_event_under_a_known_id_is_not_lost_in_silence(archive: Database
         with pytest.raises(usecases.EventIdReusedError) as caught:
             usecases.file_event(EventLog(archive), Delivery("archive", other), customer_id=None)
         assert classify(caught.value) is Rejected
-    told_again = happening(id=event.id, time=at(1), data={"error": "worded in another way"})
+    described_again = happening(id=event.id, time=at(1), data={"error": "worded in another way"})
     with pytest.raises(AlreadyHandled):
-        usecases.file_event(EventLog(archive), Delivery("archive", told_again), customer_id=None)
+        usecases.file_event(EventLog(archive), Delivery("archive", described_again), customer_id=None)
     assert only(archive).data == event.data
 
 

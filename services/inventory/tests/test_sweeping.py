@@ -84,15 +84,15 @@ def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: E
     order = new_order()
     placed, confirmed = delivery("order.placed.v1", order), delivery("order.confirmed.v1", order)
 
-    def hear() -> None:
+    def receive() -> None:
         usecases.order_was_placed(engine, placed, order, [Line("A", 2)])
         usecases.order_was_confirmed(engine, confirmed, order)
 
-    hear()
+    receive()
     with pytest.raises(AlreadyHandled):
-        hear()
+        receive()
     assert prune_inbox(engine, lambda: True, older_seconds=0) == 2
-    hear()
+    receive()
     assert (stock(engine, "A"), status_of(engine, order)) == ((8, 0, 2), "sold")
     assert types(engine, order) == ["stock.reserved.v1", "stock.sold.v1"]
     check_books(engine)

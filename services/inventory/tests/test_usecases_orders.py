@@ -50,10 +50,10 @@ def test_a_cancelled_order_gives_its_stock_back(engine: Engine) -> None:
 def test_events_carry_on_what_caused_them(engine: Engine) -> None:
     add(engine, "A", 1)
     order = new_order()
-    heard = warehouse.delivery("order.placed.v1", order)
-    usecases.order_was_placed(engine, heard, order, [Line("A", 1)])
+    incoming = warehouse.delivery("order.placed.v1", order)
+    usecases.order_was_placed(engine, incoming, order, [Line("A", 1)])
     (event,) = warehouse.published(engine, order)
-    assert (event.orderid, event.correlationid, event.causationid) == (order, "test", heard.event.id)
+    assert (event.orderid, event.correlationid, event.causationid) == (order, "test", incoming.event.id)
 
 
 def test_all_items_or_none(engine: Engine) -> None:
@@ -115,11 +115,11 @@ def test_a_sale_that_was_never_reserved_is_refused(engine: Engine) -> None:
 def test_a_refused_event_leaves_no_trace_and_can_be_replayed(engine: Engine) -> None:
     add(engine, "A", 1)
     order = new_order()
-    heard = warehouse.delivery("order.confirmed.v1", order)
+    incoming = warehouse.delivery("order.confirmed.v1", order)
     with pytest.raises(UnknownReservationError):
-        usecases.order_was_confirmed(engine, heard, order)
+        usecases.order_was_confirmed(engine, incoming, order)
     place(engine, order, ("A", 1))
-    usecases.order_was_confirmed(engine, heard, order)
+    usecases.order_was_confirmed(engine, incoming, order)
     assert stock(engine, "A") == (0, 0, 1)
 
 

@@ -57,8 +57,8 @@ def delivery(event_type: str, order_id: str) -> Delivery:
 
 def place(engine: Engine, order_id: str, *lines: tuple[str, int]) -> None:
     """Each call is a new event: the inbox does not know it, as after its pruning."""
-    heard = delivery("order.placed.v1", order_id)
-    usecases.order_was_placed(engine, heard, order_id, [Line(sku, quantity) for sku, quantity in lines])
+    incoming = delivery("order.placed.v1", order_id)
+    usecases.order_was_placed(engine, incoming, order_id, [Line(sku, quantity) for sku, quantity in lines])
 
 
 def confirm(engine: Engine, order_id: str) -> None:

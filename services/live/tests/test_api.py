@@ -64,11 +64,11 @@ def test_an_order_is_shown_from_its_first_event_and_then_as_it_goes_on(
 def test_a_customer_follows_all_their_orders_and_nobody_elses(start: Callable[..., Live], log: EventLog) -> None:
     archive(log, placed(new_id()))
     order, foreign = new_id(), new_id()
-    of_stranger = placed(foreign)
-    of_stranger.data["customer_id"] = "somebody-else"
+    of_other_customer = placed(foreign)
+    of_other_customer.data["customer_id"] = "somebody-else"
     events = [placed(order), happening(orderid=order), placed(new_id())]
     with reading(start(), ALL, MINE) as stream:
-        archive(log, of_stranger, events[0], happening(orderid=foreign), happening(), *events[1:])
+        archive(log, of_other_customer, events[0], happening(orderid=foreign), happening(), *events[1:])
         assert ids(stream.take(3)) == [event.id for event in events]
 
 

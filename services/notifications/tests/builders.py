@@ -24,7 +24,7 @@ KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 RULES = Rules(box=SecretBox(KEY), allowed=parse_networks("127.0.0.0/8"), policy=Policy(), endpoints_per_owner=100)
 OPERATOR = Caller(id="01928f6c-0002-7c21-8d43-5b7e9f00c2d2", role="operator")
 CUSTOMER = Caller(id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d1", role="customer")  # as in the samples
-STRANGER = Caller(id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d9", role="customer")
+OTHER_CUSTOMER = Caller(id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d9", role="customer")
 SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 ALL_OF_ORDERS = ("order.placed.v1", "order.confirmed.v1", "payment.captured.v1")
 

@@ -13,7 +13,7 @@ import pytest
 
 from common.messaging.events import new_id
 from common.tests.sample_service import answer, bearer
-from services.notifications.tests.builders import CUSTOMER, OPERATOR, STRANGER, deliveries_of, record, sample
+from services.notifications.tests.builders import CUSTOMER, OPERATOR, OTHER_CUSTOMER, deliveries_of, record, sample
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 ENDPOINTS = "/api/v1/webhook-endpoints"
 BODY = {"url": "http://127.0.0.1:9/hook", "event_types": ["order.placed.v1"]}
 AS_OPERATOR = bearer(sub=OPERATOR.id, role="operator")
-AS_CUSTOMER, AS_STRANGER = bearer(sub=CUSTOMER.id), bearer(sub=STRANGER.id)
+AS_CUSTOMER, AS_OTHER_CUSTOMER = bearer(sub=CUSTOMER.id), bearer(sub=OTHER_CUSTOMER.id)
 
 
 def create(client: FlaskClient, headers: dict[str, str] = AS_OPERATOR, **changes: Any) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def test_what_is_not_yours_is_not_there(client: FlaskClient, store: Store) -> No
     for method, path, body in calls:
         options: dict[str, Any] = {"json": body} if body is not None else {}
         for place in (path, path.replace(made["id"], new_id()).replace(test["id"], new_id()), f"{path}x"):
-            reply = client.open(place, method=method, headers=AS_STRANGER, **options)
+            reply = client.open(place, method=method, headers=AS_OTHER_CUSTOMER, **options)
             assert reply.status_code == 404, (method, place)
-    assert answer(client.get(ENDPOINTS, headers=AS_STRANGER))["data"] == []
+    assert answer(client.get(ENDPOINTS, headers=AS_OTHER_CUSTOMER))["data"] == []
     assert [each["id"] for each in answer(client.get(ENDPOINTS, headers=AS_OPERATOR))["data"]] == [made["id"]]
     assert store["endpoints"].count_documents({"enabled": True}) == 1
 

@@ -16,8 +16,8 @@ from services.notifications.domain import Reason, Status
 from services.notifications.tests.builders import (
     CUSTOMER,
     OPERATOR,
+    OTHER_CUSTOMER,
     RULES,
-    STRANGER,
     deliveries_of,
     make_endpoint,
     record,
@@ -46,7 +46,7 @@ def test_an_event_is_recorded_once_for_each_endpoint_that_subscribed(store: Stor
 
 
 def test_a_customer_gets_events_of_their_own_orders_only(store: Store) -> None:
-    own, foreign = (make_endpoint(store, URL, owner=who)[0] for who in (CUSTOMER, STRANGER))
+    own, foreign = (make_endpoint(store, URL, owner=who)[0] for who in (CUSTOMER, OTHER_CUSTOMER))
     placed, captured = sample("order.placed.v1"), sample("payment.captured.v1")
     recording.note_owner(store, placed.orderid or "", CUSTOMER.id)
     record(store, placed)

@@ -9,7 +9,7 @@ import pytest
 from common.messaging.events import new_id
 from common.tests.sample_service import answer, bearer
 from services.notifications import recording
-from services.notifications.tests.builders import CUSTOMER, OPERATOR, STRANGER, make_endpoint, record, sample
+from services.notifications.tests.builders import CUSTOMER, OPERATOR, OTHER_CUSTOMER, make_endpoint, record, sample
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -36,12 +36,12 @@ def test_deliveries_of_an_order_are_seen_by_whom_they_went_to(
 
     assert sorted(endpoints(AS_OPERATOR)) == sorted([own, others])
     assert endpoints(bearer(sub=CUSTOMER.id)) == [own]
-    assert endpoints(bearer(sub=STRANGER.id)) == []
+    assert endpoints(bearer(sub=OTHER_CUSTOMER.id)) == []
     first = answer(client.get(f"{place}&limit=1", headers=AS_OPERATOR))
     assert first["has_more"] is True
     after = f"&starting_after={first['data'][0]['id']}"
     assert endpoints(AS_OPERATOR, after) == [({own, others} - {first["data"][0]["endpoint_id"]}).pop()]
-    assert client.get(f"{place}{after}", headers=bearer(sub=STRANGER.id)).status_code == 422
+    assert client.get(f"{place}{after}", headers=bearer(sub=OTHER_CUSTOMER.id)).status_code == 422
 
 
 def test_the_order_is_required(client: FlaskClient) -> None:

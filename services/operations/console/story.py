@@ -55,14 +55,14 @@ def story(
     acts: Iterable[Mapping[str, Any]] = (),
 ) -> Story:
     """The steps of an order by time: the archive's timeline, dead letters, webhook deliveries, operators' acts."""
-    told = [_entry(entry) for entry in entries] + [_letter(letter) for letter in letters]
-    told += [step for delivery in deliveries for step in _delivery(delivery)] + [_act(act) for act in acts]
-    told.sort(key=lambda each: each[0])
-    if not told:
+    all_steps = [_entry(entry) for entry in entries] + [_letter(letter) for letter in letters]
+    all_steps += [step for delivery in deliveries for step in _delivery(delivery)] + [_act(act) for act in acts]
+    all_steps.sort(key=lambda each: each[0])
+    if not all_steps:
         return Story([], 0.0)
-    begin, length = told[0][0], (told[-1][0] - told[0][0]).total_seconds()
+    begin, length = all_steps[0][0], (all_steps[-1][0] - all_steps[0][0]).total_seconds()
     steps, before = [], 0.0
-    for moment, known in told:
+    for moment, known in all_steps:
         seconds = (moment - begin).total_seconds()
         start, end = (before / length * WIDTH, seconds / length * WIDTH) if length else (0.0, 0.0)
         steps.append(Step(seconds=seconds, delay_seconds=seconds - before, start=start, end=end, **known))

@@ -33,7 +33,7 @@ def happening(**changes: Any) -> Event:
 def dead(event: Event | bytes | None = None, **headers: Any) -> RawMessage:
     """As a consumer publishes it; a header of None is left out."""
     body = event if isinstance(event, bytes) else (event or happening()).to_json().encode()
-    told = {
+    fields = {
         "holdfast-attempt": 4,
         "holdfast-reason": "attempts_exhausted",
         "holdfast-error-class": "builtins.RuntimeError",
@@ -42,7 +42,7 @@ def dead(event: Event | bytes | None = None, **headers: Any) -> RawMessage:
         "holdfast-queue": QUEUE,
         "holdfast-failed-at": rfc3339(utc_now()),
     } | {f"holdfast-{name.replace('_', '-')}": value for name, value in headers.items()}
-    present = {name: value for name, value in told.items() if value is not None}
+    present = {name: value for name, value in fields.items() if value is not None}
     return RawMessage(
         body=body, routing_key=QUEUE, headers=present, content_type=CONTENT_TYPE, content_encoding="utf-8"
     )

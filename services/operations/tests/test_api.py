@@ -125,10 +125,10 @@ def test_a_replay_is_asked_for_on_record_and_told_when_it_is_done(client: FlaskC
 def test_an_edited_event_is_sent_in_its_place(client: FlaskClient, store: Store) -> None:
     event = happening()
     letter_id = file(store, dead(event))
-    mended = event.to_document() | {"data": {"n": 2}}
-    reply = client.post(f"{LETTERS}/{letter_id}/replay", json={"event": mended}, headers=OPERATOR)
+    repaired = event.to_document() | {"data": {"n": 2}}
+    reply = client.post(f"{LETTERS}/{letter_id}/replay", json={"event": repaired}, headers=OPERATOR)
     assert (reply.status_code, answer(reply)["event"]) == (202, event.to_document())
-    other = mended | {"data": {"n": 3}}
+    other = repaired | {"data": {"n": 3}}
     reply = client.post(f"{LETTERS}/{letter_id}/replay", json={"event": other}, headers=OPERATOR)
     assert (reply.status_code, answer(reply)["code"]) == (409, "letter_replaying")
     [replay] = usecases.claim_replays(store, "a-worker", limit=10)

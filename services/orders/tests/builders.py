@@ -39,7 +39,7 @@ def place(engine: Engine) -> str:
     return usecases.place_order(engine, order_command(), MESSAGE_CONTEXT).order.id
 
 
-def heard(event_type: str, order_id: str, sequence: int = 1, **data: Any) -> Delivery:
+def delivery_of(event_type: str, order_id: str, sequence: int = 1, **data: Any) -> Delivery:
     """A new event about the order, as another context publishes it."""
     contract = Contract(event_type, "/services/elsewhere", TolerantSchema(), "")
     values = {"order_id": order_id} | data

@@ -14,7 +14,7 @@ from common.tests.sample_service import bearer
 from services.orders import usecases
 from services.orders.domain import CancelReason
 from services.orders.models import put_price
-from services.orders.tests.builders import heard, place, published
+from services.orders.tests.builders import delivery_of, place, published
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -203,7 +203,7 @@ def test_an_operator_has_the_last_event_told_again(client: Any, engine: Engine) 
     assert client.post(path, headers=bearer(sub="ann")).status_code == 403
     assert client.post(path, headers=operator).get_json()["code"] == "order_has_no_end"
     assert client.post(f"/api/v1/orders/{new_id()}/re-emit", headers=operator).status_code == 404
-    usecases.order_failed(engine, heard("payment.declined.v1", order_id), order_id, CancelReason.PAYMENT_DECLINED)
+    usecases.order_failed(engine, delivery_of("payment.declined.v1", order_id), order_id, CancelReason.PAYMENT_DECLINED)
     for _ in range(2):
         reply = client.post(path, headers=operator)
         assert (reply.status_code, reply.get_json()["status"], reply.get_json()["version"]) == (202, "cancelled", 2)

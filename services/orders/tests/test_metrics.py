@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.messaging.inbox import AlreadyHandled
 from services.orders import timeouts, usecases
 from services.orders.domain import CancelReason
-from services.orders.tests.builders import heard, place
+from services.orders.tests.builders import delivery_of, place
 from services.orders.tests.test_api import ANN, BODY, post
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ def test_an_order_is_counted_when_it_is_accepted_and_not_when_it_is_repeated(cli
 
 def test_a_confirmation_is_counted_once_with_the_time_it_took(client: Any, engine: Engine) -> None:
     order_id = place(engine)
-    captured = heard("payment.captured.v1", order_id)
+    captured = delivery_of("payment.captured.v1", order_id)
 
     def act() -> None:
-        for delivery in (captured, captured, heard("payment.captured.v1", order_id, 2)):
+        for delivery in (captured, captured, delivery_of("payment.captured.v1", order_id, 2)):
             with suppress(AlreadyHandled):
                 usecases.payment_was_captured(engine, delivery, order_id)
 
@@ -64,12 +64,12 @@ def test_a_confirmation_is_counted_once_with_the_time_it_took(client: Any, engin
 
 def test_each_cancellation_is_counted_once_with_its_reason(client: Any, engine: Engine) -> None:
     refused, wanted, late = place(engine), post(client, BODY).json["id"], place(engine)
-    reading = timeouts.tick(engine, stands_still=False)
+    reading = timeouts.tick(engine, is_stopped=False)
 
     def act() -> None:
         for _ in range(2):
-            told = heard("stock.rejected.v1", refused)
-            usecases.order_failed(engine, told, refused, CancelReason.OUT_OF_STOCK)
+            event = delivery_of("stock.rejected.v1", refused)
+            usecases.order_failed(engine, event, refused, CancelReason.OUT_OF_STOCK)
             client.post(f"/api/v1/orders/{wanted}/cancel", headers=ANN)
             timeouts.cancel_overdue_orders(
                 engine, reading=reading + 1, bound_seconds=0, limit=9, should_continue=lambda: True
@@ -97,7 +97,7 @@ def test_what_is_rolled_back_is_not_counted(client: Any, engine: Engine) -> None
                 customer_id=None,
                 request_key=None,
                 render=render,
-                message_context=heard("a.b.v1", "x").message_context,
+                message_context=delivery_of("a.b.v1", "x").message_context,
             )
 
     assert grown(client, act) == {}

@@ -13,7 +13,7 @@ from common.messaging.inbox import AlreadyHandled
 from common.storage.postgresql import autocommit, transaction
 from services.orders import models, timeouts, usecases
 from services.orders.domain import CancelReason, Status
-from services.orders.tests.builders import heard, place, published, together
+from services.orders.tests.builders import delivery_of, place, published, together
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -45,39 +45,39 @@ TIMED_OUT = (Status.CANCELLED, CancelReason.TIMED_OUT)
 
 def test_the_clock_goes_stands_still_and_goes_on(engine: Engine) -> None:
     began = time.monotonic()
-    first = timeouts.tick(engine, stands_still=False)
+    first = timeouts.tick(engine, is_stopped=False)
     time.sleep(0.3)
-    second = timeouts.tick(engine, stands_still=False)
+    second = timeouts.tick(engine, is_stopped=False)
     assert 0.3 <= second - first < time.monotonic() - began
     time.sleep(0.3)
-    assert timeouts.tick(engine, stands_still=True) == second
+    assert timeouts.tick(engine, is_stopped=True) == second
     time.sleep(0.3)
     # What passed while it stood still does not come later.
     stood = time.monotonic()
-    assert timeouts.tick(engine, stands_still=True) == second
+    assert timeouts.tick(engine, is_stopped=True) == second
     time.sleep(0.1)
-    assert 0.1 <= timeouts.tick(engine, stands_still=False) - second < time.monotonic() - stood
+    assert 0.1 <= timeouts.tick(engine, is_stopped=False) - second < time.monotonic() - stood
 
 
 def test_a_clock_that_nobody_ticked_moves_on_by_a_few_seconds_at_most(engine: Engine) -> None:
-    before = timeouts.tick(engine, stands_still=False)
+    before = timeouts.tick(engine, is_stopped=False)
     for interval in ("-1 day", "1 day"):  # nobody ticked; and the server's own clock was set back
         with autocommit(engine) as connection:
             connection.execute(text(f"UPDATE saga_clock SET ticked_at = clock_timestamp() + interval '{interval}'"))
-        assert timeouts.tick(engine, stands_still=False) - before <= timeouts.MAX_TICK_SECONDS
+        assert timeouts.tick(engine, is_stopped=False) - before <= timeouts.MAX_TICK_SECONDS
 
 
 def test_two_that_tick_at_once_count_the_time_once(engine: Engine) -> None:
-    first, began = timeouts.tick(engine, stands_still=False), time.monotonic()
+    first, began = timeouts.tick(engine, is_stopped=False), time.monotonic()
     for _ in range(5):
-        together(4, lambda _: timeouts.tick(engine, stands_still=False))
-    assert timeouts.tick(engine, stands_still=False) - first <= time.monotonic() - began + 0.1
+        together(4, lambda _: timeouts.tick(engine, is_stopped=False))
+    assert timeouts.tick(engine, is_stopped=False) - first <= time.monotonic() - began + 0.1
 
 
 def test_an_order_beyond_the_bound_is_cancelled_once_and_others_stay(engine: Engine) -> None:
     pending, reserved, confirmed = place(engine), place(engine), place(engine)
-    usecases.mark_reserved(engine, heard("stock.reserved.v1", reserved), reserved)
-    usecases.payment_was_captured(engine, heard("payment.captured.v1", confirmed), confirmed)
+    usecases.mark_reserved(engine, delivery_of("stock.reserved.v1", reserved), reserved)
+    usecases.payment_was_captured(engine, delivery_of("payment.captured.v1", confirmed), confirmed)
     late = place_at(engine, 200)
     assert sweep(engine, wind(engine, 99)) == 0
     assert sweep(engine, wind(engine, 2)) == 2
@@ -143,7 +143,7 @@ def test_a_capture_that_is_being_written_wins_against_the_time_out(engine: Engin
 def test_a_capture_after_the_time_out_changes_nothing_and_has_the_cancellation_told_again(engine: Engine) -> None:
     order = place(engine)
     assert sweep(engine, wind(engine, 2 * BOUND)) == 1
-    capture = heard("payment.captured.v1", order)
+    capture = delivery_of("payment.captured.v1", order)
     usecases.payment_was_captured(engine, capture, order)
     with pytest.raises(AlreadyHandled):
         usecases.payment_was_captured(engine, capture, order)

@@ -13,7 +13,7 @@ from common.messaging.events import new_id
 from common.storage.postgresql import transaction
 from services.orders import usecases
 from services.orders.domain import CancelReason, NotCancellableError, Status
-from services.orders.tests.builders import MESSAGE_CONTEXT, heard, order_command, place, published, together
+from services.orders.tests.builders import MESSAGE_CONTEXT, delivery_of, order_command, place, published, together
 from services.orders.tests.conftest import THREADS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_key_used_for_another_order_is_refused(engine: Engine) -> None:
 def test_a_repetition_shows_the_order_as_it_was_placed(engine: Engine) -> None:
     same = order_command(key="k")
     first = usecases.place_order(engine, same, MESSAGE_CONTEXT).order
-    usecases.order_failed(engine, heard("stock.rejected.v1", first.id), first.id, CancelReason.OUT_OF_STOCK)
+    usecases.order_failed(engine, delivery_of("stock.rejected.v1", first.id), first.id, CancelReason.OUT_OF_STOCK)
     with transaction(engine) as connection:
         connection.execute(text("DELETE FROM prices"))  # what it costs today does not matter any more
     again = usecases.place_order(engine, same, MESSAGE_CONTEXT)
@@ -112,9 +112,9 @@ def test_a_fact_about_an_unknown_order_is_refused_for_good(engine: Engine) -> No
 
 def _tell(engine: Engine, order_id: str, fact: str) -> None:
     if fact == "captured":
-        usecases.payment_was_captured(engine, heard("payment.captured.v1", order_id), order_id)
+        usecases.payment_was_captured(engine, delivery_of("payment.captured.v1", order_id), order_id)
     else:
-        usecases.mark_reserved(engine, heard("stock.reserved.v1", order_id), order_id)
+        usecases.mark_reserved(engine, delivery_of("stock.reserved.v1", order_id), order_id)
 
 
 def _cancel(engine: Engine, order_id: str) -> dict[str, object]:

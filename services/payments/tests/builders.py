@@ -52,35 +52,35 @@ def delivery(event_type: str, order_id: str) -> Delivery:
     )
 
 
-def tell(
+def deliver(
     resources: Resources,
     event_type: str,
     order_id: str,
     *,
-    heard: Delivery | None = None,
+    incoming: Delivery | None = None,
     method: str = "pm_card_visa",
     amount: int = AMOUNT,
 ) -> None:
     """Tell payments of a fact; without `heard` by a new event, which the inbox does not know."""
-    heard = heard or delivery(event_type, order_id)
+    incoming = incoming or delivery(event_type, order_id)
     if event_type == PLACED:
-        usecases.order_was_placed(resources, heard, order_id, Terms(CUSTOMER, Money(amount, "usd"), method))
+        usecases.order_was_placed(resources, incoming, order_id, Terms(CUSTOMER, Money(amount, "usd"), method))
     elif event_type == RESERVED:
-        usecases.mark_reserved(resources, heard, order_id)
+        usecases.mark_reserved(resources, incoming, order_id)
     else:
-        usecases.order_was_cancelled(resources, heard, order_id)
+        usecases.order_was_cancelled(resources, incoming, order_id)
 
 
 def place(resources: Resources, order_id: str, method: str = "pm_card_visa", amount: int = AMOUNT) -> None:
-    tell(resources, PLACED, order_id, method=method, amount=amount)
+    deliver(resources, PLACED, order_id, method=method, amount=amount)
 
 
 def reserve(resources: Resources, order_id: str) -> None:
-    tell(resources, RESERVED, order_id)
+    deliver(resources, RESERVED, order_id)
 
 
 def cancel(resources: Resources, order_id: str) -> None:
-    tell(resources, CANCELLED, order_id)
+    deliver(resources, CANCELLED, order_id)
 
 
 def captured(resources: Resources, amount: int = AMOUNT) -> Payment:
@@ -110,7 +110,7 @@ def published(engine: Engine, order_id: str) -> list[Event]:
     return [event for event in events if event.subject == order_id]
 
 
-def told(engine: Engine, order_id: str) -> list[str]:
+def published_types(engine: Engine, order_id: str) -> list[str]:
     """The types of those events, shortened: `captured`, `declined`, `refunded`."""
     return [event.type.split(".")[1] for event in published(engine, order_id)]
 

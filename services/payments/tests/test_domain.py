@@ -90,7 +90,7 @@ class Provider:
         return TERMS.amount.amount - self.refunded if self.state is IntentState.SUCCEEDED else 0
 
 
-def hear(made: Payment, fact: str) -> Payment:
+def receive(made: Payment, fact: str) -> Payment:
     if fact == "known":
         return change(made, terms=TERMS)
     return change(made, **{"stock_reserved" if fact == "reserved" else "cancel_requested": True})
@@ -98,7 +98,7 @@ def hear(made: Payment, fact: str) -> Payment:
 
 def happen(made: Payment, provider: Provider, event: str) -> Payment:
     if event in FACTS:
-        return hear(made, event)
+        return receive(made, event)
     if event == "step":
         return take_step(made, provider)
     if domain.next_step(made) is not Step.CHARGE:
@@ -128,7 +128,7 @@ def take_step(made: Payment, provider: Provider) -> Payment:
     refuses=st.sampled_from([None, "card_declined"]),
 )
 def test_any_history_ends_where_the_facts_want_it(events: list[str], refuses: str | None) -> None:
-    made, provider, heard = payment(), Provider(refuses), FACTS & set(events)
+    made, provider, incoming = payment(), Provider(refuses), FACTS & set(events)
     for event in [*events, *["step"] * 5]:
         before = made
         made = happen(made, provider, event)
@@ -136,10 +136,10 @@ def test_any_history_ends_where_the_facts_want_it(events: list[str], refuses: st
     assert domain.next_step(made) is Step.NOTHING
     assert made.remaining == provider.holds
     assert made.refunded == provider.refunded
-    if "cancelled" in heard:
+    if "cancelled" in incoming:
         assert provider.holds == 0
         assert made.status in {Status.CANCELLED, Status.DECLINED, Status.REFUNDED}
-    elif heard >= {"known", "reserved"}:
+    elif incoming >= {"known", "reserved"}:
         assert made.status is (Status.DECLINED if refuses else Status.CAPTURED)
         assert made.version == 1
     else:

@@ -21,10 +21,10 @@ from services.payments.tests.builders import (
     new_order,
     payment_of,
     place,
+    published_types,
     reserve,
     status_of,
     together,
-    told,
 )
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
@@ -87,7 +87,7 @@ def test_a_charge_and_a_refund_that_nobody_comes_back_to_are_finished(
     )
     assert status_of(resources.engine, charged) == "captured"
     assert payment_of(resources.engine, given_back.order_id).refunded == 1999
-    assert told(resources.engine, given_back.order_id) == ["captured", "refunded"]
+    assert published_types(resources.engine, given_back.order_id) == ["captured", "refunded"]
     assert held_by(sandbox, given_back.order_id).refunded == 1999
     assert unsettled(resources.engine) == set()
     for order in found:

@@ -53,16 +53,16 @@ def test_what_was_heard_first_of_an_order_stays(engine: Engine) -> None:
 def test_facts_that_come_at_once_make_one_row(engine: Engine) -> None:
     order = new_order()
 
-    def hear(fact: int) -> Payment:
+    def receive(fact: int) -> Payment:
         with autocommit(engine) as connection:
             if fact % 2:
                 return models.record_reserved(connection, order)
             return models.record_order(connection, order, TERMS)
 
-    heard = together(lambda fact=fact: hear(fact) for fact in range(8))  # type: ignore[misc]
-    assert len({payment.id for payment in heard}) == 1
+    incoming = together(lambda fact=fact: receive(fact) for fact in range(8))  # type: ignore[misc]
+    assert len({payment.id for payment in incoming}) == 1
     # Whoever comes second sees both: the charge is somebody's business.
-    assert any(domain.next_step(payment) is domain.Step.CHARGE for payment in heard)
+    assert any(domain.next_step(payment) is domain.Step.CHARGE for payment in incoming)
 
 
 def test_the_first_intent_is_attached(engine: Engine) -> None:

@@ -26,13 +26,13 @@ from services.payments.tests.builders import (
     RESERVED,
     captured,
     check_books,
+    deliver,
     delivery,
     held_by,
     new_order,
     payment_of,
     place,
-    tell,
-    told,
+    published_types,
     until_done,
 )
 
@@ -80,11 +80,11 @@ def provider_at(url: str, *, key: str = KEY, max_failures: int = 1000) -> Provid
     return make_provider(settings)
 
 
-def out_of_order(resources: Resources, fact: str, heard: Any) -> None:
+def out_of_order(resources: Resources, fact: str, incoming: Any) -> None:
     """The provider fails, and that is an outage, noticed in time."""
     began = time.monotonic()
     with pytest.raises(Exception) as failure:  # noqa: PT011 - whatever it is, its class is what counts
-        tell(resources, fact, heard.event.subject, heard=heard)
+        deliver(resources, fact, incoming.event.subject, incoming=incoming)
     assert classify(failure.value) is Unavailable, failure.value
     assert time.monotonic() - began < 5 * BOUND_SECONDS + 10  # the client's own patience is 80 s
 
@@ -98,13 +98,13 @@ def test_a_charge_outlives_an_outage(
     impatient: Resources, sandbox: SandboxProcess, operation: str, fault: dict[str, Any]
 ) -> None:
     order = new_order()
-    heard = delivery(RESERVED, order)
+    incoming = delivery(RESERVED, order)
     place(impatient, order)
     sandbox.set_faults(fault | {"match": {"operation": operation}, "remaining": 2})
-    out_of_order(impatient, RESERVED, heard)
+    out_of_order(impatient, RESERVED, incoming)
     # Twice, and both answers may be stored: a key that saw a 500 is given up, and so is the next one.
-    assert until_done(partial(tell, impatient, RESERVED, order, heard=heard)) == "done"
-    assert told(impatient.engine, order) == ["captured"]
+    assert until_done(partial(deliver, impatient, RESERVED, order, incoming=incoming)) == "done"
+    assert published_types(impatient.engine, order) == ["captured"]
     assert held_by(sandbox, order).captured == AMOUNT
     check_books(impatient.engine, sandbox, order)
 
@@ -118,11 +118,11 @@ def test_a_compensation_outlives_an_outage(
     impatient: Resources, sandbox: SandboxProcess, operation: str, fault: dict[str, Any]
 ) -> None:
     order = captured(impatient).order_id
-    heard = delivery(CANCELLED, order)
+    incoming = delivery(CANCELLED, order)
     sandbox.set_faults(fault | {"match": {"operation": operation}, "remaining": 1})
-    out_of_order(impatient, CANCELLED, heard)
-    assert until_done(partial(tell, impatient, CANCELLED, order, heard=heard)) == "done"
-    assert told(impatient.engine, order) == ["captured", "refunded"]
+    out_of_order(impatient, CANCELLED, incoming)
+    assert until_done(partial(deliver, impatient, CANCELLED, order, incoming=incoming)) == "done"
+    assert published_types(impatient.engine, order) == ["captured", "refunded"]
     check_books(impatient.engine, sandbox, order)
 
 
@@ -195,15 +195,15 @@ def test_a_release_outlives_an_outage(impatient: Resources, sandbox: SandboxProc
     place(impatient, order)
     sandbox.set_faults({"kind": "error", "match": {"operation": "confirm"}})
     out_of_order(impatient, RESERVED, delivery(RESERVED, order))
-    heard = delivery(CANCELLED, order)
+    incoming = delivery(CANCELLED, order)
     if operation == "retrieve":  # which is only asked when the cancellation's answer was lost before
         sandbox.set_faults({"kind": "lost_answer", "match": {"operation": "cancel"}, "remaining": 1})
-        out_of_order(impatient, CANCELLED, heard)
+        out_of_order(impatient, CANCELLED, incoming)
     if (operation, kind) != ("retrieve", "error_after"):
         sandbox.set_faults({"kind": kind, "match": {"operation": operation}, "remaining": 1})
-        out_of_order(impatient, CANCELLED, heard)
+        out_of_order(impatient, CANCELLED, incoming)
     sandbox.set_faults()
-    tell(impatient, CANCELLED, order, heard=heard)
+    deliver(impatient, CANCELLED, order, incoming=incoming)
     assert held_by(sandbox, order).statuses == ("canceled",)
     assert payment_of(impatient.engine, order).status == "cancelled"
 
@@ -224,16 +224,16 @@ def test_a_provider_that_fails_again_and_again_is_left_alone_for_a_while(
     order = new_order()
     for refused in (new_order(), new_order(), new_order()):  # a refusal is an answer, however often it is given
         place(resources, refused, "pm_card_unheard_of")
-        tell(resources, RESERVED, refused)
+        deliver(resources, RESERVED, refused)
     place(resources, order)
-    heard = delivery(RESERVED, order)
+    incoming = delivery(RESERVED, order)
     sandbox.set_faults({"kind": "error"})
     for _ in range(4):
-        out_of_order(resources, RESERVED, heard)
+        out_of_order(resources, RESERVED, incoming)
     (fault,) = sandbox.get("/faults").json()["data"]
     assert fault["struck"] == 2
     sandbox.set_faults()
-    assert until_done(partial(tell, resources, RESERVED, order, heard=heard)) == "done"
+    assert until_done(partial(deliver, resources, RESERVED, order, incoming=incoming)) == "done"
     resources.provider.probe()
 
 
@@ -269,8 +269,8 @@ def test_an_intent_that_is_not_decided_is_no_outage(engine: Engine, status: str)
         resources = Resources(engine, provider_at(url))
         place(resources, order)
         with pytest.raises(Undecided):
-            tell(resources, RESERVED, order)
-    assert told(engine, order) == []
+            deliver(resources, RESERVED, order)
+    assert published_types(engine, order) == []
 
 
 @pytest.mark.parametrize(("status", "body"), ANSWERS, ids=lambda value: str(value)[:40])
@@ -280,7 +280,7 @@ def test_an_answer_that_means_nothing_is_an_outage(engine: Engine, status: int, 
         resources = Resources(engine, provider_at(url))
         place(resources, order)
         out_of_order(resources, RESERVED, delivery(RESERVED, order))
-    assert told(engine, order) == []
+    assert published_types(engine, order) == []
 
 
 @pytest.mark.parametrize(
@@ -296,8 +296,8 @@ def test_somebody_else_at_work_is_no_outage(engine: Engine, status: int, body: b
         resources = Resources(engine, provider_at(url))
         place(resources, order)
         with pytest.raises(LockTimeout):
-            tell(resources, RESERVED, order)
-    assert told(engine, order) == []
+            deliver(resources, RESERVED, order)
+    assert published_types(engine, order) == []
 
 
 def test_an_intent_that_the_provider_has_lost_is_for_a_person_to_look_at(
@@ -310,7 +310,7 @@ def test_an_intent_that_the_provider_has_lost_is_for_a_person_to_look_at(
     body = b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "param": "intent"}}'
     for fact in (RESERVED, CANCELLED):
         with answering(404, body) as url, pytest.raises(Rejected) as failure:
-            tell(Resources(impatient.engine, provider_at(url)), fact, order)
+            deliver(Resources(impatient.engine, provider_at(url)), fact, order)
         assert failure.value.code == "payment_intent_missing"
     assert payment_of(impatient.engine, order).status == "pending"
 

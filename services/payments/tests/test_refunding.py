@@ -18,10 +18,10 @@ from services.payments.tests.builders import (
     payment_of,
     place,
     published,
+    published_types,
     reserve,
     status_of,
     together,
-    told,
 )
 from services.payments.tests.calls import REASON, answer, get, problem, refund, usd
 
@@ -73,7 +73,7 @@ def test_what_is_not_left_cannot_be_refunded(client: FlaskClient, resources: Res
     )
     refund(client, payment.id, REASON)
     assert problem(refund(client, payment.id, REASON)) == (409, "payment_not_refundable")
-    assert told(resources.engine, payment.order_id) == ["captured", "refunded"]
+    assert published_types(resources.engine, payment.order_id) == ["captured", "refunded"]
 
 
 @pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_chargeDeclined"])
@@ -119,7 +119,7 @@ def test_a_wish_that_is_none(client: FlaskClient, resources: Resources, body: An
     reply = refund(client, payment.id, body)
     assert problem(reply) == ((422, "invalid_request") if field else (400, "malformed_json"))
     assert field is None or list(reply.get_json()["errors"]) == [field]
-    assert told(resources.engine, payment.order_id) == ["captured"]
+    assert published_types(resources.engine, payment.order_id) == ["captured"]
 
 
 def test_the_same_key_refunds_once(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
@@ -207,5 +207,5 @@ def test_a_refusal_by_the_provider_is_said_and_leaves_nothing_pending(
     sandbox.client().v1.refunds.create({"payment_intent": payment.provider_id, "amount": AMOUNT - 100})
     for _ in range(2):
         assert problem(refund(client, payment.id, {"amount": usd(500)} | REASON, key="k")) == (409, "refund_refused")
-    assert told(engine, payment.order_id) == ["captured"]
+    assert published_types(engine, payment.order_id) == ["captured"]
     assert answer(refund(client, payment.id, {"amount": usd(100)} | REASON, key="k-2"), 201)["refunded"] == usd(100)

@@ -15,16 +15,16 @@ from services.payments.tests.builders import (
     RESERVED,
     cancel,
     check_books,
+    deliver,
     delivery,
     held_by,
     new_order,
     payment_of,
     place,
     published,
+    published_types,
     reserve,
     status_of,
-    tell,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def test_a_reserved_order_is_charged(resources: Resources, sandbox: SandboxProce
     assert status_of(resources.engine, order) == "pending"
     assert held_by(sandbox, order).intents == 0
 
-    heard = delivery(RESERVED, order)
-    tell(resources, RESERVED, order, heard=heard)
+    incoming = delivery(RESERVED, order)
+    deliver(resources, RESERVED, order, incoming=incoming)
     payment = payment_of(resources.engine, order)
     assert (payment.status, payment.version, payment.decline_code) == ("captured", 1, None)
     held = held_by(sandbox, order)
     assert (held.statuses, held.net) == (("succeeded",), AMOUNT)
     (event,) = published(resources.engine, order)
     assert event.type == "payment.captured.v1"
-    assert (event.orderid, event.correlationid, event.causationid) == (order, "test", heard.event.id)
+    assert (event.orderid, event.correlationid, event.causationid) == (order, "test", incoming.event.id)
     assert event.data == {
         "order_id": order,
         "payment_id": payment.id,
@@ -80,7 +80,7 @@ def test_a_refusal_is_a_declined_payment(resources: Resources, sandbox: SandboxP
     assert held.net == 0
     assert set(held.statuses) <= {"canceled"}  # so that it cannot succeed later
     cancel(resources, order)
-    assert told(resources.engine, order) == ["declined"]
+    assert published_types(resources.engine, order) == ["declined"]
     check_books(resources.engine, sandbox, order)
 
 
@@ -99,12 +99,12 @@ def test_each_order_of_arrival_charges_once_each_event_twice(
 ) -> None:
     order = new_order()
     for fact in facts:
-        heard = delivery(fact, order)
-        tell(resources, fact, order, heard=heard)
+        incoming = delivery(fact, order)
+        deliver(resources, fact, order, incoming=incoming)
         with pytest.raises(AlreadyHandled):
-            tell(resources, fact, order, heard=heard)
-        tell(resources, fact, order)  # a replay that the inbox has forgotten
-    assert told(resources.engine, order) == ["captured"]
+            deliver(resources, fact, order, incoming=incoming)
+        deliver(resources, fact, order)  # a replay that the inbox has forgotten
+    assert published_types(resources.engine, order) == ["captured"]
     check_books(resources.engine, sandbox, order)
 
 
@@ -114,16 +114,16 @@ def test_a_cancelled_order_holds_nothing_whatever_came_first(
     resources: Resources, sandbox: SandboxProcess, facts: tuple[str, ...], method: str
 ) -> None:
     order = new_order()
-    heard = [(fact, delivery(fact, order)) for fact in facts]
-    for fact, event in heard:
-        tell(resources, fact, order, heard=event, method=method)
+    incoming = [(fact, delivery(fact, order)) for fact in facts]
+    for fact, event in incoming:
+        deliver(resources, fact, order, incoming=event, method=method)
         with pytest.raises(AlreadyHandled):
-            tell(resources, fact, order, heard=event, method=method)
-    for fact, _ in reversed(heard):
-        tell(resources, fact, order, method=method)
+            deliver(resources, fact, order, incoming=event, method=method)
+    for fact, _ in reversed(incoming):
+        deliver(resources, fact, order, method=method)
     charged = facts[-1] == CANCELLED
     outcome = ["captured", "refunded"] if method == "pm_card_visa" else ["declined"]
-    assert told(resources.engine, order) == (outcome if charged else [])
+    assert published_types(resources.engine, order) == (outcome if charged else [])
     final = "refunded" if method == "pm_card_visa" else "declined"
     assert status_of(resources.engine, order) == (final if charged else "cancelled")
     check_books(resources.engine, sandbox, order)

@@ -20,16 +20,16 @@ from services.payments.tests.builders import (
     WAIT_SECONDS,
     cancel,
     check_books,
+    deliver,
     delivery,
     held_by,
     new_order,
     payment_of,
     place,
+    published_types,
     reserve,
     status_of,
-    tell,
     together,
-    told,
     until_done,
 )
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
@@ -55,7 +55,7 @@ def test_the_order_is_cancelled_while_it_is_charged(
     reserve(interrupted(resources, **{moment: partial(cancel, resources, order)}), order)
     took_place = moment == "after_confirm" and method == "pm_card_visa"
     assert status_of(resources.engine, order) == ("refunded" if took_place else "cancelled")
-    assert told(resources.engine, order) == (["captured", "refunded"] if took_place else [])
+    assert published_types(resources.engine, order) == (["captured", "refunded"] if took_place else [])
     check_books(resources.engine, sandbox, order)
 
 
@@ -66,11 +66,11 @@ def test_whoever_cancels_dies_and_whoever_charges_undoes_it(
     order = new_order()
     place(resources, order)
 
-    def hear_of_it_and_die() -> None:
+    def receive_it_and_die() -> None:
         with autocommit(resources.engine) as connection:
             models.record_cancelled(connection, order)
 
-    reserve(interrupted(resources, **{moment: hear_of_it_and_die}), order)
+    reserve(interrupted(resources, **{moment: receive_it_and_die}), order)
     assert status_of(resources.engine, order) in {"cancelled", "refunded"}
     check_books(resources.engine, sandbox, order)
     cancel(resources, order)
@@ -81,22 +81,22 @@ def test_whoever_cancels_dies_and_whoever_charges_undoes_it(
 @pytest.mark.parametrize("fact", [CANCELLED, RESERVED])
 def test_a_worker_dies_while_it_charges(resources: Resources, sandbox: SandboxProcess, moment: str, fact: str) -> None:
     order = new_order()
-    heard = delivery(RESERVED, order)
+    incoming = delivery(RESERVED, order)
     place(resources, order)
     if "retrieve" in moment:
         with pytest.raises(Crash):
-            tell(interrupted(resources, after_confirm=crash), RESERVED, order, heard=heard)
+            deliver(interrupted(resources, after_confirm=crash), RESERVED, order, incoming=incoming)
     with pytest.raises(Crash):
-        tell(interrupted(resources, **{moment: crash}), RESERVED, order, heard=heard)
-    assert told(resources.engine, order) == []
+        deliver(interrupted(resources, **{moment: crash}), RESERVED, order, incoming=incoming)
+    assert published_types(resources.engine, order) == []
     if fact == CANCELLED:
         cancel(resources, order)
         assert held_by(sandbox, order).net == 0
-    tell(resources, RESERVED, order, heard=heard)  # the broker delivers it again
+    deliver(resources, RESERVED, order, incoming=incoming)  # the broker delivers it again
     assert held_by(sandbox, order).charges <= 1
     check_books(resources.engine, sandbox, order)
     if fact == RESERVED:
-        assert told(resources.engine, order) == ["captured"]
+        assert published_types(resources.engine, order) == ["captured"]
         assert held_by(sandbox, order).intents == 1
 
 
@@ -111,7 +111,7 @@ def test_somebody_else_charges_and_dies_just_before_this_worker_does(
             reserve(interrupted(resources, after_confirm=crash), order)
 
     reserve(interrupted(resources, before_confirm=charge_and_die), order)
-    assert told(resources.engine, order) == ["captured"]
+    assert published_types(resources.engine, order) == ["captured"]
     check_books(resources.engine, sandbox, order)
 
 
@@ -121,17 +121,17 @@ def test_a_worker_dies_while_it_undoes(
     resources: Resources, sandbox: SandboxProcess, moment: str, charged: bool
 ) -> None:
     order = new_order()
-    heard = delivery(CANCELLED, order)
+    incoming = delivery(CANCELLED, order)
     place(resources, order)
     with pytest.raises(Crash):
         reserve(interrupted(resources, **{"after_confirm" if charged else "before_confirm": crash}), order)
     dies = charged or "cancel" in moment
     if dies:
         with pytest.raises(Crash):
-            tell(interrupted(resources, **{moment: crash}), CANCELLED, order, heard=heard)
-    tell(resources, CANCELLED, order, heard=heard)
+            deliver(interrupted(resources, **{moment: crash}), CANCELLED, order, incoming=incoming)
+    deliver(resources, CANCELLED, order, incoming=incoming)
     assert status_of(resources.engine, order) == ("refunded" if charged else "cancelled")
-    assert told(resources.engine, order) == (["captured", "refunded"] if charged else [])
+    assert published_types(resources.engine, order) == (["captured", "refunded"] if charged else [])
     check_books(resources.engine, sandbox, order)
 
 
@@ -166,7 +166,7 @@ def test_the_confirmation_gets_in_between_the_wish_to_cancel_and_the_cancelling(
 
     # Both may ask for the refund at the same time: the same refund, and one of them has to ask again.
     assert together([partial(until_done, partial(reserve, charging, order)), undo]) == ["done", None]
-    assert told(resources.engine, order) == ["captured", "refunded"]
+    assert published_types(resources.engine, order) == ["captured", "refunded"]
     check_books(resources.engine, sandbox, order)
 
 
@@ -186,11 +186,11 @@ def test_a_slow_confirmation_meets_a_cancellation(resources: Resources, sandbox:
 
 def test_one_event_delivered_to_several_workers_at_once(resources: Resources, sandbox: SandboxProcess) -> None:
     order = new_order()
-    heard = delivery(RESERVED, order)
+    incoming = delivery(RESERVED, order)
     place(resources, order)
-    outcomes = together([partial(until_done, partial(tell, resources, RESERVED, order, heard=heard))] * 4)
+    outcomes = together([partial(until_done, partial(deliver, resources, RESERVED, order, incoming=incoming))] * 4)
     assert sorted(map(str, outcomes)) == ["done", "duplicate", "duplicate", "duplicate"]
-    assert told(resources.engine, order) == ["captured"]
+    assert published_types(resources.engine, order) == ["captured"]
     check_books(resources.engine, sandbox, order)
 
 
@@ -210,8 +210,8 @@ def test_everything_at_once_with_a_provider_that_fails(
     calls = []
     for order, method in orders.items():
         for fact in [PLACED, RESERVED, *([CANCELLED] if order in undone else [])]:
-            heard = delivery(fact, order)
-            calls += [partial(tell, resources, fact, order, heard=heard, method=method)] * 2
+            incoming = delivery(fact, order)
+            calls += [partial(deliver, resources, fact, order, incoming=incoming, method=method)] * 2
     chance.shuffle(calls)
     outcomes = together(partial(_work, calls[number::8]) for number in range(8))
     assert sum(work.count("duplicate") for work in outcomes) >= len(calls) / 2
@@ -221,7 +221,7 @@ def test_everything_at_once_with_a_provider_that_fails(
         check_books(resources.engine, sandbox, order)
         if order not in undone:
             expected = "captured" if method == "pm_card_visa" else "declined"
-            assert told(resources.engine, order) == [expected]
+            assert published_types(resources.engine, order) == [expected]
 
 
 def _work(calls: Sequence[Callable[[], None]]) -> list[str]:

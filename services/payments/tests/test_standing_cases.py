@@ -20,14 +20,14 @@ from services.payments.tests.builders import (
     cancel,
     captured,
     check_books,
+    deliver,
     delivery,
     held_by,
     payment_of,
     published,
+    published_types,
     status_of,
-    tell,
     together,
-    told,
 )
 from services.payments.tests.calls import PAYMENTS, answer, get, operator, problem, usd
 
@@ -101,7 +101,7 @@ def test_a_refund_refused_for_good_is_not_tried_for_ever(resources: Resources, s
     now = payment_of(resources.engine, payment.order_id)
     assert now.refusal is not None
     assert (now.refusal.is_standing, now.refusal.code, now.refusal.tries) == (True, "charge_disputed", REFUND_TRIES)
-    assert told(resources.engine, payment.order_id) == ["captured", "refund_refused"]
+    assert published_types(resources.engine, payment.order_id) == ["captured", "refund_refused"]
     assert held_by(sandbox, payment.order_id).net == AMOUNT
 
 
@@ -130,11 +130,11 @@ def test_the_event_of_the_cancellation_is_handled_whatever_the_provider_says(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
-    heard = delivery(CANCELLED, payment.order_id)
+    incoming = delivery(CANCELLED, payment.order_id)
     sandbox.set_faults(REFUSAL)
-    tell(resources, CANCELLED, payment.order_id, heard=heard)
+    deliver(resources, CANCELLED, payment.order_id, incoming=incoming)
     with pytest.raises(AlreadyHandled):
-        tell(resources, CANCELLED, payment.order_id, heard=heard)
+        deliver(resources, CANCELLED, payment.order_id, incoming=incoming)
 
 
 def test_many_who_try_at_once_count_one_refusal(resources: Resources, sandbox: SandboxProcess) -> None:
@@ -158,12 +158,12 @@ def test_its_event_is_a_dead_letter_until_somebody_decides(
         "code": "charge_disputed",
         "tries": REFUND_TRIES,
     }
-    heard = delivery(REFUSED, payment.order_id)
+    incoming = delivery(REFUSED, payment.order_id)
     for _ in range(2):
         with pytest.raises(StandingCaseError, match=f"charge_disputed.*retry-refund {payment.id}"):
-            refund_was_refused(resources, heard, payment.order_id)
+            refund_was_refused(resources, incoming, payment.order_id)
     answer(post(client, payment, "record", BY_TRANSFER), 201)
-    refund_was_refused(resources, heard, payment.order_id)
+    refund_was_refused(resources, incoming, payment.order_id)
 
 
 def test_operators_see_it_and_nobody_else(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
@@ -198,7 +198,7 @@ def test_an_operator_has_it_tried_again(client: FlaskClient, resources: Resource
     ended = answer(post(client, payment, "retry", {"reason": "the dispute was won"}, key="k"), 200)
     assert (ended["status"], ended["refunded"], ended["refund_refusal"]) == ("refunded", usd(AMOUNT), None)
     assert listed(client) == []
-    assert told(resources.engine, payment.order_id) == [
+    assert published_types(resources.engine, payment.order_id) == [
         "captured",
         *("refund_refused", "refund_retried") * 3,
         "refunded",

@@ -22,17 +22,17 @@ from services.payments.tests.builders import (
     cancel,
     captured,
     check_books,
+    deliver,
     delivery,
     held_by,
     new_order,
     payment_of,
     place,
     published,
+    published_types,
     reserve,
     status_of,
-    tell,
     together,
-    told,
 )
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
 
@@ -176,7 +176,7 @@ def test_a_payment_that_waits_for_long_is_asked_about_less_and_less_often(
     assert ask(engine) == 0
     age(engine, order, 601)
     assert ask(engine) == 1
-    assert told(engine, order) == ["overdue", "overdue"]
+    assert published_types(engine, order) == ["overdue", "overdue"]
 
     reserve(resources, order)
     assert [(event.type, event.sequence) for event in published(engine, order)][-1] == ("payment.captured.v1", 3)
@@ -199,7 +199,10 @@ def test_a_captured_payment_is_asked_about_until_its_orders_end_is_known(
     for order in (unknown, confirmed, cancelled):
         age(engine, order, 11)
     assert sum(together([lambda: ask(engine)] * 4)) == 1
-    assert (told(engine, unknown), told(engine, confirmed)) == (["captured", "overdue"], ["captured"])
+    assert (published_types(engine, unknown), published_types(engine, confirmed)) == (
+        ["captured", "overdue"],
+        ["captured"],
+    )
     age(engine, unknown, 1_100)
     assert ask(engine) == 0
     age(engine, unknown, 101)
@@ -216,17 +219,17 @@ def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     engine, order = resources.engine, new_order()
-    heard = {kind: delivery(kind, order) for kind in (PLACED, RESERVED, CANCELLED)}
-    for kind, each in heard.items():
-        tell(resources, kind, order, heard=each)
+    incoming = {kind: delivery(kind, order) for kind in (PLACED, RESERVED, CANCELLED)}
+    for kind, each in incoming.items():
+        deliver(resources, kind, order, incoming=each)
     with pytest.raises(AlreadyHandled):
-        tell(resources, PLACED, order, heard=heard[PLACED])
-    before, events = payment_of(engine, order), told(engine, order)
+        deliver(resources, PLACED, order, incoming=incoming[PLACED])
+    before, events = payment_of(engine, order), published_types(engine, order)
     assert events == ["captured", "refunded"]
     assert prune_inbox(engine, lambda: True, older_seconds=0) == 3
-    for kind, each in reversed(heard.items()):
-        tell(resources, kind, order, heard=each)
-    assert (payment_of(engine, order), told(engine, order)) == (before, events)
+    for kind, each in reversed(incoming.items()):
+        deliver(resources, kind, order, incoming=each)
+    assert (payment_of(engine, order), published_types(engine, order)) == (before, events)
     check_books(engine, sandbox, order)
 
 

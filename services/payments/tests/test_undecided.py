@@ -21,9 +21,9 @@ from services.payments.tests.builders import (
     new_order,
     payment_of,
     place,
+    published_types,
     reserve,
     status_of,
-    told,
 )
 from services.payments.tests.calls import REASON, answer, problem, refund, usd
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
@@ -88,10 +88,10 @@ def test_a_charge_ends_as_the_provider_decides(
     order = charged_undecided(resources, sandbox, outcome)
     with pytest.raises(Undecided):
         reserve(resources, order)
-    assert told(resources.engine, order) == []
+    assert published_types(resources.engine, order) == []
     sandbox.set_faults()
     reserve(resources, order)
-    assert (status_of(resources.engine, order), told(resources.engine, order)) == (status, [status])
+    assert (status_of(resources.engine, order), published_types(resources.engine, order)) == (status, [status])
     check_books(resources.engine, sandbox, order)
 
 
@@ -108,7 +108,7 @@ def test_an_order_that_is_cancelled_while_its_charge_is_undecided_holds_nothing_
     assert sweep(resources) == 1
     sandbox.set_faults()  # it is decided a day later, when nobody asks for it any more but the sweep
     assert sweep(resources) == 1
-    assert (status_of(resources.engine, order), told(resources.engine, order)) == (status, events)
+    assert (status_of(resources.engine, order), published_types(resources.engine, order)) == (status, events)
     check_books(resources.engine, sandbox, order)
 
 
@@ -144,7 +144,7 @@ def test_a_refund_ends_as_the_provider_decides(
     payment = refunded_undecided(resources, sandbox, state=state, outcome=outcome)
     assert sweep(resources) == 1
     assert requests_for_refunds(resources.engine, payment) == [("pending", None)]
-    assert told(resources.engine, payment.order_id) == ["captured"]
+    assert published_types(resources.engine, payment.order_id) == ["captured"]
     sandbox.set_faults()
     assert sweep(resources) == 1
     if outcome == "failed":  # it is tried again, after a pause
@@ -182,15 +182,15 @@ def test_a_refund_that_is_undecided_for_a_day_stands_until_it_is_decided(
     for _ in range(2):
         assert sweep(resources) == 1
     assert listed(client) == [payment.id]
-    assert told(resources.engine, payment.order_id) == ["captured", "refund_refused"]
-    heard = delivery(REFUSED, payment.order_id)
+    assert published_types(resources.engine, payment.order_id) == ["captured", "refund_refused"]
+    incoming = delivery(REFUSED, payment.order_id)
     with pytest.raises(StandingCaseError, match="undecided"):
-        refund_was_refused(resources, heard, payment.order_id)
+        refund_was_refused(resources, incoming, payment.order_id)
     assert problem(post(client, payment, "record", BY_TRANSFER)) == (409, "payment_not_refundable")
     assert problem(post(client, payment, "retry", REASON)) == (503, "payment_provider_undecided")
 
     sandbox.set_faults()
     assert sweep(resources) == 1
     assert (status_of(resources.engine, payment.order_id), listed(client)) == ("refunded", [])
-    refund_was_refused(resources, heard, payment.order_id)
+    refund_was_refused(resources, incoming, payment.order_id)
     assert held_by(sandbox, payment.order_id).net == 0

@@ -46,7 +46,7 @@ def sample(event_type: str, **changes: Any) -> Event:
     return from_document(document | changes)
 
 
-def hear(archive: Archive, event: Event) -> bool:
+def receive(archive: Archive, event: Event) -> bool:
     """Hand the event to its consumer; whether it was new."""
     try:
         HANDLERS[topology.EVERYTHING](Delivery("archive", event), EventLog(archive))
@@ -58,22 +58,22 @@ def hear(archive: Archive, event: Event) -> bool:
 def test_every_published_event_is_filed_once_in_whatever_order_it_comes(archive: Archive) -> None:
     events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
     deliveries = random.sample(events * 2, len(events) * 2)
-    heard = [event.id for event in deliveries if hear(archive, event)]
-    assert sorted(heard) == sorted(event.id for event in events)
+    incoming = [event.id for event in deliveries if receive(archive, event)]
+    assert sorted(incoming) == sorted(event.id for event in events)
     filed = usecases.list_events(archive, Filter(), Page(limit=100))
     assert {entry.id: entry.data for entry in filed} == {event.id: event.data for event in events}
 
 
 def test_a_type_that_nobody_knows_is_filed_too(archive: Archive) -> None:
-    assert hear(archive, sample("order.confirmed.v1", type="parcel.handed_over.v3"))
+    assert receive(archive, sample("order.confirmed.v1", type="parcel.handed_over.v3"))
 
 
 def test_the_customer_of_an_order_sees_its_time_line(archive: Archive) -> None:
     placed, confirmed = sample("order.placed.v1"), sample("order.confirmed.v1")
-    hear(archive, confirmed)
+    receive(archive, confirmed)
     with pytest.raises(NotFound):
         usecases.get_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
-    hear(archive, placed)
+    receive(archive, placed)
     timeline = usecases.get_timeline(archive, placed.subject, customer_id=placed.data["customer_id"])
     assert [step.entry.type for step in timeline.steps] == ["order.placed.v1", "order.confirmed.v1"]
 
@@ -83,8 +83,8 @@ def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
     archive: Archive, data: dict[str, Any]
 ) -> None:
     placed = sample("order.placed.v1", data=data)
-    assert hear(archive, placed)
-    assert not hear(archive, placed)
+    assert receive(archive, placed)
+    assert not receive(archive, placed)
     assert len(usecases.get_timeline(archive, placed.subject, customer_id=None).steps) == 1
     for customer_id in ("7", "None", "x" * 100):
         with pytest.raises(NotFound):
@@ -93,7 +93,7 @@ def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
 
 def test_a_batch_is_filed_once_with_its_duplicates(archive: Archive) -> None:
     events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
-    assert hear(archive, events[0])
+    assert receive(archive, events[0])
     log = EventLog(archive)
     deliveries = [Delivery("archive", event) for event in [*events, events[-1]]]
     assert file_events(log, deliveries) == [False] + [True] * (len(events) - 1) + [False]
@@ -105,11 +105,11 @@ def test_a_batch_is_filed_once_with_its_duplicates(archive: Archive) -> None:
 
 def test_an_event_whose_id_is_taken_fails_its_batch_and_then_alone(archive: Archive) -> None:
     first, other = sample("order.placed.v1"), sample("order.confirmed.v1")
-    assert hear(archive, first)
+    assert receive(archive, first)
     taken = replace(other, id=first.id)
     with pytest.raises(usecases.EventIdReusedError):
         file_events(EventLog(archive), [Delivery("archive", taken), Delivery("archive", other)])
     with pytest.raises(usecases.EventIdReusedError):
-        hear(archive, taken)
+        receive(archive, taken)
     with pytest.raises(AlreadyHandled):  # it was filed with the batch: alone it is a duplicate
         HANDLERS[topology.EVERYTHING](Delivery("archive", other), EventLog(archive))

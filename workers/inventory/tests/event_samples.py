@@ -36,10 +36,10 @@ def event(
     return from_document(document | {"id": new_id(), "subject": order_id, "orderid": order_id, "data": data})
 
 
-def hear(engine: Engine, heard: Event) -> bool:
+def receive(engine: Engine, incoming: Event) -> bool:
     """Hand the event to its consumer; whether it was new."""
     try:
-        HANDLERS[heard.type](Delivery("inventory", heard), engine)
+        HANDLERS[incoming.type](Delivery("inventory", incoming), engine)
     except AlreadyHandled:
         return False
     return True

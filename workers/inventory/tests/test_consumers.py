@@ -13,7 +13,7 @@ from common.messaging.events import InvalidEventError, from_document
 from services.inventory.tests import warehouse
 from services.inventory.tests.warehouse import add, new_order, published, status_of, stock, types
 from workers.inventory.consumers import HANDLERS
-from workers.inventory.tests.event_samples import CANCELLED, CONFIRMED, PLACED, event, hear, sample
+from workers.inventory.tests.event_samples import CANCELLED, CONFIRMED, PLACED, event, receive, sample
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(
-    ("heard", "status", "left", "said"),
+    ("incoming", "status", "left", "said"),
     [
         ([PLACED], "held", (10, 2, 0), ["stock.reserved.v1"]),
         ([PLACED, CONFIRMED], "sold", (8, 0, 2), ["stock.reserved.v1", "stock.sold.v1"]),
@@ -34,15 +34,15 @@ pytestmark = pytest.mark.integration
     ],
 )
 def test_the_samples_are_understood_each_twice(
-    engine: Engine, heard: list[str], status: str, left: tuple[int, int, int], said: list[str]
+    engine: Engine, incoming: list[str], status: str, left: tuple[int, int, int], said: list[str]
 ) -> None:
     add(engine, "KETTLE-RED", 10)
     add(engine, "TEA-EARL-GREY", 10)
     order = sample(PLACED)["data"]["order_id"]
-    for name in heard:
+    for name in incoming:
         document = from_document(sample(name))
-        assert hear(engine, document)
-        assert not hear(engine, document)
+        assert receive(engine, document)
+        assert not receive(engine, document)
     assert status_of(engine, order) == status
     assert stock(engine, "KETTLE-RED") == left
     assert types(engine, order) == said
@@ -52,8 +52,8 @@ def test_the_samples_are_understood_each_twice(
 def test_what_it_does_not_use_may_change(engine: Engine) -> None:
     add(engine, "A", 5)
     order = new_order()
-    assert hear(engine, event(PLACED, order, {"A": 2}, {"total": "free", "customer_id": None, "gift_wrap": True}))
-    assert hear(engine, event(CONFIRMED, order, changes={"total": [], "note": "thanks"}))
+    assert receive(engine, event(PLACED, order, {"A": 2}, {"total": "free", "customer_id": None, "gift_wrap": True}))
+    assert receive(engine, event(CONFIRMED, order, changes={"total": [], "note": "thanks"}))
     assert stock(engine, "A") == (3, 0, 2)
 
 
@@ -75,7 +75,7 @@ def test_what_it_does_not_use_may_change(engine: Engine) -> None:
 def test_what_cannot_be_understood_is_refused_for_good(engine: Engine, changes: dict[str, Any]) -> None:
     add(engine, "A", 5)
     with pytest.raises(InvalidEventError):
-        hear(engine, event(PLACED, new_order(), changes=changes))
+        receive(engine, event(PLACED, new_order(), changes=changes))
     assert stock(engine, "A") == (5, 0, 0)
 
 
@@ -83,7 +83,7 @@ def test_the_largest_quantity_is_just_out_of_stock(engine: Engine) -> None:
     add(engine, "A", 5)
     order = new_order()
     items = [{"sku": "A", "quantity": 2**63 - 1}, {"sku": "A", "quantity": 2**63 - 1}]
-    assert hear(engine, event(PLACED, order, changes={"items": items}))
+    assert receive(engine, event(PLACED, order, changes={"items": items}))
     assert types(engine, order) == ["stock.rejected.v1"]
 
 
@@ -92,11 +92,15 @@ def test_stock_is_conserved_whatever_arrives(engine: Engine, seed: int) -> None:
     chance = random.Random(seed)
     for sku in "ABC":
         add(engine, sku, 12)
-    for heard in _story(chance):
+    for incoming in _story(chance):
         with suppress(Rejected):  # a dead letter: it may not have changed anything
-            hear(engine, heard)
+            receive(engine, incoming)
     warehouse.check_books(engine)
-    assert {heard.type for heard in published(engine)} >= {"stock.reserved.v1", "stock.rejected.v1", "stock.sold.v1"}
+    assert {incoming.type for incoming in published(engine)} >= {
+        "stock.reserved.v1",
+        "stock.rejected.v1",
+        "stock.sold.v1",
+    }
 
 
 def _story(chance: random.Random) -> list[Event]:
@@ -109,7 +113,7 @@ def _story(chance: random.Random) -> list[Event]:
         events += [event(chance.choice((CONFIRMED, CANCELLED)), order) for _ in range(2)]
     events += chance.choices(events, k=20)
     chance.shuffle(events)
-    return sorted(events, key=lambda heard: (heard.type != PLACED) * chance.random())
+    return sorted(events, key=lambda incoming: (incoming.type != PLACED) * chance.random())
 
 
 def test_there_is_a_handler_for_each_event_that_inventory_is_to_hear() -> None:

@@ -12,7 +12,7 @@ from common.messaging.inbox import Delivery
 from services.notifications.domain import EVENT_TYPES
 from services.notifications.tests.builders import (
     CUSTOMER,
-    STRANGER,
+    OTHER_CUSTOMER,
     deliveries_of,
     make_endpoint,
     sample,
@@ -42,14 +42,14 @@ def receive(store: Store, *events: Event) -> int:
 def test_each_event_is_recorded_once_for_each_that_may_see_it(store: Store, seed: int) -> None:
     operators, _ = make_endpoint(store, "http://127.0.0.1:9/", *EVENT_TYPES)
     customers, _ = make_endpoint(store, "http://127.0.0.1:9/", *OF_ORDERS, owner=CUSTOMER)
-    strangers, _ = make_endpoint(store, "http://127.0.0.1:9/", *OF_ORDERS, owner=STRANGER)
+    other_customers, _ = make_endpoint(store, "http://127.0.0.1:9/", *OF_ORDERS, owner=OTHER_CUSTOMER)
     events = [sample(name) for name in EVENT_TYPES]
     twice = [*events, *events, sample("attempt.failed.v1")]
     random.Random(seed).shuffle(twice)
     assert receive(store, *twice)
     assert sorted(each["event_type"] for each in deliveries_of(store, operators)) == sorted(EVENT_TYPES)
     assert sorted(each["event_type"] for each in deliveries_of(store, customers)) == sorted(OF_ORDERS)
-    assert deliveries_of(store, strangers) == []
+    assert deliveries_of(store, other_customers) == []
 
 
 @pytest.mark.parametrize("data", [{}, {"customer_id": 7}, {"customer_id": "x" * 100}, {"customer_id": None}])

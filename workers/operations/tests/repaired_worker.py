@@ -23,14 +23,14 @@ class BugError(ValueError):
     """What a bug looks like."""
 
 
-def fail_until_mended(delivery: Delivery, engine: Engine) -> None:
+def fail_until_repaired(delivery: Delivery, engine: Engine) -> None:
     with transaction(engine) as connection:
         if connection.execute(text("SELECT 1 FROM switches")).first() is None:
             raise BugError("nobody thought of this")
     succeed(delivery, engine)
 
 
-HANDLERS = {"sample.fine.v1": fail_until_mended}
+HANDLERS = {"sample.fine.v1": fail_until_repaired}
 
 
 def main() -> None:

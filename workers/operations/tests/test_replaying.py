@@ -35,9 +35,9 @@ def kinds(letter: dict[str, Any]) -> list[str]:
 def bury_again(operations_worker: OperationsWorker, taken: Delivered) -> None:
     """As a consumer does: it carries on what headers the message had."""
     headers = {name: value for name, value in taken.properties.headers.items() if not name.startswith("x-")}
-    told = {"holdfast-queue": QUEUE, "holdfast-reason": "rejected", "holdfast-error": "still", "holdfast-attempt": 1}
-    told["holdfast-failed-at"] = "2026-11-02T10:00:00.000000Z"
-    operations_worker.publish(topology.DEAD_LETTERS, taken.body, content_type=CONTENT_TYPE, headers=headers | told)
+    fields = {"holdfast-queue": QUEUE, "holdfast-reason": "rejected", "holdfast-error": "still", "holdfast-attempt": 1}
+    fields["holdfast-failed-at"] = "2026-11-02T10:00:00.000000Z"
+    operations_worker.publish(topology.DEAD_LETTERS, taken.body, content_type=CONTENT_TYPE, headers=headers | fields)
 
 
 def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first_time(
@@ -95,12 +95,12 @@ def test_a_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_
 
 def test_an_edited_event_is_replayed_and_the_original_kept(operations_worker: OperationsWorker) -> None:
     event = sample()
-    mended = event.to_document() | {"data": {"n": 2}}
+    repaired = event.to_document() | {"data": {"n": 2}}
     with operations_worker.here():
         operations_worker.bury(event)
-        replay(operations_worker, operations_worker.letter(), mended)
+        replay(operations_worker, operations_worker.letter(), repaired)
         taken = operations_worker.take()
-        assert json.loads(taken.body) == mended
+        assert json.loads(taken.body) == repaired
         bury_again(operations_worker, taken)
         wait_until(lambda: "returned" in kinds(operations_worker.letter()))
         letter = operations_worker.letter(status="filed")
@@ -111,15 +111,15 @@ def test_an_edited_event_is_replayed_and_the_original_kept(operations_worker: Op
 
 
 def test_what_was_no_event_is_replayed_as_one(operations_worker: OperationsWorker) -> None:
-    mended = sample()
+    repaired = sample()
     with operations_worker.here():
         operations_worker.reject(
             b'{"specversion": "1.0"}', content_type="application/json", headers={"shop": "7", "x-odd": 1}
         )
         letter = operations_worker.letter()
-        replay(operations_worker, letter, mended.to_document())
+        replay(operations_worker, letter, repaired.to_document())
         taken = operations_worker.take()
-        assert json.loads(taken.body) == mended.to_document()
+        assert json.loads(taken.body) == repaired.to_document()
         assert (taken.properties.content_type, taken.properties.headers["shop"]) == (CONTENT_TYPE, "7")
         bury_again(operations_worker, taken)
         wait_until(lambda: "returned" in kinds(operations_worker.letter()))

@@ -49,7 +49,7 @@ class OperationsWorker:
 
     def bury(self, event: Event, **changes: Any) -> Event:
         """As a consumer does that could not handle the event."""
-        told = {
+        fields = {
             "holdfast-attempt": 4,
             "holdfast-reason": "attempts_exhausted",
             "holdfast-error-class": "builtins.RuntimeError",
@@ -61,7 +61,7 @@ class OperationsWorker:
         known: dict[str, Any] = dict(
             headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid)
         )
-        properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known | told, delivery_mode=2)
+        properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known | fields, delivery_mode=2)
         self.channel.basic_publish(topology.DEAD.name, QUEUE, event.to_json().encode(), properties)
         return event
 

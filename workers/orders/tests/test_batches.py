@@ -12,7 +12,7 @@ from common.messaging.events import new_id
 from services.orders import usecases
 from services.orders.domain import Status
 from services.orders.metrics import CONFIRMED
-from services.orders.tests.builders import heard, place, published
+from services.orders.tests.builders import incoming, place, published
 from services.orders.tests.conftest import database_url, engine
 from workers.orders.consumers import HANDLERS
 
@@ -26,9 +26,11 @@ pytestmark = pytest.mark.integration
 def test_a_batch_confirms_and_cancels(engine: Engine) -> None:
     orders = [place(engine) for _ in range(4)]
     batches = InboxBatches(engine, HANDLERS)
-    reserved = [heard("stock.reserved.v1", order) for order in orders]
+    reserved = [incoming("stock.reserved.v1", order) for order in orders]
     assert batches.handle(reserved) == [True] * 4
-    ends = [heard("payment.captured.v1", order) for order in orders[:3]] + [heard("payment.declined.v1", orders[3])]
+    ends = [incoming("payment.captured.v1", order) for order in orders[:3]] + [
+        incoming("payment.declined.v1", orders[3])
+    ]
     before = CONFIRMED._value.get()
     assert batches.handle([*ends, reserved[0]]) == [True] * 4 + [False]
     assert CONFIRMED._value.get() == before + 3
@@ -43,7 +45,7 @@ def test_an_event_about_no_order_leaves_nothing_of_its_batch(engine: Engine) -> 
     before = CONFIRMED._value.get()
     with pytest.raises(NotFound):
         InboxBatches(engine, HANDLERS).handle(
-            [heard("payment.captured.v1", order), heard("payment.captured.v1", new_id())]
+            [incoming("payment.captured.v1", order), incoming("payment.captured.v1", new_id())]
         )
     assert usecases.get_order(engine, order, customer_id=None).status is Status.PENDING
     assert [each.type for each in published(engine, order)] == ["order.placed.v1"]

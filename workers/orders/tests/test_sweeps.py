@@ -12,7 +12,7 @@ from common.resilience.sweeps import SweepContext
 from common.storage.postgresql import autocommit
 from services.orders import usecases
 from services.orders.domain import Status
-from services.orders.tests.builders import heard, place, published
+from services.orders.tests.builders import incoming, place, published
 from services.orders.tests.conftest import database_url, engine
 from workers.orders.sweeps import SWEEPS, Resources
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["database_url", "engine"]
 pytestmark = pytest.mark.integration
-GOES_ON = SweepContext(should_continue=lambda: True, held_up=lambda: None)
+RUNNING = SweepContext(should_continue=lambda: True, held_up=lambda: None)
 HELD_UP = SweepContext(should_continue=lambda: True, held_up=lambda: "the broker: no answer")
 RUN = {sweep.name: sweep.run for sweep in SWEEPS}
 
@@ -37,7 +37,7 @@ def test_an_order_is_timed_out_by_time_in_which_nothing_was_held_up(engine: Engi
         assert RUN["time-outs"](resources, HELD_UP) == 0
     assert status(engine, order) is Status.PENDING
     time.sleep(0.6)
-    assert RUN["time-outs"](resources, GOES_ON) == 1
+    assert RUN["time-outs"](resources, RUNNING) == 1
     assert status(engine, order) is Status.CANCELLED
 
 
@@ -47,23 +47,23 @@ def test_one_that_is_beyond_its_bound_is_left_alone_while_something_is_held_up(e
         connection.execute(text("UPDATE saga_clock SET active_seconds = 100"))
     assert RUN["time-outs"](resources, HELD_UP) == 0
     assert status(engine, order) is Status.PENDING
-    assert RUN["time-outs"](resources, GOES_ON) == 1
+    assert RUN["time-outs"](resources, RUNNING) == 1
     assert status(engine, order) is Status.CANCELLED
 
 
 def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: Engine) -> None:
     order = place(engine)
-    reserved, captured = heard("stock.reserved.v1", order), heard("payment.captured.v1", order)
+    reserved, captured = incoming("stock.reserved.v1", order), incoming("payment.captured.v1", order)
 
-    def hear() -> None:
+    def receive() -> None:
         usecases.mark_reserved(engine, reserved, order)
         usecases.payment_was_captured(engine, captured, order)
 
-    hear()
+    receive()
     with autocommit(engine) as connection:
         connection.execute(text("UPDATE inbox SET received_at = received_at - interval '8 days'"))
-    assert RUN["prune-inbox"](Resources(engine, 300), GOES_ON) == 2
-    assert RUN["prune-replies"](Resources(engine, 300), GOES_ON) == 0
-    hear()
+    assert RUN["prune-inbox"](Resources(engine, 300), RUNNING) == 2
+    assert RUN["prune-replies"](Resources(engine, 300), RUNNING) == 0
+    receive()
     assert status(engine, order) is Status.CONFIRMED
     assert [event.type for event in published(engine, order)] == ["order.placed.v1", "order.confirmed.v1"]

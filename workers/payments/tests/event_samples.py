@@ -31,10 +31,10 @@ def event(event_type: str, about: str, /, **changes: Any) -> Event:
     return from_document(document | {"id": new_id(), "subject": about, "orderid": about, "data": data})
 
 
-def hear(resources: Resources, heard: Event) -> bool:
+def receive(resources: Resources, incoming: Event) -> bool:
     """Hand the event to its consumer; whether it was new."""
     try:
-        HANDLERS[heard.type](Delivery("payments", heard), resources)
+        HANDLERS[incoming.type](Delivery("payments", incoming), resources)
     except AlreadyHandled:
         return False
     return True

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import InvalidEventError
-from services.payments.tests.builders import check_books, held_by, new_order, published, status_of, told
+from services.payments.tests.builders import check_books, held_by, new_order, published, published_types, status_of
 from workers.payments.consumers import HANDLERS
-from workers.payments.tests.event_samples import CANCELLED, PLACED, RESERVED, TOTAL, event, hear
+from workers.payments.tests.event_samples import CANCELLED, PLACED, RESERVED, TOTAL, event, receive
 
 if TYPE_CHECKING:
     from infrastructure.sandbox.tests.process import SandboxProcess
@@ -42,15 +42,15 @@ def test_the_samples_are_understood_each_twice_in_any_order(
 ) -> None:
     order = new_order()
     events = [event(kind, order) for kind in history]
-    for heard in events:
-        assert hear(resources, heard)
-        assert not hear(resources, heard)
-    for heard in reversed(events):
-        assert not hear(resources, heard)
-        hear(resources, event(heard.type, order))  # a replay that the inbox has forgotten
+    for incoming in events:
+        assert receive(resources, incoming)
+        assert not receive(resources, incoming)
+    for incoming in reversed(events):
+        assert not receive(resources, incoming)
+        receive(resources, event(incoming.type, order))  # a replay that the inbox has forgotten
     status, types = expected(history)
     assert status_of(resources.engine, order) == status
-    assert told(resources.engine, order) == types
+    assert published_types(resources.engine, order) == types
     assert held_by(sandbox, order).net == (TOTAL if status == "captured" else 0)
     check_books(resources.engine, sandbox, order)
 
@@ -58,8 +58,8 @@ def test_the_samples_are_understood_each_twice_in_any_order(
 def test_what_is_published_follows_from_what_was_heard(resources: Resources) -> None:
     order = new_order()
     reserved = event(RESERVED, order)
-    hear(resources, event(PLACED, order))
-    hear(resources, reserved)
+    receive(resources, event(PLACED, order))
+    receive(resources, reserved)
     (captured,) = published(resources.engine, order)
     assert (captured.causationid, captured.correlationid, captured.traceparent) == (
         reserved.id,
@@ -71,8 +71,8 @@ def test_what_is_published_follows_from_what_was_heard(resources: Resources) -> 
 def test_what_it_does_not_use_may_change(resources: Resources) -> None:
     order = new_order()
     total = {"amount": 500, "currency": "eur", "display": "5 euros"}
-    hear(resources, event(PLACED, order, items="many", gift_wrap=True, total=total))
-    hear(resources, event(RESERVED, order, items=None, warehouse="north"))
+    receive(resources, event(PLACED, order, items="many", gift_wrap=True, total=total))
+    receive(resources, event(RESERVED, order, items=None, warehouse="north"))
     (captured,) = published(resources.engine, order)
     assert captured.data["amount"] == {"amount": 500, "currency": "eur"}
 
@@ -95,13 +95,13 @@ def test_what_it_does_not_use_may_change(resources: Resources) -> None:
 )
 def test_what_cannot_be_understood_is_refused_for_good(resources: Resources, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError):
-        hear(resources, event(PLACED, new_order(), **changes))
+        receive(resources, event(PLACED, new_order(), **changes))
 
 
 @pytest.mark.parametrize("kind", [RESERVED, CANCELLED])
 def test_a_fact_about_no_order_is_refused_for_good(resources: Resources, kind: str) -> None:
     with pytest.raises(InvalidEventError):
-        hear(resources, event(kind, "no-order"))
+        receive(resources, event(kind, "no-order"))
 
 
 def test_there_is_a_handler_for_each_event_that_payments_is_to_hear() -> None:

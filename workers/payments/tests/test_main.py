@@ -18,7 +18,7 @@ from common.messaging.relay import headers
 from common.storage.postgresql import transaction
 from common.tests.ports import free_port
 from infrastructure.sandbox.tests.process import KEY
-from services.payments.tests.builders import check_books, new_order, place, reserve, told
+from services.payments.tests.builders import check_books, new_order, place, published_types, reserve
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
 from workers.payments import main
 from workers.payments.consumers import HANDLERS
@@ -49,7 +49,7 @@ def test_it_charges_waits_for_the_provider_and_gives_back(
     environment = _environment(vhost, database_url, sandbox.url)
     worker = subprocess.Popen([sys.executable, "-m", "workers.payments.main"], env=environment)
     try:
-        _wait_until(lambda: told(engine, kept) == ["captured"])
+        _wait_until(lambda: published_types(engine, kept) == ["captured"])
         _wait_until(lambda: _waiting(vhost) == 0)
     finally:
         worker.terminate()
@@ -74,7 +74,7 @@ def test_it_settles_what_nobody_has_finished_and_gives_its_leases_back(
         [sys.executable, "-m", "workers.payments.main"], env=_environment(vhost, database_url, sandbox.url)
     )
     try:
-        _wait_until(lambda: told(engine, order) == ["captured"])
+        _wait_until(lambda: published_types(engine, order) == ["captured"])
         _wait_until(lambda: _leases(engine) == len(SWEEPS))
         _wait_until(lambda: _is_consumed(vhost))  # from then on a signal ends it in good order
     finally:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from common.resilience.sweeps import SweepContext
 from common.storage.postgresql import autocommit
-from services.payments.tests.builders import new_order, place, reserve, status_of, told
+from services.payments.tests.builders import new_order, place, published_types, reserve, status_of
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
 from services.payments.tests.test_sweeping import age
 from workers.payments.sweeps import IDLE_SECONDS, QUIET_SECONDS, SWEEPS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 RUN = {sweep.name: sweep.run for sweep in SWEEPS}
-GOES_ON = SweepContext(lambda: True, lambda: None)
+RUNNING = SweepContext(lambda: True, lambda: None)
 
 
 def test_a_payment_that_waits_long_is_asked_about_unless_something_is_held_up(resources: Resources) -> None:
@@ -27,8 +27,8 @@ def test_a_payment_that_waits_long_is_asked_about_unless_something_is_held_up(re
     place(resources, order)
     age(resources.engine, order, QUIET_SECONDS + 1)
     assert RUN["ask-about-overdue"](resources, SweepContext(lambda: True, lambda: "an outage")) == 0
-    assert RUN["ask-about-overdue"](resources, GOES_ON) == 1
-    assert told(resources.engine, order) == ["overdue"]
+    assert RUN["ask-about-overdue"](resources, RUNNING) == 1
+    assert published_types(resources.engine, order) == ["overdue"]
 
 
 def test_what_was_left_unsettled_is_settled_after_a_while_until_it_is_told_to_stop(resources: Resources) -> None:
@@ -36,11 +36,11 @@ def test_what_was_left_unsettled_is_settled_after_a_while_until_it_is_told_to_st
     place(resources, order)
     with pytest.raises(Crash):
         reserve(interrupted(resources, after_confirm=crash), order)
-    assert RUN["settle"](resources, GOES_ON) == 0
+    assert RUN["settle"](resources, RUNNING) == 0
     with autocommit(resources.engine) as connection:
         left = text("UPDATE payments SET updated_at = updated_at - make_interval(secs => :s)")
         connection.execute(left, {"s": IDLE_SECONDS + 1})
     RUN["settle"](resources, SweepContext(lambda: False, lambda: None))
     assert status_of(resources.engine, order) == "pending"
-    assert RUN["settle"](resources, GOES_ON) == 1
+    assert RUN["settle"](resources, RUNNING) == 1
     assert status_of(resources.engine, order) == "captured"

@@ -122,9 +122,9 @@ def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vh
             assert time.monotonic() - killed_at < LEASE_SECONDS + 5
             assert box.holder() != killed_holder
             assert second.poll() is None
-        heard = reader.read()
-        assert set(heard) == {event.id for event in events}  # some of them twice, none lost
-        assert list(dict.fromkeys(heard)) == [event.id for event in events]
+        received = reader.read()
+        assert set(received) == {event.id for event in events}  # some of them twice, none lost
+        assert list(dict.fromkeys(received)) == [event.id for event in events]
 
 
 @pytest.mark.parametrize("point", ["relay.fetched", "relay.published", "relay.deleted"])
@@ -142,10 +142,10 @@ def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
             connection.execute(text("DELETE FROM leases"))  # that it runs out is tried elsewhere: save the seconds
         with process(vhost, only, log, free_port()):
             eventually(lambda: all_gone(only), log)
-        heard = reader.read()
-    assert list(dict.fromkeys(heard)) == [event.id for event in events]
+        received = reader.read()
+    assert list(dict.fromkeys(received)) == [event.id for event in events]
     repeated = BATCH_ROWS if point == "relay.published" else 0
-    assert len(heard) == len(events) + repeated
+    assert len(received) == len(events) + repeated
 
 
 def test_the_role_of_a_relay_is_enough(
@@ -158,9 +158,9 @@ def test_the_role_of_a_relay_is_enough(
         with transaction(engine) as connection:
             return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
-    event, unheard = make_event(), make_event(event_type=UNROUTABLE)
+    event, unroutable = make_event(), make_event(event_type=UNROUTABLE)
     with transaction(engine) as connection:
-        outbox.add(connection, unheard, event)
+        outbox.add(connection, unroutable, event)
     with QueueReader(vhost) as reader, process(vhost, {"orders": Place(url(RELAY))}, log, free_port()) as relay:
         eventually(lambda: count("outbox WHERE set_aside_at IS NULL") == 0, log)
         assert count("leases") == count("outbox") == 1
@@ -168,7 +168,7 @@ def test_the_role_of_a_relay_is_enough(
         eventually(lambda: count("outbox") == 0, log)
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(10) == 0, log.read_text()
-        assert reader.read() == [event.id, unheard.id]
+        assert reader.read() == [event.id, unroutable.id]
     assert count("leases") == 0
     engine.dispose()
 

@@ -12,15 +12,15 @@ def entry(kind: str, moment: str) -> dict[str, Any]:
 
 
 def test_steps_are_by_time_each_from_the_one_before() -> None:
-    told = story(
+    history = story(
         [entry("b", "2026-01-01T00:00:10Z"), entry("a", "2026-01-01T00:00:00Z"), entry("c", "2026-01-01T00:00:40Z")], []
     )
-    assert [(step.type, step.seconds, step.start, step.end) for step in told.steps] == [
+    assert [(step.type, step.seconds, step.start, step.end) for step in history.steps] == [
         ("a", 0.0, 0.0, 0.0),
         ("b", 10.0, 0.0, WIDTH / 4),
         ("c", 40.0, WIDTH / 4, WIDTH),
     ]
-    assert told.seconds == 40.0
+    assert history.seconds == 40.0
 
 
 def test_failures_are_marked() -> None:
@@ -42,8 +42,8 @@ def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
     }  # fmt: skip
     act = {"at": "2026-01-01T00:00:05Z", "kind": "refund", "name": "olga", "reason": "broken", "outcome": "done"}
     lost = act | {"at": "2026-01-01T00:00:06Z", "outcome": None}
-    told = story([entry("a", "2026-01-01T00:00:00Z")], [], [delivery, unsent], [act, lost])
-    assert [(step.seconds, step.state, step.endpoint_id) for step in told.steps] == [
+    history = story([entry("a", "2026-01-01T00:00:00Z")], [], [delivery, unsent], [act, lost])
+    assert [(step.seconds, step.state, step.endpoint_id) for step in history.steps] == [
         (0.0, "ok", ""),
         (3.0, "bad", "e1"),
         (4.0, "bad", "e2"),
@@ -51,7 +51,7 @@ def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
         (6.0, "bad", ""),
         (8.0, "ok", "e1"),
     ]
-    texts = " ".join(step.text for step in told.steps)
+    texts = " ".join(step.text for step in history.steps)
     for part in ("timed out after 20.00 s", "endpoint disabled", "By olga (broken)", "outcome unknown", "answered 204"):
         assert part in texts
 
