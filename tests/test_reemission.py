@@ -17,7 +17,7 @@ from services.inventory.tests.warehouse import add, stock
 from services.orders import usecases as orders
 from services.orders.domain import CancelReason
 from services.orders.models import put_price
-from services.orders.tests.builders import consumed, place
+from services.orders.tests.builders import delivery_of, place
 from workers.inventory.consumers import HANDLERS as INVENTORY
 from workers.orders.consumers import HANDLERS as ORDERS
 
@@ -78,9 +78,9 @@ def shop(migrated_database: Callable[[str], str]) -> Iterator[Shop]:
 
 def end(shop: Shop, order_id: str, event_type: str) -> None:
     if event_type == "order.confirmed.v1":
-        orders.payment_was_captured(shop.orders, consumed("payment.captured.v1", order_id), order_id)
+        orders.payment_was_captured(shop.orders, delivery_of("payment.captured.v1", order_id), order_id)
     else:
-        failed = consumed("payment.declined.v1", order_id)
+        failed = delivery_of("payment.declined.v1", order_id)
         orders.order_failed(shop.orders, failed, order_id, CancelReason.PAYMENT_DECLINED)
 
 

@@ -139,7 +139,7 @@ def _show_repair(repair: Repair | None, console: Console) -> None:
     if repair is None:
         return
     asked = len({request.subject for request in repair.requests})
-    counts = f"{len(repair.mended)} repaired, {len(repair.after)} not"
+    counts = f"{len(repair.repaired)} repaired, {len(repair.after)} not"
     console.print(f"Asked the owners about {asked} orders: of {len(repair.before)} findings {counts}.", highlight=False)
     for finding in repair.after[:MAX_SHOWN]:
         text = f"not repaired: {finding.promise} {finding.subject}: {repair.why_not(finding)}"

@@ -241,7 +241,7 @@ def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, reader: QueueRea
         assert box.waiting() == [event.id]
         with QueueReader(vhost) as declared_again:
             eventually(lambda: box.waiting() == [])
-            assert declared_again.listen() == [event.id]
+            assert declared_again.read() == [event.id]
 
 
 def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, reader: QueueReader, vhost: str) -> None:

@@ -12,7 +12,7 @@ from common.messaging.events import new_id
 from services.orders import usecases
 from services.orders.domain import Status
 from services.orders.metrics import CONFIRMED
-from services.orders.tests.builders import incoming, place, published
+from services.orders.tests.builders import delivery_of, place, published
 from services.orders.tests.conftest import database_url, engine
 from workers.orders.consumers import HANDLERS
 
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.integration
 def test_a_batch_confirms_and_cancels(engine: Engine) -> None:
     orders = [place(engine) for _ in range(4)]
     batches = InboxBatches(engine, HANDLERS)
-    reserved = [incoming("stock.reserved.v1", order) for order in orders]
+    reserved = [delivery_of("stock.reserved.v1", order) for order in orders]
     assert batches.handle(reserved) == [True] * 4
-    ends = [incoming("payment.captured.v1", order) for order in orders[:3]] + [
-        incoming("payment.declined.v1", orders[3])
+    ends = [delivery_of("payment.captured.v1", order) for order in orders[:3]] + [
+        delivery_of("payment.declined.v1", orders[3])
     ]
     before = CONFIRMED._value.get()
     assert batches.handle([*ends, reserved[0]]) == [True] * 4 + [False]
@@ -45,7 +45,7 @@ def test_an_event_about_no_order_leaves_nothing_of_its_batch(engine: Engine) -> 
     before = CONFIRMED._value.get()
     with pytest.raises(NotFound):
         InboxBatches(engine, HANDLERS).handle(
-            [incoming("payment.captured.v1", order), incoming("payment.captured.v1", new_id())]
+            [delivery_of("payment.captured.v1", order), delivery_of("payment.captured.v1", new_id())]
         )
     assert usecases.get_order(engine, order, customer_id=None).status is Status.PENDING
     assert [each.type for each in published(engine, order)] == ["order.placed.v1"]

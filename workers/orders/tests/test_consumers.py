@@ -11,7 +11,7 @@ from common.errors import Rejected
 from common.messaging.inbox import AlreadyHandled
 from services.orders import usecases
 from services.orders.domain import CancelReason, Status
-from services.orders.tests.builders import incoming, order_command, place, published
+from services.orders.tests.builders import delivery_of, order_command, place, published
 from services.orders.tests.conftest import database_url, engine
 from workers.orders.consumers import HANDLERS
 
@@ -39,7 +39,7 @@ def deliver_twice(engine: Engine, delivery: Delivery) -> None:
 def test_a_paid_order_is_confirmed_in_any_order_of_arrival(engine: Engine, arrival: tuple[str, ...]) -> None:
     order_id = place(engine)
     for event_type in arrival:
-        deliver_twice(engine, incoming(event_type, order_id, items=[], amount={}))
+        deliver_twice(engine, delivery_of(event_type, order_id, items=[], amount={}))
     order = usecases.get_order(engine, order_id, customer_id=None)
     assert (order.status, order.version) == (Status.CONFIRMED, 2)
     assert [event.type for event in published(engine, order_id)] == ["order.placed.v1", "order.confirmed.v1"]
@@ -50,8 +50,8 @@ def test_a_failed_order_is_cancelled_once_with_its_reason(engine: Engine, failur
     for arrival in permutations([failure, "stock.reserved.v1"]):
         order_id = place(engine)
         for event_type in arrival:
-            deliver_twice(engine, incoming(event_type, order_id))
-        deliver(engine, incoming("payment.captured.v1", order_id))  # too late, whatever it says
+            deliver_twice(engine, delivery_of(event_type, order_id))
+        deliver(engine, delivery_of("payment.captured.v1", order_id))  # too late, whatever it says
         order = usecases.get_order(engine, order_id, customer_id=None)
         assert (order.status, order.cancel_reason, order.version) == (Status.CANCELLED, REASONS[failure], 2)
         last = published(engine, order_id)[-1]
@@ -61,16 +61,16 @@ def test_a_failed_order_is_cancelled_once_with_its_reason(engine: Engine, failur
 def test_an_old_price_after_a_new_one_changes_nothing(engine: Engine) -> None:
     def priced(sequence: int, amount: int) -> Delivery:
         price = {"amount": amount, "currency": "usd"}
-        return incoming("product.changed.v1", "TEA", sequence, sku="TEA", name="Tea", price=price)
+        return delivery_of("product.changed.v1", "TEA", sequence, sku="TEA", name="Tea", price=price)
 
     deliver_twice(engine, priced(3, 700))
     deliver_twice(engine, priced(2, 600))
-    placed = usecases.place_order(engine, order_command(), incoming("product.changed.v1", "TEA").message_context)
+    placed = usecases.place_order(engine, order_command(), delivery_of("product.changed.v1", "TEA").message_context)
     assert placed.order.total.amount == 700
 
 
 def test_an_event_that_breaks_its_contract_is_refused_for_good(engine: Engine) -> None:
     with pytest.raises(Rejected):
-        deliver(engine, incoming("product.listed.v1", "TEA", sku="TEA", name="Tea", price={"amount": "free"}))
+        deliver(engine, delivery_of("product.listed.v1", "TEA", sku="TEA", name="Tea", price={"amount": "free"}))
     with pytest.raises(Rejected):
-        deliver(engine, incoming("payment.captured.v1", "not-an-order"))
+        deliver(engine, delivery_of("payment.captured.v1", "not-an-order"))

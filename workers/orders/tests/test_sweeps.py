@@ -12,7 +12,7 @@ from common.resilience.sweeps import SweepContext
 from common.storage.postgresql import autocommit
 from services.orders import usecases
 from services.orders.domain import Status
-from services.orders.tests.builders import incoming, place, published
+from services.orders.tests.builders import delivery_of, place, published
 from services.orders.tests.conftest import database_url, engine
 from workers.orders.sweeps import SWEEPS, Resources
 
@@ -53,7 +53,7 @@ def test_one_that_is_beyond_its_bound_is_left_alone_while_something_is_held_up(e
 
 def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: Engine) -> None:
     order = place(engine)
-    reserved, captured = incoming("stock.reserved.v1", order), incoming("payment.captured.v1", order)
+    reserved, captured = delivery_of("stock.reserved.v1", order), delivery_of("payment.captured.v1", order)
 
     def receive() -> None:
         usecases.mark_reserved(engine, reserved, order)
