@@ -43,7 +43,7 @@ def test_every_reference_leads_somewhere() -> None:
             part = part[step]
 
 
-def test_every_event_has_a_channel_one_sender_and_those_who_hear_it() -> None:
+def test_every_event_has_a_channel_a_publisher_and_its_consumers() -> None:
     operations = WRITTEN["operations"].values()
     for event_type in TYPES:
         mine = [each for each in operations if each["channel"]["$ref"] == f"#/channels/{event_type}"]

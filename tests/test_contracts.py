@@ -150,6 +150,6 @@ def test_a_reader_refuses_what_it_cannot_use_before_it_does_anything(context: st
         receive(context, empty)
 
 
-def test_whatever_is_heard_is_published_by_somebody() -> None:
+def test_every_consumed_event_has_a_publisher() -> None:
     consumed = {event_type for handlers in HANDLERS.values() for event_type in handlers} - {topology.EVERYTHING}
     assert consumed <= {contract.type for contract in CONTRACTS}

@@ -87,7 +87,9 @@ def end(shop: Shop, order_id: str, event_type: str) -> None:
 @pytest.mark.parametrize(
     ("event_type", "after"), [("order.confirmed.v1", (9, 0, 1)), ("order.cancelled.v1", (10, 0, 0))]
 )
-def test_a_follower_that_missed_the_end_asks_and_hears_it(shop: Shop, event_type: str, after: tuple[int, ...]) -> None:
+def test_a_context_that_missed_the_end_asks_and_receives_it(
+    shop: Shop, event_type: str, after: tuple[int, ...]
+) -> None:
     order = place(shop.orders)
     shop.deliver_to_inventory()
     shop.deliver_to_orders()
@@ -102,7 +104,7 @@ def test_a_follower_that_missed_the_end_asks_and_hears_it(shop: Shop, event_type
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 0
 
 
-def test_who_has_followed_drops_what_is_told_again(shop: Shop) -> None:
+def test_a_context_that_has_handled_the_end_drops_its_duplicate(shop: Shop) -> None:
     order = place(shop.orders)
     shop.deliver_to_inventory()
     end(shop, order, "order.confirmed.v1")

@@ -136,7 +136,7 @@ def test_the_new_reader_does_the_same_for_either_version(engine: Engine) -> None
 
 @pytest.mark.integration
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_who_hears_both_versions_of_an_order_reserves_once(engine: Engine, newest_first: bool) -> None:
+def test_a_consumer_of_both_versions_of_an_order_reserves_once(engine: Engine, newest_first: bool) -> None:
     order, events = order_placed_in_both_versions(new_order(), MESSAGE_CONTEXT)
     for event in reversed(events) if newest_first else events:
         receive(engine, event)

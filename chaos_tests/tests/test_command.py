@@ -98,7 +98,7 @@ def test_where_containers_are_asked_is_said_by_the_environment(
     assert len(asked) == 1
 
 
-def test_there_is_nothing_to_mend_where_there_is_no_home(tmp_path: Path) -> None:
+def test_there_is_nothing_to_restore_without_a_home(tmp_path: Path) -> None:
     ended = CliRunner().invoke(command.chaos, ["heal", "--home", str(tmp_path / "nowhere")])
     assert ended.exit_code == 3
     assert "No stack runs in" in ended.output

@@ -72,7 +72,7 @@ def test_a_kept_promise(view: OrderView) -> None:
     assert broken(view) == []
 
 
-def test_cancelled_before_anybody_else_had_heard_of_it() -> None:
+def test_cancelled_before_any_other_context_received_it() -> None:
     history = events((ORDERS, "order.placed.v1", 1), (ORDERS, "order.cancelled.v1", 2))
     assert broken(OrderView(ID, order("cancelled", "customer_request"), (), (), history)) == []
 

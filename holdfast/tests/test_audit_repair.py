@@ -66,7 +66,7 @@ def ask(owners: Owners, verdict: Verdict) -> Repair:
     return ask_owners(owners, verdict, lambda _what: None)
 
 
-def test_a_finished_orders_payment_is_looked_at_and_its_end_told_again(owners: Owners) -> None:
+def test_a_finished_orders_payment_is_rechecked_and_its_end_resent(owners: Owners) -> None:
     ask(owners, broken(PAID))
     assert owners.asked == ["/api/v1/payments/payment-1/re-check", f"/api/v1/orders/{PAID.id}/re-emit"]
 
@@ -92,7 +92,7 @@ def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
     assert repair.why_not(verdict.findings[0]) == "503 unavailable: later"
 
 
-def test_the_report_says_what_is_mended_and_what_is_not() -> None:
+def test_the_report_lists_what_is_repaired_and_what_is_not() -> None:
     repaired, left = Finding("P1", "a", "x"), Finding("P4", "b", "y")
     said = document(Repair([repaired, left], [Request("a", "/a"), Request("b", "/b")], [left]))
     assert said == {

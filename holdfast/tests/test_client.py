@@ -103,7 +103,7 @@ def test_the_demonstration_waits_for_a_system_that_starts(server: Busy, shop: Cl
     assert len(server.asked) == server.refusals + len(PRICES)
 
 
-def test_who_is_not_patient_hears_it_at_once(server: Busy) -> None:
+def test_an_impatient_client_gets_the_error_at_once(server: Busy) -> None:
     server.refusals = 1
     with pytest.raises(ApiError):
         Client(f"http://127.0.0.1:{server.server_port}").get("/orders")

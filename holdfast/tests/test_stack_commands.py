@@ -156,7 +156,7 @@ def test_status_of_a_stack_that_is_down(home: Home) -> None:
     assert "stopped" in run("status", "--home", home.path).stdout
 
 
-def test_down_deletes_data_only_when_told_to(home: Home) -> None:
+def test_down_deletes_data_only_on_request(home: Home) -> None:
     assert run("down", "--home", home.path).exit_code == 0
     assert home.path.exists()
     assert run("down", "--delete-data", "--home", home.path).exit_code == 0
@@ -208,7 +208,7 @@ def test_up_on_a_port_in_use_says_which_and_starts_nothing(home: Home) -> None:
     assert run("status", "--home", home.path).exit_code == 3
 
 
-def test_up_refuses_nonsense(tmp_path: Path) -> None:
+def test_up_rejects_invalid_options(tmp_path: Path) -> None:
     assert run("up", "--home", tmp_path / "x", "--port-base", "80").exit_code == 1
     assert run("up", "--home", tmp_path / "x", "--port-base", "many").exit_code == 2
     (tmp_path / "file").touch()

@@ -123,7 +123,7 @@ def test_p5_the_only_event_of_a_source_that_is_gone(scene: Scene) -> None:
     scene.assert_found(deleted, {"P5"}, scene.refused["id"])
 
 
-def test_p5_a_sale_that_nobody_was_told_of(scene: Scene) -> None:
+def test_p5_a_sale_without_an_event(scene: Scene) -> None:
     # As far as can be seen from outside, the stock of a confirmed order was never sold.
     deleted = scene.saboteur.event_deleted(scene.order["id"], "stock.sold.v1")
     scene.assert_found(deleted, {"P1"}, scene.order["id"])

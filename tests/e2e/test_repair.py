@@ -33,9 +33,7 @@ def purge(stack: Stack, queue: str) -> None:
     requests.delete(f"{url}/contents", timeout=10).raise_for_status()
 
 
-def test_a_follower_that_lost_the_end_of_an_order_is_told_it_again(
-    stack: Stack, shop: Shop, customer: Customer
-) -> None:
+def test_a_context_that_lost_the_end_of_an_order_gets_it_again(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=5)
     stack.stop("worker-payments")
     placed = place(customer, {sku: 2})

@@ -17,7 +17,7 @@ def test_only_the_systems_refusals_since_then_are_counted(tmp_path: Path) -> Non
     assert _refused(log, began_at, "postgres") == {"inventory": 1, "orders": 1}
 
 
-def test_a_log_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_a_rotated_log_is_read_from_its_beginning(tmp_path: Path) -> None:
     log = tmp_path / "postgres.log"
     log.write_text(LINE.format("orders@orders"))
     assert _refused(log, 10_000, "postgres") == {"orders": 1}

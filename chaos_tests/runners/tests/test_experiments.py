@@ -58,7 +58,7 @@ def test_a_context_names_its_process() -> None:
         KNOWN["worker-killed"].target("rabbitmq")
 
 
-def test_of_a_pair_both_are_broken_before_either_is_mended() -> None:
+def test_of_a_pair_both_are_injected_before_either_is_restored() -> None:
     both = pair(bound(KNOWN["worker-paused"], "orders", 2), bound(KNOWN["rabbitmq-refused"], "", 2))
     ensure_experiment_is_valid(both.document)
     assert [activity["provider"]["func"] for activity in both.document["method"]] == [

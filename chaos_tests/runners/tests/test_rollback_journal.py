@@ -68,7 +68,7 @@ def test_one_at_a_time(journal: RollbackJournal, tmp_path: Path) -> None:
         pass
 
 
-def test_only_what_mends_is_ever_called(journal: RollbackJournal, tmp_path: Path) -> None:
+def test_only_restoring_functions_are_called(journal: RollbackJournal, tmp_path: Path) -> None:
     path = tmp_path / "chaos" / "broken.json"
     path.parent.mkdir()
     path.write_text(json.dumps([{"restore": "os:remove", "arguments": {"path": str(path)}, "memory": {}}]))

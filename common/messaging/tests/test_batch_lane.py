@@ -100,7 +100,7 @@ def test_sigterm_finishes_the_batch_in_hand(world: World) -> None:
     wait_until(lambda: world.waiting(QUEUE) == len(events) - done)
 
 
-def test_whoever_watches_sees_each_event_of_a_batch(world: World) -> None:
+def test_flower_shows_each_event_of_a_batch(world: World) -> None:
     seen: dict[str, Any] = {}
     app = Celery("watching", broker=world.broker_url, set_as_current=False)
     with app.connection() as connection, world.worker(**BATCHES):

@@ -42,7 +42,7 @@ def test_a_task_is_shown_whole_or_not_at_all() -> None:
     assert len(dispatcher.sent) == 2 * len(shown)
 
 
-def test_how_the_worker_is_is_always_told() -> None:
+def test_worker_events_are_always_sent() -> None:
     dispatcher = Recorder()
     for _ in range(500):
         dispatcher.send("worker-heartbeat")

@@ -77,7 +77,7 @@ def test_a_broker_that_refuses_is_an_outage_and_leaks_nothing() -> None:
     assert open_files() <= before
 
 
-def test_a_broker_that_stands_still_is_given_up_in_time(vhost: str, reader: QueueReader) -> None:
+def test_a_frozen_broker_times_out(vhost: str, reader: QueueReader) -> None:
     with Link(vhost) as link:
         publisher = make_publisher(link.url)
         publisher.connect()

@@ -72,7 +72,7 @@ def test_events_go_out_in_order_and_rows_go_away(box: Outbox, reader: QueueReade
     assert reader.received == events
 
 
-def test_the_lag_is_told_beyond_one_batch(box: Outbox, vhost: str) -> None:
+def test_the_lag_is_measured_beyond_one_batch(box: Outbox, vhost: str) -> None:
     events = 2 * BATCH_ROWS + 7
     box.fill(events)
     with Link(vhost) as link:
@@ -122,7 +122,7 @@ def test_an_outage_shows_as_growing_lag(box: Outbox, reader: QueueReader, vhost:
             eventually(lambda: metric("outbox_rows") == metric("outbox_oldest_seconds") == 0)
 
 
-def test_a_broker_that_stands_still_loses_nothing(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_a_frozen_broker_loses_nothing(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url)):
         eventually(lambda: box.holder() == "relay-a")
         link.freeze()
@@ -244,7 +244,9 @@ def test_an_exchange_that_is_missing_loses_nothing(box: Outbox, reader: QueueRea
             assert declared_again.read() == [event.id]
 
 
-def test_while_one_queue_refuses_the_others_hear_little_twice(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_while_one_queue_refuses_the_others_receive_few_duplicates(
+    box: Outbox, reader: QueueReader, vhost: str
+) -> None:
     full = {"x-max-length": 1, "x-overflow": "reject-publish"}
     reader.channel.queue_declare("test.full", arguments=full)
     reader.channel.queue_bind("test.full", "holdfast.events", ROUTED)

@@ -120,7 +120,7 @@ def test_a_worker_sees_its_queue_as_it_was_declared(vhost: str, channel: Blockin
 
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
-def test_a_broker_that_is_away_or_stands_still_is_reported_in_time(vhost: str, fault: str) -> None:
+def test_a_dead_or_frozen_broker_is_reported_in_time(vhost: str, fault: str) -> None:
     with Link(vhost) as link:
         getattr(link, fault)()
         started = time.monotonic()

@@ -138,7 +138,7 @@ def test_spans_leave_by_themselves_while_the_process_works(collector: Collector)
     collector.wait_for("soon", seconds=10)
 
 
-def test_a_collector_that_is_away_disturbs_nobody_and_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unavailable_collector_blocks_nothing_and_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure_logging("test")
     with Collector() as gone:
         url = gone.url

@@ -7,7 +7,7 @@ from common.security.tokens import Verifier
 from common.tests.sample_service import answer, bearer, make_app, token
 
 
-def test_a_stranger_is_told_to_bring_a_token() -> None:
+def test_an_anonymous_client_is_asked_for_a_token() -> None:
     reply = make_app().test_client().get("/things/a")
     assert (reply.status_code, answer(reply)["code"]) == (401, "unauthenticated")
     assert reply.headers["WWW-Authenticate"] == 'Bearer realm="holdfast"'
@@ -26,7 +26,7 @@ def test_other_authorization_headers_are_no_token(header: str) -> None:
     assert (reply.status_code, answer(reply)["code"]) == (401, "unauthenticated")
 
 
-def test_a_bad_token_is_told_apart_from_none() -> None:
+def test_a_bad_token_is_distinguished_from_none() -> None:
     reply = make_app().test_client().get("/things/a", headers={"Authorization": "Bearer a.b.c"})
     assert (reply.status_code, answer(reply)["code"]) == (401, "invalid_token")
     assert 'error="invalid_token"' in reply.headers["WWW-Authenticate"]

@@ -142,7 +142,7 @@ def test_an_index_is_built_beside_who_writes(things: str) -> None:
     engine.dispose()
 
 
-def test_an_index_whose_build_gave_up_is_built_anew(things: str, tmp_path: Path) -> None:
+def test_an_index_whose_build_failed_is_built_again(things: str, tmp_path: Path) -> None:
     (tmp_path / "versions" / "second.py").write_text(INDEX_ALONE)
     engine = create_engine(things)
     valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('things_by_id')")

@@ -38,7 +38,7 @@ def test_writes_wait_for_the_journals_of_a_majority(document_store: str) -> None
     ],
     ids=["ping", "find_one", "find", "upsert"],
 )
-def test_a_server_that_is_away_or_stands_still_is_an_outage_within_the_bound(
+def test_a_dead_or_frozen_server_is_an_outage_within_the_time_out(
     document_store: str, fault: str, call: Callable[[object], object]
 ) -> None:
     with Link(document_store) as link:

@@ -178,7 +178,7 @@ def test_the_use_of_the_pool_is_shown(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [b"\xe7\n", b"\xff" * 64, b"N" + b"\x00" * 9, b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_what_answers_with_nonsense_is_away(nonsense: bytes) -> None:
+def test_a_malformed_reply_is_an_outage(nonsense: bytes) -> None:
     def answer(listener: socket.socket) -> None:
         while True:
             try:

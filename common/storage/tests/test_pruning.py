@@ -61,7 +61,7 @@ def test_old_inbox_rows_go_in_batches_and_fresh_ones_stay(engine: Engine) -> Non
     assert prune_inbox(engine, lambda: True) == 0
 
 
-def test_it_stops_between_two_batches_when_it_is_told_to(engine: Engine) -> None:
+def test_it_stops_between_two_batches_on_request(engine: Engine) -> None:
     receive(engine, 25, days_ago=8)
     turns = iter([True, False])
     assert prune_inbox(engine, lambda: next(turns), batch_rows=10) == 10

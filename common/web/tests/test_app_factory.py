@@ -10,7 +10,7 @@ def test_a_view_that_lost_against_another_transaction_runs_again() -> None:
     assert make_app().test_client().post("/things/fail/twice").json == {"tries": 3}
 
 
-def test_lasting_contention_is_told_as_busy() -> None:
+def test_lasting_contention_is_reported_as_busy() -> None:
     client = make_app().test_client()
     reply = client.post("/things/fail/contention")
     assert (reply.status_code, answer(reply)["code"]) == (503, "contention")
@@ -31,7 +31,7 @@ def test_every_reply_has_the_request_id() -> None:
         assert client.get(path, headers={"Request-Id": "mine"}).headers["Request-Id"] == "mine"
 
 
-def test_replies_are_not_cached_by_strangers() -> None:
+def test_replies_are_not_cached_by_proxies() -> None:
     assert make_app().test_client().get("/things/a", headers=bearer()).headers["Cache-Control"] == "no-store"
 
 

@@ -200,7 +200,7 @@ def test_requests_one_behind_the_other_are_answered_in_turn(server: Server) -> N
         assert rest.count(b"HTTP/1.1 201 ") == 1
 
 
-def test_a_client_that_waits_for_100_continue_is_told_once(server: Server) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it_once(server: Server) -> None:
     body = json.dumps({"name": "a"}).encode()
     with connected(server, BODY[:-1].replace(b"6000", b"%d\r\nExpect: 100-Continue" % len(body))) as client:
         assert receive(client, until=b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -44,7 +44,7 @@ PROXY, CLIENT = "10.0.0.1", "192.0.2.1"
         ("nonsense", CLIENT, None),
     ],
 )
-def test_a_hop_counts_if_whoever_wrote_it_is_trusted(peer: str, forwarded_for: str, client: str | None) -> None:
+def test_a_hop_counts_if_its_writer_is_trusted(peer: str, forwarded_for: str, client: str | None) -> None:
     found = find_client(peer, forwarded_for, TRUSTED)
     assert (found and str(found)) == client
 

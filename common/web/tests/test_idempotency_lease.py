@@ -50,7 +50,7 @@ def test_finished_work_is_answered_again(engine: Engine) -> None:
     assert _begin(engine, "r2").reply == Reply(201, {"id": "r1"}, replayed=True)
 
 
-def test_a_repetition_meanwhile_is_told_to_wait(engine: Engine) -> None:
+def test_a_concurrent_repetition_gets_a_conflict(engine: Engine) -> None:
     _begin(engine, "r1")
     with pytest.raises(Conflict) as caught:
         _begin(engine, "r2")
@@ -87,7 +87,7 @@ def test_a_different_request_neither_takes_over_nor_replays(engine: Engine) -> N
     assert caught.value.code == "idempotency_key_reused"
 
 
-def test_released_work_starts_anew(engine: Engine) -> None:
+def test_released_work_starts_again(engine: Engine) -> None:
     first = _begin(engine, "r1")
     with transaction(engine) as connection:
         first.release(connection)

@@ -56,7 +56,7 @@ def assert_refused(reply: TestResponse, policy: str, quota: int) -> None:
     assert reply.headers["RateLimit"].startswith(f'"{policy}";r=0;t=')
 
 
-def test_a_caller_is_limited_by_who_it_is_and_told_what_is_left() -> None:
+def test_a_caller_is_limited_by_subject_and_gets_the_remaining_quota() -> None:
     app = client(rate_limit_authenticated="3/minute")
     ann, bob = bearer(sub="ann"), bearer(sub="bob")
     replies = [app.get("/things", headers=ann) for _ in range(3)]
@@ -66,7 +66,7 @@ def test_a_caller_is_limited_by_who_it_is_and_told_what_is_left() -> None:
     assert app.get("/things", headers=bob).status_code == 200
 
 
-def test_a_stranger_is_limited_by_its_address_where_it_costs_much() -> None:
+def test_an_anonymous_client_is_limited_by_address_on_expensive_routes() -> None:
     app = client(rate_limit_anonymous="2/minute")
     assert [sign_in(app).status_code for _ in range(2)] == [200, 200]
     assert_refused(sign_in(app), "anonymous", 2)
@@ -96,7 +96,7 @@ def test_one_route_has_a_quota_of_its_own() -> None:
         ("nonsense", "more nonsense", True),
     ],
 )
-def test_who_is_the_same_stranger(first: str, second: str, *, same: bool) -> None:
+def test_addresses_of_the_same_anonymous_client(first: str, second: str, *, same: bool) -> None:
     app = client(rate_limit_anonymous="1/minute")
     assert sign_in(app, first).status_code == 200
     assert sign_in(app, second).status_code == (429 if same else 200)
@@ -109,7 +109,7 @@ def test_by_default_no_caller_is_limited() -> None:
     assert "r=1199" in sign_in(app).headers["RateLimit"]
 
 
-def test_a_stranger_that_is_refused_is_refused_before_its_body_is_read() -> None:
+def test_an_anonymous_client_is_rejected_before_its_body_is_read() -> None:
     app = client(rate_limit_anonymous="1/minute")
     sign_in(app)
     reply = app.post("/things/sign-in", data=b"\xff" * 100, headers={"X-Forwarded-For": "192.0.2.1"})

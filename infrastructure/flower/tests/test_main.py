@@ -52,7 +52,7 @@ def test_its_pages_want_the_password(flower: int) -> None:
 
 
 @pytest.mark.integration
-def test_whoever_measures_needs_none(flower: int) -> None:
+def test_metrics_need_no_token(flower: int) -> None:
     assert "flower_worker_online" in request_here("GET", f"http://127.0.0.1:{flower}/metrics", 10).text
 
 

@@ -50,7 +50,7 @@ def is_rate_limited(reply: requests.Response) -> bool:
     )
 
 
-def test_an_address_that_sends_too_many_requests_is_told_so(tmp_path: Path) -> None:
+def test_an_address_that_sends_too_many_requests_is_limited(tmp_path: Path) -> None:
     with limited(tmp_path, Limits(requests_per_second=1, requests_burst=10)) as front:
         replies = at_once(front, 60)
         refused = [reply for reply in replies if reply.status_code != 200]
@@ -58,7 +58,7 @@ def test_an_address_that_sends_too_many_requests_is_told_so(tmp_path: Path) -> N
         assert all(map(is_rate_limited, refused))
 
 
-def test_an_address_with_too_many_connections_is_told_so(tmp_path: Path) -> None:
+def test_an_address_with_too_many_connections_is_limited(tmp_path: Path) -> None:
     with limited(tmp_path, Limits(connections=8)) as front, ExitStack() as opened:
         clients = [opened.enter_context(slow_client(front, HALF_A_BODY)) for _ in range(20)]
 

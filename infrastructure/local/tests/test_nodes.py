@@ -44,7 +44,7 @@ def test_each_node_has_its_own_place_and_knows_the_others(home: Home) -> None:
             assert other.environment["RABBITMQ_NODENAME"] in written
 
 
-def test_one_node_is_told_of_no_cluster(home: Home) -> None:
+def test_one_node_has_no_cluster_configuration(home: Home) -> None:
     alone = replace(home, rabbitmq_nodes=1)
     _, node = rabbitmq.specs(alone, PROGRAM, load_credentials(alone))
     assert node.name == "rabbitmq"

@@ -139,13 +139,13 @@ def test_after_the_keeper_died_who_listens_is_replaced_without_a_gap_all_the_sam
         assert not is_refused(address)
 
 
-def test_an_address_that_a_stranger_has_is_not_shared(socket_manager: Path, address: str) -> None:
+def test_an_address_in_use_by_another_program_is_not_shared(socket_manager: Path, address: str) -> None:
     host, _, port = address.rpartition(":")
     with create_server((host, int(port))), pytest.raises(OSError, match="Address already in use"):
         take(socket_manager, address)
 
 
-def test_nonsense_does_not_end_the_keeper(socket_manager: Path, address: str) -> None:
+def test_malformed_requests_do_not_end_the_socket_manager(socket_manager: Path, address: str) -> None:
     for nonsense in ("", "nonsense", "127.0.0.1:port", f"203.0.113.1:{address.rpartition(':')[2]}"):
         with pytest.raises(OSError, match=r".+"):
             take(socket_manager, nonsense)

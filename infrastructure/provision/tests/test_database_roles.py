@@ -139,7 +139,7 @@ def test_a_role_opens_its_own_database_and_no_other(servers: Servers, urls: Urls
             pass
 
 
-def test_whoever_has_no_role_here_does_not_get_in(servers: Servers, urls: Urls) -> None:
+def test_an_account_without_a_role_is_rejected(servers: Servers, urls: Urls) -> None:
     """A right of PUBLIC would be a right of every login of the server."""
     role, password = "orders_relay", servers.database_passwords["orders_relay"]
     server, name = urls["orders"](RELAY).rpartition("@")[2].split("/")

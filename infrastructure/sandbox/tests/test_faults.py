@@ -138,7 +138,7 @@ def test_hangs_do_not_block_others(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_nonsense_is_answered_before_or_after(sandbox: SandboxProcess, after: bool) -> None:
+def test_malformed_replies_come_before_or_after_the_work(sandbox: SandboxProcess, after: bool) -> None:
     client, metadata = sandbox.client(), tagged()
     sandbox.set_faults({"kind": "nonsense", "after": after, "remaining": 1})
     with pytest.raises(stripe.APIError) as caught:
@@ -148,7 +148,7 @@ def test_nonsense_is_answered_before_or_after(sandbox: SandboxProcess, after: bo
 
 
 @pytest.mark.parametrize("body", ["html", "bytes", "empty", "json"])
-def test_nonsense_comes_in_kinds_that_clients_stumble_over(sandbox: SandboxProcess, body: str) -> None:
+def test_malformed_replies_come_in_several_kinds(sandbox: SandboxProcess, body: str) -> None:
     sandbox.set_faults({"kind": "nonsense", "body": body})
     answer = sandbox.get("/v1/payment_intents")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")

@@ -62,7 +62,7 @@ def test_at_the_same_moment_a_source_keeps_its_own_numbers() -> None:
     assert [name for name, _ in described(entry("a", sequence=2), entry("b", sequence=1))] == ["b", "a"]
 
 
-def test_causes_in_a_circle_are_told_too() -> None:
+def test_causes_in_a_cycle_are_described_too() -> None:
     assert len(described(entry("a", causationid="b"), entry("b", causationid="a"), entry("c", causationid="c"))) == 3
 
 
@@ -88,7 +88,7 @@ def test_delays_are_never_negative_and_the_order_does_not_hang_on_arrival(facts:
         ("stock.reserved.v1", "Stock reserved: 2 x KETTLE-RED, 1 x TEA-EARL-GREY"),
     ],
 )
-def test_the_golden_samples_are_told(event_type: str, said: str) -> None:
+def test_the_golden_samples_are_described(event_type: str, said: str) -> None:
     data = json.loads((SAMPLES / f"{event_type}.json").read_text())["data"]
     assert summary(entry("a", type=event_type, data=data)) == said
 
@@ -101,7 +101,7 @@ def test_every_known_type_has_a_sentence_of_its_own(path: Path) -> None:
     )
 
 
-def test_a_failed_attempt_is_told() -> None:
+def test_a_failed_attempt_is_reported() -> None:
     data = {"event_id": "x", "consumer": "payments", "attempt": 2, "error_class": "KeyError", "error": "'card'"}
     described = summary(entry("a", type="attempt.failed.v1", data=data))
     assert described == "Attempt 2 failed in payments: KeyError: 'card'"
@@ -113,7 +113,7 @@ def test_long_lists_are_cut_short() -> None:
     assert described == "Stock sold: 1 x SKU-0, 1 x SKU-1, 1 x SKU-2, 1 x SKU-3, 1 x SKU-4 and 95 more"
 
 
-def test_an_unknown_type_is_told_by_its_name() -> None:
+def test_an_unknown_type_is_described_by_its_name() -> None:
     assert summary(entry("a", type="parcel.handed_over.v3", data={"weight": 1})) == "Parcel handed over"
 
 

@@ -40,7 +40,7 @@ def ids(archive: Database[dict[str, Any]], wanted: Filter = ANY, page: Page | No
     return [entry.id for entry in usecases.list_events(archive, wanted, page or Page(limit=100))]
 
 
-def test_an_event_is_filed_once_whoever_brings_it(archive: Database[dict[str, Any]]) -> None:
+def test_an_event_is_stored_once_by_concurrent_workers(archive: Database[dict[str, Any]]) -> None:
     event = happening()
     with ThreadPoolExecutor(10) as threads:
         filed = list(threads.map(lambda _: file(archive, event), range(30)))

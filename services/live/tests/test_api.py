@@ -151,7 +151,7 @@ def test_a_stream_ends_when_its_token_expires(start: Callable[..., Live], log: E
     assert [(frame["event"], frame["data"]) for frame in frames] == [("end", {"reason": "token_expired"})]
 
 
-def test_a_quiet_stream_sends_heartbeats_that_tell_how_far_it_is(start: Callable[..., Live], log: EventLog) -> None:
+def test_a_quiet_stream_sends_heartbeats_with_its_position(start: Callable[..., Live], log: EventLog) -> None:
     order = new_id()
     archive(log, placed(order))
     with reading(start(LIVE_HEARTBEAT_SECONDS=0.2), of(order), MINE) as stream:

@@ -17,7 +17,7 @@ def test_a_caller_has_a_limit_and_gets_room_back() -> None:
     limits.enter("a")
 
 
-def test_a_process_has_a_limit_whoever_calls() -> None:
+def test_a_process_has_a_limit_for_all_callers() -> None:
     limits = Limits(per_process=2, per_caller=2)
     limits.enter("a")
     limits.enter("b")

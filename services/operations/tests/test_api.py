@@ -108,7 +108,7 @@ def test_everything_is_for_operators(client: FlaskClient, store: Store) -> None:
     assert usecases.get_letter(store, letter_id).document["status"] == "filed"
 
 
-def test_a_replay_is_asked_for_on_record_and_told_when_it_is_done(client: FlaskClient, store: Store) -> None:
+def test_a_replay_is_recorded_and_its_outcome_is_reported(client: FlaskClient, store: Store) -> None:
     letter_id = file(store)
     for _ in range(2):  # asked twice while it is on its way: once is enough
         reply = client.post(f"{LETTERS}/{letter_id}/replay", headers=OPERATOR)

@@ -44,7 +44,7 @@ def test_the_brokers_word_is_taken_for_where_when_and_why() -> None:
     assert (death.event_id, death.attempts, death.earns_a_replay) == (event.id, 21, True)
 
 
-def test_the_last_error_of_an_event_that_then_killed_its_worker_is_told() -> None:
+def test_the_last_error_of_an_event_that_then_killed_its_worker_is_reported() -> None:
     message = by_broker(happening().to_json().encode(), "delivery_limit")
     message.headers.update({"holdfast-error": "slow", "holdfast-error-class": "a.SlowError", "x-delivery-count": 25})
     death = read(message)
@@ -64,7 +64,7 @@ def test_the_last_error_of_an_event_that_then_killed_its_worker_is_told() -> Non
         (happening(type="Nonsense").to_json().encode(), CONTENT_TYPE, "type is not of the form"),
     ],
 )
-def test_what_a_worker_rejected_is_told_why_it_is_no_event(body: bytes, content_type: str | None, problem: str) -> None:
+def test_a_message_that_a_worker_rejected_gets_a_reason(body: bytes, content_type: str | None, problem: str) -> None:
     death = read(by_broker(body, "rejected", content_type=content_type))
     assert (death.reason, death.error_class) == ("not_an_event", "common.messaging.events.InvalidEventError")
     assert problem in death.error
@@ -128,5 +128,5 @@ def test_anything_at_all_is_diagnosed(body: bytes, headers: dict[str, Any], cont
         text.encode()
 
 
-def test_a_death_that_is_a_list_of_nonsense_is_no_word_of_the_broker() -> None:
+def test_a_malformed_x_death_is_ignored() -> None:
     assert read(RawMessage(body=b"x", routing_key="q", headers={"x-death": ["nonsense"]})).reason == "unknown"

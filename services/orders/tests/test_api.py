@@ -196,7 +196,7 @@ def test_nobody_gets_in_without_a_token(client: Any) -> None:
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_an_operator_has_the_last_event_told_again(client: Any, engine: Engine) -> None:
+def test_an_operator_resends_the_final_event(client: Any, engine: Engine) -> None:
     operator = bearer(sub="op", role="operator")
     order_id = place(engine)
     path = f"/api/v1/orders/{order_id}/re-emit"

@@ -62,7 +62,7 @@ def test_every_currency_has_a_smallest_total() -> None:
 
 
 @given(st.lists(st.sampled_from(FACTS)))
-def test_a_final_status_is_final_whatever_is_heard_later(facts: list[object]) -> None:
+def test_a_final_status_never_changes(facts: list[object]) -> None:
     for final in (Status.CONFIRMED, Status.CANCELLED):
         assert all(fact(final) is None for fact in facts)  # type: ignore[operator]  # sampled functions
 

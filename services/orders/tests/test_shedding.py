@@ -99,7 +99,7 @@ def test_no_statement_is_added(engine: Engine) -> None:
     assert len([statement for statement in statements if "NOTIFY" not in statement]) == 2
 
 
-def test_the_client_is_told_when_to_come_back(client: Any, engine: Engine) -> None:
+def test_the_client_gets_retry_after(client: Any, engine: Engine) -> None:
     assert post(client, BODY).status_code == 202
     run(engine, "UPDATE outbox SET created_at = now() - interval '1 hour'")
     time.sleep(1.1)

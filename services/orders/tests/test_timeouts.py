@@ -43,7 +43,7 @@ def order_of(engine: Engine, order_id: str) -> tuple[Status, CancelReason | None
 TIMED_OUT = (Status.CANCELLED, CancelReason.TIMED_OUT)
 
 
-def test_the_clock_goes_stands_still_and_goes_on(engine: Engine) -> None:
+def test_the_clock_runs_stops_and_resumes(engine: Engine) -> None:
     began = time.monotonic()
     first = timeouts.tick(engine, is_stopped=False)
     time.sleep(0.3)
@@ -140,7 +140,7 @@ def test_a_capture_that_is_being_written_wins_against_the_time_out(engine: Engin
     assert [event.type for event in published(engine, order)] == ["order.placed.v1"]
 
 
-def test_a_capture_after_the_time_out_changes_nothing_and_has_the_cancellation_told_again(engine: Engine) -> None:
+def test_a_capture_after_the_time_out_only_resends_the_cancellation(engine: Engine) -> None:
     order = place(engine)
     assert sweep(engine, wind(engine, 2 * BOUND)) == 1
     capture = delivery_of("payment.captured.v1", order)

@@ -42,7 +42,7 @@ def test_facts_add_up_in_one_row(engine: Engine) -> None:
     assert first.id == second.id == third.id
 
 
-def test_what_was_heard_first_of_an_order_stays(engine: Engine) -> None:
+def test_the_first_facts_of_an_order_are_kept(engine: Engine) -> None:
     order = new_order()
     with autocommit(engine) as connection:
         models.record_order(connection, order, TERMS)

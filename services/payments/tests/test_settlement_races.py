@@ -60,9 +60,7 @@ def test_the_order_is_cancelled_while_it_is_charged(
 
 
 @pytest.mark.parametrize("moment", OF_A_CHARGE)
-def test_whoever_cancels_dies_and_whoever_charges_undoes_it(
-    resources: Resources, sandbox: SandboxProcess, moment: str
-) -> None:
+def test_the_canceller_dies_and_the_charger_refunds(resources: Resources, sandbox: SandboxProcess, moment: str) -> None:
     order = new_order()
     place(resources, order)
 

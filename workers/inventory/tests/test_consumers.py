@@ -116,5 +116,5 @@ def _story(chance: random.Random) -> list[Event]:
     return sorted(events, key=lambda incoming: (incoming.type != PLACED) * chance.random())
 
 
-def test_there_is_a_handler_for_each_event_that_inventory_is_to_hear() -> None:
+def test_there_is_a_handler_for_each_event_that_inventory_consumes() -> None:
     assert set(HANDLERS) == {PLACED, CONFIRMED, CANCELLED}

@@ -32,7 +32,7 @@ UNKNOWN = f"{UnknownReservationError.__module__}.{UnknownReservationError.__qual
 
 
 @pytest.mark.integration
-def test_it_hears_an_order_and_sells(engine: Engine, database_url: str, vhost: str) -> None:
+def test_it_consumes_an_order_and_sells(engine: Engine, database_url: str, vhost: str) -> None:
     add(engine, "A", 5)
     order = new_order()
     topology.declare(vhost, {"inventory": HANDLERS})

@@ -55,7 +55,7 @@ def test_the_samples_are_understood_each_twice_in_any_order(
     check_books(resources.engine, sandbox, order)
 
 
-def test_what_is_published_follows_from_what_was_heard(resources: Resources) -> None:
+def test_published_events_follow_from_consumed_ones(resources: Resources) -> None:
     order = new_order()
     reserved = event(RESERVED, order)
     receive(resources, event(PLACED, order))
@@ -104,5 +104,5 @@ def test_a_fact_about_no_order_is_refused_for_good(resources: Resources, kind: s
         receive(resources, event(kind, "no-order"))
 
 
-def test_there_is_a_handler_for_each_event_that_payments_is_to_hear() -> None:
+def test_there_is_a_handler_for_each_event_that_payments_consumes() -> None:
     assert set(HANDLERS) == {PLACED, RESERVED, CANCELLED, "order.confirmed.v1", "payment.refund_refused.v1"}

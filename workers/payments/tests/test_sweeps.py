@@ -31,7 +31,7 @@ def test_a_payment_that_waits_long_is_asked_about_unless_something_is_held_up(re
     assert published_types(resources.engine, order) == ["overdue"]
 
 
-def test_what_was_left_unsettled_is_settled_after_a_while_until_it_is_told_to_stop(resources: Resources) -> None:
+def test_unsettled_payments_are_settled_after_a_while_until_a_stop(resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):

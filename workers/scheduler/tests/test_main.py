@@ -139,7 +139,7 @@ def publish_all(engine: Engine) -> None:
 
 
 @pytest.mark.integration
-def test_the_clock_stands_still_through_an_outage_and_then_an_order_is_timed_out(
+def test_the_clock_stops_during_an_outage_and_then_an_order_is_timed_out(
     engine: Engine, consumers: BlockingChannel, start: Start
 ) -> None:
     with start() as first:

@@ -57,7 +57,7 @@ def await_queue(url: str, queue: str) -> None:
             return
 
 
-def test_a_queue_without_a_leader_is_made_anew(own: Stack) -> None:
+def test_a_queue_without_a_leader_is_declared_again(own: Stack) -> None:
     url = own.urls.rabbitmq
     last = list(BINDINGS)[-1]
     job = run_job(url)

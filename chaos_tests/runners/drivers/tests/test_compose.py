@@ -81,7 +81,7 @@ def test_a_run_that_died_before_it_started_what_it_killed_is_healed(
     assert (driver.identity("relay-1") == before) is not kills
 
 
-def test_a_paused_container_stands_still_until_it_is_resumed(driver: Compose, configuration: Configuration) -> None:
+def test_a_paused_container_does_nothing_until_it_is_resumed(driver: Compose, configuration: Configuration) -> None:
     assert processes.pause("relay-1", configuration)["bit"]
     assert driver.is_paused("relay-1")
     assert "was frozen still" in processes.resume("relay-1", configuration)["evidence"]

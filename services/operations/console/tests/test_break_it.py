@@ -91,7 +91,9 @@ def test_a_form_without_the_sessions_mark_does_nothing(operator: FlaskClient, co
     assert [sent for sent in control.sent if sent.method == "POST"] == []
 
 
-def test_a_refusal_and_a_silent_control_process_are_told_apart(operator: FlaskClient, control: FakeService) -> None:
+def test_a_rejection_and_a_silent_control_process_are_distinguished(
+    operator: FlaskClient, control: FakeService
+) -> None:
     control.answers["POST /api/v1/control/faults"] = (409, {"code": "fault_active", "detail": "Another fault is on"})
     reply = post(operator, "/console/break", fault="provider-errors", seconds="60")
     assert (reply.status_code, "Another fault is on." in reply.text) == (409, True)

@@ -71,7 +71,7 @@ def test_each_undecided_payment_has_its_buttons_and_acts_are_on_record(operator:
     assert sent.headers["Authorization"].startswith("Bearer ")
 
 
-def test_no_case_and_no_reply_are_told_apart(operator: FlaskClient, others: Fakes) -> None:
+def test_no_case_and_no_reply_are_distinguished(operator: FlaskClient, others: Fakes) -> None:
     payments = others["payments"]
     payments.answers |= dict.fromkeys(("GET /api/v1/payments/standing-cases", "GET /api/v1/payments/undecided"), NONE)
     assert operator.get("/console/cases").text.count("None.") == 2

@@ -44,7 +44,7 @@ def test_an_audit_is_started_and_its_progress_is_shown(operator: FlaskClient, co
     assert "Run an audit" in page
 
 
-def test_a_second_tab_is_told_that_one_is_under_way(operator: FlaskClient, control: FakeService) -> None:
+def test_a_second_tab_is_told_that_one_is_running(operator: FlaskClient, control: FakeService) -> None:
     problem = {"code": "audit_running", "detail": "An audit is running"}
     control.answers["POST /api/v1/control/audits"] = (409, problem)
     reply = post(operator, "/console/promises/audits")

@@ -75,7 +75,7 @@ def test_endpoints_are_listed_by_cursor_all_or_failing(operator: FlaskClient, ot
     assert "health=failing&limit=25" in others["notifications"].sent[-1].path
 
 
-def test_no_endpoint_and_no_reply_are_told_apart(operator: FlaskClient, others: Fakes) -> None:
+def test_no_endpoint_and_no_reply_are_distinguished(operator: FlaskClient, others: Fakes) -> None:
     others["notifications"].answers["GET /api/v1/webhook-endpoints"] = (200, {"data": [], "has_more": False})
     assert "No endpoint yet." in operator.get("/console/webhooks").text
     assert "No endpoint fails." in operator.get("/console/webhooks?health=failing").text
