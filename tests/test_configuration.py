@@ -37,7 +37,7 @@ def read(text: str) -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()}
 
 
-def test_every_main_has_an_example_beside_it() -> None:
+def test_every_main_has_an_example_next_to_it() -> None:
     mains = [path for room in ("services", "workers") for path in ROOT.glob(f"{room}/*/main.py")]
     assert set(FOLDERS) == {str(path.parent.relative_to(ROOT)) for path in mains}
 

@@ -62,7 +62,7 @@ def test_a_change_that_breaks_a_reader_is_found(schema: dict[str, Any], said: st
     assert any(said in sentence for sentence in found), found
 
 
-def test_a_new_field_breaks_nobody() -> None:
+def test_a_new_field_breaks_no_reader() -> None:
     schema = deepcopy(PLACED)
     schema["properties"]["channel"] = {"type": "string"}
     schema["required"] = [*schema["required"], "channel"]

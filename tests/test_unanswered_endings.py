@@ -99,7 +99,7 @@ def system(migrated_database: Callable[[str], str]) -> Iterator[System]:
         engine.dispose()
 
 
-def test_money_of_a_cancelled_order_is_given_back_though_both_letters_stay(system: System) -> None:
+def test_money_of_a_cancelled_order_is_given_back_though_both_dead_letters_stay(system: System) -> None:
     system.lost |= {("orders", CAPTURED), ("payments", CANCELLED)}
     order = system.place()
     system.carry()

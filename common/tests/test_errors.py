@@ -158,7 +158,7 @@ def test_what_postgresql_says(database: Callable[[], str], state: str, kind: typ
 
 
 @pytest.mark.integration
-def test_a_postgresql_that_takes_too_long_is_away(database: Callable[[], str]) -> None:
+def test_a_postgresql_that_takes_too_long_is_down(database: Callable[[], str]) -> None:
     engine = make_engine(database(), pool_size=1, timeout_seconds=0.3, name="test")
     with pytest.raises(sqlalchemy.exc.DBAPIError) as caught, transaction(engine) as connection:
         connection.execute(text("SELECT pg_sleep(5)"))
@@ -166,7 +166,7 @@ def test_a_postgresql_that_takes_too_long_is_away(database: Callable[[], str]) -
     engine.dispose()
 
 
-def test_a_postgresql_that_is_not_there_is_away() -> None:
+def test_a_postgresql_that_is_not_there_is_down() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     engine = make_engine(f"postgresql+psycopg2://u:p@127.0.0.1:{port}/d", pool_size=1, timeout_seconds=1, name="test")

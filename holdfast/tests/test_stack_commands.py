@@ -107,7 +107,7 @@ def test_a_damaged_home_is_named_without_a_traceback(command: tuple[str, ...], h
     assert isinstance(result.exception, SystemExit)
 
 
-def test_a_home_is_no_directory_with_somebodys_files(tmp_path: Path) -> None:
+def test_a_home_is_no_directory_with_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("mine")
     tmp_path.chmod(0o755)
     assert run("up", "--home", tmp_path).exit_code == 1

@@ -88,7 +88,7 @@ def test_p2_an_event_that_happened_twice(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("change", [{"sold": 2}, {"reserved": 1}, {"on_hand": 8}, {"on_hand": 8, "sold": 2}], ids=str)
-def test_p3_stock_that_moved_by_itself(scene: Scene, change: dict[str, int]) -> None:
+def test_p3_stock_that_moved_automatically(scene: Scene, change: dict[str, int]) -> None:
     changed = scene.saboteur.row_changed("inventory", "products", ("sku", scene.sku), **change)
     scene.assert_found(changed, {"P3"}, scene.sku)
 

@@ -87,7 +87,7 @@ def test_an_order_sent_twice_is_one_and_is_followed_until_it_is_confirmed(
     expect(page.locator("#actions .chip.refunded")).to_be_visible()
 
 
-def test_an_outage_of_the_payment_provider_is_seen_and_is_over_by_itself(
+def test_an_outage_of_the_payment_provider_is_seen_and_is_over_automatically(
     visitor: Visit, stack: Stack, shop: Shop, customer: Customer, password: str
 ) -> None:
     faults = f"{stack.urls.http('sandbox')}/faults"

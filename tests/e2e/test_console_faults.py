@@ -122,7 +122,7 @@ def test_one_fault_at_a_time_in_two_tabs(visitor: Visit, password: str) -> None:
     expect(first.locator("#acts tbody tr").first).to_contain_text("undone")
 
 
-def test_a_paused_broker_is_seen_and_wakes_by_itself_even_if_who_paused_it_dies(
+def test_a_paused_broker_is_seen_and_wakes_automatically_even_if_who_paused_it_dies(
     visitor: Visit, stack: Stack, shop: Shop, password: str
 ) -> None:
     sku = shop.product()

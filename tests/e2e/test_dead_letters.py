@@ -69,7 +69,7 @@ def desk(stack: Stack) -> Desk:
     return Desk(stack)
 
 
-def test_what_is_no_event_is_found_shown_and_put_aside(desk: Desk, shop: Shop) -> None:
+def test_what_is_no_event_is_found_shown_and_discarded(desk: Desk, shop: Shop) -> None:
     mark = shop.product(on_hand=0)
     desk.publish("orders.events", f"garbage \x1b[31m[red]{mark}".encode(), content_type="text/plain")
     letter = desk.letter("--queue", "orders.events", "--error", "InvalidEventError", of=mark)
@@ -82,7 +82,7 @@ def test_what_is_no_event_is_found_shown_and_put_aside(desk: Desk, shop: Shop) -
     assert desk.json("show", letter["id"])["status"] == "discarded"
 
 
-def test_an_order_whose_event_died_goes_on_after_an_edited_replay(
+def test_an_order_whose_event_died_continues_after_an_edited_replay(
     desk: Desk, stack: Stack, shop: Shop, customer: Customer
 ) -> None:
     sku = shop.product(on_hand=5)
@@ -130,7 +130,7 @@ def test_a_bulk_replay_of_what_is_still_broken_brings_it_back(desk: Desk, shop: 
     desk.run("discard", letter["id"], "--reason", "a test")
 
 
-def test_a_message_of_every_malformed_kind_is_filed_and_no_process_minds(desk: Desk, stack: Stack, shop: Shop) -> None:
+def test_a_message_of_every_malformed_kind_is_stored_and_no_process_minds(desk: Desk, stack: Stack, shop: Shop) -> None:
     before = {process["name"]: process["pid"] for process in stack.status()["processes"]}
     run, sent = shop.product(on_hand=0), set()
     for number, kind in enumerate(KINDS):

@@ -36,7 +36,9 @@ def test_a_customer_gets_a_mail_about_each_order(stack: Stack, shop: Shop, custo
     assert f"{customer.name}@example.com" not in entries
 
 
-def test_without_the_mail_server_orders_go_on_and_mails_go_later(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_without_the_mail_server_orders_continue_and_mails_go_later(
+    stack: Stack, shop: Shop, customer: Customer
+) -> None:
     sku = shop.product()
     [pid] = [each["pid"] for each in stack.status()["processes"] if each["name"] == "mail-catcher"]
     os.kill(pid, signal.SIGSTOP)

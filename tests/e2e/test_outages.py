@@ -31,7 +31,7 @@ def away(stack: Stack) -> Away:
     return without
 
 
-def test_orders_are_accepted_while_the_broker_is_away(stack: Stack, shop: Shop, away: Away) -> None:
+def test_orders_are_accepted_while_the_broker_is_down(stack: Stack, shop: Shop, away: Away) -> None:
     skus = [shop.product(on_hand=1000) for _ in range(2)]
     with buying(shop, skus, ahead=1000, pause_seconds=0.5) as buyers:
         buyers.wait_for_more(3)

@@ -95,7 +95,7 @@ def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
         discard_after_replay(shop, letter_id)
 
 
-def test_a_provider_that_is_away(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_a_provider_that_is_down(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.provider_away(stack, shop) as order_id:
         operator.click(operator.problem("Payment provider: does not answer"))
         operator.click(operator.page.locator(f"a[href='/console/orders/{order_id}']"))

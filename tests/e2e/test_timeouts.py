@@ -33,7 +33,7 @@ def test_a_time_out_while_the_capture_is_in_flight(stack: Stack, shop: Shop, cus
     assert_kept(stack)
 
 
-def test_nothing_times_out_while_a_worker_is_away(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_nothing_times_out_while_a_worker_is_down(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=5)
     stack.stop("worker-payments")
     placed = place(customer, {sku: 1})

@@ -86,7 +86,7 @@ def test_an_order_ends_whichever_dead_letters_nobody_replays(explores: Explorer,
     assert _broken_without(explores, size) == {}
 
 
-def test_without_a_question_about_captured_payments_two_letters_keep_the_money(
+def test_without_a_question_about_captured_payments_two_dead_letters_keep_the_money(
     explores: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_overdue = PaymentTables._is_overdue

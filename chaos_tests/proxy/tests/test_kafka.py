@@ -29,7 +29,7 @@ def send(producer: Producer, *numbers: int, kind: str = "order.placed.v1") -> No
         producer.produce("holdfast.orders", key=b"order", value=json.dumps(event).encode())
 
 
-def test_what_was_sent_while_it_was_away_is_there_after_its_return(kafka: MockKafka) -> None:
+def test_what_was_sent_while_it_was_down_is_there_after_its_return(kafka: MockKafka) -> None:
     producer = Producer({"bootstrap.servers": kafka.address, "enable.idempotence": True, "log_level": 0})
     send(producer, 1, 2)
     assert producer.flush(SECONDS) == 0

@@ -25,7 +25,7 @@ def test_the_same_seed_is_the_same_wishes() -> None:
     assert list(islice(steps(7, "client-2", PRODUCTS), 9)) != list(islice(steps(7, "client-1", PRODUCTS), 9))
 
 
-def test_a_client_never_wishes_the_same_twice_and_wishes_everything() -> None:
+def test_a_client_never_repeats_a_request_and_makes_every_kind() -> None:
     purchases = list(islice(steps(1, "client-1", PRODUCTS), 3000))
     assert len({(purchase.basket, purchase.payment_method) for purchase in purchases}) == 3000
     assert {purchase.intent for purchase in purchases} == set(INTENTS)

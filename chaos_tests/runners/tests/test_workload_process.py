@@ -108,7 +108,7 @@ def test_it_ends_when_it_is_asked_to(shop: Server, tmp_path: Path) -> None:
     assert known.samples
 
 
-def test_it_ends_by_itself_when_enough_orders_were_accepted(shop: Server, tmp_path: Path) -> None:
+def test_it_ends_automatically_when_enough_orders_were_accepted(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with workload(shop, path, "--clients", "2", "--orders", "40") as running:
         assert running.wait(30.0) == 0

@@ -181,7 +181,7 @@ def is_waiting_for_a_lock(world: World) -> bool:
         return connection.execute(text(query)).first() is not None
 
 
-def test_what_waits_while_the_database_is_away_takes_effect_when_it_is_back(world: World) -> None:
+def test_what_waits_while_the_database_is_down_takes_effect_when_it_is_back(world: World) -> None:
     with world.worker(**BATCHES):
         assert take_effect_in_batches(world)
         with world.database_away():

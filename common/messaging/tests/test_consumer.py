@@ -85,7 +85,7 @@ def test_an_outage_uses_up_no_attempt(world: World) -> None:
     assert world.waiting(topology.DEAD_LETTERS) == 0
 
 
-def test_a_worker_takes_no_messages_while_a_dependency_is_down_and_comes_back_by_itself(world: World) -> None:
+def test_a_worker_takes_no_messages_while_a_dependency_is_down_and_comes_back_automatically(world: World) -> None:
     """The probe of the sample worker is its database: here its role may not log in for a while."""
     with world.worker() as process:
         first = world.publish(sample("sample.fine.v1"))

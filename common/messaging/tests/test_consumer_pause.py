@@ -184,7 +184,7 @@ def test_a_shutdown_holds_nothing_back() -> None:
     found.down.clear()
 
 
-def test_a_message_that_is_at_fault_itself_pauses_nobody() -> None:
+def test_a_message_that_is_at_fault_itself_pauses_nothing() -> None:
     found = Dependencies()
 
     def publish() -> None:

@@ -48,7 +48,7 @@ def test_what_is_undecided_for_too_long_is_dead_with_its_reason(world: World) ->
     assert found[UNDECIDED] == FIRST_DELAY
 
 
-def test_a_row_that_somebody_holds_delays_its_own_item_and_no_other(world: World) -> None:
+def test_a_row_that_another_session_locks_delays_its_own_item_and_no_other(world: World) -> None:
     with world.worker(RETRY_ATTEMPTS="0", DATABASE_TIMEOUT_SECONDS="0.2"), transaction(world.engine) as holder:
         holder.execute(text("LOCK TABLE locked_effects"))
         locked = world.publish(sample("sample.locked.v1"))

@@ -62,7 +62,7 @@ def test_what_was_interrupted_is_begun_again(
     assert held(channel) == 1
 
 
-def test_a_queue_that_was_finished_is_left_alone_whatever_is_interrupted_later(
+def test_a_queue_that_was_finished_is_not_changed_whatever_is_interrupted_later(
     vhost: str, channel: BlockingChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topology.declare(vhost, BINDINGS)

@@ -96,7 +96,7 @@ def test_a_message_is_a_cloud_event_and_a_celery_task_and_survives_a_restart(
     assert properties.headers.items() >= known.items()
 
 
-def test_nothing_is_lost_while_the_broker_is_away_and_work_resumes_by_itself(
+def test_nothing_is_lost_while_the_broker_is_down_and_work_resumes_automatically(
     box: Outbox, reader: QueueReader, vhost: str
 ) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url)):
@@ -134,7 +134,7 @@ def test_a_frozen_broker_loses_nothing(box: Outbox, reader: QueueReader, vhost: 
     assert reader.read() == [event.id for event in events]
 
 
-def test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on(
+def test_what_no_queue_takes_is_set_aside_and_the_rest_continues(
     box: Outbox, reader: QueueReader, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of it than a batch holds, in front of everything else; it goes in its order once a queue takes it."""
@@ -303,7 +303,7 @@ def test_of_two_relays_one_works_and_the_other_takes_over_when_it_ends(
     assert reader.read() == [event.id for event in first_events + last_events]
 
 
-def test_a_database_that_is_away_is_waited_for(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_a_database_that_is_down_is_waited_for(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(box.url) as link:
         engine = make_engine(link.url, pool_size=1, timeout_seconds=5, name="relay")
         with running(make_relay(box, vhost, engine=engine)):

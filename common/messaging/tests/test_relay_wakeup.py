@@ -143,7 +143,7 @@ def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, reader: Que
 
 
 @pytest.mark.usefixtures("no_look")
-def test_a_relay_listens_again_after_its_broker_was_away(box: Outbox, reader: QueueReader, vhost: str) -> None:
+def test_a_relay_listens_again_after_its_broker_was_down(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(vhost) as link, running(make_relay(box, link.url), box):
         eventually(lambda: is_waiting(box))
         link.cut()
@@ -155,7 +155,7 @@ def test_a_relay_listens_again_after_its_broker_was_away(box: Outbox, reader: Qu
     assert list(dict.fromkeys(reader.read())) == [first.id, second.id]
 
 
-def test_notifications_do_not_pile_up_while_the_broker_is_away(box: Outbox, vhost: str) -> None:
+def test_notifications_do_not_pile_up_while_the_broker_is_down(box: Outbox, vhost: str) -> None:
     engine, opened = box.connect_relay(), list[Any]()
     sqlalchemy_event.listen(engine, "connect", lambda connection, _record: opened.append(connection))
     with Link(vhost) as link, running(make_relay(box, link.url, engine=engine), box):
@@ -193,7 +193,7 @@ def test_nothing_is_notified_in_the_business_transaction(box: Outbox) -> None:
     assert next(within for statement, within in seen if "INSERT INTO outbox" in statement)
 
 
-def test_an_uncommitted_event_wakes_nobody(box: Outbox) -> None:
+def test_an_uncommitted_event_wakes_no_relay(box: Outbox) -> None:
     listener = Listener(box.connect_relay())
     listener.listen()
     with transaction(box.engine) as connection:

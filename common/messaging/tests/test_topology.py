@@ -85,7 +85,7 @@ def test_an_event_comes_to_all_that_are_bound_to_its_type(channel: BlockingChann
     assert set(counts(channel).values()) == {0}
 
 
-def test_a_rung_brings_a_message_back_to_its_own_queue_alone_after_its_time(channel: BlockingChannel) -> None:
+def test_a_delay_queue_brings_a_message_back_to_its_own_queue_alone_after_its_time(channel: BlockingChannel) -> None:
     seconds = topology.RETRY_DELAYS_SECONDS[0]
     started = time.monotonic()
     publish(channel, topology.delay_exchange(seconds).name, topology.events_queue("orders"))

@@ -79,7 +79,7 @@ def test_configuring_twice_does_not_double_lines(capsys: pytest.CaptureFixture[s
     assert len(_lines(capsys)) == 1
 
 
-def test_a_line_that_cannot_be_written_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_cannot_be_written_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logs.configure_logging("orders")
     monkeypatch.setattr(sys, "stdout", _FullDisk())
     logs.logger("here").info("lost")

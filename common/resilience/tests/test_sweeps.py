@@ -123,7 +123,7 @@ def test_of_two_schedulers_one_sweeps_and_the_other_takes_over_at_once_when_it_e
         assert (first.code, second.code) == (0, 0)
 
 
-def test_a_frozen_holder_loses_its_turn_and_does_not_go_on(engine: Engine) -> None:
+def test_a_frozen_holder_loses_its_turn_and_does_not_continue(engine: Engine) -> None:
     frozen, thawed, went_on = threading.Event(), threading.Event(), []
 
     def freeze(_who: str, context: SweepContext) -> int:
@@ -166,7 +166,7 @@ def test_an_ordinary_failure_waits_for_the_next_turn(engine: Engine) -> None:
     assert metric("holdfast_sweep_seconds_count") >= 2
 
 
-def test_a_database_that_is_away_stops_nobody_else_and_is_swept_when_it_is_back(url: str, engine: Engine) -> None:
+def test_a_database_that_is_down_stops_nobody_else_and_is_swept_when_it_is_back(url: str, engine: Engine) -> None:
     with Link(url) as link:
         far = make_engine(link.url, pool_size=3, timeout_seconds=0.5, name="test")
         near_log, far_log = Log(), Log()
@@ -250,7 +250,7 @@ def terminations() -> Iterator[list[int]]:
     signal.signal(signal.SIGTERM, before)
 
 
-def test_beside_other_work_they_run_until_it_ends_and_give_their_leases_back(
+def test_with_other_work_they_run_until_it_ends_and_release_their_leases(
     engine: Engine, terminations: list[int]
 ) -> None:
     log = Log()
@@ -260,7 +260,7 @@ def test_beside_other_work_they_run_until_it_ends_and_give_their_leases_back(
     assert terminations == []
 
 
-def test_beside_other_work_they_can_be_ended_before_it(engine: Engine, terminations: list[int]) -> None:
+def test_with_other_work_they_can_be_ended_before_it(engine: Engine, terminations: list[int]) -> None:
     log = Log()
     with run_in_background([sweeper(engine, log)]) as end:
         eventually(lambda: len(log.runs) > 0)
@@ -270,7 +270,7 @@ def test_beside_other_work_they_can_be_ended_before_it(engine: Engine, terminati
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_beside_other_work_a_thread_that_dies_ends_the_process_in_good_order(
+def test_with_other_work_a_thread_that_dies_ends_the_process_gracefully(
     engine: Engine, terminations: list[int]
 ) -> None:
     with run_in_background([make(engine, Sweep("deadly", 0.05, die), "a")]):

@@ -131,7 +131,7 @@ def test_a_migration_that_waits_for_its_lock_keeps_others_waiting_no_longer_than
     engine.dispose()
 
 
-def test_an_index_is_built_beside_who_writes(things: str) -> None:
+def test_an_index_is_built_while_others_write(things: str) -> None:
     """Outside of the transaction, as docs/upgrades.md shows it; and again after a migration that ended half way."""
     for _ in range(2):
         migrations.upgrade("things", things)

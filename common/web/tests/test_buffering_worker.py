@@ -142,7 +142,7 @@ def test_a_reply_that_does_not_fit_the_sockets_buffer_arrives_whole(server: Serv
         assert parse(receive(client, until=b"\r\n\r\n"))[0] == 200, "the connection goes on after it"
 
 
-def test_clients_that_keep_a_closed_connection_open_stop_nobody(server: Server) -> None:
+def test_clients_that_keep_a_closed_connection_open_block_nothing(server: Server) -> None:
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with ExitStack() as opened:
         clients = [opened.enter_context(connected(server, last)) for _ in range(SLOW_CLIENTS)]

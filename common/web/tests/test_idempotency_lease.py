@@ -63,7 +63,7 @@ def test_a_plain_claim_respects_a_lease(engine: Engine) -> None:
         pass
 
 
-def test_who_takes_over_goes_on_with_the_first_resource(engine: Engine) -> None:
+def test_who_takes_over_continues_with_the_first_resource(engine: Engine) -> None:
     _begin(engine, "r1", seconds=DEAD)
     second = _begin(engine, "r2")
     assert second.resource_id == "r1"

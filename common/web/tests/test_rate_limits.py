@@ -124,6 +124,6 @@ def test_instances_with_a_shared_store_count_together(document_store: str) -> No
     assert sign_in(one).status_code == sign_in(other).status_code == 429
 
 
-def test_a_store_that_does_not_answer_limits_nobody() -> None:
+def test_a_store_that_does_not_answer_limits_nothing() -> None:
     app = client(rate_limit_anonymous="1/minute", rate_limit_storage_url="mongodb://127.0.0.1:1/limits")
     assert [sign_in(app).status_code for _ in range(20)] == [200] * 20

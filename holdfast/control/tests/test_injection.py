@@ -22,7 +22,7 @@ def acts(injection: Injection) -> list[tuple[str, str]]:
     return [(each["act"], each["by"]) for each in injection.acts]
 
 
-def test_a_fault_is_over_by_itself_and_each_act_is_on_record(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_fault_is_over_automatically_and_each_act_is_on_record(recorder: Recorder, tmp_path: Path) -> None:
     with injecting(recorder, tmp_path) as injection:
         injection.start(LASTING, "", 0.5, "olga")
         assert injection.active

@@ -60,7 +60,7 @@ def test_what_cannot_be_made_changes_nothing(checkout: Checkout, words: tuple[st
 
 
 @pytest.mark.slow
-def test_a_file_with_changes_of_its_own_is_left_alone(checkout: Checkout) -> None:
+def test_a_file_with_changes_of_its_own_is_not_changed(checkout: Checkout) -> None:
     file = checkout.root / "compose.yaml"
     file.write_text(file.read_text() + "# mine\n")
     done = checkout.new_service(*WORDS)

@@ -23,7 +23,7 @@ def away(front: Front) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("path", ["/", "/?done=injected", "/console/orders", "/console/promises"])
-def test_a_console_that_is_away_is_a_page_with_the_request_id(front: Front, path: str) -> None:
+def test_a_console_that_is_down_is_a_page_with_the_request_id(front: Front, path: str) -> None:
     with away(front):
         reply = front.get(path, headers={"Request-Id": "mine-1"})
     assert (reply.status_code, reply.headers["Content-Type"]) == (503, "text/html; charset=utf-8")

@@ -253,7 +253,7 @@ def test_own_pages_take_get_only(front: Front) -> None:
     assert reply.headers["Allow"] == "GET, HEAD"
 
 
-def test_a_service_that_is_away_is_503_with_retry_after(front: Front) -> None:
+def test_a_service_that_is_down_is_503_with_retry_after(front: Front) -> None:
     orders = front.upstreams["orders"]
     orders.stop()
     try:

@@ -25,7 +25,7 @@ def start(*words: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_every_way_to_ask_ends_it_in_good_order(number: signal.Signals) -> None:
+def test_every_way_to_ask_ends_it_gracefully(number: signal.Signals) -> None:
     with start(sys.executable, "-c", PROGRAM) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -86,7 +86,7 @@ def test_tests_that_share_a_home_may_have_been_there_first(tmp_path: Path) -> No
     assert open_home(tmp_path, 9000).path == tmp_path
 
 
-def test_a_directory_with_somebodys_files_is_none(tmp_path: Path) -> None:
+def test_a_directory_with_foreign_files_is_none(tmp_path: Path) -> None:
     (tmp_path / "letter").touch()
     with pytest.raises(StackError, match="holds other things"):
         open_home(tmp_path, 9000)

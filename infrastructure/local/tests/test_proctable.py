@@ -70,7 +70,7 @@ def test_the_recorded_children_of_a_dead_supervisor_are_found_and_ended(
     assert proctable.stack_processes(home) == []
 
 
-def test_a_foreign_process_with_the_same_session_number_is_left_alone(
+def test_a_foreign_process_with_the_same_session_number_is_not_changed(
     home: Home, leader: tuple[subprocess.Popen[str], int]
 ) -> None:
     process, child = leader
@@ -99,7 +99,7 @@ def test_a_record_of_another_boot_counts_for_nothing(home: Home) -> None:
     assert proctable.stack_processes(home) == []
 
 
-def test_a_port_mapper_that_the_broker_started_by_itself_is_found(home: Home, tmp_path: Path) -> None:
+def test_a_port_mapper_that_the_broker_started_automatically_is_found(home: Home, tmp_path: Path) -> None:
     program = tmp_path / "epmd"
     shutil.copy("/bin/sleep", program)
     ours = {"HOME": str(home.data("rabbitmq"))}

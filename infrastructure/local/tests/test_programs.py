@@ -65,7 +65,7 @@ def test_what_cannot_be_had_is_named_with_what_to_do(tmp_path: Path, monkeypatch
         ensure_servers(lambda _: None)
 
 
-def test_a_browser_that_cannot_be_had_is_named_and_no_test_goes_on_without_it(
+def test_a_browser_that_cannot_be_had_is_named_and_no_test_continues_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))

@@ -32,7 +32,7 @@ def eventually(check: Callable[[], None]) -> None:
             return
 
 
-def test_every_process_runs_and_a_second_up_leaves_it_alone(stack: Stack) -> None:
+def test_every_process_runs_and_a_second_up_does_not_change_it(stack: Stack) -> None:
     before = {name: stack.pid(name) for name in OURS}
     assert all(before.values())
     stack.up()

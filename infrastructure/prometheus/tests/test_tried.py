@@ -14,12 +14,12 @@ MESSAGING, ORDERS = "common/messaging/tests", "services/orders/tests"
 TRIED = {
     "holdfast_audit_broken_promises": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
     "holdfast_audit_last_timestamp_seconds": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
-    "holdfast_breaker_state": "services/archive/tests/test_api.py::test_a_store_that_stays_away_is_not_asked_each_time",
-    "holdfast_bridge_lag_seconds": "workers/bridge/tests/test_main.py::test_while_kafka_is_away_events_wait",
+    "holdfast_breaker_state": "services/archive/tests/test_api.py::test_a_store_that_stays_down_is_not_asked_each_time",
+    "holdfast_bridge_lag_seconds": "workers/bridge/tests/test_main.py::test_while_kafka_is_down_events_wait",
     "holdfast_database_pool_in_use": "common/storage/tests/test_postgresql.py::test_the_use_of_the_pool_is_shown",
     "holdfast_database_pool_size": "common/storage/tests/test_postgresql.py::test_the_use_of_the_pool_is_shown",
     "holdfast_dead_letters_waiting": (
-        "services/operations/tests/test_metrics.py::test_letters_that_wait_are_counted_by_queue"
+        "services/operations/tests/test_metrics.py::test_dead_letters_that_wait_are_counted_by_queue"
     ),
     "holdfast_event_age_seconds_bucket": (
         f"{MESSAGING}/test_consumer_metrics.py::test_the_age_of_an_event_is_its_time_in_outbox_and_queue"
@@ -34,7 +34,7 @@ TRIED = {
         "workers/scheduler/tests/test_main.py::test_the_clock_stops_during_an_outage_and_then_an_order_is_timed_out"
     ),
     "holdfast_live_archive_up": (
-        "services/live/tests/test_resuming.py::test_a_stream_goes_on_after_the_archive_was_away"
+        "services/live/tests/test_resuming.py::test_a_stream_continues_after_the_archive_was_down"
     ),
     "holdfast_order_confirmation_seconds_bucket": (
         f"{ORDERS}/test_metrics.py::test_a_confirmation_is_counted_once_with_the_time_it_took"
@@ -53,12 +53,12 @@ TRIED = {
         "test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_moment"
     ),
     "holdfast_outbox_set_aside_rows": (
-        f"{MESSAGING}/test_relay.py::test_what_no_queue_takes_is_set_aside_and_the_rest_goes_on"
+        f"{MESSAGING}/test_relay.py::test_what_no_queue_takes_is_set_aside_and_the_rest_continues"
     ),
-    "holdfast_relay_active": f"{MESSAGING}/test_relay.py::test_a_database_that_is_away_is_waited_for",
+    "holdfast_relay_active": f"{MESSAGING}/test_relay.py::test_a_database_that_is_down_is_waited_for",
     "holdfast_shed_total": f"{ORDERS}/test_shedding.py::test_the_client_gets_retry_after",
     "holdfast_standing_cases": (
-        "services/payments/tests/test_metrics.py::test_a_case_is_counted_until_somebody_has_decided"
+        "services/payments/tests/test_metrics.py::test_a_case_is_counted_until_an_operator_has_decided"
     ),
     "holdfast_sweep_interval_seconds": "common/resilience/tests/test_sweeps.py::test_how_often_it_is_to_run_is_shown",
     "holdfast_sweep_last_success_timestamp_seconds": (

@@ -19,7 +19,7 @@ def listed(sandbox: SandboxProcess) -> list[dict[str, Any]]:
     return data
 
 
-def test_faults_are_put_added_shown_and_taken_away(sandbox: SandboxProcess) -> None:
+def test_faults_are_put_added_shown_and_removed(sandbox: SandboxProcess) -> None:
     assert listed(sandbox) == []
     put = call(
         sandbox, "PUT", json=[{"kind": "latency"}, {"kind": "error", "rate": 0.5, "match": {"operation": "refund"}}]

@@ -145,7 +145,7 @@ def test_a_query_that_cannot_be_meant_is_refused(client: FlaskClient, query: str
 
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
-def test_without_its_store_it_says_so_in_time_and_comes_back_by_itself(
+def test_without_its_store_it_says_so_in_time_and_comes_back_automatically(
     make_app: Callable[..., Flask], document_store: str, fault: str
 ) -> None:
     with Link(document_store) as link:
@@ -168,7 +168,7 @@ def test_without_its_store_it_says_so_in_time_and_comes_back_by_itself(
         assert client.get("/readyz").status_code == 200
 
 
-def test_a_store_that_stays_away_is_not_asked_each_time(make_app: Callable[..., Flask], document_store: str) -> None:
+def test_a_store_that_stays_down_is_not_asked_each_time(make_app: Callable[..., Flask], document_store: str) -> None:
     with Link(document_store) as link:
         client = make_app(link.url, mongodb_timeout_seconds=1).test_client()
         link.cut()

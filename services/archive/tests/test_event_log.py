@@ -123,7 +123,7 @@ def test_one_document_that_cannot_be_written_fails_alone(archive: Database[dict[
     assert sorted(positions(archive).values()) == list(range(1, 91))
 
 
-def test_after_an_outage_positions_go_on_where_they_were(
+def test_after_an_outage_positions_continue_where_they_were(
     archive: Database[dict[str, Any]], connected: Callable[..., Database[dict[str, Any]]], document_store: str
 ) -> None:
     with Link(document_store) as link:

@@ -48,7 +48,7 @@ def test_an_event_is_stored_once_by_concurrent_workers(archive: Database[dict[st
     assert ids(archive) == [event.id]
 
 
-def test_what_is_filed_is_what_was_published_and_keeps_its_arrival(archive: Database[dict[str, Any]]) -> None:
+def test_what_is_stored_is_what_was_published_and_keeps_its_arrival(archive: Database[dict[str, Any]]) -> None:
     event = happening(causationid="cause", orderid="order", traceparent="trace", data={"a": [1, {"b": None}]})
     assert file(archive, event) == 1
     first = only(archive)

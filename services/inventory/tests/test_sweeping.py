@@ -65,7 +65,7 @@ def test_stock_that_is_held_for_long_is_asked_about_less_and_less_often(engine: 
     check_books(engine)
 
 
-def test_an_answer_ends_the_asking_and_the_numbers_go_on(engine: Engine) -> None:
+def test_an_answer_ends_the_asking_and_the_numbers_continue(engine: Engine) -> None:
     add(engine, "A", 10)
     for answer, end in ((confirm, "stock.sold.v1"), (cancel, "stock.released.v1")):
         order = new_order()

@@ -105,7 +105,7 @@ def test_adjustments_at_the_same_moment_all_count(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_a_price_change_keeps_the_stock_that_moves_meanwhile(engine: Engine) -> None:
+def test_a_price_change_keeps_the_stock_that_moves_concurrently(engine: Engine) -> None:
     add(engine, "A", 100)
     orders = [partial(place, engine, new_order(), ("A", 1)) for _ in range(10)]
     together([*orders, *(partial(change, engine, price=Money(amount, "usd")) for amount in range(1, 11))])

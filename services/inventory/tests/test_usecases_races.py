@@ -122,7 +122,7 @@ def test_a_confirmation_and_a_cancellation_at_the_same_moment_do_not_both_count(
     warehouse.check_books(engine)
 
 
-def test_what_is_reserved_cannot_be_withdrawn_meanwhile(engine: Engine) -> None:
+def test_what_is_reserved_cannot_be_withdrawn_concurrently(engine: Engine) -> None:
     for number in range(10):
         sku = f"A-{number}"
         add(engine, sku, 5)

@@ -39,7 +39,7 @@ def ids(frames: list[dict[str, Any]]) -> list[str]:
     return [frame["data"]["id"] for frame in frames]
 
 
-def test_an_order_is_shown_from_its_first_event_and_then_as_it_goes_on(
+def test_an_order_is_shown_from_its_first_event_and_then_as_it_continues(
     start: Callable[..., Live], log: EventLog
 ) -> None:
     order = new_id()

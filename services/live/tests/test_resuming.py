@@ -90,7 +90,7 @@ def test_a_stream_resumed_after_kills_shows_every_event_once(
     assert client.connections > 2
 
 
-def test_a_stream_goes_on_after_the_archive_was_away(
+def test_a_stream_continues_after_the_archive_was_down(
     start: Callable[..., Live], log: EventLog, document_store: str
 ) -> None:
     with Link(document_store) as link:
@@ -142,7 +142,7 @@ def test_streams_end_when_the_process_stops(start: Callable[..., Live], log: Eve
     assert [(frame["event"], frame["data"]) for frame in ends] == [("end", {"reason": "restart"})]
 
 
-def test_a_client_that_reads_nothing_is_cut_off_and_disturbs_nobody(start: Callable[..., Live], log: EventLog) -> None:
+def test_a_client_that_reads_nothing_is_cut_off_and_disturbs_nothing(start: Callable[..., Live], log: EventLog) -> None:
     live = start(LIVE_BUFFER=20, LIVE_SEND_SECONDS=1)
     large = {"text": "x" * 100_000}
     with reading(live, ALL, OPERATOR) as slow, reading(live, ALL, OPERATOR) as quick:

@@ -60,7 +60,7 @@ def test_an_endpoint_that_changed_since_it_was_read_waits_for_the_next_round(sto
     assert since_of(store, endpoint_id) == {"stock.sold.v1": None}
 
 
-def test_a_type_that_nobody_wants_is_let_go_after_a_while(store: Store) -> None:
+def test_a_type_without_subscriptions_is_let_go_after_a_while(store: Store) -> None:
     endpoint_id, _ = make_endpoint(store, URL, "order.placed.v1", "stock.sold.v1")
     follow(store)
     usecases.delete_endpoint(store, OPERATOR, endpoint_id)

@@ -44,7 +44,7 @@ def carry_out(store: Store) -> list[str]:
     return [replay.letter_id for replay in claimed]
 
 
-def test_an_operator_reads_a_letter(client: FlaskClient, store: Store) -> None:
+def test_an_operator_reads_a_dead_letter(client: FlaskClient, store: Store) -> None:
     event = happening()
     letter_id = file(store, dead(event))
     shown = answer(client.get(f"{LETTERS}/{letter_id}", headers=OPERATOR))
@@ -135,7 +135,7 @@ def test_an_edited_event_is_sent_in_its_place(client: FlaskClient, store: Store)
     assert replays.body(store, replay) != event.to_json().encode()
 
 
-def test_a_letter_is_put_aside_and_can_still_be_replayed(client: FlaskClient, store: Store) -> None:
+def test_a_dead_letter_is_discarded_and_can_still_be_replayed(client: FlaskClient, store: Store) -> None:
     letter_id = file(store)
     discard, again = f"{LETTERS}/{letter_id}/discard", f"{LETTERS}/{letter_id}/replay"
     for _ in range(2):
@@ -218,7 +218,7 @@ def test_a_refused_request_leaves_its_key_free(client: FlaskClient, store: Store
 
 
 @pytest.mark.parametrize("letter_id", ["nonsense", "$where", "x" * 300, new_id(), new_id().upper()])
-def test_what_is_no_letter_is_not_found(client: FlaskClient, letter_id: str) -> None:
+def test_what_is_no_dead_letter_is_not_found(client: FlaskClient, letter_id: str) -> None:
     assert client.get(f"{LETTERS}/{letter_id}", headers=OPERATOR).status_code == 404
     assert client.post(f"{LETTERS}/{letter_id}/replay", headers=OPERATOR).status_code == 404
     assert client.post(f"{LETTERS}/{letter_id}/discard", json={"reason": "x"}, headers=OPERATOR).status_code == 404
@@ -260,7 +260,7 @@ def test_a_query_that_cannot_be_meant_is_refused(client: FlaskClient, query: str
     assert client.get(f"{LETTERS}?{query}", headers=OPERATOR).status_code in (400, 422)
 
 
-def test_a_letter_of_no_consumers_queue_is_not_replayed(client: FlaskClient, store: Store) -> None:
+def test_a_dead_letter_of_no_consumers_queue_is_not_replayed(client: FlaskClient, store: Store) -> None:
     letter_id = file(store, dead(queue="amq.rabbitmq.trace"))
     reply = client.post(f"{LETTERS}/{letter_id}/replay", headers=OPERATOR)
     assert (reply.status_code, answer(reply)["code"]) == (409, "letter_not_replayable")

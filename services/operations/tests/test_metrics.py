@@ -45,7 +45,7 @@ def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
     return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
 
-def test_letters_that_wait_are_counted_by_queue(client: FlaskClient, store: Store) -> None:
+def test_dead_letters_that_wait_are_counted_by_queue(client: FlaskClient, store: Store) -> None:
     before = read(client)
     filed = ("holdfast_dead_letters_filed_total", "inventory.events", "rejected")
     known = file(store, dead(queue="inventory.events", reason="rejected"))

@@ -55,7 +55,7 @@ def test_an_unknown_secret_is_no_session(sessions: Sessions, secret: str | None)
     assert sessions.find(secret, is_active=True) is None
 
 
-def test_a_session_ends_when_nobody_uses_it(sessions: Sessions) -> None:
+def test_a_session_ends_without_requests(sessions: Sessions) -> None:
     secret, _ = sessions.start("olga", "t", seconds=DAY_SECONDS, now=NOW)
     assert sessions.find(secret, is_active=False, now=later(IDLE_SECONDS - 1))
     assert sessions.find(secret, is_active=True, now=later(IDLE_SECONDS)) is None

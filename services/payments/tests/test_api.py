@@ -140,7 +140,7 @@ def test_it_is_ready_without_its_provider_and_says_what_it_can_do(client: FlaskC
     assert {PAYMENTS, PAYMENTS + "/{payment_id}", PAYMENTS + "/{payment_id}/refunds"} <= set(document["paths"])
 
 
-def test_an_operator_has_a_payment_looked_at_again(client: FlaskClient, resources: Resources) -> None:
+def test_an_operator_has_a_payment_rechecked(client: FlaskClient, resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):

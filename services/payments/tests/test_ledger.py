@@ -62,9 +62,7 @@ def test_the_query_and_the_decision_agree(engine: Engine) -> None:
     assert unsettled(engine, idle_seconds=60) == set()
 
 
-def test_a_charge_and_a_refund_that_nobody_comes_back_to_are_finished(
-    resources: Resources, sandbox: SandboxProcess
-) -> None:
+def test_a_charge_and_a_refund_that_without_a_retry_are_finished(resources: Resources, sandbox: SandboxProcess) -> None:
     charged, given_back = new_order(), captured(resources)
     place(resources, charged)
     with pytest.raises(Crash):
@@ -94,5 +92,5 @@ def test_a_charge_and_a_refund_that_nobody_comes_back_to_are_finished(
         check_books(resources.engine, sandbox, order)
 
 
-def test_settling_an_order_that_nobody_knows_does_nothing(resources: Resources) -> None:
+def test_settling_an_order_that_is_unknown_does_nothing(resources: Resources) -> None:
     usecases.settle_order(resources, new_order(), MESSAGE_CONTEXT)

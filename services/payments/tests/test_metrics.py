@@ -27,7 +27,7 @@ def shown(resources: Resources) -> tuple[float | None, float | None]:
     return count, seconds
 
 
-def test_a_case_is_counted_until_somebody_has_decided(
+def test_a_case_is_counted_until_an_operator_has_decided(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     owed(resources, sandbox)  # is still tried

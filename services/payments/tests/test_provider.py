@@ -217,9 +217,7 @@ def test_a_provider_that_is_down_or_refuses_our_key(engine: Engine, sandbox: San
     assert held_by(sandbox, order).intents == 0
 
 
-def test_a_provider_that_fails_again_and_again_is_left_alone_for_a_while(
-    engine: Engine, sandbox: SandboxProcess
-) -> None:
+def test_a_provider_that_fails_repeatedly_is_not_changed_for_a_while(engine: Engine, sandbox: SandboxProcess) -> None:
     resources = Resources(engine, provider_at(sandbox.url, max_failures=2))
     order = new_order()
     for refused in (new_order(), new_order(), new_order()):  # a refusal is an answer, however often it is given

@@ -114,7 +114,7 @@ def test_no_payment_no_refund(client: FlaskClient, resources: Resources) -> None
         ([], "body"),
     ],
 )
-def test_a_wish_that_is_none(client: FlaskClient, resources: Resources, body: Any, field: str | None) -> None:
+def test_invalid_requests(client: FlaskClient, resources: Resources, body: Any, field: str | None) -> None:
     payment = captured(resources)
     reply = refund(client, payment.id, body)
     assert problem(reply) == ((422, "invalid_request") if field else (400, "malformed_json"))

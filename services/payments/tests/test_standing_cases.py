@@ -146,7 +146,7 @@ def test_many_who_try_at_once_count_one_refusal(resources: Resources, sandbox: S
     assert now.refusal.tries == len(requests_for_refunds(resources.engine, payment)) == 1
 
 
-def test_its_event_is_a_dead_letter_until_somebody_decides(
+def test_its_event_is_a_dead_letter_until_an_operator_decides(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = standing(resources, sandbox)
@@ -211,7 +211,7 @@ def test_an_operator_has_it_tried_again(client: FlaskClient, resources: Resource
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_a_retry_while_the_provider_is_away_goes_on_by_itself(
+def test_a_retry_while_the_provider_is_down_continues_automatically(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = standing(resources, sandbox)

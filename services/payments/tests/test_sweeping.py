@@ -118,7 +118,7 @@ def test_a_payment_that_does_not_settle_keeps_no_other_from_its_turn(
     check_books(resources.engine, sandbox, fine)
 
 
-def test_an_outage_ends_the_run_and_the_next_one_goes_on(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_outage_ends_the_run_and_the_next_one_continues(resources: Resources, sandbox: SandboxProcess) -> None:
     orders = [new_order() for _ in range(2)]
     for order in orders:
         place(resources, order)
@@ -233,7 +233,7 @@ def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(
     check_books(engine, sandbox, order)
 
 
-def test_a_refund_stays_pending_while_the_provider_is_away(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_refund_stays_pending_while_the_provider_is_down(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = captured(resources)
     sandbox.set_faults({"kind": "error", "status": 500, "match": {"operation": "refund"}})
     with pytest.raises(Exception):  # noqa: B017, PT011 - stripe's own

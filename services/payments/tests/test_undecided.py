@@ -156,7 +156,7 @@ def test_a_refund_ends_as_the_provider_decides(
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_an_operators_refund_is_pending_and_ends_by_itself(
+def test_an_operators_refund_is_pending_and_ends_automatically(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)

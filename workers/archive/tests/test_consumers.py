@@ -55,7 +55,7 @@ def receive(archive: Archive, event: Event) -> bool:
     return True
 
 
-def test_every_published_event_is_filed_once_in_whatever_order_it_comes(archive: Archive) -> None:
+def test_every_published_event_is_stored_once_in_whatever_order_it_comes(archive: Archive) -> None:
     events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
     deliveries = random.sample(events * 2, len(events) * 2)
     incoming = [event.id for event in deliveries if receive(archive, event)]
@@ -64,7 +64,7 @@ def test_every_published_event_is_filed_once_in_whatever_order_it_comes(archive:
     assert {entry.id: entry.data for entry in filed} == {event.id: event.data for event in events}
 
 
-def test_a_type_that_nobody_knows_is_filed_too(archive: Archive) -> None:
+def test_a_type_that_is_unknown_is_stored_too(archive: Archive) -> None:
     assert receive(archive, sample("order.confirmed.v1", type="parcel.handed_over.v3"))
 
 
@@ -79,7 +79,7 @@ def test_the_customer_of_an_order_sees_its_time_line(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"customer_id": 7}, {"customer_id": "x" * 100}, {"customer_id": None}])
-def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
+def test_an_order_without_a_customer_is_stored_and_shown_to_operators_only(
     archive: Archive, data: dict[str, Any]
 ) -> None:
     placed = sample("order.placed.v1", data=data)
@@ -91,7 +91,7 @@ def test_an_order_without_a_customer_is_filed_and_shown_to_operators_only(
             usecases.get_timeline(archive, placed.subject, customer_id=customer_id)
 
 
-def test_a_batch_is_filed_once_with_its_duplicates(archive: Archive) -> None:
+def test_a_batch_is_stored_once_with_its_duplicates(archive: Archive) -> None:
     events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
     assert receive(archive, events[0])
     log = EventLog(archive)

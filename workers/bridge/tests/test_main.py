@@ -177,7 +177,7 @@ def test_kills_and_cut_connections_lose_nothing(
     check(cluster, ids)
 
 
-def test_while_kafka_is_away_events_wait(log: EventLog, bridge: Callable[..., Process]) -> None:
+def test_while_kafka_is_down_events_wait(log: EventLog, bridge: Callable[..., Process]) -> None:
     cluster = MockCluster()
     with KafkaLink(cluster) as kafka:
         ids = archive(log, 5)

@@ -110,7 +110,7 @@ def test_what_the_server_refuses_can_be_tried_again(
     assert [mail["Message-ID"] for mail in catcher.mails] == [f"<{received.id}@shop.example>"]
 
 
-def test_while_the_mail_server_or_users_is_away_nothing_is_lost(
+def test_while_the_mail_server_or_users_is_down_nothing_is_lost(
     resources: Resources, catcher: Catcher, users: Users, make_contacts: Callable[..., Contacts]
 ) -> None:
     received = event(CONFIRMED)

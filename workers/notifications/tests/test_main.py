@@ -125,7 +125,7 @@ def test_a_crash_between_the_answer_and_the_record_sends_again(
     assert [each.verified(secret)["id"] for each in receiver.at("/a")] == [event.id] * 2
 
 
-def test_while_its_store_is_away_events_wait_and_sending_resumes(
+def test_while_its_store_is_down_events_wait_and_sending_resumes(
     vhost: str, document_store: str, store: Store, receiver: Receiver, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"

@@ -32,7 +32,7 @@ ODD: list[dict[str, Any]] = [
 ]
 
 
-def test_they_are_filed(operations_worker: OperationsWorker) -> None:
+def test_they_are_stored(operations_worker: OperationsWorker) -> None:
     with operations_worker.worker() as process:
         for number, properties in enumerate(ODD):
             operations_worker.publish(topology.DEAD_LETTERS, f"message {number}".encode(), **properties)

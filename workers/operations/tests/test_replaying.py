@@ -71,7 +71,7 @@ def test_a_replay_does_not_make_an_undecided_event_younger(operations_worker: Op
     assert "holdfast-attempt" not in taken.properties.headers
 
 
-def test_a_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_again(
+def test_a_dead_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_again(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.here():
@@ -126,7 +126,9 @@ def test_what_was_no_event_is_replayed_as_one(operations_worker: OperationsWorke
         assert [letter["_id"] for letter in operations_worker.letters()] == [letter["_id"]]
 
 
-def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_letter(operations_worker: OperationsWorker) -> None:
+def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_dead_letter(
+    operations_worker: OperationsWorker,
+) -> None:
     with operations_worker.here():
         operations_worker.reject(BODY, content_type="application/octet-stream", content_encoding="gzip")
         replay(operations_worker, operations_worker.letter())
@@ -140,7 +142,7 @@ def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_letter(operatio
         wait_until(lambda: kinds(operations_worker.letter()) == ["filed", "replay_requested", "replayed", "returned"])
 
 
-def test_what_came_from_the_delivery_limit_is_replayed_once_by_itself(operations_worker: OperationsWorker) -> None:
+def test_what_came_from_the_delivery_limit_is_replayed_once_automatically(operations_worker: OperationsWorker) -> None:
     event = sample()
     with operations_worker.here():
         operations_worker.crash_on(event)
@@ -156,7 +158,7 @@ def test_what_came_from_the_delivery_limit_is_replayed_once_by_itself(operations
     assert letter["status"] == "filed"
 
 
-def test_a_letter_of_no_consumers_queue_cannot_be_replayed_and_one_of_a_lost_queue_comes_back(
+def test_a_dead_letter_of_no_consumers_queue_cannot_be_replayed_and_one_of_a_lost_queue_comes_back(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.here():

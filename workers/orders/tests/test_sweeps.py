@@ -41,7 +41,7 @@ def test_an_order_is_timed_out_by_time_in_which_nothing_was_held_up(engine: Engi
     assert status(engine, order) is Status.CANCELLED
 
 
-def test_one_that_is_beyond_its_bound_is_left_alone_while_something_is_held_up(engine: Engine) -> None:
+def test_one_that_is_beyond_its_bound_is_not_changed_while_something_is_held_up(engine: Engine) -> None:
     resources, order = Resources(engine, timeout_seconds=0.1), place(engine)
     with autocommit(engine) as connection:
         connection.execute(text("UPDATE saga_clock SET active_seconds = 100"))

@@ -60,7 +60,7 @@ def test_it_charges_waits_for_the_provider_and_gives_back(
 
 
 @pytest.mark.integration
-def test_it_settles_what_nobody_has_finished_and_gives_its_leases_back(
+def test_it_settles_what_nobody_has_finished_and_releases_its_leases(
     engine: Engine, database_url: str, vhost: str, sandbox: SandboxProcess, resources: Resources
 ) -> None:
     topology.declare(vhost, {context: HANDLERS if context == "payments" else [] for context in main.CONSUMERS})

@@ -97,7 +97,7 @@ def test_it_empties_every_outbox_and_ends_on_sigterm_with_its_leases_given_back(
         assert sorted(reader.read()) == sorted(event.id for event in events)
 
 
-def test_it_ends_on_sigint_although_the_broker_is_away(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
+def test_it_ends_on_sigint_although_the_broker_is_down(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Link(vhost) as link, process(link.url, boxes, log, free_port()) as relay:
         link.cut()

@@ -96,7 +96,7 @@ def test_a_stopped_container_stays_so_until_it_is_started(driver: Compose, confi
     assert driver.identity("relay-1")
 
 
-def test_what_had_to_be_killed_was_not_stopped_in_good_order(driver: Compose, configuration: Configuration) -> None:
+def test_what_had_to_be_killed_was_not_stopped_gracefully(driver: Compose, configuration: Configuration) -> None:
     with pytest.raises(OSError, match="scheduler did not end"):
         processes.stop("scheduler", configuration)
     with pytest.raises(OSError, match="scheduler did not end"):

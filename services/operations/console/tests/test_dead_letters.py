@@ -42,7 +42,7 @@ def test_they_are_grouped_by_consumer_and_error(operator: FlaskClient, store: St
     assert chosen.count('<th scope="row"><a href="/console/dead-letters/') == 1
 
 
-def test_long_lists_go_on_by_cursor(operator: FlaskClient, store: Store) -> None:
+def test_long_lists_continue_by_cursor(operator: FlaskClient, store: Store) -> None:
     ids = [file(store) for _ in range(26)]
     first = operator.get(LIST).text
     assert ids[0] not in first

@@ -111,7 +111,7 @@ def test_no_order_at_all_is_said(operator: FlaskClient, others: Fakes) -> None:
 
 
 @pytest.mark.parametrize("path", ["/console/orders", f"/console/orders/{ORDER_ID}"])
-def test_a_context_that_is_away_is_named(operator: FlaskClient, others: Fakes, path: str) -> None:
+def test_a_context_that_is_down_is_named(operator: FlaskClient, others: Fakes, path: str) -> None:
     for service in others.services.values():
         service.answers = {name: (503, {"detail": "try again"}) for name in service.answers}
     page = operator.get(path)

@@ -152,7 +152,7 @@ def test_every_page_is_closed_to_foreign_scripts_and_frames(operator: FlaskClien
     assert "unsafe" not in POLICY
 
 
-def test_a_session_goes_on_without_its_store_where_it_was_seen(
+def test_a_session_continues_without_its_store_where_it_was_seen(
     make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes
 ) -> None:
     assert store is not None

@@ -34,7 +34,7 @@ def test_instances_add_up() -> None:
     assert accepted(look(a=5, b=1), look(a=7, b=4)) == [5]
 
 
-def test_a_restarted_process_counts_from_zero_and_a_silent_one_goes_on() -> None:
+def test_a_restarted_process_counts_from_zero_and_a_silent_one_continues() -> None:
     assert accepted(look(a=5), look(a=2), look(a=3)) == [2, 1]
     assert accepted(look(a=5), look(), look(a=8)) == [0, 3]
 
