@@ -92,7 +92,7 @@ def _worker(box: Outbox, broker_url: str, word: str) -> Iterator[None]:
     try:
         yield
     finally:
-        process.kill()  # the database goes with what it has in hand
+        process.kill()  # its unacknowledged messages are lost with the database
         process.wait()
 
 

@@ -1,7 +1,7 @@
 """What a migration would execute, as SQL, and what is unsafe in it while the version before still runs.
 
 The judge is squawk (https://squawkhq.com), which parses PostgreSQL's own grammar and knows which statement takes which
-lock and what breaks whoever still uses the old tables. A table made in the same migration may be treated as one likes.
+lock and what breaks processes that still use the old tables. A table created in the same migration is exempt.
 It does not judge what changes rows; here no migration changes any: that is a sweep's work, in portions.
 """
 

@@ -1,4 +1,4 @@
-"""Both sides of every event: what is published, its golden sample, and whoever reads it.
+"""Both sides of every event: its publisher, its golden sample, and its readers.
 
 A sample in tests/contracts is what an event looks like on the wire. The publisher's schema must accept it and every
 reader must understand it, so the two sides meet here without importing each other.

@@ -1,4 +1,4 @@
-"""An order's end, told again: it reaches the follower that missed it, and changes nothing for one that did not."""
+"""A resent final event reaches a context that missed it, and changes nothing for one that did not."""
 
 from __future__ import annotations
 

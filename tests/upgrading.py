@@ -1,7 +1,7 @@
 """An event's new version beside the old one, as an example: `order.placed.v2` groups the items by where they are sent.
 
 Nothing of this is in use. It is what the next version of orders and of inventory would be made of, in the order in
-which it would be rolled out: the reader first, then the publisher, and the old row last. docs/upgrades.md tells it.
+which it would be rolled out: the reader first, then the publisher, and the old row last. docs/upgrades.md describes it.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def _looked(system: System, fault: Fault, seconds: float) -> Row:
 def _try(restore: Any, system: System) -> None:
     try:
         restore(system)
-    except Exception as error:  # noqa: BLE001 - healing goes on with the rest
+    except Exception as error:  # noqa: BLE001 - restore the rest as well
         print(f"healing: {error!r}", file=sys.stderr)
 
 

@@ -199,7 +199,7 @@ class Relay:
         self._active.set(0)
         try:
             self._lease.release()
-        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+        except Exception as error:  # noqa: BLE001 - the lease expires
             _log.info("could not release the lease", database=self._database, error=repr(error))
         self._publisher.close()
 

@@ -117,7 +117,7 @@ def _notify(engine: Engine) -> bool:
     try:
         with autocommit(engine) as connection:
             connection.exec_driver_sql(_NOTIFY)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the commit stands and the relay looks by itself
+    except Exception as error:  # noqa: BLE001 - the commit is durable and the relay polls
         _log.info("could not wake the relay", error=repr(error))
         return False
     return True

@@ -170,7 +170,7 @@ class Sweeper(Generic[R]):
     def _stand_down(self) -> None:
         try:
             self._lease.release()
-        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+        except Exception as error:  # noqa: BLE001 - the lease expires
             _log.info("could not release the lease", sweep=self.name, error=repr(error))
 
 

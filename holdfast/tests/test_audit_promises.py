@@ -237,7 +237,7 @@ def test_p5_a_products_events() -> None:
 
 def test_what_is_still_moving() -> None:
     recent, later = "2026-11-22T14:00:03.000000Z", "2026-11-22T14:00:04.000000Z"
-    assert GOOD.is_moving(recent)  # its sale was told of after that
+    assert GOOD.is_moving(recent)  # its sale was published after that
     assert not GOOD.is_moving(later)
     assert CANCELLED.is_moving(recent)
     assert not CANCELLED.is_moving(later)

@@ -23,7 +23,7 @@ PAID = replace(GOOD, payments=({"id": "payment-1"},))
 
 
 class Owners(Client):
-    """A client of owners that agree to everything but what they are told to refuse. They answer over HTTP."""
+    """A client of owners that accept every request except configured ones. They are HTTP servers."""
 
     def __init__(self, url: str, asked: list[str], refused: list[str]) -> None:
         super().__init__(url)

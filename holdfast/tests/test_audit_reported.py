@@ -1,4 +1,4 @@
-"""The verdict is told to the system that was audited; whether it listens or not, the verdict stands."""
+"""The verdict is reported to the audited system; a failed report does not change it."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def reading(product: ProductView, *orders: OrderView) -> Reading:
 
 
 class Witness:
-    """Says what it was told to say, one thing after the other, and the last one for ever."""
+    """Returns the configured values one after the other, and the last one for ever."""
 
     def __init__(
         self, readings: list[Reading], again: list[dict[str, OrderView]], backlogs: Iterable[Backlog | None] = ()

@@ -87,7 +87,7 @@ def _of_the_broker(message: RawMessage, death: dict[str, Any], problem: str | No
     if reason == DELIVERY_LIMIT:
         last = _header(message, "holdfast-error")
         findings["error"] = f"delivered more than {DELIVERIES} times and never acknowledged" + (
-            f"; the last error told: {last}" if last else ": it may have killed its worker each time"
+            f"; the last error was: {last}" if last else ": it may have killed its worker each time"
         )
         findings["error_class"] = _header(message, "holdfast-error-class")
         findings["attempts"] = _count(message.headers.get("x-delivery-count")) or DELIVERIES + 1

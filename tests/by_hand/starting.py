@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0
 TOPOLOGY = "workers/topology"
-# The topology job ends by itself.
+# The topology job exits.
 PROCESSES = {folder: name_of(folder) for folder in FOLDERS if folder != TOPOLOGY}
 
 
@@ -42,7 +42,7 @@ class Started:
         return self._output.read_text(encoding="utf-8")
 
     def ends(self) -> tuple[int, str]:
-        """Its exit code and what it said, once it ended by itself. One that does not end says where its threads are."""
+        """Its exit code and output after it has exited. One that does not exit dumps its threads."""
         try:
             return self.process.wait(SECONDS), self.said()
         except subprocess.TimeoutExpired:

@@ -65,7 +65,7 @@ class Saboteur:
         self._update("payments", "payments", ("id", payment_id), {"refund_due_at": long_ago, "updated_at": long_ago})
 
     def event_lost(self, subject: str, event_type: str) -> None:
-        """For the system itself to mend."""
+        """For the system itself to repair."""
         with self._events() as events:
             assert events.delete_one({"subject": subject, "type": event_type}).deleted_count == 1
 

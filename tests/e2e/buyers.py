@@ -22,14 +22,15 @@ from tests.e2e.waiting import eventually
 PATIENCE_SECONDS = 240
 GIVE_UP_SECONDS = 180
 AGAIN_SECONDS = 0.2
-# Who dies in the middle of a reply leaves half of it: whether the order was accepted, only the repetition can tell.
+# A process that dies during a response sends only a part of it: only the repetition shows whether the order was
+# accepted.
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 STOP_SECONDS = 240
 
 
 @dataclass
 class Buyers:
-    """What the buyers have been told so far: the ids of their accepted orders, and what should not have been said.
+    """The responses to the buyers so far: the ids of their accepted orders, and unexpected ones.
 
     Each has at most `ahead` open orders, and makes a pause after each order.
     """
@@ -53,7 +54,7 @@ class Buyers:
         assert self.complaints == []
 
     def assert_each_ordered_once(self) -> None:
-        """Every customer has exactly the orders that they were told of: none is lost and none is double."""
+        """Every customer has exactly the acknowledged orders: none is lost or duplicated."""
         assert self.complaints == []
         for customer in self.customers:
             known = [order["id"] for order in customer.api.all(ORDERS)]

@@ -52,7 +52,8 @@ class Shop:
         return sku
 
     def wait_until_orderable(self, sku: str) -> None:
-        """Until orders has heard of it. An order that also wants what nobody sells says so, and is not made."""
+        """Until orders has received it. An order that also contains an unknown product is rejected with the missing
+        ones."""
         body = order_of({sku: 1, "NOBODY-SELLS-THIS": 1})
 
         def unknown() -> list[str]:
@@ -92,7 +93,7 @@ class Shop:
         return payment
 
     def timeline(self, order_id: str) -> list[Json]:
-        """What is known so far: nothing until the archive has heard of the order."""
+        """The events so far: none until the archive has received the order."""
         reply = self.operator.get(f"{ORDERS}/{order_id}/timeline")
         if reply.status_code == 404:
             return []

@@ -1,4 +1,4 @@
-"""Each promise is broken by hand once: the audit names it, and is content again when it is mended."""
+"""Each promise is broken by hand once: the audit reports it, and passes again after the repair."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Scene:
     refused: Json
 
     def assert_found(self, broken: AbstractContextManager[None], promises: set[str], subject: str) -> None:
-        """The audit finds exactly these promises broken, to this subject alone, and nothing once it is mended."""
+        """The audit finds exactly these promises broken, only for this subject, and nothing after the repair."""
         with broken:
             done = audit(self.stack, settle_seconds=SETTLE_SECONDS)
             assert done.exit_code == 1

@@ -19,7 +19,7 @@ def test_the_audit_stays_green_under_load(stack: Stack, shop: Shop) -> None:
             before = buyers.count
             done = audit(stack, settle_seconds=60)
             assert done.exit_code == 0, done.document["findings"]
-            assert buyers.count > before, "nothing was ordered meanwhile"
+            assert buyers.count > before, "no order was placed during the audit"
             shop.operator.post(f"{PRODUCTS}/{skus[0]}/stock-adjustments", {"delta": 5, "reason": "delivery"})
     all_settled(shop)
     assert shop.operator.get(ORDERS, limit=1).json()["data"]

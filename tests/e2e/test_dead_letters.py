@@ -95,7 +95,7 @@ def test_an_order_whose_event_died_continues_after_an_edited_replay(
     desk.publish("orders.events", damaged.encode(), content_type=CLOUDEVENTS)
     stack.start("worker-orders")
     letter = desk.letter("--queue", "orders.events", "--type", "stock.reserved.v1", of=placed["id"])
-    # The payment has come meanwhile, before the event that it depends on.
+    # The payment has arrived before the event that it depends on.
     eventually(lambda: shop.order(placed["id"])["status"], lambda status: status in ("pending", "confirmed"))
 
     repaired = desk.run("replay", letter["id"], "--event", "-", given=json.dumps(event))

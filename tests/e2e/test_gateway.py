@@ -10,7 +10,7 @@ from tests.e2e.shop import Shop
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 CONTEXTS = ("users", "inventory", "orders", "payments", "archive", "operations", "notifications")
-# Addresses of scripts, styles and pictures: what a browser fetches by itself to show a page.
+# Addresses of scripts, styles and pictures: what a browser loads automatically with a page.
 _FETCHED = re.compile(r"""<(?:script|link|img)\b[^>]*?\b(?:src|href)=["']([^"']+)["']""")
 
 

@@ -1,4 +1,4 @@
-"""An outage is not an error: what was accepted waits for the dependency, and goes on when it is back."""
+"""An outage is not an error: accepted orders wait for the dependency, and continue when it is back."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -1,6 +1,6 @@
 """The five prepared failures in a browser: from the page Now to cause and button in at most three clicks.
 
-A click is a click, or Enter in a form; typing an id that a customer told is none.
+Pressing Enter in a form counts as a click; typing a known id does not.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`holdfast audit --repair` on holes made by hand: what the owners can mend is mended, and the rest is reported."""
+"""`holdfast audit --repair` on manual damage: the owners repair what they can, and the rest is reported."""
 
 import json
 from typing import Any

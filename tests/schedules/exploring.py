@@ -1,6 +1,6 @@
-"""Explore schedules: `python -m tests.schedules.exploring [--seconds S] [--seed N]` tells how many a second.
+"""Explore schedules: `python -m tests.schedules.exploring [--seconds S] [--seed N]` prints how many per second.
 
-A schedule that breaks a promise is made smaller and its story told; `--schedule HEX` runs one again.
+A schedule that breaks a promise is shrunk and printed step by step; `--schedule HEX` repeats one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.schedules.exploring", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--schedule", metavar="HEX", help="run this one only, and tell its story")
+    parser.add_argument("--schedule", metavar="HEX", help="run only this one, and print its steps")
     options = parser.parse_args(arguments)
     with explorer() as explores:
         started = time.process_time()

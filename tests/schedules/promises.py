@@ -22,7 +22,7 @@ def broken(shop: Shop, *, settled: bool) -> list[str]:
     found += _stock(shop)
     for number, order_id in enumerate(shop.placed):
         if ("reservations", order_id) not in shop.inventory.rows or ("payments", order_id) not in shop.payments.rows:
-            found.append(f"order {number}: P5: somebody never heard of it")
+            found.append(f"order {number}: P5: a consumer never received it")
             continue
         found += [f"order {number}: {what}" for what in (*_order(shop, order_id), *_numbers(shop, order_id))]
     return found

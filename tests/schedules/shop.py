@@ -320,7 +320,7 @@ class Shop:
         return f"order {self.placed.index(order_id)}" if order_id in self.placed else "an order"
 
     def _told(self, message: Message) -> str:
-        return f"{message.consumer} hears {message.event.type} of {self._named(message.event.subject)}"
+        return f"{message.consumer} receives {message.event.type} of {self._named(message.event.subject)}"
 
 
 _ACTIONS = (

@@ -1,6 +1,6 @@
 """A context's database in memory: tables, transactions that roll back, and the statements of the outbox and the inbox.
 
-One thread, so a transaction is never beside another: whoever may break in (`Shop.at`) is not let in while one is open.
+One thread, so transactions are never concurrent: other actors (`Shop.at`) do not run while one is open.
 What the statements of `models.py` do is said again here, in a line or two each; that SQL does the same is for the
 contexts' own tests, on a real server.
 """

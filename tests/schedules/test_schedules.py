@@ -102,7 +102,7 @@ def test_without_a_question_about_captured_payments_two_dead_letters_keep_the_mo
 
 
 def _add_blank_rows(shop: Shop) -> None:
-    """A context that was told nothing of an order holds nothing of it."""
+    """A context that received no event of an order has no state of it."""
     for order_id in shop.placed:
         unheard = stock.Reservation(order_id=order_id, status=stock.Status.CANCELLED, lines=(), version=0)
         shop.inventory.rows.setdefault(("reservations", order_id), unheard)
@@ -112,7 +112,7 @@ def _add_blank_rows(shop: Shop) -> None:
 
 
 class _Machine(RuleBasedStateMachine):
-    """Each step and its fate chosen by Hypothesis, which makes a failure small by itself."""
+    """Each step and its outcome chosen by Hypothesis, which shrinks a failure automatically."""
 
     explores: Explorer
 

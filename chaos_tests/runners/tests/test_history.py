@@ -1,4 +1,4 @@
-"""What was written can be read, whoever wrote it and however it ended."""
+"""A history can be read with any writer and any end."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""An entry is on disk before the fault begins; another process restores all, the last first, each by itself."""
+"""An entry is on disk before the fault begins; another process restores all, last first, independently."""
 
 import json
 from pathlib import Path

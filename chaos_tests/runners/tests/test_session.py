@@ -1,4 +1,4 @@
-"""What other commands are told about the system that a session breaks."""
+"""The options of other commands for the system of a session."""
 
 import pytest
 

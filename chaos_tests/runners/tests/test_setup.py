@@ -1,4 +1,4 @@
-"""The opening goes on asking while the system is not there yet, and ends when its time is up."""
+"""The set-up polls until the system answers, and ends after a time-out."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -16,7 +16,7 @@ STEPS = [Step(name) for name in ("one", "two", "culprit", "three", "four", "five
 
 
 class Shrinking(Session):
-    """A session whose stack is ruined by one fault, and stays so until it begins anew."""
+    """A session whose stack is ruined by one fault until it starts again."""
 
     def __init__(self, directory: Path) -> None:
         options = Options(is_random=True, seed=7, orders=600, shrink=True, output=directory)

@@ -1,6 +1,6 @@
 """What customers do, decided in advance: the same seed gives every client the same purchases, in the same order. Pure.
 
-No customer orders the same basket with the same card twice, so that whoever looks at the orders afterwards can tell for
+No customer orders the same basket with the same card twice, so that an observer of the orders can determine for
 each of them which purchase it came from, also when its answer was lost.
 """
 

@@ -1,4 +1,4 @@
-"""The workload as a process beside whoever breaks things: started, watched, stopped; it always ends its history."""
+"""The workload as a separate process: started, watched, stopped; it always ends its history."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Workload:
         return self._process is not None and self._process.poll() is None
 
     def wait(self, seconds: float) -> int | None:
-        """Wait until it has ended by itself, at most that long; answers its exit code, None if it still runs."""
+        """Wait until it has ended, at most that long; returns its exit code, None if it still runs."""
         if self._process is None:
             return None
         with suppress(subprocess.TimeoutExpired):

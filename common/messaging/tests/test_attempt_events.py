@@ -1,4 +1,4 @@
-"""The event that tells of a failed attempt."""
+"""The event that reports a failed attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pause: begun by an outage, ended when everything answers, each reported once; and what is held meanwhile."""
+"""The pause: begun by an outage, ended when everything answers, each reported once; and held messages."""
 
 from __future__ import annotations
 

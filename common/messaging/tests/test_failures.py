@@ -101,7 +101,7 @@ def test_with_the_way_to_the_delay_queues_away_as_well_nothing_is_charged(world:
 
 
 def test_no_delivery_is_used_up_where_the_delay_queue_is_missing(world: World) -> None:
-    """Nothing answers slowly here: whoever gave the messages back would have them again at once."""
+    """Nothing is slow here: a requeued message would be redelivered at once."""
     with world.worker(RETRY_ATTEMPTS="0"):
         wait_until(lambda: world.has_consumer)
         world.switch("down")

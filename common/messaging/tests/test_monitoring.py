@@ -1,4 +1,4 @@
-"""The bound on what a worker tells those who watch it."""
+"""The limit on a worker's published events."""
 
 from __future__ import annotations
 

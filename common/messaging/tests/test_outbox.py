@@ -1,4 +1,4 @@
-"""Events as rows, in the transaction of the state they tell of."""
+"""Events as rows, in the transaction of the state that they report."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def reader(vhost: str) -> Iterator[QueueReader]:
 
 @contextmanager
 def running(relay: Relay) -> Iterator[None]:
-    """The relay in a thread, which must end soon after it is told to."""
+    """The relay in a thread, which must end soon after a stop."""
     stop = threading.Event()
     thread = threading.Thread(target=relay.run, args=(stop,))
     thread.start()

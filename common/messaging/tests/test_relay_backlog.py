@@ -1,4 +1,4 @@
-"""A deep backlog while the way to the broker is cut again and again: order, and what the metrics say meanwhile.
+"""A long backlog while the connection to the broker is cut repeatedly: order, and the metrics.
 
 Set HOLDFAST_TEST_BACKLOG_ROWS=50000 and HOLDFAST_TEST_BACKLOG_CUTS=10 for the whole experiment.
 """
@@ -82,7 +82,7 @@ def break_within_a_batch(link: Link, box: Outbox) -> None:
 
 
 def lose_the_confirms(link: Link, _box: Outbox) -> None:
-    """The broker takes a whole batch, and nobody hears of it."""
+    """The broker accepts a whole batch, but its confirms are lost."""
     link.mute()
     eventually(lambda: not REGISTRY.get_sample_value("holdfast_relay_active", {"database": "relay-a"}))
 

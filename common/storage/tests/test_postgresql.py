@@ -64,7 +64,7 @@ def fill_pool(engine: Engine) -> None:
 
 
 def test_connections_that_ended_while_idle_cost_no_request(engine: Engine, other: Engine) -> None:
-    """As after a restart of the server: it is back, and the first request is not told that it is away."""
+    """Like after a restart of the server: it is back, and the first request does not fail."""
     fill_pool(engine)
     with autocommit(other) as connection:
         assert len(connection.execute(END).all()) == POOL

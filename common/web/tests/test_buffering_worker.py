@@ -139,7 +139,7 @@ def test_a_reply_that_does_not_fit_the_sockets_buffer_arrives_whole(server: Serv
         assert left > 1_000_000
         while left:
             left -= len(client.recv(min(left, 65536)))
-        assert parse(receive(client, until=b"\r\n\r\n"))[0] == 200, "the connection goes on after it"
+        assert parse(receive(client, until=b"\r\n\r\n"))[0] == 200, "the connection continues after it"
 
 
 def test_clients_that_keep_a_closed_connection_open_block_nothing(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""One fault at a time, over by itself, whatever happens to the process that injected it: `injection.py`."""
+"""One fault at a time, which ends after its duration, even if its process dies: `injection.py`."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_new_addresses_are_taken_up_and_a_missing_one_changes_nothing(tmp_path: 
         wait_for(lambda: _assert(len(lines()) == 1), 10, "nginx was not started")
         (tmp_path / "service-a").write_text("10.0.0.1 STREAM\n10.0.0.2 STREAM\n")
         wait_for(lambda: reloads(1), 10, "no reload")
-        (tmp_path / "service-a").unlink()  # the last container is away
+        (tmp_path / "service-a").unlink()  # the last container is gone
         time.sleep(0.5)
         reloads(1)
         (tmp_path / "service-a").write_text("10.0.0.3 STREAM\n")

@@ -1,4 +1,4 @@
-"""Whatever nginx refuses by itself is a problem document with the request's id; none of its own pages gets out."""
+"""Every rejection by nginx is a problem document with the request's id; its own pages are never sent."""
 
 import json
 import socket

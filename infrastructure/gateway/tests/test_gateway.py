@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 
 class Upstream(ThreadingHTTPServer):
-    """Answers every request with what it was; counts; can be told to be unready, to be slow, or to hang up."""
+    """Echoes every request and counts; can be unready, slow, or close the connection."""
 
     daemon_threads = True
 

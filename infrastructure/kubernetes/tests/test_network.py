@@ -10,7 +10,7 @@ from infrastructure.kubernetes.tests.overlays import OVERLAYS, WORKLOADS, enviro
 from infrastructure.processes import PROCESSES
 
 SERVICES = [line.name for line in PROCESSES if line.name.startswith("service-")]
-# What a variable is good for: the label of whoever it leads to.
+# The label of the destination of a variable.
 LEADS_TO = {
     "POSTGRES_ADMINISTRATOR_URL": "postgres",
     "RABBITMQ_ADMINISTRATOR_URL": "rabbitmq",

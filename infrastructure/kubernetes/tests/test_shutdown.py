@@ -36,7 +36,7 @@ def taken_seconds(name: str, role: str) -> float:
         return relay.STOP_SECONDS
     if name == "scheduler":
         return sweeps.STOP_SECONDS
-    # Its sweeps are stopped when the signal comes, beside the events in hand.
+    # Its sweeps are stopped at the signal, together with the events in flight.
     assert CALLS * ProviderSettings.stripe_timeout_seconds > sweeps.STOP_SECONDS
     return CALLS * ProviderSettings.stripe_timeout_seconds
 
@@ -51,7 +51,7 @@ def test_a_process_is_given_the_time_it_needs_to_end(overlay: str) -> None:
         pause = main_container(each).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         given = pod_of(each)["terminationGracePeriodSeconds"]
         assert given >= pause + taken_seconds(name, role) + MARGIN_SECONDS, name
-        # Whoever is sent requests goes on answering until those who send have heard that it leaves.
+        # A replica keeps serving until no traffic is routed to it.
         assert bool(pause) == (role in {"service", "gateway"}), name
 
 

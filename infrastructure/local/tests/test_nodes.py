@@ -1,4 +1,4 @@
-"""A broker of three nodes: each with its own place, and all of them told to the processes."""
+"""A broker of three nodes: each with its own directory, and all of them in the processes' settings."""
 
 from dataclasses import replace
 from pathlib import Path

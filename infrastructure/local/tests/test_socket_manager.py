@@ -133,7 +133,7 @@ def test_after_the_keeper_died_who_listens_is_replaced_without_a_gap_all_the_sam
     with keeping(home):
         first = listening(home, address)
         first.__enter__()
-    assert not is_refused(address), "who listens goes on listening"
+    assert not is_refused(address), "a listening process keeps listening"
     with keeping(home), listening(home, address):
         first.__exit__(None, None, None)
         assert not is_refused(address)
@@ -170,5 +170,5 @@ def test_a_taken_address_is_named(socket_manager: Path) -> None:
 
 def test_nobody_hangs_in_accept_for_a_connection_that_another_one_took(socket_manager: Path, address: str) -> None:
     with take(socket_manager, address) as listener:
-        # As whoever shares the socket finds it, not as Python's own object remembers it.
+        # The state for other users of the socket, not of Python's own object.
         assert not os.get_blocking(listener.fileno())

@@ -67,7 +67,7 @@ def assert_the_mark_is_there(stack: Stack) -> None:
     connection.close()
     with MongoClient[dict[str, int]](stack.urls.documents("archive")) as client:
         assert [found["value"] for found in client.get_default_database().mark.find()] == [42]
-    # A queue elects its leader anew; on a busy machine that takes longer than the broker lets a caller wait.
+    # A queue elects a new leader, which takes longer than the broker's time-out on a busy machine.
     wait_for(lambda: assert_the_message_is_there(stack), 60, "the queue did not come back")
 
 

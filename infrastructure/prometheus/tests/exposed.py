@@ -32,7 +32,7 @@ RABBITMQ = frozenset(
         "rabbitmq_global_messages_redelivered_total",
     }
 )
-# Flower's, Prometheus' own, and what every process of ours tells of itself (prometheus_client).
+# Metrics of Flower, of Prometheus, and of every process (prometheus_client).
 OTHERS = frozenset(
     {
         *("flower_events_total", "flower_worker_online"),

@@ -94,7 +94,7 @@ FORBIDDEN: list[tuple[str, str, Action]] = [
     ("worker-inventory", "empties the payments queue", lambda channel: channel.queue_purge("payments.events")),
     ("worker-inventory", "deletes its queue", lambda channel: channel.queue_delete("inventory.events")),
     ("worker-inventory", "declares a queue", lambda channel: channel.queue_declare("mine")),
-    ("worker-inventory", "hears more than it should", bind("inventory.events", "#")),
+    ("worker-inventory", "subscribes to more than it should", bind("inventory.events", "#")),
     ("worker-notifications", "binds its queue to everything", bind("notifications.events", "#")),
     ("worker-notifications", "binds another queue", bind("orders.events", "stock.sold.v1")),
     ("worker-notifications", "puts into the payments queue", publish("", "payments.events")),

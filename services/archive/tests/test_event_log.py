@@ -134,7 +134,7 @@ def test_after_an_outage_positions_continue_where_they_were(
             log.append({"_id": "b"})
         assert classify(caught.value) is Unavailable
         link.heal()
-        assert EventLog(archive).append({"_id": "c"})  # another process goes on meanwhile
+        assert EventLog(archive).append({"_id": "c"})  # another process continues
         for name in ("b", "c", "d"):
             while True:
                 try:

@@ -1,4 +1,4 @@
-"""The contract: what is published looks like the golden samples, which the contexts that hear it are tested with."""
+"""The contract: published events match the golden samples, with which the consumers are tested."""
 
 from __future__ import annotations
 

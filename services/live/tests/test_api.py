@@ -1,4 +1,4 @@
-"""Streams of a real process: who sees what, in which order, and what a bad request is told."""
+"""Streams of a real process: visibility, order, and errors of bad requests."""
 
 from __future__ import annotations
 

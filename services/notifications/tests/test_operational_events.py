@@ -1,4 +1,4 @@
-"""Who is told that an endpoint was disabled: its owner's other endpoints, if they subscribed to that, once."""
+"""A disabled endpoint is reported once to its owner's other endpoints, if they subscribed to it."""
 
 from __future__ import annotations
 

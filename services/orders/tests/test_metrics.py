@@ -1,4 +1,4 @@
-"""What /metrics says of orders: each happening counted once, however often it is told, and with its reason."""
+"""The metrics of orders: each change is counted once, also after duplicates, and with its reason."""
 
 from __future__ import annotations
 

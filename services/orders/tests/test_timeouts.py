@@ -149,7 +149,7 @@ def test_a_capture_after_the_time_out_only_resends_the_cancellation(engine: Engi
         usecases.payment_was_captured(engine, capture, order)
     assert order_of(engine, order) == TIMED_OUT
     _, first, again = published(engine, order)
-    assert first == again  # the same event: whoever has heard it drops it
+    assert first == again  # the same event: consumers drop the duplicate
 
 
 def _until_somebody_waits_for_a_lock(engine: Engine) -> None:

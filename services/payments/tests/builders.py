@@ -61,7 +61,7 @@ def deliver(
     method: str = "pm_card_visa",
     amount: int = AMOUNT,
 ) -> None:
-    """Tell payments of a fact; without `heard` by a new event, which the inbox does not know."""
+    """Deliver a fact to payments; without `incoming` by a new event, unknown to the inbox."""
     incoming = incoming or delivery(event_type, order_id)
     if event_type == PLACED:
         usecases.order_was_placed(resources, incoming, order_id, Terms(CUSTOMER, Money(amount, "usd"), method))

@@ -104,7 +104,7 @@ def test_each_thread_keeps_one_connection() -> None:
 
 
 def test_an_error_that_is_worth_a_repetition_is_left_to_the_caller() -> None:
-    """Stripe's client would repeat these by itself: each of its attempts would count as one of ours."""
+    """Stripe's client would retry these on its own: each attempt would count as one of Holdfast's."""
     for status in (409, 429, 500, 503):
         with serving(lambda request, status=status: reply(request, status, ERROR)) as (server, provider):  # type: ignore[misc]
             with pytest.raises(Exception):  # noqa: B017, PT011 - which one is a matter of other tests

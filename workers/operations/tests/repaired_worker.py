@@ -1,4 +1,4 @@
-"""The kit's sample worker with a bug in it, which is mended when a test says so."""
+"""The kit's sample worker with a bug that a test can repair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker as a process, on a real broker, a real database and a real sandbox that is away for a while."""
+"""The worker as a process, on a real broker, a real database and a real sandbox that is down for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The relay as a process of its own, as whoever supervises it sees it."""
+"""The relay as a separate process, from the view of its supervisor."""
 
 from __future__ import annotations
 

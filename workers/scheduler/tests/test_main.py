@@ -145,7 +145,7 @@ def test_the_clock_stops_during_an_outage_and_then_an_order_is_timed_out(
     with start() as first:
         first.eventually(lambda: reading(engine) > 0)
 
-        consumers.basic_cancel("payments")  # its worker is gone, or pauses because the payment provider is away
+        consumers.basic_cancel("payments")  # its worker is gone, or pauses because the payment provider is down
         first.eventually(lambda: first.metric("holdfast_held_up") == 1)
         order = place(engine)
         stopped_at = reading(engine)

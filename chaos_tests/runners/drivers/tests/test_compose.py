@@ -86,7 +86,7 @@ def test_a_paused_container_does_nothing_until_it_is_resumed(driver: Compose, co
     assert driver.is_paused("relay-1")
     assert "was frozen still" in processes.resume("relay-1", configuration)["evidence"]
     assert not driver.is_paused("relay-1")
-    driver.resume("relay-1")  # goes on: nothing to do
+    driver.resume("relay-1")  # it runs: nothing to do
 
 
 def test_a_stopped_container_stays_so_until_it_is_started(driver: Compose, configuration: Configuration) -> None:

@@ -1,4 +1,4 @@
-"""HTTP servers in the place of the other contexts: they answer what a test tells them to, and keep what was sent."""
+"""HTTP servers in place of the other contexts: they return configured responses, and record requests."""
 
 from __future__ import annotations
 
