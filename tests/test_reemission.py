@@ -45,7 +45,7 @@ class Shop:
         return [from_json(row.body) for row in rows]
 
     def deliver_to_inventory(self) -> list[Event]:
-        """Carry over what orders has published; answers it."""
+        """Carry over what orders has published; returns it."""
         events = self.take(self.orders)
         for event in events:
             try:
@@ -55,7 +55,7 @@ class Shop:
         return events
 
     def deliver_to_orders(self) -> list[str]:
-        """Carry over what inventory has published about orders; answers the types."""
+        """Carry over what inventory has published about orders; returns the types."""
         events = [event for event in self.take(self.inventory) if event.orderid and event.type in ORDERS]
         for event in events:
             ORDERS[event.type](Delivery("orders", event), self.orders)

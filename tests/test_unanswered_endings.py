@@ -47,7 +47,7 @@ class System:
     lost: set[tuple[str, str]]
 
     def carry(self) -> list[str]:
-        """Deliver everything that was published, until nothing is; answers the types."""
+        """Deliver everything that was published, until nothing is; returns the types."""
         types: list[str] = []
         while events := [event for engine in self.engines.values() for event in _taken(engine)]:
             for event in events:

@@ -115,7 +115,7 @@ class Saboteur:
         return answer
 
     def _update(self, context: str, table: str, key: tuple[str, str], changes: Json) -> Json:
-        """Write the changes; answers what stood there before."""
+        """Write the changes; returns what stood there before."""
         column, value = key
         where = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
         names = sql.SQL(", ").join(map(sql.Identifier, changes))

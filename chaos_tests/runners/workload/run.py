@@ -60,7 +60,7 @@ class Pace:
 
 
 async def run(plan: Plan) -> str:
-    """Carry it out; answers why it ended. Raises `OpeningError` if the system did not let it begin."""
+    """Carry it out; returns why it ended. Raises `OpeningError` if the system did not let it begin."""
     history = History(plan.history)
     recorder = Recorder(history)
     deadline = time.monotonic() + plan.seconds

@@ -44,7 +44,7 @@ def read() -> dict[tuple[str, ...], float]:
 
 @pytest.fixture
 def handle(vhost: str) -> Iterator[Callable[..., dict[tuple[str, ...], float]]]:
-    """Have an event handled that is `seconds` old, with an error to be raised; answers what /metrics says more."""
+    """Have an event handled that is `seconds` old, with an error to be raised; returns what /metrics says more."""
     topology.declare(vhost, {"measured": ["sample.fine.v1"]})
     errors: list[Exception] = []
     redelivery = Redelivery(vhost, topology.events_queue("measured"))

@@ -11,7 +11,7 @@ from infrastructure.docker.health import is_well
 
 @pytest.fixture
 def served() -> Iterator[Callable[[dict[str, int]], str]]:
-    """Serve paths with statuses; answers the port."""
+    """Serve paths with statuses; returns the port."""
     servers: list[HTTPServer] = []
 
     def serve(statuses: dict[str, int]) -> str:

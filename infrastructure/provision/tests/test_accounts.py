@@ -23,7 +23,7 @@ REFUSED, UNAUTHORIZED = 403, 13
 
 @pytest.fixture(scope="module")
 def broker(servers: Servers) -> Iterator[Callable[[str], str]]:
-    """A virtual host with the accounts' rights and the topology in it; answers its URL for an account."""
+    """A virtual host with the accounts' rights and the topology in it; returns its URL for an account."""
     name = f"test-{secrets.token_hex(8)}"
     host = f"{servers.rabbitmq_management_url}/api/vhosts/{name}"
     request_here("PUT", host, 10).raise_for_status()

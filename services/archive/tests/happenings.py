@@ -48,7 +48,7 @@ def placed(order_id: str, second: float = 0) -> Event:
 
 
 def file(database: Database[dict[str, Any]], *events: Event) -> int:
-    """File them as the worker does; answers how many were new."""
+    """File them as the worker does; returns how many were new."""
     new, log = 0, EventLog(database)
     for event in events:
         customer_id = event.data["customer_id"] if event.type == PLACED else None

@@ -49,7 +49,7 @@ def dead(event: Event | bytes | None = None, **headers: Any) -> RawMessage:
 
 
 def file(database: Database[dict[str, Any]], message: RawMessage | None = None) -> str:
-    """File it; answers the newest letter's id."""
+    """File it; returns the newest letter's id."""
     usecases.file_letter(database, message or dead())
     [newest] = database["letters"].find({}, {"_id": 1}).sort("last_filed_at", -1).limit(1)
     return str(newest["_id"])

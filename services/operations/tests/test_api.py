@@ -38,7 +38,7 @@ LETTERS = "/api/v1/dead-letters"
 
 
 def carry_out(store: Store) -> list[str]:
-    """What the worker does; answers the replayed letters."""
+    """What the worker does; returns the replayed letters."""
     claimed = usecases.claim_replays(store, "a-worker", limit=100)
     usecases.settle_replays(store, {replay.id: (replay, PUBLISHED) for replay in claimed})
     return [replay.letter_id for replay in claimed]

@@ -23,7 +23,7 @@ BOUND = 300.0
 
 
 def wind(engine: Engine, seconds: float) -> float:
-    """Move the clock on by hand; answers its reading."""
+    """Move the clock on by hand; returns its reading."""
     with autocommit(engine) as connection:
         moved = text("UPDATE saga_clock SET active_seconds = active_seconds + :s RETURNING active_seconds")
         return float(connection.execute(moved, {"s": seconds}).scalar_one())
