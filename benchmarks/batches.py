@@ -1,4 +1,4 @@
-"""`python -m benchmarks.batches`: one consumer behind a backlog, each event alone beside up to 64 at once, in turn.
+"""`python -m benchmarks.batches`: one consumer with a backlog, one event per transaction against up to 64, in turn.
 
 A handler does what the contexts' handlers do: inbox row, effect, outbox row. Starts servers of its own in
 .holdfast-bench-batches. Prints events a second and the processor time of one event, in the worker and in everything

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.history`: what a request costs when many orders are past, beside the same with few.
+"""`python -m benchmarks.history`: the cost of requests with many past orders against few.
 
 Starts a stack of its own in .holdfast-bench-history and measures each kind of request, one after the other on one
 connection, with 1,000 past orders and then with many more (`--orders`, 1,000,000 unless you say else) of which each

@@ -1,4 +1,4 @@
-"""One consumer beside bare Celery, each alone on the machine and behind a backlog: the same statements for an event.
+"""One consumer against bare Celery, each alone on the machine with a backlog: the same statements per event.
 
 An event costs an inbox row, an effect and an outbox row in one transaction. Bare Celery does that in a task on a
 threaded worker with as many threads, a kept connection for each, a classic queue and an early acknowledgement.

@@ -1,4 +1,4 @@
-"""The order path beside the plain chain, each alone on the machine, round by round.
+"""The order path against the plain chain, each alone on the machine, round by round.
 
 A side is one way to take orders. Its load is a closed loop; done orders are counted from the first request to the end
 of the last order, so that what was left waiting counts too.

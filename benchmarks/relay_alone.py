@@ -1,4 +1,4 @@
-"""The relay beside raw pika, each alone on the machine: the same messages to the same queue, with confirms.
+"""The relay against raw pika, each alone on the machine: the same messages to the same queue, with confirms.
 
 The relay reads its messages from an outbox and deletes them there. The rival has them in memory and keeps a window of
 unconfirmed ones, as large as the relay's batch. The queue is one that the topology declares, and nobody consumes it.

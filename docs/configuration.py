@@ -1,4 +1,4 @@
-"""docs/configuration.md and the .env.example beside each main.py: `python -m docs.configuration` writes them all.
+"""docs/configuration.md and the .env.example next to each main.py: `python -m docs.configuration` writes them all.
 
 Guarantee: both say what the settings classes say (a test compares); the addresses in the examples are those of a stack
 on its default ports. No example has a secret.
@@ -35,8 +35,8 @@ Every variable that a process reads, with its default. A process reads them once
 malformed one stops it with a line that names it. A variable that is set to nothing counts as not set.
 
 `holdfast up`, compose.yaml and Kubernetes set the variables of each process. Started by hand (`cd services/orders &&
-python main.py`) a process also reads the `.env` beside its main.py; the environment wins. `holdfast env orders --write`
-writes that file for the local stack.
+python main.py`) a process also reads the `.env` next to its main.py; the environment overrides it. `holdfast env orders
+--write` writes that file for the local stack.
 
 `python -m docs.configuration` writes this page and every `.env.example` from the settings classes.
 

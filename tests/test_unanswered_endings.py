@@ -1,4 +1,4 @@
-"""Two dead letters of one order that nobody replays: no money stays with a cancelled order, and no stock is held."""
+"""Two dead letters of one order without a replay: no money or stock stays with a cancelled order."""
 
 from __future__ import annotations
 

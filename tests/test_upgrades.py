@@ -1,4 +1,4 @@
-"""Upgrades while the version before runs: what a migration may hold, and an event's new version beside the old one."""
+"""Upgrades next to the previous version: the content of migrations, and an event's new version next to the old one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event's new version beside the old one, as an example: `order.placed.v2` groups the items by where they are sent.
+"""An event's new version next to the old one, as an example: `order.placed.v2` groups the items by destination.
 
 Nothing of this is in use. It is what the next version of orders and of inventory would be made of, in the order in
 which it would be rolled out: the reader first, then the publisher, and the old row last. docs/upgrades.md describes it.

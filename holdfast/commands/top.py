@@ -29,7 +29,7 @@ _GOOD, _BAD, _DOUBT = "green", "bold red", "yellow"
 @click.command()
 @target_options
 @click.option(
-    "--interval", default=2.0, show_default=True, type=click.FloatRange(0.5, 60), help="Seconds between looks."
+    "--interval", default=2.0, show_default=True, type=click.FloatRange(0.5, 60), help="Seconds between polls."
 )
 @click.option("--once", is_flag=True, help="Show it once and exit.")
 def top(target: Target, interval: float, *, once: bool) -> None:

@@ -1,4 +1,4 @@
-"""Flower shows the events that flow, by their own names, and lets nobody in without the password."""
+"""Flower shows events by their types, and requires the password."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the one port shows beside the API, and what it does not show."""
+"""The gateway's own pages, and the paths that it does not expose."""
 
 import re
 from urllib.parse import urljoin

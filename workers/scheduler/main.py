@@ -1,6 +1,6 @@
 """The scheduler: `python -m workers.scheduler.main`; run as many as you like, each sweep runs in one of them at a time.
 
-It runs the sweeps of every context but payments, each on its own context's database; those of payments run beside its
+It runs the sweeps of every context but payments, each on its own context's database; those of payments run in its
 worker, which has the payment provider's key. Across contexts it reads only the kit's data: the lag of the outboxes, and
 the queues. SIGTERM and SIGINT end it with code 0 after the current item, and it releases its leases; a sweep's thread
 that dies ends it with code 1: its supervisor restarts it.

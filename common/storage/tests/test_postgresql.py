@@ -1,4 +1,4 @@
-"""The engine on a real server: bounded waits, and connections that ended while nobody used them."""
+"""The engine on a real server: bounded waits, and connections that were closed while idle."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from holdfast.new_service.tests.checkout import Checkout, copied
 
 WORDS = ("loyalty", "--resource", "points", "--listens", "order.confirmed.v1", "--listens", "order.cancelled.v1")
-# What looks at the whole tree, its tables and its deployments.
+# Tests of the whole tree, its tables and its deployments.
 WHOLE_TREE = (
     *("tests", "workers/topology", "infrastructure/local/tests/test_process_table.py", "infrastructure/tests"),
     *(f"infrastructure/{part}" for part in ("docker", "gateway", "kubernetes", "prometheus", "provision", "terraform")),
@@ -48,7 +48,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         (("Loyalty", "--listens", "order.confirmed.v1"), "not a valid service name"),
         (("import", "--listens", "order.confirmed.v1"), "reserved"),
         (("group", "--listens", "order.confirmed.v1"), "reserved"),
-        (("loyalty", "--listens", "order.vanished.v1"), "nobody publishes 'order.vanished.v1'"),
+        (("loyalty", "--listens", "order.vanished.v1"), "no service publishes 'order.vanished.v1'"),
         (("loyalty", "--listens", "order.confirmed.v1", "--resource", "orders"), "belongs to orders"),
         (("loyalty", "--listens", "order.confirmed.v1", "--resource", "inbox"), "reserved"),
     ],

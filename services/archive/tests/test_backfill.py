@@ -1,4 +1,4 @@
-"""Events of a version without positions get theirs in the order of arrival, beside workers that append."""
+"""Events of a version without positions get them in the order of arrival, while workers append."""
 
 from __future__ import annotations
 

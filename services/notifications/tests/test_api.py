@@ -1,4 +1,4 @@
-"""The routes of webhooks: what owners can do, what nobody else can, and precise answers to bad input.
+"""The routes of webhooks: access of owners and others, and precise errors for bad input.
 
 Behind them are tried: `rendering.py`, `resending.py`, `addresses.py`, `resources.py`.
 """

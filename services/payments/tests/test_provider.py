@@ -1,4 +1,4 @@
-"""The provider out of order: whatever it does, nothing hangs, nobody is to blame, and nothing is charged twice."""
+"""A failing provider: nothing hangs, no event is at fault, and nothing is charged twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody has finished is found and finished, by asking the provider first; what waits for long is asked about."""
+"""Unfinished payments are found and finished, after a read of the provider; overdue ones are asked about."""
 
 from __future__ import annotations
 

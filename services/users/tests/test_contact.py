@@ -1,4 +1,4 @@
-"""The internal route that gives out an address: to whom, and to nobody else."""
+"""The internal route that returns an address: its access control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots are shared in turns; what does not fit is refused at once, and nobody waits longer than the bound."""
+"""Slots are shared in turns; requests beyond the limits are rejected at once, and waits have a time-out."""
 
 from __future__ import annotations
 

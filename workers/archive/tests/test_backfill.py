@@ -1,4 +1,4 @@
-"""The archive worker gives positions to what the version before files beside it."""
+"""The archive worker gives positions to events stored concurrently by the previous version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of orders: searching, one order's story, and the buttons beside it."""
+"""The pages of orders: search, the history of an order, and its actions."""
 
 from __future__ import annotations
 
