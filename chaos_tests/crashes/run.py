@@ -2,7 +2,7 @@
 
 A test build (HOLDFAST_TEST_BUILD=1) kills itself with SIGKILL at the place that HOLDFAST_CRASH_POINT names. For each
 place: the process is armed, orders of every kind are placed until it dies, it starts again without the trap, every
-accepted order must settle, and the audit must be green. A place that nobody died at is a failure of the test. The table
+accepted order must settle, and the audit must be green. A place at which no process died fails the test. The table
 goes to docs/crash-points.md.
 """
 

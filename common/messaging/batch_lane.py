@@ -1,8 +1,8 @@
-"""What waits in a worker is handled in batches, one at a time; a message that comes alone is handled alone, at once.
+"""A worker handles waiting messages in batches, one at a time, and a message that arrives alone at once, by itself.
 
-Guarantees: a batch is acknowledged after it has taken effect; at most one batch is in hand; what was delivered
-or has failed before, and every event of a batch that failed, is handled alone. All but `_run` is called by the thread
-that reads the connection.
+Guarantees: a batch is acknowledged after it has taken effect; at most one batch is in flight; an event that was
+delivered or has failed before, and every event of a failed batch, is handled alone. All but `_run` is called by the
+thread that reads the connection.
 """
 
 from __future__ import annotations

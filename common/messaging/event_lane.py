@@ -1,9 +1,9 @@
 """How a worker starts what it receives: new events at once, redelivered ones one after the other.
 
-It stands where Celery hands a task to its pool: Celery receives, shows (Flower) and supervises each event as a task of
-its own. Guarantee: a message that ends its worker each time takes no healthy one to the broker's delivery limit, though
-every message in flight is charged a delivery (`docs/decisions/0026`). All but `_soon` is called by the thread that
-reads the connection.
+It replaces the call by which Celery hands a task to its pool: Celery receives, shows (Flower) and supervises each event
+as a task of its own. Guarantee: a message that kills its worker each time takes no healthy one to the broker's delivery
+limit, though every message in flight is charged a delivery (`docs/decisions/0026`). All but `_soon` is called by the
+thread that reads the connection.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class EventLane:
         consumer.on_task_request = self.add
 
     def watch(self, receive: Callable[[Any], object]) -> Callable[[Any], object]:
-        """A new connection, whose messages `receive` gets: what came over the old one is delivered again."""
+        """A new connection, whose messages `receive` gets: messages of the old one are redelivered."""
         self._redelivered.clear()
         self._consumer.hub.call_later(0, self._run_ended)
         return receive
 
     def add(self, request: Any) -> None:
-        """Celery has received this one."""
+        """Start an event that Celery has received."""
         if request.delivery_info["redelivered"]:
             self._add_redelivered(request)
         else:
@@ -49,7 +49,7 @@ class EventLane:
         self._start_alone(request)
 
     def _add_redelivered(self, request: Any) -> None:
-        """One of these may have ended its worker. In another order each time it does not end with the same others.
+        """One of these may have killed its worker. A random order holds back other messages each time.
 
         One after the other: at once with others, the one that ends the worker would end it before they are done.
         """
@@ -59,7 +59,7 @@ class EventLane:
             self._gather_redelivered()
 
     def _gather_redelivered(self, known: int = 0) -> None:
-        """Until no more of them come: the one that ends its worker often comes first."""
+        """Wait until no more of them arrive: the one that kills its worker often arrives first."""
         arrived = len(self._redelivered)
         if arrived > known:
             self._consumer.hub.call_later(GATHER_SECONDS, self._gather_redelivered, arrived)
@@ -73,7 +73,7 @@ class EventLane:
             self._start_alone(request, then=self._start_redelivered)
 
     def _start_alone(self, request: Any, then: Callable[[], object] = lambda: None) -> None:
-        """As Celery does; `then` is called once it has ended."""
+        """Start it as Celery does; `then` is called once it has ended."""
         if not self._is_running:
             return
         try:
@@ -98,5 +98,5 @@ class EventLane:
 
     @property
     def _is_running(self) -> bool:
-        """Not while the worker shuts down: the broker gives what was not begun to another one."""
+        """Not while the worker shuts down: the broker redelivers messages not yet started to another worker."""
         return bool(self._consumer.blueprint.state == RUN)
