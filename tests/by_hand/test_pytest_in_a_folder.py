@@ -39,6 +39,7 @@ def run(folder: str, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_services_tests_run_there() -> None:
     printed = run("services/orders", "-m", "not integration", "-rA")
     ran = {line.split()[1].partition("::")[0] for line in printed.splitlines() if line.startswith("PASSED ")}

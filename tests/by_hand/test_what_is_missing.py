@@ -39,6 +39,7 @@ def sentences(started: Started, *, code: int = 1) -> list[str]:
     return said.splitlines()
 
 
+@pytest.mark.slow
 def test_without_settings_it_names_them_and_says_how_to_get_them(by_hand: Start) -> None:
     orders, worker, relay = (by_hand(folder) for folder in ("services/orders", "workers/orders", "workers/relay"))
     for started, variable, name in (
@@ -51,6 +52,7 @@ def test_without_settings_it_names_them_and_says_how_to_get_them(by_hand: Start)
         assert f"`holdfast env {name} --write`" in hint
 
 
+@pytest.mark.slow
 def test_without_servers_it_says_how_to_start_them(by_hand: Start) -> None:
     folders = ("services/orders", "services/archive", "workers/orders")
     started = [by_hand(folder, **NOWHERE, **JWKS) for folder in folders]
@@ -61,6 +63,7 @@ def test_without_servers_it_says_how_to_start_them(by_hand: Start) -> None:
             assert "127.0.0.1:1 (Connection refused): start the servers with `holdfast up --servers-only`" in line
 
 
+@pytest.mark.slow
 def test_a_copied_example_is_complete_but_for_its_passwords(by_hand: Start, tree: Path) -> None:
     folders = ("services/orders", "services/archive", "workers/orders", "workers/relay")
     for folder in folders:

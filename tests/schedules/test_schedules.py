@@ -35,6 +35,7 @@ def explores() -> Iterator[Explorer]:
         yield made
 
 
+@pytest.mark.slow
 def test_every_schedule_keeps_every_promise(explores: Explorer) -> None:
     finding = explores.explore(seed=20, schedules=3_000, seconds=5)
     assert finding is None, str(finding)

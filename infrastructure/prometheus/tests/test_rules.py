@@ -80,6 +80,7 @@ def test_every_alert_has_a_case() -> None:
     assert {name.partition(",")[0] for name in CASES} == set(ALERTS)
 
 
+@pytest.mark.slow
 def test_each_alert_fires_when_it_should_and_only_then(promtool: Path, tmp_path: Path) -> None:
     """In one run, for each costs half a second."""
     tests = [part for name, case in CASES.items() for part in _tests(name.partition(",")[0], case)]

@@ -115,6 +115,7 @@ _NAMES = st.sampled_from(
 _DEATHS = st.lists(st.dictionaries(st.sampled_from(["reason", "queue", "time", "count"]), _VALUES))
 
 
+@pytest.mark.slow
 @given(
     body=st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
     headers=st.dictionaries(_NAMES | st.text(), _VALUES) | st.fixed_dictionaries({"x-death": _DEATHS}),
