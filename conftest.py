@@ -7,12 +7,10 @@ sessions share them. HOLDFAST_TEST_HOME names a stack that runs already, to be u
 What a test gets (a database, a vhost, a document store) is its own, empty, and gone afterwards.
 """
 
-import fcntl
 import os
 import re
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -39,7 +37,6 @@ _MANAGEMENT_SECONDS = 10
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("random"), derandomize=True)
 settings.load_profile("same")
-_MANY = 3  # processes of pytest-xdist
 _UUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -53,27 +50,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "e2e" or not collection_path.match("test_*.py"):
         return None
     return b"e2e" not in collection_path.read_bytes() or None
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
-    """Let one process compile the tests, and the others read what it has compiled.
-
-    On a fresh clone each would rewrite every file by itself, which takes longer than all else in collecting. Two
-    processes do it side by side: waiting for each other would save them nothing where there are two processors.
-    """
-    if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) < _MANY:
-        return (yield)
-    path = Path(tempfile.gettempdir(), f"holdfast-collecting-{os.environ['PYTEST_XDIST_TESTRUNUID']}")
-    with path.open("w") as turn:
-        try:
-            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(turn, fcntl.LOCK_SH)
-        try:
-            return (yield)
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
