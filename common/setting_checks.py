@@ -103,5 +103,4 @@ ROUTE_RATES = validate.Regexp(
     r"^([A-Z]+ /\S*=[1-9][0-9]{0,8}/(second|minute|hour|day)(;\s*|$))*$",
     error="expected rates of routes like POST /api/v1/users=60/hour",
 )
-ROUTE_RATES_MEANING = "Limits of single routes, like `POST /api/v1/users=60/hour`; several separated by `;`."
 RATE_STORE = validate.Regexp(r"^(memory://|mongodb(\+srv)?://.+)$", error="expected memory:// or a URL of MongoDB")

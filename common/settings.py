@@ -16,7 +16,6 @@ from common.setting_checks import (
     RATE,
     RATE_STORE,
     ROUTE_RATES,
-    ROUTE_RATES_MEANING,
     between,
     networks,
     one_of,
@@ -140,7 +139,12 @@ class HttpSettings(ProcessSettings, ListenSettings):
         check=RATE,
         meaning="Limit of one address on public routes that use much processor time.",
     )
-    rate_limit_routes: str = setting("RATE_LIMIT_ROUTES", default="", check=ROUTE_RATES, meaning=ROUTE_RATES_MEANING)
+    rate_limit_routes: str = setting(
+        "RATE_LIMIT_ROUTES",
+        default="",
+        check=ROUTE_RATES,
+        meaning="Limits of single routes of any service, like `POST /api/v1/orders=60/minute`, separated by `;`.",
+    )
     rate_limit_storage_url: str = setting(
         "RATE_LIMIT_STORAGE_URL",
         default="memory://",

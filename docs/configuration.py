@@ -1,4 +1,4 @@
-"""docs/configuration.md and the .env.example next to each main.py: `python -m docs.configuration` writes them all.
+"""docs/configuration.md, services/routes.txt, the .env.example beside each main.py: `python -m docs.configuration`.
 
 Guarantee: both say what the settings classes say (a test compares); the addresses in the examples are those of a stack
 on its default ports. No example has a secret.
@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from docs.routes import routes
 from infrastructure.database_roles import ALL_ROLES
 from infrastructure.document_roles import DOCUMENT_ACCOUNTS
 from infrastructure.local.control import CONTROL
@@ -21,6 +22,7 @@ from infrastructure.local.home import DEFAULT_HOME, DEFAULT_PORT_BASE, Home
 from infrastructure.privileges import BROKER_ACCOUNTS
 from infrastructure.processes import PROCESSES, Process
 from infrastructure.provision import settings as provision
+from services import ROUTES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -118,7 +120,9 @@ def example(folder: str) -> str:
 
 def files() -> Mapping[Path, str]:
     """Every file that is written, with its text."""
-    return {PAGE: page()} | {ROOT / folder / EXAMPLE: example(folder) for folder in FOLDERS}
+    return {PAGE: page(), ROUTES_FILE: "".join(f"{each}\n" for each in routes())} | {
+        ROOT / folder / EXAMPLE: example(folder) for folder in FOLDERS
+    }
 
 
 def _lines(folder: str) -> list[Process]:

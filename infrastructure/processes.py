@@ -67,6 +67,7 @@ _KAFKA = (
     "KAFKA_SASL_PASSWORD",
 )
 _KEYS = ("JWKS_URL",)  # services fetch the keys from users, which has them
+_RATE_LIMITS = ("RATE_LIMIT_AUTHENTICATED", "RATE_LIMIT_ANONYMOUS", "RATE_LIMIT_ROUTES", "RATE_LIMIT_STORAGE_URL")
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
 _WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
 _MAIL = ("SMTP_URL", "MAIL_FROM", "USERS_URL", "CONTACT_TOKENS", _BREAKER)
@@ -101,8 +102,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
             "python", "-m", "gunicorn", "-c", "python:common.web.gunicorn", f"services.{context}.main:create_app()",
         ),
         environment=(
-            "SERVICE_PORT", _store(context), "RATE_LIMIT_AUTHENTICATED", "RATE_LIMIT_ANONYMOUS", "TRUSTED_PROXIES",
-            *_OBSERVED, *also,
+            "SERVICE_PORT", _store(context), *_RATE_LIMITS, "TRUSTED_PROXIES", *_OBSERVED, *also,
         ),
         context=context,
         port_offset=port_offset,
@@ -175,7 +175,7 @@ PROCESSES: tuple[Process, ...] = (
     ),
     _stand_in("sandbox", 16, "SANDBOX_DATA"),
     _stand_in("mail-catcher", 40, "SMTP_PORT"),
-    _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "RATE_LIMIT_ROUTES", "CONTACT_TOKENS"),
+    _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "CONTACT_TOKENS"),
     _service("inventory", 2, *_KEYS),
     _service("orders", 3, *_KEYS),
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),

@@ -29,6 +29,7 @@ from common.web.request_buffer import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from flask.typing import ResponseReturnValue
 
@@ -46,11 +47,12 @@ def create_app(
     ready_checks: Mapping[str, Callable[[], object]],
     context: Any = None,
     verifier: Verifier | None = None,
+    routes_file: Path | None = None,
 ) -> Flask:
     """The app of the service `name`.
 
     Routes find `context` through `context()`. Tokens are verified by `verifier`, or with the keys at
-    `settings.jwks_url`.
+    `settings.jwks_url`. `routes_file` lists the routes of all services: RATE_LIMIT_ROUTES may name those.
     """
     logs.configure_logging(name, settings.log_level)
     configure_tracing(name, settings)
@@ -73,6 +75,7 @@ def create_app(
     app.register_blueprint(docs.make_blueprint(name))
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
+    rate_limits.check_routes(app, settings.rate_limit_routes, routes_file)
     return app
 
 

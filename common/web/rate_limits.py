@@ -3,8 +3,14 @@
 Two policies: `authenticated` counts by the token's subject, on every route that needs a token (off unless
 RATE_LIMIT_AUTHENTICATED is set); `anonymous` counts by the client's address, on the public routes marked
 `rate_limited`. A route in RATE_LIMIT_ROUTES has a quota of its own in place of those, counted by subject or address.
-Counts are in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. If the store does not
-answer, requests are not limited (fail open).
+
+RATE_LIMIT_ROUTES names a route by its method and Flask's rule, as services/routes.txt lists them all:
+`GET /api/v1/orders/<order_id>=60/minute`. One value may be shared by all services: each limits its own routes and
+leaves the others alone. A route that no service has stops the process at start. The value is added to the quotas that a
+service has by itself; of two for one route the last counts.
+
+Counted in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer
+limits nobody: a few requests too many are better than none.
 Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 """
 
@@ -24,11 +30,13 @@ from prometheus_client import Counter
 
 from common.observability.logs import logger
 from common.resilience.circuit_breaker import Breaker, CircuitOpenError
+from common.settings import refuse
 from common.web import problems
 from common.web.client_address import client_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from flask import Flask, Response
     from limits import RateLimitItem
@@ -61,6 +69,20 @@ def register(app: Flask, settings: HttpSettings) -> None:
     guard = _Guard(limits, settings.rate_limit_storage_url)
     app.before_request(guard.check)
     app.after_request(_tell)
+
+
+def check_routes(app: Flask, quotas: str, routes_file: Path | None) -> None:
+    """Stop the process if RATE_LIMIT_ROUTES names a route that neither `app` has nor another service in `routes_file`.
+
+    Call it after the routes are registered. The file has one route in a line, like `POST /api/v1/orders`.
+    """
+    own = {f"{method} {rule.rule}" for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    unknown = [route for route in route_quotas(quotas) if route not in own]
+    if unknown and routes_file:
+        known = routes_file.read_text(encoding="utf-8").splitlines()
+        unknown = [route for route in unknown if route not in known]
+    if unknown:
+        refuse({"RATE_LIMIT_ROUTES": f"there is no route {', '.join(unknown)}"})
 
 
 def route_quotas(text: str) -> dict[str, str | None]:

@@ -32,6 +32,7 @@ _GENERATORS = (
 _GENERATED = (
     "docs/configuration.md",
     "docs/asyncapi.yaml",
+    "services/routes.txt",
     "infrastructure/gateway/asyncapi.json",
     "infrastructure/prometheus/prometheus.yml",
     "infrastructure/kubernetes/components/monitoring/rules.yaml",

@@ -24,7 +24,8 @@ def select(origin: Path, target: Path, context: str) -> None:
     _copy(origin, target, "common")
     for room in ("services", "workers"):
         _copy(origin, target, f"{room}/{context}")
-        shutil.copy(origin / room / "__init__.py", target / room)
+        for path in filter(Path.is_file, (origin / room).iterdir()):
+            shutil.copy(path, target / room)
     (target / "infrastructure" / "docker").mkdir(parents=True)
     shutil.copy(origin / "infrastructure" / "docker" / "health.py", target / "infrastructure" / "docker")
 

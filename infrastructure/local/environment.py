@@ -1,7 +1,8 @@
 """The value of every variable that the process table names, for one native stack.
 
-Guarantee: a process gets only the variables of its line in the table or control.py, and PATH, HOME, LANG, TZ. From the
-caller's environment come only the settings in `_PASSED_ON`, if they are set; an unset one without a default is omitted.
+Guarantee: a process gets what its line of the table lists or control.py adds, and PATH, HOME, LANG, TZ; nothing else.
+A variable that the table lists and for which the stack has no value of its own is passed through from the caller's
+environment. One that is not set there is left out: the process has its default.
 """
 
 import os
@@ -17,47 +18,31 @@ from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
 from infrastructure.privileges import broker_account
 from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PROCESSES, Process
 
-_PASSED_ON = {
-    "LOG_LEVEL": "INFO",
-    "RETRY_ATTEMPTS": "3",
-    "UNDECIDED_MAX_AGE_SECONDS": "86400",
-    "CIRCUIT_BREAKER_MAX_FAILURES": "5",
-    "ORDER_TIMEOUT_SECONDS": "300",
-    "RATE_LIMIT_AUTHENTICATED": "",
-    "RATE_LIMIT_ANONYMOUS": "",
-    "RATE_LIMIT_ROUTES": "POST /api/v1/users=1000000/hour",  # demo and load register customers from one address
-    "TRUSTED_PROXIES": "",
+# Where a stack on one machine differs from the process's own default.
+_NATIVE_DEFAULTS = {
     "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",  # receivers on this machine
-    "WEBHOOK_RETRY_SECONDS": "0,5,300,1800,7200,18000,36000,50400,72000,86400",
-    "TOKEN_PUBLIC_KEYS": "",
-    "MAIL_FROM": "Holdfast <orders@localhost>",
-    "KAFKA_BROKER_URL": "",
-    "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
-    "KAFKA_SSL_CA_FILE": "",
-    "KAFKA_SASL_MECHANISM": "",
-    "KAFKA_SASL_USERNAME": "",
-    "KAFKA_SASL_PASSWORD": "",
-    "LIVE_STREAMS": "2000",
-    "LIVE_STREAMS_PER_CALLER": "20",
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "",
-    "OTEL_TRACES_SAMPLER_ARG": "1.0",
-    "TRACE_URL_TEMPLATE": "",
 }
+# In front of what the caller sets: demo and load register customers from one address.
+_NATIVE_ROUTE_RATES = "POST /api/v1/users=1000000/hour"
 _STRIPE = "https://api.stripe.com"
 _SANDBOX_KEY = "sk_test_sandbox"
 
 
 def environment_of(line: Process, home: Home, credentials: Credentials) -> dict[str, str]:
-    """Return the whole environment of a process; LookupError if the table names a variable without a value."""
-    passed_on = {name: os.environ.get(name) or _PASSED_ON[name] for name in variables(line) if name in _PASSED_ON}
-    given = {name: value for name, value in passed_on.items() if value}
-    return _common(home) | given | stack_values(line, home, credentials, os.environ)
+    """Return the whole environment of a process."""
+    passed_through = {name: value for name in variables(line) if (value := _setting(name))}
+    return _common(home) | passed_through | stack_values(line, home, credentials, os.environ)
+
+
+def _setting(name: str) -> str:
+    value = os.environ.get(name) or _NATIVE_DEFAULTS.get(name, "")
+    return f"{_NATIVE_ROUTE_RATES};{value}" if name == "RATE_LIMIT_ROUTES" else value
 
 
 def stack_values(line: Process, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a process that differ from stack to stack: ports, addresses, secrets."""
     values = _values(line, home, credentials, caller.get("STRIPE_API_KEY"), caller.get("SMTP_URL"))
-    return {name: values[name]() for name in variables(line) if name not in _PASSED_ON}
+    return {name: values[name]() for name in variables(line) if name in values}
 
 
 def variables(line: Process) -> tuple[str, ...]:

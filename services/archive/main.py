@@ -10,6 +10,7 @@ from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
+from services import ROUTES_FILE
 from services.archive.api import blueprint
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         ready_checks={"mongodb": partial(ping, database)},
         context=Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures)),
         verifier=verifier,
+        routes_file=ROUTES_FILE,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from common.settings import DatabaseSettings, ServiceSettings, load
 from common.storage.postgresql import make_engine, ping
 from common.web.app_factory import create_app as create_service
+from services import ROUTES_FILE
 from services.inventory.api import blueprint
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
         ready_checks={"postgres": partial(ping, engine)},
         context=engine,
         verifier=verifier,
+        routes_file=ROUTES_FILE,
     )
 
 

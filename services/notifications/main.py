@@ -10,6 +10,7 @@ from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
+from services import ROUTES_FILE
 from services.notifications.api import blueprint
 from services.notifications.resources import Resources
 from services.notifications.settings import WebhookSettings, rules_of
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         ready_checks={"mongodb": partial(ping, database)},
         context=Resources(store, rules_of(settings, max_failures=settings.circuit_breaker_max_failures)),
         verifier=verifier,
+        routes_file=ROUTES_FILE,
     )
 
 

@@ -13,6 +13,7 @@ from common.setting_checks import HTTP_URL, urls_by, urls_with
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting
 from common.storage.mongodb import Store, connect, ping
 from common.web.app_factory import create_app as create_service
+from services import ROUTES_FILE
 from services.operations import api, system_api
 from services.operations.console import traces, views
 from services.operations.console.contexts import Contexts
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         ready_checks={"mongodb": partial(ping, database)},
         context=resources,
         verifier=verifier,
+        routes_file=ROUTES_FILE,
     )
     views.register(app)
     _refresh_before_scrapes(app, Figures(store))

@@ -11,6 +11,7 @@ from common.settings import DatabaseSettings, ServiceSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web.app_factory import create_app as create_service
 from common.web.load_shedding import Shedding
+from services import ROUTES_FILE
 from services.orders.api import Context, blueprint
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         ready_checks={"postgres": partial(ping, engine)},
         context=Context(engine, _shedding(settings)),
         verifier=verifier,
+        routes_file=ROUTES_FILE,
     )
 
 

@@ -11,6 +11,7 @@ from flask import request
 from common.settings import ServiceSettings, load
 from common.storage.postgresql import ping
 from common.web.app_factory import create_app as create_service
+from services import ROUTES_FILE
 from services.payments.api import blueprint
 from services.payments.metrics import StandingCaseGauges
 from services.payments.resources import ResourceSettings, open_resources
@@ -37,6 +38,7 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
         ready_checks={"postgres": partial(ping, resources.engine)},
         context=resources,
         verifier=verifier,
+        routes_file=ROUTES_FILE,
     )
     _refresh_before_scrapes(app, StandingCaseGauges(resources.engine))
     return app

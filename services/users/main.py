@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from common.security.service_credentials import ServiceCredentials, check_credentials
 from common.security.tokens import Verifier
-from common.setting_checks import ROUTE_RATES, ROUTE_RATES_MEANING
 from common.settings import DatabaseSettings, HttpSettings, load, setting
 from common.storage.postgresql import make_engine, ping
 from common.web import app_factory
+from services import ROUTES_FILE
 from services.users import api
 from services.users.passwords import Passwords
 from services.users.signing import Signer, check_key, check_public_keys, read_key, read_public_keys
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 NAME = "users"
-# RATE_LIMIT_ROUTES may override it. Beyond it the caller waits: no e-mail is lost.
-CONTACT_RATE = "GET /internal/v1/users/<uuid:user_id>/contact=6000/minute"
+# RATE_LIMIT_ROUTES is added and may say otherwise. Beyond the second the caller waits: no e-mail is lost.
+ROUTE_RATES = "POST /api/v1/users=60/hour;GET /internal/v1/users/<uuid:user_id>/contact=6000/minute"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,6 @@ class Settings(HttpSettings, DatabaseSettings):
         check=check_key,
         meaning="Key that signs tokens: base64 of an Ed25519 key as PKCS8 PEM "
         "(`openssl genpkey -algorithm ed25519 | base64 -w0`).",
-    )
-    rate_limit_routes: str = setting(
-        "RATE_LIMIT_ROUTES",
-        default="POST /api/v1/users=60/hour",
-        check=ROUTE_RATES,
-        meaning=ROUTE_RATES_MEANING,
     )
     token_public_keys: str = setting(
         "TOKEN_PUBLIC_KEYS",
@@ -69,11 +63,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     signer = Signer(read_key(settings.token_signing_key), read_public_keys(settings.token_public_keys))
     return app_factory.create_app(
         NAME,
-        replace(settings, rate_limit_routes=f"{CONTACT_RATE};{settings.rate_limit_routes}"),
+        replace(settings, rate_limit_routes=f"{ROUTE_RATES};{settings.rate_limit_routes}"),
         blueprints=[api.users, api.keys, api.internal],
         ready_checks={"postgres": partial(ping, engine)},
         context=Context(engine, Passwords(), signer, ServiceCredentials(settings.contact_tokens)),
         verifier=Verifier(signer.keys()),  # its own keys, without a request to itself
+        routes_file=ROUTES_FILE,
     )
 
 

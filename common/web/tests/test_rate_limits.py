@@ -14,11 +14,13 @@ from common.web.openapi import Blueprint
 from common.web.rate_limits import rate_limited
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
 
-def client(**settings: Any) -> FlaskClient:
+def client(routes_file: Path | None = None, **settings: Any) -> FlaskClient:
     things = Blueprint("things", __name__, url_prefix="/things")
 
     @things.route("")
@@ -40,7 +42,9 @@ def client(**settings: Any) -> FlaskClient:
         return {}
 
     chosen = dataclasses.replace(SETTINGS, **settings)
-    made = app_factory.create_app("things", chosen, blueprints=[things], ready_checks={}, verifier=VERIFIER)
+    made = app_factory.create_app(
+        "things", chosen, blueprints=[things], ready_checks={}, verifier=VERIFIER, routes_file=routes_file
+    )
     return made.test_client()
 
 
@@ -86,6 +90,25 @@ def test_one_route_has_a_quota_of_its_own() -> None:
     assert app.get("/things", headers=bearer(sub="bob")).status_code == 200
 
 
+def test_a_route_that_no_service_has_stops_the_process_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routes = tmp_path / "routes.txt"
+    routes.write_text("POST /orders\n", encoding="utf-8")
+    shared = "POST /orders=1/minute;POST /things/sign-in=1/minute"
+    assert sign_in(client(routes, rate_limit_routes=shared)).status_code == 200
+    for bad in ("POST /oders", "PUT /orders", "DELETE /things"):
+        with pytest.raises(SystemExit) as stopped:
+            client(routes, rate_limit_routes=f"{shared};{bad}=1/minute")
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err == f"bad setting RATE_LIMIT_ROUTES: there is no route {bad}\n"
+
+
+def test_of_two_quotas_for_one_route_the_last_counts() -> None:
+    app = client(rate_limit_routes="GET /things=1/minute;GET /things=2/minute")
+    assert [app.get("/things", headers=bearer()).status_code for _ in range(3)] == [200, 200, 429]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [
@@ -118,7 +141,7 @@ def test_an_anonymous_client_is_rejected_before_its_body_is_read() -> None:
 
 @pytest.mark.integration
 def test_instances_with_a_shared_store_count_together(document_store: str) -> None:
-    settings = {"rate_limit_anonymous": "4/minute", "rate_limit_storage_url": document_store}
+    settings: dict[str, Any] = {"rate_limit_anonymous": "4/minute", "rate_limit_storage_url": document_store}
     one, other = client(**settings), client(**settings)
     assert [sign_in(app).status_code for app in (one, other, one, other)] == [200] * 4
     assert sign_in(one).status_code == sign_in(other).status_code == 429

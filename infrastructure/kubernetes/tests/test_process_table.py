@@ -19,7 +19,7 @@ CASES = [
     (overlay, line) for overlay in OVERLAYS for line in OURS if overlay in WITH_TRIALS or line.name not in OPTIONAL
 ]
 # A native process listens where nobody else can reach; a pod has an address of its own.
-OPTIONAL_KEYS = {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}
+OPTIONAL_KEYS = {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "RATE_LIMIT_STORAGE_URL"}
 OWN_ADDRESS = {"SERVICE_HOST", "METRICS_HOST"}
 PORT_VARIABLES = {"SERVICE_PORT", "METRICS_PORT", "SMTP_PORT"}
 

@@ -16,20 +16,6 @@ from infrastructure.local.ports import listening_offsets
 from infrastructure.processes import PORTS_PER_STACK, PROCESSES, RELATIONAL_CONTEXTS, Process, port_of, process
 
 OURS = [line for line in PROCESSES if line.command]
-# Settings without a default: they are handed on only if the caller has them.
-UNSET = {
-    "KAFKA_BROKER_URL",
-    "KAFKA_SASL_MECHANISM",
-    "KAFKA_SASL_PASSWORD",
-    "KAFKA_SASL_USERNAME",
-    "KAFKA_SSL_CA_FILE",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "RATE_LIMIT_AUTHENTICATED",
-    "RATE_LIMIT_ANONYMOUS",
-    "TRUSTED_PROXIES",
-    "TOKEN_PUBLIC_KEYS",
-    "TRACE_URL_TEMPLATE",
-}
 
 
 def test_names_and_ports_are_unique() -> None:
@@ -55,16 +41,36 @@ def test_ports_count_from_the_base() -> None:
 def test_a_process_gets_what_its_line_lists_and_no_more(
     line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "the caller's own")
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
-    for name in UNSET:
-        monkeypatch.delenv(name, raising=False)
+    for name in variables(line):
+        monkeypatch.setenv(name, "the caller's own")
     home = open_home(tmp_path / "home", 9000)
     found = environment_of(line, home, load_credentials(home))
-    listed = set(variables(line)) - UNSET
-    assert set(found) == {*listed, "PATH", "HOME", "LANG", "TZ"}
-    assert "the caller's own" not in found.values()
+    assert set(found) == {*variables(line), "PATH", "HOME", "LANG", "TZ"}
+    addresses = {"DATABASE_URL", "MONGODB_URL", "RABBITMQ_URL", "SERVICE_PORT", "METRICS_PORT", "TOKEN_SIGNING_KEY"}
+    assert "the caller's own" not in {found.get(name) for name in addresses}
+
+
+def test_a_setting_that_the_caller_does_not_have_is_the_processs_own_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = open_home(tmp_path / "home", 9000)
+    line = process("worker-notifications")
+    for name in variables(line):
+        monkeypatch.delenv(name, raising=False)
+    found = environment_of(line, home, load_credentials(home))
+    assert "WEBHOOK_RETRY_SECONDS" not in found
     assert all(found.values())
+
+
+@pytest.mark.parametrize("line", [line for line in OURS if "gunicorn" in line.command], ids=lambda line: line.name)
+def test_quotas_of_routes_reach_every_service_and_replace_no_other(
+    line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = open_home(tmp_path / "home", 9000)
+    monkeypatch.setenv("RATE_LIMIT_ROUTES", "POST /api/v1/orders=60/minute")
+    quotas = environment_of(line, home, load_credentials(home))["RATE_LIMIT_ROUTES"].split(";")
+    assert quotas == ["POST /api/v1/users=1000000/hour", "POST /api/v1/orders=60/minute"]
 
 
 def test_spans_go_where_the_caller_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

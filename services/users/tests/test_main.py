@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from common.tests.bad_settings import started_with
 from services.users import main
-from services.users.tests.accounts import JOHN, NOWHERE, answer, signing_key
+from services.users.tests.accounts import JOHN, NOWHERE, answer, settings, signing_key
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -50,6 +51,12 @@ def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
     assert code == 2
     assert name in output
     assert "c2VjcmV0" not in output
+
+
+def test_a_quota_of_another_route_leaves_the_services_own_in_force() -> None:
+    chosen = replace(settings(NOWHERE), rate_limit_routes="POST /api/v1/orders=5/minute")
+    reply = main.create_app(chosen).test_client().post("/api/v1/users", data=b"{")
+    assert reply.headers["RateLimit-Policy"] == '"POST /api/v1/users";q=60;w=3600'
 
 
 def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back(lonely_client: FlaskClient) -> None:

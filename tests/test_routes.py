@@ -1,0 +1,12 @@
+"""services/routes.txt: what it lists. That it is current: tests/test_configuration.py."""
+
+from __future__ import annotations
+
+from docs.routes import routes
+
+
+def test_each_route_is_listed_once_as_flask_writes_it() -> None:
+    listed = routes()
+    assert len(set(listed)) == len(listed)
+    assert {"POST /api/v1/orders", "GET /api/v1/orders/<order_id>", "GET /api/v1/system"} <= set(listed)
+    assert "GET /internal/v1/users/<uuid:user_id>/contact" in listed
