@@ -158,6 +158,11 @@ class HttpSettings(ProcessSettings, ListenSettings):
         meaning="Networks (CIDR, comma-separated) of the proxies whose X-Forwarded-For is trusted.",
     )
 
+    @property
+    def pool_size(self) -> int:
+        """Connections of the service's pool: one for each thread, and one for the readiness check."""
+        return self.service_threads + 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings(HttpSettings):

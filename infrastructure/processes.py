@@ -1,8 +1,9 @@
 """The process table: every process of the system, in start order.
 
-Guarantee: tests compare every kind of installation (native stack, compose, Kubernetes) with this table; a process that
-is not in it does not belong to the system. A new service or worker is one more line. It contains no secrets, URLs or
-paths: each installation adds them.
+Guarantee: tests compare the native stack, compose.yaml and the Kubernetes manifests with this table; a process
+that is not in it does not belong to the system. A new service or worker is one more line. A line is one kind of
+process, of which several may run (docs/recipes.md, "Run several of a worker"). The table holds no secret, no URL and
+no path: those belong to what starts the processes.
 """
 
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ _RATE_LIMITS = ("RATE_LIMIT_AUTHENTICATED", "RATE_LIMIT_ANONYMOUS", "RATE_LIMIT_
 _BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
 _WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
 _MAIL = ("SMTP_URL", "MAIL_FROM", "USERS_URL", "CONTACT_TOKENS", _BREAKER)
-_PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", _BREAKER)
+_PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", "REFUND_RETRY_SECONDS", _BREAKER)
+_SHEDDING = ("SHED_OUTBOX_LAG_SECONDS", "SHED_OUTBOX_ROWS", "SHED_OPEN_ORDERS")
 
 
 def _store(context: str) -> str:
@@ -82,8 +84,8 @@ def _server(name: str, port_offset: int) -> Process:
     return Process(name, Phase.SERVERS, port_offset=port_offset)
 
 
-def _stand_in(name: str, port_offset: int, *also: str) -> Process:
-    """Development replacements of external servers."""
+def _fake_server(name: str, port_offset: int, *also: str) -> Process:
+    """A server of ours that a trial has in place of somebody else's."""
     return Process(
         name=name,
         phase=Phase.PROCESSES,
@@ -102,7 +104,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
             "python", "-m", "gunicorn", "-c", "python:common.web.gunicorn", f"services.{context}.main:create_app()",
         ),
         environment=(
-            "SERVICE_PORT", _store(context), *_RATE_LIMITS, "TRUSTED_PROXIES", *_OBSERVED, *also,
+            "SERVICE_PORT", "SERVICE_THREADS", _store(context), *_RATE_LIMITS, "TRUSTED_PROXIES", *_OBSERVED, *also,
         ),
         context=context,
         port_offset=port_offset,
@@ -115,7 +117,7 @@ def _worker(context: str, port_offset: int, *also: str) -> Process:
         name=f"worker-{context}",
         phase=Phase.PROCESSES,
         command=("python", "-m", f"workers.{context}.main"),
-        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", *_FAILURES, *_OBSERVED, *also),
+        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "WORKER_THREADS", *_FAILURES, *_OBSERVED, *also),
         context=context,
         port_offset=port_offset,
         probe="/metrics",
@@ -173,11 +175,11 @@ PROCESSES: tuple[Process, ...] = (
         environment=("DATABASE_URL", "SEED_OPERATOR_PASSWORD", "SEED_CUSTOMER_PASSWORD"),
         context="users",
     ),
-    _stand_in("sandbox", 16, "SANDBOX_DATA"),
-    _stand_in("mail-catcher", 40, "SMTP_PORT"),
+    _fake_server("sandbox", 16, "SANDBOX_DATA"),
+    _fake_server("mail-catcher", 40, "SMTP_PORT"),
     _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "CONTACT_TOKENS"),
     _service("inventory", 2, *_KEYS),
-    _service("orders", 3, *_KEYS),
+    _service("orders", 3, *_KEYS, *_SHEDDING),
     _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
     _service("archive", 5, *_KEYS, _BREAKER),
     _service("operations", 6, *_KEYS, _BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL", "TRACE_URL_TEMPLATE"),

@@ -28,7 +28,7 @@ def supervised(home: Home, programs: dict[str, Program], credentials: Credential
         *mongodb.specs(home, programs["mongodb"], credentials),
         _keeper(home),
         *(spec_of(line, home, credentials) for line in ours),
-        *(_stand_in(spec_of(line, home, credentials)) for line in ours if _is_service(line)),
+        *(_standby(spec_of(line, home, credentials)) for line in ours if _is_service(line)),
         *(_keeps_its_socket(spec, home) for spec in gateway.specs(home, programs["gateway"])),
     ]
 
@@ -50,7 +50,7 @@ def _is_service(line: Process) -> bool:
     return "gunicorn" in line.command
 
 
-def _stand_in(spec: Spec) -> Spec:
+def _standby(spec: Spec) -> Spec:
     return replace(spec, name=stand_in(spec.name))
 
 

@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         settings.mongodb_url,
         timeout_seconds=settings.mongodb_timeout_seconds,
         name="service-archive",
-        pool_size=settings.service_threads + 1,  # one for the readiness check
+        pool_size=settings.pool_size,
     )
     return create_service(
         "archive",

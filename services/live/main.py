@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 GRACEFUL_SECONDS = 10
+# Connections to MongoDB: the change stream's, the hub's, and those of streams that resume. Another stream waits.
+POOL_SIZE = 16
 _BACKLOG = 1024
 
 
@@ -83,7 +85,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        archive = Archive(settings.mongodb_url, timeout_seconds=settings.mongodb_timeout_seconds, pool_size=16)
+        archive = Archive(settings.mongodb_url, timeout_seconds=settings.mongodb_timeout_seconds, pool_size=POOL_SIZE)
         hub = Hub(archive)
         app.state.resources = api.Resources(
             archive=archive,

@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         settings.mongodb_url,
         timeout_seconds=settings.mongodb_timeout_seconds,
         name="service-notifications",
-        pool_size=settings.service_threads + 1,  # one for the readiness check
+        pool_size=settings.pool_size,
     )
     store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
     return create_service(

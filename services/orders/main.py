@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
     settings = settings or load(Settings)
     engine = make_engine(
         settings.database_url,
-        pool_size=settings.service_threads + 1,  # one for the readiness check
+        pool_size=settings.pool_size,
         timeout_seconds=settings.database_timeout_seconds,
         name="service-orders",
     )

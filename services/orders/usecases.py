@@ -163,8 +163,8 @@ def order_failed(work: Work, delivery: Delivery, order_id: str, reason: CancelRe
     _handle(work, delivery, order_id, change)
 
 
-def follower_waits(work: Work, delivery: Delivery, order_id: str) -> None:
-    """Another context is waiting for the order's end: publish it again. An open order will end on its own."""
+def resend_when_overdue(work: Work, delivery: Delivery, order_id: str) -> None:
+    """Another context has waited long for the order's last event: publish it again. An open order ends by itself."""
     with once(work, delivery) as connection:
         publish_final_event_again(connection, _require(models.lock(connection, order_id)))
 

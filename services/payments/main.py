@@ -29,7 +29,7 @@ class Settings(ServiceSettings, ResourceSettings):
 
 def create_app(settings: Settings | None = None, *, verifier: Verifier | None = None) -> Flask:
     settings = settings or load(Settings)
-    resources = open_resources(settings, name="service-payments", threads=settings.service_threads)
+    resources = open_resources(settings, name="service-payments", pool_size=settings.pool_size)
     # Without its provider the service still serves payments: readiness depends only on the database.
     app = create_service(
         "payments",

@@ -24,9 +24,9 @@ class Resources:
     provider: Provider
 
 
-def open_resources(settings: ResourceSettings, *, name: str, threads: int) -> Resources:
-    """For the process `name` with at most `threads` concurrent operations."""
+def open_resources(settings: ResourceSettings, *, name: str, pool_size: int) -> Resources:
+    """For a process called `name`, with at most `pool_size` connections to its database."""
     engine = make_engine(
-        settings.database_url, pool_size=threads, timeout_seconds=settings.database_timeout_seconds, name=name
+        settings.database_url, pool_size=pool_size, timeout_seconds=settings.database_timeout_seconds, name=name
     )
     return Resources(engine, make_provider(settings))

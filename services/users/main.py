@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load(Settings)
     engine = make_engine(
         settings.database_url,
-        pool_size=settings.service_threads + 1,  # one for the readiness check
+        pool_size=settings.pool_size,
         timeout_seconds=settings.database_timeout_seconds,
         name=f"service-{NAME}",
     )

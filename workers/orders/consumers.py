@@ -37,7 +37,7 @@ def cancel_declined(delivery: Delivery, work: Work) -> None:
 
 
 def resend_final_event(delivery: Delivery, work: Work) -> None:
-    usecases.follower_waits(work, delivery, _order_id(delivery))
+    usecases.resend_when_overdue(work, delivery, _order_id(delivery))
 
 
 def _order_id(delivery: Delivery) -> str:

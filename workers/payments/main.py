@@ -46,7 +46,7 @@ def main() -> None:
     settings = load(Settings)
     configure_logging("worker-payments", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
-    resources = open_resources(settings, name="worker-payments", threads=settings.worker_threads)
+    resources = open_resources(settings, name="worker-payments", pool_size=settings.worker_threads)
     probes: dict[str, Callable[[], object]] = {
         "postgres": partial(ping, resources.engine),
         "payment_provider": resources.provider.probe,

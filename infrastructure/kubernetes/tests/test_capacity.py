@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.messaging.worker_settings import WorkerSettings
 from common.settings import HttpSettings
-from infrastructure.kubernetes.tests.overlays import labels_of, of_kind
+from infrastructure.kubernetes.tests.overlays import environment, labels_of, of_kind
 from infrastructure.processes import RELATIONAL_CONTEXTS
 from workers.payments.main import SWEEP_CONNECTIONS
 from workers.scheduler.main import OUTBOXES, SWEEPS
 
 # The operator's own, the superuser's, somebody's psql.
 KEPT_FREE = 30
-PER_REPLICA = {
-    "service": HttpSettings.service_threads + 1,
-    "worker": WorkerSettings.worker_threads,
-    "relay": len(RELATIONAL_CONTEXTS),
-    "scheduler": sum(len(sweeps) + 2 for sweeps in SWEEPS.values()) + len(set(OUTBOXES) - set(SWEEPS)),
-    "worker-payments": WorkerSettings.worker_threads + SWEEP_CONNECTIONS,
-}
+SCHEDULER = sum(len(sweeps) + 2 for sweeps in SWEEPS.values()) + len(set(OUTBOXES) - set(SWEEPS))
+PER_REPLICA = {"relay": len(RELATIONAL_CONTEXTS), "scheduler": SCHEDULER}
+
+
+def per_replica(deployment: dict[str, Any]) -> int:
+    """Connections of one replica, by the number of threads that its Deployment sets."""
+    name, variables = deployment["metadata"]["name"], environment(deployment)
+    if "SERVICE_THREADS" in variables:
+        return HttpSettings(service_threads=int(variables["SERVICE_THREADS"]["value"])).pool_size
+    if "WORKER_THREADS" in variables:
+        sweeps = SWEEP_CONNECTIONS if name == "worker-payments" else 0
+        return int(variables["WORKER_THREADS"]["value"]) + sweeps
+    return PER_REPLICA[name]
 
 
 def most_replicas(overlay: str, deployment: dict[str, Any]) -> int:
@@ -37,8 +42,7 @@ def connections(overlay: str) -> int:
     for each in of_kind(overlay, "Deployment"):
         labels = labels_of(each)
         if labels.get("postgres") == "client":
-            per_replica = PER_REPLICA.get(each["metadata"]["name"]) or PER_REPLICA[labels["role"]]
-            total += (most_replicas(overlay, each) + 1) * per_replica
+            total += (most_replicas(overlay, each) + 1) * per_replica(each)
     return total
 
 

@@ -32,6 +32,21 @@ SETTINGS = {
 }
 
 
+SAMPLE = main.Settings(
+    database_url=NOWHERE,
+    database_timeout_seconds=2,
+    stripe_api_key="sk_test_nothing",
+    stripe_api_base="http://127.0.0.1:1",
+    stripe_timeout_seconds=1,
+    circuit_breaker_max_failures=5,
+    jwks_url="http://127.0.0.1:1/",
+    log_level="ERROR",
+    service_port=1,
+    service_host="127.0.0.1",
+    service_threads=2,
+)
+
+
 def start(**changes: str) -> tuple[int, str]:
     command = [sys.executable, "-c", _START]
     ended = subprocess.run(command, env=SETTINGS | changes, capture_output=True, text=True, timeout=30, check=False)
@@ -57,21 +72,13 @@ def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
     assert (code, name in output) == (2, True)
 
 
+def test_each_thread_and_the_readiness_check_have_a_connection() -> None:
+    app = main.create_app(SAMPLE, verifier=VERIFIER)
+    assert app.extensions["context"].engine.pool.size() == 3
+
+
 def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> None:
-    settings = main.Settings(
-        database_url=NOWHERE,
-        database_timeout_seconds=2,
-        stripe_api_key="sk_test_nothing",
-        stripe_api_base="http://127.0.0.1:1",
-        stripe_timeout_seconds=1,
-        circuit_breaker_max_failures=5,
-        jwks_url="http://127.0.0.1:1/",
-        log_level="ERROR",
-        service_port=1,
-        service_host="127.0.0.1",
-        service_threads=2,
-    )
-    client = main.create_app(settings, verifier=VERIFIER).test_client()
+    client = main.create_app(SAMPLE, verifier=VERIFIER).test_client()
     started = time.monotonic()
     replies = [get(client), get(client, f"/{new_id()}"), refund(client, new_id(), REASON, key="k")]
     assert time.monotonic() - started < 4.5  # its patience is 5 s, and is not called for
