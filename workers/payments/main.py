@@ -23,6 +23,7 @@ from common.resilience.sweeps import Sweeper, run_in_background
 from common.settings import load
 from common.storage.postgresql import make_engine, ping
 from services.payments.resources import Resources, ResourceSettings, open_resources
+from workers import SAGA_CONSUMERS
 from workers.payments.consumers import HANDLERS
 from workers.payments.sweeps import SWEEPS
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from services.payments.provider import Provider
 
-# The contexts whose queues carry the events that a payment waits for.
-CONSUMERS = ("inventory", "orders", "payments")
 # One for each sweep's work, one for their leases.
 SWEEP_CONNECTIONS = len(SWEEPS) + 1
 
@@ -62,7 +61,7 @@ def make_sweepers(settings: Settings, provider: Provider) -> list[Sweeper[Any]]:
     engine = make_engine(settings.database_url, pool_size=SWEEP_CONNECTIONS, timeout_seconds=seconds, name=name)
     # Only the part of sagas that payments can see, without the outboxes of other contexts.
     queues = QueueReader(settings.rabbitmq_url, name=name)
-    watch = SagaHealth({"payments": engine}, queues, CONSUMERS, {"the payment provider": provider.probe})
+    watch = SagaHealth({"payments": engine}, queues, SAGA_CONSUMERS, {"the payment provider": provider.probe})
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     # Not CIRCUIT_BREAKER_MAX_FAILURES: after the first failure one of the sweeps probes for all.
     breaker = Breaker("postgres_payments", max_failures=1)

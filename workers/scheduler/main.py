@@ -28,6 +28,7 @@ from common.resilience.sweeps import Sweeper, run_all
 from common.setting_checks import POSTGRES_URL, between, urls_by
 from common.settings import DATABASE_WAIT, BrokerSettings, MetricsSettings, ProcessSettings, load, setting
 from common.storage.postgresql import make_engine
+from workers import SAGA_CONSUMERS
 from workers.inventory import sweeps as inventory
 from workers.orders import sweeps as orders
 from workers.users import sweeps as users
@@ -43,10 +44,9 @@ SWEEPS: Mapping[str, tuple[Any, ...]] = {
     "inventory": inventory.SWEEPS,
     "orders": orders.SWEEPS,
 }
-# The path of sagas: the outboxes and the queues of these contexts.
+# What sagas pass: the outboxes of these contexts, and the queues of SAGA_CONSUMERS.
 OUTBOXES = ("users", "inventory", "orders", "payments")
-CONSUMERS = ("inventory", "orders", "payments")
-HELD_UP = Gauge("holdfast_held_up", "1 while sagas are held up, and the time-out clock is stopped")
+HELD_UP = Gauge("holdfast_held_up", "1 while something holds sagas up, and the clock of their bound stands still")
 _log = logger(__name__)
 
 
@@ -98,8 +98,8 @@ def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
         "orders": orders.Resources(engines["orders"], settings.order_timeout_seconds),
     }
     queues = QueueReader(settings.rabbitmq_url, name="scheduler")
-    # While the payment provider is down its worker pauses: then its queue has no consumer.
-    watch = SagaHealth(engines, queues, CONSUMERS, {}, HELD_UP.set)
+    # While the payment provider is away its worker pauses: then nobody consumes its queue.
+    watch = SagaHealth(engines, queues, SAGA_CONSUMERS, {}, HELD_UP.set)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return [
         Sweeper(

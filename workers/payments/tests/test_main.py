@@ -20,6 +20,7 @@ from common.tests.ports import free_port
 from infrastructure.sandbox.tests.process import KEY
 from services.payments.tests.builders import check_books, new_order, place, published_types, reserve
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
+from workers import SAGA_CONSUMERS
 from workers.payments import main
 from workers.payments.consumers import HANDLERS
 from workers.payments.sweeps import SWEEPS
@@ -63,7 +64,7 @@ def test_it_charges_waits_for_the_provider_and_gives_back(
 def test_it_settles_what_nobody_has_finished_and_releases_its_leases(
     engine: Engine, database_url: str, vhost: str, sandbox: SandboxProcess, resources: Resources
 ) -> None:
-    topology.declare(vhost, {context: HANDLERS if context == "payments" else [] for context in main.CONSUMERS})
+    topology.declare(vhost, {context: HANDLERS if context == "payments" else [] for context in SAGA_CONSUMERS})
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):

@@ -26,7 +26,8 @@ from services.orders import usecases
 from services.orders.domain import Status
 from services.orders.models import put_price
 from services.orders.tests.builders import place, published
-from workers.scheduler.main import CONSUMERS, OUTBOXES, SWEEPS
+from workers import SAGA_CONSUMERS
+from workers.scheduler.main import OUTBOXES, SWEEPS
 from workers.topology.main import BINDINGS
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def consumers(vhost: str) -> Iterator[BlockingChannel]:
     topology.declare(vhost, BINDINGS)
     connection = pika.BlockingConnection(pika.URLParameters(vhost))
     channel = connection.channel()
-    for context in CONSUMERS:
+    for context in SAGA_CONSUMERS:
         channel.basic_consume(topology.events_queue(context), lambda *_: None, consumer_tag=context)
     yield channel
     if connection.is_open:
