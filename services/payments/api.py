@@ -121,7 +121,7 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Retry the refund of a cancelled order now.
 
-    409 `refund_refused`: the provider refuses it again, and the case stays open.
+    409 `refund_refused`: the provider refuses it again, and the case still needs manual review.
     """
     command = RetryRefund(payment_id=_id(payment_id), reason=body["reason"], requested_by=caller().id)
     reply = standing_cases.retry_refund(

@@ -1,9 +1,10 @@
 """The rules of refunds, and the retry schedule after a refusal. Pure.
 
 A cancelled order's refund is tried `REFUND_TRIES` times, with exponential backoff: each wait is `BACKOFF_FACTOR` times
-the previous one, the first is `REFUND_RETRY_SECONDS`. Then it is a standing case: it is not retried until an operator
-requests it, or records how the money was returned. A refund that the provider has not decided for a day becomes one
-too.
+the one before, the first is `REFUND_RETRY_SECONDS` (60, 180, 540 and 1,620 s: 40 minutes). Then it needs manual review
+(`is_standing`, a "standing case" in the API): nothing is tried any more until an operator asks for another try, or
+records how the money was returned. So does a refund that the provider leaves open for a day.
+A refund that an operator asks for is tried once: the operator sees the refusal, and may ask again.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def after_external_refund(payment: Payment, amount: int, *, at_provider: bool) -
 
 
 def after_refusal(payment: Payment, code: str) -> Payment:
-    """The payment after the provider has refused the refund; the version rises if it becomes a standing case."""
+    """The payment once the provider has refused to give back what is owed. The version rises once it needs review."""
     before = payment.refusal
     tries = before.tries + 1 if before else 1
     stood = before is not None and before.is_standing
@@ -89,7 +90,7 @@ def backoff_seconds(refusal: Refusal, first_seconds: float) -> float | None:
 
 
 def after_retry_request(payment: Payment) -> Payment:
-    """The payment after an operator requests a retry. Another refusal makes it a standing case again."""
+    """The payment once an operator wants the refund tried now. After another refusal it needs manual review again."""
     if payment.refusal is None or not payment.refusal.waits:
         return payment
     refusal = replace(payment.refusal, waits=False, is_standing=False, retry_at=None, standing_since=None)
