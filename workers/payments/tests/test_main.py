@@ -21,7 +21,6 @@ from infrastructure.sandbox.tests.process import KEY
 from services.payments.tests.builders import check_books, new_order, place, published_types, reserve
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
 from workers import SAGA_CONSUMERS
-from workers.payments import main
 from workers.payments.consumers import HANDLERS
 from workers.payments.sweeps import SWEEPS
 from workers.payments.tests.event_samples import CANCELLED, PLACED, RESERVED, event
