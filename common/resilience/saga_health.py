@@ -1,4 +1,4 @@
-"""Saga health: whether an outage holds sagas up. While one does, the clock that bounds an open order stands still.
+"""Detects whether sagas are held up. While they are, the clock of the order time-outs is stopped.
 
 Sagas are held up by: an outbox that lags (rows set aside as unroutable do not count), a consumer's queue without a
 consumer or with a long backlog, messages in the shortest delay queue, a failing probe, and any check that fails. It

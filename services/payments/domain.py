@@ -79,7 +79,7 @@ class Terms:
 class Refusal:
     """The provider refuses the refund of a cancelled order.
 
-    `waits`: nothing is tried now. `is_standing`: it needs manual review: nothing is tried until an operator decides.
+    `waits`: no try is due now. `is_standing`: it needs manual review, no automatic tries.
     """
 
     code: str

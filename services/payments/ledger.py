@@ -83,7 +83,7 @@ _UNDECIDED = statement(
     """,
     payment_columns=PAYMENT_COLUMNS,
 )
-# Without a pause it needs manual review. Two refusals that meet leave the case as old as it is.
+# Without a pause it needs manual review. Concurrent refusals keep the age of the case.
 _REFUSE = statement(
     """
     UPDATE payments SET refusals = :refusals, refusal_code = :code, version = :version,

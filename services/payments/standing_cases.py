@@ -1,8 +1,8 @@
 """Refunds that the provider refuses: operators list them, retry one, or record how the money was returned.
 
-A cancelled order's refund is tried by itself for a while (`refunds.py`); then it needs manual review, which is here.
-Each decision is an event with the operator's name. Money recorded as returned another way is never refunded as well:
-while anything of it is on its way to the provider, or is still tried by itself, recording is refused.
+A cancelled order's refund is retried automatically for a while (`refunds.py`); then it needs manual review until an
+operator decides. Each decision is an event with the operator's name. Money recorded as returned another way is never
+refunded as well: while a refund is in progress or is still retried automatically, recording is rejected.
 """
 
 from __future__ import annotations

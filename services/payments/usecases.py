@@ -100,7 +100,7 @@ def _is_open(error: Exception) -> bool:
 
 
 def _look_later(resources: Resources, order_id: str) -> None:
-    """Look at the payment less often. A refund that stays undecided for too long needs manual review."""
+    """Increase the back-off of the payment. A refund that stays undecided for too long needs manual review."""
     with transaction(resources.engine) as connection:
         ledger.back_off(connection, order_id)
         payment = ledger.undecided(connection, order_id, older_seconds=refunds.UNDECIDED_SECONDS)

@@ -46,7 +46,7 @@ SWEEPS: Mapping[str, tuple[Any, ...]] = {
 }
 # What sagas pass: the outboxes of these contexts, and the queues of SAGA_CONSUMERS.
 OUTBOXES = ("users", "inventory", "orders", "payments")
-HELD_UP = Gauge("holdfast_held_up", "1 while something holds sagas up, and the clock of their bound stands still")
+HELD_UP = Gauge("holdfast_held_up", "1 while sagas are held up, and the time-out clock is stopped")
 _log = logger(__name__)
 
 
@@ -98,7 +98,7 @@ def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
         "orders": orders.Resources(engines["orders"], settings.order_timeout_seconds),
     }
     queues = QueueReader(settings.rabbitmq_url, name="scheduler")
-    # While the payment provider is away its worker pauses: then nobody consumes its queue.
+    # While the payment provider is down its worker pauses: then its queue has no consumer.
     watch = SagaHealth(engines, queues, SAGA_CONSUMERS, {}, HELD_UP.set)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return [

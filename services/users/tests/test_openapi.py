@@ -23,7 +23,13 @@ IN_WORDS = ["POST /api/v1/tokens", "POST /api/v1/users"]
 
 @pytest.mark.parametrize("role", ["customer", "operator"])
 def test_generated_requests_meet_what_is_documented(migrated_database: Callable[[str], str], role: str) -> None:
-    app = create_app(replace(settings(migrated_database("users")), rate_limit_routes="POST /api/v1/users=1000000/hour", rate_limit_anonymous=""))
+    app = create_app(
+        replace(
+            settings(migrated_database("users")),
+            rate_limit_routes="POST /api/v1/users=1000000/hour",
+            rate_limit_anonymous="",
+        )
+    )
     api_key = register(app.test_client())["api_key"]
     with autocommit(app.extensions["context"].engine) as connection:
         connection.execute(text("UPDATE users SET role = :role"), {"role": role})
