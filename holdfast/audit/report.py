@@ -103,7 +103,7 @@ def _letters(reading: Reading) -> str:
 def _deliveries(reading: Reading) -> str:
     views = reading.endpoints.values()
     statuses = Counter(each["status"] for view in views for each in view.deliveries.values())
-    return f"{len(views)} webhook endpoints, deliveries: {_counts(statuses)}"
+    return f"webhook endpoints: {len(views)}, deliveries: {_counts(statuses)}"
 
 
 def _counts(statuses: Counter[str]) -> str:
