@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kombu import Queue
 
+    from common.messaging.worker_settings import WorkerSettings
+
 
 def celery_settings(context: str, queue: Queue, *, serializer: str, worker_consumer: str) -> dict[str, Any]:
     """The settings of a worker of `queue` that accepts only `serializer` and is run by the class `worker_consumer`."""
@@ -41,4 +43,16 @@ def celery_settings(context: str, queue: Queue, *, serializer: str, worker_consu
         "broker_pool_limit": 1,
         "enable_utc": True,
         "timezone": "UTC",
+    }
+
+
+def worker_options(context: str, settings: WorkerSettings) -> dict[str, Any]:
+    """What `celery.Celery.Worker` is made with."""
+    return {
+        "hostname": f"{context}@",  # and the name of the host
+        "pool_cls": "threads",
+        "concurrency": settings.worker_threads,
+        "without_gossip": True,
+        "without_mingle": True,
+        "loglevel": settings.log_level,
     }

@@ -8,7 +8,7 @@ content type, and any body that is not an event, is rejected to the dead-letter 
 from __future__ import annotations
 
 import logging
-import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +23,7 @@ from kombu.serialization import register
 from common.messaging import topology
 from common.messaging.batch_lane import MakeLane, choose_lane
 from common.messaging.bounded_frames import CHECK_SECONDS, bound_frames
-from common.messaging.celery_settings import celery_settings
+from common.messaging.celery_settings import celery_settings, worker_options
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.event_lane import EventLane
@@ -92,15 +92,10 @@ def start(
     bound_frames()
     signals.worker_shutting_down.connect(lambda **_: pause.stop(), weak=False)
     enable_monitoring(app)
-    # Not `app.worker_main`: Celery's command line, with a shell and every plugin, is a quarter of a worker's start.
-    app.Worker(
-        hostname=f"{context}@{socket.gethostname()}",
-        pool_cls="threads",
-        concurrency=settings.worker_threads,
-        without_gossip=True,
-        without_mingle=True,
-        loglevel=settings.log_level,
-    ).start()
+    # Celery's command line, with a shell and every plugin, would be a quarter of a worker's start.
+    worker = app.Worker(**worker_options(context, settings))
+    worker.start()
+    sys.exit(worker.exitcode)  # what failed is restarted by its supervisor
 
 
 def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 import zlib
 from typing import Any
@@ -218,3 +220,39 @@ def test_sigterm_finishes_what_is_in_hand(world: World) -> None:
         assert process.wait(20) == 0
     done = sum(world.count("effects", event.id) for event in events)
     wait_until(lambda: world.waiting(QUEUE) == len(events) - done)
+
+
+BROKEN_WORKER = """
+import logging
+
+from celery import Celery
+
+from common.messaging.celery_worker import start
+from common.messaging.consumer_pause import ConsumerPause
+from common.messaging.worker_settings import WorkerSettings
+from common.settings import load
+
+
+class BrokenLane:
+    def __init__(self, consumer):
+        pass
+
+    def watch(self, receive):
+        raise RuntimeError("a bug")
+
+
+logging.basicConfig()
+settings = load(WorkerSettings)
+app = Celery(broker=settings.rabbitmq_url, set_as_current=False)
+app.conf.worker_consumer = "common.messaging.celery_worker:EventConsumer"
+start(app, "broken", ConsumerPause("broken", {}, lambda: None), settings, lane=BrokenLane)
+"""
+
+
+def test_a_worker_that_fails_ends_with_a_failure(world: World) -> None:
+    """Its supervisor starts it again, and says so."""
+    environment = os.environ | {"RABBITMQ_URL": world.broker_url}
+    command = [sys.executable, "-c", BROKEN_WORKER]
+    process = subprocess.run(command, env=environment, timeout=60, check=False, capture_output=True)
+    assert b"a bug" in process.stdout + process.stderr
+    assert process.returncode == 1
