@@ -17,7 +17,7 @@ from common.messaging.events import from_document, rfc3339, utc_now
 from common.resilience.crash_points import crash_point
 from services.operations import audits, bodies, groups, jobs, metrics, models, replays
 from services.operations.diagnosis import diagnose
-from services.operations.domain import Status
+from services.operations.domain import IncompleteBodyError, Status
 from services.operations.system import system_view
 
 if TYPE_CHECKING:
@@ -97,6 +97,14 @@ def get_letter(database: Documents, letter_id: str) -> Letter:
         raise NotFound("no such dead letter")
     stored = found.get("body_stored")
     return Letter(found, bodies.get(database, stored) if stored else bytes(found["body"]))
+
+
+def get_edit(database: Documents, name: str) -> str | None:
+    """The event that an operator made of a letter, by its name in the history; None if it cannot be read any more."""
+    try:
+        return bodies.get(database, name).decode()
+    except IncompleteBodyError:
+        return None
 
 
 def request_replay(database: Documents, letter_id: str, *, by: str, event: Mapping[str, Any] | None) -> Letter:

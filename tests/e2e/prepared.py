@@ -22,7 +22,7 @@ from tests.e2e.waiting import eventually
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
 HOOK = "/hook"
-_AWAY = {"kind": "error"}
+_AWAY = {"fault": "provider-errors", "seconds": 300}
 _CHARGED_LATE = {"kind": "hang", "seconds": 2, "after": True, "match": {"operation": "confirm"}, "remaining": 1}
 _REFUND_UNDECIDED = {"kind": "undecided", "match": {"operation": "refund"}}
 
@@ -60,7 +60,7 @@ def poisoned_event(stack: Stack, shop: Shop) -> Iterator[str]:
 @contextmanager
 def provider_away(stack: Stack, shop: Shop) -> Iterator[str]:
     """The payment provider answers with errors, and orders wait; yields the id of one."""
-    with _faults(stack, _AWAY):
+    with _injected(stack, shop, _AWAY):
         customer, sku = shop.customer(), shop.product()
         first, *_ = (place(customer, {sku: 1})["id"] for _ in range(3))
         yield first
@@ -93,6 +93,18 @@ def dead_webhook(_: Stack, shop: Shop) -> Iterator[tuple[str, Receiver]]:
             yield endpoint_id, receiver
         finally:
             shop.operator.delete(f"{ENDPOINTS}/{endpoint_id}")
+
+
+@contextmanager
+def _injected(stack: Stack, shop: Shop, fault: Json) -> Iterator[None]:
+    """This fault of the page Break something, from which it can be healed as well."""
+    url = f"http://127.0.0.1:{stack.home.port('control')}/api/v1/control"
+    headers = {"Authorization": f"Bearer {shop.operator_token}"}
+    requests.post(f"{url}/faults", json=fault, headers=headers, timeout=10).raise_for_status()
+    try:
+        yield
+    finally:
+        requests.post(f"{url}/undo", headers=headers, timeout=10).raise_for_status()
 
 
 @contextmanager

@@ -87,21 +87,24 @@ def discard_after_replay(shop: Shop, letter_id: str) -> None:
 
 def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.poisoned_event(stack, shop) as letter_id:
-        operator.click(operator.problem("to be decided"))
+        operator.click(operator.problem("failed for good"))
         operator.click(operator.page.locator(f"a[href='/console/dead-letters/{letter_id}']"))
+        operator.sees("The event itself is invalid")
         operator.sees("order_id")
-        operator.click(operator.page.get_by_role("button", name="Replay", exact=True))
-        expect(operator.page.get_by_role("status")).to_contain_text("The replay is requested")
+        assert barriers(operator.page) == []
+        operator.click(operator.page.get_by_role("button", name="Replay the edited event"))
+        expect(operator.page.get_by_role("status")).to_contain_text("failed again")  # nothing was edited
         discard_after_replay(shop, letter_id)
 
 
 def test_a_provider_that_is_down(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.provider_away(stack, shop) as order_id:
-        operator.click(operator.problem("Payment provider: does not answer"))
-        operator.click(operator.page.locator(f"a[href='/console/orders/{order_id}']"))
-        expect(operator.page.get_by_role("button", name="Re-check at the provider")).to_be_visible()
-        prepared.repair_provider(stack)
-        expect(operator.page.locator("h1")).to_have_text("Confirmed.")
+        operator.sees("Payment provider: does not answer")
+        operator.sees("Nothing to do: orders wait and go on by themselves once it answers.")
+        operator.click(operator.page.get_by_role("link", name="Heal it"))
+        operator.click(operator.page.get_by_role("button", name="Heal it now"))
+        operator.sees("Healed.")
+        shop.ended(order_id, "confirmed")
     assert operator.clicks < MAX_CLICKS
 
 

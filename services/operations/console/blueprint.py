@@ -100,8 +100,8 @@ def render(template: str, **values: Any) -> str:
     )
 
 
-def done(endpoint: str, notice: str, **values: Any) -> ResponseReturnValue:
-    """Redirect to the page that shows the effect of a form, with a sentence of `_NOTICES`."""
+def done(endpoint: str, notice: str | None, **values: Any) -> ResponseReturnValue:
+    """Redirect to the page that shows the effect of a form, with a sentence of `_NOTICES` or with its own."""
     return redirect(url_for(f"{NAME}.{endpoint}", done=notice, **values), HTTPStatus.SEE_OTHER)
 
 
@@ -175,18 +175,11 @@ _NOTICES = {
     "refunded": "The refund is made.",
     "re-checked": "The payment was compared with the payment provider.",
     "resent": "The order's last event is published again.",
-    "replay": "The replay is requested. A worker executes it.",
     "discarded": "The dead letter is discarded. The record is kept.",
     "retried": "The refund was retried and accepted.",
     "recorded": "The refund is recorded.",
-    "tested": "A test event is being sent. Its delivery is the newest below.",
-    "enabled": "The endpoint is enabled. Resend failed deliveries to send them again.",
-    "disabled": "The endpoint is disabled. Waiting deliveries are listed as failed.",
-    "webhooks-resent": "The failed deliveries are being resent.",
-    "webhook-resent": "The delivery is being resent.",
-    "webhook-dismissed": "The failed delivery is dismissed.",
     "auditing": "The audit was started.",
     "injected": "The fault was injected.",
-    "undone": "Healed. Waiting work resumes.",
+    "undone": "Healed. Waiting work resumes within seconds; what still waits is listed below.",
     "undoing": "It could not be healed yet. Healing is retried until it succeeds.",
 }

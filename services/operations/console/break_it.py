@@ -5,14 +5,13 @@ Operations injects nothing: it passes the form on to the control process, with t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.web.app_factory import context
-from services.operations import usecases
 from services.operations.console import forms
 from services.operations.console.blueprint import blueprint, done, render, session
 from services.operations.console.contexts import CONTROL, ContextDownError
-from services.operations.console.overview import overview
+from services.operations.console.now import read_now
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -23,17 +22,15 @@ CHOSEN_SECONDS = 60
 
 @blueprint.get("/console/break")
 def show_break() -> ResponseReturnValue:
-    control: dict[str, Any] | None = None
-    error, picture = None, None
-    if context().contexts.has_control:
-        try:
-            control = context().contexts.get(CONTROL, "/control", session().token)
-        except ContextDownError as raised:
-            error = raised
-        view = usecases.show_system(context().store, context().monitor)
-        picture = overview(view, context().contexts.unready())
+    reading = read_now() if context().contexts.has_control else None
+    control = reading.control if reading else None
     return render(
-        "break.html", control=control, error=error, picture=picture, seconds=SECONDS, chosen_seconds=CHOSEN_SECONDS
+        "break.html",
+        control=control if isinstance(control, dict) else None,
+        error=control if isinstance(control, ContextDownError) else None,
+        picture=reading.picture if reading else None,
+        seconds=SECONDS,
+        chosen_seconds=CHOSEN_SECONDS,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720.0, 120.0
 SMOOTHED = 4  # points to one step of a line: a minute
+USUAL, OUTLIER = 0.75, 5  # above five times what three quarters stay below, the scale ends earlier
 _STEPS = (1, 2, 5)
 
 
@@ -28,11 +29,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Lines on one scale that ends at `top`."""
+    """Lines on one scale that ends at `top`. `cut` is the largest value, if it lies above that."""
 
     lines: list[Line]
     top: float
     minutes: int
+    cut: float | None = None
 
 
 def rates(points: Sequence[Point]) -> Curves:
@@ -54,9 +56,13 @@ def _windows(points: Sequence[Point]) -> list[Sequence[Point]]:
 
 
 def _curves(values: dict[str, list[float | None]], now: dict[str, float | None], length: int) -> Curves:
-    top = nice_top(max((value for line in values.values() for value in line if value is not None), default=0.0))
+    known = sorted(value for line in values.values() for value in line if value is not None)
+    largest, usual = (known[-1], known[int(len(known) * USUAL)]) if known else (0.0, 0.0)
+    cut = largest if len(known) >= SMOOTHED and largest > OUTLIER * usual > 0 else None
+    top = nice_top(usual * 2 if cut else largest)
+    cut = cut if cut and cut > top else None
     lines = [Line(name, _pieces(line, top, KEPT - length), now[name]) for name, line in values.items()]
-    return Curves(lines, top, length // SMOOTHED)
+    return Curves(lines, top, length // SMOOTHED, cut)
 
 
 def _pieces(values: Sequence[float | None], top: float, offset: int) -> list[str]:
@@ -65,7 +71,7 @@ def _pieces(values: Sequence[float | None], top: float, offset: int) -> list[str
         if value is None:
             pieces.append([])
         else:
-            pieces[-1].append(f"{index / KEPT * WIDTH:.1f},{HEIGHT - value / top * HEIGHT:.1f}")
+            pieces[-1].append(f"{index / KEPT * WIDTH:.1f},{HEIGHT - min(value / top, 1.0) * HEIGHT:.1f}")
     return [" ".join(piece) for piece in pieces if piece]
 
 

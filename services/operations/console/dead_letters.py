@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -10,7 +11,7 @@ from common.messaging.events import new_id
 from common.web.app_factory import context
 from common.web.pagination import Page, render_page
 from services.operations import usecases
-from services.operations.console import forms
+from services.operations.console import forms, letter_outcomes
 from services.operations.console.blueprint import blueprint, done, operator_id, render
 from services.operations.console.story import pretty
 from services.operations.domain import Filter, Status
@@ -40,6 +41,7 @@ def list_dead_letters() -> ResponseReturnValue:
         query=query | {"status": status.value},
         statuses=list(Status),
         key=new_id(),
+        is_invalid=letter_outcomes.is_invalid,
     )
 
 
@@ -47,16 +49,27 @@ def list_dead_letters() -> ResponseReturnValue:
 def show_dead_letter(letter_id: str) -> ResponseReturnValue:
     with context().store.use() as database:
         letter = render_letter(usecases.get_letter(database, forms.known_id(letter_id)))
-    return render("dead_letter.html", letter=letter, event=pretty(letter["event"]) if letter["event"] else None)
+        edit = letter_outcomes.last_edit(letter["history"])
+        edited = usecases.get_edit(database, edit["edited_sha256"]) if edit else None
+    return render(
+        "dead_letter.html",
+        letter=letter,
+        event=pretty(letter["event"]) if letter["event"] else None,
+        edit=edit,
+        edited=pretty(json.loads(edited)) if edited else None,
+        outcome=letter_outcomes.outcome(letter),
+        prospect=letter_outcomes.prospect(letter),
+        arrivals=letter_outcomes.arrivals(letter["history"]),
+    )
 
 
 @blueprint.post("/console/dead-letters/<letter_id>/replay")
 def replay_dead_letter(letter_id: str) -> ResponseReturnValue:
-    """Replay it as it is, or the edited event in its place."""
+    """Replay it as it is, or the edited event in its place. The page then shows what becomes of it."""
     event = forms.event("event") if "event" in request.form else None
     with context().store.use() as database:
         usecases.request_replay(database, forms.known_id(letter_id), by=operator_id(), event=event)
-    return done("show_dead_letter", "replay", letter_id=letter_id)
+    return done("show_dead_letter", None, letter_id=letter_id)
 
 
 @blueprint.post("/console/dead-letters/<letter_id>/discard")
@@ -74,7 +87,7 @@ def replay_group() -> ResponseReturnValue:
     rate = forms.number("rate", MIN_RATE, MAX_RATE)
     with context().store.use() as database:
         job = usecases.start_job(database, forms.key(), wanted, by=operator_id(), rate=rate)
-    return done("show_replay", "replay", job_id=job.id)
+    return done("show_replay", None, job_id=job.id)
 
 
 @blueprint.get("/console/dead-letters/replays/<job_id>")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.web.app_factory import context
 from services.operations import usecases
 from services.operations.console import curves
 from services.operations.console.blueprint import blueprint, render, session
-from services.operations.console.contexts import failing_services
-from services.operations.console.overview import overview, waiting_letters
+from services.operations.console.contexts import CONTROL, ContextDownError, failing_services
+from services.operations.console.overview import Overview, overview, undecided, waiting_letters
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -18,23 +19,53 @@ if TYPE_CHECKING:
 WEBHOOKS = 25
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The system as Now shows it, and what the control process of a local stack says: None where it says nothing."""
+
+    view: dict[str, Any]
+    picture: Overview
+    control: dict[str, Any] | ContextDownError | None
+
+    @property
+    def fault(self) -> dict[str, Any] | None:
+        """The fault that was injected on this local stack and is on."""
+        return self.control["active"] if isinstance(self.control, dict) else None
+
+
+def read_now() -> Reading:
+    """The one source of what Now says, for each page that repeats it."""
+    view = usecases.show_system(context().store, context().monitor)
+    api, token = context().contexts, session().token
+    reads = api.ready_checks() | {
+        "webhooks": partial(api.get, "notifications", "/webhook-endpoints", token, health="failing", limit=WEBHOOKS)
+    }
+    if api.has_control:
+        reads["control"] = partial(api.get, CONTROL, "/control", token)
+    found = api.read_all(**reads)
+    failing = found["webhooks"]["data"] if isinstance(found["webhooks"], dict) else []
+    control = found.get("control")
+    return Reading(
+        view,
+        overview(view, failing_services(found), failing),
+        control if isinstance(control, dict | ContextDownError) else None,
+    )
+
+
 @blueprint.get("/")
 def show_now() -> ResponseReturnValue:
     """It never fails because of a dependency; it shows which ones do not answer."""
-    view = usecases.show_system(context().store, context().monitor)
-    api = context().contexts
-    webhooks = partial(
-        api.get, "notifications", "/webhook-endpoints", session().token, health="failing", limit=WEBHOOKS
-    )
-    found = api.read_all(webhooks=webhooks, **api.ready_checks())
-    failing = found["webhooks"]["data"] if isinstance(found["webhooks"], dict) else []
+    reading = read_now()
+    view = reading.view
     points = context().trends.points
     return render(
         "now.html",
         view=view,
-        picture=overview(view, failing_services(found), failing),
+        picture=reading.picture,
+        fault=reading.fault,
         letters=waiting_letters(view),
-        undecided=sum(each["items"] for each in view["undecided"]),
+        undecided=sum(each["items"] for each in undecided(view)),
+        breakers=sorted(view["breakers"], key=lambda each: each["state"] == "closed"),
         rates=curves.rates(points),
         confirmation=curves.confirmation(points),
         width=curves.WIDTH,

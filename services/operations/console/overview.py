@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from services.operations.console.formats import ago, duration
-from services.operations.console.problems import Problem, failing_webhooks
+from services.operations.console.problems import UNDECIDED_SECONDS, Problem, awaited, counted, failing_webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,19 +26,19 @@ _RELATIONAL = frozenset({"users", "inventory", "orders", "payments"})
 _SEVERITY = {BAD: 0, UNKNOWN: 1, WARN: 2}
 _EVENTS = ".events"
 _PROVIDER = "Payment provider"
-# Where a failing part links to: the orders that wait for it.
-_LEADS_ON = dict.fromkeys((_PROVIDER, "worker-payments"), ("console.list_orders", {"status": "reserved"}))
+_NOTHING_TO_DO = "Nothing to do: orders wait and go on by themselves once it answers."
 
 Unready = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the overview."""
+    """One part of the overview. `sentence` says what is wrong outside the picture, where `text` is too short."""
 
     name: str
     state: str
     text: str = ""
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _row(context: str, view: Mapping[str, Any], processes: Mapping[str, Any], un
         context,
         _process(service, view, unready) if service else None,
         next((_outbox(each) for each in view["outboxes"] if each["database"] == context), None),
-        _queue(context, view),
+        _queue(context, view, worker),
         _process(worker, view, unready) if worker else None,
     )
 
@@ -104,10 +104,9 @@ def _process(process: Mapping[str, Any], view: Mapping[str, Any], unready: Unrea
         seen = f"last seen {ago(process['last_seen_at'])}" if process["last_seen_at"] else "not seen yet"
         return Part(name, BAD, f"does not answer, {seen}")
     if process["subscribed"] is False:
-        return Part(name, BAD, "waits for a dependency")
-    breakers = [each["breaker"] for each in view["breakers"] if each["process"] == name and each["state"] != "closed"]
-    if breakers:
-        return Part(name, WARN, f"breaker open: {', '.join(breakers)}")
+        return Part(name, BAD, f"paused until {awaited(name, view)} answers")
+    if any(each["process"] == name and each["state"] != "closed" for each in view["breakers"]):
+        return Part(name, WARN, f"calls to {awaited(name, view)} fail")
     if failing := unready.get(name):
         return Part(name, BAD, f"not ready: {', '.join(failing)}")
     since = ago(process["started_at"]).removesuffix(" ago")
@@ -115,32 +114,47 @@ def _process(process: Mapping[str, Any], view: Mapping[str, Any], unready: Unrea
 
 
 def _outbox(outbox: Mapping[str, Any]) -> Part:
-    name, seconds, rows = f"outbox of {outbox['database']}", outbox["seconds"], outbox["rows"] or 0
-    if outbox["set_aside_rows"]:
-        return Part(name, BAD, f"{outbox['set_aside_rows']} unroutable")
+    context, seconds, rows = outbox["database"], outbox["seconds"], outbox["rows"] or 0
+    name = f"outbox of {context}"
+    if aside := outbox["set_aside_rows"]:
+        return Part(name, BAD, f"{aside} unroutable", f"{counted(aside, 'event')} of {context} cannot reach any queue")
     if outbox["relay"] is None:
-        return Part(name, BAD, f"no relay publishes, {rows} wait")
+        sentence = f"{counted(rows, 'event')} of {context} wait to be published: no relay process does it"
+        return Part(name, BAD, f"no relay publishes, {rows} wait", sentence)
     if seconds is None:
         return Part(name, UNKNOWN, "not measured")
     if seconds >= SLOW_OUTBOX_SECONDS:
-        return Part(name, BAD if seconds >= LATE_OUTBOX_SECONDS else WARN, f"{rows} wait, {duration(seconds)}")
+        sentence = f"{counted(rows, 'event')} of {context} wait to be published, the oldest for {duration(seconds)}"
+        return Part(
+            name, BAD if seconds >= LATE_OUTBOX_SECONDS else WARN, f"{rows} wait, {duration(seconds)}", sentence
+        )
     return Part(name, OK, f"{rows} on the way" if rows else "empty")
 
 
-def _queue(context: str, view: Mapping[str, Any]) -> Part | None:
+def _queue(context: str, view: Mapping[str, Any], worker: Mapping[str, Any] | None) -> Part | None:
     name = f"{context}{_EVENTS}"
     if view["queues"] is None:
-        known = any(worker["name"] == f"worker-{context}" for worker in view["workers"])
-        return Part(name, UNKNOWN, "RabbitMQ does not answer") if known else None
+        return Part(name, UNKNOWN, "RabbitMQ does not answer") if worker else None
     queue = next((each for each in view["queues"] if each["name"] == name), None)
     if queue is None:
         return None
     messages, waited = queue["messages"] or 0, queue["not_empty_seconds"]
+    waiting = f"{counted(messages, 'event')} for {context} {'waits' if messages == 1 else 'wait'}"
     if not queue["consumers"]:
-        return Part(name, BAD, f"no consumer, {messages} wait")
+        return Part(name, BAD, f"{messages} wait, no worker", f"{waiting}: {_idle(context, view, worker)}")
     if messages and waited >= SLOW_QUEUE_SECONDS:
-        return Part(name, WARN, f"{messages} wait, not empty for {duration(waited)}")
+        late = f"{messages} wait, not empty for {duration(waited)}"
+        return Part(name, WARN, late, f"{waiting}: its worker has been behind for {duration(waited)}")
     return Part(name, OK, f"{messages} on the way" if messages else "empty")
+
+
+def _idle(context: str, view: Mapping[str, Any], worker: Mapping[str, Any] | None) -> str:
+    """Why nobody takes events from the queue of `context`."""
+    if worker and worker["alive"] and worker["subscribed"] is False:
+        return f"its worker has paused until {awaited(worker['name'], view)} answers"
+    if worker and worker["alive"]:  # the broker's own figures are some seconds old
+        return "its worker has just come back" if worker["subscribed"] else "no worker takes them"
+    return f"worker-{context} does not run"
 
 
 def _postgres(unready: Unready) -> Part:
@@ -164,7 +178,7 @@ def _mongodb(view: Mapping[str, Any]) -> Part:
 def _providers(view: Mapping[str, Any]) -> Iterator[Part]:
     states = {each["state"] for each in view["breakers"] if each["breaker"] == "payment_provider"}
     if "open" in states:
-        yield Part(_PROVIDER, BAD, "does not answer: its breaker is open")
+        yield Part(_PROVIDER, BAD, "does not answer")
     elif "half_open" in states:
         yield Part(_PROVIDER, WARN, "is tried again")
     else:
@@ -183,22 +197,33 @@ def _has_parts(row: Row) -> bool:
 def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
     for part in parts:
         if part.state in (BAD, WARN):
-            yield Problem(part.state, f"{part.name}: {part.text}", *_LEADS_ON.get(part.name, ()))
+            yield _problem(part)
     if view["held_up"]:
-        yield Problem(WARN, "The time-out clock of orders is stopped: an outage holds orders up")
+        yield Problem(WARN, "Waiting orders are not cancelled as late: the time-out clock is stopped during the outage")
     if waiting := waiting_letters(view):
-        yield Problem(WARN, f"{_count(waiting, 'dead letter')} to be decided", "console.list_dead_letters")
-    for each in view["undecided"]:
+        verb = "needs" if waiting == 1 else "need"
+        text = f"{counted(waiting, 'event')} failed for good and {verb} your decision (dead letters)"
+        yield Problem(WARN, text, "console.list_dead_letters")
+    for each in undecided(view):
         oldest = duration(each["oldest_seconds"])
-        text = f"{each['consumer']}: {_count(each['items'], 'undecided event')}, the oldest for {oldest}"
+        events = f"{counted(each['items'], 'event')} for {each['consumer']} {'is' if each['items'] == 1 else 'are'}"
+        text = f"{events} undecided at the payment provider, the oldest for {oldest}"
         yield Problem(WARN, text, "console.list_cases")
     standing = view["standing_cases"]
     if standing and standing["count"]:
-        text = f"{_count(standing['count'], 'refund')} that the payment provider refuses"
+        text = f"{counted(standing['count'], 'refund')} that the payment provider refuses"
         yield Problem(WARN, text, "console.list_cases")
     audit = view["last_audit"]
     if audit and not audit["ok"]:
         yield Problem(BAD, f"The last audit found a broken promise ({audit['broken']})", "console.list_promises")
+
+
+def _problem(part: Part) -> Problem:
+    text = part.sentence or f"{part.name}: {part.text}"
+    if part.name != _PROVIDER:
+        return Problem(part.state, text)
+    orders = {"status": "reserved"}
+    return Problem(part.state, text, "console.list_orders", orders, advice=_NOTHING_TO_DO, label="Orders that wait")
 
 
 def waiting_letters(view: Mapping[str, Any]) -> int:
@@ -206,5 +231,6 @@ def waiting_letters(view: Mapping[str, Any]) -> int:
     return sum(each["count"] for each in view["dead_letters"] or [] if each["status"] == "filed")
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def undecided(view: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Consumers with events that have waited for a decision for so long that the page Cases lists them too."""
+    return [each for each in view["undecided"] if each["oldest_seconds"] >= UNDECIDED_SECONDS]

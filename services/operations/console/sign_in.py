@@ -14,7 +14,7 @@ from common.observability import logs
 from common.web.app_factory import context
 from common.web.client_address import client_address
 from common.web.rate_limits import rate_limited
-from services.operations.console import security
+from services.operations.console import people, security
 from services.operations.console.blueprint import NAME, blueprint, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
 from services.operations.sessions import IDLE_SECONDS
@@ -68,6 +68,7 @@ def sign_in() -> ResponseReturnValue:
         return _form(error="This account is not an operator's.", name=name), HTTPStatus.FORBIDDEN
     seconds = int(reply["expires_in"])
     secret, _ = context().sessions.start(name, token, seconds=seconds)
+    people.remember(caller.id, name)
     _log.info("signed in to the console", caller=caller.id)
     response = make_response(redirect(security.local_path(request.form.get("next")), HTTPStatus.SEE_OTHER))
     security.set_cookie(response, secret, seconds=seconds)

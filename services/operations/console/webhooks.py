@@ -13,6 +13,7 @@ from common.web.app_factory import context
 from services.operations.console import acting, forms
 from services.operations.console.blueprint import blueprint, done, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
+from services.operations.console.webhook_outcomes import outcome
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -47,19 +48,19 @@ def show_webhook(endpoint_id: str) -> ResponseReturnValue:
 @blueprint.post("/console/webhooks/<endpoint_id>/test")
 def test_webhook(endpoint_id: str) -> ResponseReturnValue:
     acting.post("send a test event", _CONTEXT, f"{_path(endpoint_id)}/test", on=[endpoint_id], key=forms.key())
-    return done("show_webhook", "tested", endpoint_id=endpoint_id)
+    return _asked("tested", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/enable")
 def enable_webhook(endpoint_id: str) -> ResponseReturnValue:
     acting.patch("enable", _CONTEXT, _path(endpoint_id), {"enabled": True}, on=[endpoint_id])
-    return done("show_webhook", "enabled", endpoint_id=endpoint_id)
+    return _asked("enabled", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/disable")
 def disable_webhook(endpoint_id: str) -> ResponseReturnValue:
     acting.patch("disable", _CONTEXT, _path(endpoint_id), {"enabled": False}, on=[endpoint_id])
-    return done("show_webhook", "disabled", endpoint_id=endpoint_id)
+    return _asked("disabled", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/rotate-secret")
@@ -81,19 +82,24 @@ def rotate_webhook_secret(endpoint_id: str) -> ResponseReturnValue:
 def resend_failed_webhooks(endpoint_id: str) -> ResponseReturnValue:
     body = {"since": rfc3339(forms.moment("since", forms.text("since")))}
     acting.post("resend all failed", _CONTEXT, f"{_path(endpoint_id)}/resend", body, on=[endpoint_id], key=forms.key())
-    return done("show_webhook", "webhooks-resent", endpoint_id=endpoint_id)
+    return _asked("resent", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/deliveries/<delivery_id>/resend")
 def resend_webhook(endpoint_id: str, delivery_id: str) -> ResponseReturnValue:
     _act_on_delivery("resend", endpoint_id, delivery_id)
-    return done("show_webhook", "webhook-resent", endpoint_id=endpoint_id)
+    return _asked("resent", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/deliveries/<delivery_id>/dismiss")
 def dismiss_webhook(endpoint_id: str, delivery_id: str) -> ResponseReturnValue:
     _act_on_delivery("dismiss", endpoint_id, delivery_id)
-    return done("show_webhook", "webhook-dismissed", endpoint_id=endpoint_id)
+    return _asked("dismissed", endpoint_id)
+
+
+def _asked(act: str, endpoint_id: str) -> ResponseReturnValue:
+    """The page then shows what has come of the act since this moment."""
+    return done("show_webhook", act, endpoint_id=endpoint_id, since=rfc3339(datetime.now(UTC)))
 
 
 def _page(endpoint_id: str, **values: Any) -> str:
@@ -119,6 +125,9 @@ def _page(endpoint_id: str, **values: Any) -> str:
         statuses=STATUSES,
         keeps=KEEP_PREVIOUS_SECONDS,
         since=_resend_since(found["endpoint"]),
+        outcome=outcome(
+            request.args.get("done", ""), request.args.get("since", ""), found["endpoint"], found["page"]["data"]
+        ),
         acts=acting.acts_on(endpoint_id),
         key=new_id(),
         **values,

@@ -8,15 +8,26 @@ const REFRESH = { "Console-Refresh": "1" };
 
 function now() { return new Date().toISOString().slice(11, 19); }
 
+// What the server sent last for each live part: what the user opened in it since is no change.
+const sent = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.id, part.innerHTML]));
+
+function openDetails(part) {
+  return [...part.querySelectorAll("details")].filter((each) => each.open).map((each) => each.firstElementChild.textContent);
+}
+
 // Replaces each live part by its new version, unless the user is at work in it.
 function replaceLive(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const old of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(old.id);
     if (!next) { location.reload(); return; }
-    if (old.innerHTML === next.innerHTML || old.contains(document.activeElement)) continue;
+    const html = next.innerHTML;
+    if (sent.get(old.id) === html || old.contains(document.activeElement)) continue;
+    sent.set(old.id, html);
+    const open = openDetails(old);
     old.className = next.className;
     old.replaceChildren(...next.childNodes);
+    for (const each of old.querySelectorAll("details")) each.open ||= open.includes(each.firstElementChild.textContent);
   }
   document.title = fresh.title;
   const wait = fresh.getElementById("main")?.dataset.refresh;
@@ -72,6 +83,6 @@ addEventListener("pageshow", () => {
 });
 
 // On a phone the row of pages is wider than the screen.
-document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
 if (main.dataset.refresh) keepFresh();

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging.events import new_id
+from services.operations import usecases
 from services.operations.console.tests.conftest import csrf_of
 from services.operations.tests.dead_letters import QUEUE, dead, file, happening
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 XSS = '<img src=x onerror="alert(1)">'
 LIST = "/console/dead-letters"
+INVALID = "common.messaging.events.InvalidEventError"
 
 
 def post(client: FlaskClient, path: str, **form: str) -> Any:
@@ -116,3 +118,46 @@ def test_a_rate_has_bounds(operator: FlaskClient, rate: str) -> None:
 @pytest.mark.parametrize("path", [f"{LIST}/x", f"{LIST}/{new_id()}", f"{LIST}/replays/{new_id()}"])
 def test_one_that_is_not_there_is_404(operator: FlaskClient, path: str) -> None:
     assert operator.get(path).status_code == 404
+
+
+def test_an_invalid_event_is_to_be_edited_or_discarded(operator: FlaskClient, store: Store) -> None:
+    letter_id = file(store, dead(error_class=INVALID, reason="rejected", error="order_id: Field may not be null."))
+    page = operator.get(f"{LIST}/{letter_id}").text
+    assert "The event itself is invalid: replaying it as it is fails again. Edit or discard it." in page
+    assert '<button class="primary">Replay the edited event</button>' in page
+    assert page.count('class="primary"') == 1
+    assert "Safe to repeat" not in page
+    assert page.count('<details class="card" open>') == 2
+    listed = operator.get(LIST).text
+    assert "These events are invalid" in listed
+    assert "<button>Replay</button>" not in listed
+
+
+def test_the_page_follows_a_replay_to_its_end(operator: FlaskClient, store: Store) -> None:
+    event = happening()
+    letter_id = file(store, dead(event, error="the old error"))
+    edited = event.to_document() | {"data": {"fixed": "nearly"}}
+    place = post(operator, f"{LIST}/{letter_id}/replay", event=json.dumps(edited)).headers["Location"]
+    page = operator.get(place).text
+    assert '<p class="strip warn" role="status">The replay is requested. The edited event is on its way' in page
+    assert 'data-refresh="1"' in page
+    assert "by <span" in page
+    assert ">olga</span>" in page
+    assert "&#34;nearly&#34;" in page.partition('id="payload"')[2].partition("</pre>")[0]
+    kept = store["letters"].find_one({"_id": letter_id})
+    assert kept
+    returned = dead(json.dumps(edited).encode(), letter=letter_id, replay=kept["replay"]["id"], error="no such order")
+    assert usecases.file_letter(store, returned) == "returned"
+    page = operator.get(place).text
+    assert f'<p class="strip bad" role="status">The edited event was replayed and failed again in {QUEUE}' in page
+    assert '<p class="said">no such order</p>' in page
+    assert "it came here 2 times" in page
+    assert 'data-refresh="3"' in page
+
+
+def test_a_discarded_one_offers_no_replay_first(operator: FlaskClient, store: Store) -> None:
+    letter_id = file(store)
+    post(operator, f"{LIST}/{letter_id}/discard", reason="test data")
+    page = operator.get(f"{LIST}/{letter_id}").text
+    assert "Replay it after all" in page
+    assert 'class="primary"' not in page

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common.messaging.events import new_id
 from services.operations.console.tests.conftest import sign_in
+from services.operations.console.tests.fake_services import fakes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,3 +47,30 @@ def test_files_are_kept_by_the_browser_until_they_change(operator: FlaskClient) 
     reply.close()
     assert reply.content_type == "text/css; charset=utf-8"
     assert "max-age=31536000" in reply.headers["Cache-Control"]
+
+
+def test_now_and_break_something_say_the_same_and_a_fault_that_is_on_leads_to_its_end(
+    make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes
+) -> None:
+    assert store is not None
+    endpoint = {"id": new_id(), "url": "https://x.example/", "enabled": False, "disabled_reason": "gone"}
+    listed = {"data": [endpoint | {"consecutive_failures": 1, "description": "the shop"}], "has_more": False}
+    others["notifications"].answers["GET /api/v1/webhook-endpoints"] = (200, listed)
+    fault = {"title": "The provider fails", "target": "", "left_seconds": 42.0, "problem": ""}
+    rest = {"by": "u1", "seconds": 60, "started_at": "2026-01-01T00:00:00Z"}
+    with fakes("control") as running:
+        known: dict[str, Any] = {"faults": [], "active": fault | rest, "acts": [], "audit": None}
+        running["control"].answers["GET /api/v1/control"] = (200, known)
+        url = running["control"].metrics_url.removesuffix("/metrics")
+        client = make_app(document_store, metrics_urls=others.metrics_urls, local_control_url=url).test_client()
+        sign_in(client)
+        now, broken = client.get("/").text, client.get("/console/break").text
+        assert "A fault is on here: <b>The provider fails</b>. It ends by itself in 42 s." in now
+        assert 'href="/console/break">Heal it</a>' in now
+        assert "Webhook the shop (https://x.example/) is disabled" in now
+        assert "Webhook the shop (https://x.example/) is disabled" in broken
+        running["control"].answers["GET /api/v1/control"] = (200, known | {"active": None})
+        assert "A fault is on here" not in client.get("/").text
+        calm = client.get("/console/break").text
+        assert '<p class="strip">No fault is active. If one has just ended' in calm
+        assert "Everything works." not in calm

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.operations.console.overview import BAD, OK, UNKNOWN, WARN, Overview, overview
+from services.operations.console.overview import BAD, OK, UNKNOWN, WARN, Overview, overview, undecided
 
+CLOCK = "Waiting orders are not cancelled as late: the time-out clock is stopped during the outage"
+LATE = "3 events of orders wait to be published"
 READY: dict[str, list[str]] = {"service-orders": [], "service-archive": []}
 
 
@@ -60,23 +62,26 @@ def test_a_healthy_system_has_no_problems() -> None:
     ("changes", "problem"),
     [
         ({"workers": [process("worker-orders", alive=False)]}, (BAD, "worker-orders: does not answer, not seen yet")),
-        ({"workers": [process("worker-orders", subscribed=False)]}, (BAD, "worker-orders: waits for a dependency")),
-        ({"queues": [queue(consumers=0, messages=7)]}, (BAD, "orders.events: no consumer, 7 wait")),
+        (
+            {"workers": [process("worker-orders", subscribed=False)]},
+            (BAD, "worker-orders: paused until what it depends on answers"),
+        ),
+        ({"queues": [queue(consumers=0, messages=7)]}, (BAD, "7 events for orders wait: no worker takes them")),
         (
             {"queues": [queue(messages=7, not_empty_seconds=90.0)]},
-            (WARN, "orders.events: 7 wait, not empty for 1 min 30 s"),
+            (WARN, "7 events for orders wait: its worker has been behind for 1 min 30 s"),
         ),
-        ({"outboxes": [outbox(relay=None, rows=3)]}, (BAD, "outbox of orders: no relay publishes, 3 wait")),
-        ({"outboxes": [outbox(seconds=6.0, rows=3)]}, (WARN, "outbox of orders: 3 wait, 6.0 s")),
-        ({"outboxes": [outbox(seconds=60.0, rows=3)]}, (BAD, "outbox of orders: 3 wait, 1 min")),
-        ({"outboxes": [outbox(set_aside_rows=2)]}, (BAD, "outbox of orders: 2 unroutable")),
+        ({"outboxes": [outbox(relay=None, rows=3)]}, (BAD, f"{LATE}: no relay process does it")),
+        ({"outboxes": [outbox(seconds=6.0, rows=3)]}, (WARN, f"{LATE}, the oldest for 6.0 s")),
+        ({"outboxes": [outbox(seconds=60.0, rows=3)]}, (BAD, f"{LATE}, the oldest for 1 min")),
+        ({"outboxes": [outbox(set_aside_rows=2)]}, (BAD, "2 events of orders cannot reach any queue")),
         ({"dead_letters": None}, (BAD, "MongoDB: does not answer")),
         ({"queues": None, "unanswered": ["rabbitmq"]}, (BAD, "RabbitMQ: does not answer")),
         (
             {"breakers": [{"process": "x", "breaker": "payment_provider", "state": "open"}]},
-            (BAD, "Payment provider: does not answer: its breaker is open"),
+            (BAD, "Payment provider: does not answer"),
         ),
-        ({"held_up": True}, (WARN, "The time-out clock of orders is stopped: an outage holds orders up")),
+        ({"held_up": True}, (WARN, CLOCK)),
         (
             {
                 "dead_letters": [
@@ -84,11 +89,11 @@ def test_a_healthy_system_has_no_problems() -> None:
                     {"queue": "q", "status": "x", "count": 5},
                 ]
             },
-            (WARN, "2 dead letters to be decided"),
+            (WARN, "2 events failed for good and need your decision (dead letters)"),
         ),
         (
             {"undecided": [{"consumer": "payments", "items": 1, "oldest_seconds": 61.0}]},
-            (WARN, "payments: 1 undecided event, the oldest for 1 min 1 s"),
+            (WARN, "1 event for payments is undecided at the payment provider, the oldest for 1 min 1 s"),
         ),
         ({"standing_cases": {"count": 1, "oldest_seconds": 1.0}}, (WARN, "1 refund that the payment provider refuses")),
         ({"last_audit": {"ok": False, "broken": 3}}, (BAD, "The last audit found a broken promise (3)")),
@@ -126,3 +131,31 @@ def test_the_worst_comes_first() -> None:
 def test_a_context_that_came_later_has_a_row_of_its_own() -> None:
     picture = overview(view(workers=[process("service-notifications"), process("worker-notifications")]), READY)
     assert [row.name for row in picture.rows] == ["orders", "notifications"]
+
+
+def test_a_provider_that_is_away_says_what_waits_for_it_and_that_there_is_nothing_to_do() -> None:
+    away = view(
+        workers=[process("worker-payments", subscribed=False)],
+        queues=[queue(name="payments.events", consumers=0, messages=3)],
+        breakers=[{"process": "worker-payments", "breaker": "payment_provider", "state": "open"}],
+    )
+    picture = overview(away, READY)
+    assert [text for _, text in texts(picture)] == [
+        "Payment provider: does not answer",
+        "3 events for payments wait: its worker has paused until the payment provider answers",
+        "worker-payments: paused until the payment provider answers",
+    ]
+    first = picture.problems[0]
+    assert first.advice == "Nothing to do: orders wait and go on by themselves once it answers."
+    assert (first.label, first.values) == ("Orders that wait", {"status": "reserved"})
+
+
+def test_a_worker_that_has_just_come_back_is_said_to_be_back() -> None:
+    known = view(workers=[process("worker-orders", subscribed=True)], queues=[queue(consumers=0, messages=1)])
+    assert texts(overview(known, READY)) == [(BAD, "1 event for orders waits: its worker has just come back")]
+
+
+def test_an_event_is_undecided_once_the_page_cases_lists_it() -> None:
+    young = {"consumer": "payments", "items": 1, "oldest_seconds": 9.0}
+    assert overview(view(undecided=[young]), READY).problems == []
+    assert undecided(view(undecided=[young, young | {"oldest_seconds": 10.0}])) == [young | {"oldest_seconds": 10.0}]

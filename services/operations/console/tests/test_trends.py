@@ -106,3 +106,11 @@ def test_curves_end_at_the_right_and_have_gaps_where_nothing_is_known() -> None:
 @pytest.mark.parametrize(("value", "top"), [(0.0, 0.1), (0.3, 0.5), (1.0, 1), (1.01, 2), (7, 10), (4321, 5000)])
 def test_a_scale_ends_at_a_round_number(value: float, top: float) -> None:
     assert curves.nice_top(value) == pytest.approx(top)
+
+
+def test_one_outlier_does_not_flatten_the_curve_and_is_named() -> None:
+    usual, late = Point(15.0, 10.0, 0.0, 0.0), Point(15.0, 1000.0, 0.0, 0.0)
+    drawn = curves.rates([usual] * 30 + [late])
+    assert (drawn.top, drawn.cut) == (100, 1030.0)
+    assert drawn.lines[0].pieces[0].endswith("720.0,0.0")
+    assert curves.rates([usual] * 30).cut is None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.messaging.events import new_id
+from common.messaging.events import new_id, rfc3339, utc_now
 from services.operations.console.tests.conftest import csrf_of
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def test_a_button_acts_and_is_on_record(  # noqa: PLR0917
     reply = post(operator, f"{PLACE}/{button}", **form)
     assert reply.status_code == 303
     assert others["notifications"].last(request_line).body == body
+    others["notifications"].answers[f"GET {API}"] = (200, endpoint(enabled=button != "disable"))
     page = operator.get(reply.headers["Location"]).text
     assert 'role="status"' in page
     assert 'by <span title="' in page
@@ -156,3 +157,30 @@ def test_an_odd_time_is_refused_and_an_odd_id_reaches_no_service(operator: Flask
     assert operator.get("/console/webhooks/..%2Fdeliveries").status_code == 404
     assert post(operator, f"{PLACE}/deliveries/x/resend").status_code == 404
     assert len(others["notifications"].sent) == before
+
+
+def test_the_answer_to_a_test_event_takes_the_place_of_its_request(operator: FlaskClient, others: Fakes) -> None:
+    others["notifications"].answers[f"POST {API}/test"] = (200, {})
+    place = post(operator, f"{PLACE}/test").headers["Location"]
+    assert "A test event is requested." in operator.get(place).text
+    answered = delivery(event_type="webhook.test.v1")
+    answered["history"][0] |= {"at": rfc3339(utc_now()), "status_code": 410}
+    others["notifications"].answers[f"GET {API}/deliveries"] = (200, {"data": [answered], "has_more": False})
+    page = operator.get(place).text
+    assert '<p class="strip bad" role="status">The test event was sent, 1 of 1 refused: it answered 410.</p>' in page
+    assert "A test event is requested." not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, '<span class="chip">nothing sent yet</span>'),
+        ({"last_attempt_at": MOMENT}, "its last attempt failed"),
+        ({"last_attempt_at": MOMENT, "last_success_at": MOMENT}, '<span class="chip ok">works</span>'),
+    ],
+)
+def test_an_endpoint_works_only_if_its_last_attempt_did(
+    operator: FlaskClient, others: Fakes, changes: dict[str, Any], text: str
+) -> None:
+    others["notifications"].answers[f"GET {API}"] = (200, endpoint(**changes))
+    assert text in operator.get(PLACE).text

@@ -1,0 +1,81 @@
+"""What a replay can do for a dead letter, and what became of the last one. Pure.
+
+A consumer does not report success: a replay that has not come back is handled, or its retries go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from common.messaging.events import InvalidEventError
+from services.operations.console.formats import duration, short, words
+from services.operations.domain import PUBLISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Entry = Mapping[str, Any]
+
+INVALID, REFUSED, OPEN = "invalid", "refused", "open"
+SETTLED_SECONDS = 10.0  # what fails at once has come back by then
+_REASONS_WITHOUT_RETRY = frozenset({"rejected", "not_an_event"})
+_RETURNED, _REPLAYED, _REQUESTED = "returned", "replayed", "replay_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`state` as the pages colour it. Not `is_settled`: the page asks again soon."""
+
+    state: str
+    text: str
+    is_settled: bool = True
+
+
+def prospect(letter: Mapping[str, Any]) -> str:
+    """What to expect of the original if it is replayed as it is.
+
+    INVALID: it fails again, whatever is repaired. REFUSED: it fails again unless the cause was repaired.
+    """
+    errors = [letter["error_class"], *(entry.get("error_class", "") for entry in letter["history"])]
+    if any(map(is_invalid, errors)) or letter["reason"] == "not_an_event":
+        return INVALID
+    return REFUSED if letter["reason"] in _REASONS_WITHOUT_RETRY else OPEN
+
+
+def is_invalid(error_class: str) -> bool:
+    """Whether this class of error means that the event itself is wrong."""
+    return short(error_class) == InvalidEventError.__name__
+
+
+def arrivals(history: Sequence[Entry]) -> int:
+    """How often it came to the dead letters."""
+    return sum(entry["kind"] in {"filed", _RETURNED} for entry in history)
+
+
+def last_edit(history: Sequence[Entry]) -> Entry | None:
+    """The request of the last replay with an edited event; its `edited_sha256` names the event."""
+    return next((entry for entry in reversed(history) if entry.get("edited_sha256")), None)
+
+
+def outcome(letter: Mapping[str, Any], now: datetime | None = None) -> Outcome | None:
+    """What became of the last replay; None if there was none, or the letter was discarded since."""
+    history: Sequence[Entry] = letter["history"]
+    requests = [index for index, entry in enumerate(history) if entry["kind"] == _REQUESTED]
+    if not requests or letter["status"] == "discarded":
+        return None
+    request, queue = history[requests[-1]], letter["queue"]
+    later = {entry["kind"]: entry for entry in history[requests[-1] + 1 :]}
+    what = "The edited event" if request.get("edited_sha256") else "The event"
+    if back := later.get(_RETURNED):
+        return Outcome("bad", f"{what} was replayed and failed again in {queue}: {back['error']}")
+    if (sent := later.get(_REPLAYED)) is None:
+        return Outcome("warn", f"The replay is requested. {what} is on its way to {queue}.", is_settled=False)
+    if sent["outcome"] != PUBLISHED:
+        return Outcome("bad", f"{what} could not be sent to {queue}: {words(sent['outcome'])}.")
+    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(sent["at"])).total_seconds()
+    if seconds < SETTLED_SECONDS:
+        return Outcome("warn", f"{what} was sent to {queue}. Waiting whether it fails again.", is_settled=False)
+    text = f"{what} was replayed {duration(seconds)} ago and has not come back: it is handled, or it is being retried."
+    return Outcome("ok", text)
