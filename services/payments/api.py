@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from common.errors import NotFound
-from common.messaging.events import rfc3339
 from common.money import Money
 from common.schemas import is_id
 from common.security.auth import caller, operators_only
@@ -14,12 +13,14 @@ from common.web import request as http
 from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
-from services.payments import standing_cases, usecases, waiting
+from services.payments import rechecks, standing_cases, usecases, waiting
 from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
 from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
+from services.payments.rendering import render_payment, render_re_check, render_refund
 from services.payments.schemas import (
     PaymentSchema,
     PaymentsQuerySchema,
+    ReCheckSchema,
     RefundRecordSchema,
     RefundRequestSchema,
     RefundRetrySchema,
@@ -32,10 +33,16 @@ from services.payments.standing_cases import (
     RefundUnderWayError,
     RetryRefund,
 )
-from services.payments.stripe_mapping import PROVIDER_ERRORS, ForeignRefundError
+from services.payments.stripe_mapping import (
+    PROVIDER_ERRORS,
+    ForeignRefundError,
+    IntentMissingError,
+    ProviderBusyError,
+    ProviderUnavailable,
+    naming_the_provider,
+)
 
 if TYPE_CHECKING:
-    from services.payments.domain import Payment, Refund, Refusal
     from services.payments.resources import Resources
 
 _PAYMENTS = page_schema(PaymentSchema)
@@ -96,6 +103,7 @@ def get_payment(payment_id: str) -> dict[str, Any]:
 @blueprint.arguments(RefundRequestSchema)
 @blueprint.response(201, RefundSchema)
 @raises(*_NOT_REFUNDABLE, ProviderRefusedRefundError, *PROVIDER_ERRORS)
+@naming_the_provider()
 def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Refund some or all of a captured payment.
 
@@ -118,6 +126,7 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 @blueprint.arguments(RefundRetrySchema)
 @blueprint.response(200, PaymentSchema)
 @raises(NotRefundableError, ProviderRefusedRefundError, *PROVIDER_ERRORS)
+@naming_the_provider()
 def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Retry the refund of a cancelled order now.
 
@@ -140,6 +149,7 @@ def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any],
 @blueprint.arguments(RefundRecordSchema)
 @blueprint.response(201, PaymentSchema)
 @raises(*_NOT_REFUNDABLE, *_NOT_RECORDABLE, *PROVIDER_ERRORS)
+@naming_the_provider()
 def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Record that money was returned another way: by a bank transfer, or by a refund made directly at the provider.
 
@@ -166,57 +176,16 @@ def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 
 @blueprint.route("/<payment_id>/re-check", methods=["POST"])
 @operators_only
-@blueprint.response(200, PaymentSchema)
-@raises(*PROVIDER_ERRORS)
+@blueprint.response(200, ReCheckSchema)
+@raises(ProviderUnavailable, ProviderBusyError, IntentMissingError)
 def re_check_payment(payment_id: str) -> dict[str, Any]:
     """Compare the payment with the provider, and complete it: charge, cancel, or refund.
 
-    This is what the worker does, safe to run concurrently and idempotent.
+    This is what the worker does, safe to run concurrently and idempotent. `outcome` says what came of it; `undecided`:
+    the provider has not decided, and payments asks again automatically. 503 `payment_provider_unavailable`: the
+    provider does not answer.
     """
-    return render_payment(usecases.check_again(_resources(), _id(payment_id), http.request_message_context()))
-
-
-def render_payment(payment: Payment) -> dict[str, Any]:
-    return {
-        "id": payment.id,
-        "order_id": payment.order_id,
-        "amount": _money(payment, payment.price.amount),
-        "refunded": _money(payment, payment.refunded),
-        "refunded_elsewhere": _money(payment, payment.refunded_elsewhere),
-        "refund_refusal": render_refusal(payment.refusal) if payment.refusal else None,
-        "status": payment.status.value,
-        "decline_code": payment.decline_code,
-        "provider_id": payment.provider_id,
-        "created_at": rfc3339(payment.created_at),
-        "version": payment.version,
-    }
-
-
-def render_refusal(refusal: Refusal) -> dict[str, Any]:
-    return {
-        "code": refusal.code,
-        "tries": refusal.tries,
-        "retry_at": rfc3339(refusal.retry_at) if refusal.retry_at else None,
-        "standing_since": rfc3339(refusal.standing_since) if refusal.standing_since else None,
-    }
-
-
-def render_refund(payment: Payment, refund: Refund) -> dict[str, Any]:
-    return {
-        "id": refund.id,
-        "payment_id": payment.id,
-        "order_id": payment.order_id,
-        "amount": _money(payment, refund.amount),
-        "refunded": _money(payment, payment.refunded),
-        "status": refund.status.value,
-        "reason": refund.reason,
-        "provider_id": refund.provider_id,
-        "created_at": rfc3339(refund.created_at),
-    }
-
-
-def _money(payment: Payment, amount: int) -> dict[str, Any]:
-    return {"amount": amount, "currency": payment.price.currency}
+    return render_re_check(rechecks.re_check(_resources(), _id(payment_id), http.request_message_context()))
 
 
 def _amount(body: dict[str, Any]) -> Money | None:

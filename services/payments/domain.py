@@ -95,6 +95,7 @@ class Payment:
     """`version` is the number of events published. `closed`: its intent is canceled at the provider.
 
     `refunded_elsewhere` is the part of `refunded` that an operator has recorded and the provider does not know.
+    `refund_pending` is set where a payment is read to be shown (`ledger.with_refund_pending`). Nothing depends on it.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Payment:
     status: Status = Status.PENDING
     refunded: int = 0
     refunded_elsewhere: int = 0
+    refund_pending: int = 0
     refusal: Refusal | None = None
     decline_code: str | None = None
     provider_id: str | None = None

@@ -6,7 +6,7 @@ ones never exceed the captured amount.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -17,7 +17,7 @@ from services.payments.models import COLUMNS as PAYMENT_COLUMNS
 from services.payments.models import to_payment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -35,6 +35,10 @@ _PENDING = statement(
     """,
     columns=_COLUMNS,
 )
+_SUM_PENDING = text("""
+    SELECT payment_id::text, sum(amount) FROM refunds
+    WHERE payment_id = ANY(CAST(:payment_ids AS uuid[])) AND status = 'pending' GROUP BY payment_id
+""")
 _CONCLUDE = text("""
     UPDATE refunds SET status = :status, provider_id = :provider_id, code = :code, updated_at = clock_timestamp()
     WHERE id = :id AND status = 'pending'
@@ -139,6 +143,13 @@ def get(connection: Connection, refund_id: str) -> Refund | None:
 def pending(connection: Connection, payment_id: str) -> list[Refund]:
     """Oldest first."""
     return [_refund(row) for row in connection.execute(_PENDING, {"payment_id": payment_id}).mappings()]
+
+
+def with_refund_pending(connection: Connection, payments: Sequence[Payment]) -> list[Payment]:
+    """The same payments, each with the sum of its pending refunds."""
+    rows = connection.execute(_SUM_PENDING, {"payment_ids": [payment.id for payment in payments]})
+    sums = {payment_id: int(amount) for payment_id, amount in rows}
+    return [replace(payment, refund_pending=sums.get(payment.id, 0)) for payment in payments]
 
 
 def conclude(connection: Connection, refund: Refund) -> bool:

@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 from common.schemas import MAX_AMOUNT, Integer, MoneySchema, StrictSchema, id_field, text_field
 from common.web.pagination import PageQuerySchema
 from services.payments.domain import RefundStatus, Status
+from services.payments.rechecks import Outcome
 
 MAX_REASON_LENGTH = 200
 _MOMENT = {"format": "date-time"}
@@ -33,6 +34,13 @@ class PaymentSchema(Schema):
         required=True,
         metadata={"description": "the recorded part of `refunded` that was not returned by the provider"},
     )
+    refund_pending = fields.Nested(
+        MoneySchema,
+        required=True,
+        metadata={
+            "description": "what is on its way back: refunds that are requested and that nobody knows the end of"
+        },
+    )
     refund_refusal = fields.Nested(
         RefusalSchema,
         required=True,
@@ -48,6 +56,18 @@ class PaymentSchema(Schema):
     )
     created_at = fields.String(required=True, metadata={"format": "date-time"})
     version = fields.Integer(required=True, metadata={"description": "the number of events of this payment"})
+
+
+class ReCheckSchema(PaymentSchema):
+    outcome = fields.String(
+        required=True,
+        validate=validate.OneOf([outcome.value for outcome in Outcome]),
+        metadata={
+            "description": "what the check came to; `undecided`: the provider has not decided, and is asked again"
+        },
+    )
+    previous_status = fields.String(required=True, validate=validate.OneOf([status.value for status in Status]))
+    checked_at = fields.String(required=True, metadata=_MOMENT)
 
 
 class PaymentsQuerySchema(PageQuerySchema):

@@ -82,7 +82,8 @@ class RecordRefund:
 
 def list_standing(engine: Engine, *, before: str | None, limit: int) -> list[Payment]:
     with autocommit(engine) as connection:
-        return ledger.page_of_standing(connection, before=before, limit=limit)
+        found = ledger.page_of_standing(connection, before=before, limit=limit)
+        return ledger.with_refund_pending(connection, found)
 
 
 def refund_was_refused(resources: Resources, delivery: Delivery, order_id: str) -> None:
@@ -149,7 +150,7 @@ def record_refund(
         after = refunds.after_external_refund(locked, amount, at_provider=found is not None)
         models.change(connection, after)
         outbox.add(connection, producers.refund_recorded(after, refund, message_context))
-        return attempt.keep(201, render(after))
+        return attempt.keep(201, render(ledger.with_refund_pending(connection, [after])[0]))
 
 
 def _make_due(connection: Connection, command: RetryRefund, message_context: MessageContext) -> Payment:

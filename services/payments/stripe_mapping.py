@@ -7,16 +7,18 @@ Statuses: https://docs.stripe.com/payments/paymentintents/lifecycle and https://
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import stripe
 
-from common.errors import LockTimeout, Rejected, Unavailable, Undecided
+from common.errors import LockTimeout, Rejected, Unavailable, Undecided, classify
+from common.resilience.circuit_breaker import CircuitOpenError
 from services.payments.domain import Intent, IntentState, RefundStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 MAX_CODE_LENGTH = 64
@@ -70,6 +72,17 @@ class ProviderBusyError(LockTimeout):
 
 # Errors of every request that calls the provider.
 PROVIDER_ERRORS = (ProviderUnavailable, ProviderUndecidedError, ProviderBusyError, IntentMissingError)
+
+
+@contextmanager
+def naming_the_provider() -> Iterator[None]:
+    """Let an outage of the provider be a `ProviderUnavailable`, so that nobody takes it for one of payments itself."""
+    try:
+        yield
+    except (stripe.StripeError, CircuitOpenError) as error:
+        if classify(error) is not Unavailable:
+            raise
+        raise ProviderUnavailable("the payment provider does not answer") from error
 
 
 def ask(call: Callable[[], T]) -> T:

@@ -52,14 +52,16 @@ def order_was_confirmed(resources: Resources, delivery: Delivery, order_id: str)
 def get_payment(engine: Engine, payment_id: str, *, customer_id: str | None) -> Payment:
     """`customer_id` None sees all; a customer sees only their own."""
     with autocommit(engine) as connection:
-        return require_payment(models.get(connection, payment_id), customer_id)
+        payment = require_payment(models.get(connection, payment_id), customer_id)
+        return ledger.with_refund_pending(connection, [payment])[0]
 
 
 def list_payments(
     engine: Engine, *, customer_id: str | None, order_id: str | None, before: str | None, limit: int
 ) -> list[Payment]:
     with autocommit(engine) as connection:
-        return models.page(connection, customer_id=customer_id, order_id=order_id, before=before, limit=limit)
+        found = models.page(connection, customer_id=customer_id, order_id=order_id, before=before, limit=limit)
+        return ledger.with_refund_pending(connection, found)
 
 
 def unsettled_orders(engine: Engine, *, idle_seconds: float, limit: int) -> list[str]:
@@ -115,12 +117,6 @@ def settle_order(resources: Resources, order_id: str, message_context: MessageCo
         payment = models.of_order(connection, order_id)
     if payment is not None:
         finish_refunds(resources, settle(resources, payment, message_context), message_context)
-
-
-def check_again(resources: Resources, payment_id: str, message_context: MessageContext) -> Payment:
-    """Compare the payment with the provider and complete it, if needed; returns the result."""
-    settle_order(resources, get_payment(resources.engine, payment_id, customer_id=None).order_id, message_context)
-    return get_payment(resources.engine, payment_id, customer_id=None)
 
 
 def ask_about_overdue(engine: Engine, *, quiet_seconds: float, limit: int) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from common.storage.postgresql import autocommit
-from services.payments.ledger import UNSETTLED
+from services.payments.ledger import UNSETTLED, with_refund_pending
 from services.payments.models import COLUMNS, to_payment
 
 if TYPE_CHECKING:
@@ -43,4 +43,5 @@ def list_undecided(engine: Engine, *, before: str | None, limit: int) -> list[Pa
     """Payments that have waited for `WAITING_SECONDS` or longer, newest first."""
     values = {"before": before, "limit": limit, "seconds": WAITING_SECONDS}
     with autocommit(engine) as connection:
-        return [to_payment(row) for row in connection.execute(_PAGE, values).mappings()]
+        found = [to_payment(row) for row in connection.execute(_PAGE, values).mappings()]
+        return with_refund_pending(connection, found)

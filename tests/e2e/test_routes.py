@@ -16,8 +16,8 @@ ORDER = {
 }  # fmt: skip
 PRODUCT = {"sku", "name", "price", "on_hand", "reserved", "available", "sold", "version"}
 PAYMENT = {
-    "id", "order_id", "amount", "refunded", "refunded_elsewhere", "refund_refusal", "status", "decline_code",
-    "provider_id", "created_at", "version",
+    "id", "order_id", "amount", "refunded", "refunded_elsewhere", "refund_pending", "refund_refusal", "status",
+    "decline_code", "provider_id", "created_at", "version",
 }  # fmt: skip
 REFUND = {
     "id", "payment_id", "order_id", "amount", "refunded", "status", "reason", "provider_id", "created_at",

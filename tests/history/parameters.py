@@ -66,6 +66,7 @@ _ANY: dict[str, list[Any]] = {
     "on_hand": [0],
     "order_id": _KNOWN_OR_NEW,
     "order_ids": [_KNOWN_OR_NEW],
+    "payment_ids": [_KNOWN_OR_NEW],
     "password_hash": [None],
     "pause": [None, 60.0],
     "payment_id": _KNOWN_OR_NEW,

@@ -19,7 +19,7 @@ from services.orders.models import Findings
 from services.payments.domain import ExternalRefund, Payment, Refund, RefundStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from common.messaging.events import Event
     from services.orders.domain import Order
@@ -242,6 +242,11 @@ class RefundTables:
             for each in tables.all("refunds")
             if each.payment_id == payment_id and each.status is RefundStatus.PENDING
         ]
+
+    @staticmethod
+    def with_refund_pending(tables: Tables, payments: Sequence[Payment]) -> list[Payment]:
+        sums = [sum(refund.amount for refund in RefundTables.pending(tables, each.id)) for each in payments]
+        return [replace(each, refund_pending=amount) for each, amount in zip(payments, sums, strict=True)]
 
     @staticmethod
     def conclude(tables: Tables, refund: Refund) -> bool:

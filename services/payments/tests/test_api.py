@@ -37,6 +37,7 @@ def test_a_payment_is_shown_to_its_customer_and_to_operators(client: FlaskClient
         "amount": usd(AMOUNT),
         "refunded": usd(0),
         "refunded_elsewhere": usd(0),
+        "refund_pending": usd(0),
         "refund_refusal": None,
         "status": "captured",
         "decline_code": None,

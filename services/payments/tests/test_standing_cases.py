@@ -11,6 +11,7 @@ from common.messaging.events import new_id
 from common.messaging.inbox import AlreadyHandled
 from common.storage.postgresql import autocommit
 from services.payments import usecases
+from services.payments.rechecks import re_check
 from services.payments.refunds import REFUND_TRIES
 from services.payments.standing_cases import StandingCaseError, refund_was_refused
 from services.payments.tests.builders import (
@@ -109,7 +110,7 @@ def test_until_the_pause_is_over_nobody_tries_again(resources: Resources, sandbo
     payment = owed(resources, sandbox)
     assert sweep(resources) == 0
     cancel(resources, payment.order_id)
-    assert usecases.check_again(resources, payment.id, MESSAGE_CONTEXT).status.value == "captured"
+    assert re_check(resources, payment.id, MESSAGE_CONTEXT).payment.status.value == "captured"
     assert len(requests_for_refunds(resources.engine, payment)) == 1
     assert payment.refusal is not None
     assert payment.refusal.retry_at is not None

@@ -13,6 +13,7 @@ from common.storage.postgresql import autocommit
 from common.storage.pruning import prune_inbox
 from services.payments import usecases
 from services.payments.domain import RefundStatus
+from services.payments.rechecks import re_check
 from services.payments.refunding import RefundWish, refund_payment
 from services.payments.tests.builders import (
     CANCELLED,
@@ -136,14 +137,14 @@ def test_checking_again_settles_and_changes_nothing_where_all_is_well(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
-    assert usecases.check_again(resources, payment.id, MESSAGE_CONTEXT) == payment
+    assert re_check(resources, payment.id, MESSAGE_CONTEXT).payment == payment
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):
         reserve(interrupted(resources, after_confirm=crash), order)
     unsettled = payment_of(resources.engine, order)
     for _ in range(2):
-        assert usecases.check_again(resources, unsettled.id, MESSAGE_CONTEXT).status.value == "captured"
+        assert re_check(resources, unsettled.id, MESSAGE_CONTEXT).payment.status.value == "captured"
     check_books(resources.engine, sandbox, order)
 
 
