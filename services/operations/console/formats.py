@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from common.money import Money, to_decimal_text
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_WITHOUT_CENTS = frozenset(
-    {"jpy", "krw", "vnd", "clp", "pyg", "ugx", "xaf", "xof", "xpf", "rwf", "kmf", "gnf", "bif", "djf"}
-)
 _NONE = "\N{EN DASH}"
 
 
@@ -18,8 +17,13 @@ def money(value: dict[str, Any] | None) -> str:
         return _NONE
     currency = str(value["currency"])
     amount = int(value["amount"])
-    text = f"{amount:,}" if currency in _WITHOUT_CENTS else f"{amount / 100:,.2f}"
-    return f"{text} {currency.upper()}"
+    whole, point, rest = to_decimal_text(Money(amount, currency)).partition(".")
+    return f"{int(whole):,}{point}{rest} {currency.upper()}"
+
+
+def decimal(value: dict[str, Any]) -> str:
+    """12.50 of {"amount": 1250, "currency": "usd"}: for a field."""
+    return to_decimal_text(Money(int(value["amount"]), str(value["currency"])))
 
 
 def duration(seconds: float | None) -> str:  # noqa: PLR0911 - one line for each magnitude
@@ -71,6 +75,7 @@ def short(error_class: str) -> str:
 
 FILTERS = {
     "money": money,
+    "decimal": decimal,
     "duration": duration,
     "ago": ago,
     "clock": clock,
