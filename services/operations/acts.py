@@ -1,7 +1,7 @@
 """What operators did from the console: the act, its subjects, the operator, time, reason and outcome.
 
 An act is recorded before it is executed, so an act with an unknown outcome is visible as well: its outcome stays null.
-Records are deleted after `KEPT_SECONDS`. Acts on dead letters are in each dead letter's own history.
+Records are deleted after `KEPT_SECONDS`. Acts on dead letters are in each dead letter's own history as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from common.messaging.events import new_id, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pymongo.database import Database
 
@@ -31,22 +31,37 @@ INDEXES = [
 
 
 def begin(
-    database: Database[Document], kind: str, subjects: Sequence[str], *, by: str, name: str, reason: str = ""
+    database: Database[Document],
+    kind: str,
+    subjects: Sequence[str],
+    *,
+    by: str,
+    name: str,
+    reason: str = "",
+    about: Mapping[str, str] | None = None,
 ) -> str:
-    """Record an act on `subjects` (an order, a payment ...) before its execution; returns its id."""
+    """Record an act on `subjects` (an order, a payment ...) before its execution; returns its id.
+
+    `about` names those of them that have a page: `order_id`, `endpoint_id`, `letter_id`.
+    """
     now = datetime.now(UTC)
     act = {"_id": new_id(), "created_at": now, "at": rfc3339(now), "kind": kind, "subjects": list(subjects)}
-    database[COLLECTION].insert_one(act | {"by": by, "name": name, "reason": reason, "outcome": None})
+    act |= {"by": by, "name": name, "reason": reason, "about": dict(about or {}), "outcome": None}
+    database[COLLECTION].insert_one(act)
     return str(act["_id"])
 
 
-def finish(database: Database[Document], act_id: str, outcome: str) -> None:
-    """Record the outcome: `DONE`, or the reason of a rejection."""
-    database[COLLECTION].update_one({"_id": act_id}, {"$set": {"outcome": outcome[:MAX_OUTCOME_CHARACTERS]}})
+def finish(database: Database[Document], act_id: str, outcome: str, result: str = "") -> None:
+    """Record how it ended, `DONE` or why it was refused, and what came of it where that is not plain."""
+    known = {"outcome": outcome[:MAX_OUTCOME_CHARACTERS], "result": result[:MAX_OUTCOME_CHARACTERS]}
+    database[COLLECTION].update_one({"_id": act_id}, {"$set": known})
 
 
 def of_subject(database: Database[Document], subject: str, limit: int) -> list[Document]:
-    """The latest acts on it, newest first: {id, at, kind, subjects, by, name, reason, outcome}."""
+    """The latest acts on it, the newest first: {id, at, kind, subjects, about, by, name, reason, outcome, result}.
+
+    `about` and `result` are missing in old records.
+    """
     return _acts(database, {"subjects": subject}, limit)
 
 

@@ -107,6 +107,11 @@ def _worker(look: Look, name: str) -> dict[str, Any]:
     }
 
 
+def breaker_is_open(look: Look, name: str) -> bool:
+    """Whether any process has given up asking this dependency."""
+    return any(each["breaker"] == name and each["state"] != "closed" for each in _breakers(look))
+
+
 def _breakers(look: Look) -> list[dict[str, Any]]:
     return [
         {

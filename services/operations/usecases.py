@@ -18,7 +18,7 @@ from common.resilience.crash_points import crash_point
 from services.operations import audits, bodies, groups, jobs, metrics, models, replays
 from services.operations.diagnosis import diagnose
 from services.operations.domain import IncompleteBodyError, Status
-from services.operations.system import system_view
+from services.operations.system import breaker_is_open, system_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,6 +200,11 @@ def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
         if classify(error) is not Unavailable:
             raise
     return system_view(look, monitor.processes, dead_letters, last_audit, asks_broker=monitor.asks_broker)
+
+
+def is_provider_away(monitor: Monitor) -> bool:
+    """Whether a breaker says that the payment provider does not answer, as far as the processes can be asked."""
+    return breaker_is_open(monitor.look(), "payment_provider")
 
 
 def record_audit(database: Documents, report: Mapping[str, Any], *, by: str) -> dict[str, Any]:

@@ -116,9 +116,22 @@ def test_an_undecided_refund(operator: Operator, stack: Stack, shop: Shop) -> No
         assert barriers(operator.page) == []
         prepared.repair_provider(stack)
         operator.click(case.get_by_role("button", name="Re-check at the provider"))
-        expect(operator.page.get_by_role("status")).to_contain_text("compared with the payment provider")
-        expect(operator.page.locator("#acts")).to_contain_text("re-check the payment by operator")
+        expect(operator.page.get_by_role("status")).to_contain_text("Compared with the payment provider")
+        expect(operator.page.locator("#acts")).to_contain_text(f"order …{order_id[-8:]} by operator")
         shop.payment(order_id, "refunded")
+
+
+def test_an_undecided_refund_on_the_page_of_its_order(operator: Operator, stack: Stack, shop: Shop) -> None:
+    with prepared.undecided_refund(stack, shop) as order_id:
+        operator.click(operator.page.get_by_role("link", name="Orders", exact=True))
+        operator.enter("#q", order_id)
+        operator.sees("a refund of 19.99 USD was requested and the payment provider has not decided it")
+        operator.click(operator.page.get_by_role("button", name="Re-check at the provider"))
+        operator.sees("Still undecided: the payment provider answered")
+        assert barriers(operator.page) == []
+        prepared.repair_provider(stack)
+        shop.payment(order_id, "refunded")
+        expect(operator.page.locator("h1")).to_contain_text("Cancelled and refunded")
 
 
 def test_a_dead_webhook(operator: Operator, stack: Stack, shop: Shop) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from common.errors import Unavailable, classify
+from flask import request
+
+from common.errors import Rejected, Unavailable, classify
 from common.observability import logs
 from common.web.app_factory import context
 from services.operations import acts
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 SHOWN = 20
+_LINKED = ("order_id", "endpoint_id", "letter_id")
 NOT_KNOWN = "not known: no reply"
 _log = logs.logger(__name__)
 
@@ -34,20 +37,27 @@ def post(
     *,
     on: Sequence[str],
     key: str | None = None,
+    result_of: Callable[[dict[str, Any]], str] | None = None,
 ) -> dict[str, Any]:
     """POST `body` to the context `target` as this operator; `on` are the ids of its subjects.
 
-    With an Idempotency-Key `key` it is executed once, even if it is sent repeatedly.
+    With an Idempotency-Key `key` it is executed once, even if it is sent repeatedly. `result_of` says for the
+    record what the reply means.
     """
     token, reason = session().token, str((body or {}).get("reason", ""))
     headers = {"Idempotency_Key": key} if key else {}
-    return _recorded(kind, on, reason, lambda: context().contexts.post(target, path, token, body, **headers))
+    return _recorded(kind, on, reason, lambda: context().contexts.post(target, path, token, body, **headers), result_of)
 
 
 def patch(kind: str, target: str, path: str, body: Mapping[str, Any], *, on: Sequence[str]) -> dict[str, Any]:
     """The same with PATCH."""
     token = session().token
     return _recorded(kind, on, "", lambda: context().contexts.patch(target, path, token, body))
+
+
+def record(kind: str, act: Callable[[], _T], *, on: Sequence[str], reason: str = "") -> _T:
+    """Carry out an act of this context itself, likewise on record."""
+    return _recorded(kind, on, reason, act)
 
 
 def acts_on(subject: str) -> list[dict[str, Any]]:
@@ -60,25 +70,42 @@ def latest_acts() -> list[dict[str, Any]]:
     return _with_store(lambda database: acts.latest(database, SHOWN)) or []
 
 
-def _recorded(kind: str, on: Sequence[str], reason: str, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _recorded(
+    kind: str,
+    on: Sequence[str],
+    reason: str,
+    send: Callable[[], _T],
+    result_of: Callable[[_T], str] | None = None,
+) -> _T:
     by, name = operator_id(), session().user
     _log.info("an operator acts", act=kind, on=list(on), by=by)
-    act_id = _with_store(lambda database: acts.begin(database, kind, on, by=by, name=name, reason=reason))
+    act_id = _with_store(
+        lambda database: acts.begin(database, kind, on, by=by, name=name, reason=reason, about=_about(on))
+    )
     try:
         reply = send()
     except RefusedError as error:
         _finish(act_id, f"refused: {error.detail}")
         raise
-    except ContextDownError:
-        _finish(act_id, NOT_KNOWN)
+    except Rejected as error:
+        _finish(act_id, f"refused: {error}")
         raise
-    _finish(act_id, acts.DONE)
+    except ContextDownError as error:
+        _finish(act_id, error.sentence if error.is_provider else NOT_KNOWN)
+        raise
+    _finish(act_id, acts.DONE, result_of(reply) if result_of else "")
     return reply
 
 
-def _finish(act_id: str | None, outcome: str) -> None:
+def _about(on: Sequence[str]) -> dict[str, str]:
+    """Which of the ids are an order's, an endpoint's, a dead letter's: as the address or the form names them."""
+    named = {**request.form, **(request.view_args or {})}
+    return {name: named[name] for name in _LINKED if named.get(name) in on}
+
+
+def _finish(act_id: str | None, outcome: str, result: str = "") -> None:
     if act_id is not None:
-        _with_store(lambda database: acts.finish(database, act_id, outcome))
+        _with_store(lambda database: acts.finish(database, act_id, outcome, result))
 
 
 def _with_store(use: Callable[[Database[dict[str, Any]]], _T]) -> _T | None:

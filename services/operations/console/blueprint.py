@@ -17,7 +17,7 @@ from common.observability import logs
 from common.security.auth import public
 from common.web.app_factory import context
 from common.web.request import request_id
-from services.operations.console import assets, formats, security
+from services.operations.console import assets, formats, re_check, security
 from services.operations.console.contexts import ContextDownError, RefusedError, SignedOutError
 from services.operations.console.navigation import LOCAL, NAVIGATION
 
@@ -123,15 +123,17 @@ def _token_refused(_: SignedOutError) -> ResponseReturnValue:
 @blueprint.errorhandler(RefusedError)
 def _refused(error: RefusedError) -> ResponseReturnValue:
     lines = [f"{name}: {', '.join(map(str, texts))}" for name, texts in error.errors.items()]
-    return render("message.html", title="Refused", text=f"{error.detail}.", code=error.code, lines=lines), error.status
+    text = error.detail if error.detail.endswith(".") else f"{error.detail}."
+    page = render("message.html", title="Refused", text=text, code=error.code, lines=lines, back=_back())
+    return page, error.status
 
 
 @blueprint.errorhandler(ContextDownError)
 def _context_down(error: ContextDownError) -> ResponseReturnValue:
-    text = f"The {error.context} service does not answer ({error.detail})."
-    if request.method == "POST":
+    text = error.sentence
+    if request.method == "POST" and not error.is_provider:
         text += " It is not known whether your request was executed: check before you repeat it."
-    return render("message.html", title="No reply", text=text, retry=request.method == "GET"), 503
+    return render("message.html", title="No reply", text=text, retry=request.method == "GET", back=_back()), 503
 
 
 @blueprint.errorhandler(Exception)
@@ -140,15 +142,27 @@ def _failed(error: Exception) -> ResponseReturnValue:
         status = error.code or 500
         return render("message.html", title=HTTPStatus(status).phrase, text=error.description or ""), status
     if isinstance(error, Rejected):
-        return render(
-            "message.html", title=HTTPStatus(error.status).phrase, text=str(error), code=error.code
-        ), error.status
+        title = HTTPStatus(error.status).phrase
+        return render("message.html", title=title, text=str(error), code=error.code, back=_back()), error.status
     if issubclass(classify(error), Unavailable):
         _log.warning("a page cannot be shown", path=request.path, error=f"{type(error).__name__}: {error}")
         return render("message.html", title="MongoDB does not answer", text=_NO_STORE, retry=True), 503
     _log.error("a page failed", path=request.path, exc_info=error)
     text = f"This is a fault of the console. It is in its log under the request id {request_id()}."
     return render("message.html", title="Something is wrong here", text=text), 500
+
+
+def _back() -> tuple[str, str] | None:
+    """The address and the name of the page whose form is refused; None for a page that cannot be shown itself."""
+    if request.method != "POST":
+        return None
+    if request.path.startswith("/console/cases/"):
+        return url_for(f"{NAME}.list_cases"), "Cases"
+    known = request.view_args or {}
+    for name, (endpoint, label) in _PAGES_OF.items():
+        if name in known:
+            return url_for(f"{NAME}.{endpoint}", **{name: known[name]}), label
+    return None
 
 
 def _signed_out() -> ResponseReturnValue:
@@ -170,10 +184,15 @@ _NO_STORE = (
     "The store of sessions, dead letters and audits is unavailable. Orders are not affected. This page retries;"
     " the page Now works if you were signed in before."
 )
-_NOTICES = {
+_PAGES_OF = {
+    "order_id": ("show_order", "the order"),
+    "letter_id": ("show_dead_letter", "the dead letter"),
+    "endpoint_id": ("show_webhook", "the webhook"),
+}
+_NOTICES = re_check.NOTICES | {
     "cancelled": "The order is cancelled.",
     "refunded": "The refund is made.",
-    "re-checked": "The payment was compared with the payment provider.",
+    "refund-pending": "The refund is requested. The payment provider has not decided it: it is on its way.",
     "resent": "The order's last event is published again.",
     "discarded": "The dead letter is discarded. The record is kept.",
     "retried": "The refund was retried and accepted.",

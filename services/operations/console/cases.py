@@ -11,7 +11,7 @@ from common.messaging.events import new_id
 from common.schemas import is_id
 from common.web.app_factory import context
 from services.operations import usecases
-from services.operations.console import acting, forms
+from services.operations.console import acting, forms, re_check
 from services.operations.console.blueprint import blueprint, done, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
 
@@ -58,8 +58,10 @@ def record_refund(payment_id: str) -> ResponseReturnValue:
 @blueprint.post("/console/cases/<payment_id>/re-check")
 def re_check_case(payment_id: str) -> ResponseReturnValue:
     path = f"/payments/{forms.known_id(payment_id)}/re-check"
-    acting.post("re-check the payment", "payments", path, on=_subjects(payment_id))
-    return done("list_cases", "re-checked")
+    reply = acting.post(
+        "re-check the payment", "payments", path, on=_subjects(payment_id), result_of=re_check.result_of
+    )
+    return done("list_cases", re_check.notice_of(reply))
 
 
 def _cursor(which: str) -> dict[str, str | None]:

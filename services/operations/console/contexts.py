@@ -27,15 +27,30 @@ MAX_BYTES = 8 * 1024 * 1024
 CONTROL = "control"  # not a context: the control process of a local stack
 _SERVICE, _METRICS = "service-", "/metrics"
 _THREADS = 16
+_PROVIDER_SENTENCES = {
+    "payment_provider_unavailable": "The payment provider does not answer. Payments retries automatically.",
+    "payment_provider_undecided": "The payment provider answers, and has not decided. Payments retries automatically.",
+    "payment_provider_busy": "Somebody else is asking the payment provider about this payment at this moment.",
+}
 _log = logs.logger(__name__)
 
 
 class ContextDownError(Exception):
     """A context does not answer, or returns a 5xx."""
 
-    def __init__(self, context: str, detail: str) -> None:
+    def __init__(self, context: str, detail: str, code: str = "") -> None:
         super().__init__(f"{context}: {detail}")
-        self.context, self.detail = context, detail
+        self.context, self.detail, self.code = context, detail, code
+
+    @property
+    def is_provider(self) -> bool:
+        """Whether it is the payment provider that does not answer: payments goes on with what was asked."""
+        return self.code in _PROVIDER_SENTENCES
+
+    @property
+    def sentence(self) -> str:
+        """Who does not answer: the context, or the payment provider behind it."""
+        return _PROVIDER_SENTENCES.get(self.code, f"The {self.context} service does not answer ({self.detail}).")
 
 
 class RefusedError(Exception):
@@ -114,7 +129,8 @@ class Contexts:
         if status == HTTPStatus.UNAUTHORIZED and "Authorization" in headers:
             raise SignedOutError
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise ContextDownError(context, str(body.get("detail") or f"status {status}"))
+            detail, code = str(body.get("detail") or f"status {status}"), str(body.get("code", ""))
+            raise ContextDownError(context, detail, code)
         if status >= HTTPStatus.BAD_REQUEST:
             raise RefusedError(status, body)
         return body

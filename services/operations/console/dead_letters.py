@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -11,7 +12,7 @@ from common.messaging.events import new_id
 from common.web.app_factory import context
 from common.web.pagination import Page, render_page
 from services.operations import usecases
-from services.operations.console import forms, letter_outcomes
+from services.operations.console import acting, forms, letter_outcomes
 from services.operations.console.blueprint import blueprint, done, operator_id, render
 from services.operations.console.story import pretty
 from services.operations.domain import Filter, Status
@@ -68,7 +69,8 @@ def replay_dead_letter(letter_id: str) -> ResponseReturnValue:
     """Replay it as it is, or the edited event in its place. The page then shows what becomes of it."""
     event = forms.event("event") if "event" in request.form else None
     with context().store.use() as database:
-        usecases.request_replay(database, forms.known_id(letter_id), by=operator_id(), event=event)
+        replay = partial(usecases.request_replay, database, forms.known_id(letter_id), by=operator_id(), event=event)
+        acting.record("replay" if event is None else "replay an edited event", replay, on=[letter_id])
     return done("show_dead_letter", None, letter_id=letter_id)
 
 
@@ -76,7 +78,8 @@ def replay_dead_letter(letter_id: str) -> ResponseReturnValue:
 def discard_dead_letter(letter_id: str) -> ResponseReturnValue:
     reason = forms.text("reason")
     with context().store.use() as database:
-        usecases.discard_letter(database, forms.known_id(letter_id), by=operator_id(), reason=reason)
+        discard = partial(usecases.discard_letter, database, forms.known_id(letter_id), by=operator_id(), reason=reason)
+        acting.record("discard", discard, on=[letter_id], reason=reason)
     return done("show_dead_letter", "discarded", letter_id=letter_id)
 
 
@@ -86,7 +89,8 @@ def replay_group() -> ResponseReturnValue:
     wanted = _filter({name: request.form.get(name, "") for name in _FILTERS}, None)
     rate = forms.number("rate", MIN_RATE, MAX_RATE)
     with context().store.use() as database:
-        job = usecases.start_job(database, forms.key(), wanted, by=operator_id(), rate=rate)
+        start = partial(usecases.start_job, database, forms.key(), wanted, by=operator_id(), rate=rate)
+        job = acting.record("replay a group of dead letters", start, on=[])
     return done("show_replay", None, job_id=job.id)
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import request
 
 from common.errors import NotFound, Rejected
+from common.money import Money, from_decimal_text, to_decimal_text
 from common.schemas import is_id
 
 MAX_TEXT = 500
-_AMOUNT = re.compile(r"[0-9]{1,12}")
 
 
 class FormError(Rejected):
@@ -44,13 +43,20 @@ def text(name: str, *, required: bool = True) -> str:
 
 
 def amount() -> dict[str, Any]:
-    """{"amount": ...} in minor units; {} if the field is empty, which means the rest."""
+    """{"amount": ...} of an amount as people write it, 12.50; {} if the field is empty: all that is left."""
     value = request.form.get("amount", "").strip()
     if not value:
         return {}
-    if not _AMOUNT.fullmatch(value):
-        raise FormError("An amount is a whole number of minor units: 1250 is 12.50 USD.")
-    return {"amount": {"amount": int(value), "currency": text("currency")}}
+    currency = text("currency")
+    try:
+        found = from_decimal_text(value, currency)
+    except ValueError:
+        example = to_decimal_text(Money(1250, currency))
+        message = (
+            f"An amount in {currency.upper()} is a number such as {example}, without separators. Nothing was sent."
+        )
+        raise FormError(message) from None
+    return {"amount": {"amount": found.amount, "currency": currency}}
 
 
 def number(name: str, low: float, high: float) -> float:

@@ -13,7 +13,7 @@ from common.schemas import is_id
 from common.web.app_factory import context
 from common.web.pagination import Page
 from services.operations import usecases
-from services.operations.console import acting, forms, story, traces
+from services.operations.console import acting, forms, headline, re_check, story, traces
 from services.operations.console.blueprint import blueprint, done, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
 from services.operations.domain import Filter
@@ -63,11 +63,12 @@ def show_order(order_id: str) -> ResponseReturnValue:
         raise found["order"]
     letters, acts, deliveries = _letters(order_id), acting.acts_on(order_id), _data(found["deliveries"])
     errors = {each.context: each for each in found.values() if isinstance(each, ContextDownError)}
+    order, payment = _unless_failed(found["order"]), next(iter(_data(found["payments"])), None)
     return render(
         "order.html",
         order_id=order_id,
-        order=_unless_failed(found["order"]),
-        payment=next(iter(_data(found["payments"])), None),
+        order=order,
+        **_summary(order, payment),
         story=story.story(_data(found["timeline"]), letters or [], deliveries, acts),
         width=story.WIDTH,
         letters=letters,
@@ -93,16 +94,19 @@ def resend_order(order_id: str) -> ResponseReturnValue:
 @blueprint.post("/console/orders/<order_id>/payments/<payment_id>/re-check")
 def re_check_payment(order_id: str, payment_id: str) -> ResponseReturnValue:
     path = f"/payments/{_id(payment_id)}/re-check"
-    acting.post("re-check the payment", "payments", path, on=[_id(order_id), payment_id])
-    return done("show_order", "re-checked", order_id=order_id)
+    reply = acting.post(
+        "re-check the payment", "payments", path, on=[_id(order_id), payment_id], result_of=re_check.result_of
+    )
+    return done("show_order", re_check.notice_of(reply), order_id=order_id)
 
 
 @blueprint.post("/console/orders/<order_id>/payments/<payment_id>/refund")
 def refund_payment(order_id: str, payment_id: str) -> ResponseReturnValue:
     body: dict[str, Any] = {"reason": forms.text("reason")} | forms.amount()
     path = f"/payments/{_id(payment_id)}/refunds"
-    acting.post("refund", "payments", path, body, on=[_id(order_id), payment_id], key=forms.key())
-    return done("show_order", "refunded", order_id=order_id)
+    reply = acting.post("refund", "payments", path, body, on=[_id(order_id), payment_id], key=forms.key())
+    notice = "refund-pending" if reply.get("status") == "pending" else "refunded"
+    return done("show_order", notice, order_id=order_id)
 
 
 @blueprint.post("/console/orders/<order_id>/deliveries/<delivery_id>/resend")
@@ -110,6 +114,19 @@ def resend_delivery_of_order(order_id: str, delivery_id: str) -> ResponseReturnV
     path = f"/deliveries/{_id(delivery_id)}/resend"
     acting.post("resend a delivery", "notifications", path, on=[_id(order_id), delivery_id], key=forms.key())
     return done("show_order", "webhook-resent", order_id=order_id)
+
+
+def _summary(order: dict[str, Any] | None, payment: dict[str, Any] | None) -> dict[str, Any]:
+    """What the page says of the payment, and what can be done about it."""
+    waits = order and payment and (payment["status"] == "pending" or headline.is_on_its_way(payment))
+    is_away = bool(waits) and usecases.is_provider_away(context().monitor)
+    return {
+        "payment": payment,
+        "headline": headline.headline(order, payment, is_provider_away=is_away) if order else None,
+        "refundable": headline.left_to_refund(order, payment) if payment else None,
+        "on_its_way": headline.refund_pending(payment) if payment and headline.is_on_its_way(payment) else None,
+        "cancel_consequence": headline.cancel_consequence(payment),
+    }
 
 
 def _wanted(query: dict[str, str]) -> dict[str, str | None]:

@@ -1,7 +1,7 @@
 """The history of one order on a time scale: its events, failed attempts, dead letters, webhooks and operators' acts.
 Pure.
 
-The oldest step comes first.
+The oldest step comes first. The scale omits the wait for an operator: an act minutes later would squeeze the rest.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 from services.operations.acts import DONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 WIDTH = 1000.0
 _DELIVERED = range(200, 300)
 _BAD = frozenset({"payment.declined.v1", "stock.rejected.v1", "attempt.failed.v1"})
-_WARN = frozenset({"order.cancelled.v1", "payment.refunded.v1", "stock.released.v1"})
+_WARN = frozenset({"order.cancelled.v1", "payment.refunded.v1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`seconds` after the order was placed; `start` and `end` are the position of the step on the scale, up to
-    WIDTH.
+    """`seconds` after the order was placed; `start` and `end` are its position on the scale, up to WIDTH.
+
+    An operator's act has no extent: the time before it is not on the scale.
     """
 
     seconds: float
@@ -40,12 +41,16 @@ class Step:
     details: str
     letter_id: str = ""
     endpoint_id: str = ""
+    is_act: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
+    """`seconds` is the length of the scale."""
+
     steps: list[Step]
     seconds: float
+    has_acts: bool = False
 
 
 def story(
@@ -60,14 +65,23 @@ def story(
     all_steps.sort(key=lambda each: each[0])
     if not all_steps:
         return Story([], 0.0)
-    begin, length = all_steps[0][0], (all_steps[-1][0] - all_steps[0][0]).total_seconds()
-    steps, before = [], 0.0
+    return Story(*_on_scale(all_steps), has_acts=any(known.get("is_act") for _, known in all_steps))
+
+
+def _on_scale(all_steps: Sequence[tuple[datetime, dict[str, Any]]]) -> tuple[list[Step], float]:
+    """The steps, and how many seconds the scale has."""
+    begin, before, places = all_steps[0][0], all_steps[0][0], [0.0]
     for moment, known in all_steps:
+        delay = 0.0 if known.get("is_act") else (moment - before).total_seconds()
+        places.append(places[-1] + delay)
+        before = moment
+    length, steps = places[-1], []
+    for number, (moment, known) in enumerate(all_steps):
+        start, end = (place / length * WIDTH if length else 0.0 for place in places[number : number + 2])
+        delay = (moment - all_steps[max(0, number - 1)][0]).total_seconds()
         seconds = (moment - begin).total_seconds()
-        start, end = (before / length * WIDTH, seconds / length * WIDTH) if length else (0.0, 0.0)
-        steps.append(Step(seconds=seconds, delay_seconds=seconds - before, start=start, end=end, **known))
-        before = seconds
-    return Story(steps, length)
+        steps.append(Step(seconds=seconds, delay_seconds=delay, start=start, end=end, **known))
+    return steps, length
 
 
 def _entry(entry: Mapping[str, Any]) -> tuple[datetime, dict[str, Any]]:
@@ -110,8 +124,11 @@ def _act(act: Mapping[str, Any]) -> tuple[datetime, dict[str, Any]]:
     reason = f" ({act['reason']})" if act["reason"] else ""
     is_done = act["outcome"] == DONE
     outcome = "" if is_done else f": {act['outcome'] or 'outcome unknown'}"
-    known = {"place": "console", "type": str(act["kind"]), "text": f"By {act['name']}{reason}{outcome}"}
-    return datetime.fromisoformat(act["at"]), known | {"state": "ok" if is_done else "bad", "details": ""}
+    result = f": {act['result']}" if act.get("result") else ""
+    known: dict[str, Any] = {"place": "console", "type": str(act["kind"])}
+    known["text"] = f"By {act['name']}{reason}{outcome}{result}"
+    known |= {"state": "ok" if is_done else "bad", "details": "", "is_act": True}
+    return datetime.fromisoformat(act["at"]), known
 
 
 def pretty(value: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 from common.messaging.events import new_id
 from services.operations import usecases
 from services.operations.console.tests.conftest import csrf_of
+from services.operations.tests.dead_letters import file
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -79,6 +80,24 @@ def test_no_case_and_no_reply_are_distinguished(operator: FlaskClient, others: F
     page = operator.get("/console/cases").text
     assert "The payments service does not answer" in page
     assert page.count("None.") == 1
+
+
+def test_acts_lead_to_what_they_were_about_also_those_on_dead_letters(
+    operator: FlaskClient, others: Fakes, store: Database[dict[str, Any]]
+) -> None:
+    payments, order_id, letter_id = others["payments"], new_id(), file(store)
+    payments.answers |= dict.fromkeys(("GET /api/v1/payments/standing-cases", "GET /api/v1/payments/undecided"), NONE)
+    payments.answers[f"POST /api/v1/payments/{CASE['id']}/re-check"] = (
+        200,
+        {"outcome": "changed", "status": "refunded"},
+    )
+    post(operator, f"/console/cases/{CASE['id']}/re-check", order_id=order_id)
+    assert post(operator, f"/console/dead-letters/{letter_id}/discard", reason="test data").status_code == 303
+    acts = operator.get("/console/cases").text.partition('id="acts"')[2]
+    assert f'href="/console/orders/{order_id}"' in acts
+    assert "now refunded" in acts
+    assert f'href="/console/dead-letters/{letter_id}"' in acts
+    assert "test data" in acts
 
 
 def test_promises_show_the_audits(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:

@@ -46,6 +46,7 @@ def payment(**changes: Any) -> dict[str, Any]:
         "order_id": ORDER_ID,
         "amount": MONEY,
         "refunded": {"amount": 0, "currency": "usd"},
+        "refund_pending": {"amount": 0, "currency": "usd"},
         "refund_refusal": None,
         "status": "captured",
         "decline_code": None,
@@ -146,6 +147,53 @@ def test_only_what_can_be_done_is_offered(  # noqa: PLR0917
     assert [text for text in not_there if text in page] == []
 
 
+def test_a_cancelled_order_with_an_undecided_refund_has_the_cause_and_the_button(
+    operator: FlaskClient, others: Fakes
+) -> None:
+    others["orders"].answers[f"GET /api/v1/orders/{ORDER_ID}"] = (
+        200,
+        order(status="cancelled", cancel_reason="requested"),
+    )
+    others["payments"].answers["GET /api/v1/payments"] = (200, {"data": [payment(refund_pending=MONEY)]})
+    page = operator.get(f"/console/orders/{ORDER_ID}").text
+    head = page[page.index('id="head"') : page.index('id="do-title"')]
+    assert "a refund of 12.50 USD was requested and the payment provider has not decided it" in head
+    assert f"/console/orders/{ORDER_ID}/payments/{PAYMENT_ID}/re-check" in head
+    assert 'href="/console/cases"' in head
+    assert "<summary>Refund" not in page
+    assert page.index("12.50 USD is on its way") < page.index("Resend the last event")
+
+
+def test_a_re_check_says_what_came_of_it(operator: FlaskClient, others: Fakes) -> None:
+    path = f"payments/{PAYMENT_ID}/re-check"
+    reply = payment() | {"outcome": "undecided", "previous_status": "captured"}
+    others["payments"].answers[f"POST /api/v1/{path}"] = (200, reply)
+    button = f"/console/orders/{ORDER_ID}/{path}"
+    answer = operator.post(button, data={"csrf": csrf_of(operator.get("/"))}, follow_redirects=True)
+    assert "Still undecided" in answer.text
+    assert "By olga: still undecided" in answer.text
+
+
+def test_a_provider_that_does_not_answer_is_named_and_leads_back(operator: FlaskClient, others: Fakes) -> None:
+    path = f"payments/{PAYMENT_ID}/re-check"
+    problem = {"detail": "try again soon", "code": "payment_provider_unavailable"}
+    others["payments"].answers[f"POST /api/v1/{path}"] = (503, problem)
+    reply = operator.post(f"/console/orders/{ORDER_ID}/{path}", data={"csrf": csrf_of(operator.get("/"))})
+    assert "The payment provider does not answer" in reply.text
+    assert "payments service" not in reply.text
+    assert f'href="/console/orders/{ORDER_ID}"' in reply.text
+
+
+def test_more_decimals_than_the_currency_has_reach_no_service(operator: FlaskClient, others: Fakes) -> None:
+    page = operator.get(f"/console/orders/{ORDER_ID}")
+    assert 'value="12.50"' in page.text
+    before = len(others["payments"].sent)
+    form = {"csrf": csrf_of(page), "key": new_id(), "reason": "x", "currency": "usd", "amount": "12.505"}
+    reply = operator.post(f"/console/orders/{ORDER_ID}/payments/{PAYMENT_ID}/refund", data=form)
+    assert (reply.status_code, "An amount in USD" in reply.text) == (422, True)
+    assert len(others["payments"].sent) == before
+
+
 @pytest.mark.parametrize(
     ("button", "service", "path", "form", "body"),
     [
@@ -156,7 +204,7 @@ def test_only_what_can_be_done_is_offered(  # noqa: PLR0917
             f"payments/{PAYMENT_ID}/refund",
             "payments",
             f"payments/{PAYMENT_ID}/refunds",
-            {"reason": "broken", "amount": "50", "currency": "usd"},
+            {"reason": "broken", "amount": "0.50", "currency": "usd"},
             {"reason": "broken", "amount": {"amount": 50, "currency": "usd"}},
         ),
     ],
@@ -190,6 +238,7 @@ def test_a_refusal_or_an_outage_is_explained(
     csrf = csrf_of(operator.get("/"))
     reply = operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"csrf": csrf, "key": new_id()})
     assert (reply.status_code, shown in reply.text) == (status, True)
+    assert f'href="/console/orders/{ORDER_ID}"' in reply.text  # back to where it came from
 
 
 def test_a_button_is_on_record_and_in_the_story_however_it_ended(operator: FlaskClient, others: Fakes) -> None:

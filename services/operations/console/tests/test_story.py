@@ -56,5 +56,27 @@ def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
         assert part in texts
 
 
+def test_the_wait_for_an_operator_does_not_squeeze_the_steps() -> None:
+    act = {"at": "2026-01-01T00:01:40Z", "kind": "re-check", "name": "olga", "reason": "", "outcome": "done"}
+    entries = [
+        entry("a", "2026-01-01T00:00:00Z"),
+        entry("b", "2026-01-01T00:00:01Z"),
+        entry("c", "2026-01-01T00:01:41Z"),
+    ]
+    found = story(entries, [], (), [act | {"result": "now refunded"}])
+    assert [(step.seconds, step.start, step.end) for step in found.steps] == [
+        (0.0, 0.0, 0.0),
+        (1.0, 0.0, WIDTH / 2),
+        (100.0, WIDTH / 2, WIDTH / 2),
+        (101.0, WIDTH / 2, WIDTH),
+    ]
+    assert (found.seconds, found.has_acts, found.steps[2].is_act) == (2.0, True, True)
+    assert found.steps[2].text == "By olga: now refunded"
+
+
+def test_released_stock_is_routine() -> None:
+    assert story([entry("stock.released.v1", "2026-01-01T00:00:00Z")], []).steps[0].state == "ok"
+
+
 def test_nothing_is_an_empty_story() -> None:
     assert story([], []).steps == []
