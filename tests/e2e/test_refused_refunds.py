@@ -94,7 +94,7 @@ def test_it_is_seen_everywhere_and_an_operator_ends_it(
     eventually(lambda: not letters(shop, payment))
     done = assert_kept(stack)
     [p4] = [each["compared"] for each in done.document["promises"] if each["promise"] == "P4"]
-    assert p4.endswith("1 returned another way, on record")
+    assert p4.endswith("1 recorded as returned another way")
     summaries = [entry["summary"] for entry in shop.timeline(payment["order_id"])]
     assert "Refund recorded: 19.99 USD was returned another way (by bank transfer)" in summaries
 
