@@ -1,8 +1,7 @@
 """The Celery adapter: one worker process for one context's queue.
 
-Celery provides the connection, the pool, remote control and Flower. Defaults that would lose or duplicate messages are
-set or overridden here; each line says why. The body of a message is a CloudEvents document and nothing else: any other
-content type, and any body that is not an event, is rejected to the dead-letter exchange before it reaches a thread.
+Celery provides the connection, the pool, remote control and Flower; defaults that would lose or duplicate messages are
+overridden here. The body of a message is a CloudEvents document: anything else is rejected to the dead-letter exchange.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def run_worker(
 def start(
     app: Celery, context: str, pause: ConsumerPause, settings: WorkerSettings, lane: MakeLane = EventLane
 ) -> None:
-    """Run `app` as this process's worker until a signal ends it."""
+    """Run `app` as this process's worker until a signal ends it, and exit: 0, or 1 if it has failed."""
     signals.setup_logging.connect(_keep_our_logging)
     for noisy in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # it logs two lines per event, without ids
@@ -95,7 +94,14 @@ def start(
     # Celery's command line, with a shell and every plugin, would be a quarter of a worker's start.
     worker = app.Worker(**worker_options(context, settings))
     worker.start()
-    sys.exit(worker.exitcode)  # what failed is restarted by its supervisor
+    sys.exit(_exit_code(worker))
+
+
+def _exit_code(worker: Any) -> int:
+    """A signal's end is no failure; to Celery Ctrl-C is one."""
+    from celery.worker import state  # noqa: PLC0415 - the module sets up state when imported
+
+    return 0 if (state.should_stop, state.should_terminate) != (None, None) else int(worker.exitcode or 0)
 
 
 def _make_app(context: str, consumer: Consumer[Any], settings: WorkerSettings) -> Celery:
