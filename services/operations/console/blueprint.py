@@ -96,6 +96,7 @@ def render(template: str, **values: Any) -> str:
         csrf=g.console_session.csrf if "console_session" in g else "",
         user=g.console_session.user if "console_session" in g else "",
         notice=_NOTICES.get(request.args.get("done", "")),
+        is_notice_open=request.args.get("done", "") in _OPEN_NOTICES,
         **values,
     )
 
@@ -192,8 +193,8 @@ _PAGES_OF = {
 _NOTICES = re_check.NOTICES | {
     "cancelled": "The order is cancelled.",
     "refunded": "The refund is made.",
-    "refund-pending": "The refund is requested. The payment provider has not decided it: it is on its way.",
-    "resent": "The order's last event is published again.",
+    "refund-pending": "The refund is requested. The payment provider has not decided it yet.",
+    "re-emitted": "The order's last event is published again.",
     "discarded": "The dead letter is discarded. The record is kept.",
     "retried": "The refund was retried and accepted.",
     "recorded": "The refund is recorded.",
@@ -202,3 +203,5 @@ _NOTICES = re_check.NOTICES | {
     "undone": "Healed. Waiting work resumes within seconds; what still waits is listed below.",
     "undoing": "It could not be healed yet. Healing is retried until it succeeds.",
 }
+# What was asked for, and is not done yet.
+_OPEN_NOTICES = {key for key in _NOTICES if "undecided" in key} | {"refund-pending", "auditing", "undoing"}

@@ -87,7 +87,7 @@ def _of_cancelled(order: Mapping[str, Any], payment: Mapping[str, Any] | None, *
         return Headline("", f"Cancelled and refunded{reason}")
     if payment["status"] in HELD:
         text = f"Cancelled, but charged: {_owed(payment, is_provider_away=is_provider_away)}"
-        return Headline("bad", f"Cancelled, but charged{reason}", text, "bad", is_case=True)
+        return Headline("bad", f"Cancelled but still charged{reason}", text, "bad", is_case=True)
     if payment["status"] == "pending" and payment["provider_id"]:
         who = "does not answer" if is_provider_away else "has not decided"
         text = f"Whether the card was charged is not known: the payment provider {who}. If it was, it is refunded."
@@ -109,4 +109,5 @@ def _owed(payment: Mapping[str, Any], *, is_provider_away: bool) -> str:
 
 def _on_its_way(payment: Mapping[str, Any], *, is_provider_away: bool) -> str:
     who = "the payment provider does not answer" if is_provider_away else "the payment provider has not decided it"
-    return f"A refund of {money(refund_pending(payment))} was requested and {who}."
+    refund = f"A refund of {money(refund_pending(payment))} was requested and {who}."
+    return f"{refund} Payments asks again automatically, at the latest in about an hour."

@@ -88,7 +88,7 @@ def cancel_order(order_id: str) -> ResponseReturnValue:
 @blueprint.post("/console/orders/<order_id>/resend")
 def resend_order(order_id: str) -> ResponseReturnValue:
     acting.post("resend the last event", "orders", f"/orders/{_id(order_id)}/re-emit", on=[order_id])
-    return done("show_order", "resent", order_id=order_id)
+    return done("show_order", "re-emitted", order_id=order_id)
 
 
 @blueprint.post("/console/orders/<order_id>/payments/<payment_id>/re-check")

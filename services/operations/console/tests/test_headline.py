@@ -8,6 +8,8 @@ import pytest
 
 from services.operations.console.headline import cancel_consequence, headline, left_to_refund
 
+AGAIN = "Payments asks again automatically, at the latest in about an hour."
+
 
 def usd(amount: int) -> dict[str, Any]:
     return {"amount": amount, "currency": "usd"}
@@ -28,12 +30,12 @@ def payment(status: str = "captured", **changes: Any) -> dict[str, Any]:
         (
             {"refund_pending": usd(1999)},
             False,
-            "a refund of 19.99 USD was requested and the payment provider has not decided it.",
+            f"a refund of 19.99 USD was requested and the payment provider has not decided it. {AGAIN}",
         ),
         (
             {"refund_pending": usd(1999)},
             True,
-            "a refund of 19.99 USD was requested and the payment provider does not answer.",
+            f"a refund of 19.99 USD was requested and the payment provider does not answer. {AGAIN}",
         ),
         (
             {"refund_refusal": {"code": "card_closed", "tries": 5}},
@@ -45,7 +47,7 @@ def payment(status: str = "captured", **changes: Any) -> dict[str, Any]:
 )
 def test_a_cancelled_order_that_is_charged_says_so(changes: dict[str, Any], is_away: bool, text: str) -> None:
     said = headline(order(), payment(**changes), is_provider_away=is_away)
-    assert (said.state, said.title, said.is_case) == ("bad", "Cancelled, but charged: requested", True)
+    assert (said.state, said.title, said.is_case) == ("bad", "Cancelled but still charged: requested", True)
     assert said.text == f"Cancelled, but charged: {text}"
 
 
@@ -71,7 +73,7 @@ def test_an_order_that_waits_says_for_what() -> None:
 def test_a_refund_of_a_confirmed_order_is_on_its_way() -> None:
     said = headline(order("confirmed"), payment(refund_pending=usd(500)))
     assert (said.state, said.title) == ("ok", "Confirmed")
-    assert said.text == "A refund of 5.00 USD was requested and the payment provider has not decided it."
+    assert said.text == f"A refund of 5.00 USD was requested and the payment provider has not decided it. {AGAIN}"
 
 
 @pytest.mark.parametrize(

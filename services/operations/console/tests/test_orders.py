@@ -161,7 +161,7 @@ def test_a_cancelled_order_with_an_undecided_refund_has_the_cause_and_the_button
     assert f"/console/orders/{ORDER_ID}/payments/{PAYMENT_ID}/re-check" in head
     assert 'href="/console/cases"' in head
     assert "<summary>Refund" not in page
-    assert page.index("12.50 USD is on its way") < page.index("Resend the last event")
+    assert page.index("12.50 USD is requested, not decided") < page.index("Resend the last event")
 
 
 def test_a_re_check_says_what_came_of_it(operator: FlaskClient, others: Fakes) -> None:
@@ -170,7 +170,7 @@ def test_a_re_check_says_what_came_of_it(operator: FlaskClient, others: Fakes) -
     others["payments"].answers[f"POST /api/v1/{path}"] = (200, reply)
     button = f"/console/orders/{ORDER_ID}/{path}"
     answer = operator.post(button, data={"csrf": csrf_of(operator.get("/"))}, follow_redirects=True)
-    assert "Still undecided" in answer.text
+    assert '<p class="strip warn" role="status">Still undecided' in answer.text
     assert "By olga: still undecided" in answer.text
 
 

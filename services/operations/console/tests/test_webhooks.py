@@ -135,7 +135,7 @@ def test_a_button_acts_and_is_on_record(  # noqa: PLR0917
     assert others["notifications"].last(request_line).body == body
     others["notifications"].answers[f"GET {API}"] = (200, endpoint(enabled=button != "disable"))
     page = operator.get(reply.headers["Location"]).text
-    assert 'role="status"' in page
+    assert page.count('role="status"') == 1
     assert 'by <span title="' in page
 
 
