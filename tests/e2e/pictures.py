@@ -39,7 +39,7 @@ def take_all(stack: Stack, shop: Shop, camera: Camera) -> None:
     assert_kept(stack)
     camera.take("promises", "/console/promises", "7 of 7")
     with prepared.provider_away(stack, shop):
-        camera.take("outage", "/", "Payment provider")
+        camera.take("outage", "/", "Nothing to do")
         camera.take("break", "/console/break", "Heal it now")
     with prepared.poisoned_event(stack, shop) as letter_id:
         camera.take("dead-letters", "/console/dead-letters", "InvalidEventError")

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import requests
 
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
+from common.tests.ports import free_port
 from common.tests.sample_service import KEY, KID
 from services.archive import migrations
 from services.archive.event_log import EventLog
@@ -37,8 +37,7 @@ class Live:
     """One process of the live service."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment | {"SERVICE_PORT": str(self.port), "PATH": os.environ["PATH"]}
         self._log = log
