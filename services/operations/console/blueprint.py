@@ -204,4 +204,4 @@ _NOTICES = re_check.NOTICES | {
     "undoing": "It could not be healed yet. Healing is retried until it succeeds.",
 }
 # What was asked for, and is not done yet.
-_OPEN_NOTICES = {key for key in _NOTICES if "undecided" in key} | {"refund-pending", "auditing", "undoing"}
+_OPEN_NOTICES = {key for key in _NOTICES if "undecided" in key} | {"refund-pending", "undoing"}
