@@ -74,7 +74,7 @@ def fail(delivery: Delivery, work: Work) -> None:
 
 def fail_until_switched(delivery: Delivery, work: Work) -> None:
     _count(delivery)
-    if not _is_switched("mended"):
+    if not _is_switched("repaired"):
         raise Unavailable("the dependency is away")
     succeed(delivery, work)
 
@@ -102,7 +102,7 @@ def need_dependency(delivery: Delivery, work: Work) -> None:
 
 def crash(delivery: Delivery, work: Work) -> None:
     _count(delivery)
-    if _is_switched("mended"):
+    if _is_switched("repaired"):
         succeed(delivery, work)
     else:
         os.kill(os.getpid(), signal.SIGKILL)

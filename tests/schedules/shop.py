@@ -87,7 +87,7 @@ class Shop:
             self.story.append(f"crash at {place}")
             raise Crash
         if fate in {8, 9, 10, 28} and self.depth < MAX_DEPTH and not any(each.is_open for each in self.tables.values()):
-            self.story.append(f"meanwhile, at {place}:")
+            self.story.append(f"concurrently, at {place}:")
             self.step()
 
     def step(self) -> None:

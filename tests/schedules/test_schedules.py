@@ -53,7 +53,7 @@ def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
     assert statuses >= set(payment.Status) - {payment.Status.PENDING} | set(order.CancelReason)
     for place in ("inbox.committing", "payments.created", "payments.confirmed", "payments.refunded", "provider.asked"):
         assert f"crash at {place}" in output
-        assert place.startswith("inbox") or f"meanwhile, at {place}" in output
+        assert place.startswith("inbox") or f"concurrently, at {place}" in output
     for word in ("put aside", "inboxes pruned", "stock.rejected.v1", "payment.overdue.v1", "reservation.overdue.v1"):
         assert word in output
     assert "refund_refused.v1" in output

@@ -68,7 +68,7 @@ def test_a_failed_event_takes_effect_at_its_retry(world: World) -> None:
     fine = publish(world, *["sample.fine.v1"] * 10)
     with world.worker(**BATCHES):
         wait_until(lambda: all(world.count("attempts", event.id) >= 2 for event in held_up))
-        world.switch("mended")
+        world.switch("repaired")
         wait_until(lambda: have_taken_effect(world, held_up + fine))
 
 

@@ -82,7 +82,7 @@ def test_an_outage_uses_up_no_attempt(world: World) -> None:
     with world.worker(RETRY_ATTEMPTS="1"):
         world.publish(event)
         wait_until(lambda: world.count("attempts", event.id) >= 4)
-        world.switch("mended")
+        world.switch("repaired")
         wait_until(lambda: world.count("effects", event.id) == 1)
     assert world.waiting(topology.DEAD_LETTERS) == 0
 

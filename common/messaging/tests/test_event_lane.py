@@ -42,7 +42,7 @@ def test_what_a_dead_worker_held_is_handled_one_message_after_the_other(world: W
     healthy = publish(world, "sample.slow.v1", 3)
     with world.worker(EVENT_BATCH_SIZE=size) as process:
         process.wait(KILLED_SECONDS)
-    world.switch("mended")
+    world.switch("repaired")
     with world.worker(EVENT_BATCH_SIZE=size):
         wait_until(lambda: all(world.count("effects", event.id) == 1 for event in killer + healthy))
     moments = attempts(world, healthy)

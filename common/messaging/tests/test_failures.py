@@ -73,7 +73,7 @@ def test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused(worl
             assert world.metric(SUBSCRIBED) == 1
         assert world.metric(SUBSCRIBED) == 1
         assert world.metric("holdfast_undecided_oldest_seconds") >= FIRST_DELAY
-        world.switch("mended")
+        world.switch("repaired")
         wait_until(lambda: world.count("effects", odd) == 1)
         wait_until(lambda: world.metric(UNDECIDED_ITEMS) == 0)
     assert world.waiting(topology.DEAD_LETTERS) == 0

@@ -30,7 +30,7 @@ MOMENTARY = Fault("momentary", "It is over at once", "", targets=("a", "b"), is_
 
 @dataclass
 class Recorder(Faults):
-    """Does nothing but remember what it was asked; fails as often as it is told."""
+    """Records each call; fails as often as configured."""
 
     failures: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
