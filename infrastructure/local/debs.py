@@ -95,6 +95,10 @@ class PrivateApt:
 
 
 def library_paths(prefix: Path) -> list[Path]:
-    """Return the directories of shared libraries below a prefix."""
-    places = [*prefix.glob("usr/lib/*-linux-gnu*"), *prefix.glob("lib/*-linux-gnu*")]
-    return [place for place in places if place.is_dir()]
+    """Return the directories of shared libraries below a prefix.
+
+    Some packages keep libraries in a folder of their own, which RUNPATH names from the root: libpulse0 does.
+    """
+    places = [place for root in ("usr/lib", "lib") for place in sorted(prefix.glob(f"{root}/*-linux-gnu*"))]
+    own = sorted({library.parent for place in places for library in place.glob("*/lib*.so*")})
+    return [place for place in (*places, *own) if place.is_dir()]

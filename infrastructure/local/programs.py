@@ -73,10 +73,33 @@ def epmd_of(rabbitmq: Program) -> Path:
     return Path(shutil.which("epmd", path=base_path()) or "epmd")
 
 
+def complaint(name: str, cache: Path) -> str:
+    """Return what the private program prints when it does not run, or an empty string."""
+    kind, prefix = _KINDS[name], cache / name
+    for executable in sorted(prefix.glob(kind.private_pattern), reverse=True):
+        answer = _answer(kind, executable, _private_environment(prefix))
+        if answer is not None and answer.returncode != 0:
+            return answer.stderr.strip()
+    return ""
+
+
 def _tried(name: str, kind: _Kind, executable: Path, prefix: Path | None) -> Program | None:
     environment = {"PATH": base_path()} if prefix is None else _private_environment(prefix)
+    answer = _answer(kind, executable, environment)
+    if answer is None or answer.returncode != 0:
+        return None
+    match = re.search(kind.pattern, f"{executable}\n{answer.stdout}{answer.stderr}")
+    if match is None:
+        return None
+    version = match[1]
+    if tuple(int(part) for part in version.split(".")[:2]) < kind.oldest:
+        return None
+    return Program(name, executable, version, prefix is not None, environment)
+
+
+def _answer(kind: _Kind, executable: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str] | None:
     try:
-        answer = subprocess.run(  # noqa: S603
+        return subprocess.run(  # noqa: S603
             kind.check(executable),
             check=False,
             capture_output=True,
@@ -87,13 +110,6 @@ def _tried(name: str, kind: _Kind, executable: Path, prefix: Path | None) -> Pro
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(kind.pattern, f"{executable}\n{answer.stdout}{answer.stderr}")
-    if answer.returncode != 0 or match is None:
-        return None
-    version = match[1]
-    if tuple(int(part) for part in version.split(".")[:2]) < kind.oldest:
-        return None
-    return Program(name, executable, version, prefix is not None, environment)
 
 
 def _private_environment(prefix: Path) -> dict[str, str]:

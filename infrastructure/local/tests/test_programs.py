@@ -9,7 +9,7 @@ import pytest
 from infrastructure.local.cache import cache_directory, filled
 from infrastructure.local.errors import MissingServerError
 from infrastructure.local.fetch import ensure_browser, ensure_servers
-from infrastructure.local.programs import BROWSER, SERVERS, locate
+from infrastructure.local.programs import BROWSER, SERVERS, complaint, locate
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,22 @@ def test_a_program_that_runs_is_found_with_what_it_needs(tmp_path: Path) -> None
     assert found is not None
     assert (found.version, found.private) == ("6.0.5", True)
     assert found.environment["LD_LIBRARY_PATH"].endswith("/usr/lib/x86_64-linux-gnu")
+
+
+def test_a_library_in_a_folder_of_its_own_is_found(tmp_path: Path) -> None:
+    put_mongod(tmp_path, "echo db version v6.0.5")
+    libraries = tmp_path / "mongodb/usr/lib/x86_64-linux-gnu"
+    (libraries / "pulseaudio").mkdir(parents=True)
+    (libraries / "gtk-3.0").mkdir()
+    (libraries / "pulseaudio/libpulsecommon-16.1.so").touch()
+    found = locate("mongodb", tmp_path)
+    assert found is not None
+    assert found.environment["LD_LIBRARY_PATH"] == f"{libraries}:{libraries}/pulseaudio"
+
+
+def test_a_program_that_does_not_run_is_quoted(tmp_path: Path) -> None:
+    put_mongod(tmp_path, "echo libssl.so.3: cannot open shared object file >&2; exit 127")
+    assert complaint("mongodb", tmp_path) == "libssl.so.3: cannot open shared object file"
 
 
 @pytest.mark.parametrize(
