@@ -136,6 +136,7 @@ def _is_open(customer: Customer, order_id: str) -> bool:
     return reply.status_code == 503 or answer(reply)["status"] in OPEN
 
 
-def _first_open(shop: Shop) -> list[str]:
+def _first_open(shop: Shop) -> list[dict[str, Any]]:
+    """The first open order of each status, whole: when it stays open its history tells why."""
     pages = (answer(shop.operator.get(ORDERS, status=status, limit=1)) for status in OPEN)
-    return [order["id"] for page in pages for order in page["data"]]
+    return [shop.order(order["id"]) for page in pages for order in page["data"]]
