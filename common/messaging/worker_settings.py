@@ -44,7 +44,7 @@ class BatchWorkerSettings(WorkerSettings):
     event_batch_size: int = setting(
         "EVENT_BATCH_SIZE",
         "int",
-        default=1,
+        default=64,
         check=between(1, 256),
         meaning="Maximum number of waiting events handled in one transaction. 1: no batches.",
     )

@@ -126,6 +126,7 @@ class World:
             "DATABASE_TIMEOUT_SECONDS": "5",
             "METRICS_PORT": str(self.metrics_port),
             "LOG_LEVEL": "INFO",
+            "EVENT_BATCH_SIZE": "1",
             **variables,
         }
         process = subprocess.Popen([sys.executable, "-m", "common.tests.sample_worker"], env=environment)
