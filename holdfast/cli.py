@@ -1,4 +1,4 @@
-"""The `holdfast` command. A subcommand is one line of the table; its module is read when it is called."""
+"""The `holdfast` command. The table lists the subcommands; a module is imported when its command is called."""
 
 from importlib import import_module
 from typing import Any
@@ -12,26 +12,27 @@ from holdfast.commands.options import report_stack_errors
 
 _OWN = ("common", "services", "workers", "infrastructure", "holdfast", "chaos_tests")
 
+# Each subcommand and its module in `holdfast.commands`; a module defines the command under its own name.
 _COMMANDS = {
-    "up": "holdfast.commands.stack:up",
-    "down": "holdfast.commands.stack:down",
-    "restart": "holdfast.commands.stack:restart",
-    "status": "holdfast.commands.stack:status",
-    "logs": "holdfast.commands.logs:logs",
-    "env": "holdfast.commands.env:env",
-    "token": "holdfast.commands.token:token",
-    "demo": "holdfast.commands.demo:demo",
-    "top": "holdfast.commands.top:top",
-    "audit": "holdfast.commands.audit:audit",
-    "orders": "holdfast.commands.orders:orders",
-    "dead-letters": "holdfast.commands.dead_letters:dead_letters",
-    "payments": "holdfast.commands.payments:payments",
-    "webhooks": "holdfast.commands.webhooks:webhooks",
-    "bench": "holdfast.commands.bench:bench",
-    "chaos": "chaos_tests.command:chaos",
-    "secrets": "holdfast.commands.secrets:secrets",
-    "new": "holdfast.commands.new:new",
-    "completion": "holdfast.commands.completion:completion",
+    "up": "stack",
+    "down": "stack",
+    "restart": "stack",
+    "status": "stack",
+    "logs": "logs",
+    "env": "env",
+    "token": "token",
+    "demo": "demo",
+    "top": "top",
+    "audit": "audit",
+    "orders": "orders",
+    "dead-letters": "dead_letters",
+    "payments": "payments",
+    "webhooks": "webhooks",
+    "bench": "bench",
+    "chaos": "chaos",
+    "secrets": "secrets",
+    "new": "new",
+    "completion": "completion",
 }
 
 
@@ -44,13 +45,13 @@ class _Table(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        module, _, attribute = _COMMANDS[cmd_name].partition(":")
         try:
-            command: click.Command = getattr(import_module(module), attribute)
+            module = import_module(f"holdfast.commands.{_COMMANDS[cmd_name]}")
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in _OWN:
                 raise
             return _unavailable(cmd_name, error)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         add_examples(command, cmd_name)
         return command
 

@@ -51,7 +51,7 @@ def test_a_name_of_a_context_is_found(text: str) -> None:
     assert names_a_context(text)
 
 
-# `holdfast` reads a subcommand's module when it is called: `holdfast.cli`'s table, the last import by a string.
+# `holdfast.cli` imports a subcommand's module of `holdfast.commands` when it is called.
 BY_STRING = {"holdfast/cli.py"}
 
 

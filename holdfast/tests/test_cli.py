@@ -11,7 +11,7 @@ from holdfast.cli import main
 
 @pytest.fixture
 def _no_chaos_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in sys.modules if each.startswith("chaos_tests")]:
+    for name in [each for each in sys.modules if each.startswith(("chaos_tests", "holdfast.commands.chaos"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "chaoslib", None)
 
