@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SERVERS = {"postgres", "epmd", "rabbitmq", "mongodb", "sandbox", "keeper", "socket-manager"}
 PLAIN_PORT_OFFSET = 38
 DONE_SECONDS = 300.0
-LOOK_SECONDS = 0.25  # each look costs what it measures some time
+POLL_SECONDS = 0.25  # each poll costs the measured system some time
 
 
 class Bench:
@@ -83,7 +83,7 @@ class Bench:
         while not is_done():
             if time.monotonic() > deadline:
                 raise SystemExit("some orders were not done in time")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def say(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

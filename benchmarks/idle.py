@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HOME = ".holdfast-bench-idle"
 QUIET_SECONDS = 10.0
-LOOK_SECONDS = 0.002
+POLL_SECONDS = 0.002
 BETWEEN_ORDERS_SECONDS = 0.1
 OPEN_SECONDS = 60.0
 WARM_UP_ORDERS = 20
@@ -80,7 +80,7 @@ def _wait_for_end(cursor: Any) -> float:
         if waited > OPEN_SECONDS:
             message = f"an order is still open after {OPEN_SECONDS:.0f} s"
             raise TimeoutError(message)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _show_idle(share: dict[str, float]) -> None:

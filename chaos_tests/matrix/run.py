@@ -80,7 +80,7 @@ class Shopper:
         self.answers.append(Answer(ended, ended - started, outcome, order_id))
 
 
-def look(system: System, fault: Fault, seconds: float) -> Row:
+def observe(system: System, fault: Fault, seconds: float) -> Row:
     """Inject the fault for `seconds` under load, and observe."""
     row = Row(fault.dependency, fault.name)
     client, operator = system.customer(), system.target().operator()
@@ -157,9 +157,9 @@ def _readiness(system: System) -> int:
         return 0
 
 
-def _looked(system: System, fault: Fault, seconds: float) -> Row:
+def _observed(system: System, fault: Fault, seconds: float) -> Row:
     try:
-        return look(system, fault, seconds)
+        return observe(system, fault, seconds)
     finally:
         for restore in (fault.restore, System.restore_proxies, System.restore_sandbox):
             _try(restore, system)
@@ -182,7 +182,7 @@ def matrix(system: System, only: str | None) -> Iterator[Row]:
     """Break each dependency in each way under load, and check responses and promises."""
     for fault in FAULTS:
         if not only or only in (fault.dependency, f"{fault.dependency}:{fault.name}"):
-            yield _looked(system, fault, FAULT_SECONDS)
+            yield _observed(system, fault, FAULT_SECONDS)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-# Allowed remote control commands: inspection, and enabling events.
-LOOKS = (
+# Of remote control: inspection, and enabling events.
+ALLOWED_COMMANDS = (
     *("active", "active_queues", "clock", "conf", "ping", "query_task", "registered", "report", "reserved"),
     *("revoked", "scheduled", "stats", "enable_events", "disable_events", "heartbeat"),
 )
@@ -31,7 +31,7 @@ def enable_monitoring(app: Celery) -> None:
     """Call it before the worker starts. For example `revoke` would discard events; only a supervisor stops a worker."""
     from celery.worker.control import Panel  # noqa: PLC0415 - the module sets up state when imported
 
-    for name in set(Panel.data).difference(LOOKS):
+    for name in set(Panel.data).difference(ALLOWED_COMMANDS):
         del Panel.data[name]
     # By default the mailbox uses the serializer of events, and cannot parse the commands.
     mailbox: Any = app.control.mailbox  # type: ignore[attr-defined]  # the stubs lack it

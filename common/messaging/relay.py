@@ -45,7 +45,7 @@ LEASE_SECONDS = 5.0
 OUTAGE_SECONDS = 1.0
 REFUSED_SECONDS = 0.5
 RETRY_SET_ASIDE_SECONDS = 5.0
-LOOK_SECONDS = 1.0  # between polls without a notification; a standby tries the lease as often
+POLL_SECONDS = 1.0  # between polls without a notification; a standby tries the lease as often
 
 PUBLISHED = Counter("holdfast_relay_published_total", "Events confirmed by the broker", ["database"])
 ACTIVE = Gauge("holdfast_relay_active", "1 while this relay holds the database's lease", ["database"])
@@ -100,7 +100,7 @@ class Relay:
                 log.info("relay works again")
             outage = False
             if not more and not self._wakeups.take():
-                self._publisher.idle(LOOK_SECONDS, until_readable=self._wakeups.socket)
+                self._publisher.idle(POLL_SECONDS, until_readable=self._wakeups.socket)
         self._stand_down()
 
     def step(self) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LAG_SECONDS = 3.0
 BACKLOG_MESSAGES = 200  # some tenths of a second of a worker's throughput
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 BROKER_SECONDS = 2.0
 _LAG = statement("SELECT {lag}", lag=outbox.LAG_SECONDS)
 _log = logger(__name__)
@@ -77,7 +77,7 @@ class QueueReader:
 
 
 class SagaHealth:
-    """Polls everything that sagas depend on. Thread-safe; a result is valid for `LOOK_SECONDS`.
+    """Polls everything that sagas depend on. Thread-safe; a result is valid for `POLL_SECONDS`.
 
     Each poll passes to `observe` whether sagas are held up.
     """
@@ -100,20 +100,20 @@ class SagaHealth:
         """Why sagas are held up now; None if they are not."""
         with self._lock:
             if time.monotonic() >= self._until:
-                before, self._reason = self._reason, self._look()
-                self._until = time.monotonic() + LOOK_SECONDS
+                before, self._reason = self._reason, self._poll()
+                self._until = time.monotonic() + POLL_SECONDS
                 self._observe(self._reason is not None)
                 if (before is None) != (self._reason is None):
                     _log.info("held up" if self._reason else "nothing is held up", reason=self._reason)
             return self._reason
 
-    def _look(self) -> str | None:
-        looks: list[tuple[str, Callable[[], str | None]]] = [("the broker", self._queues_held_up)]
-        looks += [(context, partial(_lag, engine)) for context, engine in self._engines.items()]
-        looks += [(name, partial(_probe, probe)) for name, probe in self._probes.items()]
-        for name, look in looks:
+    def _poll(self) -> str | None:
+        probes: list[tuple[str, Callable[[], str | None]]] = [("the broker", self._queues_held_up)]
+        probes += [(context, partial(_lag, engine)) for context, engine in self._engines.items()]
+        probes += [(name, partial(_probe, each)) for name, each in self._probes.items()]
+        for name, probe in probes:
             try:
-                reason = look()
+                reason = probe()
             except Exception as error:  # noqa: BLE001 - what cannot be found out counts as held up
                 reason = repr(error)
             if reason is not None:

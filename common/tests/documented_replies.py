@@ -22,11 +22,11 @@ def watch() -> Iterator[list[str]]:
     """What is not documented, of all replies that an app in this process gives until the end of the block."""
     found: list[str] = []
 
-    def look(app: Flask, response: Response, **_: Any) -> None:
+    def check(app: Flask, response: Response, **_: Any) -> None:
         if what := undocumented(app, response):
             found.append(f"{request.method} {request.url_rule}: {what} is not documented")
 
-    with request_finished.connected_to(look):
+    with request_finished.connected_to(check):
         yield found
 
 

@@ -106,13 +106,13 @@ class World:
         """The headers and the body of the next one."""
         found: list[Any] = []
 
-        def look() -> bool:
+        def poll() -> bool:
             method, properties, body = self.channel.basic_get(topology.DEAD_LETTERS, auto_ack=True)
             if method is not None:
                 found.extend([dict((properties and properties.headers) or {}), body])
             return method is not None
 
-        wait_until(look)
+        wait_until(poll)
         return found[0], found[1]
 
     def waiting(self, queue: str) -> int:

@@ -46,7 +46,7 @@ def top(target: Target, interval: float, *, once: bool) -> None:
     with suppress(KeyboardInterrupt), Live(picture(view), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(interval)
-            live.update(_look(client), refresh=True)
+            live.update(_poll(client), refresh=True)
 
 
 def picture(view: Mapping[str, Any]) -> Group:
@@ -54,7 +54,7 @@ def picture(view: Mapping[str, Any]) -> Group:
     return Group(_headline(view), _processes(view), _flow(view))
 
 
-def _look(client: Client) -> Group:
+def _poll(client: Client) -> Group:
     try:
         return picture(client.get(PATH))
     except (requests.RequestException, ApiError) as error:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.target import Target
     from holdfast.webhooks.receiver import Receiver, Webhook
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 @click.group()
@@ -66,7 +66,7 @@ def _print(receiver: Receiver, count: int | None, *, as_json: bool) -> int:
     try:
         while count is None or shown < count:
             try:
-                webhook = receiver.received.get(timeout=LOOK_SECONDS)
+                webhook = receiver.received.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
             shown += 1

@@ -17,7 +17,7 @@ from infrastructure.sandbox.faults import Fault, Strike
 from infrastructure.sandbox.intents import Work
 
 HANGS = 128
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 class Injector:
@@ -80,7 +80,7 @@ class Injector:
             try:
                 deadline = time.monotonic() + seconds
                 while (left := deadline - time.monotonic()) > 0 and not _client_left(request.connection):
-                    if self._stopping.wait(min(LOOK_SECONDS, left)):
+                    if self._stopping.wait(min(POLL_SECONDS, left)):
                         break
             finally:
                 self._hangs.release()

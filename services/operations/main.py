@@ -120,7 +120,7 @@ def _watch_from_the_first_request(app: Flask, resources: Resources) -> None:
 
     @app.before_request
     def watch() -> None:
-        resources.trends.watch(resources.monitor.look)
+        resources.trends.watch(resources.monitor.snapshot)
 
 
 if __name__ == "__main__":

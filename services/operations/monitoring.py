@@ -24,7 +24,7 @@ from common.observability import logs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-LOOK_SECONDS = 1.5
+POLL_SECONDS = 1.5
 KEPT_SECONDS = 2.0
 REQUEST_SECONDS = (0.5, 1.0)
 MAX_BYTES = 4 * 1024 * 1024
@@ -40,7 +40,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """The result of one poll. `last_seen` has every process that ever answered, with the time."""
 
     at: str
@@ -63,28 +63,28 @@ class Monitor:
         self._last_seen: dict[str, str] = {}
         self._not_empty_since: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._kept: tuple[float, Look] | None = None
+        self._kept: tuple[float, Snapshot] | None = None
 
     @property
     def asks_broker(self) -> bool:
         return self._queues is not None
 
-    def look(self) -> Look:
-        """The state of the system, at most KEPT_SECONDS old. Takes at most LOOK_SECONDS."""
+    def snapshot(self) -> Snapshot:
+        """The state of the system, at most KEPT_SECONDS old. Takes at most POLL_SECONDS."""
         with self._lock:
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
-                self._kept = (time.monotonic(), self._look())
+                self._kept = (time.monotonic(), self._poll())
             return self._kept[1]
 
-    def _look(self) -> Look:
+    def _poll(self) -> Snapshot:
         running = {name: probe.start() for name, probe in self._probes.items()}
         queues = self._queues.start() if self._queues else None
-        wait([*running.values(), *([queues] if queues else [])], timeout=LOOK_SECONDS)
+        wait([*running.values(), *([queues] if queues else [])], timeout=POLL_SECONDS)
         now = rfc3339(utc_now())
         metrics = {name: samples for name, future in running.items() if (samples := _result(future)) is not None}
         self._last_seen |= dict.fromkeys(metrics, now)
         found = _result(queues) if queues else None
-        return Look(now, metrics, found, dict(self._last_seen), self._watch(found))
+        return Snapshot(now, metrics, found, dict(self._last_seen), self._watch(found))
 
     def _watch(self, queues: list[dict[str, Any]] | None) -> dict[str, float]:
         now = time.monotonic()
@@ -101,15 +101,15 @@ class _Probe:
 
     def __init__(self, name: str, ask: Callable[[], Any]) -> None:
         self._name, self._ask = name, ask
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"look-{name}")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"poll-{name}")
         self._running: Future[Any] | None = None
 
     def start(self) -> Future[Any]:
         if self._running is None or self._running.done():
-            self._running = self._executor.submit(self._asked)
+            self._running = self._executor.submit(self._try)
         return self._running
 
-    def _asked(self) -> Any:
+    def _try(self) -> Any:
         try:
             return self._ask()
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known then

@@ -191,7 +191,7 @@ def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str
 
 def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
     """The current state of the system, as far as it answers."""
-    look = monitor.look()
+    snapshot = monitor.snapshot()
     dead_letters = last_audit = None
     try:
         with store.use() as database, pymongo.timeout(COUNT_SECONDS):
@@ -199,12 +199,12 @@ def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
     except Exception as error:
         if classify(error) is not Unavailable:
             raise
-    return system_view(look, monitor.processes, dead_letters, last_audit, asks_broker=monitor.asks_broker)
+    return system_view(snapshot, monitor.processes, dead_letters, last_audit, asks_broker=monitor.asks_broker)
 
 
 def is_provider_away(monitor: Monitor) -> bool:
     """Whether a breaker says that the payment provider does not answer, as far as the processes can be asked."""
-    return breaker_is_open(monitor.look(), "payment_provider")
+    return breaker_is_open(monitor.snapshot(), "payment_provider")
 
 
 def record_audit(database: Documents, report: Mapping[str, Any], *, by: str) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def place_order(
     response even then.
     """
     with autocommit(engine) as connection:
-        earlier, prices = _look(connection, command, shedding)
+        earlier, prices = _read_for_placing(connection, command, shedding)
         if earlier is None:
             shedding.check()
             order = _new_order(command, prices)
@@ -82,7 +82,7 @@ def place_order(
                 crash_point("orders.placed")
                 metrics.count_accepted()
                 return Placed(order, replayed=False)
-            earlier, _ = _look(connection, command, NEVER)
+            earlier, _ = _read_for_placing(connection, command, NEVER)
     if earlier is None:
         raise Conflict("another request with this key has just ended", code="idempotency_key_in_flight")
     if earlier.fingerprint != command.fingerprint:
@@ -208,7 +208,7 @@ def _handle(work: Work, delivery: Delivery, order_id: str, change: Callable[[Con
         after_commit(work, partial(metrics.count_ended, ended))
 
 
-def _look(
+def _read_for_placing(
     connection: Connection, command: PlaceOrder, shedding: Shedding
 ) -> tuple[models.EarlierOrder | None, dict[str, Money]]:
     skus = [item.sku for item in command.items]

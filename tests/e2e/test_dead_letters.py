@@ -38,14 +38,14 @@ class Desk:
     def letter(self, *filters: str, of: str) -> dict[str, Any]:
         """The letter in whose body `of` stands, as soon as it is filed."""
 
-        def look() -> dict[str, Any] | None:
+        def poll() -> dict[str, Any] | None:
             for known in self.json("list", *filters, "--limit", "20"):
                 letter: dict[str, Any] = self.json("show", known["id"])
                 if of in letter["body"]["content"]:
                     return letter
             return None
 
-        found = eventually(look)
+        found = eventually(poll)
         assert found is not None
         return found
 

@@ -54,13 +54,13 @@ def stand(stack: Stack, shop: Shop, payment: Json) -> Json:
     """The payment once its case stands; each pause is cut short."""
     saboteur = Saboteur(stack)
 
-    def look() -> Json:
+    def poll() -> Json:
         found: Json = answer(shop.operator.get(f"{PAYMENTS}/{payment['id']}"))
         if found["refund_refusal"] and found["refund_refusal"]["standing_since"] is None:
             saboteur.refund_due(payment["id"])
         return found
 
-    return eventually(look, lambda found: found["refund_refusal"] and found["refund_refusal"]["standing_since"])
+    return eventually(poll, lambda found: found["refund_refusal"] and found["refund_refusal"]["standing_since"])
 
 
 def letters(shop: Shop, payment: Json) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 CONTEXT = "notifications"
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 ROUND_SECONDS = 60.0
 BROKER_SECONDS = 10.0
 _log = logger(__name__)
@@ -65,4 +65,4 @@ def _run(database: Database[dict[str, Any]], broker_url: str, ending: threading.
         except Exception as error:  # noqa: BLE001 - tried again in a second, without end
             level = "info" if classify(error) is Unavailable else "error"
             getattr(_log, level)("cannot follow the subscriptions", error=repr(error)[:300])
-        ending.wait(LOOK_SECONDS)
+        ending.wait(POLL_SECONDS)

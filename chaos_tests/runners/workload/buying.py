@@ -42,7 +42,7 @@ class Buyer:
         if step.intent == "cancelled":
             await self._ending.pause(step.cancel_after_seconds)
             await self._cancel(order_id)
-        await self._look(step, order_id)
+        await self._read(step, order_id)
 
     async def leave(self) -> None:
         """Retry unanswered operations a last time, so that as few as possible stay in doubt."""
@@ -87,17 +87,17 @@ class Buyer:
                 return
             await self._ending.pause(pause)
 
-    async def _look(self, step: Step, order_id: str) -> None:
-        if step.look == "follow":
+    async def _read(self, step: Step, order_id: str) -> None:
+        if step.read == "follow":
             await self._follow(order_id)
-        elif step.look == "order":
+        elif step.read == "order":
             await self._session.run("read", {"id": order_id}, "GET", f"{ORDERS}/{order_id}")
-        elif step.look == "list":
+        elif step.read == "list":
             await self._session.run("list", {}, "GET", f"{ORDERS}?limit=10")
-        elif step.look == "product":
+        elif step.read == "product":
             sku = step.basket[0][0]
             await self._session.run("stock", {"sku": sku}, "GET", f"/api/v1/products/{sku}")
-        elif step.look == "timeline":
+        elif step.read == "timeline":
             await self._session.run("timeline", {"id": order_id}, "GET", f"{ORDERS}/{order_id}/timeline")
 
     async def _follow(self, order_id: str) -> None:

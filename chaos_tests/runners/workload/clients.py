@@ -54,7 +54,7 @@ class Prober:
 
     async def _order(self) -> None:
         buyer = Buyer(self._new_session(), f"{self._seed}-probe", self._ending)
-        await buyer.carry_out(replace(next(self._steps), look="follow"))
+        await buyer.carry_out(replace(next(self._steps), read="follow"))
         await buyer.leave()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.history import History
     from chaos_tests.runners.workload.stop_condition import StopCondition
 
-INTERVAL_SECONDS, LOOK_SECONDS = 1.0, 4.0
+INTERVAL_SECONDS, POLL_SECONDS = 1.0, 4.0
 _HANDLED = re.compile(
     rb'^holdfast_events_handled_total\{consumer="(\w+)",outcome="(\w+)",type="[^"]*"\} ([0-9.e+]+)', re.MULTILINE
 )
@@ -37,17 +37,17 @@ class Observer:
 
     async def watch(self, stop_condition: StopCondition) -> None:
         while not stop_condition.has_come():
-            await self.look()
+            await self.sample()
             await stop_condition.pause(INTERVAL_SECONDS)
 
-    async def look(self) -> None:
+    async def sample(self) -> None:
         """Take one sample."""
         system, *_ = await asyncio.gather(self._system(), *map(self._count, self._metrics.items()))
         self._history.append("sample", **system, **self._deliveries())
 
     async def _system(self) -> dict[str, Any]:
         try:
-            token = await self._operator.token(LOOK_SECONDS)
+            token = await self._operator.token(POLL_SECONDS)
             reply = await _get(self._url, "/api/v1/system", {"Authorization": f"Bearer {token}"})
             if reply.status == 401:
                 self._operator.forget()
@@ -100,7 +100,7 @@ def _backlog(system: dict[str, Any]) -> dict[str, Any]:
 async def _get(url: str, path: str, headers: dict[str, str]) -> Any:
     connection = Connection(url)
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(POLL_SECONDS):
             return await connection.request("GET", path, None, headers)
     finally:
         connection.close()

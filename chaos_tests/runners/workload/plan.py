@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Intent = Literal["bought", "declined", "scarce", "cancelled", "repeated", "impatient"]
-Look = Literal["nothing", "follow", "order", "list", "product", "timeline"]
+Read = Literal["nothing", "follow", "order", "list", "product", "timeline"]
 
 Kind = TypeVar("Kind")
 
@@ -33,7 +33,7 @@ INTENTS: dict[Intent, int] = {
     "repeated": 4,  # the client asks again although it was answered
     "impatient": 4,  # the client hangs up before it can be answered, and asks again
 }
-LOOKS: dict[Look, int] = {"nothing": 45, "follow": 10, "order": 20, "list": 10, "product": 10, "timeline": 5}
+READS: dict[Read, int] = {"nothing": 45, "follow": 10, "order": 20, "list": 10, "product": 10, "timeline": 5}
 MAX_LINES, MAX_QUANTITY = 3, 9
 
 
@@ -54,7 +54,7 @@ class Step:
     basket: tuple[tuple[str, int], ...]
     payment_method: str
     cancel_after_seconds: float
-    look: Look
+    read: Read
 
 
 def catalogue(run: str) -> list[Product]:
@@ -80,7 +80,7 @@ def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
                 break
         asked.add(purchase)
         number += 1
-        yield Step(number, intent, *purchase, chance.expovariate(1 / 0.15), _one_of(chance, LOOKS))
+        yield Step(number, intent, *purchase, chance.expovariate(1 / 0.15), _one_of(chance, READS))
 
 
 def restocking_seconds(rate: float | None) -> float:

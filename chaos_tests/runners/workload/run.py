@@ -137,7 +137,7 @@ class _Shop:
             group.create_task(prober.probe(group))
             for customer in customers:
                 group.create_task(customer.shop(pace.turn))
-        await observer.look()
+        await observer.sample()
 
     def _session(self, name: str) -> Session:
         plan = self._plan

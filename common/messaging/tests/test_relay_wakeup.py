@@ -45,7 +45,7 @@ def reader(vhost: str) -> Iterator[QueueReader]:
 
 @pytest.fixture
 def no_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.messaging.relay.LOOK_SECONDS", NEVER_SECONDS)
+    monkeypatch.setattr("common.messaging.relay.POLL_SECONDS", NEVER_SECONDS)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def test_the_relay_that_takes_over_is_the_one_that_is_woken(
             eventually(lambda: is_waiting(box))
         eventually(lambda: box.holder() is not None)
         eventually(lambda: is_waiting(box))
-        monkeypatch.setattr("common.messaging.relay.LOOK_SECONDS", NEVER_SECONDS)
+        monkeypatch.setattr("common.messaging.relay.POLL_SECONDS", NEVER_SECONDS)
         notify(box)  # the wait that has begun is a short one
         [event] = box.fill(1)
         eventually(lambda: box.waiting() == [])

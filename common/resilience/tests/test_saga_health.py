@@ -44,7 +44,7 @@ def channel(vhost: str) -> Iterator[BlockingChannel]:
 
 @pytest.fixture(autouse=True)
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saga_health, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(saga_health, "POLL_SECONDS", 0.0)
 
 
 def consume(channel: BlockingChannel, *contexts: str) -> None:
@@ -145,7 +145,7 @@ def test_servers_that_are_gone_or_stand_still_are_seen_within_a_bound(
 
 
 def test_what_was_seen_counts_for_a_moment(box: Outbox, vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saga_health, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(saga_health, "POLL_SECONDS", 60.0)
     asked: list[int] = []
     topology.declare(vhost, {})
     with QueueReader(vhost, name="test") as queues:

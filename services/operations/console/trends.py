@@ -17,7 +17,7 @@ from common.observability import logs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from services.operations.monitoring import Look
+    from services.operations.monitoring import Snapshot
 
 SAMPLE_SECONDS = 15.0
 CLOSE_SECONDS = 10.0
@@ -51,11 +51,11 @@ class Trends:
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def watch(self, look: Callable[[], Look]) -> None:
+    def watch(self, take_snapshot: Callable[[], Snapshot]) -> None:
         """Sample every `SAMPLE_SECONDS` from now on; idempotent."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, args=(look,), name="trends", daemon=True)
+                self._thread = threading.Thread(target=self._run, args=(take_snapshot,), name="trends", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
@@ -64,9 +64,9 @@ class Trends:
         if self._thread is not None:
             self._thread.join(CLOSE_SECONDS)
 
-    def add(self, look: Look, at: float) -> None:
+    def add(self, snapshot: Snapshot, at: float) -> None:
         """Record the point between this sample and the previous one; `at` is on the monotonic clock."""
-        counters = _counters(look)
+        counters = _counters(snapshot)
         if self._last is not None:
             before, known = self._last
             self._points.append(_point(at - before, {key: _gain(known, key, now) for key, now in counters.items()}))
@@ -77,11 +77,11 @@ class Trends:
     def points(self) -> list[Point]:
         return list(self._points)
 
-    def _run(self, look: Callable[[], Look]) -> None:
+    def _run(self, take_snapshot: Callable[[], Snapshot]) -> None:
         while not self._closed.is_set():
             try:
-                self.add(look(), time.monotonic())
-            except Exception as error:  # noqa: BLE001 - the next look may be better
+                self.add(take_snapshot(), time.monotonic())
+            except Exception as error:  # noqa: BLE001 - the next snapshot may succeed
                 _log.warning("no sample for the curves", error=f"{type(error).__name__}: {error}")
             self._closed.wait(SAMPLE_SECONDS)
 
@@ -109,10 +109,10 @@ def typical_seconds(points: Sequence[Point]) -> float | None:
     return None
 
 
-def _counters(look: Look) -> Counters:
+def _counters(snapshot: Snapshot) -> Counters:
     names = {_ACCEPTED, _CONFIRMED, _CANCELLED, _BUCKET}
     found: Counters = {}
-    for process, samples in look.metrics.items():
+    for process, samples in snapshot.metrics.items():
         for sample in samples:
             if sample.name in names:
                 key = (process, sample.name, sample.labels.get("le", ""))

@@ -1,4 +1,4 @@
-"""A look at a system of which some parts answer, some hang and some talk nonsense; and the view made of it."""
+"""A snapshot of a system in which some processes answer, some hang and some send malformed data, and its view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from services.operations.monitoring import KEPT_SECONDS, LOOK_SECONDS, Look, Monitor, Sample
+from services.operations.monitoring import KEPT_SECONDS, POLL_SECONDS, Monitor, Sample, Snapshot
 from services.operations.system import system_view
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
         urls = {name: f"{server.url}/{name}" for name in ("relay", "hangs", "nonsense")}
         monitor = Monitor({**urls, "gone": "http://127.0.0.1:1/metrics"}, server.url)
         started = time.monotonic()
-        look = monitor.look()
-        assert time.monotonic() - started < LOOK_SECONDS + 10
-        view = system_view(look, monitor.processes, [], None, asks_broker=monitor.asks_broker)
+        snapshot = monitor.snapshot()
+        assert time.monotonic() - started < POLL_SECONDS + 10
+        view = system_view(snapshot, monitor.processes, [], None, asks_broker=monitor.asks_broker)
         asked = server.asked
-        assert monitor.look() is look
+        assert monitor.snapshot() is snapshot
         assert server.asked == asked
     assert view["unanswered"] == ["hangs", "nonsense", "gone"]
     [outbox] = view["outboxes"]
@@ -99,18 +99,18 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
 def test_a_process_that_died_was_last_seen_before_and_a_queue_is_watched() -> None:
     with serving({"/relay": RELAY, "/api/queues": json.dumps(QUEUES).encode()}) as server:
         monitor = Monitor({"relay": f"{server.url}/relay"}, server.url)
-        first = monitor.look()
+        first = monitor.snapshot()
         server.answers["/relay"] = b"\xff"
         time.sleep(KEPT_SECONDS + 0.1)
-        second = monitor.look()
+        second = monitor.snapshot()
     assert first.not_empty_seconds == {"orders.events": 0.0}
     assert second.not_empty_seconds["orders.events"] > KEPT_SECONDS
     assert ("relay" in second.metrics, second.last_seen["relay"]) == (False, first.at)
 
 
 def test_without_any_answer_nothing_is_guessed() -> None:
-    look = Monitor({"relay": "http://127.0.0.1:1/"}, "http://127.0.0.1:1").look()
-    view = system_view(look, ["relay"], None, None, asks_broker=True)
+    snapshot = Monitor({"relay": "http://127.0.0.1:1/"}, "http://127.0.0.1:1").snapshot()
+    view = system_view(snapshot, ["relay"], None, None, asks_broker=True)
     assert view["unanswered"] == ["relay", "rabbitmq", "mongodb"]
     empty = ("queues", "dead_letters", "held_up", "standing_cases", "last_reconciliation_at")
     assert [view[name] for name in empty] == [None] * 5
@@ -123,8 +123,8 @@ def test_contexts_are_as_reconciled_as_the_sweep_that_compared_them_longest_ago(
         metrics = {
             process: [Sample(name, {"context": "payments", "sweep": sweep}, at)] for process, sweep, at in compared
         }
-        look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
-        return system_view(look, list(metrics), [], None, asks_broker=False)["last_reconciliation_at"]
+        snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
+        return system_view(snapshot, list(metrics), [], None, asks_broker=False)["last_reconciliation_at"]
 
     settled = ("scheduler-1", "settle", 2_000_000_000)
     assert view(settled) == "2033-05-18T03:33:20.000000Z"
@@ -143,8 +143,8 @@ def test_what_is_undecided_is_counted_over_all_instances_of_a_worker() -> None:
 
     def view(*workers: list[Sample]) -> object:
         metrics = {f"worker-payments-{number}": samples for number, samples in enumerate(workers)}
-        look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
-        return system_view(look, list(metrics), [], None, asks_broker=False)["undecided"]
+        snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
+        return system_view(snapshot, list(metrics), [], None, asks_broker=False)["undecided"]
 
     assert view(worker(0, 0)) == []
     assert view(worker(2, 30), worker(1, 4000)) == [{"consumer": "payments", "items": 3, "oldest_seconds": 4000}]
@@ -163,8 +163,8 @@ def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -
 
     for active in (0, 1):
         metrics = {"relay-1": relay(active, 0.2, 3, 0), "relay-2": relay(0, 61.5, 1_200, 4)}
-        look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
-        [outbox] = system_view(look, list(metrics), [], None, asks_broker=False)["outboxes"]
+        snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
+        [outbox] = system_view(snapshot, list(metrics), [], None, asks_broker=False)["outboxes"]
         assert outbox == {
             "database": "orders",
             "relay": "relay-1" if active else None,
@@ -194,8 +194,8 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
             Sample("holdfast_standing_case_oldest_seconds", {}, 90.5),
         ],
     }
-    look = Look("2026-11-02T10:00:00.000000Z", metrics, None, {})
-    view = system_view(look, list(metrics), [], None, asks_broker=False)
+    snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
+    view = system_view(snapshot, list(metrics), [], None, asks_broker=False)
     [sweep] = view["sweeps"]
     assert (sweep["scheduler"], sweep["last_success_at"]) == ("scheduler-2", "2033-05-18T03:33:20.000000Z")
     assert view["last_reconciliation_at"] == sweep["last_success_at"]

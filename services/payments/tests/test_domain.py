@@ -74,14 +74,14 @@ class Provider:
     def confirm(self) -> Intent:
         if self.state in (None, IntentState.OPEN):
             self.state = IntentState.REFUSED if self._refuses else IntentState.SUCCEEDED
-        return self.look()
+        return self.retrieve()
 
     def cancel(self) -> Intent:
         if self.state is not IntentState.SUCCEEDED:
             self.state = IntentState.CANCELED
-        return self.look()
+        return self.retrieve()
 
-    def look(self) -> Intent:
+    def retrieve(self) -> Intent:
         assert self.state is not None
         return Intent("pi", self.state, self._refuses if self.state is IntentState.REFUSED else None)
 

@@ -43,12 +43,12 @@ def watch(engine: Engine) -> tuple[list[str], dict[str, Callable[[], None]]]:
     """The calls that were made, and moments that check each of them."""
     seen: list[str] = []
 
-    def look(name: str) -> None:
+    def record(name: str) -> None:
         seen.append(name)
         with autocommit(engine) as connection:
             assert connection.execute(_OPEN).scalar_one() == 0, name
 
-    return seen, {f"before_{name}": lambda name=name: look(name) for name in CALLS}  # type: ignore[misc]
+    return seen, {f"before_{name}": lambda name=name: record(name) for name in CALLS}  # type: ignore[misc]
 
 
 def test_no_transaction_is_open_while_the_provider_is_asked(resources: Resources) -> None:

@@ -87,13 +87,13 @@ class OperationsWorker:
         """The next message of a queue: `method`, `properties`, `body`."""
         found: list[Any] = []
 
-        def look() -> bool:
+        def poll() -> bool:
             method, properties, body = self.channel.basic_get(queue)
             if method is not None:
                 found.append(Delivered(method, properties, body))
             return method is not None
 
-        wait_until(look)
+        wait_until(poll)
         return found[0]
 
     def waiting(self, queue: str) -> int:

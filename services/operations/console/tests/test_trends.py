@@ -1,4 +1,4 @@
-"""Points from looks at counters, and the figures and curves made of them."""
+"""The points, figures and curves that snapshots of counters give."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ import pytest
 
 from services.operations.console import curves
 from services.operations.console.trends import KEPT, Point, Trends, per_minute, typical_seconds
-from services.operations.monitoring import Look, Sample
+from services.operations.monitoring import Sample, Snapshot
 
 ACCEPTED, CONFIRMED = "holdfast_orders_accepted_total", "holdfast_orders_confirmed_total"
 
 
-def look(**values: float) -> Look:
+def snapshot(**values: float) -> Snapshot:
     """A process each, with its count of accepted orders."""
     metrics = {name: [Sample(ACCEPTED, {}, value)] for name, value in values.items()}
-    return Look("2026-01-01T00:00:00Z", metrics, None, {})
+    return Snapshot("2026-01-01T00:00:00Z", metrics, None, {})
 
 
-def accepted(*looks: Look) -> list[float]:
+def accepted(*snapshots: Snapshot) -> list[float]:
     trends = Trends()
-    for at, each in enumerate(looks):
+    for at, each in enumerate(snapshots):
         trends.add(each, at * 15.0)
     return [point.accepted for point in trends.points]
 
 
 def test_a_point_is_the_difference_of_two_looks() -> None:
-    assert accepted(look(a=5), look(a=7), look(a=7)) == [2, 0]
+    assert accepted(snapshot(a=5), snapshot(a=7), snapshot(a=7)) == [2, 0]
 
 
 def test_instances_add_up() -> None:
-    assert accepted(look(a=5, b=1), look(a=7, b=4)) == [5]
+    assert accepted(snapshot(a=5, b=1), snapshot(a=7, b=4)) == [5]
 
 
 def test_a_restarted_process_counts_from_zero_and_a_silent_one_continues() -> None:
-    assert accepted(look(a=5), look(a=2), look(a=3)) == [2, 1]
-    assert accepted(look(a=5), look(), look(a=8)) == [0, 3]
+    assert accepted(snapshot(a=5), snapshot(a=2), snapshot(a=3)) == [2, 1]
+    assert accepted(snapshot(a=5), snapshot(), snapshot(a=8)) == [0, 3]
 
 
 def test_labels_of_one_counter_add_up() -> None:
     trends = Trends()
     for at, count in enumerate((1, 3)):
         samples = [Sample("holdfast_orders_cancelled_total", {"reason": reason}, count) for reason in ("a", "b")]
-        trends.add(Look("", {"worker-orders": samples}, None, {}), at)
+        trends.add(Snapshot("", {"worker-orders": samples}, None, {}), at)
     assert [point.cancelled for point in trends.points] == [4]
 
 
 def test_only_an_hour_is_kept() -> None:
-    assert len(accepted(*(look(a=each) for each in range(KEPT + 50)))) == KEPT
+    assert len(accepted(*(snapshot(a=each) for each in range(KEPT + 50)))) == KEPT
 
 
 def test_looks_are_taken_in_the_background_once_however_often_it_is_asked_for() -> None:
     taken, trends = threading.Event(), Trends()
 
-    def take() -> Look:
+    def take() -> Snapshot:
         taken.set()
-        raise RuntimeError("one bad look does not end it")
+        raise RuntimeError("one failed snapshot does not stop the thread")
 
     before = watching()
     for _ in range(5):
