@@ -169,10 +169,10 @@ MUTANTS = (
         refunds_refused,
         ("service-payments", "worker-payments"),
         (
-            Patch("services.payments.refunds", "stands = stood or tries >= REFUND_TRIES", "stands = False"),
+            Patch("services.payments.refunds", "is_open = was_open or tries >= REFUND_TRIES", "is_open = False"),
             Patch(
                 "services.payments.refunds",
-                "return None if refusal.is_standing else first_seconds",
+                "return None if refusal.is_open else first_seconds",
                 "return 1e9 if refusal.tries >= REFUND_TRIES else first_seconds",
             ),
         ),

@@ -80,9 +80,9 @@ def _nothing_is_lost(view: OrderView) -> Iterator[Finding]:
 def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
     if len(view.payments) > 1:
         yield Finding("P2", view.id, f"it has {len(view.payments)} payments")
-    standing = [charge.id for charge in view.charges if charge.standing > 0]
-    if len(standing) > 1:
-        yield Finding("P2", view.id, f"charged {len(standing)} times: {', '.join(standing)}")
+    charged = [charge.id for charge in view.charges if charge.net > 0]
+    if len(charged) > 1:
+        yield Finding("P2", view.id, f"charged {len(charged)} times: {', '.join(charged)}")
     counts = Counter((event.source, event.type) for event in view.events)
     for (source, event_type), count in counts.items():
         if count > 1 and event_type not in REPEATABLE:
@@ -95,16 +95,16 @@ def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
 
 def _money_is_conserved(view: OrderView) -> Iterator[Finding]:
     """The captured amount at the provider equals the order's total minus refunds, plus recorded external refunds."""
-    standing = sum(charge.standing for charge in view.charges)
+    net = sum(charge.net for charge in view.charges)
     if view.status == "confirmed" and view.order is not None:
         total = view.order["total"]
         refunded = view.payment["refunded"]["amount"] if view.payment else 0
-        if standing != total["amount"] - refunded + view.elsewhere:
-            yield Finding("P4", view.id, f"total {total['amount']}, {_refunds(view)}, but {standing} is captured")
-        if any(charge.currency != total["currency"] for charge in view.charges if charge.standing):
+        if net != total["amount"] - refunded + view.elsewhere:
+            yield Finding("P4", view.id, f"total {total['amount']}, {_refunds(view)}, but {net} is captured")
+        if any(charge.currency != total["currency"] for charge in view.charges if charge.net):
             yield Finding("P4", view.id, f"charged in another currency than {total['currency']}")
-    elif view.status not in OPEN and standing != view.elsewhere:
-        yield Finding("P4", view.id, f"{view.status}, {_refunds(view)}, but {standing} is captured{_why(view)}")
+    elif view.status not in OPEN and net != view.elsewhere:
+        yield Finding("P4", view.id, f"{view.status}, {_refunds(view)}, but {net} is captured{_why(view)}")
     if view.payment and view.order and view.payment["refunded"]["amount"] > view.order["total"]["amount"]:
         yield Finding("P4", view.id, "more was refunded than the order's total")
     recorded = sum(event.data["amount"]["amount"] for event in view.events if _is_external(event))

@@ -28,7 +28,7 @@ class Charge:
     currency: str
 
     @property
-    def standing(self) -> int:
+    def net(self) -> int:
         return self.captured - self.refunded
 
 

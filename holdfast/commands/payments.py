@@ -47,7 +47,7 @@ def standing_cases(target: Target, *, as_json: bool) -> None:
     elif found:
         Console().print(_table(found))
     else:
-        click.echo("No standing cases.")
+        click.echo("No open cases.")
 
 
 @payments.command("retry-refund")
@@ -124,7 +124,7 @@ def _replay(client: Client, order_id: str) -> int:
 
 def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("payment, order", "owed", "standing since", "why"):
+    for name in ("payment, order", "owed", "open since", "why"):
         table.add_column(name)
     for each in found:
         refusal = each["refund_refusal"]

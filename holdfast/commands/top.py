@@ -65,11 +65,11 @@ def _headline(view: Mapping[str, Any]) -> Text:
     letters = view["dead_letters"]
     waiting = "?" if letters is None else sum(each["count"] for each in letters if each["status"] == "filed")
     undecided = sum(each["items"] for each in view["undecided"])
-    standing = view["standing_cases"]["count"] if view["standing_cases"] else "?"
+    refused = view["standing_cases"]["count"] if view["standing_cases"] else "?"
     away = ", ".join(view["unanswered"])
     text = Text(f"{view['checked_at']}  ")
     text.append(f"not answering: {away}" if away else "all processes answer", style=_BAD if away else _GOOD)
-    text.append(f"  dead letters {waiting}  undecided {undecided}  refused refunds {standing}")
+    text.append(f"  dead letters {waiting}  undecided {undecided}  refused refunds {refused}")
     if view["held_up"]:
         text.append("  an outage holds orders up", style=_DOUBT)
     return text

@@ -44,7 +44,7 @@ def system_view(
         "breakers": _breakers(snapshot),
         "sweeps": _sweeps(snapshot),
         "held_up": _held_up(snapshot),
-        "standing_cases": _standing_cases(snapshot),
+        "standing_cases": _open_cases(snapshot),
         "undecided": _undecided(snapshot),
         "last_reconciliation_at": _last_reconciliation(snapshot),
         "dead_letters": dead_letters,
@@ -158,7 +158,7 @@ def _held_up(snapshot: Snapshot) -> bool | None:
     return any(value == 1 for value in values) if values else None
 
 
-def _standing_cases(snapshot: Snapshot) -> dict[str, Any] | None:
+def _open_cases(snapshot: Snapshot) -> dict[str, Any] | None:
     """Refunds that wait for an operator; every instance of payments reports the same."""
     counts = [sample.value for _, sample in _named(snapshot, "holdfast_standing_cases")]
     ages = [sample.value for _, sample in _named(snapshot, "holdfast_standing_case_oldest_seconds")]

@@ -13,7 +13,14 @@ from common.web import request as http
 from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
-from services.payments import rechecks, standing_cases, usecases, waiting
+from services.payments import open_cases, rechecks, usecases, waiting
+from services.payments.open_cases import (
+    AlreadyRecordedError,
+    AmountMismatchError,
+    RecordRefund,
+    RefundUnderWayError,
+    RetryRefund,
+)
 from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
 from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
 from services.payments.rendering import render_payment, render_re_check, render_refund
@@ -25,13 +32,6 @@ from services.payments.schemas import (
     RefundRequestSchema,
     RefundRetrySchema,
     RefundSchema,
-)
-from services.payments.standing_cases import (
-    AlreadyRecordedError,
-    AmountMismatchError,
-    RecordRefund,
-    RefundUnderWayError,
-    RetryRefund,
 )
 from services.payments.stripe_mapping import (
     PROVIDER_ERRORS,
@@ -75,7 +75,7 @@ def list_payments(query: dict[str, Any]) -> dict[str, Any]:
 def list_standing_cases(query: dict[str, Any]) -> dict[str, Any]:
     """Payments of cancelled orders whose refund the provider refuses and that wait for an operator."""
     page: Page = query["page"]
-    found = standing_cases.list_standing(_resources().engine, before=page.starting_after, limit=page.fetch)
+    found = open_cases.list_open(_resources().engine, before=page.starting_after, limit=page.fetch)
     return render_page([render_payment(payment) for payment in found], page)
 
 
@@ -133,7 +133,7 @@ def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any],
     409 `refund_refused`: the provider refuses it again, and the case still needs manual review.
     """
     command = RetryRefund(payment_id=_id(payment_id), reason=body["reason"], requested_by=caller().id)
-    reply = standing_cases.retry_refund(
+    reply = open_cases.retry_refund(
         _resources(),
         command,
         request_key=http.request_key(),
@@ -164,7 +164,7 @@ def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
         provider_refund_id=body["provider_refund_id"],
         recorded_by=caller().id,
     )
-    reply = standing_cases.record_refund(
+    reply = open_cases.record_refund(
         _resources(),
         command,
         request_key=http.request_key(),

@@ -79,13 +79,13 @@ class Terms:
 class Refusal:
     """The provider refuses the refund of a cancelled order.
 
-    `waits`: no try is due now. `is_standing`: it needs manual review, no automatic tries.
+    `waits`: no try is due now. `is_open`: it needs manual review, no automatic tries.
     """
 
     code: str
     tries: int
     waits: bool
-    is_standing: bool
+    is_open: bool
     retry_at: datetime | None = None
     standing_since: datetime | None = None
 

@@ -175,7 +175,7 @@ def back_off(connection: Connection, order_id: str) -> None:
 
 
 def undecided(connection: Connection, order_id: str, *, older_seconds: float) -> Payment | None:
-    """The order's payment, locked, if its refund has been pending for too long and is not yet a standing case."""
+    """The order's payment, locked, if its refund has been pending for too long and is not yet an open case."""
     row = connection.execute(_UNDECIDED, {"order_id": order_id, "seconds": older_seconds}).mappings().first()
     return to_payment(row) if row else None
 
@@ -185,13 +185,13 @@ def insert_external(connection: Connection, refund: ExternalRefund) -> bool:
     return connection.execute(_INSERT_EXTERNAL, asdict(refund)).rowcount == 1
 
 
-def page_of_standing(connection: Connection, *, before: str | None, limit: int) -> list[Payment]:
+def page_of_open_cases(connection: Connection, *, before: str | None, limit: int) -> list[Payment]:
     """Payments whose refund waits for an operator, newest first."""
     rows = connection.execute(_STANDING, {"before": before, "limit": limit}).mappings()
     return [to_payment(row) for row in rows]
 
 
-def count_standing(connection: Connection) -> tuple[int, float]:
+def count_open_cases(connection: Connection) -> tuple[int, float]:
     """The number of refunds that wait for an operator, and the waiting time of the oldest in seconds."""
     count, seconds = connection.execute(_COUNT_STANDING).one()
     return count, float(seconds)

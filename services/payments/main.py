@@ -13,7 +13,7 @@ from common.storage.postgresql import ping
 from common.web.app_factory import create_app as create_service
 from services import ROUTES_FILE
 from services.payments.api import blueprint
-from services.payments.metrics import StandingCaseGauges
+from services.payments.metrics import OpenCaseGauges
 from services.payments.resources import ResourceSettings, open_resources
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
         verifier=verifier,
         routes_file=ROUTES_FILE,
     )
-    _refresh_before_scrapes(app, StandingCaseGauges(resources.engine))
+    _refresh_before_scrapes(app, OpenCaseGauges(resources.engine))
     return app
 
 
-def _refresh_before_scrapes(app: Flask, gauges: StandingCaseGauges) -> None:
+def _refresh_before_scrapes(app: Flask, gauges: OpenCaseGauges) -> None:
     @app.before_request
     def refresh() -> None:
         if request.path == "/metrics":

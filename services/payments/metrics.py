@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 KEPT_SECONDS = 5.0
-STANDING = Gauge(
+OPEN_CASES = Gauge(
     "holdfast_standing_cases", "Refunds of cancelled orders that the provider refuses, and that wait for an operator"
 )
 OLDEST = Gauge("holdfast_standing_case_oldest_seconds", "Waiting time of the oldest of them; 0: there is none")
 
 
-class StandingCaseGauges:
+class OpenCaseGauges:
     """Sets the gauges from the database."""
 
     def __init__(self, engine: Engine) -> None:
@@ -41,8 +41,8 @@ class StandingCaseGauges:
         try:
             self._due = time.monotonic() + KEPT_SECONDS
             with autocommit(self._engine) as connection:
-                count, seconds = ledger.count_standing(connection)
-            STANDING.set(count)
+                count, seconds = ledger.count_open_cases(connection)
+            OPEN_CASES.set(count)
             OLDEST.set(seconds)
         except Exception as error:
             if classify(error) is not Unavailable:

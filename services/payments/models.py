@@ -218,7 +218,7 @@ def to_payment(row: Mapping[Any, Any]) -> Payment:
             code=row["refusal_code"],
             tries=row["refusals"],
             waits=row["refund_waits"],
-            is_standing=row["standing_since"] is not None,
+            is_open=row["standing_since"] is not None,
             retry_at=row["refund_due_at"],
             standing_since=row["standing_since"],
         )

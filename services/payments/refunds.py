@@ -2,9 +2,9 @@
 
 A cancelled order's refund is tried `REFUND_TRIES` times, with exponential backoff: each wait is `BACKOFF_FACTOR` times
 the one before, the first is `REFUND_RETRY_SECONDS` (60, 180, 540 and 1,620 s: 40 minutes). Then it needs manual review
-(`is_standing`, a "standing case" in the API): nothing is tried any more until an operator asks for another try, or
+(`is_open`: an open case, at `/payments/standing-cases`): nothing is tried until an operator requests another try, or
 records how the money was returned. So does a refund that the provider leaves open for a day.
-A refund that an operator asks for is tried once: the operator sees the refusal, and may ask again.
+A refund that an operator requests is tried once: the operator sees the refusal, and may repeat the request.
 """
 
 from __future__ import annotations
@@ -69,29 +69,29 @@ def after_refusal(payment: Payment, code: str) -> Payment:
     """The payment once the provider has refused to give back what is owed. The version rises once it needs review."""
     before = payment.refusal
     tries = before.tries + 1 if before else 1
-    stood = before is not None and before.is_standing
-    stands = stood or tries >= REFUND_TRIES
-    refusal = Refusal(code=code, tries=tries, waits=True, is_standing=stands)
-    return replace(payment, refusal=refusal, version=payment.version + (stands and not stood))
+    was_open = before is not None and before.is_open
+    is_open = was_open or tries >= REFUND_TRIES
+    refusal = Refusal(code=code, tries=tries, waits=True, is_open=is_open)
+    return replace(payment, refusal=refusal, version=payment.version + (is_open and not was_open))
 
 
 def after_undecided(payment: Payment) -> Payment:
     """The payment after the provider has not decided the refund for too long."""
     before = payment.refusal
-    if not payment.is_owed or (before and before.is_standing):
+    if not payment.is_owed or (before and before.is_open):
         return payment
-    refusal = Refusal(code=UNDECIDED, tries=before.tries if before else 1, waits=True, is_standing=True)
+    refusal = Refusal(code=UNDECIDED, tries=before.tries if before else 1, waits=True, is_open=True)
     return replace(payment, refusal=refusal, version=payment.version + 1)
 
 
 def backoff_seconds(refusal: Refusal, first_seconds: float) -> float | None:
     """The pause after this refusal; None: until an operator decides."""
-    return None if refusal.is_standing else first_seconds * BACKOFF_FACTOR ** (refusal.tries - 1)
+    return None if refusal.is_open else first_seconds * BACKOFF_FACTOR ** (refusal.tries - 1)
 
 
 def after_retry_request(payment: Payment) -> Payment:
     """The payment once an operator wants the refund tried now. After another refusal it needs manual review again."""
     if payment.refusal is None or not payment.refusal.waits:
         return payment
-    refusal = replace(payment.refusal, waits=False, is_standing=False, retry_at=None, standing_since=None)
+    refusal = replace(payment.refusal, waits=False, is_open=False, retry_at=None, standing_since=None)
     return replace(payment, refusal=refusal, version=payment.version + 1)

@@ -150,7 +150,7 @@ def write_refund(
 
 
 def stand(connection: Connection, locked: Payment, message_context: MessageContext) -> None:
-    """Make an undecided refund a standing case for an operator. It is still polled."""
+    """Open a case about an undecided refund for an operator. It is still polled."""
     after = refunds.after_undecided(locked)
     if after != locked:
         outbox.add(connection, producers.refund_refused(ledger.refuse(connection, after, None), message_context))

@@ -19,7 +19,7 @@ from common.messaging.events import Contract, Event, MessageContext
 from services.inventory import usecases as inventory
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.payments import refunding, refunds, settlement, standing_cases
+from services.payments import open_cases, refunding, refunds, settlement
 from services.payments import usecases as payments
 from tests.schedules.tables import InventoryTables, OrderTables, PaymentTables, RefundTables, Tables
 from workers.inventory import consumers as inventory_consumers
@@ -37,7 +37,7 @@ _TABLES: dict[Any, dict[str, Any]] = {
     payments: {"models": PaymentTables, "ledger": RefundTables},
     settlement: {"models": PaymentTables, "ledger": RefundTables},
     refunding: {"models": PaymentTables, "ledger": RefundTables},
-    standing_cases: {"models": PaymentTables, "ledger": RefundTables},
+    open_cases: {"models": PaymentTables, "ledger": RefundTables},
     refunds: {"REFUND_TRIES": 2},  # else hardly a schedule gets so far
     common.messaging.inbox: {},
     common.messaging.outbox: {

@@ -21,7 +21,7 @@ from services.inventory.domain import Stock
 from services.orders import timeouts
 from services.orders import usecases as orders
 from services.orders.domain import OPEN, WantedItem
-from services.payments import refunding, standing_cases
+from services.payments import open_cases, refunding
 from services.payments import usecases as payments
 from services.payments.resources import Resources
 from tests.schedules.provider import BAD, GOOD, INVALID, SimulatedProvider
@@ -154,17 +154,15 @@ class Shop:
 
     def decide(self) -> None:
         """An operator decides about a refund that the provider refuses."""
-        standing = [
-            each.order_id for each in self.payments.all("payments") if each.refusal and each.refusal.is_standing
-        ]
+        standing = [each.order_id for each in self.payments.all("payments") if each.refusal and each.refusal.is_open]
         if not standing:
             return
         order_id = standing[self.choices.take(len(standing))]
         decision = self.choices.take(3)
         self.story.append(f"an operator decides about {self._named(order_id)}: {('retry', 'half', 'all')[decision]}")
         amount: Any = Money(PRICE // 4, "usd") if decision == 1 else None
-        retry = standing_cases.RetryRefund(payment_id=order_id, reason="again", requested_by="ann")
-        record = standing_cases.RecordRefund(
+        retry = open_cases.RetryRefund(payment_id=order_id, reason="again", requested_by="ann")
+        record = open_cases.RecordRefund(
             payment_id=order_id,
             amount=amount,
             reason="cash",
@@ -180,9 +178,9 @@ class Shop:
         resources = self.works_on["payments"]
         self._try(
             lambda: (
-                standing_cases.record_refund(resources, record, **keys)
+                open_cases.record_refund(resources, record, **keys)
                 if decision
-                else standing_cases.retry_refund(resources, retry, **keys)
+                else open_cases.retry_refund(resources, retry, **keys)
             )
         )
 
@@ -261,7 +259,7 @@ class Shop:
     def _pass_on(self, message: Message, error: Exception) -> bool:
         if classify(error) in _UNCOUNTED:
             return False
-        if isinstance(error, standing_cases.StandingCaseError):
+        if isinstance(error, open_cases.OpenCaseError):
             self.letters.append(message)  # until somebody has decided
             return True
         message.attempts += 1

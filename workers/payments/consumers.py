@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from common.messaging.events import read
 from common.money import Money
-from services.payments import standing_cases, usecases
+from services.payments import open_cases, usecases
 from services.payments.domain import Terms
 from workers.payments.schemas import AboutOrder, OrderPlaced
 
@@ -35,7 +35,7 @@ def record_confirmation(delivery: Delivery, resources: Resources) -> None:
 
 
 def report_refused_refund(delivery: Delivery, resources: Resources) -> None:
-    standing_cases.refund_was_refused(resources, delivery, _order_id(delivery))
+    open_cases.refund_was_refused(resources, delivery, _order_id(delivery))
 
 
 def _order_id(delivery: Delivery) -> str:

@@ -209,9 +209,9 @@ def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
         events = f"{counted(each['items'], 'event')} for {each['consumer']} {'is' if each['items'] == 1 else 'are'}"
         text = f"{events} undecided at the payment provider, the oldest for {oldest}"
         yield Problem(WARN, text, "console.list_cases")
-    standing = view["standing_cases"]
-    if standing and standing["count"]:
-        text = f"{counted(standing['count'], 'refund')} that the payment provider refuses"
+    cases = view["standing_cases"]
+    if cases and cases["count"]:
+        text = f"{counted(cases['count'], 'refund')} that the payment provider refuses"
         yield Problem(WARN, text, "console.list_cases")
     audit = view["last_audit"]
     if audit and not audit["ok"]:

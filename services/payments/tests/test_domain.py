@@ -32,7 +32,7 @@ def captured(**changes: Any) -> Payment:
 
 
 def refused(*, waits: bool) -> Refusal:
-    return Refusal(code="charge_disputed", tries=1, waits=waits, is_standing=False)
+    return Refusal(code="charge_disputed", tries=1, waits=waits, is_open=False)
 
 
 @pytest.mark.parametrize(

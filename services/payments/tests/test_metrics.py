@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import REGISTRY
 
-from services.payments.metrics import StandingCaseGauges
+from services.payments.metrics import OpenCaseGauges
 from services.payments.tests.calls import answer
-from services.payments.tests.test_standing_cases import BY_TRANSFER, owed, post, standing
+from services.payments.tests.test_open_cases import BY_TRANSFER, open_case, owed, post
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 
 def shown(resources: Resources) -> tuple[float | None, float | None]:
-    StandingCaseGauges(resources.engine).refresh()
+    OpenCaseGauges(resources.engine).refresh()
     names = ("holdfast_standing_cases", "holdfast_standing_case_oldest_seconds")
     count, seconds = (REGISTRY.get_sample_value(name) for name in names)
     return count, seconds
@@ -32,7 +32,7 @@ def test_a_case_is_counted_until_an_operator_has_decided(
 ) -> None:
     owed(resources, sandbox)  # is still tried
     assert shown(resources) == (0, 0)
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     count, seconds = shown(resources)
     assert count == 1
     assert seconds is not None

@@ -71,11 +71,11 @@ def made(message_context: MessageContext) -> list[Event]:
 
 
 def refused(captured: Payment, message_context: MessageContext) -> list[Event]:
-    tried = Refusal(code="charge_disputed", tries=refunds.REFUND_TRIES - 1, waits=False, is_standing=False)
-    standing = refunds.after_refusal(replace(captured, cancel_requested=True, refusal=tried), "charge_disputed")
-    again = refunds.after_retry_request(standing)
+    tried = Refusal(code="charge_disputed", tries=refunds.REFUND_TRIES - 1, waits=False, is_open=False)
+    case = refunds.after_refusal(replace(captured, cancel_requested=True, refusal=tried), "charge_disputed")
+    again = refunds.after_retry_request(case)
     return [
-        producers.refund_refused(standing, message_context),
+        producers.refund_refused(case, message_context),
         producers.refund_retried(
             again, reason="the dispute was won", requested_by=OPERATOR, message_context=message_context
         ),

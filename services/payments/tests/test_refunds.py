@@ -72,33 +72,33 @@ def test_a_refused_refund_is_tried_so_often_and_then_stands() -> None:
             made = domain.after_looking(made, domain.Intent("pi", domain.IntentState.OPEN))
     assert pauses == [60, 180, 540, 1620, None]
     assert made.refusal is not None
-    assert made.refusal.is_standing
+    assert made.refusal.is_open
 
 
 def test_a_case_that_stands_is_reported_once() -> None:
     made = captured(cancel_requested=True, refusal=refused(REFUND_TRIES - 1))
-    standing = refunds.after_refusal(made, "charge_disputed")
-    assert standing.version == made.version + 1
-    assert refunds.after_refusal(standing, "charge_disputed").version == standing.version
+    case = refunds.after_refusal(made, "charge_disputed")
+    assert case.version == made.version + 1
+    assert refunds.after_refusal(case, "charge_disputed").version == case.version
 
 
 def test_a_retry_is_reported_and_the_next_refusal_stands_again() -> None:
-    standing = captured(cancel_requested=True, refusal=refused(REFUND_TRIES, is_standing=True))
-    again = refunds.after_retry_request(standing)
-    assert (again.version, domain.next_step(again)) == (standing.version + 1, Step.REFUND)
+    case = captured(cancel_requested=True, refusal=refused(REFUND_TRIES, is_open=True))
+    again = refunds.after_retry_request(case)
+    assert (again.version, domain.next_step(again)) == (case.version + 1, Step.REFUND)
     assert refunds.after_retry_request(again) == again
     refused_again = refunds.after_refusal(again, "charge_disputed")
     assert refused_again.refusal is not None
-    assert (refused_again.refusal.is_standing, refused_again.version) == (True, again.version + 1)
+    assert (refused_again.refusal.is_open, refused_again.version) == (True, again.version + 1)
 
 
 def test_money_that_came_back_is_no_case_any_more() -> None:
-    standing = captured(cancel_requested=True, refusal=refused(REFUND_TRIES, is_standing=True))
-    part = refunds.after_external_refund(standing, 500, at_provider=False)
-    assert (part.refusal, part.refunded, part.refunded_elsewhere) == (standing.refusal, 500, 500)
+    case = captured(cancel_requested=True, refusal=refused(REFUND_TRIES, is_open=True))
+    part = refunds.after_external_refund(case, 500, at_provider=False)
+    assert (part.refusal, part.refunded, part.refunded_elsewhere) == (case.refusal, 500, 500)
     rest = refunds.after_external_refund(part, 1499, at_provider=True)
     assert (rest.status, rest.refusal, rest.refunded, rest.refunded_elsewhere) == (Status.REFUNDED, None, 1999, 500)
 
 
-def refused(tries: int, *, is_standing: bool = False) -> Refusal:
-    return Refusal(code="charge_disputed", tries=tries, waits=is_standing, is_standing=is_standing)
+def refused(tries: int, *, is_open: bool = False) -> Refusal:
+    return Refusal(code="charge_disputed", tries=tries, waits=is_open, is_open=is_open)

@@ -17,7 +17,7 @@ PAYMENT = Payment(
     terms=Terms("c1", Money(1999, "usd"), "pm_card_visa"),
     status=Status.CAPTURED,
     refund_pending=500,
-    refusal=Refusal(code="declined", tries=2, waits=True, is_standing=False, retry_at=NOW),
+    refusal=Refusal(code="declined", tries=2, waits=True, is_open=False, retry_at=NOW),
     created_at=NOW,
 )
 

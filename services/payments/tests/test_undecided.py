@@ -10,7 +10,7 @@ from sqlalchemy import text
 from common.errors import Undecided
 from common.storage.postgresql import autocommit
 from services.payments import usecases
-from services.payments.standing_cases import StandingCaseError, refund_was_refused
+from services.payments.open_cases import OpenCaseError, refund_was_refused
 from services.payments.tests.builders import (
     AMOUNT,
     cancel,
@@ -27,7 +27,7 @@ from services.payments.tests.builders import (
 )
 from services.payments.tests.calls import REASON, answer, problem, refund, usd
 from services.payments.tests.provider_hooks import Crash, crash, interrupted
-from services.payments.tests.test_standing_cases import BY_TRANSFER, REFUSED, listed, post, requests_for_refunds
+from services.payments.tests.test_open_cases import BY_TRANSFER, REFUSED, listed, post, requests_for_refunds
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -184,7 +184,7 @@ def test_a_refund_that_is_undecided_for_a_day_stands_until_it_is_decided(
     assert listed(client) == [payment.id]
     assert published_types(resources.engine, payment.order_id) == ["captured", "refund_refused"]
     incoming = delivery(REFUSED, payment.order_id)
-    with pytest.raises(StandingCaseError, match="undecided"):
+    with pytest.raises(OpenCaseError, match="undecided"):
         refund_was_refused(resources, incoming, payment.order_id)
     assert problem(post(client, payment, "record", BY_TRANSFER)) == (409, "payment_not_refundable")
     assert problem(post(client, payment, "retry", REASON)) == (503, "payment_provider_undecided")

@@ -11,9 +11,9 @@ from common.messaging.events import new_id
 from common.messaging.inbox import AlreadyHandled
 from common.storage.postgresql import autocommit
 from services.payments import usecases
+from services.payments.open_cases import OpenCaseError, refund_was_refused
 from services.payments.rechecks import re_check
 from services.payments.refunds import REFUND_TRIES
-from services.payments.standing_cases import StandingCaseError, refund_was_refused
 from services.payments.tests.builders import (
     AMOUNT,
     CANCELLED,
@@ -73,7 +73,7 @@ def owed(resources: Resources, sandbox: SandboxProcess) -> Payment:
     return payment_of(resources.engine, payment.order_id)
 
 
-def standing(resources: Resources, sandbox: SandboxProcess) -> Payment:
+def open_case(resources: Resources, sandbox: SandboxProcess) -> Payment:
     payment = owed(resources, sandbox)
     for _ in range(REFUND_TRIES - 1):
         end_pause(resources.engine, payment.order_id)
@@ -101,7 +101,7 @@ def test_a_refund_refused_for_good_is_not_tried_for_ever(resources: Resources, s
     assert requests_for_refunds(resources.engine, payment) == [("failed", "charge_disputed")] * REFUND_TRIES
     now = payment_of(resources.engine, payment.order_id)
     assert now.refusal is not None
-    assert (now.refusal.is_standing, now.refusal.code, now.refusal.tries) == (True, "charge_disputed", REFUND_TRIES)
+    assert (now.refusal.is_open, now.refusal.code, now.refusal.tries) == (True, "charge_disputed", REFUND_TRIES)
     assert published_types(resources.engine, payment.order_id) == ["captured", "refund_refused"]
     assert held_by(sandbox, payment.order_id).net == AMOUNT
 
@@ -150,7 +150,7 @@ def test_many_who_try_at_once_count_one_refusal(resources: Resources, sandbox: S
 def test_its_event_is_a_dead_letter_until_an_operator_decides(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     (event,) = [event for event in published(resources.engine, payment.order_id) if event.type == REFUSED]
     assert event.data == {
         "order_id": payment.order_id,
@@ -161,14 +161,14 @@ def test_its_event_is_a_dead_letter_until_an_operator_decides(
     }
     incoming = delivery(REFUSED, payment.order_id)
     for _ in range(2):
-        with pytest.raises(StandingCaseError, match=f"charge_disputed.*retry-refund {payment.id}"):
+        with pytest.raises(OpenCaseError, match=f"charge_disputed.*retry-refund {payment.id}"):
             refund_was_refused(resources, incoming, payment.order_id)
     answer(post(client, payment, "record", BY_TRANSFER), 201)
     refund_was_refused(resources, incoming, payment.order_id)
 
 
 def test_operators_see_it_and_nobody_else(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     waiting = captured(resources)
     assert listed(client) == [payment.id]
     shown = answer(get(client, f"/{payment.id}"), 200)
@@ -188,7 +188,7 @@ def customer() -> dict[str, str]:
 
 
 def test_an_operator_has_it_tried_again(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     for _ in range(2):
         again = post(client, payment, "retry", {"reason": "the dispute was won"}, key="k")
         assert problem(again) == (409, "refund_refused")
@@ -215,7 +215,7 @@ def test_an_operator_has_it_tried_again(client: FlaskClient, resources: Resource
 def test_a_retry_while_the_provider_is_down_continues_automatically(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     sandbox.set_faults({"kind": "error", "status": 503})
     assert problem(post(client, payment, "retry", {"reason": "try"}, key="k"))[0] == 503
     sandbox.set_faults()
@@ -227,7 +227,7 @@ def test_a_retry_while_the_provider_is_down_continues_automatically(
 def test_money_that_came_back_another_way_is_on_record(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     part = answer(post(client, payment, "record", BY_TRANSFER | {"amount": usd(500)}, key="part"), 201)
     assert (part["status"], part["refunded"], part["refunded_elsewhere"]) == ("partially_refunded", usd(500), usd(500))
     assert listed(client) == [payment.id]
@@ -250,7 +250,7 @@ def test_money_that_came_back_another_way_is_on_record(
 def test_nothing_is_recorded_twice_under_one_key(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
-    payment = standing(resources, sandbox)
+    payment = open_case(resources, sandbox)
     body = BY_TRANSFER | {"amount": usd(500)}
     first = answer(post(client, payment, "record", body, key="k"), 201)
     assert answer(post(client, payment, "record", body, key="k"), 201) == first

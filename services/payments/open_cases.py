@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from services.payments.resources import Resources
 
 
-class StandingCaseError(Rejected):
+class OpenCaseError(Rejected):
     """The provider refuses the refund. The event stays a dead letter until an operator decides."""
 
     code = "refund_refused"
@@ -80,24 +80,24 @@ class RecordRefund:
     recorded_by: str
 
 
-def list_standing(engine: Engine, *, before: str | None, limit: int) -> list[Payment]:
+def list_open(engine: Engine, *, before: str | None, limit: int) -> list[Payment]:
     with autocommit(engine) as connection:
-        found = ledger.page_of_standing(connection, before=before, limit=limit)
+        found = ledger.page_of_open_cases(connection, before=before, limit=limit)
         return ledger.with_refund_pending(connection, found)
 
 
 def refund_was_refused(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    """Succeeds after an operator has decided. Raises `StandingCaseError` until then, so that the event is a dead
+    """Succeeds after an operator has decided. Raises `OpenCaseError` until then, so that the event is a dead
     letter.
     """
     with once(resources.engine, delivery) as connection:
         payment = models.of_order(connection, order_id)
-        if payment is not None and payment.refusal is not None and payment.refusal.is_standing:
+        if payment is not None and payment.refusal is not None and payment.refusal.is_open:
             message = (
                 f"the provider refuses to refund {payment.remaining} {payment.price.currency} ({payment.refusal.code},"
                 f" {payment.refusal.tries} tries): `holdfast payments retry-refund {payment.id}`, or record-refund"
             )
-            raise StandingCaseError(message)
+            raise OpenCaseError(message)
 
 
 def retry_refund(
@@ -174,7 +174,7 @@ def _recordable(connection: Connection, locked: Payment, command: RecordRefund, 
             message = f"that refund of the provider is of {found}"
             raise AmountMismatchError(message)
         return refunds.check_refund(locked, 0, Money(found, locked.price.currency))
-    if locked.is_owed and not (locked.refusal and locked.refusal.is_standing):
+    if locked.is_owed and not (locked.refusal and locked.refusal.is_open):
         raise RefundUnderWayError("the refund is still retried automatically: it cannot be recorded")
     being_refunded = sum(refund.amount for refund in ledger.pending(connection, locked.id))
     return refunds.check_refund(locked, being_refunded, command.amount)
