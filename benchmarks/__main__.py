@@ -28,11 +28,11 @@ QUICK = {"rounds": 1, "seconds": 3.0}
 
 
 def main() -> None:
-    wanted = _arguments()
+    arguments = _arguments()
     end_in_good_order()
-    rows = [row for row in ROWS if not wanted.only or row.key in wanted.only]
-    with _stack(wanted) as stack:
-        bench = Bench(stack, wanted)
+    rows = [row for row in ROWS if not arguments.only or row.key in arguments.only]
+    with _stack(arguments) as stack:
+        bench = Bench(stack, arguments)
         bench.settle()
         for row in rows:
             if row.before:
@@ -45,9 +45,9 @@ def main() -> None:
                 bench.say(row.key)
                 row.measure(bench)
     when = time.strftime("%d %B %Y")
-    origin = page.origin(page.command_line(sys.argv[1:]), when, wanted.connections)
-    page.write(wanted.output, ROWS, bench.figures, origin)
-    print(wanted.output)
+    origin = page.origin(page.command_line(sys.argv[1:]), when, arguments.connections)
+    page.write(arguments.output, ROWS, bench.figures, origin)
+    print(arguments.output)
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,19 +62,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port-base", type=int, default=8400)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    wanted = parser.parse_args()
-    if wanted.quick:
-        vars(wanted).update(QUICK)
-    return wanted
+    arguments = parser.parse_args()
+    if arguments.quick:
+        vars(arguments).update(QUICK)
+    return arguments
 
 
 @contextmanager
-def _stack(wanted: argparse.Namespace) -> Iterator[Stack]:
-    if not wanted.keep:
-        with throwaway_stack(wanted.home, wanted.port_base) as stack:
+def _stack(arguments: argparse.Namespace) -> Iterator[Stack]:
+    if not arguments.keep:
+        with throwaway_stack(arguments.home, arguments.port_base) as stack:
             yield stack
         return
-    stack = Stack(wanted.home, wanted.port_base)
+    stack = Stack(arguments.home, arguments.port_base)
     stack.up()
     yield stack
 

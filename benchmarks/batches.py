@@ -82,14 +82,14 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=4_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--port-base", type=int, default=8850)
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     figures: dict[int, list[Figures]] = {size: [] for size in SIZES}
-    with throwaway_stack(HOME, wanted.port_base, Extent.SERVERS) as stack:
+    with throwaway_stack(HOME, arguments.port_base, Extent.SERVERS) as stack:
         broker_url = stack.urls.rabbitmq.partition(";")[0]
         topology.declare(broker_url, {CONTEXT: [TYPE]})
-        for _ in range(wanted.rounds):
+        for _ in range(arguments.rounds):
             for size in SIZES:
-                figures[size].append(measure(stack, broker_url, size, wanted.events))
+                figures[size].append(measure(stack, broker_url, size, arguments.events))
                 print(f"up to {size:2} at once: {_shown(figures[size][-1])}")
     for size in SIZES:
         medians = [
@@ -164,11 +164,11 @@ def _message() -> Message:
     return Message(event.id, TYPE, event.to_json().encode(), CONTENT_TYPE, dict(known))
 
 
-def _wait_for_effects(engine: Engine, wanted: int) -> int:
+def _wait_for_effects(engine: Engine, expected: int) -> int:
     while True:
         with autocommit(engine) as connection:
             found = int(connection.execute(text("SELECT count(*) FROM effects")).scalar_one())
-        if found >= wanted:
+        if found >= expected:
             return found
         time.sleep(0.05)
 

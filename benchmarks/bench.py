@@ -28,10 +28,10 @@ POLL_SECONDS = 0.25  # each poll costs the measured system some time
 
 
 class Bench:
-    """One run. `wanted` has rounds, seconds and connections."""
+    """One run. `arguments` has rounds, seconds and connections."""
 
-    def __init__(self, stack: Stack, wanted: Namespace) -> None:
-        self.stack, self.wanted, self.figures = stack, wanted, Figures()
+    def __init__(self, stack: Stack, arguments: Namespace) -> None:
+        self.stack, self.arguments, self.figures = stack, arguments, Figures()
         self.shop = Shop(target_of(stack))
         self.orders_url = stack.urls.http("service-orders")
 
@@ -65,8 +65,8 @@ class Bench:
 
     def load(self, url: str, *, seconds: float | None = None, requests: int = 1_000_000) -> load.Result:
         """Orders as fast as the closed loop takes them. Ends the program if one is not accepted."""
-        connections = min(self.wanted.connections, requests)
-        seconds = self.wanted.seconds if seconds is None else seconds
+        connections = min(self.arguments.connections, requests)
+        seconds = self.arguments.seconds if seconds is None else seconds
         result = load.run(
             url, lambda: self.shop.request(url), connections=connections, seconds=seconds, requests=requests
         )

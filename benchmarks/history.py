@@ -88,26 +88,26 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--port-base", type=int, default=8500)
-    wanted = parser.parse_args()
-    with throwaway_stack(HOME, wanted.port_base) as stack:
+    arguments = parser.parse_args()
+    with throwaway_stack(HOME, arguments.port_base) as stack:
         requests = Requests(stack)
         figures = []
         first = 1
-        for orders in (FEW_ORDERS, wanted.orders):
+        for orders in (FEW_ORDERS, arguments.orders):
             started = time.monotonic()
             history_rows.fill(stack, first, orders, customer_id=requests.shop.customer_id if first == 1 else "nobody")
             print(f"{orders} orders written in {time.monotonic() - started:.0f} s", file=sys.stderr)
             time.sleep(PAUSE_SECONDS)
-            figures.append(_measure(requests, orders, wanted.requests))
+            figures.append(_measure(requests, orders, arguments.requests))
             first = orders + 1
-    _show(*figures, orders=wanted.orders)
+    _show(*figures, orders=arguments.orders)
 
 
 def _measure(requests: Requests, orders: int, count: int) -> dict[str, load.Result]:
-    wanted: dict[str, Callable[[], bytes]] = {"place an order": lambda: requests.shop.request(requests.url)}
-    wanted |= {name: partial(bytes, each) for name, each in requests.of(orders).items()}
+    calls: dict[str, Callable[[], bytes]] = {"place an order": lambda: requests.shop.request(requests.url)}
+    calls |= {name: partial(bytes, each) for name, each in requests.of(orders).items()}
     results = {}
-    for name, request in wanted.items():
+    for name, request in calls.items():
         load.run(requests.url, request, connections=1, seconds=60, requests=20)  # what is slow the first time
         results[name] = load.run(requests.url, request, connections=1, seconds=60, requests=count)
         if not set(results[name].statuses) <= OK:

@@ -37,22 +37,22 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long nothing happens")
     parser.add_argument("--port-base", type=int, default=8600)
-    wanted = parser.parse_args()
-    with throwaway_stack(HOME, wanted.port_base) as stack:
+    arguments = parser.parse_args()
+    with throwaway_stack(HOME, arguments.port_base) as stack:
         shop = Shop(target_of(stack))
         shop.settle()
         _place(stack, shop, WARM_UP_ORDERS)
         time.sleep(QUIET_SECONDS)
         before = by_process(stack)
-        time.sleep(wanted.seconds)
+        time.sleep(arguments.seconds)
         idle = by_process(stack)
-        _show_idle({name: (idle[name] - before[name]) / wanted.seconds for name in idle})
+        _show_idle({name: (idle[name] - before[name]) / arguments.seconds for name in idle})
         started, began = by_process(stack), time.monotonic()
-        waits = _place(stack, shop, wanted.orders)
+        waits = _place(stack, shop, arguments.orders)
         seconds, ended = time.monotonic() - began, by_process(stack)
         resting = sum(idle.values()) - sum(before.values())
-        used = sum(ended.values()) - sum(started.values()) - resting * seconds / wanted.seconds
-        _show_waits(waits, used / wanted.orders)
+        used = sum(ended.values()) - sum(started.values()) - resting * seconds / arguments.seconds
+        _show_waits(waits, used / arguments.orders)
 
 
 def _place(stack: Stack, shop: Shop, count: int) -> list[float]:

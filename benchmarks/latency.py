@@ -25,7 +25,7 @@ ACCEPTED, CONFIRMED = "order.placed.v1", "order.confirmed.v1"
 
 def measure_idle(bench: Bench) -> None:
     """One order after the other."""
-    orders = QUICK_ORDERS if bench.wanted.quick else IDLE_ORDERS
+    orders = QUICK_ORDERS if bench.arguments.quick else IDLE_ORDERS
     _measure(bench, "idle", IDLE_RATE, orders / IDLE_RATE)
 
 
@@ -33,7 +33,7 @@ def measure_half(bench: Bench) -> None:
     """Orders at half the rate that was sustained in this run."""
     rate = bench.figures.of(f"{HOLDFAST}: done/s").median / 2
     bench.figures.add("half: rate", rate)
-    _measure(bench, "half", rate, HALF_SECONDS / 2 if bench.wanted.quick else HALF_SECONDS)
+    _measure(bench, "half", rate, HALF_SECONDS / 2 if bench.arguments.quick else HALF_SECONDS)
 
 
 def _measure(bench: Bench, name: str, rate: float, seconds: float) -> None:
@@ -46,11 +46,11 @@ def _measure(bench: Bench, name: str, rate: float, seconds: float) -> None:
         )
         if set(result.statuses) != {202}:
             raise SystemExit(f"{name}: {result.statuses}")
-        wanted = {"position": {"$gt": newest["position"] if newest else 0}, "type": {"$in": [ACCEPTED, CONFIRMED]}}
+        query = {"position": {"$gt": newest["position"] if newest else 0}, "type": {"$in": [ACCEPTED, CONFIRMED]}}
         bench.settle()
-        bench.wait(lambda: events.count_documents(wanted) >= 2 * result.answered)
+        bench.wait(lambda: events.count_documents(query) >= 2 * result.answered)
         at: dict[str, dict[str, datetime]] = {}
-        for event in events.find(wanted):
+        for event in events.find(query):
             at.setdefault(event["orderid"], {})[event["type"]] = datetime.fromisoformat(event["at"])
     spans = sorted((each[CONFIRMED] - each[ACCEPTED]).total_seconds() * 1000 for each in at.values() if len(each) == 2)
     for share in (50, 99):

@@ -21,7 +21,7 @@ COLUMNS = ("offered/s", "accepted/s", "confirmed/s", "p50 ms", "p99 ms", "shed %
 def measure(bench: Bench) -> None:
     """One step after the other; each begins when the orders of the one before it have ended."""
     reached = bench.figures.of(f"{HOLDFAST}: accepted/s").median
-    seconds = QUICK_SECONDS if bench.wanted.quick else SECONDS
+    seconds = QUICK_SECONDS if bench.arguments.quick else SECONDS
     for step in STEPS:
         if _step(bench, step * reached, seconds) > SHED_SHARE:
             return

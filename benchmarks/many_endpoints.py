@@ -39,11 +39,11 @@ def main() -> None:
     parser.add_argument("--home", help="of a stack that runs; without it a throwaway one is started")
     parser.add_argument("--port-base", type=int, default=8600, help="of the throwaway stack")
     parser.add_argument("--endpoints", type=int, default=10_000)
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     with ExitStack() as stack:
-        running = Stack(wanted.home) if wanted.home else None
-        running = running or stack.enter_context(throwaway_stack(".holdfast-many", wanted.port_base))
-        sys.exit(0 if _measure(running, wanted.endpoints // PER_CUSTOMER) else 1)
+        running = Stack(arguments.home) if arguments.home else None
+        running = running or stack.enter_context(throwaway_stack(".holdfast-many", arguments.port_base))
+        sys.exit(0 if _measure(running, arguments.endpoints // PER_CUSTOMER) else 1)
 
 
 def _measure(stack: Stack, customers: int) -> bool:
@@ -61,15 +61,15 @@ def _measure(stack: Stack, customers: int) -> bool:
         began = time.monotonic()
         list(callers.map(_order, clients))
         ordered = time.monotonic() - began
-        wanted, deadline = customers * PER_CUSTOMER, time.monotonic() + PATIENCE_SECONDS
-        while len({each.path for each in list(receiver.requests)}) < wanted and time.monotonic() < deadline:
+        expected, deadline = customers * PER_CUSTOMER, time.monotonic() + PATIENCE_SECONDS
+        while len({each.path for each in list(receiver.requests)}) < expected and time.monotonic() < deadline:
             time.sleep(0.5)
         arrived = len({each.path for each in list(receiver.requests)})
         seconds = max((each.at for each in receiver.requests), default=began) - began
     print_figures("after", stack)
-    print(f"{customers} orders in {ordered:.1f} s; {arrived:,} of {wanted:,} webhooks arrived within {seconds:.1f} s")
+    print(f"{customers} orders in {ordered:.1f} s; {arrived:,} of {expected:,} webhooks arrived within {seconds:.1f} s")
     print(f"one endpoint more for a customer: {'refused' if refused else 'NOT refused'}")
-    return arrived == wanted and refused
+    return arrived == expected and refused
 
 
 def print_figures(when: str, stack: Stack) -> None:

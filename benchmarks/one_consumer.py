@@ -54,10 +54,10 @@ OUTBOX = "INSERT INTO outbox (event_id, type, correlation_id, body) VALUES (%s, 
 
 def measure(bench: Bench) -> None:
     """Events a second of both, in turn."""
-    count = QUICK_EVENTS if bench.wanted.quick else EVENTS
+    count = QUICK_EVENTS if bench.arguments.quick else EVENTS
     with bench.only_servers(), virtual_host(bench.stack) as broker_url:
         topology.declare(broker_url, {CONTEXT: [ROUTED]})
-        for _ in range(bench.wanted.rounds):
+        for _ in range(bench.arguments.rounds):
             for name, publish, word in (("bare Celery", _send_tasks, "bare"), ("consumer", _publish, "holdfast")):
                 with outbox_database(bench.stack) as box:
                     bench.figures.add(f"{name}: events/s", _rate(box, broker_url, publish, word, count))
@@ -74,12 +74,12 @@ def _rate(box: Outbox, broker_url: str, publish: Callable[[str, int], None], wor
         return (_wait_for_effects(box, count) - first) / (time.perf_counter() - started)
 
 
-def _wait_for_effects(box: Outbox, wanted: int) -> int:
+def _wait_for_effects(box: Outbox, expected: int) -> int:
     deadline = time.monotonic() + DONE_SECONDS
     while time.monotonic() < deadline:
         with autocommit(box.engine) as connection:
             found = int(connection.execute(text("SELECT count(*) FROM effects")).scalar_one())
-        if found >= wanted:
+        if found >= expected:
             return found
         time.sleep(0.05)
     raise SystemExit("some events were not handled in time")

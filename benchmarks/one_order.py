@@ -40,20 +40,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=40)
     parser.add_argument("--port-base", type=int, default=8550)
-    wanted = parser.parse_args()
-    with throwaway_stack(HOME, wanted.port_base) as stack:
+    arguments = parser.parse_args()
+    with throwaway_stack(HOME, arguments.port_base) as stack:
         shop, url = Shop(target_of(stack)), stack.urls.http("gateway")
         shop.settle()
-        seconds = wanted.orders * BETWEEN_ORDERS_SECONDS
+        seconds = arguments.orders * BETWEEN_ORDERS_SECONDS
         with _every_statement_logged(stack):
             before = _counts(stack)
             time.sleep(seconds)
             idle = _counts(stack)
-            for _ in range(wanted.orders):
+            for _ in range(arguments.orders):
                 load.run(url, lambda: shop.request(url), connections=1, seconds=1, requests=1)
                 time.sleep(BETWEEN_ORDERS_SECONDS)
             after = _counts(stack)
-    added = {name: (after[name] - idle[name] - (idle[name] - before[name])) / wanted.orders for name in after}
+    added = {name: (after[name] - idle[name] - (idle[name] - before[name])) / arguments.orders for name in after}
     _show(added)
 
 

@@ -26,8 +26,8 @@ PLAIN_FRONT, BARE = "plain view alone", "bare Flask, one statement"
 
 def measure(bench: Bench, sides: Collection[str]) -> None:
     """Measure these sides; the plain ones with the stack's own processes stopped."""
-    for number in range(bench.wanted.rounds):
-        bench.say(f"round {number + 1} of {bench.wanted.rounds}")
+    for number in range(bench.arguments.rounds):
+        bench.say(f"round {number + 1} of {bench.arguments.rounds}")
         if any(side in sides for side in _PLAIN):
             with bench.only_servers():
                 _run(bench, _PLAIN, sides)
@@ -87,7 +87,7 @@ def _holdfast(bench: Bench) -> None:
 
 def _front(bench: Bench, side: str, url: str) -> None:
     bench.load(url, requests=WARM_UP_ORDERS)
-    result = bench.load(url, seconds=bench.wanted.seconds * FRONT_SHARE)
+    result = bench.load(url, seconds=bench.arguments.seconds * FRONT_SHARE)
     bench.figures.add(f"{side}: accepted/s", result.per_second)
     bench.figures.add(f"{side}: p50 ms", result.percentile_ms(0.5))
 

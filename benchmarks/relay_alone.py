@@ -31,10 +31,10 @@ QUEUE = topology.events_queue("test")
 
 def measure(bench: Bench) -> None:
     """Messages a second of both, in turn."""
-    count = QUICK_MESSAGES if bench.wanted.quick else MESSAGES
+    count = QUICK_MESSAGES if bench.arguments.quick else MESSAGES
     with bench.only_servers(), virtual_host(bench.stack) as broker_url, outbox_database(bench.stack) as box:
         topology.declare(broker_url, {"test": [ROUTED]})
-        for _ in range(bench.wanted.rounds):
+        for _ in range(bench.arguments.rounds):
             events = [make_event(number, subject=f"thing-{number}") for number in range(1, count + 1)]
             bench.figures.add("raw pika: messages/s", count / RawPika(broker_url, events).seconds())
             _purge(broker_url)

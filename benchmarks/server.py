@@ -31,31 +31,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--connections", type=int, default=16)
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     figures: dict[tuple[str, str], list[float]] = {}
-    for number in range(wanted.rounds):
+    for number in range(arguments.rounds):
         print(f"round {number + 1}", file=sys.stderr)
         for worker, words in WORKERS.items():
-            for request, rate in measured(words, wanted).items():
+            for request, rate in measured(words, arguments).items():
                 figures.setdefault((request, worker), []).append(rate)
     for request in REQUESTS:
         plain, ours = (statistics.median(figures[request, worker]) for worker in WORKERS)
         print(f"{request:14} gthread {plain:7.0f}/s   ours {ours:7.0f}/s   ratio {ours / plain:.2f}")
 
 
-def measured(words: tuple[str, ...], wanted: argparse.Namespace) -> dict[str, float]:
+def measured(words: tuple[str, ...], arguments: argparse.Namespace) -> dict[str, float]:
     """Requests answered a second by a new server, for each kind of request."""
     server = Server([*COMMAND, *words], SERVICE_THREADS="8", LOG_LEVEL="WARNING")
     try:
-        return {request: load(server, path, script, wanted) for request, (path, script) in REQUESTS.items()}
+        return {request: load(server, path, script, arguments) for request, (path, script) in REQUESTS.items()}
     finally:
         server.stop()
 
 
-def load(server: Server, path: str, script: str, wanted: argparse.Namespace) -> float:
+def load(server: Server, path: str, script: str, arguments: argparse.Namespace) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         Path(file.name).write_text(script, encoding="utf-8")
-        words = ["wrk", "-t1", f"-c{wanted.connections}", f"-d{wanted.seconds}", "-s", file.name]
+        words = ["wrk", "-t1", f"-c{arguments.connections}", f"-d{arguments.seconds}", "-s", file.name]
         url = f"http://127.0.0.1:{server.port}{path}"
         output = subprocess.run([*words, url], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or "Socket errors" in output:

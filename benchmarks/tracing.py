@@ -42,16 +42,16 @@ def main() -> None:
     parser.add_argument("--home", default=HOME)
     parser.add_argument("--port-base", type=int, default=8450)
     parser.add_argument("--sink", action="store_true", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.sink:
+    arguments = parser.parse_args()
+    if arguments.sink:
         _serve_sink()
         return
     end_in_good_order()
     figures: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
     with _sink() as url:
-        for number in range(wanted.rounds):
+        for number in range(arguments.rounds):
             for mode, ratio in MODES.items():
-                cpu, p50 = _measure(wanted, url if ratio else None, ratio)
+                cpu, p50 = _measure(arguments, url if ratio else None, ratio)
                 figures[mode].append((cpu, p50))
                 print(f"round {number + 1}: {mode}: {cpu:.2f} ms, p50 {p50:.1f} ms", file=sys.stderr)
     base = statistics.median(cpu for cpu, _ in figures["off"])
@@ -61,19 +61,19 @@ def main() -> None:
         print(f"{mode:10}{cpu:14.2f}{cpu / base:8.2f}{p50:9.1f}   {', '.join(f'{each:.2f}' for each, _ in values)}")
 
 
-def _measure(wanted: argparse.Namespace, collector: str | None, ratio: str | None) -> tuple[float, float]:
+def _measure(arguments: argparse.Namespace, collector: str | None, ratio: str | None) -> tuple[float, float]:
     """Milliseconds of processor time per order, and the median latency in milliseconds."""
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector or ""
     os.environ["OTEL_TRACES_SAMPLER_ARG"] = ratio or "1.0"
-    stack = Stack(wanted.home, wanted.port_base)
+    stack = Stack(arguments.home, arguments.port_base)
     stack.up()
     try:
         target = target_of(stack)
         shop = Shop(target)
-        _place(shop, target.url, wanted.connections, wanted.orders // 4)  # what is slow the first time
+        _place(shop, target.url, arguments.connections, arguments.orders // 4)  # what is slow the first time
         idle = _cpu_per_second(stack)
         before, started = _cpu_seconds(stack), time.monotonic()
-        result = _place(shop, target.url, wanted.connections, wanted.orders)
+        result = _place(shop, target.url, arguments.connections, arguments.orders)
         spent = _cpu_seconds(stack) - before - idle * (time.monotonic() - started)
         return spent / result.answered * 1000, result.percentile_ms(0.5)
     finally:

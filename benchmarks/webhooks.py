@@ -48,13 +48,13 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5.0, help="events a second")
     parser.add_argument("--healthy", type=int, default=15)
     parser.add_argument("--tolerance", type=float, default=0.2, help="ratio by which the median may differ")
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     with ExitStack() as stack:
-        running = Stack(wanted.home) if wanted.home else None
-        running = running or stack.enter_context(throwaway_stack(".holdfast-webhooks", wanted.port_base))
+        running = Stack(arguments.home) if arguments.home else None
+        running = running or stack.enter_context(throwaway_stack(".holdfast-webhooks", arguments.port_base))
         operator = target_of(running).operator(patient=True)
-        rounds = [_round(operator, wanted, others=others) for others in (False, True)]
-    sys.exit(_show(rounds, wanted.tolerance))
+        rounds = [_round(operator, arguments, others=others) for others in (False, True)]
+    sys.exit(_show(rounds, arguments.tolerance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class Round:
     problems: list[str] = field(default_factory=list)
 
 
-def _round(operator: Client, wanted: argparse.Namespace, *, others: bool) -> Round:
+def _round(operator: Client, arguments: argparse.Namespace, *, others: bool) -> Round:
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving())
-        urls = {f"/{number}": f"{receiver.url}/{number}" for number in range(wanted.healthy)}
+        urls = {f"/{number}": f"{receiver.url}/{number}" for number in range(arguments.healthy)}
         endpoints = _register(operator, urls, is_healthy=True)
         if others:
             _misbehave(receiver)
@@ -90,11 +90,11 @@ def _round(operator: Client, wanted: argparse.Namespace, *, others: bool) -> Rou
         stack.callback(_delete, operator, endpoints)
         receiver.secrets |= {each.path: each.secret for each in endpoints}
         _wait_until_subscribed(operator, endpoints)
-        sku = _send(operator, receiver, wanted, [each.path for each in endpoints if each.is_healthy])
+        sku = _send(operator, receiver, arguments, [each.path for each in endpoints if each.is_healthy])
         ids = {event["id"] for event in operator.all("/api/v1/events", subject=sku, type=TYPE)}
         found = Round("beside five others" if others else "healthy alone", len(endpoints), len(ids))
-        if len(ids) != wanted.events:
-            found.problems.append(f"{len(ids)} of {wanted.events} events were archived")
+        if len(ids) != arguments.events:
+            found.problems.append(f"{len(ids)} of {arguments.events} events were archived")
         for endpoint in endpoints:
             _judge(operator, receiver, endpoint, ids, found)
         if followed := len(receiver.at(ELSEWHERE)):
@@ -127,18 +127,18 @@ def _misbehave(receiver: Receiver) -> None:
     }
 
 
-def _send(operator: Client, receiver: Receiver, wanted: argparse.Namespace, healthy: list[str]) -> str:
+def _send(operator: Client, receiver: Receiver, arguments: argparse.Namespace, healthy: list[str]) -> str:
     """Adjust a product's stock that many times, and wait until healthy endpoints have all of it; returns its SKU."""
     sku = f"BENCH-{uuid.uuid4().hex[:8]}"
     price = {"amount": 100, "currency": "usd"}
     body = {"sku": sku, "name": "Measured", "price": price, "on_hand": 1}
     operator.post("/api/v1/products", body)  # its first stock is the first event
     began = time.monotonic()
-    for number in range(wanted.events - 1):
-        time.sleep(max(0.0, began + number / wanted.rate - time.monotonic()))
+    for number in range(arguments.events - 1):
+        time.sleep(max(0.0, began + number / arguments.rate - time.monotonic()))
         operator.post(f"/api/v1/products/{sku}/stock-adjustments", {"delta": 1, "reason": "measured"})
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(len(receiver.at(path)) < wanted.events for path in healthy) and time.monotonic() < deadline:
+    while any(len(receiver.at(path)) < arguments.events for path in healthy) and time.monotonic() < deadline:
         time.sleep(0.5)
     return sku
 
