@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import driver_of, local
 from holdfast.management import ask_broker
 from infrastructure.local.readiness import request_here
@@ -31,7 +31,7 @@ def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
     else:
         _rabbitmqctl(configuration, "set_disk_free_limit", str(node["disk_free"] * MORE_THAN_THERE_IS))
     took = wait_until(lambda: bool(_node(configuration)[ALARMS[kind]]), ALARM_SECONDS, f"the {kind} alarm")
-    return seen(f"the broker's {kind} alarm was on after {took:.1f} s", bit=True)
+    return result(f"the broker's {kind} alarm was on after {took:.1f} s", bit=True)
 
 
 def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
         _rabbitmqctl(configuration, "set_disk_free_limit", str(limits["disk"]))
     took = wait_until(lambda: not _node(configuration)[ALARMS[kind]], ALARM_SECONDS, f"the end of the {kind} alarm")
     journal.remove(clear_alarm, {"kind": kind})
-    return seen(f"the {kind} alarm was off again after {took:.1f} s")
+    return result(f"the {kind} alarm was off again after {took:.1f} s")
 
 
 def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
     for connection in reply.json():
         name = quote(connection["name"], safe="")
         closed += ask_broker(management, f"/api/connections/{name}", "DELETE").ok
-    return seen(f"{closed} connections were closed", bit=closed > 0)
+    return result(f"{closed} connections were closed", bit=closed > 0)
 
 
 def _node(configuration: dict[str, Any]) -> dict[str, Any]:

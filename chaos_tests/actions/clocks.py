@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.actions.processes import start
 from chaos_tests.runners.drivers.driver import local
 from chaos_tests.runners.requirements import faketime_library
@@ -32,14 +32,14 @@ def take_clock(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     path.write_text("+0\n")
     path.chmod(0o644)
     _change(configuration, process, dict(zip(VARIABLES, (library, str(path), "1", "1", "1"), strict=True)))
-    return seen(f"{process} ran under a clock that can be moved")
+    return result(f"{process} ran under a clock that can be moved")
 
 
 def jump(process: str, seconds: int, configuration: dict[str, Any]) -> dict[str, Any]:
     """Move its clock, while it runs."""
     path = local(configuration).directory / "clocks" / f"{process}.faketimerc"
     path.write_text(f"{seconds:+d}\n")
-    return seen(f"{process}'s clock jumped by {seconds:+d} s", bit=True)
+    return result(f"{process}'s clock jumped by {seconds:+d} s", bit=True)
 
 
 def give_clock_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def give_clock_back(process: str, configuration: dict[str, Any]) -> dict[str, An
     driver = local(configuration)
     _change(configuration, process, None)
     driver.journal.remove(give_clock_back, {"process": process})
-    return seen(f"{process} had the machine's clock again")
+    return result(f"{process} had the machine's clock again")
 
 
 def _change(configuration: dict[str, Any], process: str, variables: dict[str, str] | None) -> None:

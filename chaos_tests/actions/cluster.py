@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.cluster_links import cluster_link
 from chaos_tests.runners.drivers.driver import local
 from infrastructure.local.readiness import request_here
@@ -42,7 +42,7 @@ def kill_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
         return now not in {"", leader}
 
     took = wait_until(is_another, ELECTED_SECONDS, f"another node leads {queue}")
-    return seen(f"{leader}, {before}, led {queue} and was killed; {now} led it after {took:.1f} s", bit=True)
+    return result(f"{leader}, {before}, led {queue} and was killed; {now} led it after {took:.1f} s", bit=True)
 
 
 def kill_all(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def kill_all(configuration: dict[str, Any]) -> dict[str, Any]:
     for name in before:
         driver.kill(name)
     wait_until(lambda: all(driver.identity(name) != before[name] for name in before), ELECTED_SECONDS, "all die")
-    return seen(f"killed: {', '.join(f'{name}, {identity}' for name, identity in before.items())}", bit=True)
+    return result(f"killed: {', '.join(f'{name}, {identity}' for name, identity in before.items())}", bit=True)
 
 
 def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[st
     took = wait_until(
         lambda: not any(_sees(configuration, other, leader) for other in others), NOTICED_SECONDS, f"{leader} is missed"
     )
-    return seen(f"{leader}, which led {queue}, was cut off; the others missed it after {took:.1f} s", bit=True)
+    return result(f"{leader}, which led {queue}, was cut off; the others missed it after {took:.1f} s", bit=True)
 
 
 def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
         f"{other} misses {leader}",
     )
     said = f"{other} received nothing from {leader}, which led {queue}; {third} was connected to both"
-    return seen(f"{said}; missed after {took:.1f} s", bit=True)
+    return result(f"{said}; missed after {took:.1f} s", bit=True)
 
 
 def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -93,14 +93,14 @@ def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
         struck = sum(_restore(configuration, one, other) for one, other in permutations(_names(configuration), 2))
     took = _await_whole(configuration)
     driver.journal.remove(rejoin, {})
-    return seen(f"the cut struck {struck} times; the nodes were one broker {took:.1f} s after it")
+    return result(f"the cut struck {struck} times; the nodes were one broker {took:.1f} s after it")
 
 
 def wait_until_whole(configuration: dict[str, Any]) -> dict[str, Any]:
     """Return when all nodes form one cluster, and every queue has a leader and all its members."""
     took = _await_whole(configuration)
     local(configuration).journal.remove(wait_until_whole, {})
-    return seen(f"the nodes were one broker again after {took:.1f} s", bit=True)
+    return result(f"the nodes were one broker again after {took:.1f} s", bit=True)
 
 
 def _await_whole(configuration: dict[str, Any]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import local
 
 CONNECT_SECONDS = 2.0
@@ -38,7 +38,7 @@ def inject(
             with suppress(LookupError):
                 _delete(configuration, name, toxic, stream)  # of a run that died
             driver.proxy_routes.call("POST", f"/proxies/{name}/toxics", document)
-    return seen(f"{toxic} {'+'.join(streams)} on {len(names)} connections to {', '.join(servers)}")
+    return result(f"{toxic} {'+'.join(streams)} on {len(names)} connections to {', '.join(servers)}")
 
 
 def remove(
@@ -60,7 +60,7 @@ def remove(
             with suppress(LookupError):
                 _delete(configuration, name, toxic, stream)
     driver.journal.remove(remove, arguments)
-    return seen(f"{toxic} struck {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
+    return result(f"{toxic} struck {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
 
 
 def refuse(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
@@ -71,7 +71,7 @@ def refuse(servers: list[str], configuration: dict[str, Any], process: str = "")
     for name in names:
         driver.proxy_routes.call("POST", f"/proxies/{name}", {"enabled": False})
     refused = sum(_is_refused(driver.proxy_routes.call("GET", f"/proxies/{name}")["listen"]) for name in names)
-    return seen(f"{refused} of {len(names)} addresses of {', '.join(servers)} refused", bit=refused == len(names))
+    return result(f"{refused} of {len(names)} addresses of {', '.join(servers)} refused", bit=refused == len(names))
 
 
 def accept(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
@@ -80,7 +80,7 @@ def accept(servers: list[str], configuration: dict[str, Any], process: str = "")
     for name in _names(configuration, servers, process):
         driver.proxy_routes.call("POST", f"/proxies/{name}", {"enabled": True})
     driver.journal.remove(accept, {"servers": servers, "process": process})
-    return seen(f"connections to {', '.join(servers)} were accepted again")
+    return result(f"connections to {', '.join(servers)} were accepted again")
 
 
 def _names(configuration: dict[str, Any], servers: list[str], process: str) -> list[str]:

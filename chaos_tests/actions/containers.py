@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import UnsupportedError, driver_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     networks = driver.networks(process)
     driver.journal.add(reconnect, {"process": process}, networks=networks)
     driver.disconnect(process)
-    return seen(
+    return result(
         f"{process} was cut off from {', '.join(networks)}", bit=bool(networks) and not driver.networks(process)
     )
 
@@ -28,7 +28,7 @@ def reconnect(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     networks = driver.journal.memory(reconnect, {"process": process}).get("networks", [])
     driver.connect(process, networks)
     driver.journal.remove(reconnect, {"process": process})
-    return seen(f"{process} was back in {', '.join(networks) or 'its networks'}")
+    return result(f"{process} was back in {', '.join(networks) or 'its networks'}")
 
 
 def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +37,9 @@ def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, 
     before = driver.count(process)
     driver.journal.add(scale_back, {"process": process}, count=before)
     driver.scale(process, count)
-    return seen(f"{process} ran {driver.count(process)} times instead of {before}", bit=driver.count(process) == count)
+    return result(
+        f"{process} ran {driver.count(process)} times instead of {before}", bit=driver.count(process) == count
+    )
 
 
 def scale_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def scale_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     count = driver.journal.memory(scale_back, {"process": process}).get("count", 1)
     driver.scale(process, count)
     driver.journal.remove(scale_back, {"process": process})
-    return seen(f"{process} ran {count} times again")
+    return result(f"{process} ran {count} times again")
 
 
 def _compose(configuration: dict[str, Any]) -> Compose:

@@ -15,7 +15,7 @@ import pymongo
 import pymongo.errors
 from psycopg2 import sql
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.actions.subscriptions import consumers_of
 from chaos_tests.runners.drivers.driver import local
 
@@ -43,7 +43,7 @@ def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[st
             cursor.execute(ALL_BACKENDS, [APPLICATION])
             ended += cursor.fetchone()[0]
             time.sleep(1)
-    return seen(f"{ended} backends were terminated", bit=ended > 0)
+    return result(f"{ended} backends were terminated", bit=ended > 0)
 
 
 def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> di
             waiting = max(waiting, cursor.fetchone()[0])
             time.sleep(0.2)
         cursor.execute("ROLLBACK")
-    return seen(f"up to {waiting} backends waited for {context}'s {TABLES[context]}", bit=waiting > 0)
+    return result(f"up to {waiting} backends waited for {context}'s {TABLES[context]}", bit=waiting > 0)
 
 
 def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
         (others,) = cursor.fetchone()
         cursor.execute("ROLLBACK")
     evidence = f"up to {waiting} backends waited for {sku}; {others} other orders were reserved; no worker paused"
-    return seen(evidence, bit=waiting > 0 and others > 0)
+    return result(evidence, bit=waiting > 0 and others > 0)
 
 
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str
     look_late(configuration)
     time.sleep(1)  # the server's statistics are delayed
     count = _deadlocks(configuration, "inventory") - before
-    return seen(f"PostgreSQL counted {count} deadlocks", bit=count > 0)
+    return result(f"PostgreSQL counted {count} deadlocks", bit=count > 0)
 
 
 def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
         cursor.execute("ALTER SYSTEM RESET deadlock_timeout")
         cursor.execute("SELECT pg_reload_conf()")
     local(configuration).journal.remove(look_late, {})
-    return seen("PostgreSQL looks for deadlocks after its usual time")
+    return result("PostgreSQL looks for deadlocks after its usual time")
 
 
 def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]
             client.admin.command("replSetStepDown", seconds, force=True)
         took = wait_until(lambda: _term(client) > before, PRIMARY_SECONDS, "a new primary")
         after = _term(client)
-    return seen(f"no primary for {took:.1f} s; term {before} became {after}", bit=after > before)
+    return result(f"no primary for {took:.1f} s; term {before} became {after}", bit=after > before)
 
 
 def _lock_backwards(configuration: dict[str, Any], end: float) -> None:

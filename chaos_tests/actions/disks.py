@@ -15,7 +15,7 @@ from fcntl import ioctl
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.actions.processes import start
 from chaos_tests.actions.written import Written
 from chaos_tests.runners.drivers.driver import local
@@ -50,7 +50,7 @@ def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, 
     shutil.rmtree(data / "lost+found", ignore_errors=True)
     _run("sync", "--file-system", str(data))  # data that was synced before the copy must be synced here too
     start(server, configuration)
-    return seen(f"{server} had {_free(data) // 1_000_000} MB to spare on a disk of its own")
+    return result(f"{server} had {_free(data) // 1_000_000} MB to spare on a disk of its own")
 
 
 def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     _image(configuration, server).unlink(missing_ok=True)
     start(server, configuration)
     driver.journal.remove(move_back, {"server": server})
-    return seen(f"{server} was back on the large disk")
+    return result(f"{server} was back on the large disk")
 
 
 def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -
                 while _free(data) > leave and file.write(b"\0" * size):
                     pass
     free = _free(data)
-    return seen(f"{free} bytes were free on {server}'s disk", bit=free < leave + CHUNK_BYTES)
+    return result(f"{free} bytes were free on {server}'s disk", bit=free < leave + CHUNK_BYTES)
 
 
 def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     (data / FILLER).unlink(missing_ok=True)
     start(server, configuration)
     local(configuration).journal.remove(make_room, {"server": server})
-    return seen(f"{_free(data) // 1_000_000} MB were free again")
+    return result(f"{_free(data) // 1_000_000} MB were free again")
 
 
 def lose_power(server: str, configuration: dict[str, Any], before_seconds: float = 4.0) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def lose_power(server: str, configuration: dict[str, Any], before_seconds: float
     _run("mount", "-o", "loop", str(_image(configuration, server)), str(data))
     start(server, configuration)
     what = "; ".join(each.lost(configuration) for each in written)
-    return seen(f"{server}'s disk lost its power{what and ': '}{what}", bit=is_off)
+    return result(f"{server}'s disk lost its power{what and ': '}{what}", bit=is_off)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import driver_of
 from holdfast.management import ask_broker
 
@@ -63,7 +63,7 @@ def poison(configuration: dict[str, Any], queue: str = "orders.events") -> dict[
         return sum(letter["filed_at"] >= began for letter in letters)
 
     took = wait_until(lambda: filed() >= len(POISON), FILED_SECONDS, f"{len(POISON)} dead letters of {queue}")
-    return seen(f"{filed()} dead letters of {queue} were on file after {took:.1f} s", bit=filed() == len(POISON))
+    return result(f"{filed()} dead letters of {queue} were on file after {took:.1f} s", bit=filed() == len(POISON))
 
 
 def _recent(configuration: dict[str, Any], seconds: float, most: int) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def _again(configuration: dict[str, Any], events: list[dict[str, Any]], how: str
         body = json.dumps(_envelope(event)).encode()
         routed += _publish(configuration, EXCHANGE, event["type"], body, content_type=CONTENT_TYPE, headers=headers)
     time.sleep(1)
-    return seen(f"{routed} of {len(events)} events were published again, {how}", bit=routed == len(events))
+    return result(f"{routed} of {len(events)} events were published again, {how}", bit=routed == len(events))
 
 
 def _envelope(event: dict[str, Any]) -> dict[str, Any]:

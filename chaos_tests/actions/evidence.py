@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.1
 TROUBLE = (OSError, requests.RequestException, ApiError, StackError, KeyError)
 
 
-def seen(evidence: str, bit: bool | None = None) -> dict[str, Any]:
+def result(evidence: str, bit: bool | None = None) -> dict[str, Any]:
     """The result of an action, for the journal and the history."""
     return {"bit": bit, "evidence": evidence}
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from chaos_tests.actions.databases import administrator_of
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import local
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def provoke_serialization_failures(seconds: float, configuration: dict[str, Any]
         cursor.execute("SELECT current_user")
         refused = _refused(log, began_at, cursor.fetchone()[0])
     where = ", ".join(f"{count} in {database}" for database, count in refused.most_common())
-    return seen(f"PostgreSQL refused transactions with 40001: {where or 'none'}", bit=bool(refused))
+    return result(f"PostgreSQL refused transactions with 40001: {where or 'none'}", bit=bool(refused))
 
 
 def isolate_as_usual(configuration: dict[str, Any]) -> dict[str, Any]:
     """Restore PostgreSQL's default isolation; running transactions keep theirs."""
     _by_default(configuration, "RESET default_transaction_isolation")
     local(configuration).journal.remove(isolate_as_usual, {})
-    return seen("transactions are isolated as usual")
+    return result("transactions are isolated as usual")
 
 
 def _by_default(configuration: dict[str, Any], change: str) -> None:

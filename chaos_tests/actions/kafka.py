@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.actions.processes import start
 from chaos_tests.proxy.kafka import MockKafka
 from chaos_tests.runners.drivers.driver import driver_of, local
@@ -34,14 +34,14 @@ def attach(configuration: dict[str, Any]) -> dict[str, Any]:
         return bool(kafka.events)
 
     took = wait_until(has_begun, THERE_SECONDS, "the bridge publishes")
-    return seen(f"the bridge published after {took:.1f} s")
+    return result(f"the bridge published after {took:.1f} s")
 
 
 def refuse(configuration: dict[str, Any]) -> dict[str, Any]:
     """Disconnect the bridge from Kafka."""
     kafka, _ = _cluster(configuration)
     kafka.refuse()
-    return seen("Kafka's connections were cut, and new ones refused")
+    return result("Kafka's connections were cut, and new ones refused")
 
 
 def accept(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def accept(configuration: dict[str, Any]) -> dict[str, Any]:
     kafka.read()
     waited = len(_archived(configuration, began_at) - kafka.events.keys())
     kafka.accept()
-    return seen(f"{waited} archived events were not in Kafka at its return", bit=waited > 0)
+    return result(f"{waited} archived events were not in Kafka at its return", bit=waited > 0)
 
 
 def compare(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def compare(configuration: dict[str, Any]) -> dict[str, Any]:
     if disordered:
         message = f"the events of {disordered[:3]} are not in their order"
         raise ValueError(message)
-    return seen(f"all {len(archived)} archived events were in Kafka {took:.1f} s after it, {twice} of them repeated")
+    return result(f"all {len(archived)} archived events were in Kafka {took:.1f} s after it, {twice} of them repeated")
 
 
 def detach(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def detach(configuration: dict[str, Any]) -> dict[str, Any]:
     if found := _CLUSTERS.pop(driver.target().url, None):
         found[0].stop()
     driver.journal.remove(detach, {})
-    return seen("the bridge ran without a Kafka")
+    return result("the bridge ran without a Kafka")
 
 
 def _start_bridge(configuration: dict[str, Any], address: str) -> None:

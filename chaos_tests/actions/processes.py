@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import OURS, Driver, driver_of, local
 from chaos_tests.runners.process_tree import process_tree
 from infrastructure.local.servers.ready import READY
@@ -27,13 +27,13 @@ def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver.kill(process)
     wait_until(lambda: driver.identity(process) != before, BACK_SECONDS, f"{process} dies")
     driver.revive(process)
-    return seen(f"{process}, {before}, was killed", bit=True)
+    return result(f"{process}, {before}, was killed", bit=True)
 
 
 def kill_both(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
     """Kill several at once, for example a process and its standby."""
     found = [kill(process, configuration)["evidence"] for process in processes]
-    return seen("; ".join(found), bit=True)
+    return result("; ".join(found), bit=True)
 
 
 def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     wait_until(lambda: set(process_tree(root)[1:]).isdisjoint(children), BACK_SECONDS, "the children die")
-    return seen(f"{process}: killed {', '.join(map(str, children))}, children of {root}", bit=True)
+    return result(f"{process}: killed {', '.join(map(str, children))}, children of {root}", bit=True)
 
 
 def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -55,12 +55,12 @@ def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, An
     driver.revive(process)  # the run may have died before it killed it
     took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
     driver.journal.remove(wait_until_back, {"process": process})
-    return seen(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
+    return result(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
 
 
 def wait_until_all_back(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
     """Return when all of them are back."""
-    return seen("; ".join(wait_until_back(process, configuration)["evidence"] for process in processes), bit=True)
+    return result("; ".join(wait_until_back(process, configuration)["evidence"] for process in processes), bit=True)
 
 
 def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver.journal.add(resume, {"process": process})
     driver.pause(process)
     wait_until(lambda: driver.is_paused(process), PAUSED_SECONDS, f"{process} stands still")
-    return seen(f"{process}, {identity}, stood still", bit=True)
+    return result(f"{process}, {identity}, stood still", bit=True)
 
 
 def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     was = "was frozen still" if driver.identity(process) and driver.is_paused(process) else "was not frozen"
     driver.resume(process)
     driver.journal.remove(resume, {"process": process})
-    return seen(f"{process} {was}")
+    return result(f"{process} {was}")
 
 
 def stop(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def stop(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     before = driver.identity(process)
     driver.journal.add(start, {"process": process})
     driver.stop(process)
-    return seen(f"{process}, {before}, was stopped", bit=not driver.identity(process))
+    return result(f"{process}, {before}, was stopped", bit=not driver.identity(process))
 
 
 def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver.start(process)
     took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
     driver.journal.remove(start, {"process": process})
-    return seen(f"{process} was back after {took:.1f} s")
+    return result(f"{process} was back after {took:.1f} s")
 
 
 def start_all(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def start_all(processes: list[str], configuration: dict[str, Any]) -> dict[str, 
     for process in gone:
         start(process, configuration)
     driver.journal.remove(start_all, {"processes": processes})
-    return seen(f"started: {', '.join(gone) or 'nothing'}")
+    return result(f"started: {', '.join(gone) or 'nothing'}")
 
 
 def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> d
     driver.roll(processes or [])
     driver.journal.remove(start_all, {"processes": names})
     restarted = [name for name in names if driver.identity(name) != before[name]]
-    return seen(f"restarted one after the other: {', '.join(restarted)}", bit=len(restarted) == len(names))
+    return result(f"restarted one after the other: {', '.join(restarted)}", bit=len(restarted) == len(names))
 
 
 def _is_back(driver: Driver, process: str) -> bool:

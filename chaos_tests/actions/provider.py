@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import driver_of
 
 ASK_SECONDS = 10.0
@@ -17,7 +17,7 @@ def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str,
     driver = driver_of(configuration)
     driver.journal.add(behave, {"kind": fault["kind"]})
     requests.post(_faults(configuration), json={"rate": 1.0, **fault}, timeout=ASK_SECONDS).raise_for_status()
-    return seen(f"the provider got the fault: {fault}")
+    return result(f"the provider got the fault: {fault}")
 
 
 def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
             reply.raise_for_status()
             struck += int(reply.json().get("struck") or 0)
     driver_of(configuration).journal.remove(behave, {"kind": kind})
-    return seen(f"{kind} struck {struck} requests", bit=struck > 0)
+    return result(f"{kind} struck {struck} requests", bit=struck > 0)
 
 
 def _faults(configuration: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from chaos_tests.actions.evidence import PAUSE_SECONDS, TROUBLE, seen
+from chaos_tests.actions.evidence import PAUSE_SECONDS, TROUBLE, result
 from chaos_tests.runners.drivers.driver import driver_of
 from holdfast.client import ApiError
 
@@ -46,7 +46,7 @@ def heal(configuration: dict[str, Any]) -> dict[str, Any]:
     restored, failed = driver_of(configuration).journal.heal(configuration, and_the_run=False)
     if failed:
         raise RuntimeError("; ".join(failed))
-    return seen(f"restored: {', '.join(restored)}" if restored else "nothing was broken any more")
+    return result(f"restored: {', '.join(restored)}" if restored else "nothing was broken any more")
 
 
 def forget_customers() -> None:

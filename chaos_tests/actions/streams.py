@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chaos_tests.actions.event_stream import EventStream
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import driver_of
 from holdfast.target import OPERATOR
 
@@ -27,7 +27,7 @@ def read(configuration: dict[str, Any]) -> dict[str, Any]:
     wait_until(reader.connected.is_set, CONNECTED_SECONDS, "the stream begins")
     began_at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     _READERS[target.url] = reader, began_at
-    return seen("a stream of all orders' events was open")
+    return result("a stream of all orders' events was open")
 
 
 def compare(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def compare(configuration: dict[str, Any]) -> dict[str, Any]:
         message = f"{len(twice)} of {len(reader.shown)} events were shown more than once: {', '.join(twice[:5])}"
         raise ValueError(message)
     text = f"{len(archived)} archived events, each shown once in {reader.connections} connections"
-    return seen(f"{text}, the last {took:.1f} s after it")
+    return result(f"{text}, the last {took:.1f} s after it")
 
 
 def close(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -62,4 +62,4 @@ def close(configuration: dict[str, Any]) -> dict[str, Any]:
     if found:
         found[0].stop()
     driver.journal.remove(close, {})
-    return seen("the stream was closed" if found else "no stream was open")
+    return result("the stream was closed" if found else "no stream was open")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import local
 
 ATTACH_SECONDS = 1.0
@@ -34,7 +34,7 @@ def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, eve
     # It ends when the server dies.
     if tracer.poll() is not None and _injected(log) == 0:
         raise OSError(f"strace did not attach to {server}")
-    return seen(f"strace attached to {len(pids) // 2} processes of {server}")
+    return result(f"strace attached to {len(pids) // 2} processes of {server}")
 
 
 def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
             os.waitpid(tracer, 0)
     count = _injected(Path(memory["log"])) if memory else 0
     journal.remove(let_sync, {"server": server})
-    return seen(f"{count} calls of {server} were answered with EIO", bit=count > 0)
+    return result(f"{count} calls of {server} were answered with EIO", bit=count > 0)
 
 
 def _injected(log: Path) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chaos_tests.actions.evidence import seen, wait_until
+from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.actions.faulty_receiver import FaultyReceiver, Misbehaviour
 from chaos_tests.runners.drivers.driver import driver_of, local
 from holdfast.client import ApiError
@@ -43,14 +43,14 @@ def subscribe(configuration: dict[str, Any]) -> dict[str, Any]:
     local(configuration).journal.add(unsubscribe, {"endpoint_id": endpoint_id}, of_the_run=True)
     _ENDPOINTS[endpoint_id] = _Endpoint(receiver, place, began_at)
     wait_until_subscribed(client, place)
-    return seen(f"endpoint {endpoint_id} was subscribed")
+    return result(f"endpoint {endpoint_id} was subscribed")
 
 
 def misbehave(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
     """Let the endpoint misbehave: `kind` and `seconds` of a `Misbehaviour`."""
     local(configuration).journal.add(behave, {})
     _endpoint().receiver.misbehave(Misbehaviour(**fault))
-    return seen(f"the endpoint was {fault['kind']}")
+    return result(f"the endpoint was {fault['kind']}")
 
 
 def behave(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def behave(configuration: dict[str, Any]) -> dict[str, Any]:
     for each in _ENDPOINTS.values():
         each.receiver.behave()
     local(configuration).journal.remove(behave, {})
-    return seen("the endpoint answered well")
+    return result("the endpoint answered well")
 
 
 def deliver_all(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def deliver_all(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[st
         message = f"{endpoint.receiver.forged} webhooks were not signed as they should be"
         raise ValueError(message)
     text = f"{len(disturbed)} deliveries met the fault; {len(endpoint.receiver.verified)} arrived and were verified"
-    return seen(f"{text}, the last {took:.1f} s after it", bit=bool(disturbed))
+    return result(f"{text}, the last {took:.1f} s after it", bit=bool(disturbed))
 
 
 def unsubscribe(endpoint_id: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def unsubscribe(endpoint_id: str, configuration: dict[str, Any]) -> dict[str, An
     if endpoint := _ENDPOINTS.pop(endpoint_id, None):
         endpoint.receiver.stop()
     driver_of(configuration).journal.remove(unsubscribe, {"endpoint_id": endpoint_id})
-    return seen(f"endpoint {endpoint_id} was deleted")
+    return result(f"endpoint {endpoint_id} was deleted")
 
 
 def unsubscribe_all(configuration: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from chaos_tests.actions.evidence import seen
+from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import driver_of
 from infrastructure.local import proctable
 
@@ -20,4 +20,4 @@ def end_workload(pid: int, start_ticks: int, configuration: dict[str, Any]) -> d
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     driver_of(configuration).journal.remove(end_workload, {"pid": pid, "start_ticks": start_ticks})
-    return seen(f"the workload {pid} {'was asked to end' if is_there else 'had ended'}")
+    return result(f"the workload {pid} {'was asked to end' if is_there else 'had ended'}")
