@@ -81,8 +81,8 @@ def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
         NOTICED_SECONDS,
         f"{other} misses {leader}",
     )
-    said = f"{other} received nothing from {leader}, which led {queue}; {third} was connected to both"
-    return result(f"{said}; missed after {took:.1f} s", bit=True)
+    evidence = f"{other} received nothing from {leader}, which led {queue}; {third} was connected to both"
+    return result(f"{evidence}; missed after {took:.1f} s", bit=True)
 
 
 def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -160,9 +160,9 @@ def _leader(configuration: dict[str, Any], queue: str, but: str = "") -> str:
 
 def _sees(configuration: dict[str, Any], one: str, other: str) -> bool:
     """Whether a node serves, and sees another one as running."""
-    wanted = _node(configuration, other).erlang_name
+    expected = _node(configuration, other).erlang_name
     try:
-        return any(node["name"] == wanted and node["running"] for node in _ask(configuration, one, "nodes"))
+        return any(node["name"] == expected and node["running"] for node in _ask(configuration, one, "nodes"))
     except requests.RequestException:
         return False
 

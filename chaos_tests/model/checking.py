@@ -101,37 +101,37 @@ def check(
             "pan.c",
         ]
         _run(room, compiled, COMPILE_SECONDS)
-        said = _run(room, ["./pan", f"-m{DEPTH}", "-w20", *search], seconds)
-        if "error" in made.lower() or (kind is Kind.LIVENESS and not _SEEKS_CYCLES.search(said)):
-            raise UnfinishedError(made + said)  # Spin skips a property that it cannot parse
-        violation = _violation(said)
+        output = _run(room, ["./pan", f"-m{DEPTH}", "-w20", *search], seconds)
+        if "error" in made.lower() or (kind is Kind.LIVENESS and not _SEEKS_CYCLES.search(output)):
+            raise UnfinishedError(made + output)  # Spin skips a property that it cannot parse
+        violation = _violation(output)
         steps = _steps(room, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
-    numbers = {name: int(match[1]) if (match := pattern.search(said)) else -1 for name, pattern in _NUMBERS.items()}
+    numbers = {name: int(match[1]) if (match := pattern.search(output)) else -1 for name, pattern in _NUMBERS.items()}
     if numbers["errors"] != (violation is not None):
-        raise UnfinishedError(said)
+        raise UnfinishedError(output)
     return Verdict(
         states=numbers["states"],
         transitions=numbers["transitions"],
         depth=numbers["depth"],
         violation=violation,
         steps=steps,
-        unreached=frozenset(f"{line} {text}" for line, text in _UNREACHED.findall(said) if text != "-end-"),
+        unreached=frozenset(f"{line} {text}" for line, text in _UNREACHED.findall(output) if text != "-end-"),
         seconds=time.monotonic() - started,
     )
 
 
-def _violation(said: str) -> str | None:
-    match = _VIOLATION.search(said)
-    unfinished = [sign for sign in _UNFINISHED if sign in said and not (match and sign == _EXPECTED_STOP)]
+def _violation(output: str) -> str | None:
+    match = _VIOLATION.search(output)
+    unfinished = [sign for sign in _UNFINISHED if sign in output and not (match and sign == _EXPECTED_STOP)]
     if unfinished:
-        raise UnfinishedError(said)
+        raise UnfinishedError(output)
     return match[1] if match else None
 
 
 def _steps(room: Path, command: list[str]) -> int:
-    said = _run(room, command, COMPILE_SECONDS, any_code=True)
+    output = _run(room, command, COMPILE_SECONDS, any_code=True)
     # Without process creation, and without the final list of process states.
-    return len({match[1] for line in said.splitlines() if (match := _STEP.match(line))})
+    return len({match[1] for line in output.splitlines() if (match := _STEP.match(line))})
 
 
 def _run(room: Path, command: Sequence[str], seconds: float, *, any_code: bool = False) -> str:

@@ -59,10 +59,10 @@ class Checked:
     @property
     def broken(self) -> str | None:
         """The name of the property that was violated, None if none was."""
-        said = self.verdict.violation if self.verdict else None
-        if said is None:
+        violation = self.verdict.violation if self.verdict else None
+        if violation is None:
             return None
-        return next((name for sign, name in PROPERTIES.items() if sign in said), said)
+        return next((name for sign, name in PROPERTIES.items() if sign in violation), violation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,16 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8474)
     parser.add_argument("--config", type=Path, help="proxies to begin with")
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     loop = asyncio.new_event_loop()
     proxies = Proxies(loop)
-    for each in json.loads(wanted.config.read_text(encoding="utf-8")) if wanted.config else ():
+    for each in json.loads(arguments.config.read_text(encoding="utf-8")) if arguments.config else ():
         name, listen, upstream = each["name"], each["listen"], each["upstream"]
         loop.run_until_complete(proxies.create(name, listen, upstream, enabled=each.get("enabled", True)))
-    server = make_server(wanted.host, wanted.port, make_app(proxies), threaded=True)
+    server = make_server(arguments.host, arguments.port, make_app(proxies), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"listening on {wanted.host}:{wanted.port}", flush=True)
+    print(f"listening on {arguments.host}:{arguments.port}", flush=True)
     try:
         loop.run_forever()
     except KeyboardInterrupt:

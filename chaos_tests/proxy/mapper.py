@@ -86,9 +86,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mapper", required=True, help="where the real one is")
     parser.add_argument("--config", type=Path, required=True)
-    wanted = parser.parse_args()
-    host, _, port = wanted.mapper.rpartition(":")
-    listeners = [(each["listen"], each["ports"]) for each in json.loads(wanted.config.read_text(encoding="utf-8"))]
+    arguments = parser.parse_args()
+    host, _, port = arguments.mapper.rpartition(":")
+    listeners = [(each["listen"], each["ports"]) for each in json.loads(arguments.config.read_text(encoding="utf-8"))]
     asyncio.run(serve((host, int(port)), listeners))
 
 

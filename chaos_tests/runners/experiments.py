@@ -57,14 +57,14 @@ class Experiment:
     def title(self) -> str:
         return str(self.document["title"])
 
-    def target(self, wanted: str = "") -> str:
-        """The target for `wanted`: a process, or a context. Raises `LookupError` if it does not apply."""
-        if not wanted:
+    def target(self, name: str = "") -> str:
+        """The target for `name`: a process, or a context. Raises `LookupError` if it does not apply."""
+        if not name:
             return self.targets[0] if self.targets else ""
         for target in self.targets:
-            if is_of(wanted, target) or is_of(target, wanted):
+            if is_of(name, target) or is_of(target, name):
                 return target
-        message = f"{self.name} strikes {', '.join(self.targets) or 'nothing'}, not {wanted}"
+        message = f"{self.name} strikes {', '.join(self.targets) or 'nothing'}, not {name}"
         raise LookupError(message)
 
 

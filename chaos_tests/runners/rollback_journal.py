@@ -69,8 +69,8 @@ class RollbackJournal:
 
     def memory(self, restore: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
         """The memory of the entry; empty if there is none."""
-        wanted = Entry(f"{restore.__module__}:{restore.__name__}", arguments)
-        return next((each.memory for each in self.entries() if _same(each, wanted)), {})
+        expected = Entry(f"{restore.__module__}:{restore.__name__}", arguments)
+        return next((each.memory for each in self.entries() if _same(each, expected)), {})
 
     def remove(self, restore: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Remove the entry."""

@@ -1,4 +1,4 @@
-"""`holdfast chaos run` carries out what was asked for, and says what does not fit before it starts anything."""
+"""`holdfast chaos run` runs the selected experiments, and rejects a wrong selection before it starts anything."""
 
 import json
 from pathlib import Path
@@ -20,8 +20,8 @@ STEPS = [
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Options, list[Step]]]:
-    """What a session would have been asked to do."""
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Options, list[Step]]]:
+    """The sessions that would have run: options and steps."""
     found: list[tuple[Options, list[Step]]] = []
 
     class Session:
@@ -47,44 +47,46 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "schedule.json"
 
 
-def test_a_schedule_on_file_brings_its_steps_and_its_seed(kept: Path, asked: list[tuple[Options, list[Step]]]) -> None:
+def test_a_schedule_on_file_brings_its_steps_and_its_seed(
+    kept: Path, sessions: list[tuple[Options, list[Step]]]
+) -> None:
     assert run("--schedule", kept).exit_code == 0
     assert run("--schedule", kept, "--seed", 5).exit_code == 0
-    assert [(options.seed, steps) for options, steps in asked] == [(77, STEPS), (5, STEPS)]
+    assert [(options.seed, steps) for options, steps in sessions] == [(77, STEPS), (5, STEPS)]
 
 
 @pytest.mark.parametrize(
     "text", ["", "{}", '{"seed": 1, "steps": [{}]}', '{"seed": 1, "steps": [{"experiment": "of-another-time"}]}']
 )
-def test_what_is_no_schedule_is_refused(text: str, kept: Path, asked: list[tuple[Options, list[Step]]]) -> None:
+def test_what_is_no_schedule_is_refused(text: str, kept: Path, sessions: list[tuple[Options, list[Step]]]) -> None:
     kept.write_text(text)
     ended = run("--schedule", kept)
     assert ended.exit_code == 2
     assert "is no schedule" in ended.output
-    assert not asked
+    assert not sessions
 
 
 def test_a_target_that_the_experiment_does_not_strike_is_refused(
-    kept: Path, asked: list[tuple[Options, list[Step]]]
+    kept: Path, sessions: list[tuple[Options, list[Step]]]
 ) -> None:
     schedule.write([Step("worker-killed", "mongodb")], 1, kept)
     assert "strikes worker-orders" in " ".join(run("--schedule", kept).output.split())
-    assert not asked
+    assert not sessions
 
 
 @pytest.mark.parametrize("words", [("--all",), ("--home", ".", "--quick"), ("--driver", "compose", "--quick")])
 def test_smaller_schedules_are_looked_for_on_empty_stacks_only(
-    words: tuple[str, ...], asked: list[tuple[Options, list[Step]]]
+    words: tuple[str, ...], sessions: list[tuple[Options, list[Step]]]
 ) -> None:
     ended = run(*words, "--shrink")
     assert ended.exit_code == 2
     assert "--shrink goes with one run" in " ".join(ended.output.split())
-    assert not asked
+    assert not sessions
     assert run("--quick", "--shrink").exit_code == 0
 
 
 def test_where_containers_are_asked_is_said_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch, asked: list[tuple[Options, list[Step]]]
+    monkeypatch: pytest.MonkeyPatch, sessions: list[tuple[Options, list[Step]]]
 ) -> None:
     words = ("worker-scaled", "--driver", "compose")
     monkeypatch.setenv("HOLDFAST_PASSWORD", "secret")
@@ -92,10 +94,10 @@ def test_where_containers_are_asked_is_said_by_the_environment(
     ended = run(*words)
     assert ended.exit_code == 2
     assert "needs HOLDFAST_RABBITMQ_MANAGEMENT in the environment" in " ".join(ended.output.split())
-    assert not asked
+    assert not sessions
     monkeypatch.setenv("HOLDFAST_RABBITMQ_MANAGEMENT", "http://monitor:secret@127.0.0.1:8012")
     assert run(*words).exit_code == 0
-    assert len(asked) == 1
+    assert len(sessions) == 1
 
 
 def test_there_is_nothing_to_restore_without_a_home(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def _timeline(key: str, known: Operations, snapshot: Snapshot, purchases: dict[s
     lines: list[tuple[float, str]] = []
     if purchase := purchases.get(key):
         reported = f"asked for by {purchase.process} with key {purchase.key} ({purchase.intent})"
-        lines += [(asked, reported) for asked, *_ in purchase.attempts]
+        lines += [(sent, reported) for sent, *_ in purchase.attempts]
         lines += [(at, f"answer: {kind}{f' ({error})' if error else ''}") for _, at, kind, error in purchase.attempts]
     if sight := known.sights.get(key):
         lines += [(at, f"{f}: seen {status}, version {version}") for _, at, status, version, f in sight.seen]

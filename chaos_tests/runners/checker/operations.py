@@ -27,14 +27,14 @@ class Purchase:
     basket: dict[str, int]
     payment_method: str
     began: float
-    attempts: list[tuple[float, float, str, str | None]] = field(default_factory=list)  # asked, answered, type, error
+    attempts: list[tuple[float, float, str, str | None]] = field(default_factory=list)  # sent, answered, type, error
     ids: dict[str, int] = field(default_factory=dict)  # order id -> its total in the response
     in_doubt: bool = False
 
 
 @dataclass(slots=True)
 class Sight:
-    """Observations of one order: each (asked, answered, status, version, operation)."""
+    """Observations of one order: each (sent, answered, status, version, operation)."""
 
     seen: list[tuple[float, float, str, int, str]] = field(default_factory=list)
     missing: list[float] = field(default_factory=list)  # when an accepted order was not found
@@ -115,22 +115,22 @@ def _other(known: Operations, kind: str, record: dict[str, Any]) -> None:
 def _done(known: Operations, invoked: dict[str, Any] | None, done: dict[str, Any]) -> None:
     if invoked is None:  # its start record is torn and counted as such
         return
-    f, wanted, kind, answered = invoked["f"], invoked["value"], done["type"], done["t_mono"]
+    f, value, kind, answered = invoked["f"], invoked["value"], done["type"], done["t_mono"]
     known.last = max(known.last, answered)
     known.counts[f, kind] += 1
-    if kind != OK and not wanted.get("impatient") and not _is_ordinary(done["error"]):
+    if kind != OK and not value.get("impatient") and not _is_ordinary(done["error"]):
         known.troubles.append((answered, kind))
     if f == "place":
         _place(known, invoked, done)
     elif f == "read":
         _read(known, invoked, done)
     elif f == "cancel" and kind == OK:
-        known.cancelled.setdefault(wanted["id"], answered)
+        known.cancelled.setdefault(value["id"], answered)
         _see(known, invoked, done)
     elif f == "stock" and kind == OK:
         known.stocks.append((answered, done["value"]))
     elif f == "restock":
-        _restock(known.restocks, wanted, kind)
+        _restock(known.restocks, value, kind)
 
 
 def _is_ordinary(error: str | None) -> bool:
@@ -139,13 +139,13 @@ def _is_ordinary(error: str | None) -> bool:
 
 
 def _place(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> None:
-    wanted, asked, kind = invoked["value"], invoked["t_mono"], done["type"]
-    purchase = known.purchases.get(wanted["key"])
+    value, sent, kind = invoked["value"], invoked["t_mono"], done["type"]
+    purchase = known.purchases.get(value["key"])
     if purchase is None:
-        purchase = known.purchases[wanted["key"]] = Purchase(
-            wanted["key"], invoked["process"], wanted["intent"], wanted["basket"], wanted["payment_method"], asked
+        purchase = known.purchases[value["key"]] = Purchase(
+            value["key"], invoked["process"], value["intent"], value["basket"], value["payment_method"], sent
         )
-    purchase.attempts.append((asked, done["t_mono"], kind, done["error"]))
+    purchase.attempts.append((sent, done["t_mono"], kind, done["error"]))
     if kind == OK:
         answer = done["value"]
         purchase.ids[answer["id"]] = answer["total"]
@@ -171,11 +171,11 @@ def _see(known: Operations, invoked: dict[str, Any], done: dict[str, Any]) -> No
     sight.seen.append((invoked["t_mono"], done["t_mono"], answer["status"], answer["version"], invoked["f"]))
 
 
-def _restock(restocks: Restocks, wanted: dict[str, Any], kind: str) -> None:
-    sku, delta, certain = restocks.keys.get(wanted["key"], (wanted["sku"], wanted["delta"], False))
+def _restock(restocks: Restocks, value: dict[str, Any], kind: str) -> None:
+    sku, delta, certain = restocks.keys.get(value["key"], (value["sku"], value["delta"], False))
     certain = certain or kind == OK
-    if wanted["key"] in restocks.keys or kind != FAIL:
-        restocks.keys[wanted["key"]] = sku, delta, certain
+    if value["key"] in restocks.keys or kind != FAIL:
+        restocks.keys[value["key"]] = sku, delta, certain
 
 
 def settle(restocks: Restocks) -> Restocks:

@@ -40,8 +40,8 @@ def accepted_is_there(known: Operations, snapshot: Snapshot) -> Iterator[Finding
 def _went_on(order_id: str, sight: Sight, view: OrderView) -> Iterator[Finding]:
     newest, ended = 0, ""
     last_answered = 0.0
-    for asked, answered, status, version, _ in sorted(sight.seen):
-        if asked >= last_answered and version < newest:
+    for sent, answered, status, version, _ in sorted(sight.seen):
+        if sent >= last_answered and version < newest:
             yield Finding("P1", order_id, f"seen at version {newest}, later at version {version}")
         if ended and status in FINAL and status != ended:
             yield Finding("P2", order_id, f"seen {ended}, and then {status}")
@@ -117,7 +117,7 @@ def money_as_agreed(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
             if view is None or view.order is None:
                 continue
             if view.order["total"]["amount"] != total or answered not in {total, -1}:
-                said = view.order["total"]["amount"] if answered in {total, -1} else answered
-                yield Finding("P4", order_id, f"its items cost {total}, but its total is {said}")
+                shown = view.order["total"]["amount"] if answered in {total, -1} else answered
+                yield Finding("P4", order_id, f"its items cost {total}, but its total is {shown}")
             if purchase.intent == "declined" and view.status == "confirmed":
                 yield Finding("P4", order_id, "confirmed, though its card declines every charge")

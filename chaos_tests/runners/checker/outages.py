@@ -68,13 +68,13 @@ class Recoveries:
             seen = sorted(each for key in purchase.ids if key in known.sights for each in known.sights[key].seen)
             confirmed = min((at for _, at, status, *_ in seen if status == "confirmed"), default=None)
             if confirmed is not None:
-                still_open = max((asked for asked, _, status, *_ in seen if status in OPEN), default=purchase.began)
+                still_open = max((sent for sent, _, status, *_ in seen if status in OPEN), default=purchase.began)
                 fresh.append((purchase.began, confirmed))
                 resumed.append((max(still_open, purchase.began), confirmed))
         self._accepted, self._fresh, self._resumed = _Firsts(accepted), _Firsts(fresh), _Firsts(resumed)
         self.confirmed_at = sorted(at for _, at in fresh)
         self.accepted_at = sorted(at for _, at in accepted)
-        self.asked_at = sorted(asked for purchase in known.purchases.values() for asked, *_ in purchase.attempts)
+        self.asked_at = sorted(sent for purchase in known.purchases.values() for sent, *_ in purchase.attempts)
 
     def accepted_after(self, moment: float) -> float | None:
         """When the first order that was placed after `moment` was accepted."""

@@ -54,11 +54,11 @@ class Made:
         self.records.append({"kind": kind, "t_mono": round(self.now, 6), **values})
 
     def operation(
-        self, process: str, f: str, wanted: dict[str, Any], kind: str = OK, *, error: str | None = None, **answer: Any
+        self, process: str, f: str, value: dict[str, Any], kind: str = OK, *, error: str | None = None, **answer: Any
     ) -> None:
         """One operation and its outcome; `answer` is the value of the latter."""
         i = next(self.numbers)
-        self.add("op", i=i, process=process, type=INVOKE, f=f, value=wanted)
+        self.add("op", i=i, process=process, type=INVOKE, f=f, value=value)
         self.now += 0.004
         self.add("op", i=i, process=process, type=kind, f=f, value=answer, error=error)
 
@@ -106,13 +106,13 @@ def make(purchases: int, reads: int = 3) -> Made:
 
 def _lived(made: Made, name: str, step: Step, view: OrderView, reads: int, *, in_doubt: bool) -> None:
     """The client's operations, from placing to the last read."""
-    wanted = {"key": f"1-{name}-{step.number}", "attempt": 0, "intent": step.intent, "basket": dict(step.basket)}
-    wanted |= {"payment_method": step.payment_method}
+    value = {"key": f"1-{name}-{step.number}", "attempt": 0, "intent": step.intent, "basket": dict(step.basket)}
+    value |= {"payment_method": step.payment_method}
     assert view.order is not None
     if in_doubt:
-        made.operation(name, "place", wanted, INFO, error="TimeoutError")
+        made.operation(name, "place", value, INFO, error="TimeoutError")
     total = view.order["total"]["amount"]
-    made.operation(name, "place", wanted, id=view.id, status="pending", version=1, total=total)
+    made.operation(name, "place", value, id=view.id, status="pending", version=1, total=total)
     reported = {"id": view.id, "status": view.status, "version": view.order["version"]}
     if view.order["cancel_reason"] == "customer_request":
         made.operation(name, "cancel", {"id": view.id, "attempt": 0}, **reported)
@@ -164,8 +164,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=1_000_000)
     parser.add_argument("--reads", type=int, default=7, help="per order; about as many as the workload")
-    wanted = parser.parse_args()
-    made = make(wanted.operations // (wanted.reads + 1), wanted.reads)
+    arguments = parser.parse_args()
+    made = make(arguments.operations // (arguments.reads + 1), arguments.reads)
     with tempfile.TemporaryDirectory() as directory:
         history, snapshot = Path(directory) / "history.jsonl", Path(directory) / "snapshot.jsonl"
         history.write_text("".join(json.dumps(record, separators=(",", ":")) + "\n" for record in made.records))

@@ -156,9 +156,9 @@ class ProxyRoutes:
         raise TimeoutError("the proxy did not start")
 
 
-def is_of(wanted: str, process: str) -> bool:
+def is_of(name: str, process: str) -> bool:
     """Whether a process matches, by its name or its context's."""
-    return wanted == process or process.partition("-")[2] == wanted
+    return name == process or process.partition("-")[2] == name
 
 
 def _through_proxy(spec: Spec, proxies: list[dict[str, Any]]) -> Spec:

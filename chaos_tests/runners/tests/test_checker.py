@@ -39,9 +39,9 @@ def events_without(view: OrderView, kind: str) -> OrderView:
     return replace(view, events=tuple(event for event in view.events if event.type != kind))
 
 
-def record(made: Made, kind: str, **wanted: Any) -> dict[str, Any]:
+def record(made: Made, kind: str, **value: Any) -> dict[str, Any]:
     """The first record of that kind with these values."""
-    return next(r for r in made.records if r["kind"] == kind and wanted.items() <= r.items())
+    return next(r for r in made.records if r["kind"] == kind and value.items() <= r.items())
 
 
 def is_lost(made: Made) -> None:
@@ -125,9 +125,9 @@ def is_restocked_twice(made: Made) -> None:
     """The operator's repetition came in as well, and all numbers and events agree with that."""
     view = made.snapshot.products["R0-TEA-03"]
     assert view.product is not None
-    wanted = {"sku": view.sku, "delta": 4, "key": "k", "attempt": 0}
-    made.operation("operator", "restock", wanted, INFO, error="TimeoutError")
-    made.operation("operator", "restock", wanted | {"attempt": 1}, OK)
+    value = {"sku": view.sku, "delta": 4, "key": "k", "attempt": 0}
+    made.operation("operator", "restock", value, INFO, error="TimeoutError")
+    made.operation("operator", "restock", value | {"attempt": 1}, OK)
     view.product["on_hand"] += 8
     view.product["available"] += 8
     view.events[1].data["delta"] += 8
@@ -241,8 +241,8 @@ def in_doubt(made: Made) -> None:
 
 
 def between_two_orders(made: Made) -> dict[str, float]:
-    asked = [r["t_mono"] for r in made.records if r.get("f") == "place" and r["type"] == "invoke"][5]
-    return {"began": asked - 0.003, "ended": asked - 0.001}
+    sent = [r["t_mono"] for r in made.records if r.get("f") == "place" and r["type"] == "invoke"][5]
+    return {"began": sent - 0.003, "ended": sent - 0.001}
 
 
 def has_a_fault_of_a_moment(made: Made) -> None:
@@ -306,8 +306,8 @@ def dies_without_an_outage(made: Made) -> None:
 
 def stops_orders(made: Made) -> None:
     """One was asked for while the fault was on, and none was accepted."""
-    asked = [r["t_mono"] for r in made.records if r.get("f") == "place" and r["type"] == "invoke"][5]
-    record(made, "fault").update(began=asked - 0.001, ended=asked + 0.003, bit=True)
+    sent = [r["t_mono"] for r in made.records if r.get("f") == "place" and r["type"] == "invoke"][5]
+    record(made, "fault").update(began=sent - 0.001, ended=sent + 0.003, bit=True)
 
 
 def spins(made: Made) -> None:

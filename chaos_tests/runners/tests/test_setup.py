@@ -16,14 +16,14 @@ PRODUCT = catalogue("R1")[0]
 
 
 @asynccontextmanager
-async def shop(refusals: int, asked: list[str]) -> AsyncIterator[str]:
+async def shop(refusals: int, requested: list[str]) -> AsyncIterator[str]:
     """A server that refuses that many times to give a token, and takes every product."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         path = head.split()[1].decode()
-        asked.append(path)
-        refused = path == "/api/v1/tokens" and asked.count(path) <= refusals
+        requested.append(path)
+        refused = path == "/api/v1/tokens" and requested.count(path) <= refusals
         body = b"{}" if refused else b'{"access_token": "t"}'
         status = b"503 Service Unavailable" if refused else b"200 OK"
         writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
@@ -35,15 +35,15 @@ async def shop(refusals: int, asked: list[str]) -> AsyncIterator[str]:
 
 
 def listed(refusals: int) -> list[str]:
-    """What was asked for until the product was listed."""
-    asked: list[str] = []
+    """The requests until the product was listed."""
+    requested: list[str] = []
 
     async def run() -> None:
-        async with shop(refusals, asked) as url:
+        async with shop(refusals, requested) as url:
             await list_product(url, Login(url, {"username": "operator", "password": "p"}), PRODUCT)
 
     asyncio.run(run())
-    return asked
+    return requested
 
 
 def test_the_operators_token_is_asked_for_again() -> None:

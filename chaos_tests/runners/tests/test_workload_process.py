@@ -129,7 +129,7 @@ def test_its_history_is_whole_though_the_system_went_away(shop: Server, tmp_path
     assert known.end is not None
     assert known.end["reason"] == "seconds"
     assert known.counts["place", "fail"] + known.counts["place", "info"] > 0
-    assert not any(None in (asked, at) for purchase in known.purchases.values() for asked, at, *_ in purchase.attempts)
+    assert not any(None in (sent, at) for purchase in known.purchases.values() for sent, at, *_ in purchase.attempts)
 
 
 def test_it_says_so_when_it_cannot_begin(tmp_path: Path) -> None:

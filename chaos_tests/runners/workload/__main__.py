@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 @click.option("--orders", type=click.IntRange(1), help="Stop when that many orders were accepted.")
 @click.option("--timeout", "timeout_seconds", type=click.FloatRange(0.1), default=5, show_default=True)
 @click.option("--metrics", help="JSON: metrics URLs of the processes, by name. Known for a local stack.")
-def main(target: Target, history: Path, metrics: str | None, **plan: object) -> None:
+def main(target: Target, history: Path, metrics: str | None, **options: object) -> None:
     """Place orders like customers, and record every operation before it is sent."""
-    wanted = Plan(
+    plan = Plan(
         url=target.url,
         operator={"username": "operator", "password": target.operator_password},
         history=history,
         metrics=json.loads(metrics) if metrics else counters(target),
-        **plan,  # type: ignore[arg-type]  # click has checked their types
+        **options,  # type: ignore[arg-type]  # click has checked their types
     )
     try:
-        click.echo(f"ended: {asyncio.run(run(wanted))}")
+        click.echo(f"ended: {asyncio.run(run(plan))}")
     except OpeningError as error:
         raise click.ClickException(str(error)) from error
 

@@ -68,7 +68,7 @@ def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
     chance = random.Random(f"{seed}/{client}")
     common = [product.sku for product in products if product.on_hand == COMMON_STOCK]
     scarce = [product.sku for product in products if product.on_hand != COMMON_STOCK]
-    asked: set[tuple[tuple[tuple[str, int], ...], str]] = set()
+    earlier: set[tuple[tuple[tuple[str, int], ...], str]] = set()
     number = 0
     while True:
         intent = _one_of(chance, INTENTS)
@@ -76,9 +76,9 @@ def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
         while True:
             basket = _basket(chance, common, [chance.choice(scarce)] if intent == "scarce" else [])
             purchase = basket, chance.choice(cards)
-            if purchase not in asked:
+            if purchase not in earlier:
                 break
-        asked.add(purchase)
+        earlier.add(purchase)
         number += 1
         yield Step(number, intent, *purchase, chance.expovariate(1 / 0.15), _one_of(chance, READS))
 
