@@ -148,13 +148,13 @@ def _row(variable: Variable, names: str) -> str:
 
 def _named(names: Iterable[str], every: Mapping[str, Any]) -> str:
     """The processes, with a whole group under its own name."""
-    left, said = list(names), []
+    left, parts = list(names), []
     for prefix, group in _GROUPS:
         whole = [name for name in every if name.startswith(prefix)]
         if set(whole) <= set(left):
-            said.append(f"all {group}")
+            parts.append(f"all {group}")
             left = [name for name in left if name not in whole]
-    return ", ".join([*said, *left])
+    return ", ".join([*parts, *left])
 
 
 def _home() -> Home:

@@ -52,14 +52,14 @@ def unsatisfied(asked: list[str], pinned: dict[str, str], place: dict[str, str])
     seen: set[tuple[str, str]] = set()
     todo = [(Requirement(each), "") for each in asked]
     while todo:
-        wanted, extra = todo.pop()
-        if wanted.marker is not None and not wanted.marker.evaluate({**place, "extra": extra}):
+        requirement, extra = todo.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({**place, "extra": extra}):
             continue
-        name = canonicalize_name(wanted.name)
-        if name not in pinned or not wanted.specifier.contains(pinned[name], prereleases=True):
-            missing.append(str(wanted))
+        name = canonicalize_name(requirement.name)
+        if name not in pinned or not requirement.specifier.contains(pinned[name], prereleases=True):
+            missing.append(str(requirement))
             continue
-        new = {(name, each) for each in ("", *wanted.extras)} - seen
+        new = {(name, each) for each in ("", *requirement.extras)} - seen
         seen |= new
         todo += [(Requirement(each), further) for _, further in new for each in required_by(name)]
     return missing

@@ -43,7 +43,7 @@ ITEM = ("properties", "items", "items")
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "message"),
     [
         (changed(("properties",), total=None), "data.total: is gone"),
         (changed((), required=["order_id"]), "was always there"),
@@ -57,9 +57,9 @@ ITEM = ("properties", "items", "items")
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_change_that_breaks_a_reader_is_found(schema: dict[str, Any], said: str) -> None:
+def test_a_change_that_breaks_a_reader_is_found(schema: dict[str, Any], message: str) -> None:
     found = list(differences(PLACED, schema))
-    assert any(said in sentence for sentence in found), found
+    assert any(message in sentence for sentence in found), found
 
 
 def test_a_new_field_breaks_no_reader() -> None:

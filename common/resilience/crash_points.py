@@ -16,8 +16,8 @@ import threading
 
 
 class _Trap:
-    def __init__(self, wanted: str) -> None:
-        self._name, _, count = wanted.partition(":")
+    def __init__(self, setting: str) -> None:
+        self._name, _, count = setting.partition(":")
         self._left = int(count or 1)
         self._lock = threading.Lock()
 
@@ -31,8 +31,8 @@ class _Trap:
 
 
 def _armed() -> _Trap | None:
-    wanted = os.environ.get("HOLDFAST_CRASH_POINT")
-    return _Trap(wanted) if wanted and os.environ.get("HOLDFAST_TEST_BUILD") == "1" else None
+    setting = os.environ.get("HOLDFAST_CRASH_POINT")
+    return _Trap(setting) if setting and os.environ.get("HOLDFAST_TEST_BUILD") == "1" else None
 
 
 _TRAP = _armed()

@@ -78,12 +78,12 @@ def answer(error: Exception, head: bytes, address: Any) -> bytes:
     return _reply(found.status, json.dumps(document).encode(), request_id)
 
 
-def _record(status: int, error: Exception, **said: str) -> None:
+def _record(status: int, error: Exception, **fields: str) -> None:
     REFUSED.labels(status).inc()
     structlog.contextvars.clear_contextvars()  # of this thread's previous request
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("request failed", exc_info=error, **said)
-    _log.info("request", status=status, error=type(error).__name__, **said)
+        _log.error("request failed", exc_info=error, **fields)
+    _log.info("request", status=status, error=type(error).__name__, **fields)
 
 
 def _reply(status: int, body: bytes, request_id: str) -> bytes:

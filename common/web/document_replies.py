@@ -82,12 +82,10 @@ def claim(database: Database[dict[str, Any]], request_key: RequestKey) -> Claim:
         "resource_id": {"$ifNull": ["$resource_id", new_id()]},
         "created_at": {"$ifNull": ["$created_at", now]},
     }
-    wanted = {"_id": _id(request_key), "fingerprint": request_key.fingerprint, **expired}
+    query = {"_id": _id(request_key), "fingerprint": request_key.fingerprint, **expired}
     try:
         # Without a document the upsert inserts; with one that does not match, it raises a duplicate key error.
-        claimed = database[COLLECTION].find_one_and_update(
-            wanted, [{"$set": fields}], upsert=True, return_document=True
-        )
+        claimed = database[COLLECTION].find_one_and_update(query, [{"$set": fields}], upsert=True, return_document=True)
     except DuplicateKeyError:
         return Claim("", reply=_find(database, request_key))
     assert claimed is not None  # noqa: S101 - for the type checker: an upsert returns what it wrote

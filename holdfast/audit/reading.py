@@ -168,8 +168,8 @@ def _product_views(
 
 
 def _event(document: dict[str, Any]) -> ArchivedEvent:
-    wanted = ("id", "type", "source", "subject", "sequence", "time", "data")
-    return ArchivedEvent(**{name: document[name] for name in wanted})
+    names = ("id", "type", "source", "subject", "sequence", "time", "data")
+    return ArchivedEvent(**{name: document[name] for name in names})
 
 
 def _came_later(view: OrderView, horizon: str) -> bool:

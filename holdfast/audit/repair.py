@@ -68,8 +68,8 @@ def document(repair: Repair) -> dict[str, Any]:
     asked = [{"subject": each.subject, "path": each.path, "refusal": each.refusal or None} for each in repair.requests]
     return {
         "asked": asked,
-        "mended": [_said(finding) for finding in repair.repaired],
-        "not_mended": [_said(finding) | {"why": repair.why_not(finding)} for finding in repair.after],
+        "mended": [_document_of(finding) for finding in repair.repaired],
+        "not_mended": [_document_of(finding) | {"why": repair.why_not(finding)} for finding in repair.after],
     }
 
 
@@ -89,5 +89,5 @@ def _ask(client: Client, subject: str, path: str) -> Request:
     return Request(subject, path)
 
 
-def _said(finding: Finding) -> dict[str, str]:
+def _document_of(finding: Finding) -> dict[str, str]:
     return {"promise": finding.promise, "subject": finding.subject, "text": finding.text}

@@ -88,10 +88,10 @@ class OrderView:
         """The ordered quantity of each SKU; from its event if the API was read before it was placed."""
         placed = [event.data for event in self.events if event.type == "order.placed.v1"]
         known = self.order or (placed[0] if placed else {"items": []})
-        wanted: Counter[str] = Counter()
+        quantities: Counter[str] = Counter()
         for item in known["items"]:
-            wanted[item["sku"]] += item["quantity"]
-        return wanted
+            quantities[item["sku"]] += item["quantity"]
+        return quantities
 
     def is_moving(self, settled_before: str) -> bool:
         """Whether its stock may be in either state, given what was settled at that time (RFC 3339)."""

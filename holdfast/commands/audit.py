@@ -78,8 +78,8 @@ def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, a
         verdict = audited(target, settle, progress, behind)
         repair = replace(repair, after=verdict.findings)
     if as_json:
-        said = document(verdict) | ({"repair": repair_document(repair)} if repair else {})
-        click.echo(json.dumps(said, indent=2))
+        output = document(verdict) | ({"repair": repair_document(repair)} if repair else {})
+        click.echo(json.dumps(output, indent=2))
     else:
         show(verdict, Console())
         _show_repair(repair, Console())

@@ -78,14 +78,14 @@ def place(customer: Client, plan: Plan) -> dict[str, Any]:
     return order
 
 
-def _stock(operator: Client, sku: str, name: str, price: int, wanted: int) -> None:
-    body = {"sku": sku, "name": name, "price": {"amount": price, "currency": "usd"}, "on_hand": wanted}
+def _stock(operator: Client, sku: str, name: str, price: int, on_hand: int) -> None:
+    body = {"sku": sku, "name": name, "price": {"amount": price, "currency": "usd"}, "on_hand": on_hand}
     try:
         operator.post("/api/v1/products", body, key=str(uuid.uuid4()))
     except ApiError as error:
         if error.status != CONFLICT:
             raise
-        missing = wanted - operator.get(f"/api/v1/products/{sku}")["available"]
+        missing = on_hand - operator.get(f"/api/v1/products/{sku}")["available"]
         if missing:
             adjustment = {"delta": missing, "reason": "stock for the demonstration"}
             operator.post(f"/api/v1/products/{sku}/stock-adjustments", adjustment, key=str(uuid.uuid4()))

@@ -280,18 +280,18 @@ def with_record(
 
 
 @pytest.mark.parametrize(
-    ("standing_since", "said"),
+    ("standing_since", "text"),
     [
         ("2026-11-22T14:00:00Z", "holdfast payments retry-refund payment-1"),
         (None, "retried at 2026-11-22T14:05:00Z"),
     ],
 )
-def test_p4_a_refused_refund_is_broken_and_says_why(standing_since: str | None, said: str) -> None:
+def test_p4_a_refused_refund_is_broken_and_says_why(standing_since: str | None, text: str) -> None:
     view = replace(CANCELLED, payments=(owed(standing_since),), charges=(charge(2500),), events=events(*CHARGED_LATE))
     (finding,) = check_order(view)
     assert finding.promise == "P4"
     assert "charge_disputed, 5 tries" in finding.text
-    assert said in finding.text
+    assert text in finding.text
 
 
 def test_money_that_came_back_another_way_counts_as_far_as_it_is_on_record() -> None:

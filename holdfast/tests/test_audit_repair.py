@@ -94,8 +94,8 @@ def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
 
 def test_the_report_lists_what_is_repaired_and_what_is_not() -> None:
     repaired, left = Finding("P1", "a", "x"), Finding("P4", "b", "y")
-    said = document(Repair([repaired, left], [Request("a", "/a"), Request("b", "/b")], [left]))
-    assert said == {
+    made = document(Repair([repaired, left], [Request("a", "/a"), Request("b", "/b")], [left]))
+    assert made == {
         "asked": [
             {"subject": "a", "path": "/a", "refusal": None},
             {"subject": "b", "path": "/b", "refusal": None},

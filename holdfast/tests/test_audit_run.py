@@ -124,11 +124,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clock")
 def test_while_the_system_says_that_it_is_behind_an_open_order_is_waited_for() -> None:
     """An overloaded system is late. The order ends long after the time to settle."""
-    late, said = 100, list[Backlog]()
+    late, reported = 100, list[Backlog]()
     witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}] * late + [{OPEN.id: GOOD}], [BEHIND] * late)
-    verdict = audit(witness, 60, behind_seconds=600, waiting=said.append)
+    verdict = audit(witness, 60, behind_seconds=600, waiting=reported.append)
     assert (verdict.findings, verdict.behind) == ([], None)
-    assert said == [BEHIND] * late
+    assert reported == [BEHIND] * late
 
 
 @pytest.mark.usefixtures("clock")

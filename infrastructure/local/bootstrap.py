@@ -62,18 +62,18 @@ def _set_up(asked: str) -> None:
     done = _done()
     # Existing packages are never removed: `make demo` after `make test` keeps the tests' packages.
     chosen = "dev" if done.get("packages") == "dev" else asked
-    wanted = _wanted(chosen, done)
-    if done == wanted:
+    expected = _expected_state(chosen, done)
+    if done == expected:
         return
     log = SetupLog(_LOG)
-    if done.get("python") != wanted["python"]:
+    if done.get("python") != expected["python"]:
         _say("[1/3] Making the virtual environment .venv")
         virtualenv.make(_VENV, log)
-    _write_stamp({**wanted, "packages": done.get("packages", "runtime"), "lock": "unfinished"})
+    _write_stamp({**expected, "packages": done.get("packages", "runtime"), "lock": "unfinished"})
     _say(f"[2/3] Installing the locked packages ({chosen})")
     locked_packages.install(_PYTHON, _lock(chosen), log)
-    _install_command(wanted["python"])
-    _write_stamp(wanted)
+    _install_command(expected["python"])
+    _write_stamp(expected)
 
 
 def _find_servers(also: str) -> int:
@@ -87,7 +87,7 @@ def _find_servers(also: str) -> int:
     return done.returncode
 
 
-def _wanted(packages: str, done: dict[str, str]) -> dict[str, str]:
+def _expected_state(packages: str, done: dict[str, str]) -> dict[str, str]:
     """Return the inputs of a finished set-up, including its path, because a virtual environment cannot be moved."""
     running = ".".join(map(str, sys.version_info[:2]))
     return {

@@ -156,15 +156,15 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _node_count(known: Home | None, wanted: int | None) -> int:
-    if wanted is not None and wanted not in COUNTS:
-        raise StackError(f"a stack has {' or '.join(map(str, COUNTS))} RabbitMQ nodes, not {wanted}")
-    if known and wanted not in {None, known.rabbitmq_nodes}:
+def _node_count(known: Home | None, requested: int | None) -> int:
+    if requested is not None and requested not in COUNTS:
+        raise StackError(f"a stack has {' or '.join(map(str, COUNTS))} RabbitMQ nodes, not {requested}")
+    if known and requested not in {None, known.rabbitmq_nodes}:
         raise StackError(
             f"the stack in {known.path} was made with --rabbitmq-nodes {known.rabbitmq_nodes} and keeps that: its "
-            f"queues lie on those nodes. Take another --home for {wanted}, or delete this one's data first."
+            f"queues lie on those nodes. Take another --home for {requested}, or delete this one's data first."
         )
-    return wanted or (known.rabbitmq_nodes if known else 1)
+    return requested or (known.rabbitmq_nodes if known else 1)
 
 
 def _is_foreign(path: Path) -> bool:

@@ -40,8 +40,8 @@ class Page:
 
 def read_page(params: Params, *filters: str) -> Page:
     """The page's parameters; `filters` are columns that support equality filters."""
-    wanted = ((column, params.text(column)) for column in filters)
-    conditions: list[tuple[str, Any]] = [(f"{column} = ?", value) for column, value in wanted if value is not None]
+    values = ((column, params.text(column)) for column in filters)
+    conditions: list[tuple[str, Any]] = [(f"{column} = ?", value) for column, value in values if value is not None]
     conditions += _read_created(params)
     cursors = [(name, ident) for name in ("starting_after", "ending_before") if (ident := params.text(name))]
     if len(cursors) > 1:

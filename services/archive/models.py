@@ -92,8 +92,8 @@ def holds(database: Database[Document], event: Event) -> bool:
 
 def is_order_of(database: Database[Document], order_id: str, customer_id: str) -> bool:
     """Whether the order is known and belongs to this customer."""
-    wanted = {"orderid": order_id, "customer_id": customer_id}
-    return events(database).find_one(wanted, {"_id": 1}) is not None
+    query = {"orderid": order_id, "customer_id": customer_id}
+    return events(database).find_one(query, {"_id": 1}) is not None
 
 
 def timeline(database: Database[Document], order_id: str, *, limit: int) -> list[Entry]:
@@ -108,18 +108,18 @@ def moment_of(database: Database[Document], event_id: str) -> str | None:
     return str(known["at"]) if known else None
 
 
-def page(database: Database[Document], wanted: Filter, *, after: tuple[str, str] | None, limit: int) -> list[Entry]:
+def page(database: Database[Document], criteria: Filter, *, after: tuple[str, str] | None, limit: int) -> list[Entry]:
     """Newest first, after `after` = (at, id)."""
-    found = events(database).find(_query(wanted, after)).sort(_NEWEST_FIRST).limit(limit)
+    found = events(database).find(_query(criteria, after)).sort(_NEWEST_FIRST).limit(limit)
     return [_entry(document) for document in found]
 
 
-def _query(wanted: Filter, after: tuple[str, str] | None) -> Document:
+def _query(criteria: Filter, after: tuple[str, str] | None) -> Document:
     names = ("subject", "type", "source")
-    query: Document = {name: value for name in names if (value := getattr(wanted, name)) is not None}
+    query: Document = {name: value for name in names if (value := getattr(criteria, name)) is not None}
     bounds = {}
-    if wanted.since is not None:
-        bounds["$gte"] = wanted.since
+    if criteria.since is not None:
+        bounds["$gte"] = criteria.since
     if after is not None:
         at, event_id = after
         bounds["$lte"] = at  # in addition to the $or, which alone would not bound the index scan

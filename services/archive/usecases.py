@@ -80,7 +80,7 @@ def get_timeline(database: Documents, order_id: str, *, customer_id: str | None)
     return Timeline(domain.in_order(entries[:MAX_TIMELINE]), has_more=len(entries) > MAX_TIMELINE)
 
 
-def list_events(database: Documents, wanted: Filter, page: Page) -> list[Entry]:
+def list_events(database: Documents, criteria: Filter, page: Page) -> list[Entry]:
     """Newest first; at most `page.fetch`."""
     after = None
     if page.starting_after is not None:
@@ -88,4 +88,4 @@ def list_events(database: Documents, wanted: Filter, page: Page) -> list[Entry]:
         if at is None:
             raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such event."]})
         after = (at, page.starting_after)
-    return models.page(database, wanted, after=after, limit=page.fetch)
+    return models.page(database, criteria, after=after, limit=page.fetch)

@@ -132,17 +132,17 @@ def render_product(product: Product) -> dict[str, Any]:
 
 def order_was_placed(work: Work, delivery: Delivery, order_id: str, lines: Sequence[Line]) -> None:
     """Reserve all lines or none. A known or already cancelled order changes nothing."""
-    wanted = Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
+    reservation = Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
     with once(work, delivery) as connection:
-        available = models.claim(connection, wanted)
+        available = models.claim(connection, reservation)
         if available is None:
             return
-        refusal = domain.refuse(wanted.lines, available)
+        refusal = domain.refuse(reservation.lines, available)
         if refusal is None:
-            row = outbox.row(connection, producers.stock_reserved(wanted, delivery.message_context))
-            models.hold(connection, wanted, MOVES[Status.HELD], row)
+            row = outbox.row(connection, producers.stock_reserved(reservation, delivery.message_context))
+            models.hold(connection, reservation, MOVES[Status.HELD], row)
         else:
-            rejected = replace(wanted, status=Status.REJECTED)
+            rejected = replace(reservation, status=Status.REJECTED)
             row = outbox.row(connection, producers.stock_rejected(rejected, refusal, delivery.message_context))
             models.reject(connection, rejected, row)
 

@@ -50,14 +50,14 @@ def get(database: Database[Document], delivery_id: str) -> Document | None:
 
 
 def page(
-    database: Database[Document], endpoint_id: str, wanted: Mapping[str, str], *, before: str | None, limit: int
+    database: Database[Document], endpoint_id: str, filters: Mapping[str, str], *, before: str | None, limit: int
 ) -> list[Document]:
-    """Newest first; `wanted` are fields and their values."""
-    query: Document = {"endpoint_id": endpoint_id, **wanted}
+    """Newest first; `filters` are fields and their values."""
+    query: Document = {"endpoint_id": endpoint_id, **filters}
     if before is not None:
         query["_id"] = {"$lt": before}
     found = database[COLLECTION].find(query).limit(limit)
-    return list(found if "event_id" in wanted else found.sort("_id", DESCENDING))  # of an event there is one
+    return list(found if "event_id" in filters else found.sort("_id", DESCENDING))  # of an event there is one
 
 
 def page_of_order(
@@ -79,13 +79,13 @@ def page_of_order(
 
 def due(database: Database[Document], endpoint_id: str, *, now: datetime, limit: int) -> list[Document]:
     """Due deliveries, the longest overdue first."""
-    wanted = {"endpoint_id": endpoint_id, "status": Status.PENDING, "due_at": {"$lte": now}}
-    return list(database[COLLECTION].find(wanted).sort("due_at", ASCENDING).limit(limit))
+    query = {"endpoint_id": endpoint_id, "status": Status.PENDING, "due_at": {"$lte": now}}
+    return list(database[COLLECTION].find(query).sort("due_at", ASCENDING).limit(limit))
 
 
 def next_due_at(database: Database[Document], endpoint_id: str) -> datetime | None:
-    wanted = {"endpoint_id": endpoint_id, "status": Status.PENDING}
-    found = database[COLLECTION].find_one(wanted, {"due_at": 1}, sort=[("due_at", ASCENDING)])
+    query = {"endpoint_id": endpoint_id, "status": Status.PENDING}
+    found = database[COLLECTION].find_one(query, {"due_at": 1}, sort=[("due_at", ASCENDING)])
     return found["due_at"] if found else None
 
 
@@ -112,16 +112,16 @@ def fail_pending(database: Database[Document], endpoint_id: str, *, reason: str)
     return database[COLLECTION].update_many(pending, {"$set": values}).modified_count
 
 
-def resend(database: Database[Document], wanted: Mapping[str, Any], *, now: datetime) -> int:
+def resend(database: Database[Document], query: Mapping[str, Any], *, now: datetime) -> int:
     """Restart the schedule of matching deliveries; returns how many."""
     values = {"status": Status.PENDING, "attempts": 0, "due_at": now, "reason": None}
-    return database[COLLECTION].update_many(dict(wanted), {"$set": values, "$unset": {"expires_at": ""}}).modified_count
+    return database[COLLECTION].update_many(dict(query), {"$set": values, "$unset": {"expires_at": ""}}).modified_count
 
 
 def dismiss(database: Database[Document], delivery_id: str, *, by: str, now: datetime, expires_at: datetime) -> bool:
     values = {"status": Status.DISMISSED, "dismissed_by": by, "dismissed_at": now, "expires_at": expires_at}
-    wanted = {"_id": delivery_id, "status": Status.FAILED}
-    return bool(database[COLLECTION].update_one(wanted, {"$set": values}).modified_count)
+    query = {"_id": delivery_id, "status": Status.FAILED}
+    return bool(database[COLLECTION].update_one(query, {"$set": values}).modified_count)
 
 
 def delete_of(database: Database[Document], endpoint_ids: Sequence[str]) -> None:

@@ -111,29 +111,29 @@ def disable(database: Database[Document], endpoint_id: str, *, reason: str, now:
 
 def subscribers(database: Database[Document], event_type: str, *, customer_id: str | None) -> list[Document]:
     """The subscribers of this event type: operators' endpoints, and those of the order's customer."""
-    wanted: list[Document] = [{"event_types": event_type, "role": OPERATOR}]
+    query: list[Document] = [{"event_types": event_type, "role": OPERATOR}]
     if customer_id is not None:
-        wanted.append({"event_types": event_type, "owner_id": customer_id})
-    return list(database[COLLECTION].find({"$or": wanted}, {"enabled": 1, "disabled_at": 1}))
+        query.append({"event_types": event_type, "owner_id": customer_id})
+    return list(database[COLLECTION].find({"$or": query}, {"enabled": 1, "disabled_at": 1}))
 
 
 def others_of_owner(database: Database[Document], endpoint: Mapping[str, Any], event_type: str) -> list[str]:
     """The other enabled endpoints of its owner that subscribed to an event type."""
-    wanted = {"event_types": event_type, "owner_id": endpoint["owner_id"], "enabled": True}
-    return [each["_id"] for each in database[COLLECTION].find(wanted, {"_id": 1}) if each["_id"] != endpoint["_id"]]
+    query = {"event_types": event_type, "owner_id": endpoint["owner_id"], "enabled": True}
+    return [each["_id"] for each in database[COLLECTION].find(query, {"_id": 1}) if each["_id"] != endpoint["_id"]]
 
 
 def has_customers(database: Database[Document], event_type: str) -> bool:
     """Whether any customer subscribed to this type."""
-    wanted = {"event_types": event_type, "role": CUSTOMER}
-    return database[COLLECTION].find_one(wanted, {"_id": 1}) is not None
+    query = {"event_types": event_type, "role": CUSTOMER}
+    return database[COLLECTION].find_one(query, {"_id": 1}) is not None
 
 
 def wake(database: Database[Document], endpoint_ids: Sequence[str], *, now: datetime) -> set[str]:
     """Mark these endpoints as due; returns those that exist and are enabled."""
-    wanted = {"_id": {"$in": list(endpoint_ids)}, "enabled": True}
-    database[COLLECTION].update_many(wanted, {"$min": {"next_due_at": now}})
-    return {found["_id"] for found in database[COLLECTION].find(wanted, {"_id": 1})}
+    query = {"_id": {"$in": list(endpoint_ids)}, "enabled": True}
+    database[COLLECTION].update_many(query, {"$min": {"next_due_at": now}})
+    return {found["_id"] for found in database[COLLECTION].find(query, {"_id": 1})}
 
 
 def claim_turn(

@@ -66,7 +66,7 @@ def send_test(database: Documents, caller: Caller, endpoint_id: str, event_id: s
 
 
 def list_deliveries(
-    database: Documents, caller: Caller, endpoint_id: str, wanted: Mapping[str, str], page: Page
+    database: Documents, caller: Caller, endpoint_id: str, filters: Mapping[str, str], page: Page
 ) -> tuple[Document, list[Document]]:
     """The endpoint, and its deliveries, newest first."""
     endpoint = get_endpoint(database, caller, endpoint_id)
@@ -75,7 +75,7 @@ def list_deliveries(
         known = deliveries.get(database, before)
         if known is None or known["endpoint_id"] != endpoint_id:
             raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such delivery."]})
-    return endpoint, deliveries.page(database, endpoint_id, wanted, before=before, limit=page.fetch)
+    return endpoint, deliveries.page(database, endpoint_id, filters, before=before, limit=page.fetch)
 
 
 def list_deliveries_of_order(
@@ -111,11 +111,11 @@ def resend_failed(
 ) -> int:
     """Resend all failed deliveries of an endpoint created since then; returns how many."""
     _require_enabled(get_endpoint(database, caller, endpoint_id))
-    wanted: Document = {"endpoint_id": endpoint_id, "status": Status.FAILED, "created_at": {"$gte": since}}
+    query: Document = {"endpoint_id": endpoint_id, "status": Status.FAILED, "created_at": {"$gte": since}}
     if event_type is not None:
-        wanted["event_type"] = event_type
+        query["event_type"] = event_type
     now = utc_now()
-    count = deliveries.resend(database, wanted, now=now)
+    count = deliveries.resend(database, query, now=now)
     models.wake(database, [endpoint_id], now=now)
     return count
 

@@ -45,16 +45,16 @@ def is_round_due(database: Documents) -> bool:
 
 
 def plan(database: Documents) -> Round:
-    """The wanted types. Records unwanted ones, and since when."""
+    """The subscribed types. Records unwanted ones, and since when."""
     endpoints = list(database[models.COLLECTION].find({"is_unbound": True}).limit(MAX_AT_ONCE))
-    wanted = set(database[models.COLLECTION].distinct("event_types"))
+    subscribed = set(database[models.COLLECTION].distinct("event_types"))
     now = utc_now()
-    unwanted = {"_id": {"$nin": sorted(wanted)}, "unwanted_since": None}
+    unwanted = {"_id": {"$nin": sorted(subscribed)}, "unwanted_since": None}
     database[COLLECTION].update_many(unwanted, {"$set": {"unwanted_since": now}})
     before = now - timedelta(seconds=UNBIND_AFTER_SECONDS)
-    gone = database[COLLECTION].find({"_id": {"$nin": sorted(wanted)}, "unwanted_since": {"$lt": before}})
+    gone = database[COLLECTION].find({"_id": {"$nin": sorted(subscribed)}, "unwanted_since": {"$lt": before}})
     to_unbind = [found["_id"] for found in gone if found["_id"] not in ALWAYS_BOUND]
-    return Round(sorted(wanted), sorted(to_unbind), endpoints)
+    return Round(sorted(subscribed), sorted(to_unbind), endpoints)
 
 
 def note_binding(database: Documents, event_type: str) -> None:

@@ -117,12 +117,12 @@ def change_endpoint(
     for _ in range(CHANGE_TRIES):
         endpoint = get_endpoint(database, caller, endpoint_id)
         check(rules, endpoint["role"], values)
-        wanted = {name: values[name] for name in ("url", "description") if name in values}
+        changes = {name: values[name] for name in ("url", "description") if name in values}
         if "event_types" in values:
-            wanted |= subscribe(endpoint["subscriptions"], values["event_types"])
+            changes |= subscribe(endpoint["subscriptions"], values["event_types"])
         if "enabled" in values and values["enabled"] != endpoint["enabled"]:
-            wanted |= _enabled() if values["enabled"] else _disabled()
-        changed = models.change(database, endpoint_id, wanted, revision=endpoint["revision"])
+            changes |= _enabled() if values["enabled"] else _disabled()
+        changed = models.change(database, endpoint_id, changes, revision=endpoint["revision"])
         if changed is not None:
             if not changed["enabled"]:
                 deliveries.fail_pending(database, endpoint_id, reason=Reason.ENDPOINT_DISABLED)
@@ -172,10 +172,10 @@ def check(rules: Rules, role: str, values: Mapping[str, Any]) -> None:
 def subscribe(known: Sequence[Mapping[str, Any]], event_types: Sequence[str]) -> Document:
     """The fields of a subscription to `event_types`: known `since` values are kept, the worker sets the others."""
     since = {each["event_type"]: each["since"] for each in known}
-    wanted = sorted(set(event_types))
-    subscriptions = [{"event_type": name, "since": since.get(name)} for name in wanted]
+    names = sorted(set(event_types))
+    subscriptions = [{"event_type": name, "since": since.get(name)} for name in names]
     return {
-        "event_types": wanted,
+        "event_types": names,
         "subscriptions": subscriptions,
         "is_unbound": any(each["since"] is None for each in subscriptions),
     }

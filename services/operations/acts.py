@@ -70,6 +70,6 @@ def latest(database: Database[Document], limit: int) -> list[Document]:
     return _acts(database, {}, limit)
 
 
-def _acts(database: Database[Document], wanted: Document, limit: int) -> list[Document]:
-    found = database[COLLECTION].find(wanted, {"created_at": 0}).sort("_id", DESCENDING).limit(limit)
+def _acts(database: Database[Document], query: Document, limit: int) -> list[Document]:
+    found = database[COLLECTION].find(query, {"created_at": 0}).sort("_id", DESCENDING).limit(limit)
     return [{"id": act.pop("_id"), **act} for act in found]

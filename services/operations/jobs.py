@@ -32,9 +32,9 @@ CLAIM_SECONDS = 5.0
 INDEXES = [IndexModel([("finished_at", ASCENDING), ("requested_at", ASCENDING)], name="running")]
 
 
-def start(database: Database[Document], job_id: str, wanted: Filter, *, by: str, rate: float, now: str) -> None:
+def start(database: Database[Document], job_id: str, criteria: Filter, *, by: str, rate: float, now: str) -> None:
     """Request the replay of every stored dead letter that matches, once per id."""
-    query = matching(wanted) | {"status": Status.FILED.value}
+    query = matching(criteria) | {"status": Status.FILED.value}
     with suppress(DuplicateKeyError):
         database[COLLECTION].insert_one(
             {
@@ -43,7 +43,7 @@ def start(database: Database[Document], job_id: str, wanted: Filter, *, by: str,
                 "requested_at": now,
                 "finished_at": None,
                 "query": query,
-                "filter": {name: value for name in ("queue", "type", "error") if (value := getattr(wanted, name))},
+                "filter": {name: value for name in ("queue", "type", "error") if (value := getattr(criteria, name))},
                 "rate": rate,
                 "total": letters(database).count_documents(query),
             }

@@ -74,7 +74,7 @@ def file(database: Database[Document], death: Death, *, now: str) -> str:
         known = _known_letter(database, death) if tried or death.letter_id else None
         if known is not None:
             return _take_back(database, death, known, now)
-        letter = _told(death) | {name: getattr(death, name) for name in _KNOWN if getattr(death, name) is not None}
+        letter = _fields_of(death) | {name: getattr(death, name) for name in _KNOWN if getattr(death, name) is not None}
         letter |= body | {"_id": new_id(), "body_sha256": bodies.digest(death.body), "body_bytes": size}
         letter |= {"filed_at": now, "last_filed_at": now, "status": Status.FILED.value}
         letter |= {"history": [_arrival(death, FILED, now)], "deaths": [death.id]}
@@ -95,9 +95,9 @@ def get(database: Database[Document], letter_id: str) -> Document | None:
     return letters(database).find_one({"_id": letter_id})
 
 
-def page(database: Database[Document], wanted: Filter, *, before: str | None, limit: int) -> list[Document]:
+def page(database: Database[Document], criteria: Filter, *, before: str | None, limit: int) -> list[Document]:
     """Newest first, without large fields."""
-    query = matching(wanted)
+    query = matching(criteria)
     if query:
         # The indexes have the status before the id: the statuses are merged, none is sorted.
         query.setdefault("status", {"$in": list(Status)})
@@ -117,19 +117,19 @@ def discard(database: Database[Document], letter_id: str, *, by: str, reason: st
     )
 
 
-def matching(wanted: Filter) -> Document:
+def matching(criteria: Filter) -> Document:
     """The query of a filter."""
     query: Document = {}
-    if wanted.queue is not None:
-        query["queue"] = wanted.queue
-    if wanted.type is not None:
-        query["event_type"] = wanted.type
-    if wanted.error is not None:
-        query["error_class" if "." in wanted.error else "error_name"] = wanted.error
-    if wanted.order_id is not None:
-        query["order_id"] = wanted.order_id
-    if wanted.status is not None:
-        query["status"] = wanted.status.value
+    if criteria.queue is not None:
+        query["queue"] = criteria.queue
+    if criteria.type is not None:
+        query["event_type"] = criteria.type
+    if criteria.error is not None:
+        query["error_class" if "." in criteria.error else "error_name"] = criteria.error
+    if criteria.order_id is not None:
+        query["order_id"] = criteria.order_id
+    if criteria.status is not None:
+        query["status"] = criteria.status.value
     return query
 
 
@@ -160,8 +160,8 @@ def _known_letter(database: Database[Document], death: Death) -> str | None:
             return str(known["_id"])
     if death.letter_id is not None:
         sent = bodies.digest(death.body)
-        wanted = {"_id": death.letter_id, "queue": death.queue, "$or": [{"body_sha256": sent}, {"edits": sent}]}
-        known = letters(database).find_one(wanted, {"_id": 1})
+        query = {"_id": death.letter_id, "queue": death.queue, "$or": [{"body_sha256": sent}, {"edits": sent}]}
+        known = letters(database).find_one(query, {"_id": 1})
         return str(known["_id"]) if known else None
     return None
 
@@ -183,7 +183,7 @@ def _return(database: Database[Document], death: Death, letter_id: str, now: str
         earned = {"$literal": False}
     replay = automatic_replay(now)
     entries = [_arrival(death, RETURNED, now) | _other_body(database, death, letter_id)]
-    values = {name: {"$literal": value} for name, value in _told(death).items()}
+    values = {name: {"$literal": value} for name, value in _fields_of(death).items()}
     return values | {
         "last_filed_at": {"$literal": now},
         "status": {"$cond": [{"$or": [to_come, earned]}, Status.REPLAYING.value, Status.FILED.value]},
@@ -214,7 +214,7 @@ def _other_body(database: Database[Document], death: Death, letter_id: str) -> D
     return {"body_sha256": bodies.put(database, death.body)}
 
 
-def _told(death: Death) -> Document:
+def _fields_of(death: Death) -> Document:
     fields = {name: getattr(death, name) for name in _FIELDS}
     return fields | {"error_name": death.error_class.rpartition(".")[2], "headers": json.dumps(death.headers)}
 

@@ -48,11 +48,11 @@ def request(
 
 def request_for_job(database: Database[Document], found: Sequence[str], *, job_id: str, by: str, now: str) -> None:
     """Request the replay of those dead letters that still wait; each once per job."""
-    wanted = {"status": Status.FILED.value, "jobs": {"$ne": job_id}}
+    query = {"status": Status.FILED.value, "jobs": {"$ne": job_id}}
     changes = []
     for letter_id in found:
         change = _asked({"id": new_id(), "by": by, "requested_at": now, "job_id": job_id})
-        changes.append(UpdateOne({"_id": letter_id, **wanted}, change | {"$addToSet": {"jobs": job_id}}))
+        changes.append(UpdateOne({"_id": letter_id, **query}, change | {"$addToSet": {"jobs": job_id}}))
     letters(database).bulk_write(changes, ordered=False)
 
 
@@ -75,8 +75,8 @@ def claim(database: Database[Document], holder: str, *, limit: int) -> list[Repl
     mine = {"$set": {"replay.holder": holder, "replay.claimed_until": until}}
     letters(database).update_many({"_id": {"$in": found}, **free}, mine)
     large = dict.fromkeys(("body", "traceback", "history", "deaths"), 0)
-    wanted = {"_id": {"$in": found}, "status": Status.REPLAYING.value, "replay.holder": holder}
-    taken = letters(database).find(wanted, large).sort("replay.requested_at", ASCENDING)
+    query = {"_id": {"$in": found}, "status": Status.REPLAYING.value, "replay.holder": holder}
+    taken = letters(database).find(query, large).sort("replay.requested_at", ASCENDING)
     return [_replay(letter) for letter in taken]
 
 

@@ -78,12 +78,12 @@ def file_letter(database: Documents, message: RawMessage) -> str:
     return outcome
 
 
-def list_letters(database: Documents, wanted: Filter, page: Page) -> list[dict[str, Any]]:
+def list_letters(database: Documents, criteria: Filter, page: Page) -> list[dict[str, Any]]:
     """Newest first; at most `page.fetch`, without their bodies."""
     before = page.starting_after
     if before is not None and models.get(database, before) is None:
         raise UnknownCursorError("unknown cursor", errors={"starting_after": ["No such letter."]})
-    return models.page(database, wanted, before=before, limit=page.fetch)
+    return models.page(database, criteria, before=before, limit=page.fetch)
 
 
 def list_groups(database: Documents, status: Status) -> list[dict[str, Any]]:
@@ -144,9 +144,9 @@ def discard_letter(database: Documents, letter_id: str, *, by: str, reason: str)
     raise OnItsWayError("a replay of this dead letter is in flight: wait for its outcome")
 
 
-def start_job(database: Documents, job_id: str, wanted: Filter, *, by: str, rate: float) -> Job:
+def start_job(database: Documents, job_id: str, criteria: Filter, *, by: str, rate: float) -> Job:
     """Request a bulk replay of the dead letters stored now; returns an existing job with that id."""
-    jobs.start(database, job_id, wanted, by=by, rate=rate, now=rfc3339(utc_now()))
+    jobs.start(database, job_id, criteria, by=by, rate=rate, now=rfc3339(utc_now()))
     return get_job(database, job_id)
 
 

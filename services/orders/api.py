@@ -83,8 +83,8 @@ def list_orders(query: dict[str, Any]) -> dict[str, Any]:
     page: Page = query["page"]
     whose = caller().viewer_id or query["customer_id"]
     since, until = (datetime.fromisoformat(query[name]) if query[name] else None for name in ("since", "until"))
-    wanted = OrderFilter(customer_id=whose, status=query["status"], sku=query["sku"], since=since, until=until)
-    orders = usecases.list_orders(_engine(), wanted, before=page.starting_after, limit=page.fetch)
+    criteria = OrderFilter(customer_id=whose, status=query["status"], sku=query["sku"], since=since, until=until)
+    orders = usecases.list_orders(_engine(), criteria, before=page.starting_after, limit=page.fetch)
     return render_page([render_order(order) for order in orders], page)
 
 

@@ -117,14 +117,14 @@ class NotCancellableError(Conflict):
     code = "order_not_cancellable"
 
 
-def price(wanted: Sequence[WantedItem], price_list: Mapping[str, Money]) -> tuple[tuple[Line, ...], Money]:
+def price(items: Sequence[WantedItem], price_list: Mapping[str, Money]) -> tuple[tuple[Line, ...], Money]:
     """Return the lines at current prices, and their total. Raises if the order is impossible."""
-    unknown = [item.sku for item in wanted if item.sku not in price_list]
+    unknown = [item.sku for item in items if item.sku not in price_list]
     if unknown:
         errors = {"items": [f"unknown sku {sku}" for sku in unknown]}
         raise UnknownSkuError("not every item is on the price list", errors=errors)
-    _require_prices_seen(wanted, price_list)
-    lines = tuple(Line(item.sku, item.quantity, price_list[item.sku]) for item in wanted)
+    _require_prices_seen(items, price_list)
+    lines = tuple(Line(item.sku, item.quantity, price_list[item.sku]) for item in items)
     currencies = {line.unit_price.currency for line in lines}
     if len(currencies) != 1:
         raise MixedCurrenciesError("the items are priced in different currencies")
@@ -133,12 +133,12 @@ def price(wanted: Sequence[WantedItem], price_list: Mapping[str, Money]) -> tupl
     return lines, total
 
 
-def _require_prices_seen(wanted: Sequence[WantedItem], price_list: Mapping[str, Money]) -> None:
+def _require_prices_seen(items: Sequence[WantedItem], price_list: Mapping[str, Money]) -> None:
     changed = {
         f"items.{number}.unit_price": [
             f"You saw {_shown(item.unit_price)}; the price is {_shown(price_list[item.sku])}."
         ]
-        for number, item in enumerate(wanted)
+        for number, item in enumerate(items)
         if item.unit_price not in (None, price_list[item.sku])
     }
     if changed:

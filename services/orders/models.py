@@ -160,20 +160,20 @@ def get(connection: Connection, order_id: str) -> Order | None:
     return _order(row) if row else None
 
 
-def page(connection: Connection, wanted: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
+def page(connection: Connection, criteria: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
     """Newest first."""
-    values: dict[str, Any] = {"before": wanted.before(before), "oldest": wanted.oldest(), "limit": limit}
+    values: dict[str, Any] = {"before": criteria.before(before), "oldest": criteria.oldest(), "limit": limit}
     names: tuple[str, ...] = ()
     chosen = _LIST
-    if wanted.customer_id is not None:
+    if criteria.customer_id is not None:
         chosen, names = _LIST_OF_CUSTOMER, ("customer_id", "status", "sku")
-    elif wanted.status is not None and wanted.sku is not None:
+    elif criteria.status is not None and criteria.sku is not None:
         chosen, names = _LIST_OF_SKU_BY_STATUS, ("status", "sku")
-    elif wanted.status is not None:
+    elif criteria.status is not None:
         chosen, names = _LIST_BY_STATUS, ("status",)
-    elif wanted.sku is not None:
+    elif criteria.sku is not None:
         chosen, names = _LIST_OF_SKU, ("sku",)
-    values |= {name: getattr(wanted, name) for name in names}
+    values |= {name: getattr(criteria, name) for name in names}
     return [_order(row) for row in connection.execute(chosen, values).mappings()]
 
 

@@ -96,9 +96,9 @@ def get_order(engine: Engine, order_id: str, *, customer_id: str | None) -> Orde
         return _require(models.get(connection, order_id), customer_id)
 
 
-def list_orders(engine: Engine, wanted: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
+def list_orders(engine: Engine, criteria: OrderFilter, *, before: str | None, limit: int) -> list[Order]:
     with autocommit(engine) as connection:
-        return models.page(connection, wanted, before=before, limit=limit)
+        return models.page(connection, criteria, before=before, limit=limit)
 
 
 def cancel_order(

@@ -43,20 +43,20 @@ class AmountExceedsRemainingError(Conflict):
     code = "amount_exceeds_remaining"
 
 
-def check_refund(payment: Payment, being_refunded: int, wanted: Money | None) -> int:
-    """The amount to refund; without `wanted` the rest. Raises the three errors above."""
+def check_refund(payment: Payment, being_refunded: int, requested: Money | None) -> int:
+    """The amount to refund; without `requested` the rest. Raises the three errors above."""
     left = payment.remaining - being_refunded
     if left <= 0:
         raise NotRefundableError("nothing of this payment is left to refund")
-    if wanted is None:
+    if requested is None:
         return left
-    if wanted.currency != payment.price.currency:
+    if requested.currency != payment.price.currency:
         message = f"the payment was made in {payment.price.currency}"
         raise OtherCurrencyError(message)
-    if wanted.amount > left:
+    if requested.amount > left:
         message = f"only {left} are left to refund"
         raise AmountExceedsRemainingError(message)
-    return wanted.amount
+    return requested.amount
 
 
 def after_external_refund(payment: Payment, amount: int, *, at_provider: bool) -> Payment:

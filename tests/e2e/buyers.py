@@ -49,8 +49,8 @@ class Buyers:
 
     def wait_for_more(self, number: int) -> None:
         """Until that many further orders have been accepted."""
-        wanted = self.count + number
-        eventually(lambda: self.complaints or self.count >= wanted, seconds=PATIENCE_SECONDS)
+        target = self.count + number
+        eventually(lambda: self.complaints or self.count >= target, seconds=PATIENCE_SECONDS)
         assert self.complaints == []
 
     def assert_each_ordered_once(self) -> None:

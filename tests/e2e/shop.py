@@ -107,13 +107,13 @@ class Shop:
         )
 
 
-def order_of(wanted: dict[str, int], method: str = VISA) -> Json:
+def order_of(quantities: dict[str, int], method: str = VISA) -> Json:
     """The body of an order."""
-    return {"items": [{"sku": sku, "quantity": n} for sku, n in wanted.items()], "payment_method": method}
+    return {"items": [{"sku": sku, "quantity": n} for sku, n in quantities.items()], "payment_method": method}
 
 
-def place(customer: Customer, wanted: dict[str, int], method: str = VISA, key: str | None = None) -> Json:
+def place(customer: Customer, quantities: dict[str, int], method: str = VISA, key: str | None = None) -> Json:
     """The order as it was accepted."""
-    reply = customer.api.post(ORDERS, order_of(wanted, method), key=key or str(uuid.uuid4()))
+    reply = customer.api.post(ORDERS, order_of(quantities, method), key=key or str(uuid.uuid4()))
     order: Json = answer(reply, 202)
     return order

@@ -36,8 +36,8 @@ class Scene:
             done = audit(self.stack, settle_seconds=SETTLE_SECONDS)
             assert done.exit_code == 1
             assert done.found == {(promise, subject) for promise in promises}
-            told = {entry["promise"] for entry in done.document["promises"] if entry["broken"]}
-            assert told == promises
+            found = {entry["promise"] for entry in done.document["promises"] if entry["broken"]}
+            assert found == promises
         assert_kept(self.stack)
 
 

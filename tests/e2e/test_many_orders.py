@@ -63,9 +63,9 @@ def order_all(customer: Customer, share: list[Plan]) -> dict[str, Plan]:
 def test_two_hundred_orders_by_eight_clients(stack: Stack, shop: Shop) -> None:
     common, rare = [shop.product(on_hand=COMMON_STOCK) for _ in range(4)], shop.product(on_hand=RARE_STOCK)
     customers = [shop.customer() for _ in range(CLIENTS)]
-    wanted = plans(common, rare)
+    all_plans = plans(common, rare)
     with ThreadPoolExecutor(CLIENTS) as executor:
-        shares = [wanted[number::CLIENTS] for number in range(CLIENTS)]
+        shares = [all_plans[number::CLIENTS] for number in range(CLIENTS)]
         placed = list(executor.map(order_all, customers, shares))
     all_settled(shop)
 

@@ -27,9 +27,9 @@ REFUSES = {"kind": "refuse", "code": "charge_disputed", "match": {"operation": "
 def faults(stack: Stack) -> Iterator[Callable[..., list[Json]]]:
     url = f"{stack.urls.http('sandbox')}/faults"
 
-    def put(*wanted: Json) -> list[Json]:
-        if wanted:
-            requests.put(url, json=list(wanted), timeout=10).raise_for_status()
+    def put(*faults: Json) -> list[Json]:
+        if faults:
+            requests.put(url, json=list(faults), timeout=10).raise_for_status()
         found: list[Json] = requests.get(url, timeout=10).json()["data"]
         return found
 

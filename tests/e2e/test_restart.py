@@ -57,8 +57,8 @@ class Traffic:
         return body
 
     def wait_for_more(self, number: int) -> None:
-        wanted = self.answered + number
-        eventually(lambda: self.failures or self.answered >= wanted, seconds=PATIENCE_SECONDS)
+        target = self.answered + number
+        eventually(lambda: self.failures or self.answered >= target, seconds=PATIENCE_SECONDS)
         assert self.failures == []
 
 

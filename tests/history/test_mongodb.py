@@ -59,12 +59,12 @@ def _events() -> dict[str, Run]:
     ]
     sinces = (None, documents.moment(0), documents.moment(ROWS - 5))
     return {
-        f"events {wanted} after {cursor} since {since}": partial(
-            lambda database, wanted, page: archive.list_events(database, archive_domain.Filter(**wanted), page),
-            wanted=wanted if since is None else wanted | {"since": since},
+        f"events {criteria} after {cursor} since {since}": partial(
+            lambda database, criteria, page: archive.list_events(database, archive_domain.Filter(**criteria), page),
+            criteria=criteria if since is None else criteria | {"since": since},
             page=Page(10, cursor),
         )
-        for wanted, since, cursor in product(filters, sinces, CURSORS)
+        for criteria, since, cursor in product(filters, sinces, CURSORS)
     }
 
 
@@ -72,17 +72,17 @@ def _dead_letters() -> dict[str, Run]:
     queues = (None, documents.QUEUES[0], documents.RARE_QUEUE, "unknown")
     types = (None, documents.TYPES[0], documents.RARE_TYPE)
     errors = (None, documents.ERRORS[0], documents.RARE_ERROR, documents.RARE_ERROR.rpartition(".")[2], "KeyError")
-    wanted = [
+    criteria = [
         Filter(queue=queue, type=kind, error=error, status=status)
         for queue, kind, error, status in product(queues, types, errors, (None, *Status))
     ]
     return {
         f"dead letters {each} after {cursor}": partial(
-            lambda database, wanted, cursor: models.page(database, wanted, before=cursor, limit=10),
-            wanted=each,
+            lambda database, criteria, cursor: models.page(database, criteria, before=cursor, limit=10),
+            criteria=each,
             cursor=cursor,
         )
-        for each, cursor in product(wanted, CURSORS)
+        for each, cursor in product(criteria, CURSORS)
     }
 
 
@@ -133,7 +133,7 @@ OTHERS: dict[str, Run] = {
     "dead letters that wait": groups.waiting,
     "dead letters by queue and status": groups.counts,
     "groups of dead letters": partial(groups.largest, status=Status.FILED, limit=50),
-    "the dead letters of an order": partial(models.page, wanted=Filter(order_id=id_of(7)), before=None, limit=10),
+    "the dead letters of an order": partial(models.page, criteria=Filter(order_id=id_of(7)), before=None, limit=10),
     "the last audit": audits.last,
     "an act": _act,
     "the latest acts": partial(acts.latest, limit=10),

@@ -70,8 +70,8 @@ def _claim(database: Database_) -> None:
             models.end_turn(database, claimed, next_due_at=None)
 
 
-def _page(**wanted: str) -> Run:
-    return lambda database: deliveries.page(database, BUSY, wanted, before=None, limit=21)
+def _page(**filters: str) -> Run:
+    return lambda database: deliveries.page(database, BUSY, filters, before=None, limit=21)
 
 
 RUNS: dict[str, Run] = {

@@ -154,10 +154,10 @@ class Shop:
 
     def decide(self) -> None:
         """An operator decides about a refund that the provider refuses."""
-        standing = [each.order_id for each in self.payments.all("payments") if each.refusal and each.refusal.is_open]
-        if not standing:
+        ids = [each.order_id for each in self.payments.all("payments") if each.refusal and each.refusal.is_open]
+        if not ids:
             return
-        order_id = standing[self.choices.take(len(standing))]
+        order_id = ids[self.choices.take(len(ids))]
         decision = self.choices.take(3)
         self.story.append(f"an operator decides about {self._named(order_id)}: {('retry', 'half', 'all')[decision]}")
         amount: Any = Money(PRICE // 4, "usd") if decision == 1 else None
@@ -233,7 +233,7 @@ class Shop:
         message = self.queue.pop(self.choices.take(len(self.queue)))
         fate = self.choices.take(32)
         if fate == 31:
-            self.story.append(f"put aside: {self._told(message)}")
+            self.story.append(f"put aside: {self._described(message)}")
             self.letters.append(message)
             return
         if fate >= 28:
@@ -244,7 +244,7 @@ class Shop:
 
     def _handle(self, message: Message) -> bool:
         """Whether the message may be acknowledged."""
-        self.story.append(self._told(message))
+        self.story.append(self._described(message))
         handler = HANDLERS[message.consumer][message.event.type]
         try:
             handler(Delivery(message.consumer, message.event), self.works_on[message.consumer])
@@ -264,7 +264,7 @@ class Shop:
             return True
         message.attempts += 1
         if classify(error) is Rejected or message.attempts > 5:
-            self.refused.append(f"{self._told(message)}: {error!r}")
+            self.refused.append(f"{self._described(message)}: {error!r}")
             return True
         return False
 
@@ -317,7 +317,7 @@ class Shop:
     def _named(self, order_id: str) -> str:
         return f"order {self.placed.index(order_id)}" if order_id in self.placed else "an order"
 
-    def _told(self, message: Message) -> str:
+    def _described(self, message: Message) -> str:
         return f"{message.consumer} receives {message.event.type} of {self._named(message.event.subject)}"
 
 

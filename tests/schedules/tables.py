@@ -118,11 +118,11 @@ class InventoryTables:
     """In place of `services.inventory.models`."""
 
     @staticmethod
-    def claim(tables: Tables, wanted: Reservation) -> dict[str, int] | None:
-        if ("reservations", wanted.order_id) in tables.rows:
+    def claim(tables: Tables, reservation: Reservation) -> dict[str, int] | None:
+        if ("reservations", reservation.order_id) in tables.rows:
             return None
-        tables.rows["reservations", wanted.order_id] = wanted
-        return {line.sku: tables.rows["stock", line.sku].available for line in wanted.lines}
+        tables.rows["reservations", reservation.order_id] = reservation
+        return {line.sku: tables.rows["stock", line.sku].available for line in reservation.lines}
 
     @staticmethod
     def hold(tables: Tables, reservation: Reservation, move: stock.Move, outbox_row: Any) -> None:

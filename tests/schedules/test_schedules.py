@@ -233,9 +233,9 @@ def _acknowledges_before_the_effect(patch: pytest.MonkeyPatch) -> None:
 
 
 def _forgets_reservations(patch: pytest.MonkeyPatch) -> None:
-    def claim(tables: Tables, wanted: stock.Reservation) -> dict[str, int]:
-        tables.rows["reservations", wanted.order_id] = wanted
-        return {line.sku: tables.rows["stock", line.sku].available for line in wanted.lines}
+    def claim(tables: Tables, reservation: stock.Reservation) -> dict[str, int]:
+        tables.rows["reservations", reservation.order_id] = reservation
+        return {line.sku: tables.rows["stock", line.sku].available for line in reservation.lines}
 
     patch.setattr(InventoryTables, "claim", claim)
 

@@ -117,10 +117,13 @@ def _problems(settings: KafkaSettings) -> Iterator[tuple[str, str]]:
     for name in _SASL:
         if has_sasl and not _value(settings, name):
             yield name, f"required with KAFKA_SECURITY_PROTOCOL={protocol}"
-    for names, is_used, wanted in ((_SASL, has_sasl, "SASL_SSL or SASL_PLAINTEXT"), (_TLS, has_tls, "SSL or SASL_SSL")):
+    for names, is_used, expected in (
+        (_SASL, has_sasl, "SASL_SSL or SASL_PLAINTEXT"),
+        (_TLS, has_tls, "SSL or SASL_SSL"),
+    ):
         for name in names:
             if not is_used and _value(settings, name):
-                yield name, f"needs KAFKA_SECURITY_PROTOCOL={wanted}, which is {protocol}"
+                yield name, f"needs KAFKA_SECURITY_PROTOCOL={expected}, which is {protocol}"
     for name, other in _TOGETHER:
         if _value(settings, other) and not _value(settings, name):
             yield name, f"required with {other}"

@@ -60,12 +60,12 @@ def references(value: Any) -> set[tuple[str, str | None]]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_secret_that_is_referred_to_is_made(overlay: str) -> None:
     secrets = made(overlay)
-    wanted = {each for each in references(list(rendered(overlay))) if each[0] not in BY_HAND}
-    assert wanted
-    for name, key in wanted:
+    expected = {each for each in references(list(rendered(overlay))) if each[0] not in BY_HAND}
+    assert expected
+    for name, key in expected:
         assert name in secrets, name
         assert key is None or secrets[name].get(key), f"{name}: {key}"
-    assert set(secrets) - {name for name, _ in wanted} == set(), "nobody refers to these"
+    assert set(secrets) - {name for name, _ in expected} == set(), "nobody refers to these"
 
 
 def test_cloudnativepg_has_every_role_and_lets_each_into_one_database() -> None:

@@ -105,9 +105,9 @@ def test_the_system_view_reaches_every_process(overlay: str) -> None:
 def test_a_process_reaches_what_its_variables_lead_to_and_nothing_else(overlay: str) -> None:
     for each in of_kind(overlay, "Deployment", "Job"):
         labels = labels_of(each)
-        wanted = {LEADS_TO[name] for name in environment(each) if name in LEADS_TO}
+        expected = {LEADS_TO[name] for name in environment(each) if name in LEADS_TO}
         given = {name for name in set(LEADS_TO.values()) if labels.get(name) == "client"}
-        assert given == wanted, each["metadata"]["name"]
+        assert given == expected, each["metadata"]["name"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

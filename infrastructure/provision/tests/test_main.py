@@ -49,7 +49,7 @@ def test_it_may_run_again_on_each_server(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "said"),
+    ("arguments", "variables", "message"),
     [
         ((), {}, "usage"),
         (("redis",), {}, "usage"),
@@ -57,7 +57,7 @@ def test_it_may_run_again_on_each_server(servers: Servers) -> None:
         (("rabbitmq",), {"RABBITMQ_ADMINISTRATOR_URL": "http://x", "ACCOUNT_PASSWORDS": "[]"}, "ACCOUNT_PASSWORDS"),
     ],
 )
-def test_bad_orders_are_refused_by_name(arguments: tuple[str, ...], variables: dict[str, str], said: str) -> None:
+def test_bad_orders_are_refused_by_name(arguments: tuple[str, ...], variables: dict[str, str], message: str) -> None:
     done = job(*arguments, **variables)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr

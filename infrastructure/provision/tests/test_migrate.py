@@ -44,7 +44,7 @@ def test_only_the_owner_migrates(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "said"),
+    ("arguments", "variables", "message"),
     [
         ((), {}, "usage"),
         (("archive",), {"DATABASE_URL": "postgresql://x/y"}, "usage"),
@@ -52,7 +52,7 @@ def test_only_the_owner_migrates(servers: Servers) -> None:
         (("users",), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL"),
     ],
 )
-def test_bad_orders_are_refused_by_name(arguments: tuple[str, ...], variables: dict[str, str], said: str) -> None:
+def test_bad_orders_are_refused_by_name(arguments: tuple[str, ...], variables: dict[str, str], message: str) -> None:
     done = job(*arguments, **variables)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr

@@ -79,7 +79,7 @@ def test_delays_are_never_negative_and_the_order_does_not_hang_on_arrival(facts:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "said"),
+    ("event_type", "expected"),
     [
         ("user.registered.v1", "User registered: johndoe"),
         ("order.placed.v1", "Order placed: 2 x KETTLE-RED, 1 x TEA-EARL-GREY for 46.48 USD"),
@@ -88,9 +88,9 @@ def test_delays_are_never_negative_and_the_order_does_not_hang_on_arrival(facts:
         ("stock.reserved.v1", "Stock reserved: 2 x KETTLE-RED, 1 x TEA-EARL-GREY"),
     ],
 )
-def test_the_golden_samples_are_described(event_type: str, said: str) -> None:
+def test_the_golden_samples_are_described(event_type: str, expected: str) -> None:
     data = json.loads((SAMPLES / f"{event_type}.json").read_text())["data"]
-    assert summary(entry("a", type=event_type, data=data)) == said
+    assert summary(entry("a", type=event_type, data=data)) == expected
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)

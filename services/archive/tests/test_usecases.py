@@ -31,13 +31,13 @@ JSON = st.recursive(
 )
 
 
-def only(archive: Database[dict[str, Any]], wanted: Filter = ANY) -> Any:
-    [entry] = usecases.list_events(archive, wanted, Page())
+def only(archive: Database[dict[str, Any]], criteria: Filter = ANY) -> Any:
+    [entry] = usecases.list_events(archive, criteria, Page())
     return entry
 
 
-def ids(archive: Database[dict[str, Any]], wanted: Filter = ANY, page: Page | None = None) -> list[str]:
-    return [entry.id for entry in usecases.list_events(archive, wanted, page or Page(limit=100))]
+def ids(archive: Database[dict[str, Any]], criteria: Filter = ANY, page: Page | None = None) -> list[str]:
+    return [entry.id for entry in usecases.list_events(archive, criteria, page or Page(limit=100))]
 
 
 def test_an_event_is_stored_once_by_concurrent_workers(archive: Database[dict[str, Any]]) -> None:
@@ -181,15 +181,15 @@ def test_a_cursor_that_names_no_event_is_refused(archive: Database[dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "criteria",
     [ANY, Filter(subject="s"), Filter(type="t"), Filter(source="o"), Filter(since=at(0))],
     ids=["all", "subject", "type", "source", "since"],
 )
-def test_every_list_is_read_from_an_index_in_its_order(archive: Database[dict[str, Any]], wanted: Filter) -> None:
+def test_every_list_is_read_from_an_index_in_its_order(archive: Database[dict[str, Any]], criteria: Filter) -> None:
     file(archive, *(happening(time=at(number)) for number in range(30)))
     archive.command("profile", 2)
     cursor = only(archive, Filter(since=at(29))).id
-    ids(archive, wanted, Page(limit=5, starting_after=cursor))
+    ids(archive, criteria, Page(limit=5, starting_after=cursor))
     [operation] = archive["system.profile"].find({"op": "query", "command.limit": 6})
     plan = operation["planSummary"]
     assert "IXSCAN" in plan

@@ -20,7 +20,7 @@ from services.inventory.tests.warehouse import (
     delivery,
     new_order,
     place,
-    said,
+    published_data,
     status_of,
     stock,
     together,
@@ -59,7 +59,9 @@ def test_stock_that_is_held_for_long_is_asked_about_less_and_less_often(engine: 
     assert ask(engine) == 0
     age(engine, order, 601)
     assert ask(engine) == 1
-    assert said(engine, order)[1:] == [("reservation.overdue.v1", number, {"order_id": order}) for number in (2, 3)]
+    assert published_data(engine, order)[1:] == [
+        ("reservation.overdue.v1", number, {"order_id": order}) for number in (2, 3)
+    ]
     assert stock(engine, "A") == (8, 4, 2)
     assert types(engine, fresh) == ["stock.reserved.v1"]
     check_books(engine)

@@ -10,7 +10,17 @@ from common.messaging.inbox import AlreadyHandled
 from services.inventory import usecases
 from services.inventory.domain import Line, ReservationEndedError, UnknownReservationError
 from services.inventory.tests import warehouse
-from services.inventory.tests.warehouse import add, cancel, confirm, new_order, place, said, status_of, stock, types
+from services.inventory.tests.warehouse import (
+    add,
+    cancel,
+    confirm,
+    new_order,
+    place,
+    published_data,
+    status_of,
+    stock,
+    types,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -29,7 +39,7 @@ def test_an_order_is_reserved_then_sold(engine: Engine) -> None:
 
     confirm(engine, order)
     assert (stock(engine, "A"), stock(engine, "B")) == ((8, 0, 2), (0, 0, 5))
-    assert said(engine, order) == [
+    assert published_data(engine, order) == [
         ("stock.reserved.v1", 1, {"order_id": order, "items": items}),
         ("stock.sold.v1", 2, {"order_id": order, "items": items}),
     ]
@@ -43,7 +53,7 @@ def test_a_cancelled_order_gives_its_stock_back(engine: Engine) -> None:
     cancel(engine, order)
     assert stock(engine, "A") == (3, 0, 0)
     items = [{"sku": "A", "quantity": 3}]
-    assert said(engine, order)[1:] == [("stock.released.v1", 2, {"order_id": order, "items": items})]
+    assert published_data(engine, order)[1:] == [("stock.released.v1", 2, {"order_id": order, "items": items})]
     warehouse.check_books(engine)
 
 
@@ -62,7 +72,9 @@ def test_all_items_or_none(engine: Engine) -> None:
     order = new_order()
     place(engine, order, ("A", 1), ("B", 2))
     assert (stock(engine, "A"), stock(engine, "B")) == ((10, 0, 0), (1, 0, 0))
-    assert said(engine, order) == [("stock.rejected.v1", 1, {"order_id": order, "reason": "out_of_stock", "sku": "B"})]
+    assert published_data(engine, order) == [
+        ("stock.rejected.v1", 1, {"order_id": order, "reason": "out_of_stock", "sku": "B"})
+    ]
     assert status_of(engine, order) == "rejected"
 
 
@@ -71,7 +83,7 @@ def test_an_unknown_sku_is_refused(engine: Engine, others: list[tuple[str, int]]
     add(engine, "A", 10)
     order = new_order()
     place(engine, order, *others, ("NO-SUCH", 1))
-    assert said(engine, order) == [
+    assert published_data(engine, order) == [
         ("stock.rejected.v1", 1, {"order_id": order, "reason": "unknown_sku", "sku": "NO-SUCH"})
     ]
     assert stock(engine, "A") == (10, 0, 0)
@@ -94,7 +106,7 @@ def test_an_order_cancelled_before_it_is_known_never_reserves(engine: Engine) ->
     place(engine, order, ("A", 3))
     assert status_of(engine, order) == "cancelled"
     assert stock(engine, "A") == (3, 0, 0)
-    assert said(engine, order) == []
+    assert published_data(engine, order) == []
 
 
 def test_a_rejected_order_that_is_then_cancelled_stays_rejected(engine: Engine) -> None:

@@ -17,7 +17,7 @@ from services.inventory.tests.warehouse import (
     adjust,
     new_order,
     place,
-    said,
+    published_data,
     stock,
     together,
     types,
@@ -39,7 +39,7 @@ def change(engine: Engine, sku: str = "A", *, name: str | None = None, price: Mo
 def test_a_product_begins_with_the_same_two_events(engine: Engine, on_hand: int) -> None:
     add(engine, "A", on_hand)
     price = {"amount": 1999, "currency": "usd"}
-    assert said(engine, "A") == [
+    assert published_data(engine, "A") == [
         ("product.listed.v1", 1, {"sku": "A", "name": "The A", "price": price}),
         ("stock.adjusted.v1", 2, {"sku": "A", "delta": on_hand, "reason": "initial", "on_hand": on_hand}),
     ]
@@ -51,7 +51,7 @@ def test_a_sku_is_taken_once(engine: Engine) -> None:
     with pytest.raises(SkuTakenError):
         add(engine, "A", 5)
     assert stock(engine, "A") == (1, 0, 0)
-    assert len(said(engine, "A")) == 2
+    assert len(published_data(engine, "A")) == 2
 
 
 def test_two_at_once_want_the_same_sku(engine: Engine) -> None:
@@ -63,7 +63,7 @@ def test_two_at_once_want_the_same_sku(engine: Engine) -> None:
         return True
 
     assert sorted(together([try_to_add] * 4)) == [False, False, False, True]
-    assert len(said(engine, "A")) == 2
+    assert len(published_data(engine, "A")) == 2
 
 
 def test_a_change_is_an_event_and_no_change_is_none(engine: Engine) -> None:
@@ -72,7 +72,7 @@ def test_a_change_is_an_event_and_no_change_is_none(engine: Engine) -> None:
     assert (changed["price"], changed["name"], changed["version"]) == ({"amount": 5, "currency": "eur"}, "The A", 3)
     assert change(engine, price=Money(5, "eur")) == changed
     assert change(engine, name="Other")["version"] == 4
-    assert said(engine, "A")[2:] == [
+    assert published_data(engine, "A")[2:] == [
         ("product.changed.v1", 3, {"sku": "A", "name": "The A", "price": {"amount": 5, "currency": "eur"}}),
         ("product.changed.v1", 4, {"sku": "A", "name": "Other", "price": {"amount": 5, "currency": "eur"}}),
     ]
@@ -83,7 +83,11 @@ def test_adjustments_count(engine: Engine) -> None:
     adjust(engine, "A", 5)
     adjust(engine, "A", -12)
     assert stock(engine, "A") == (0, 0, 0)
-    assert [(data["delta"], data["on_hand"]) for _, _, data in said(engine, "A")[1:]] == [(7, 7), (5, 12), (-12, 0)]
+    assert [(data["delta"], data["on_hand"]) for _, _, data in published_data(engine, "A")[1:]] == [
+        (7, 7),
+        (5, 12),
+        (-12, 0),
+    ]
     warehouse.check_books(engine)
 
 

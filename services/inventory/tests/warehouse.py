@@ -81,7 +81,7 @@ def published(engine: Engine, subject: str | None = None) -> list[Event]:
     return [event for event in events if subject in {None, event.subject}]
 
 
-def said(engine: Engine, subject: str) -> list[tuple[str, int, dict[str, Any]]]:
+def published_data(engine: Engine, subject: str) -> list[tuple[str, int, dict[str, Any]]]:
     return [(event.type, event.sequence, event.data) for event in published(engine, subject)]
 
 

@@ -86,10 +86,10 @@ def discard_dead_letter(letter_id: str) -> ResponseReturnValue:
 @blueprint.post("/console/dead-letters/replay")
 def replay_group() -> ResponseReturnValue:
     """Replay all matching undecided ones, at a rate."""
-    wanted = _filter({name: request.form.get(name, "") for name in _FILTERS}, None)
+    criteria = _filter({name: request.form.get(name, "") for name in _FILTERS}, None)
     rate = forms.number("rate", MIN_RATE, MAX_RATE)
     with context().store.use() as database:
-        start = partial(usecases.start_job, database, forms.key(), wanted, by=operator_id(), rate=rate)
+        start = partial(usecases.start_job, database, forms.key(), criteria, by=operator_id(), rate=rate)
         job = acting.record("replay a group of dead letters", start, on=[])
     return done("show_replay", None, job_id=job.id)
 

@@ -42,9 +42,9 @@ def test_a_total_beyond_what_the_provider_takes_is_refused() -> None:
 
 
 def test_a_price_that_the_customer_did_not_see_is_not_charged() -> None:
-    wanted = [WantedItem("TEA", 1, Money(450, "usd")), WantedItem("POT", 1, Money(1000, "usd"))]
+    items = [WantedItem("TEA", 1, Money(450, "usd")), WantedItem("POT", 1, Money(1000, "usd"))]
     with pytest.raises(domain.PriceChangedError) as caught:
-        domain.price(wanted, PRICES)
+        domain.price(items, PRICES)
     assert caught.value.errors == {"items.1.unit_price": ["You saw 1000 usd; the price is 2500 usd."]}
     with pytest.raises(domain.PriceChangedError):
         domain.price([WantedItem("TEA", 1, Money(450, "eur"))], PRICES)

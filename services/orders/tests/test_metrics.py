@@ -63,14 +63,14 @@ def test_a_confirmation_is_counted_once_with_the_time_it_took(client: Any, engin
 
 
 def test_each_cancellation_is_counted_once_with_its_reason(client: Any, engine: Engine) -> None:
-    refused, wanted, late = place(engine), post(client, BODY).json["id"], place(engine)
+    refused, requested, late = place(engine), post(client, BODY).json["id"], place(engine)
     reading = timeouts.tick(engine, is_stopped=False)
 
     def act() -> None:
         for _ in range(2):
             event = delivery_of("stock.rejected.v1", refused)
             usecases.order_failed(engine, event, refused, CancelReason.OUT_OF_STOCK)
-            client.post(f"/api/v1/orders/{wanted}/cancel", headers=ANN)
+            client.post(f"/api/v1/orders/{requested}/cancel", headers=ANN)
             timeouts.cancel_overdue_orders(
                 engine, reading=reading + 1, bound_seconds=0, limit=9, should_continue=lambda: True
             )

@@ -26,15 +26,15 @@ def test_refunds_never_exceed_what_was_captured(amounts: list[int | None], being
     made = captured()
     for amount in amounts:
         left = made.remaining - being_refunded
-        wanted = None if amount is None else Money(amount, "usd")
+        requested = None if amount is None else Money(amount, "usd")
         if left <= 0:
             with pytest.raises(NotRefundableError):
-                refunds.check_refund(made, being_refunded, wanted)
+                refunds.check_refund(made, being_refunded, requested)
         elif amount is not None and amount > left:
             with pytest.raises(AmountExceedsRemainingError):
-                refunds.check_refund(made, being_refunded, wanted)
+                refunds.check_refund(made, being_refunded, requested)
         else:
-            granted = refunds.check_refund(made, being_refunded, wanted)
+            granted = refunds.check_refund(made, being_refunded, requested)
             assert granted == (amount or left)
             made = domain.after_refund(made, granted)
     assert made.refunded + made.remaining == 1999

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(
-    ("incoming", "status", "left", "said"),
+    ("incoming", "status", "left", "published"),
     [
         ([PLACED], "held", (10, 2, 0), ["stock.reserved.v1"]),
         ([PLACED, CONFIRMED], "sold", (8, 0, 2), ["stock.reserved.v1", "stock.sold.v1"]),
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
     ],
 )
 def test_the_samples_are_understood_each_twice(
-    engine: Engine, incoming: list[str], status: str, left: tuple[int, int, int], said: list[str]
+    engine: Engine, incoming: list[str], status: str, left: tuple[int, int, int], published: list[str]
 ) -> None:
     add(engine, "KETTLE-RED", 10)
     add(engine, "TEA-EARL-GREY", 10)
@@ -45,7 +45,7 @@ def test_the_samples_are_understood_each_twice(
         assert not receive(engine, document)
     assert status_of(engine, order) == status
     assert stock(engine, "KETTLE-RED") == left
-    assert types(engine, order) == said
+    assert types(engine, order) == published
     warehouse.check_books(engine)
 
 

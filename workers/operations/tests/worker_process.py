@@ -99,13 +99,13 @@ class OperationsWorker:
     def waiting(self, queue: str) -> int:
         return int(self.channel.queue_declare(queue, passive=True).method.message_count)
 
-    def letters(self, **wanted: Any) -> list[dict[str, Any]]:
-        return list(self.database["letters"].find(wanted).sort("_id", 1))
+    def letters(self, **criteria: Any) -> list[dict[str, Any]]:
+        return list(self.database["letters"].find(criteria).sort("_id", 1))
 
-    def letter(self, **wanted: Any) -> dict[str, Any]:
-        """The one that is wanted, as soon as it is there."""
-        wait_until(lambda: bool(self.letters(**wanted)))
-        [found] = self.letters(**wanted)
+    def letter(self, **criteria: Any) -> dict[str, Any]:
+        """The dead letter that matches, as soon as there is one."""
+        wait_until(lambda: bool(self.letters(**criteria)))
+        [found] = self.letters(**criteria)
         return found
 
     @contextmanager

@@ -46,14 +46,14 @@ def payment(status: str = "captured", **changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_cancelled_order_that_is_charged_says_so(changes: dict[str, Any], is_away: bool, text: str) -> None:
-    said = headline(order(), payment(**changes), is_provider_away=is_away)
-    assert (said.state, said.title, said.is_case) == ("bad", "Cancelled but still charged: requested", True)
-    assert said.text == f"Cancelled, but charged: {text}"
+    shown = headline(order(), payment(**changes), is_provider_away=is_away)
+    assert (shown.state, shown.title, shown.is_case) == ("bad", "Cancelled but still charged: requested", True)
+    assert shown.text == f"Cancelled, but charged: {text}"
 
 
 def test_a_cancelled_order_after_its_refund_is_no_alarm() -> None:
-    said = headline(order(), payment("refunded", refunded=usd(1999)))
-    assert (said.state, said.title, said.text) == ("", "Cancelled and refunded: requested", "")
+    shown = headline(order(), payment("refunded", refunded=usd(1999)))
+    assert (shown.state, shown.title, shown.text) == ("", "Cancelled and refunded: requested", "")
 
 
 def test_a_cancelled_order_whose_charge_is_not_known_says_so() -> None:
@@ -71,9 +71,9 @@ def test_an_order_that_waits_says_for_what() -> None:
 
 
 def test_a_refund_of_a_confirmed_order_is_on_its_way() -> None:
-    said = headline(order("confirmed"), payment(refund_pending=usd(500)))
-    assert (said.state, said.title) == ("ok", "Confirmed")
-    assert said.text == f"A refund of 5.00 USD was requested and the payment provider has not decided it. {AGAIN}"
+    shown = headline(order("confirmed"), payment(refund_pending=usd(500)))
+    assert (shown.state, shown.title) == ("ok", "Confirmed")
+    assert shown.text == f"A refund of 5.00 USD was requested and the payment provider has not decided it. {AGAIN}"
 
 
 @pytest.mark.parametrize(

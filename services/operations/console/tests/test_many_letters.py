@@ -40,9 +40,9 @@ def fill(store: Documents, count: int) -> str:
 def readings_of_pages(url: str, cursor: str) -> list[Reading]:
     """What the page of all, its next one, that of a group, and the figures on the page Now read."""
     with explained_database(url) as (database, readings):
-        for wanted in (Filter(status=Status.FILED), Filter(status=Status.FILED, queue=QUEUE, error=ERROR)):
+        for criteria in (Filter(status=Status.FILED), Filter(status=Status.FILED, queue=QUEUE, error=ERROR)):
             for before in (None, cursor):
-                models.page(database, wanted, before=before, limit=PAGE + 1)
+                models.page(database, criteria, before=before, limit=PAGE + 1)
         groups.largest(database, Status.FILED, 50)
         groups.waiting(database)
         return list(readings)
