@@ -15,7 +15,7 @@ from tests.test_tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME: list[str] = PROJECT["project"]["dependencies"]
-ASKED: dict[str, list[str]] = {
+REQUIREMENTS: dict[str, list[str]] = {
     "runtime": RUNTIME,
     "dev": [*RUNTIME, *PROJECT["project"]["optional-dependencies"]["dev"]],
     **PROJECT["dependency-groups"],
@@ -25,7 +25,7 @@ PLACES = [
     for minor in range(11, 15)
     for machine in ("x86_64", "aarch64")
 ]
-LOCKS = sorted(ASKED)
+LOCKS = sorted(REQUIREMENTS)
 
 
 def text_of(lock: str) -> str:
@@ -46,11 +46,11 @@ def pins(lock: str, place: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def unsatisfied(asked: list[str], pinned: dict[str, str], place: dict[str, str]) -> list[str]:
+def unsatisfied(requirements: list[str], pinned: dict[str, str], place: dict[str, str]) -> list[str]:
     """Which requirements the pins do not satisfy, those of the packages and of their extras included."""
     missing = []
     seen: set[tuple[str, str]] = set()
-    todo = [(Requirement(each), "") for each in asked]
+    todo = [(Requirement(each), "") for each in requirements]
     while todo:
         requirement, extra = todo.pop()
         if requirement.marker is not None and not requirement.marker.evaluate({**place, "extra": extra}):
@@ -88,14 +88,18 @@ def test_each_package_has_hashes_and_no_address_is_named(lock: str) -> None:
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
 def test_each_lock_has_what_the_project_asks_for(lock: str, place: dict[str, str]) -> None:
     pinned = pins(lock, place)
-    asked = [each for each in map(Requirement, ASKED[lock]) if each.marker is None or each.marker.evaluate(place)]
-    assert [str(each) for each in asked if not each.specifier.contains(pinned[canonicalize_name(each.name)])] == []
+    requirements = [
+        each for each in map(Requirement, REQUIREMENTS[lock]) if each.marker is None or each.marker.evaluate(place)
+    ]
+    assert [
+        str(each) for each in requirements if not each.specifier.contains(pinned[canonicalize_name(each.name)])
+    ] == []
 
 
 @pytest.mark.parametrize("lock", ["runtime", "dev"])  # tox runs `pip check` where the others are installed
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
 def test_each_package_finds_what_it_requires_in_the_lock(lock: str, place: dict[str, str]) -> None:
-    assert unsatisfied(ASKED[lock], pins(lock, place), place) == []
+    assert unsatisfied(REQUIREMENTS[lock], pins(lock, place), place) == []
 
 
 def test_a_lock_that_lacks_what_an_extra_requires_is_noticed() -> None:

@@ -74,8 +74,8 @@ class System:
         )
 
     def ask(self) -> int:
-        asked = inventory.ask_about_overdue(self.engines["inventory"], held_seconds=0, limit=9)
-        return asked + payments.ask_about_overdue(self.engines["payments"], quiet_seconds=0, limit=9)
+        overdue = inventory.ask_about_overdue(self.engines["inventory"], held_seconds=0, limit=9)
+        return overdue + payments.ask_about_overdue(self.engines["payments"], quiet_seconds=0, limit=9)
 
 
 def _taken(engine: Engine) -> list[Event]:

@@ -65,9 +65,11 @@ def ask_owners(client: Client, verdict: Verdict, progress: Callable[[str], None]
 
 def document(repair: Repair) -> dict[str, Any]:
     """The result as JSON."""
-    asked = [{"subject": each.subject, "path": each.path, "refusal": each.refusal or None} for each in repair.requests]
+    requests = [
+        {"subject": each.subject, "path": each.path, "refusal": each.refusal or None} for each in repair.requests
+    ]
     return {
-        "asked": asked,
+        "asked": requests,
         "mended": [_document_of(finding) for finding in repair.repaired],
         "not_mended": [_document_of(finding) | {"why": repair.why_not(finding)} for finding in repair.after],
     }

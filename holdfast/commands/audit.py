@@ -138,9 +138,11 @@ def _asked(target: Target, verdict: Verdict, console: Console) -> Repair:
 def _show_repair(repair: Repair | None, console: Console) -> None:
     if repair is None:
         return
-    asked = len({request.subject for request in repair.requests})
+    subjects = len({request.subject for request in repair.requests})
     counts = f"{len(repair.repaired)} repaired, {len(repair.after)} not"
-    console.print(f"Asked the owners about {asked} orders: of {len(repair.before)} findings {counts}.", highlight=False)
+    console.print(
+        f"Asked the owners about {subjects} orders: of {len(repair.before)} findings {counts}.", highlight=False
+    )
     for finding in repair.after[:MAX_SHOWN]:
         text = f"not repaired: {finding.promise} {finding.subject}: {repair.why_not(finding)}"
         console.print(text, highlight=False, markup=False)

@@ -25,19 +25,19 @@ PAID = replace(GOOD, payments=({"id": "payment-1"},))
 class Owners(Client):
     """A client of owners that accept every request except configured ones. They are HTTP servers."""
 
-    def __init__(self, url: str, asked: list[str], refused: list[str]) -> None:
+    def __init__(self, url: str, requests: list[str], refused: list[str]) -> None:
         super().__init__(url)
-        self.asked, self.refused = asked, refused
+        self.requests, self.refused = requests, refused
 
 
 @pytest.fixture
 def owners() -> Iterator[Owners]:
-    asked: list[str] = []
+    requests: list[str] = []
     refused: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             refuses = any(part in self.path for part in refused)
             body = json.dumps({"code": "unavailable", "detail": "later"} if refuses else {}).encode()
             self.send_response(503 if refuses else 200)
@@ -51,7 +51,7 @@ def owners() -> Iterator[Owners]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield Owners(f"http://127.0.0.1:{server.server_port}", asked, refused)
+        yield Owners(f"http://127.0.0.1:{server.server_port}", requests, refused)
         server.shutdown()
         thread.join(10)
 
@@ -68,19 +68,19 @@ def ask(owners: Owners, verdict: Verdict) -> Repair:
 
 def test_a_finished_orders_payment_is_rechecked_and_its_end_resent(owners: Owners) -> None:
     ask(owners, broken(PAID))
-    assert owners.asked == ["/api/v1/payments/payment-1/re-check", f"/api/v1/orders/{PAID.id}/re-emit"]
+    assert owners.requests == ["/api/v1/payments/payment-1/re-check", f"/api/v1/orders/{PAID.id}/re-emit"]
 
 
 @pytest.mark.parametrize("view", [replace(PAID, order=order("reserved")), replace(PAID, order=None)])
 def test_an_order_that_is_open_or_unknown_has_no_end_to_tell(owners: Owners, view: OrderView) -> None:
     ask(owners, broken(view))
-    assert [path.rpartition("/")[2] for path in owners.asked] == ["re-check"]
+    assert [path.rpartition("/")[2] for path in owners.requests] == ["re-check"]
 
 
 def test_what_is_no_order_has_nobody_to_be_asked(owners: Owners) -> None:
     finding = Finding("P3", "TEA", "sold too often")
     repair = replace(ask(owners, broken(also=(finding,))), after=[finding])
-    assert owners.asked == []
+    assert owners.requests == []
     assert repair.why_not(finding) == "no owner can repair it"
 
 
@@ -88,7 +88,7 @@ def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
     owners.refused.append("payments")
     verdict = broken(PAID)
     repair = replace(ask(owners, verdict), after=verdict.findings)
-    assert len(owners.asked) == 2
+    assert len(owners.requests) == 2
     assert repair.why_not(verdict.findings[0]) == "503 unavailable: later"
 
 

@@ -21,7 +21,7 @@ class Busy(HTTPServer):
     """Refuses the next `refusals` requests with `status`; keeps what it was asked."""
 
     refusals, status = 0, 503
-    asked: list[str]
+    requests: list[str]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -29,8 +29,8 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, Busy)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        server.asked.append(f"{self.command} {self.path}")
-        refused = len(server.asked) <= server.refusals
+        server.requests.append(f"{self.command} {self.path}")
+        refused = len(server.requests) <= server.refusals
         self.send_response(server.status if refused else 200)
         self.send_header("Retry-After", "0")
         self.end_headers()
@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Busy]:
     with Busy(("127.0.0.1", 0), _Handler) as running:
-        running.asked = []
+        running.requests = []
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         yield running
@@ -62,7 +62,7 @@ def shop(server: Busy) -> Client:
 def test_what_is_read_is_read_again(server: Busy, shop: Client, status: int) -> None:
     server.status, server.refusals = status, client.TRIES - 1
     assert shop.get("/orders") == {"access_token": "t"}
-    assert server.asked == ["GET /orders"] * client.TRIES
+    assert server.requests == ["GET /orders"] * client.TRIES
 
 
 def test_a_token_is_asked_for_again(server: Busy, shop: Client) -> None:
@@ -74,51 +74,51 @@ def test_it_is_given_up_after_a_few_times(server: Busy, shop: Client) -> None:
     server.refusals = 100
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.get("/orders")
-    assert len(server.asked) == client.TRIES
+    assert len(server.requests) == client.TRIES
 
 
 def test_a_system_that_starts_is_waited_for(server: Busy, shop: Client) -> None:
     server.refusals = client.TRIES + 3
     shop.waiting(60).post("/orders", {}, key="k")
-    assert server.asked == ["POST /orders"] * (client.TRIES + 4)
+    assert server.requests == ["POST /orders"] * (client.TRIES + 4)
 
 
 def test_it_is_waited_for_so_long_and_no_longer(server: Busy, shop: Client) -> None:
     server.refusals = 10**9
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.waiting(0.2).get("/orders")
-    assert len(server.asked) >= client.TRIES
+    assert len(server.requests) >= client.TRIES
 
 
 def test_what_has_no_key_is_sent_once(server: Busy, shop: Client) -> None:
     server.refusals = 1
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.waiting(60).post("/orders", {})
-    assert server.asked == ["POST /orders"]
+    assert server.requests == ["POST /orders"]
 
 
 def test_the_demonstration_waits_for_a_system_that_starts(server: Busy, shop: Client) -> None:
     server.refusals = client.TRIES + 3
     fill(shop.waiting(60))
-    assert len(server.asked) == server.refusals + len(PRICES)
+    assert len(server.requests) == server.refusals + len(PRICES)
 
 
 def test_an_impatient_client_gets_the_error_at_once(server: Busy) -> None:
     server.refusals = 1
     with pytest.raises(ApiError):
         Client(f"http://127.0.0.1:{server.server_port}").get("/orders")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_order_is_sent_once(server: Busy, shop: Client) -> None:
     server.refusals = 1
     with pytest.raises(ApiError):
         shop.post("/orders", {})
-    assert server.asked == ["POST /orders"]
+    assert server.requests == ["POST /orders"]
 
 
 def test_what_is_refused_for_good_is_not_asked_again(server: Busy, shop: Client) -> None:
     server.status, server.refusals = 404, 1
     with pytest.raises(ApiError):
         shop.get("/orders")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1

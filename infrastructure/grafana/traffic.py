@@ -2,7 +2,7 @@
 
 from infrastructure.grafana.panels import Query, Row, graph
 
-ASKED = 'route!~"/livez|/readyz|/metrics"'
+CLIENT_ROUTES = 'route!~"/livez|/readyz|/metrics"'
 
 ROWS = (
     Row(
@@ -19,7 +19,9 @@ ROWS = (
             graph(
                 "Requests",
                 "reqps",
-                Query(f"sum by (method, route) (rate(http_requests_total{{{ASKED}}}[5m]))", "{{method}} {{route}}"),
+                Query(
+                    f"sum by (method, route) (rate(http_requests_total{{{CLIENT_ROUTES}}}[5m]))", "{{method}} {{route}}"
+                ),
                 width=12,
             ),
             graph(
@@ -27,7 +29,7 @@ ROWS = (
                 "s",
                 Query(
                     "histogram_quantile(0.95, sum by (method, route, le)"
-                    f" (rate(http_request_duration_seconds_bucket{{{ASKED}}}[5m])))",
+                    f" (rate(http_request_duration_seconds_bucket{{{CLIENT_ROUTES}}}[5m])))",
                     "{{method}} {{route}}",
                 ),
                 width=12,
@@ -36,7 +38,7 @@ ROWS = (
                 "4xx and 5xx",
                 "reqps",
                 Query(
-                    f'sum by (route, status) (rate(http_requests_total{{{ASKED}, status=~"[45]xx"}}[5m]))',
+                    f'sum by (route, status) (rate(http_requests_total{{{CLIENT_ROUTES}, status=~"[45]xx"}}[5m]))',
                     "{{route}} {{status}}",
                 ),
                 width=12,

@@ -58,10 +58,10 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _set_up(asked: str) -> None:
+def _set_up(requested: str) -> None:
     done = _done()
     # Existing packages are never removed: `make demo` after `make test` keeps the tests' packages.
-    chosen = "dev" if done.get("packages") == "dev" else asked
+    chosen = "dev" if done.get("packages") == "dev" else requested
     expected = _expected_state(chosen, done)
     if done == expected:
         return

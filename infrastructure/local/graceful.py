@@ -15,14 +15,14 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Run the program until it ends."""
-    asked = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, asked | {signal.SIGCHLD})
+    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals | {signal.SIGCHLD})
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         _become(sys.argv[1:], parent)
     while True:
-        number = signal.sigwait(asked | {signal.SIGCHLD})
+        number = signal.sigwait(signals | {signal.SIGCHLD})
         if number != signal.SIGCHLD:
             os.kill(child, signal.SIGQUIT)
             continue

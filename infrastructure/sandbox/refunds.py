@@ -32,7 +32,7 @@ LISTING = Listing(
 def create(params: Params, _ident: str) -> Work:
     """POST /v1/refunds"""
     intent_id, charge_id = params.text("payment_intent"), params.text("charge")
-    asked = params.integer("amount", minimum=1)
+    requested = params.integer("amount", minimum=1)
     reason, metadata = params.choice("reason", REASONS), params.metadata()
     params.ignore("expand")
     params.finish()
@@ -41,7 +41,7 @@ def create(params: Params, _ident: str) -> Work:
 
     def work(tx: sqlite3.Connection) -> Reply:
         intent = _find_intent(tx, intent_id, charge_id)
-        amount = _decide_amount(intent, asked)
+        amount = _decide_amount(intent, requested)
         ident = new_id("re")
         tx.execute(
             "INSERT INTO refunds (id, created, payment_intent, charge, amount, currency, reason, metadata)"
@@ -77,7 +77,7 @@ def list_all(params: Params, _ident: str) -> Work:
     return lambda tx: list_page(tx, LISTING, page)
 
 
-def _decide_amount(intent: sqlite3.Row, asked: int | None) -> int:
+def _decide_amount(intent: sqlite3.Row, requested: int | None) -> int:
     """The amount to refund; without `asked` the rest."""
     if intent["status"] != "succeeded":
         raise ApiError(
@@ -86,10 +86,10 @@ def _decide_amount(intent: sqlite3.Row, asked: int | None) -> int:
     left: int = intent["amount_received"] - intent["amount_refunded"]
     if left == 0:
         raise ApiError(f"Charge {intent['latest_charge']} has already been refunded.", code="charge_already_refunded")
-    if asked is not None and asked > left:
-        shown, most = display(asked, intent["currency"]), display(left, intent["currency"])
+    if requested is not None and requested > left:
+        shown, most = display(requested, intent["currency"]), display(left, intent["currency"])
         raise ApiError(f"Refund amount ({shown}) is greater than unrefunded amount on charge ({most})", param="amount")
-    return asked or left
+    return requested or left
 
 
 def _find_intent(tx: sqlite3.Connection, intent_id: str | None, charge_id: str | None) -> sqlite3.Row:

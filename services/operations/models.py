@@ -208,8 +208,8 @@ def _return(database: Database[Document], death: Death, letter_id: str, now: str
 def _other_body(database: Database[Document], death: Death, letter_id: str) -> Document:
     """A known id with new bytes: they are stored, and referenced in the history."""
     sent = bodies.digest(death.body)
-    seen = {"_id": letter_id, "$or": [{"body_sha256": sent}, {"edits": sent}]}
-    if letters(database).find_one(seen, {"_id": 1}) is not None:
+    known = {"_id": letter_id, "$or": [{"body_sha256": sent}, {"edits": sent}]}
+    if letters(database).find_one(known, {"_id": 1}) is not None:
         return {}
     return {"body_sha256": bodies.put(database, death.body)}
 

@@ -155,9 +155,9 @@ class InventoryTables:
     @staticmethod
     def ask_about_held(tables: Tables, **_: Any) -> list[Reservation]:
         held = [each for each in tables.all("reservations") if each.status is stock.Status.HELD]
-        asked = [replace(each, version=each.version + 1) for each in held]
-        tables.rows |= {("reservations", each.order_id): each for each in asked}
-        return asked
+        overdue = [replace(each, version=each.version + 1) for each in held]
+        tables.rows |= {("reservations", each.order_id): each for each in overdue}
+        return overdue
 
 
 class PaymentTables:
@@ -211,8 +211,8 @@ class PaymentTables:
 
     @staticmethod
     def ask_about_overdue(tables: Tables, **_: Any) -> list[Payment]:
-        asked = [each for each in tables.all("payments") if PaymentTables._is_overdue(tables, each)]
-        return [PaymentTables._put(tables, replace(each, version=each.version + 1)) for each in asked]
+        overdue = [each for each in tables.all("payments") if PaymentTables._is_overdue(tables, each)]
+        return [PaymentTables._put(tables, replace(each, version=each.version + 1)) for each in overdue]
 
     @staticmethod
     def _is_overdue(tables: Tables, payment: Payment) -> bool:

@@ -25,12 +25,12 @@ class Dependencies:
 
     def __init__(self, *down: str) -> None:
         self.down = set(down)
-        self.asked = 0
+        self.probed = 0
         self.done: list[str] = []
 
     def probe(self, name: str) -> Callable[[], None]:
         def ask() -> None:
-            self.asked += 1
+            self.probed += 1
             if name in self.down:
                 raise ConnectionError(name)
 
@@ -72,10 +72,10 @@ def test_it_lasts_until_all_answer() -> None:
     pause = found.pause("database", "provider")
     pause.begin("no answer")
     assert pause.is_active
-    wait(lambda: found.asked > 3)
+    wait(lambda: found.probed > 3)
     found.down.remove("database")
-    asked = found.asked
-    wait(lambda: found.asked > asked + 3)
+    probed = found.probed
+    wait(lambda: found.probed > probed + 3)
     assert pause.is_active
     assert found.done == ["cancel"]
     found.down.clear()
@@ -91,7 +91,7 @@ def test_it_is_shown_while_it_lasts() -> None:
     pause = found.pause("database")
     assert shown() == 1
     pause.begin("no answer")
-    wait(lambda: found.asked > 3)
+    wait(lambda: found.probed > 3)
     assert shown() == 0
     found.down.clear()
     wait(lambda: shown() == 1)
@@ -134,7 +134,7 @@ def test_what_cannot_be_parked_is_held_and_goes_before_the_dependencies_answer()
     found = Dependencies(WAY_OUT, "database")
     pause = found.pause("database", way_out=True)
     threads = [held(pause, found.publish) for _ in range(3)]
-    wait(lambda: found.done == ["cancel"] and found.asked > 3)
+    wait(lambda: found.done == ["cancel"] and found.probed > 3)
     found.down.remove(WAY_OUT)
     for thread in threads:
         thread.join(SECONDS)

@@ -146,13 +146,13 @@ def test_servers_that_are_gone_or_stand_still_are_seen_within_a_bound(
 
 def test_what_was_seen_counts_for_a_moment(box: Outbox, vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saga_health, "POLL_SECONDS", 60.0)
-    asked: list[int] = []
+    polls: list[int] = []
     topology.declare(vhost, {})
     with QueueReader(vhost, name="test") as queues:
-        looks = SagaHealth({}, queues, (), {"provider": lambda: asked.append(1)})
-        assert looks.reason() is None
-        assert looks.reason() is None
-    assert asked == [1]
+        health = SagaHealth({}, queues, (), {"provider": lambda: polls.append(1)})
+        assert health.reason() is None
+        assert health.reason() is None
+    assert polls == [1]
 
 
 def _age(box: Outbox, seconds: float) -> None:

@@ -32,13 +32,13 @@ class KeyServer:
     def __init__(self) -> None:
         self.body = json.dumps({"keys": [_jwk("one")]}).encode()
         self.status = 200
-        self.asked = 0
+        self.request_count = 0
         self.delay = 0.0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                server.asked += 1
+                server.request_count += 1
                 time.sleep(server.delay)
                 self.send_response(server.status)
                 self.send_header("Content-Length", str(len(server.body)))
@@ -75,9 +75,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_keys_are_fetched_when_first_needed_and_then_kept(server: KeyServer) -> None:
     keys = RemoteKeys(server.url)
-    assert server.asked == 0
+    assert server.request_count == 0
     assert keys.key("one") is keys.key("one")
-    assert server.asked == 1
+    assert server.request_count == 1
 
 
 def test_many_threads_fetch_once(server: KeyServer) -> None:
@@ -88,7 +88,7 @@ def test_many_threads_fetch_once(server: KeyServer) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=5)
-    assert server.asked == 1
+    assert server.request_count == 1
 
 
 def test_an_unknown_key_asks_again_but_not_all_the_time(server: KeyServer, impatient: None) -> None:
@@ -98,11 +98,11 @@ def test_an_unknown_key_asks_again_but_not_all_the_time(server: KeyServer, impat
         with pytest.raises(Unauthenticated) as caught:
             keys.key("two")
         assert caught.value.code == "invalid_token"
-    assert server.asked == 1
+    assert server.request_count == 1
     server.body = json.dumps({"keys": [_jwk("one"), _jwk("two")]}).encode()
     time.sleep(0.35)
     assert keys.key("two")
-    assert server.asked == 2
+    assert server.request_count == 2
 
 
 def test_known_keys_serve_on_while_the_server_is_gone(server: KeyServer, impatient: None) -> None:
@@ -149,7 +149,7 @@ def test_a_process_that_never_had_a_key_says_unavailable_and_recovers(server: Ke
     for _ in range(20):
         with pytest.raises(Unavailable):
             keys.key("one")
-    assert server.asked == 1
+    assert server.request_count == 1
     server.status = 200
     time.sleep(0.25)
     assert keys.key("one")
@@ -180,7 +180,7 @@ def test_redirects_are_not_followed(server: KeyServer) -> None:
     server.status = 302
     with pytest.raises(Unavailable):
         RemoteKeys(server.url).key("one")
-    assert server.asked == 1
+    assert server.request_count == 1
 
 
 @pytest.mark.parametrize("jwk", [{}, {"x": "!!"}, {"x": "YWJj"}, {"x": 5}])

@@ -93,18 +93,18 @@ def test_a_name_with_one_forbidden_address_is_refused_whole(monkeypatch: pytest.
 
 def test_a_name_is_resolved_once_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked twice, a name server could answer with another address the second time."""
-    asked: list[str] = []
+    resolved: list[str] = []
     resolve = socket.getaddrinfo
 
     def counted(host: str, port: int, **options: Any) -> Any:
-        asked.append(host)
+        resolved.append(host)
         return resolve("127.0.0.1", port, **options)
 
     with receiving() as receiver, client() as http:
         monkeypatch.setattr(socket, "getaddrinfo", counted)
         url = receiver.url.replace("127.0.0.1", "shop.example")
         assert http.post(url, b"", {}).status == 200
-        assert asked == ["shop.example"]
+        assert resolved == ["shop.example"]
         assert receiver.requests[0].headers["host"].startswith("shop.example")
 
 

@@ -33,7 +33,7 @@ class Recorder(Faults):
     """Records each call; fails as often as configured."""
 
     failures: dict[str, int] = field(default_factory=dict)
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.known = {each.id: each for each in (LASTING, MOMENTARY)}
@@ -48,7 +48,7 @@ class Recorder(Faults):
         self._record("undo", fault_id, target)
 
     def _record(self, act: str, fault_id: str, target: str) -> None:
-        self.asked.append((act, fault_id, target))
+        self.calls.append((act, fault_id, target))
         if self.failures.get(act, 0):
             self.failures[act] -= 1
             raise OSError(f"{act} failed")

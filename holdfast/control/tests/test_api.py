@@ -60,7 +60,7 @@ def test_only_an_operators_token_opens_it(url: str, recorder: Recorder, path: st
         (bearer(**OPERATOR) | {"Sec-Fetch-Site": "same-origin"}, (403, "from_a_browser")),
     ):
         assert code(requests.request(method, address, json=body, headers=headers, timeout=30)) == expected
-    assert recorder.asked == []
+    assert recorder.calls == []
 
 
 def test_a_browser_gets_no_leave_to_ask_from_elsewhere(url: str) -> None:
@@ -79,7 +79,7 @@ def test_a_fault_is_injected_shown_and_undone(url: str, recorder: Recorder) -> N
     assert 0 < shown["active"]["left_seconds"] <= 60
     assert [(act["act"], act["by"]) for act in shown["acts"]] == [("injected", "olga")]
     assert ask("POST", f"{url}/undo").json() == {"undone": True, "active": None}
-    assert recorder.asked == [("inject", "lasting", ""), ("undo", "lasting", "")]
+    assert recorder.calls == [("inject", "lasting", ""), ("undo", "lasting", "")]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_fault_is_injected_shown_and_undone(url: str, recorder: Recorder) -> N
 )
 def test_nothing_but_the_list_is_accepted(url: str, recorder: Recorder, body: Any, expected: tuple[int, str]) -> None:
     assert code(ask("POST", f"{url}/faults", body)) == expected
-    assert recorder.asked == []
+    assert recorder.calls == []
 
 
 def test_what_cannot_be_injected_is_refused_with_its_reason(url: str, recorder: Recorder) -> None:

@@ -28,7 +28,7 @@ def test_a_fault_is_over_automatically_and_each_act_is_on_record(recorder: Recor
         assert injection.active
         assert (injection.active["fault"], injection.active["by"]) == ("lasting", "olga")
         eventually(lambda: injection.active, lambda active: active is None, seconds=30)
-        assert recorder.asked == [("inject", "lasting", ""), UNDONE]
+        assert recorder.calls == [("inject", "lasting", ""), UNDONE]
         assert acts(injection) == [("undone", "automatic"), ("injected", "olga")]
 
 
@@ -42,7 +42,7 @@ def test_one_fault_at_a_time_until_it_is_undone(recorder: Recorder, tmp_path: Pa
         assert acts(injection)[0] == ("undone", "pavel")
         injection.start(MOMENTARY, "a", 5, "pavel")
         assert injection.active is None, "there is nothing to undo"
-        assert recorder.asked[-1] == ("inject", "momentary", "a")
+        assert recorder.calls[-1] == ("inject", "momentary", "a")
 
 
 def test_a_successor_undoes_what_a_killed_process_left(recorder: Recorder, tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ def test_a_successor_undoes_what_a_killed_process_left(recorder: Recorder, tmp_p
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "fault.json").write_text(json.dumps(record))
     killed.close()
-    recorder.asked.clear()
+    recorder.calls.clear()
     with injecting(recorder, tmp_path / "left") as successor:
         eventually(lambda: successor.active, lambda active: active is None, seconds=30)
-    assert recorder.asked == [UNDONE]
+    assert recorder.calls == [UNDONE]
 
 
 def test_undoing_is_tried_until_it_succeeds(recorder: Recorder, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_undoing_is_tried_until_it_succeeds(recorder: Recorder, tmp_path: Path) 
         assert injection.active
         assert injection.active["problem"] == "undo failed"
         eventually(lambda: injection.active, lambda active: active is None, seconds=30)
-    assert recorder.asked.count(UNDONE) == 3
+    assert recorder.calls.count(UNDONE) == 3
 
 
 def test_what_could_not_be_injected_is_undone(recorder: Recorder, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_could_not_be_injected_is_undone(recorder: Recorder, tmp_path: Path
         with pytest.raises(OSError, match="inject failed"):
             injection.start(LASTING, "", 300, "olga")
         assert injection.active is None
-    assert recorder.asked[-1] == UNDONE
+    assert recorder.calls[-1] == UNDONE
 
 
 def test_a_clock_that_was_set_back_prolongs_nothing(recorder: Recorder, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_stack_goes_down_without_a_fault_left_and_the_record_is_bounded(reco
         for _ in range(MAX_ACTS):
             injection.start(MOMENTARY, "b", 5, "olga")
         injection.start(LASTING, "", 300, "olga")
-    assert recorder.asked[-1] == UNDONE
+    assert recorder.calls[-1] == UNDONE
     with injecting(recorder, tmp_path) as successor:
         assert successor.active is None
         assert len(successor.acts) == MAX_ACTS

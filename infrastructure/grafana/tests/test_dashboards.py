@@ -48,9 +48,9 @@ def test_a_panel_says_what_it_shows_and_asks_for_what_there_is(panel: dict[str, 
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
     assert panel["targets"]
     for target in panel["targets"]:
-        asked = used(target["expr"])
-        assert asked
-        assert asked - known() - RECORDED - {"ALERTS"} == set()
+        metrics = used(target["expr"])
+        assert metrics
+        assert metrics - known() - RECORDED - {"ALERTS"} == set()
         labels = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
         if " by (" in target["expr"]:
             kept = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", target["expr"]))))

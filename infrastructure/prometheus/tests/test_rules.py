@@ -49,9 +49,9 @@ def runbook(alert: str) -> Path:
 
 @pytest.mark.parametrize("rule", ENTRIES, ids=lambda rule: str(rule.get("alert") or rule.get("record")))
 def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
-    asked = used(rule["expr"])
-    assert asked, "no metric was found in it"
-    assert asked - known() - RECORDED == set()
+    metrics = used(rule["expr"])
+    assert metrics, "no metric was found in it"
+    assert metrics - known() - RECORDED == set()
 
 
 def test_names_are_found_in_expressions() -> None:

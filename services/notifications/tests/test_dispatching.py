@@ -160,8 +160,8 @@ def test_retry_after_holds_the_whole_endpoint_back(
 ) -> None:
     endpoint_id, _ = make_endpoint(store, f"{receiver.url}/a")
     moment = utc_now() + timedelta(seconds=600)
-    asked = "600" if kind == "seconds" else format_datetime(moment.replace(microsecond=0), usegmt=True)
-    receiver.replies["/a"] = Reply(503, {"retry-after": asked})
+    retry_after = "600" if kind == "seconds" else format_datetime(moment.replace(microsecond=0), usegmt=True)
+    receiver.replies["/a"] = Reply(503, {"retry-after": retry_after})
     record(store, sample("order.placed.v1"))
     dispatcher = make_dispatcher()
     run(dispatcher)

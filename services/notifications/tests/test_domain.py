@@ -110,9 +110,9 @@ def test_the_last_attempt_has_no_next_one() -> None:
 
 
 def test_retry_after_is_honoured_within_a_bound() -> None:
-    asked = Outcome(503, "", 0.1, retry_after_seconds=77.0)
-    assert next_attempt(POLICY, 1, asked, now=NOW, chance=0) == NOW + timedelta(seconds=77)
-    assert judge(POLICY, Health(), asked, now=NOW).open_until == NOW + timedelta(seconds=77)
+    outcome = Outcome(503, "", 0.1, retry_after_seconds=77.0)
+    assert next_attempt(POLICY, 1, outcome, now=NOW, chance=0) == NOW + timedelta(seconds=77)
+    assert judge(POLICY, Health(), outcome, now=NOW).open_until == NOW + timedelta(seconds=77)
     endless = Outcome(503, "", 0.1, retry_after_seconds=1e9)
     assert next_attempt(POLICY, 1, endless, now=NOW, chance=0) == NOW + timedelta(days=1)
 

@@ -158,10 +158,10 @@ def _idle(context: str, view: Mapping[str, Any], worker: Mapping[str, Any] | Non
 
 
 def _postgres(unready: Unready) -> Part:
-    asked = [failing for name, failing in unready.items() if name.removeprefix("service-") in _RELATIONAL]
-    if any("postgres" in failing for failing in asked):
+    answers = [failing for name, failing in unready.items() if name.removeprefix("service-") in _RELATIONAL]
+    if any("postgres" in failing for failing in answers):
         return Part("PostgreSQL", BAD, "does not answer")
-    return Part("PostgreSQL", OK, "answers") if asked else Part("PostgreSQL", UNKNOWN, "no service can say")
+    return Part("PostgreSQL", OK, "answers") if answers else Part("PostgreSQL", UNKNOWN, "no service can say")
 
 
 def _rabbitmq(view: Mapping[str, Any]) -> Part:

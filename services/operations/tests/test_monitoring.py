@@ -32,7 +32,7 @@ class Fake(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, answers: dict[str, bytes | None]) -> None:
-        self.answers, self.asked, self.over = answers, 0, threading.Event()
+        self.answers, self.request_count, self.over = answers, 0, threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Fake
 
     def do_GET(self) -> None:
-        self.server.asked += 1
+        self.server.request_count += 1
         body = self.server.answers[self.path.partition("?")[0]]
         if body is None:
             self.server.over.wait(20)
@@ -81,9 +81,9 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
         snapshot = monitor.snapshot()
         assert time.monotonic() - started < POLL_SECONDS + 10
         view = system_view(snapshot, monitor.processes, [], None, asks_broker=monitor.asks_broker)
-        asked = server.asked
+        request_count = server.request_count
         assert monitor.snapshot() is snapshot
-        assert server.asked == asked
+        assert server.request_count == request_count
     assert view["unanswered"] == ["hangs", "nonsense", "gone"]
     [outbox] = view["outboxes"]
     assert outbox == {"database": "orders", "relay": "relay", "seconds": 4.5, "rows": 7} | NOTHING_SET_ASIDE

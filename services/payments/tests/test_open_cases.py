@@ -60,9 +60,9 @@ def end_pause(engine: Engine, order_id: str) -> None:
 
 def requests_for_refunds(engine: Engine, payment: Payment) -> list[tuple[str, str | None]]:
     """Each with its status and why it failed, in order."""
-    asked = text("SELECT status, code FROM refunds WHERE payment_id = :id ORDER BY id")
+    query = text("SELECT status, code FROM refunds WHERE payment_id = :id ORDER BY id")
     with autocommit(engine) as connection:
-        return [(status, code) for status, code in connection.execute(asked, {"id": payment.id})]
+        return [(status, code) for status, code in connection.execute(query, {"id": payment.id})]
 
 
 def owed(resources: Resources, sandbox: SandboxProcess) -> Payment:

@@ -83,7 +83,7 @@ class Users:
     url: str
     contacts: dict[str, Any]
     status: int = 200
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def users_service() -> Iterator[Users]:
     class Routes(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             user_id = self.path.split("/")[4]
-            users.asked.append(user_id)
+            users.requests.append(user_id)
             status, body = users.status, users.contacts.get(user_id)
             if self.headers["Authorization"] != f"Bearer {TOKEN}":
                 status = 401

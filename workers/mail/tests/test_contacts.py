@@ -53,7 +53,7 @@ def test_nobody_there_is_an_outage(make_contacts: Callable[..., Contacts]) -> No
 
 def test_the_probe_asks_for_nobody(users: Users, make_contacts: Callable[..., Contacts]) -> None:
     make_contacts(users.url).probe()
-    assert CUSTOMER not in users.asked
+    assert CUSTOMER not in users.requests
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from services.operations.console.letter_outcomes import arrivals, is_invalid, la
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 FILED = {"kind": "filed", "at": "2026-01-01T11:00:00Z"}
-ASKED = {"kind": "replay_requested", "at": "2026-01-01T12:00:00Z", "replay_id": "r1", "by": "u1"}
-EDITED = ASKED | {"edited_sha256": "abc"}
+REQUESTED = {"kind": "replay_requested", "at": "2026-01-01T12:00:00Z", "replay_id": "r1", "by": "u1"}
+EDITED = REQUESTED | {"edited_sha256": "abc"}
 SENT = {"kind": "replayed", "at": "2026-01-01T12:00:02Z", "replay_id": "r1", "outcome": "published"}
 BACK = {"kind": "returned", "at": "2026-01-01T12:00:01Z", "replay_id": "r1", "error": "no such order"}
 
@@ -25,17 +25,17 @@ def letter(*history: dict[str, Any], **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("history", "state", "text", "is_settled"),
     [
-        ([ASKED], "warn", "The event is on its way to orders.events.", False),
+        ([REQUESTED], "warn", "The event is on its way to orders.events.", False),
         ([EDITED, SENT | {"at": "2026-01-01T12:00:25Z"}], "warn", "The edited event was sent to orders.events", False),
-        ([ASKED, SENT], "ok", "The event was replayed 28 s ago and has not come back", True),
-        ([ASKED, BACK, SENT], "bad", "failed again in orders.events: no such order", True),
+        ([REQUESTED, SENT], "ok", "The event was replayed 28 s ago and has not come back", True),
+        ([REQUESTED, BACK, SENT], "bad", "failed again in orders.events: no such order", True),
         (
-            [ASKED, SENT | {"outcome": "no_such_queue"}],
+            [REQUESTED, SENT | {"outcome": "no_such_queue"}],
             "bad",
             "could not be sent to orders.events: no such queue.",
             True,
         ),
-        ([ASKED, SENT, BACK, EDITED], "warn", "The edited event is on its way", False),
+        ([REQUESTED, SENT, BACK, EDITED], "warn", "The edited event is on its way", False),
     ],
 )
 def test_the_last_replay_counts(history: list[dict[str, Any]], state: str, text: str, *, is_settled: bool) -> None:
@@ -46,7 +46,7 @@ def test_the_last_replay_counts(history: list[dict[str, Any]], state: str, text:
 
 def test_without_a_replay_or_after_a_discard_there_is_none() -> None:
     assert outcome(letter(), NOW) is None
-    assert outcome(letter(ASKED, SENT, BACK, status="discarded"), NOW) is None
+    assert outcome(letter(REQUESTED, SENT, BACK, status="discarded"), NOW) is None
 
 
 def test_what_replaying_can_do() -> None:
@@ -60,7 +60,7 @@ def test_what_replaying_can_do() -> None:
 
 
 def test_arrivals_and_the_last_edit() -> None:
-    history = [FILED, EDITED, SENT, BACK, ASKED]
+    history = [FILED, EDITED, SENT, BACK, REQUESTED]
     assert arrivals(history) == 2
     assert last_edit(history) == EDITED
     assert last_edit([FILED]) is None

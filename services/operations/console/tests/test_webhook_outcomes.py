@@ -8,7 +8,7 @@ import pytest
 
 from services.operations.console.webhook_outcomes import outcome
 
-ASKED, LATER = "2026-01-01T12:00:00Z", "2026-01-01T12:00:01Z"
+REQUESTED, LATER = "2026-01-01T12:00:00Z", "2026-01-01T12:00:01Z"
 ON, OFF = {"enabled": True}, {"enabled": False}
 
 
@@ -35,12 +35,12 @@ def sent(status: int | None, at: str = LATER, kind: str = "webhook.test.v1") -> 
 def test_the_answer_is_said_once_it_is_there(
     act: str, endpoint: dict[str, Any], deliveries: list[dict[str, Any]], state: str, text: str
 ) -> None:
-    found = outcome(act, ASKED, endpoint, deliveries)
+    found = outcome(act, REQUESTED, endpoint, deliveries)
     assert found
     assert (found[0], text in found[1]) == (state, True)
 
 
 def test_nothing_is_said_of_what_is_no_longer_so() -> None:
-    assert outcome("enabled", ASKED, OFF, []) is None
-    assert outcome("disabled", ASKED, ON, []) is None
+    assert outcome("enabled", REQUESTED, OFF, []) is None
+    assert outcome("disabled", REQUESTED, ON, []) is None
     assert outcome("", "", ON, []) is None
