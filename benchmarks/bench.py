@@ -1,4 +1,4 @@
-"""What every measurement works with: a stack, one customer, the plain chain, and the figures so far."""
+"""Shared state of all measurements: the stack, one customer, the plain chain, and the figures so far."""
 
 from __future__ import annotations
 

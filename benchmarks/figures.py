@@ -1,4 +1,4 @@
-"""What was measured: values by name, one for each round, and what they come to."""
+"""Measured values by name, one for each round, and their summary."""
 
 from __future__ import annotations
 

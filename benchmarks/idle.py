@@ -1,4 +1,4 @@
-"""`python -m benchmarks.idle`: an idle stack: its processor time, and the time from accepted to confirmed.
+"""`python -m benchmarks.idle`: an idle stack's processor time, and the time from accepted to confirmed.
 
 Starts a stack of its own in .holdfast-bench-idle. First nothing happens for a minute. Then orders are placed one by
 one, each after the one before it has ended. The state of an order is read from its table every two milliseconds, which

@@ -1,4 +1,4 @@
-"""From accepted to confirmed: the time between two events of an order, as the archive has them.
+"""The time from accepted to confirmed: between two events of an order in the archive.
 
 The clock is the one of the processes that wrote the events, so that looking costs the order nothing. Orders arrive at a
 fixed rate.

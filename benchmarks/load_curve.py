@@ -1,4 +1,4 @@
-"""The curve of load: orders arrive at a fixed rate, higher from step to step, until the front sheds some of them."""
+"""The load curve: orders arrive at a fixed rate, increased step by step until the front sheds load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open loop: requests arrive at a fixed rate, however long the answers take.
+"""An open loop: requests are sent at a fixed rate, independent of the response times.
 
 A latency counts from the moment at which the request should have been sent, so that a server which stalls is charged
 for every request that had to wait behind it (no coordinated omission). Connections are opened as they are needed, up

@@ -1,4 +1,4 @@
-"""docs/performance.md: each row with its goal and what was reached, and where the figures come from."""
+"""docs/performance.md: each row with its goal and result, and how the figures were measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Holdfast is compared with: the ordinary way to write it, as fast as we can make it.
+"""The baseline of the comparison: a plain Celery chain, tuned for speed.
 
 A Flask view inserts a row and sends a Celery task, with publisher confirms, to a durable classic queue. A threaded
 worker takes the order through four tasks, each of which inserts a row and sends the next: as many steps as an order has

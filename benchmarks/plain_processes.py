@@ -1,4 +1,4 @@
-"""The plain chain's processes, beside a stack's servers and in a database of their own."""
+"""The processes of the plain chain, on a stack's servers, with their own database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processor time of a stack's processes, each with all that runs below it, as the kernel counts it in /proc."""
+"""Processor time of a stack's processes and their children, from the kernel's counters in /proc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A virtual host and a database that one measurement has for itself, on a stack's servers."""
+"""A separate virtual host and database for one measurement, on a stack's servers."""
 
 from __future__ import annotations
 

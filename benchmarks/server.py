@@ -1,4 +1,4 @@
-"""`python -m benchmarks.server`: what it costs that no thread waits for a client.
+"""`python -m benchmarks.server`: the cost of buffering requests so that no thread waits for a client.
 
 Serves the sample service with gunicorn's threaded worker as it is and with ours, in turn, and loads each with `wrk`
 (Debian's package). Prints the medians of the rounds and their ratio. Needs nothing else.

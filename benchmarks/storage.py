@@ -1,4 +1,4 @@
-"""How many bytes a stack's databases take: tables and indexes, without the write-ahead log."""
+"""The size of a stack's databases in bytes: tables and indexes, without the write-ahead log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What open event streams cost the live service: `python -m benchmarks.streams --url URL --pid PID --token TOKEN`.
+"""The cost of open event streams for live: `python -m benchmarks.streams --url URL --pid PID --token TOKEN`.
 
 Opens streams of all orders, one after the other, waits until each has begun, and prints the resident memory and the
 threads of the process before and after. Natively: `LIVE_STREAMS_PER_CALLER=2000 holdfast up`, then URL and PID from

@@ -1,4 +1,4 @@
-"""A stack that a benchmark starts for itself, and deletes at its end."""
+"""A stack that a benchmark starts and deletes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.tracing`: what tracing costs an order, from its request to its confirmation.
+"""`python -m benchmarks.tracing`: the cost of tracing per order, from its request to its confirmation.
 
 Starts a stack of its own in .holdfast-bench-tracing, in turn without a collector, with one that is sent everything, and
 with one that is sent a tenth. Each time the same number of orders goes all the way. Counted is the processor time that

@@ -1,4 +1,4 @@
-"""The plain chain's visible work: what a user sees of Holdfast beside the order's state, without its guarantees.
+"""The plain chain with the same visible work as Holdfast, without its guarantees.
 
 The payment provider is asked to create and to confirm an intent, and each event of the order is a MongoDB document:
 five of them, as Holdfast archives. Each thread keeps a connection to the provider.

@@ -1,4 +1,4 @@
-"""What a migration would execute, as SQL, and what is unsafe in it while the version before still runs.
+"""The SQL that a migration would execute, and its parts that are unsafe while the previous version still runs.
 
 The judge is squawk (https://squawkhq.com), which parses PostgreSQL's own grammar and knows which statement takes which
 lock and what breaks processes that still use the old tables. A table created in the same migration is exempt.

@@ -1,4 +1,4 @@
-"""The page of settings and the examples: current, complete, without collisions, and good to start with."""
+"""The settings page and the examples: current, complete, without collisions, and usable."""
 
 from __future__ import annotations
 

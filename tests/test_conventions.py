@@ -1,4 +1,4 @@
-"""What people expect around the code is there and is true: make's targets, local hooks, the workflow."""
+"""The repository's conventions: make's targets, local hooks, the workflow."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""One list of crash points (`chaos_tests/crashes/points.py`), and it is the one that the code has."""
+"""The list of crash points (`chaos_tests/crashes/points.py`) matches the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What import-linter cannot say: the context of a worker is its own."""
+"""Rules that import-linter cannot express: a worker imports its own context only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kit (`common/`) knows no context: what belongs to one is handed in, and nothing is imported by a string."""
+"""`common/` knows no context: contexts hand in what belongs to them, and nothing is imported by a string."""
 
 from __future__ import annotations
 

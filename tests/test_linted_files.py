@@ -1,4 +1,4 @@
-"""What ruff does not read: shell scripts by shellcheck, Dockerfiles by hadolint; each comes as a package of PyPI."""
+"""Lints files that ruff does not read: shell scripts by shellcheck, Dockerfiles by hadolint."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The locks are complete: what pyproject.toml asks for, all that this requires in turn, each with hashes."""
+"""The locks are complete: all requirements of pyproject.toml and theirs, each with hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages name is there: modules, commands, files. (The README's first order is tried end to end.)"""
+"""The modules, commands and files that the pages name exist. (tests/e2e runs the README's first order.)"""
 
 import re
 from importlib.util import find_spec

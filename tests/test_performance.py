@@ -1,4 +1,4 @@
-"""docs/performance.md: which rows it has, what it says of those without figures; and the open loop that feeds it."""
+"""docs/performance.md: its rows, its text for missing figures, and the open loop that measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promises that `GET /system` and its metrics speak of are those that an audit judges."""
+"""The promises in `GET /system` and its metrics are those that the audit checks."""
 
 from holdfast.audit.promises import PROMISES
 from services.operations import system_api

@@ -1,4 +1,4 @@
-"""No published event changes under those who read it outside: each is compared with its record."""
+"""No published event schema changes in an incompatible way: each is compared with its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""services/routes.txt: what it lists. That it is current: tests/test_configuration.py."""
+"""services/routes.txt: its content. tests/test_configuration.py checks that it is current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README of each service: short, and true of its routes, its events and its commands."""
+"""The README of each service: short, with its actual routes, events and commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of the demonstration: complete, small, without a secret, and without anything from elsewhere."""
+"""The terminal picture: complete, small, self-contained and without secrets."""
 
 from __future__ import annotations
 

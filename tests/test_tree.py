@@ -1,4 +1,4 @@
-"""What linters cannot say of the tree: a test for each module, sizes, names, and tables that close their file."""
+"""Rules that linters cannot express: a test for each module, sizes, names, and tables that close their file."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Variables: each process gets what it reads, and no more."""
+"""Each process gets the variables that it reads, and no others."""
 
 import re
 

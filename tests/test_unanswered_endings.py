@@ -1,4 +1,4 @@
-"""Two dead letters of one order without a replay: no money or stock stays with a cancelled order."""
+"""Two dead letters of one order without a replay: a cancelled order keeps no money and no stock."""
 
 from __future__ import annotations
 

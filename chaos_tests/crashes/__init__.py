@@ -1,1 +1,1 @@
-"""Crash points: the process that reaches a named place is killed there, and nothing must come of it."""
+"""Crash points: a process is killed at a named place, and no promise may be broken."""

@@ -1,4 +1,4 @@
-"""The orders that drive a process to the place where it dies."""
+"""The orders that make a process reach the crash point."""
 
 from __future__ import annotations
 

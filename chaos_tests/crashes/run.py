@@ -1,4 +1,4 @@
-"""`holdfast chaos crashes`: kill a process at every step of an order's way, on its first and a later visit.
+"""`holdfast chaos crashes`: kills a process at every step of an order, on its first and a later visit.
 
 A test build (HOLDFAST_TEST_BUILD=1) kills itself with SIGKILL at the place that HOLDFAST_CRASH_POINT names. For each
 place: the process is armed, orders of every kind are placed until it dies, it starts again without the trap, every

@@ -1,4 +1,4 @@
-"""When a server itself answers again, without the proxies: additional time is the system's own recovery."""
+"""Measures when a server answers again, without the proxies: any additional time is the system's own recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When every worker works again, by its own count of handled events, read over HTTP."""
+"""Measures when every worker handles events again, by its metrics."""
 
 from __future__ import annotations
 

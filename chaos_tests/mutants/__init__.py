@@ -1,1 +1,1 @@
-"""Holdfast with one guarantee taken away: each mutant must be caught."""
+"""Holdfast without one of its guarantees: a test must detect each mutant."""

@@ -1,4 +1,4 @@
-"""What is done to workers that handle events in batches, and the mutants that must be noticed."""
+"""Scenarios and mutants of workers that handle events in batches."""
 
 from __future__ import annotations
 

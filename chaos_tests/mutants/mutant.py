@@ -1,4 +1,4 @@
-"""What a mutant is: patches, the processes that get them, and the scenario that must notice."""
+"""A mutant: its patches, the processes that load them, and the scenario that must detect it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook receiver, and a worker that is killed before it sends: what is listed as delivered has arrived."""
+"""A webhook receiver and a worker that is killed before it sends: a delivery listed as delivered must have arrived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be parked: a charge that nobody decides about, and charges while the delay queues take nothing."""
+"""Events that must be parked: an undecided charge, and charges while the delay queues refuse messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A payment provider that refuses refunds for good, and an operator who ends each case that the system reports."""
+"""A payment provider that refuses refunds for good, and an operator who closes each reported case."""
 
 from __future__ import annotations
 

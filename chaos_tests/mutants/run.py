@@ -1,4 +1,4 @@
-"""`holdfast chaos mutants`: take one guarantee away at a time, and see that it is noticed.
+"""`holdfast chaos mutants`: removes one guarantee at a time, and checks that a scenario detects it.
 
 First every scenario is run on the system as it is: it must find nothing. Then each mutant runs under its scenario, and
 something new must be found: by the audit (orders, stock, money and events that do not agree), by dead letters that

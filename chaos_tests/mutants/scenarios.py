@@ -1,4 +1,4 @@
-"""What is done to the running system, so that a missing guarantee shows. Each must do no harm to one that has it.
+"""The scenarios that reveal a missing guarantee. None of them may fail on an unchanged system.
 
 A scenario answers what its clients themselves saw broken; the audit looks at the rest afterwards.
 """

@@ -1,4 +1,4 @@
-"""The mutants: what is taken away, how, from which processes, and the scenario that must notice."""
+"""The mutants: the removed guarantee, its patch, the processes, and the scenario that must detect it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands as people type them: `python main.py` in a folder, and holdfast."""
+"""Starts commands as a user types them: `python main.py` in a folder, and holdfast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every service and worker started by hand, from the `.env` that `holdfast env` writes: an order goes all its way."""
+"""Every service and worker is started by hand with `holdfast env`'s `.env`, and an order is confirmed."""
 
 from __future__ import annotations
 

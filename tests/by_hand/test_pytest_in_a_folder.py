@@ -1,4 +1,4 @@
-"""`cd services/orders && pytest`: a folder's own tests are found there, and run; likewise in every other folder.
+"""`cd services/orders && pytest` finds and runs the folder's own tests; so does every other folder.
 
 One folder of each kind is tried; another one takes two to four seconds of processor time to collect its tests alone.
 """

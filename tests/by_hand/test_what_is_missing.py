@@ -1,4 +1,4 @@
-"""A process started by hand that lacks something says so in a sentence, with what to run, and ends.
+"""A process started by hand without a requirement names it and the command to run, and exits.
 
 (`development.py` and `prerequisites.py`, through the commands.)
 """

@@ -1,4 +1,4 @@
-"""The gateway as one caller sees it. Whatever is answered comes back: nothing is raised for a status."""
+"""The gateway as one client sees it. Every response is returned; no status raises an error."""
 
 from contextlib import closing
 from http.client import HTTPConnection

@@ -1,4 +1,4 @@
-"""Breaking promises by hand, behind the back of the running system, and mending them again.
+"""Breaks promises directly in the databases of the running system, and repairs them.
 
 Each is a block: it breaks on entering, and on leaving the system is as before or as good.
 """

@@ -1,4 +1,4 @@
-"""A real browser on the console: pages that collect what a browser complains about, and a look by axe-core."""
+"""A real browser on the console: pages that record browser errors, and an accessibility check by axe-core."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A shop on the running stack: its own products and customers, orders, and waiting for what becomes of them."""
+"""A shop on the running stack: its products, customers and orders, and waiting for their final states."""
 
 import uuid
 from dataclasses import dataclass

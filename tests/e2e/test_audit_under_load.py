@@ -1,4 +1,4 @@
-"""The audit may run while orders flow: what is on its way is no broken promise."""
+"""The audit runs while orders are placed: an open order is not a broken promise."""
 
 import pytest
 

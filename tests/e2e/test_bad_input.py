@@ -1,4 +1,4 @@
-"""Bad input, one by one: each gets a precise 4xx problem document, and none leaves half an order behind."""
+"""Bad input: each case gets a precise 4xx problem document and leaves no partial order."""
 
 import base64
 import json

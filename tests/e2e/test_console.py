@@ -1,4 +1,4 @@
-"""The console in a real browser, on the whole system: each page, each theme, an outage seen, and an order followed."""
+"""The console in a real browser on the whole system: each page and theme, an outage, and one order."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Break the running system from the console, watch orders wait, heal it, and see every promise kept."""
+"""Inject faults from the console, watch orders wait, remove the faults, and check every promise."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Dead letters of the whole system, as an operator at a terminal sees them."""
+"""Dead letters of the whole system, with the operator commands."""
 
 import hashlib
 import json

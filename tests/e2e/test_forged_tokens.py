@@ -1,4 +1,4 @@
-"""Tokens that look like ours and are not: none of them opens anything."""
+"""Forged tokens are rejected."""
 
 import time
 import uuid

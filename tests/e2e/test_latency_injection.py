@@ -1,4 +1,4 @@
-"""The chaos command of the README, pasted as it stands there, on a running stack; which runs as before afterwards."""
+"""The README's chaos command on a running stack, which works as before afterwards."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Two hundred orders by eight clients at once: every one ends, and nothing is sold that is not there."""
+"""Eight clients place two hundred orders at once: each reaches a final state, and nothing is oversold."""
 
 import random
 import uuid

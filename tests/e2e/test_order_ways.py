@@ -1,4 +1,4 @@
-"""The ways an order can go, from the request to its end, with what becomes of stock, money and events on each."""
+"""Every path of an order from its request to its final state, with the effects on stock, money and events."""
 
 import uuid
 from collections.abc import Callable, Iterator

@@ -1,6 +1,4 @@
-"""The README's first order, pasted into a shell as it stands there, so that it cannot rot.
-
-Changed are only the port, the product (another one each time), and where the command lies.
+"""The README's first order, pasted into a shell. Only the port, the product and the command's path differ.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A refund that the provider refuses for good: who sees it, and how an operator ends it."""
+"""A refund that the provider refuses for good: where it is shown, and how an operator closes the case."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Processes that end and come back under load: no request fails, and nothing that was accepted is lost."""
+"""Processes are restarted under load: no request fails, and no accepted order is lost."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""An order beyond its bound: cancelled and compensated, also when the capture comes later, and not during an outage."""
+"""An order beyond its time-out is cancelled and compensated, also with a late capture, but not during an outage."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a context says of its own tables and statements: services/<context>/tests/history.py, where it is."""
+"""The tables and statements that a context declares in services/<context>/tests/history.py, if it exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each parameter of a statement is tried with. A list holds alternatives, and all combinations are tried."""
+"""The values for each parameter of a statement. A list holds alternatives; all combinations are tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""History costs nothing in MongoDB either: no query walks a growing collection, and none sorts in memory."""
+"""No MongoDB query scans a growing collection or sorts in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""History costs nothing: a statement reads a few rows of a large table, however long that grows.
+"""A statement reads a few rows of a large table, independent of its size.
 
 Each statement of the tree is run, and rolled back, on tables of 20,000 rows and more. A new statement is found by
 itself; give a new parameter its values in `parameters.py`, and a new context its rows in `filling.py`.

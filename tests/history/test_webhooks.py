@@ -1,4 +1,4 @@
-"""Ten thousand endpoints and a long history of deliveries cost no query more than the rows that it returns."""
+"""With ten thousand endpoints and many deliveries, a query reads only the rows that it returns."""
 
 from __future__ import annotations
 

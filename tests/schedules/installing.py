@@ -1,4 +1,4 @@
-"""Puts what is simulated in the place of databases, of time and of the log, in the use cases and in nothing else.
+"""Replaces databases, time and log by simulations in the use cases only.
 
 Events travel as objects: neither JSON nor schemas are in the way, which have tests of their own and would take four
 fifths of the time.

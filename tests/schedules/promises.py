@@ -1,4 +1,4 @@
-"""What must hold of a shop when nothing moves any more: P1 to P5, by the rows and the provider's ledger."""
+"""P1 to P5, checked on an idle shop by its rows and the provider's ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader resumes after the last whole frame, and counts each event as often as it was shown."""
+"""A reader resumes after the last complete frame, and counts how often it received each event."""
 
 from __future__ import annotations
 

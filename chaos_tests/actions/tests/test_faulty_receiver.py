@@ -1,4 +1,4 @@
-"""A receiver that misbehaves counts as verified only what it answered with 200."""
+"""The faulty receiver counts a webhook as verified only if it answered 200."""
 
 from __future__ import annotations
 

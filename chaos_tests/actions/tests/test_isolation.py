@@ -1,4 +1,4 @@
-"""What PostgreSQL refused is read from its log: the system's transactions, since the fault began."""
+"""The serialization failures in PostgreSQL's log are counted per transaction since the fault began."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A verdict is given only for a search that was made; what is missing on the machine is said, and nothing passes."""
+"""A verdict requires a completed search; a missing program is reported, and nothing passes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page that maps the models to the code names what exists, and leaves no process and no mutant out."""
+"""The page that maps the models to the code names existing code, and lists every process and mutant."""
 
 import ast
 import re

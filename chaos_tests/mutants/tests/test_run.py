@@ -1,4 +1,4 @@
-"""What counts as found by a mutant's scenario."""
+"""Which findings count as detected by a mutant's scenario."""
 
 from chaos_tests.mutants.run import Findings, newly_broken
 

@@ -1,4 +1,4 @@
-"""Every mutant still fits the source that it changes, and changes it into something that compiles."""
+"""Every mutant matches the source that it changes, and the result compiles."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A mock Kafka behind its proxy: what is sent while it is refused arrives once it is accepted."""
+"""A mock Kafka behind its proxy: messages sent while it refuses connections arrive afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node gets the proxy's port of another node that has a proxy, and else what the real mapper returns."""
+"""A node gets the proxy's port of a node that has a proxy, and otherwise the real mapper's answer."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The checker's files: they say what the values said, and half a file is none."""
+"""The checker's files keep all values, and an incomplete file is rejected."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A system that is too busy to be read is asked again; one that refuses is not, and nobody asks for ever."""
+"""Collecting retries while the system is too busy, up to a time-out; a refusal is not retried."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The experiments on file are experiments, undo what they do, and say what they need."""
+"""The experiments are valid, restore what they change, and declare their requirements."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A history can be read with any writer and any end."""
+"""A history is readable with any number of writers, and with a torn end."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A journal that looks like a pass, and is none, is found out: the runs are made by Chaos Toolkit itself."""
+"""A journal that only looks like a pass is detected; Chaos Toolkit itself makes the runs."""
 
 from copy import deepcopy
 from typing import Any

@@ -1,4 +1,4 @@
-"""The results of a program: kept, merged with what was measured before, and an exit code that scripts can trust."""
+"""The results of a program: stored, merged with earlier ones, and a reliable exit code."""
 
 from __future__ import annotations
 

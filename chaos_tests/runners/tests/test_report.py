@@ -1,4 +1,4 @@
-"""The report: one page for people that needs nothing else, and figures that are what was measured."""
+"""The report: one self-contained page, with the figures that were measured."""
 
 import json
 import re

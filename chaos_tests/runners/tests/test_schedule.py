@@ -1,4 +1,4 @@
-"""A schedule is the same for the same seed, has every kind of fault, survives being kept, and shrinks to its cause."""
+"""A schedule is reproducible by its seed, covers every kind of fault, can be stored, and shrinks to its cause."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Looking for a smaller schedule that fails: what one try has broken for good is not held against the next."""
+"""Shrinking a failed schedule: damage that one try leaves does not count against the next."""
 
 from io import StringIO
 from pathlib import Path

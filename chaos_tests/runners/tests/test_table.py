@@ -1,4 +1,4 @@
-"""The table never calls a success what was not run, and takes the other suites' figures from their documents."""
+"""The table never shows an experiment that did not run as a success, and reads the other suites' results."""
 
 from pathlib import Path
 

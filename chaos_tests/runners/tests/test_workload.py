@@ -1,4 +1,4 @@
-"""The workload: the same seed is the same customers, and what an answer means is never guessed."""
+"""The workload: the same seed gives the same customers, and an unclear response is never guessed."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The workload as a process: it begins, it ends when asked to, and its history is whole whatever the other side did."""
+"""The workload process starts, stops on request, and always leaves a complete history."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Who takes part: customers, a probe at a steady beat, and an operator who restocks."""
+"""The clients: customers, a probe at a steady rate, and an operator who restocks."""
 
 from __future__ import annotations
 

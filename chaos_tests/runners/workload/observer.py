@@ -1,4 +1,4 @@
-"""The system seen from outside, about once a second: what waits where, and what became of deliveries so far.
+"""Samples the system from outside about once a second: backlogs and delivery outcomes.
 
 The backlog is what operators see at /api/v1/system. Deliveries are the workers' own counters, read where they show
 them; a counter that restarts with its process is added to what was read before, so the sums are what happened at

@@ -1,4 +1,4 @@
-"""One workload, from its opening to the last line of its history. It ends by time, by number or when it is asked to."""
+"""One workload, from its set-up to the last line of its history. It ends by time, by number or on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Before all else: customers and products of this run's own, and a system that takes an order of each product."""
+"""The set-up: customers and products of this run, and an accepted order for each product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a workload is over. Whoever waits for something else waits no longer than that."""
+"""The stop condition of a workload. It ends every other wait as well."""
 
 from __future__ import annotations
 
