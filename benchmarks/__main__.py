@@ -1,6 +1,6 @@
 """`python -m benchmarks`: compares Holdfast with its rivals, and writes docs/performance.md.
 
-Starts a stack of its own in .holdfast-bench and deletes it at the end. `--only ROW` measures one row (repeat it for
+Starts its own stack in .holdfast-bench and deletes it at the end. `--only ROW` measures one row (repeat it for
 several); `--quick` takes one short round. With `--keep` the stack stays, and the next run with `--keep` uses it.
 """
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks.batches`: one consumer with a backlog, one event per transaction against up to 64, in turn.
 
-A handler does what the contexts' handlers do: inbox row, effect, outbox row. Starts servers of its own in
+A handler does what the contexts' handlers do: inbox row, effect, outbox row. Starts its own servers in
 .holdfast-bench-batches. Prints events a second and the processor time of one event, in the worker and in everything
 that runs (the servers included), and the medians.
 """

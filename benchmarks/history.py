@@ -1,6 +1,6 @@
 """`python -m benchmarks.history`: the cost of requests with many past orders against few.
 
-Starts a stack of its own in .holdfast-bench-history and measures each kind of request, one after the other on one
+Starts its own stack in .holdfast-bench-history and measures each kind of request, one after the other on one
 connection, with 1,000 past orders and then with many more (`--orders`, 1,000,000 unless you say else) of which each
 customer has 100. Prints the median and the p99 of both, and their ratios. The rows are written straight into the
 databases (`history_rows.py`).
@@ -108,7 +108,7 @@ def _measure(requests: Requests, orders: int, count: int) -> dict[str, load.Resu
     calls |= {name: partial(bytes, each) for name, each in requests.of(orders).items()}
     results = {}
     for name, request in calls.items():
-        load.run(requests.url, request, connections=1, seconds=60, requests=20)  # what is slow the first time
+        load.run(requests.url, request, connections=1, seconds=60, requests=20)  # warm-up
         results[name] = load.run(requests.url, request, connections=1, seconds=60, requests=count)
         if not set(results[name].statuses) <= OK:
             raise SystemExit(f"{name}: {results[name].statuses}")

@@ -1,6 +1,6 @@
 """`python -m benchmarks.idle`: an idle stack's processor time, and the time from accepted to confirmed.
 
-Starts a stack of its own in .holdfast-bench-idle. First nothing happens for a minute. Then orders are placed one by
+Starts its own stack in .holdfast-bench-idle. It is idle for a minute. Then orders are placed one by
 one, each after the one before it has ended. The state of an order is read from its table every two milliseconds, which
 costs less than a request would. An order is accepted when its reply is there: the time to reply is not in the figure.
 """

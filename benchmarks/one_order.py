@@ -1,6 +1,6 @@
 """`python -m benchmarks.one_order`: the statements, messages and commands that one order costs.
 
-Starts a stack of its own in .holdfast-bench-one-order, lets PostgreSQL log every statement, and places orders one by
+Starts its own stack in .holdfast-bench-one-order, lets PostgreSQL log every statement, and places orders one by
 one. A statement is one round trip: psycopg2 sends each alone, BEGIN and COMMIT too. What the idle system does in the
 same time is subtracted, so a figure is what an order adds; sweeps and relays that look and find nothing do not count.
 """

@@ -1,7 +1,7 @@
 """An open loop: requests are sent at a fixed rate, independent of the response times.
 
-A latency counts from the moment at which the request should have been sent, so that a server which stalls is charged
-for every request that had to wait behind it (no coordinated omission). Connections are opened as they are needed, up
+A latency counts from the scheduled time of the request, so a stalled server is charged for every request that waits
+(no coordinated omission). Connections are opened as they are needed, up
 to a bound; beyond it a request waits for one, and that wait counts as well.
 """
 

@@ -124,7 +124,7 @@ def _processor(figures: Figures) -> Iterator[str]:
 
 def _curve(figures: Figures) -> Iterator[str]:
     yield "## Against load\n\n![Throughput and latency against the offered load](performance.svg)\n"
-    yield "Orders arrive at a fixed rate, whatever the answers take; a latency counts from the moment at which its"
+    yield "Orders arrive at a fixed rate, independent of the response times; a latency counts from the time when its"
     yield "request was due. Confirmed orders count until the last one has ended.\n"
     yield f"| {' | '.join(COLUMNS)} |\n|{'--:|' * len(COLUMNS)}"
     for row in zip(*(figures.values(f"curve: {column}") for column in COLUMNS), strict=True):

@@ -1,7 +1,7 @@
 """The rows of docs/performance.md: what is measured, its goal, and how the figures answer it.
 
 A row with `sides` needs these sides of the order path; `before` measures the system that has had no load yet, `measure`
-what comes after the sides. A row without `reached` is not measured here: it takes long and has a command of its own
+what comes after the sides. A row without `reached` is not measured here: it takes long and has its own command
 (`elsewhere`), or nothing measures it yet.
 """
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks.tracing`: the cost of tracing per order, from its request to its confirmation.
 
-Starts a stack of its own in .holdfast-bench-tracing, in turn without a collector, with one that is sent everything, and
+Starts its own stack in .holdfast-bench-tracing, in turn without a collector, with one that is sent everything, and
 with one that is sent a tenth. Each time the same number of orders goes all the way. Counted is the processor time that
 the stack's own processes took for one order (this machine's other work hardly changes that), and the latency at the
 front. The collector discards what it gets, in a process that is not counted.
@@ -70,7 +70,7 @@ def _measure(arguments: argparse.Namespace, collector: str | None, ratio: str | 
     try:
         target = target_of(stack)
         shop = Shop(target)
-        _place(shop, target.url, arguments.connections, arguments.orders // 4)  # what is slow the first time
+        _place(shop, target.url, arguments.connections, arguments.orders // 4)  # warm-up
         idle = _cpu_per_second(stack)
         before, started = _cpu_seconds(stack), time.monotonic()
         result = _place(shop, target.url, arguments.connections, arguments.orders)

@@ -168,7 +168,7 @@ def report(directory: Path) -> None:
 
 def _show(known: dict[str, Experiment], driver: str) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in ("experiment", "what it does", "strikes", "here"):
+    for column in ("experiment", "description", "targets", "available"):
         table.add_column(column)
     for experiment in known.values():
         lacks = missing(experiment.requires, driver)

@@ -36,7 +36,7 @@ def to_decimal_text(money: Money) -> str:
 
 
 def from_decimal_text(text: str, currency: str) -> Money:
-    """Raises `ValueError` for what is no amount of that currency, also for more decimals than it has."""
+    """Raises `ValueError` for an invalid amount, or one with more decimals than the currency has."""
     found, digits = _DECIMAL.fullmatch(text), decimals(currency)
     if found is None or len(found[2] or "") > digits:
         message = f"no amount in {currency} with at most {digits} decimals"

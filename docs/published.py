@@ -3,7 +3,7 @@
 tests/contracts/published/ has, for each event type, the JSON Schema of its data as somebody outside may rely on it. A
 change that the record does not allow is refused here and fails tests/test_published.py, also if the schema, the golden
 sample and every reader of ours change together. What is incompatible is published as a new version of the type, which
-gets a record of its own (docs/upgrades.md).
+gets its own record (docs/upgrades.md).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _resolved(part: Any, whole: Schema) -> Any:
             for step in part["$ref"].removeprefix("#/").split("/"):
                 target = target[step]
             return _resolved({**target, **{name: value for name, value in part.items() if name != "$ref"}}, whole)
-        # Readers pass over what they do not know, so that there is nothing else promises nothing.
+        # Readers ignore unknown fields, so forbidding other fields promises nothing.
         return {name: _resolved(value, whole) for name, value in part.items() if name != "additionalProperties"}
     return [_resolved(each, whole) for each in part] if isinstance(part, list) else part
 

@@ -144,7 +144,7 @@ def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type
 def test_a_reader_refuses_what_it_cannot_use_before_it_does_anything(context: str, event_type: str) -> None:
     document = json.loads(SAMPLES[event_type].read_bytes())
     empty = from_json(json.dumps(document | {"data": {}}))
-    # The archive keeps whatever comes.
+    # The archive stores every event.
     expected = ReachedStoreError if topology.EVERYTHING in HANDLERS[context] else InvalidEventError
     with pytest.raises(expected):
         receive(context, empty)

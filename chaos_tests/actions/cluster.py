@@ -93,7 +93,7 @@ def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
         struck = sum(_restore(configuration, one, other) for one, other in permutations(_names(configuration), 2))
     took = _await_whole(configuration)
     driver.journal.remove(rejoin, {})
-    return result(f"the cut struck {struck} times; the nodes were one broker {took:.1f} s after it")
+    return result(f"the partition took effect {struck} times; the nodes were one broker {took:.1f} s after it")
 
 
 def wait_until_whole(configuration: dict[str, Any]) -> dict[str, Any]:

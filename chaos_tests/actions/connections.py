@@ -60,7 +60,7 @@ def remove(
             with suppress(LookupError):
                 _delete(configuration, name, toxic, stream)
     driver.journal.remove(remove, arguments)
-    return result(f"{toxic} struck {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
+    return result(f"{toxic} took effect {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
 
 
 def refuse(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:

@@ -84,7 +84,7 @@ def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -
     """Fill the server's disk until only that much space is left."""
     data = _data(configuration, server)
     if not data.is_mount():
-        raise OSError(f"{server} has no disk of its own")
+        raise OSError(f"{server} has no separate disk")
     local(configuration).journal.add(make_room, {"server": server})
     leave = leave_megabytes * CHUNK_BYTES
     with suppress(OSError), (data / FILLER).open("wb", buffering=0) as file:
@@ -110,7 +110,7 @@ def lose_power(server: str, configuration: dict[str, Any], before_seconds: float
     driver = local(configuration)
     data = _data(configuration, server)
     if not data.is_mount():
-        raise OSError(f"{server} has no disk of its own")
+        raise OSError(f"{server} has no separate disk")
     with _writing(configuration, server, before_seconds) as written:
         is_off = _cut(data)
     with suppress(Exception):  # it may have died already

@@ -135,7 +135,7 @@ def _listens(driver: Driver, process: str) -> bool:
     if process in READY:
         try:
             READY[process](stack.home, stack.credentials)
-        except Exception:  # noqa: BLE001 - each server's client has errors of its own
+        except Exception:  # noqa: BLE001 - each client library has its own errors
             return False
         return True
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -1,4 +1,4 @@
-"""The workload of a run that died: stopped, so that it does not place orders for ever."""
+"""Stops the workload of a run that died."""
 
 from __future__ import annotations
 

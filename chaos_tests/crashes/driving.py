@@ -28,7 +28,7 @@ POISONED_QUEUE = "inventory.events"
 
 
 def one_by_one(is_dead: Callable[[], bool], customer: Client, placed: list[str], poison: Callable[[], object]) -> bool:
-    """Orders that are bought, declined, and cancelled while the charge is in flight; whether it died."""
+    """Place orders that are confirmed, declined, or cancelled during the charge; returns whether the process died."""
     deadline, number = time.monotonic() + DEATH_SECONDS, 0
     while time.monotonic() < deadline:
         number += 1

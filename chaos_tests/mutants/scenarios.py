@@ -85,7 +85,7 @@ def broker_swallows(system: System) -> set[str]:
 
 
 def broker_without_bindings(system: System) -> set[str]:
-    """No queue takes any event for a while. No relay is at work while only some of them do."""
+    """All queues refuse events for a while. The relays are stopped while only some of them do."""
     api = f"{system.stack.urls.rabbitmq_management}/api"
     listed = requests.get(f"{api}/exchanges/%2F/{EVENTS}/bindings/source", timeout=API_SECONDS).json()
 
@@ -186,7 +186,7 @@ def same_key_again(system: System) -> set[str]:
 
 
 def undecodable(system: System) -> set[str]:
-    """Bytes that are no event, straight into a queue: each must be on file."""
+    """Malformed messages, published directly to a queue: each must become a dead letter."""
     operator = system.target().operator()
 
     def filed() -> int:
@@ -213,10 +213,10 @@ def wait_until(condition: Callable[[], bool], complaint: str) -> None:
 
 
 def wait_struck(system: System, times: int) -> None:
-    """Wait until the provider's fault has struck so often. Raises `TimeoutError`."""
+    """Wait until the provider's fault has affected that many requests. Raises `TimeoutError`."""
     url = f"{system.stack.urls.http('sandbox')}/faults"
     wait_until(
-        lambda: requests.get(url, timeout=API_SECONDS).json()["data"][0]["struck"] >= times, "the fault never struck"
+        lambda: requests.get(url, timeout=API_SECONDS).json()["data"][0]["struck"] >= times, "the fault had no effect"
     )
 
 

@@ -64,7 +64,7 @@ class Experiment:
         for target in self.targets:
             if is_of(name, target) or is_of(target, name):
                 return target
-        message = f"{self.name} strikes {', '.join(self.targets) or 'nothing'}, not {name}"
+        message = f"{self.name} targets {', '.join(self.targets) or 'nothing'}, not {name}"
         raise LookupError(message)
 
 

@@ -30,7 +30,7 @@ def kept_schedule(path: Path | None, known: dict[str, Experiment]) -> tuple[int 
             if step.also:
                 known[step.also].target(step.also_target)
     except (ValueError, KeyError, TypeError, LookupError) as error:
-        message = f"{path} is no schedule of the experiments that there are: {error}"
+        message = f"{path} is not a schedule of known experiments: {error}"
         raise click.UsageError(message) from error
     return seed, steps
 

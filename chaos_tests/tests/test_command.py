@@ -70,7 +70,7 @@ def test_a_target_that_the_experiment_does_not_strike_is_refused(
     kept: Path, sessions: list[tuple[Options, list[Step]]]
 ) -> None:
     schedule.write([Step("worker-killed", "mongodb")], 1, kept)
-    assert "strikes worker-orders" in " ".join(run("--schedule", kept).output.split())
+    assert "targets worker-orders" in " ".join(run("--schedule", kept).output.split())
     assert not sessions
 
 

@@ -98,7 +98,7 @@ def start(
 
 
 def _exit_code(worker: Any) -> int:
-    """A signal's end is no failure; to Celery Ctrl-C is one."""
+    """A stop by a signal is not a failure; Celery treats Ctrl-C as one."""
     from celery.worker import state  # noqa: PLC0415 - the module sets up state when imported
 
     return 0 if (state.should_stop, state.should_terminate) != (None, None) else int(worker.exitcode or 0)
@@ -134,7 +134,7 @@ class EventConsumer(CeleryConsumer):
     connection_errors: Any
 
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[valid-type,misc]  # to the stubs it is a variable
-        """Disables Celery's delayed delivery, which would bind every exchange to one of its own."""
+        """Disables Celery's delayed delivery, which would bind every exchange to its own."""
 
         default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
 

@@ -58,7 +58,7 @@ class Incoming:
 
 
 class Redelivery:
-    """Republishes for one queue, over a connection of its own. Thread-safe; raises kombu's errors."""
+    """Republishes for one queue, over its own connection. Thread-safe; raises kombu's errors."""
 
     def __init__(self, broker_url: str, queue: str) -> None:
         # No heartbeat: no thread serves this connection while it is idle. The next publish detects a dead one.

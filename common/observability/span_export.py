@@ -67,7 +67,7 @@ class _CalmExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
-            result, why = self._exporter.export(spans), "not taken"
+            result, why = self._exporter.export(spans), "not accepted"
         except Exception as error:  # noqa: BLE001 - whatever it is, the next batch is worth a try
             result, why = SpanExportResult.FAILURE, repr(error)
         sent = result is SpanExportResult.SUCCESS

@@ -34,7 +34,7 @@ _log = logger(__name__)
 
 
 class QueueReader:
-    """Counts queues over a connection of its own. Not thread-safe; raises kombu's and amqp's errors."""
+    """Counts queues over its own connection. Not thread-safe; raises kombu's and amqp's errors."""
 
     def __init__(self, broker_url: str, *, name: str) -> None:
         self._broker_url = broker_url

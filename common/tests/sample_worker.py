@@ -147,7 +147,7 @@ def _is_switched(name: str) -> bool:
 
 @cache
 def _beside() -> Engine:
-    """What is counted stays counted, whatever becomes of the handler's transaction."""
+    """The count is committed even if the handler's transaction is rolled back."""
     settings = load(Settings)
     return make_engine(
         settings.database_url, pool_size=4, timeout_seconds=settings.database_timeout_seconds, name="sample"

@@ -63,7 +63,7 @@ def demo(target: Target, seed: int) -> None:
 
 def _place(console: Console, target: Target, seed: int) -> Course:
     total = len(shop.plans(seed))
-    _say(console, 2, f"Four customers place {total} orders at once, and a worker is killed (kill -9) meanwhile.")
+    _say(console, 2, f"Four customers place {total} orders at once while a worker is killed (kill -9).")
     with Live(console=console, refresh_per_second=12) as live:
         course = Course(show=lambda: live.update(_progress(course, total)))
         run(target, course, seed=seed)

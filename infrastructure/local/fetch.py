@@ -79,7 +79,7 @@ def _fetched(name: str, cache: Path, say: Say) -> Program:
         with filled(cache / name) as prefix:
             _FETCHERS[name](prefix, cache, say)
     except (StackError, OSError, subprocess.SubprocessError) as error:
-        cause = cause_of(str(error)) or "It is not on this system; why it cannot be fetched is said below."
+        cause = cause_of(str(error)) or "It is not on this system; the reason why it cannot be fetched follows."
         raise MissingServerError(f"{_missing(name)} {cause} By hand: {_BY_HAND[name]}\n{error}") from error
     program = locate(name, cache)
     if program is None:

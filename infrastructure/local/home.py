@@ -97,7 +97,7 @@ def open_home(path: Path, port_base: int | None = None, rabbitmq_nodes: int | No
     home = Home(path, base, _node_count(known, rabbitmq_nodes))
     try:
         if _is_foreign(path):
-            raise StackError(f"{path} holds other things: a home must be a directory of its own")
+            raise StackError(f"{path} contains other files: a home must be a separate directory")
         for directory in (path, home.run, path / "log"):
             directory.mkdir(parents=True, exist_ok=True)
         _close(path)

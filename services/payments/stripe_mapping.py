@@ -76,7 +76,7 @@ PROVIDER_ERRORS = (ProviderUnavailable, ProviderUndecidedError, ProviderBusyErro
 
 @contextmanager
 def naming_the_provider() -> Iterator[None]:
-    """Let an outage of the provider be a `ProviderUnavailable`, so that nobody takes it for one of payments itself."""
+    """Raise `ProviderUnavailable` for an outage of the provider, to distinguish it from one of payments itself."""
     try:
         yield
     except (stripe.StripeError, CircuitOpenError) as error:

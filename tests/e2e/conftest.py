@@ -47,7 +47,7 @@ def opened(stack: Stack) -> Shop:
 
 @pytest.fixture
 def shop(stack: Stack, opened: Shop) -> Shop:
-    """The shop, on a system that is whole whatever the test before has done to it."""
+    """The shop; everything that the previous test stopped is running again."""
     if any(process["state"] != "running" for process in stack.status()["processes"]):
         stack.up()
     eventually(lambda: _is_ready(opened))

@@ -101,7 +101,7 @@ class Shop:
         return found
 
     def await_events(self, order_id: str, *types: str) -> list[Json]:
-        """The order's timeline once it has these types, in whatever order they came."""
+        """The order's timeline once it has these types, in any order."""
         return eventually(
             lambda: self.timeline(order_id), lambda entries: sorted(e["type"] for e in entries) == sorted(types)
         )

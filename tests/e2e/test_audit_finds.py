@@ -67,7 +67,7 @@ def test_a_system_at_rest_keeps_its_promises(scene: Scene) -> None:
 def test_p1_an_order_that_is_gone(scene: Scene) -> None:
     order_id = scene.order["id"]
     deleted = scene.saboteur.row_deleted("orders", "orders", "id", order_id)
-    # The charge of an order that nobody knows has no total to agree with, and its events no version.
+    # The charge of an unknown order has no total to compare with, and its events no version.
     done = {"P1", "P4", "P5"}
     scene.assert_found(deleted, done, order_id)
 

@@ -31,7 +31,7 @@ class Plan:
 
 
 def plans(common: list[str], rare: str) -> list[Plan]:
-    """Most are bought, some declined, some cancelled in flight; three times as many want the rare one as there are."""
+    """Most are confirmed, some declined, some cancelled in flight; three times the stock of the rare product is ordered."""
     chance = random.Random(7)
 
     def basket() -> dict[str, int]:

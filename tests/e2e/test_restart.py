@@ -34,7 +34,7 @@ KINDS = ("service-orders", "service-users", "worker-orders", "worker-payments", 
 
 @dataclass
 class Traffic:
-    """Requests all the time, each over a connection of its own. A failure is whatever is no success.
+    """Requests all the time, each over its own connection. Any response but a success is a failure.
 
     Only a service that says its database was too slow is asked again: on a busy machine that happens without a restart.
     """

@@ -109,7 +109,7 @@ def _claim(_connection: Tables, _key: None) -> Iterator[Any]:
 
 
 def _begin(_connection: Tables, _key: None, *, resource_id: str, seconds: float) -> Any:
-    """A refund's request that nobody repeats."""
+    """A refund request without repetition."""
     return SimpleNamespace(
         reply=None,
         resource_id=resource_id,

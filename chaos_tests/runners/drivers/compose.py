@@ -87,7 +87,7 @@ class Compose:
         """Raises `OSError` if the engine had to kill it after the grace period."""
         self._compose_do("stop", process)
         if any(self._state(container)["ExitCode"] == KILLED for container in self._there(process)):
-            message = f"{process} did not end when it was asked to, and was killed"
+            message = f"{process} did not stop within its grace period and was killed"
             raise OSError(message)
 
     def start(self, process: str) -> None:

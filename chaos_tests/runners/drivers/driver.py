@@ -73,7 +73,7 @@ def local(configuration: dict[str, Any]) -> Local:
 
 @lru_cache(8)
 def _local(home: Path) -> Local:
-    from chaos_tests.runners.drivers.local import Local  # noqa: PLC0415 - each driver only where it is wanted
+    from chaos_tests.runners.drivers.local import Local  # noqa: PLC0415 - a driver is imported only when it is used
 
     return Local(home)
 

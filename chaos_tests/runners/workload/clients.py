@@ -39,7 +39,7 @@ class Customer:
 
 
 class Prober:
-    """Orders at a steady beat, whatever became of those before, and follows each to its end: so recovery is seen."""
+    """Places orders at a steady rate and follows each to its final state, so that recovery is measured."""
 
     def __init__(
         self, new_session: Callable[[], Session], seed: int, products: list[Product], stop_condition: StopCondition
@@ -59,7 +59,7 @@ class Prober:
 
 
 class Operator:
-    """Keeps a few of the scarce products coming, so that there is always a last one to fight for."""
+    """Restocks the scarce products in small amounts, so that customers always compete for the last one."""
 
     def __init__(
         self,

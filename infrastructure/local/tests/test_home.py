@@ -88,7 +88,7 @@ def test_tests_that_share_a_home_may_have_been_there_first(tmp_path: Path) -> No
 
 def test_a_directory_with_foreign_files_is_none(tmp_path: Path) -> None:
     (tmp_path / "letter").touch()
-    with pytest.raises(StackError, match="holds other things"):
+    with pytest.raises(StackError, match="contains other files"):
         open_home(tmp_path, 9000)
     remember(Home(tmp_path, 9000))
     assert open_home(tmp_path).port_base == 9000  # somebody put it into a home: that is no reason to refuse it
