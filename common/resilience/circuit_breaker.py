@@ -75,7 +75,7 @@ class Breaker:
             due = time.monotonic() - self._opened_at >= self._reset_seconds
             if self._is_probing or not due:
                 REFUSED.labels(self.name).inc()
-                message = f"{self.name} is not asked: it did not answer lately"
+                message = f"{self.name} is not called: its circuit breaker is open"
                 raise CircuitOpenError(message)
             self._circuit.half_open()
             self._is_probing = True

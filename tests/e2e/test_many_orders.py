@@ -31,7 +31,7 @@ class Plan:
 
 
 def plans(common: list[str], rare: str) -> list[Plan]:
-    """Most are confirmed, some declined, some cancelled in flight; three times the stock of the rare product is ordered."""
+    """Most are confirmed, some declined, some cancelled in flight; the rare product is ordered 3 times its stock."""
     chance = random.Random(7)
 
     def basket() -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The facade and, behind it, `spans.py` and `span_export.py`, against a collector."""
+"""The facade and, behind it, `spans.py`, against a collector."""
 
 from __future__ import annotations
 
