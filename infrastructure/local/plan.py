@@ -26,7 +26,7 @@ def supervised(home: Home, programs: dict[str, Program], credentials: Credential
         *postgres.specs(home, programs["postgres"], credentials),
         *rabbitmq.specs(home, programs["rabbitmq"], credentials),
         *mongodb.specs(home, programs["mongodb"], credentials),
-        _keeper(home),
+        _socket_manager(home),
         *(spec_of(line, home, credentials) for line in ours),
         *(_standby(spec_of(line, home, credentials)) for line in ours if _is_service(line)),
         *(_keeps_its_socket(spec, home) for spec in gateway.specs(home, programs["gateway"])),
@@ -54,7 +54,7 @@ def _standby(spec: Spec) -> Spec:
     return replace(spec, name=stand_in(spec.name))
 
 
-def _keeper(home: Home) -> Spec:
+def _socket_manager(home: Home) -> Spec:
     words = [sys.executable, "-m", "infrastructure.local.socket_manager", str(socket_manager_path(home.socket))]
     return Spec(SOCKET_MANAGER, words, {})
 

@@ -21,7 +21,7 @@ from services.payments.open_cases import (
     RefundUnderWayError,
     RetryRefund,
 )
-from services.payments.refunding import ProviderRefusedRefundError, RefundWish, refund_payment
+from services.payments.refunding import ProviderRefusedRefundError, RefundRequest, refund_payment
 from services.payments.refunds import AmountExceedsRemainingError, NotRefundableError, OtherCurrencyError
 from services.payments.rendering import render_payment, render_re_check, render_refund
 from services.payments.schemas import (
@@ -112,7 +112,7 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
     """
     reply = refund_payment(
         _resources(),
-        RefundWish(payment_id=_id(payment_id), amount=_amount(body), reason=body["reason"]),
+        RefundRequest(payment_id=_id(payment_id), amount=_amount(body), reason=body["reason"]),
         request_key=http.request_key(),
         render=render_refund,
         message_context=http.request_message_context(),

@@ -6,7 +6,7 @@
 
 Three facts decide, and they arrive late, twice and in any order: the order is known, its stock is reserved, its
 cancellation is requested. `next_step` returns the next step from the current payment towards those facts;
-`after_looking` and `after_refund` return the payment after a response of the provider. Captured money is recorded in
+`after_intent` and `after_refund` return the payment after a response of the provider. Captured money is recorded in
 any status: first the fact, then the compensation.
 """
 
@@ -191,7 +191,7 @@ def _next_step_of_pending(payment: Payment) -> Step:
     return Step.CHARGE if payment.terms and payment.stock_reserved else Step.NOTHING
 
 
-def after_looking(payment: Payment, intent: Intent) -> Payment:
+def after_intent(payment: Payment, intent: Intent) -> Payment:
     """The payment after its intent was read as `intent`; the version rises if there is an event."""
     if intent.state is IntentState.SUCCEEDED:
         return _captured(payment)

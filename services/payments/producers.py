@@ -96,7 +96,7 @@ REFUND_RECORDED = Contract(
 CONTRACTS = (CAPTURED, DECLINED, REFUNDED, OVERDUE, REFUND_REFUSED, REFUND_RETRIED, REFUND_RECORDED)
 
 
-def news(before: Payment, after: Payment, message_context: MessageContext) -> list[Event]:
+def charge_outcome(before: Payment, after: Payment, message_context: MessageContext) -> list[Event]:
     """The event of a charge that changed `before` to `after`."""
     if after.version == before.version:
         return []

@@ -44,7 +44,7 @@ class ProviderRefusedRefundError(Conflict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundWish:
+class RefundRequest:
     """Without `amount`, the rest."""
 
     payment_id: str
@@ -54,7 +54,7 @@ class RefundWish:
 
 def refund_payment(
     resources: Resources,
-    requested: RefundWish,
+    requested: RefundRequest,
     *,
     request_key: RequestKey | None,
     render: Callable[[Payment, Refund], dict[str, Any]],
@@ -83,7 +83,7 @@ def refund_payment(
     raise ProviderRefusedRefundError(message)
 
 
-def _write_down(connection: Connection, refund_id: str, requested: RefundWish) -> tuple[Payment, Refund]:
+def _write_down(connection: Connection, refund_id: str, requested: RefundRequest) -> tuple[Payment, Refund]:
     """The payment and the refund, new or from an earlier attempt of the same request."""
     require_payment(models.get(connection, requested.payment_id))
     payment = models.lock(connection, requested.payment_id)

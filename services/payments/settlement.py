@@ -67,7 +67,7 @@ class Record:
 
     def __init__(self, resources: Resources, message_context: MessageContext, delivery: Delivery | None = None) -> None:
         self._engine, self._pause_seconds = resources.engine, resources.provider.refund_retry_seconds
-        self._trail, self._delivery = message_context, delivery
+        self._message_context, self._delivery = message_context, delivery
         self._is_duplicate = False
 
     def attach(self, payment: Payment, provider_id: str) -> Payment:
@@ -75,19 +75,19 @@ class Record:
         with autocommit(self._engine) as connection:
             return models.attach(connection, payment, provider_id)
 
-    def seen(self, payment: Payment, intent: Intent) -> Payment:
+    def record_intent(self, payment: Payment, intent: Intent) -> Payment:
         """Record the state of the payment's intent."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
             if locked.provider_id != intent.id:
                 return locked  # the response is about another intent than this payment's
-            after = domain.after_looking(locked, intent)
+            after = domain.after_intent(locked, intent)
             if after != locked:
                 models.change(connection, after)
-                outbox.add(connection, *producers.news(locked, after, self._trail))
+                outbox.add(connection, *producers.charge_outcome(locked, after, self._message_context))
             return after
 
-        return self._write(payment, domain.after_looking(payment, intent), change)
+        return self._write(payment, domain.after_intent(payment, intent), change)
 
     def create_compensation(self, payment: Payment) -> tuple[Payment, list[Refund]]:
         """Record a refund of the rest, unless one of that kind is pending.
@@ -108,7 +108,7 @@ class Record:
         """Record that `refund` has ended at the provider, with its status."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
-            return write_refund(connection, locked, refund, self._trail, pause_seconds=self._pause_seconds)
+            return write_refund(connection, locked, refund, self._message_context, pause_seconds=self._pause_seconds)
 
         return self._write(payment, _after(payment, refund), change)
 
@@ -206,17 +206,17 @@ def _charge(provider: Provider, record: Record, payment: Payment) -> Payment:
     if intent.id is not None and intent.state is IntentState.OPEN:
         intent = provider.confirm(intent.id)
         crash_point("payments.confirmed")
-    return record.seen(payment, intent)
+    return record.record_intent(payment, intent)
 
 
 def _close(_provider: Provider, record: Record, payment: Payment) -> Payment:
-    return record.seen(payment, Intent(None, IntentState.CANCELED))
+    return record.record_intent(payment, Intent(None, IntentState.CANCELED))
 
 
 def _release(provider: Provider, record: Record, payment: Payment) -> Payment:
     intent = provider.cancel(_intent_of(payment))
     crash_point("payments.cancelled")
-    return record.seen(payment, intent)
+    return record.record_intent(payment, intent)
 
 
 def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:

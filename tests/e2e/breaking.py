@@ -100,16 +100,16 @@ class Saboteur:
 
     def _charge(self, order: Json) -> str:
         total = order["total"]
-        wish = {"payment_method": "pm_card_visa", "confirm": "true", "metadata[order_id]": order["id"]}
-        intent = self._ask("payment_intents", wish | {"amount": total["amount"], "currency": total["currency"]})
+        parameters = {"payment_method": "pm_card_visa", "confirm": "true", "metadata[order_id]": order["id"]}
+        intent = self._ask("payment_intents", parameters | {"amount": total["amount"], "currency": total["currency"]})
         assert intent["status"] == "succeeded"
         return str(intent["id"])
 
     def _refund(self, intent: str) -> None:
         self._ask("refunds", {"payment_intent": intent})
 
-    def _ask(self, what: str, wish: Json) -> Json:
-        reply = requests.post(f"{self._provider}/{what}", data=wish, auth=("sk_test_saboteur", ""), timeout=10)
+    def _ask(self, what: str, parameters: Json) -> Json:
+        reply = requests.post(f"{self._provider}/{what}", data=parameters, auth=("sk_test_saboteur", ""), timeout=10)
         reply.raise_for_status()
         answer: Json = reply.json()
         return answer

@@ -104,8 +104,8 @@ def test_two_currencies_in_one_order(shop: Shop, suspect: Customer, sku: str) ->
 
 @pytest.mark.parametrize("currency", ["xyz", "USD", "", None, 840])
 def test_a_wrong_currency(shop: Shop, currency: Any) -> None:
-    wish = {"sku": "NEVER", "name": "Never", "price": {"amount": 1, "currency": currency}, "on_hand": 1}
-    reply = shop.operator.post("/api/v1/products", wish)
+    body = {"sku": "NEVER", "name": "Never", "price": {"amount": 1, "currency": currency}, "on_hand": 1}
+    reply = shop.operator.post("/api/v1/products", body)
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.json()["errors"]) == ["price.currency"]
 

@@ -110,10 +110,10 @@ class Shop:
             return
         method = (GOOD, GOOD, BAD, INVALID)[self.choices.take(4)]
         items = [WantedItem(SKU, 1)]
-        wish = orders.PlaceOrder(customer_id="ann", key="", fingerprint="", items=items, payment_method=method)
+        request = orders.PlaceOrder(customer_id="ann", key="", fingerprint="", items=items, payment_method=method)
         self.story.append(f"order {len(self.placed)} with {method}")
         try:
-            orders.place_order(self.orders, wish, MessageContext("request"))  # type: ignore[arg-type]
+            orders.place_order(self.orders, request, MessageContext("request"))  # type: ignore[arg-type]
         finally:  # it is an order also if the answer was lost
             known = set(self.placed)
             self.placed.extend(order.id for order in self.orders.all("orders") if order.id not in known)
@@ -141,11 +141,11 @@ class Shop:
         if order_id and ("payments", order_id) in self.payments.rows:
             self.story.append(f"refund of half of {self._named(order_id)}")
             amount: Any = Money(PRICE // 2, "usd")
-            wish = refunding.RefundWish(payment_id=order_id, amount=amount, reason="goodwill")
+            request = refunding.RefundRequest(payment_id=order_id, amount=amount, reason="goodwill")
             self._try(
                 lambda: refunding.refund_payment(
                     self.works_on["payments"],
-                    wish,
+                    request,
                     request_key=None,
                     render=lambda *_: {},
                     message_context=MessageContext("request"),

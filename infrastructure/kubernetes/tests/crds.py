@@ -26,17 +26,17 @@ def errors(resource: dict[str, Any]) -> list[str]:
     return [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in found]
 
 
-def _schema(wish: Any) -> dict[str, Any]:
-    match wish:
+def _schema(shape: Any) -> dict[str, Any]:
+    match shape:
         case True:
             return {}
         case str():
-            return {"type": wish}
+            return {"type": shape}
         case [inner]:
             return {"type": "array", "items": _schema(inner)}
     return {
         "type": "object",
-        "properties": {name.rstrip("!"): _schema(inner) for name, inner in wish.items()},
-        "required": [name[:-1] for name in wish if name.endswith("!")],
+        "properties": {name.rstrip("!"): _schema(inner) for name, inner in shape.items()},
+        "required": [name[:-1] for name in shape if name.endswith("!")],
         "additionalProperties": False,
     }

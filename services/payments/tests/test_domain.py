@@ -112,11 +112,11 @@ def happen(made: Payment, provider: Provider, event: str) -> Payment:
 def take_step(made: Payment, provider: Provider) -> Payment:
     step = domain.next_step(made)
     if step is Step.CHARGE:
-        return domain.after_looking(change(made, provider_id="pi"), provider.confirm())
+        return domain.after_intent(change(made, provider_id="pi"), provider.confirm())
     if step is Step.CLOSE:
-        return domain.after_looking(made, Intent(None, IntentState.CANCELED))
+        return domain.after_intent(made, Intent(None, IntentState.CANCELED))
     if step is Step.RELEASE:
-        return domain.after_looking(made, provider.cancel())
+        return domain.after_intent(made, provider.cancel())
     if step is Step.REFUND:
         provider.refunded += made.remaining
         return domain.after_refund(made, made.remaining)
@@ -151,7 +151,7 @@ def test_any_history_ends_where_the_facts_want_it(events: list[str], refuses: st
 def test_money_that_was_taken_is_recorded_whatever_the_row_says(status: Status, cancel_requested: bool) -> None:
     code = "x" if status is Status.DECLINED else None
     made = payment(terms=TERMS, status=status, decline_code=code, cancel_requested=cancel_requested, provider_id="pi")
-    after = domain.after_looking(made, Intent("pi", IntentState.SUCCEEDED))
+    after = domain.after_intent(made, Intent("pi", IntentState.SUCCEEDED))
     if status in {Status.PENDING, Status.DECLINED, Status.CANCELLED}:
         assert (after.status, after.version, after.decline_code) == (Status.CAPTURED, 1, None)
         assert domain.next_step(after) is (Step.REFUND if cancel_requested else Step.NOTHING)
@@ -161,7 +161,7 @@ def test_money_that_was_taken_is_recorded_whatever_the_row_says(status: Status, 
 
 def test_an_intent_that_somebody_canceled_at_the_provider_is_a_refusal() -> None:
     made = payment(terms=TERMS, stock_reserved=True, provider_id="pi")
-    after = domain.after_looking(made, Intent("pi", IntentState.CANCELED))
+    after = domain.after_intent(made, Intent("pi", IntentState.CANCELED))
     assert (after.status, after.decline_code, after.closed, after.version) == (
         Status.DECLINED,
         "canceled_at_provider",

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from common.storage.postgresql import transaction
 from services.payments import domain, models, usecases
 from services.payments.domain import Status, Step
-from services.payments.refunding import RefundWish, refund_payment
+from services.payments.refunding import RefundRequest, refund_payment
 from services.payments.tests.builders import (
     MESSAGE_CONTEXT,
     captured,
@@ -67,11 +67,11 @@ def test_a_charge_and_a_refund_that_without_a_retry_are_finished(resources: Reso
     place(resources, charged)
     with pytest.raises(Crash):
         reserve(interrupted(resources, after_confirm=crash), charged)
-    wish = RefundWish(payment_id=given_back.id, amount=None, reason="broken")
+    request = RefundRequest(payment_id=given_back.id, amount=None, reason="broken")
     with pytest.raises(Crash):
         refund_payment(
             interrupted(resources, after_refund=crash),
-            wish,
+            request,
             request_key=None,
             render=lambda *_: {},
             message_context=MESSAGE_CONTEXT,

@@ -76,7 +76,7 @@ def test_no_intent_is_attached_once_the_order_is_cancelled_or_the_payment_decide
     cancelled, declined = wanting(engine), wanting(engine)
     with transaction(engine) as connection:
         models.record_cancelled(connection, cancelled.order_id)
-        models.change(connection, domain.after_looking(declined, Intent(None, IntentState.REFUSED, "no")))
+        models.change(connection, domain.after_intent(declined, Intent(None, IntentState.REFUSED, "no")))
     with autocommit(engine) as connection:
         assert models.attach(connection, cancelled, "pi_1").provider_id is None
         assert models.attach(connection, declined, "pi_1").provider_id is None
@@ -84,7 +84,7 @@ def test_no_intent_is_attached_once_the_order_is_cancelled_or_the_payment_decide
 
 def test_the_table_refuses_to_give_back_more_than_it_took(engine: Engine) -> None:
     payment = wanting(engine)
-    captured = domain.after_looking(payment, Intent("pi_1", IntentState.SUCCEEDED))
+    captured = domain.after_intent(payment, Intent("pi_1", IntentState.SUCCEEDED))
     with transaction(engine) as connection:
         models.change(connection, captured)
     too_much = domain.after_refund(captured, 2000)

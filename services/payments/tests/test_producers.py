@@ -56,11 +56,11 @@ RECORDED = ExternalRefund(
 
 
 def made(message_context: MessageContext) -> list[Event]:
-    captured = domain.after_looking(PAYMENT, Intent("pi_3", IntentState.SUCCEEDED))
-    declined = domain.after_looking(PAYMENT, Intent("pi_3", IntentState.REFUSED, "insufficient_funds"))
+    captured = domain.after_intent(PAYMENT, Intent("pi_3", IntentState.SUCCEEDED))
+    declined = domain.after_intent(PAYMENT, Intent("pi_3", IntentState.REFUSED, "insufficient_funds"))
     return [
-        *producers.news(PAYMENT, captured, message_context),
-        *producers.news(PAYMENT, declined, message_context),
+        *producers.charge_outcome(PAYMENT, captured, message_context),
+        *producers.charge_outcome(PAYMENT, declined, message_context),
         producers.payment_overdue(replace(PAYMENT, provider_id=None, version=1), message_context),
         producers.payment_refunded(domain.after_refund(captured, REFUND.amount), REFUND, message_context),
         *refused(captured, message_context),
@@ -105,4 +105,4 @@ def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
 
 
 def test_where_nothing_happened_there_is_nothing_to_tell() -> None:
-    assert producers.news(PAYMENT, PAYMENT, MessageContext("test")) == []
+    assert producers.charge_outcome(PAYMENT, PAYMENT, MessageContext("test")) == []

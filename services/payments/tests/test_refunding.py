@@ -1,4 +1,4 @@
-"""Refunds at an operator's wish, by HTTP: once per key, never more than was captured, whatever fails between."""
+"""Operators' refunds by HTTP: once per key, and never more than was captured, also after failures in between."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ def test_several_at_once_never_give_back_more_than_was_captured(
     payment = captured(resources)
     sandbox.set_faults({"kind": "latency", "seconds": 0.1, "match": {"operation": "refund"}})
     app = client.application
-    wishes = [{"amount": usd(600)} | REASON] * 5 + [REASON]
-    replies = together(partial(refund, app.test_client(), payment.id, wish) for wish in wishes)
+    bodies = [{"amount": usd(600)} | REASON] * 5 + [REASON]
+    replies = together(partial(refund, app.test_client(), payment.id, body) for body in bodies)
     codes = [reply.status_code for reply in replies]
     assert set(codes) == {201, 409}
     given_back = sum(reply.get_json()["amount"]["amount"] for reply in replies if reply.status_code == 201)

@@ -69,7 +69,7 @@ def test_a_refused_refund_is_tried_so_often_and_then_stands() -> None:
         pauses.append(refunds.backoff_seconds(made.refusal, 60))
         if number < REFUND_TRIES:
             made = refunds.after_retry_request(made)  # as when the pause is over
-            made = domain.after_looking(made, domain.Intent("pi", domain.IntentState.OPEN))
+            made = domain.after_intent(made, domain.Intent("pi", domain.IntentState.OPEN))
     assert pauses == [60, 180, 540, 1620, None]
     assert made.refusal is not None
     assert made.refusal.is_open

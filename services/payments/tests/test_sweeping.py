@@ -14,7 +14,7 @@ from common.storage.pruning import prune_inbox
 from services.payments import usecases
 from services.payments.domain import RefundStatus
 from services.payments.rechecks import re_check
-from services.payments.refunding import RefundWish, refund_payment
+from services.payments.refunding import RefundRequest, refund_payment
 from services.payments.tests.builders import (
     CANCELLED,
     MESSAGE_CONTEXT,
@@ -87,11 +87,11 @@ def test_a_worker_killed_after_the_charge_whose_order_is_then_cancelled(
 
 def test_a_refund_that_was_left_pending_is_finished_once(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = captured(resources)
-    wish = RefundWish(payment_id=payment.id, amount=None, reason="broken")
+    request = RefundRequest(payment_id=payment.id, amount=None, reason="broken")
     with pytest.raises(Crash):
         refund_payment(
             interrupted(resources, after_refund=crash),
-            wish,
+            request,
             request_key=None,
             render=lambda *_: {},
             message_context=MESSAGE_CONTEXT,

@@ -11,7 +11,7 @@ from common.errors import NotFound
 from common.messaging.events import new_id
 from common.storage.postgresql import autocommit
 from services.payments import usecases
-from services.payments.refunding import RefundWish, refund_payment
+from services.payments.refunding import RefundRequest, refund_payment
 from services.payments.tests.builders import (
     CUSTOMER,
     MESSAGE_CONTEXT,
@@ -65,9 +65,13 @@ def test_no_transaction_is_open_while_the_provider_is_asked(resources: Resources
     assert sorted(seen) == sorted(CALLS)
 
     _, moments = watch(resources.engine)
-    wish = RefundWish(payment_id=captured(resources).id, amount=None, reason="x")
+    request = RefundRequest(payment_id=captured(resources).id, amount=None, reason="x")
     refund_payment(
-        interrupted(resources, **moments), wish, request_key=None, render=lambda *_: {}, message_context=MESSAGE_CONTEXT
+        interrupted(resources, **moments),
+        request,
+        request_key=None,
+        render=lambda *_: {},
+        message_context=MESSAGE_CONTEXT,
     )
 
 

@@ -58,8 +58,8 @@ def test_an_event_is_one_mail_however_often_it_comes(
 ) -> None:
     received, before = event(event_type), counted(kind, "sent")
     assert [handle(resources, received) for _ in range(3)] == ["done", "duplicate", "duplicate"]
-    same_news = event(event_type, order_id=received.data["order_id"])
-    assert handle(resources, same_news) == "duplicate"
+    duplicate = event(event_type, order_id=received.data["order_id"])
+    assert handle(resources, duplicate) == "duplicate"
     [mail] = catcher.mails
     assert mail["Message-ID"] == f"<{received.id}@shop.example>"
     assert mail["Subject"] == f"Your order is {kind}"
