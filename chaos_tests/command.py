@@ -146,7 +146,7 @@ def heal(home: Path, driver: str, project: str) -> None:
     with report_stack_errors():
         journal = driver_of(configuration).journal
         with _report_busy(), journal.held():
-            restored, failed = journal.heal(configuration)
+            restored, failed = journal.restore_all(configuration)
     for text in restored:
         click.echo(f"restored: {text}")
     for text in failed:

@@ -43,7 +43,7 @@ def orders_go_through(configuration: dict[str, Any], seconds: float = 60.0) -> b
 
 def heal(configuration: dict[str, Any]) -> dict[str, Any]:
     """Restore everything that is still broken. Raises `RuntimeError` if that fails."""
-    restored, failed = driver_of(configuration).journal.heal(configuration, and_the_run=False)
+    restored, failed = driver_of(configuration).journal.restore_all(configuration, and_the_run=False)
     if failed:
         raise RuntimeError("; ".join(failed))
     return result(f"restored: {', '.join(restored)}" if restored else "nothing was broken any more")

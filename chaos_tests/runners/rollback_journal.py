@@ -78,7 +78,7 @@ class RollbackJournal:
         with self._lock:
             self._write([each for each in self.entries() if not _same(each, done)])
 
-    def heal(self, configuration: dict[str, Any], *, and_the_run: bool = True) -> tuple[list[str], list[str]]:
+    def restore_all(self, configuration: dict[str, Any], *, and_the_run: bool = True) -> tuple[list[str], list[str]]:
         """Restore everything, last first; returns the restored and the failed entries. Failed ones stay.
 
         Without `and_the_run` entries of the run itself, not of its faults, are kept.

@@ -190,7 +190,7 @@ class Session:
         self._wait_for_orders(run_config.variables, "on the new stack")
 
     def _restore(self, variables: dict[str, Any]) -> None:
-        restored, failed = driver_of(variables).journal.heal(variables)
+        restored, failed = driver_of(variables).journal.restore_all(variables)
         for text in restored:
             self._report(f"restored: {text}")
         for text in failed:

@@ -1,4 +1,4 @@
-"""A TCP link to a real server that a test can cut, freeze and heal, so that the server itself is left alone."""
+"""A TCP link to a real server that a test can cut, freeze and restore; the server itself is not touched."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Link:
         self._clients: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._port = 0
-        self.heal()
+        self.restore()
         account = f"{parts.username}:{parts.password}@" if parts.username else ""
         self.url = urlunsplit(parts._replace(netloc=f"{account}127.0.0.1:{self._port}"))
 
@@ -46,7 +46,7 @@ class Link:
     ) -> None:
         self.cut()
 
-    def heal(self) -> None:
+    def restore(self) -> None:
         """Let everything through again."""
         self._budget, self._muted = None, False
         self._frozen.clear()

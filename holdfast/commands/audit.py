@@ -74,7 +74,7 @@ def audit(target: Target, settle: float, behind: float, *, wants_repair: bool, a
     progress = Console(stderr=True)
     verdict, repair = audited(target, settle, progress, behind), None
     if wants_repair and verdict.findings:
-        repair = _asked(target, verdict, progress)
+        repair = _repair(target, verdict, progress)
         verdict = audited(target, settle, progress, behind)
         repair = replace(repair, after=verdict.findings)
     if as_json:
@@ -126,7 +126,7 @@ def report(target: Target, verdict: Verdict) -> None:
         click.echo(f"The verdict could not be reported to the system: {error}", err=True)
 
 
-def _asked(target: Target, verdict: Verdict, console: Console) -> Repair:
+def _repair(target: Target, verdict: Verdict, console: Console) -> Repair:
     with console.status("Mending") as status:
         try:
             return ask_owners(target.operator(), verdict, lambda what: status.update(f"Mending: {what}"))

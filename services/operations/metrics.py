@@ -35,7 +35,7 @@ AUDITED = Gauge("holdfast_audit_last_timestamp_seconds", "Time of the last repor
 BROKEN = Gauge("holdfast_audit_broken_promises", "How often the last audit found a promise broken", ["promise"])
 OTHER = "other"
 MAX_QUEUES = 50
-_seen: set[str] = set()
+_known_queues: set[str] = set()
 
 
 def count_filed(death: Death) -> None:
@@ -81,6 +81,6 @@ def _show(database: Database[dict[str, Any]]) -> None:
 
 
 def _queue(name: str) -> str:
-    if is_events_queue(name) and len(_seen) < MAX_QUEUES:
-        _seen.add(name)
-    return name if name in _seen else OTHER
+    if is_events_queue(name) and len(_known_queues) < MAX_QUEUES:
+        _known_queues.add(name)
+    return name if name in _known_queues else OTHER

@@ -41,7 +41,7 @@ def request(
         change = {"$addToSet": {"edits": edited_sha256}}
     return letters(database).find_one_and_update(
         {"_id": letter_id, "status": {"$in": _ASKABLE}},
-        change | _asked(replay),
+        change | _replaying(replay),
         return_document=ReturnDocument.AFTER,
     )
 
@@ -51,7 +51,7 @@ def request_for_job(database: Database[Document], found: Sequence[str], *, job_i
     query = {"status": Status.FILED.value, "jobs": {"$ne": job_id}}
     changes = []
     for letter_id in found:
-        change = _asked({"id": new_id(), "by": by, "requested_at": now, "job_id": job_id})
+        change = _replaying({"id": new_id(), "by": by, "requested_at": now, "job_id": job_id})
         changes.append(UpdateOne({"_id": letter_id, **query}, change | {"$addToSet": {"jobs": job_id}}))
     letters(database).bulk_write(changes, ordered=False)
 
@@ -106,7 +106,7 @@ def settle(database: Database[Document], outcomes: Mapping[str, tuple[Replay, st
         letters(database).bulk_write(changes, ordered=True)
 
 
-def _asked(replay: Document) -> Document:
+def _replaying(replay: Document) -> Document:
     entry = {"$each": [requested(replay)], "$slice": -MAX_HISTORY}
     return {"$set": {"status": Status.REPLAYING.value, "replay": replay}, "$push": {"history": entry}}
 

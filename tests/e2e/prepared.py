@@ -97,7 +97,7 @@ def dead_webhook(_: Stack, shop: Shop) -> Iterator[tuple[str, Receiver]]:
 
 @contextmanager
 def _injected(stack: Stack, shop: Shop, fault: Json) -> Iterator[None]:
-    """This fault of the page Break something, from which it can be healed as well."""
+    """This fault of the page Break something; that page can also remove it."""
     url = f"http://127.0.0.1:{stack.home.port('control')}/api/v1/control"
     headers = {"Authorization": f"Bearer {shop.operator_token}"}
     requests.post(f"{url}/faults", json=fault, headers=headers, timeout=10).raise_for_status()

@@ -13,7 +13,7 @@ from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 BREAK, PROMISES, TRY = "/console/break", "/console/promises", "/console/try"
-SECONDS = 300  # longer than any of these tests: what heals sooner was healed
+SECONDS = 300  # longer than any of these tests: a fault that ends sooner was removed
 expect.set_options(timeout=WAIT_MS)
 
 

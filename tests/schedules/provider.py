@@ -49,7 +49,7 @@ class SimulatedProvider:
 
     def retrieve(self, provider_id: str) -> Intent:
         self._answer(self._call())
-        return self._seen(provider_id)
+        return self._intent(provider_id)
 
     def confirm(self, provider_id: str) -> Intent:
         lost = self._call()
@@ -57,7 +57,7 @@ class SimulatedProvider:
         if made.state is IntentState.OPEN:
             made.state = IntentState.SUCCEEDED if made.method == GOOD else IntentState.REFUSED
         self._answer(lost)
-        return self._seen(provider_id)
+        return self._intent(provider_id)
 
     def cancel(self, provider_id: str) -> Intent:
         lost = self._call()
@@ -65,7 +65,7 @@ class SimulatedProvider:
         if made.state is not IntentState.SUCCEEDED:
             made.state = IntentState.CANCELED
         self._answer(lost)
-        return self._seen(provider_id)
+        return self._intent(provider_id)
 
     def refund(self, provider_id: str, refund: Refund) -> tuple[str | None, RefundStatus, str | None]:
         lost = self._call()
@@ -81,20 +81,20 @@ class SimulatedProvider:
         return f"re_{refund.id}", RefundStatus.SUCCEEDED, None
 
     def captured(self, order_id: str) -> int:
-        return sum(each.amount for each in self._standing(order_id))
+        return sum(each.amount for each in self._captured(order_id))
 
     def captures(self, order_id: str) -> int:
-        return len(self._standing(order_id))
+        return len(self._captured(order_id))
 
     def refunded(self, order_id: str) -> int:
         return sum(amount for intent, amount in self.refunds.values() if self.intents[intent].order_id == order_id)
 
-    def _standing(self, order_id: str) -> list[Made]:
+    def _captured(self, order_id: str) -> list[Made]:
         return [
             each for each in self.intents.values() if each.order_id == order_id and each.state is IntentState.SUCCEEDED
         ]
 
-    def _seen(self, provider_id: str) -> Intent:
+    def _intent(self, provider_id: str) -> Intent:
         state = self.intents[provider_id].state
         return Intent(provider_id, state, "refused" if state is IntentState.REFUSED else None)
 

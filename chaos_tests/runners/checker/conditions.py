@@ -49,10 +49,10 @@ def around(known: Operations, recoveries: Recoveries) -> list[FaultSeen]:
     """Each fault, from the clients' view."""
     troubles = sorted(known.troubles)
     start = known.run["t_mono"]
-    return [_seen(known, fault, recoveries, troubles, start) for fault in known.faults]
+    return [_recovery(known, fault, recoveries, troubles, start) for fault in known.faults]
 
 
-def _seen(
+def _recovery(
     known: Operations, fault: Fault, recoveries: Recoveries, troubles: list[tuple[float, str]], start: float
 ) -> FaultSeen:
     healed = healed_at(fault, known.faults)

@@ -48,7 +48,7 @@ def test_all_are_tried_the_last_first_and_what_fails_stays(
         journal.add(processes.resume, {"process": process})
     resume.__module__, resume.__name__ = processes.__name__, "resume"
     monkeypatch.setattr(processes, "resume", resume)
-    restored, failed = journal.heal(CONFIGURATION)
+    restored, failed = journal.restore_all(CONFIGURATION)
     assert tried == ["third", "second", "first"]
     assert restored == ["resume third", "resume first"]
     assert failed == ["resume second: OSError('stuck')"]
@@ -57,7 +57,7 @@ def test_all_are_tried_the_last_first_and_what_fails_stays(
 
 def test_what_belongs_to_the_run_outlasts_its_faults(journal: RollbackJournal) -> None:
     journal.add(end_workload, {"pid": 1, "start_ticks": -1}, of_the_run=True)
-    assert journal.heal(CONFIGURATION, and_the_run=False) == ([], [])
+    assert journal.restore_all(CONFIGURATION, and_the_run=False) == ([], [])
     assert len(journal.entries()) == 1
 
 
@@ -72,7 +72,7 @@ def test_only_restoring_functions_are_called(journal: RollbackJournal, tmp_path:
     path = tmp_path / "chaos" / "broken.json"
     path.parent.mkdir()
     path.write_text(json.dumps([{"restore": "os:remove", "arguments": {"path": str(path)}, "memory": {}}]))
-    assert journal.heal(CONFIGURATION)[1]
+    assert journal.restore_all(CONFIGURATION)[1]
     assert path.exists()
 
 

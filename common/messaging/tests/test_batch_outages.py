@@ -65,7 +65,7 @@ def test_a_batch_whose_connection_is_cut_takes_effect_once(world: World, link: L
         assert not took_effect(world, events)
         if ends == "while disconnected":
             wait_until(lambda: took_effect(world, events), SECONDS)
-        link.heal()
+        link.restore()
         wait_until(lambda: have_taken_effect(world, events), SECONDS)
         assert take_effect_in_batches(world)
     assert took_effect(world, events)
@@ -81,7 +81,7 @@ def test_no_acknowledgement_of_a_batch_crosses_a_reconnect(world: World, link: L
         wait_until(lambda: world.waiting(QUEUE) >= len(batch) - 1, SECONDS)
         world.channel.queue_purge(QUEUE)
         others = publish(world, *["sample.slow.v1"] * len(batch))
-        link.heal()
+        link.restore()
         wait_until(lambda: has_begun(world, others), SECONDS)
         assert took_effect(world, batch)
         process.kill()
@@ -98,7 +98,7 @@ def test_two_workers_with_the_same_batch_take_effect_once(world: World, link: Li
         link.cut()
         with world.worker(**BATCHES, METRICS_PORT=str(free_port())):
             wait_until(lambda: have_taken_effect(world, events), SECONDS)
-            link.heal()
+            link.restore()
             more = publish(world, *["sample.fine.v1"] * 100)
             wait_until(lambda: have_taken_effect(world, more), SECONDS)
     assert took_effect(world, events)
@@ -133,7 +133,7 @@ def test_a_batch_that_ended_while_connections_broke_off_does_not_keep_the_worker
         wait_until(lambda: took_effect(world, events), SECONDS)
         world.channel.queue_purge(QUEUE)
         link.breaks, link.seen = 3, 0
-        link.heal()
+        link.restore()
         wait_until(lambda: link.breaks == 0, SECONDS)
         assert take_effect_in_batches(world)
 

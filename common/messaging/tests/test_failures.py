@@ -90,7 +90,7 @@ def test_with_the_way_to_the_delay_queues_away_as_well_nothing_is_charged(world:
         tried = link.connections
         wait_until(lambda: link.connections > tried + 2, 2 * SECONDS)  # the way out is probed, and does not answer
         assert sum(world.count("attempts", event_id) for event_id in events) == WORKER_THREADS
-        link.heal()
+        link.restore()
         wait_until(lambda: world.waiting(QUEUE) == len(events))  # what was held was parked and has returned
         assert world.metric(HELD) == 0
         assert not world.has_consumer

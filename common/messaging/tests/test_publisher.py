@@ -100,7 +100,7 @@ def test_it_connects_again_after_the_link_broke(vhost: str, reader: QueueReader)
         link.cut()
         with pytest.raises(BrokerDownError):
             publisher.publish([message(1)], timeout_seconds=5)
-        link.heal()
+        link.restore()
         assert publisher.publish([message(2)], timeout_seconds=5) == {"id-2"}
         publisher.close()
 
@@ -116,7 +116,7 @@ def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str,
         second.cut()
         with pytest.raises(BrokerDownError):
             publisher.publish([message(3)], timeout_seconds=5)
-        first.heal()
+        first.restore()
         assert publisher.publish([message(3)], timeout_seconds=5) == {"id-3"}
         publisher.close()
 

@@ -107,7 +107,7 @@ def test_nothing_is_lost_while_the_broker_is_down_and_work_resumes_automatically
         time.sleep(1.0)
         assert box.waiting() == [event.id for event in second]
         assert reader.read() == [event.id for event in first]
-        link.heal()
+        link.restore()
         eventually(lambda: box.waiting() == [])
     assert reader.read() == [event.id for event in first + second]
 
@@ -118,7 +118,7 @@ def test_an_outage_shows_as_growing_lag(box: Outbox, reader: QueueReader, vhost:
         box.fill(3)
         with running(make_relay(box, link.url)):
             eventually(lambda: metric("outbox_rows") == 3 and metric("outbox_oldest_seconds") > 1.0)
-            link.heal()
+            link.restore()
             eventually(lambda: metric("outbox_rows") == metric("outbox_oldest_seconds") == 0)
 
 
@@ -129,7 +129,7 @@ def test_a_frozen_broker_loses_nothing(box: Outbox, reader: QueueReader, vhost: 
         events = box.fill(5)
         time.sleep(1.0)
         assert len(box.waiting()) == 5
-        link.heal()
+        link.restore()
         eventually(lambda: box.waiting() == [])
     assert reader.read() == [event.id for event in events]
 
@@ -189,7 +189,7 @@ def test_what_a_broken_connection_left_goes_first_on_the_next_turn(
         with running(make_relay(box, link.url, confirm_seconds=1.5)):
             eventually(lambda: len(box.waiting()) < len(events))
             assert len(events) - BATCH_ROWS < len(box.waiting())
-            link.heal()
+            link.restore()
             eventually(lambda: box.waiting() == [])
     assert list(dict.fromkeys(reader.read())) == [event.id for event in events]
 
@@ -312,7 +312,7 @@ def test_a_database_that_is_down_is_waited_for(box: Outbox, reader: QueueReader,
             [event] = box.fill(1)
             eventually(lambda: metric("relay_active") == 0)
             assert box.waiting() == [event.id]
-            link.heal()
+            link.restore()
             eventually(lambda: box.waiting() == [])
         engine.dispose()
 

@@ -143,7 +143,7 @@ def test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_
                     left = ROWS * (CUTS + 1 - cut) // (CUTS + 1)
                     eventually(lambda left=left: box.backlog()[0] <= left)  # type: ignore[misc]
                     (break_within_a_batch, lose_the_confirms, cut_off)[cut % 3](link, box)
-                    link.heal()
+                    link.restore()
                 eventually(lambda: box.backlog()[0] == 0)
         assert (samples.wrong[:5], len(box.set_aside())) == ([], 1)
         assert samples.count > CUTS

@@ -148,7 +148,7 @@ def test_a_relay_listens_again_after_its_broker_was_down(box: Outbox, reader: Qu
         eventually(lambda: is_waiting(box))
         link.cut()
         [first] = box.fill(1)
-        link.heal()
+        link.restore()
         eventually(lambda: box.waiting() == [])
         [second] = box.fill(1)
         eventually(lambda: box.waiting() == [])

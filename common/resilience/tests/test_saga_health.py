@@ -140,7 +140,7 @@ def test_servers_that_are_gone_or_stand_still_are_seen_within_a_bound(
             assert "the broker" in (looks.reason() or "")
             assert "the broker" in (looks.reason() or "")
             assert time.monotonic() - began < 8 * BROKER_SECONDS
-            link.heal()
+            link.restore()
             eventually(looks, None)
 
 

@@ -178,7 +178,7 @@ def test_a_database_that_is_down_stops_nobody_else_and_is_swept_when_it_is_back(
                 far_runs, near_runs = len(far_log.runs), len(near_log.runs)
                 eventually(lambda runs=near_runs: len(near_log.runs) > runs + 2)  # type: ignore[misc]
                 assert len(far_log.runs) == far_runs
-                link.heal()
+                link.restore()
                 back = time.monotonic()
                 eventually(lambda runs=far_runs: len(far_log.runs) > runs)  # type: ignore[misc]
                 assert time.monotonic() - back < 15

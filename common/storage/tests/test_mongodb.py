@@ -50,5 +50,5 @@ def test_a_dead_or_frozen_server_is_an_outage_within_the_time_out(
             call(database)
         assert time.monotonic() - started < 15  # the driver's own patience is 30 s
         assert classify(caught.value) is Unavailable
-        link.heal()
+        link.restore()
         database.client.close()

@@ -157,7 +157,7 @@ def test_nothing_is_asked_of_the_server_between_the_statements(url: str) -> None
             with autocommit(engine) as connection:
                 connection.execute(PID)
                 link.freeze()
-            link.heal()
+            link.restore()
         with transaction(engine) as connection:
             connection.execute(text("CREATE TEMP TABLE kept (n int)"))
         link.freeze()

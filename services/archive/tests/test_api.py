@@ -160,7 +160,7 @@ def test_without_its_store_it_says_so_in_time_and_comes_back_automatically(
         assert client.get("/readyz").status_code == 503
         assert client.get("/livez").status_code == 200
         assert time.monotonic() - started < 15  # the driver's own patience is 30 s
-        link.heal()
+        link.restore()
         deadline = time.monotonic() + 10
         while client.get("/api/v1/events", headers=OPERATOR).status_code != 200:
             assert time.monotonic() < deadline
@@ -176,7 +176,7 @@ def test_a_store_that_stays_down_is_not_asked_each_time(make_app: Callable[..., 
         assert codes[0] == "unavailable"
         assert "circuit_open" in codes
         assert 'holdfast_breaker_state{breaker="mongodb"} 2.0' in client.get("/metrics").text
-        link.heal()
+        link.restore()
         deadline = time.monotonic() + 10
         while client.get("/api/v1/events", headers=OPERATOR).status_code != 200:
             assert time.monotonic() < deadline

@@ -133,7 +133,7 @@ def test_after_an_outage_positions_continue_where_they_were(
         with pytest.raises(PyMongoError) as caught:
             log.append({"_id": "b"})
         assert classify(caught.value) is Unavailable
-        link.heal()
+        link.restore()
         assert EventLog(archive).append({"_id": "c"})  # another process continues
         for name in ("b", "c", "d"):
             while True:

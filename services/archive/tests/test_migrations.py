@@ -65,7 +65,7 @@ def test_it_waits_for_a_server_that_is_still_starting(document_store: str) -> No
         job = start(link.url)
         time.sleep(2.0)
         assert job.poll() is None
-        link.heal()
+        link.restore()
         output, _error = job.communicate(timeout=30)
     assert job.returncode == 0, output
 

@@ -102,7 +102,7 @@ def test_a_stream_continues_after_the_archive_was_down(
             if number == 30:
                 link.cut()
             if number == 60:
-                link.heal()
+                link.restore()
             if number == 80:
                 link.freeze()
             time.sleep(0.01)
@@ -118,7 +118,7 @@ def test_a_stream_continues_after_the_archive_was_down(
         assert requests.get(f"{live.url}/readyz", timeout=SECONDS).status_code == 503
         assert "holdfast_live_archive_up 0.0" in requests.get(f"{live.url}/metrics", timeout=SECONDS).text
         assert requests.get(f"{live.url}/livez", timeout=SECONDS).status_code == 200
-        link.heal()
+        link.restore()
         client.join(120)
         assert sorted(client.seen) == sorted(written)
         live.kill()

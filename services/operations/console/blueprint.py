@@ -201,7 +201,7 @@ _NOTICES = re_check.NOTICES | {
     "auditing": "The audit was started.",
     "injected": "The fault was injected.",
     "undone": "Healed. Waiting work resumes within seconds; what still waits is listed below.",
-    "undoing": "It could not be healed yet. Healing is retried until it succeeds.",
+    "undoing": "The fault is not removed yet. The removal is retried until it succeeds.",
 }
 # What was asked for, and is not done yet.
 _OPEN_NOTICES = {key for key in _NOTICES if "undecided" in key} | {"refund-pending", "undoing"}

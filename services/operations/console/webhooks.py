@@ -48,19 +48,19 @@ def show_webhook(endpoint_id: str) -> ResponseReturnValue:
 @blueprint.post("/console/webhooks/<endpoint_id>/test")
 def test_webhook(endpoint_id: str) -> ResponseReturnValue:
     acting.post("send a test event", _CONTEXT, f"{_path(endpoint_id)}/test", on=[endpoint_id], key=forms.key())
-    return _asked("tested", endpoint_id)
+    return _redirect_after("tested", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/enable")
 def enable_webhook(endpoint_id: str) -> ResponseReturnValue:
     acting.patch("enable", _CONTEXT, _path(endpoint_id), {"enabled": True}, on=[endpoint_id])
-    return _asked("enabled", endpoint_id)
+    return _redirect_after("enabled", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/disable")
 def disable_webhook(endpoint_id: str) -> ResponseReturnValue:
     acting.patch("disable", _CONTEXT, _path(endpoint_id), {"enabled": False}, on=[endpoint_id])
-    return _asked("disabled", endpoint_id)
+    return _redirect_after("disabled", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/rotate-secret")
@@ -82,23 +82,23 @@ def rotate_webhook_secret(endpoint_id: str) -> ResponseReturnValue:
 def resend_failed_webhooks(endpoint_id: str) -> ResponseReturnValue:
     body = {"since": rfc3339(forms.moment("since", forms.text("since")))}
     acting.post("resend all failed", _CONTEXT, f"{_path(endpoint_id)}/resend", body, on=[endpoint_id], key=forms.key())
-    return _asked("resent", endpoint_id)
+    return _redirect_after("resent", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/deliveries/<delivery_id>/resend")
 def resend_webhook(endpoint_id: str, delivery_id: str) -> ResponseReturnValue:
     _act_on_delivery("resend", endpoint_id, delivery_id)
-    return _asked("resent", endpoint_id)
+    return _redirect_after("resent", endpoint_id)
 
 
 @blueprint.post("/console/webhooks/<endpoint_id>/deliveries/<delivery_id>/dismiss")
 def dismiss_webhook(endpoint_id: str, delivery_id: str) -> ResponseReturnValue:
     _act_on_delivery("dismiss", endpoint_id, delivery_id)
-    return _asked("dismissed", endpoint_id)
+    return _redirect_after("dismissed", endpoint_id)
 
 
-def _asked(act: str, endpoint_id: str) -> ResponseReturnValue:
-    """The page then shows what has come of the act since this moment."""
+def _redirect_after(act: str, endpoint_id: str) -> ResponseReturnValue:
+    """Redirect to the endpoint, whose page shows the outcome of the act since now."""
     return done("show_webhook", act, endpoint_id=endpoint_id, since=rfc3339(datetime.now(UTC)))
 
 

@@ -39,7 +39,7 @@ def test_events_without_a_position_get_one_also_after_an_outage(document_store: 
         link.cut()
         archive["events"].insert_one({"_id": "second", "received_at": ""})
         time.sleep(0.7)
-        link.heal()
+        link.restore()
         eventually_has_position(archive, "second")
         backfill.stop()
         own.client.close()

@@ -140,6 +140,6 @@ def test_while_its_store_is_down_events_wait_and_use_up_no_attempt(
         time.sleep(4.0)
         assert filed(archive) == {first.id}
         assert dead_letters(vhost) == 0
-        link.heal()
+        link.restore()
         eventually(lambda: len(filed(archive)) == 1 + len(waiting), log)
         assert dead_letters(vhost) == 0

@@ -166,12 +166,12 @@ def test_kills_and_cut_connections_lose_nothing(
             ids += archive(log, 15)
             kafka.cut()
             ids += archive(log, 15)
-            kafka.heal()
+            kafka.restore()
             process.kill()
             process.start()
             ids += archive(log, 15)
             mongodb.cut()
-            mongodb.heal()
+            mongodb.restore()
         eventually(lambda: stored(log) == len(ids), process)
         assert process.stop() == 0
     check(cluster, ids)
@@ -188,7 +188,7 @@ def test_while_kafka_is_down_events_wait(log: EventLog, bridge: Callable[..., Pr
         eventually(lambda: process.metric("holdfast_bridge_lag_seconds") > 1, process)
         assert process.metric("holdfast_bridge_unconfirmed") > 0
         assert stored(log) == 20
-        kafka.heal()
+        kafka.restore()
         eventually(lambda: stored(log) == len(ids), process)
     check(cluster, ids)
 

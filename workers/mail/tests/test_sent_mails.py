@@ -61,7 +61,7 @@ def test_the_end_is_recorded_after_a_short_outage(document_store: str, store: Da
         sent = SentMails(database, lease_seconds=60)
         claim = sent.claim("o-1/confirmed", **IDS)
         link.cut()
-        timer = threading.Timer(2.0, link.heal)
+        timer = threading.Timer(2.0, link.restore)
         timer.start()
         sent.finish(claim, Status.SENT)
         timer.join()

@@ -138,5 +138,5 @@ def test_while_its_store_is_down_events_wait_and_sending_resumes(
         publish(vhost, *(sample("order.placed.v1") for _ in range(5)))
         time.sleep(4.0)  # longer than the one attempt there is, and its retry, would last
         assert len(receiver.at("/a")) == 1
-        link.heal()
+        link.restore()
         receiver.wait_for(6, "/a", SECONDS)

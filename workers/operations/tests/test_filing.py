@@ -155,7 +155,7 @@ def test_while_the_store_is_down_dead_letters_wait_in_the_broker(
         events = [operations_worker.bury(sample()) for _ in range(30)]
         time.sleep(4)
         assert len(operations_worker.letters()) == 1
-        link.heal()
+        link.restore()
         healed_at = time.monotonic()
         wait_until(lambda: len(operations_worker.letters()) == 31)
         assert time.monotonic() - healed_at < 20

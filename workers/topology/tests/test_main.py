@@ -84,7 +84,7 @@ def test_it_waits_for_a_broker_that_is_still_starting(vhost: str) -> None:
         job = run_job(link.url)
         time.sleep(2.0)
         assert job.poll() is None
-        link.heal()
+        link.restore()
         output, _error = job.communicate(timeout=30)
     assert job.returncode == 0, output
     assert "declared orders.events" in output

@@ -76,7 +76,7 @@ def test_a_run_that_died_before_it_started_what_it_killed_is_healed(
     if kills:
         driver.kill("relay-1")
         assert driver.identity("relay-1") == ""
-    assert driver.journal.heal(configuration) == (["wait_until_back relay-1"], [])
+    assert driver.journal.restore_all(configuration) == (["wait_until_back relay-1"], [])
     assert driver.identity("relay-1")
     assert (driver.identity("relay-1") == before) is not kills
 
@@ -101,7 +101,7 @@ def test_what_had_to_be_killed_was_not_stopped_gracefully(driver: Compose, confi
         processes.stop("scheduler", configuration)
     with pytest.raises(OSError, match="scheduler did not end"):
         processes.roll(configuration, ["relay-1", "scheduler"])
-    restored, failed = driver.journal.heal(configuration)
+    restored, failed = driver.journal.restore_all(configuration)
     assert (len(restored), failed) == (2, [])
     assert driver.identity("scheduler")
     assert not driver.journal.entries()
@@ -150,7 +150,7 @@ def test_what_a_dead_run_left_broken_is_healed(driver: Compose, configuration: C
     """As `holdfast chaos heal` does it: another process, which knows the list on disk only."""
     containers.isolate("relay-1", configuration)
     processes.pause("worker-orders", configuration)
-    restored, failed = Compose(configuration["project"]).journal.heal(configuration)
+    restored, failed = Compose(configuration["project"]).journal.restore_all(configuration)
     assert (len(restored), failed) == (2, [])
     assert driver.networks("relay-1")
     assert not driver.is_paused("worker-orders")
