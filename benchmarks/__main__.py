@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=keys, metavar="ROW", help=", ".join(keys))
     parser.add_argument("--quick", action="store_true", help="one round of three seconds")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of load, for each side and round")
+    parser.add_argument("--seconds", type=float, default=8.0, help="duration of the load, for each side and round")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--home", default=".holdfast-bench")
     parser.add_argument("--port-base", type=int, default=8400)

@@ -35,7 +35,7 @@ SHOWN_MILLISECONDS = 0.05
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long nothing happens")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the idle phase")
     parser.add_argument("--port-base", type=int, default=8600)
     arguments = parser.parse_args()
     with throwaway_stack(HOME, arguments.port_base) as stack:

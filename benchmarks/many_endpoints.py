@@ -36,8 +36,8 @@ SKU = f"MANY-{uuid.uuid4().hex[:8]}"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", help="of a stack that runs; without it a throwaway one is started")
-    parser.add_argument("--port-base", type=int, default=8600, help="of the throwaway stack")
+    parser.add_argument("--home", help="directory of a running stack; default: start a temporary one")
+    parser.add_argument("--port-base", type=int, default=8600, help="first port of the temporary stack")
     parser.add_argument("--endpoints", type=int, default=10_000)
     arguments = parser.parse_args()
     with ExitStack() as stack:

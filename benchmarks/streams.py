@@ -47,7 +47,7 @@ async def measure(url: str, pid: int, token: str, streams: int) -> None:
 
 @click.command()
 @click.option("--url", required=True, help="The live service.")
-@click.option("--pid", required=True, type=int, help="Its process.")
+@click.option("--pid", required=True, type=int, help="The process id of live.")
 @click.option("--token", required=True, help="A bearer token.")
 @click.option("--streams", default=1000, show_default=True)
 def main(url: str, pid: int, token: str, streams: int) -> None:

@@ -42,12 +42,12 @@ SLACK_SECONDS = 0.05  # medians that differ by less are the same
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", help="of a stack that runs; without it a throwaway one is started")
-    parser.add_argument("--port-base", type=int, default=8600, help="of the throwaway stack")
+    parser.add_argument("--home", help="directory of a running stack; default: start a temporary one")
+    parser.add_argument("--port-base", type=int, default=8600, help="first port of the temporary stack")
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=5.0, help="events a second")
     parser.add_argument("--healthy", type=int, default=15)
-    parser.add_argument("--tolerance", type=float, default=0.2, help="ratio by which the median may differ")
+    parser.add_argument("--tolerance", type=float, default=0.2, help="allowed relative difference of the medians")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         running = Stack(arguments.home) if arguments.home else None

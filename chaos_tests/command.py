@@ -74,13 +74,18 @@ def document(name: str, target: str) -> None:
 @click.option("--quick", is_flag=True, help="Ten representative experiments, one after the other in one run.")
 @click.option("--random", "is_random", is_flag=True, help="A schedule drawn from the seed, in one run.")
 @click.option(
-    "--schedule", "schedule_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Again."
+    "--schedule",
+    "schedule_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Repeat a stored schedule.",
 )
 @click.option("--shrink", is_flag=True, help="If a schedule fails, search for a smaller one that fails.")
 @click.option("--list", "only_list", is_flag=True, help="List what would run, without running it.")
-@click.option("--together", is_flag=True, help="The named ones in one run, instead of each alone.")
-@click.option("--faults", type=click.IntRange(1, 100_000), default=20, show_default=True, help="With --random.")
-@click.option("--seed", type=int, help="Of the schedule and of the customers.  [default: a new one]")
+@click.option("--together", is_flag=True, help="Run the named experiments in one run, not one by one.")
+@click.option(
+    "--faults", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Number of faults with --random."
+)
+@click.option("--seed", type=int, help="Seed of the schedule and the workload.  [default: random]")
 @click.option("--orders", type=click.IntRange(0), default=0, help="Continue until that many orders were accepted.")
 @click.option("--target-service", "target", default="", help="The target: a process, or a context such as orders.")
 @click.option("--seconds", "hold_seconds", type=click.FloatRange(0.5, 600), help="How long each fault lasts.")
@@ -93,7 +98,7 @@ def document(name: str, target: str) -> None:
 )
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="A running stack.  [default: its own]")
 @click.option("--port-base", type=int, default=8800, show_default=True, help="First port of its own stack.")
-@click.option("--rabbitmq-nodes", type=click.Choice([1, 3]), help="Of its own stack.  [default: 1]")
+@click.option("--rabbitmq-nodes", type=click.Choice([1, 3]), help="RabbitMQ nodes of its own stack.  [default: 1]")
 @click.option("--driver", type=click.Choice(["local", "compose"]), default="local", show_default=True)
 @click.option("--project", default="holdfast", show_default=True, help="With --driver compose: the project's name.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="The run's directory.")
@@ -152,7 +157,7 @@ def heal(home: Path, driver: str, project: str) -> None:
     for text in failed:
         click.echo(f"not restored: {text}", err=True)
     if not restored and not failed:
-        click.echo("Nothing was broken.")
+        click.echo("No fault is active.")
     if failed:
         raise SystemExit(EXIT_FAILED)
 

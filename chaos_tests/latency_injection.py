@@ -31,7 +31,7 @@ EXPERIMENT = load_all()["latency-injection"]
     show_default=True,
     help="The context whose service and worker are slowed down.",
 )
-@click.option("--seconds", type=click.FloatRange(0.5, 600), default=8, show_default=True, help="For how long.")
+@click.option("--seconds", type=click.FloatRange(0.5, 600), default=8, show_default=True, help="Duration.")
 @click.option(
     "--home",
     type=click.Path(file_okay=False, resolve_path=True, path_type=Path),

@@ -93,7 +93,9 @@ RESULTS = Results("crashes", "crash-points", Row, lambda row: (row.place, row.vi
 
 
 @command(RESULTS, port_base=8700)
-@click.option("--only", multiple=True, type=click.Choice(list(PLACES)), help="This place alone, or these.")
+@click.option(
+    "--only", multiple=True, type=click.Choice(list(PLACES)), help="Visit only this crash point; may be repeated."
+)
 def crashes(system: System, only: tuple[str, ...]) -> Iterator[Row]:
     """Kill a process at every named step of an order's way, on its first and a later visit."""
     for place, (processes, fault) in PLACES.items():

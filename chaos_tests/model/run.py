@@ -98,7 +98,7 @@ def check_all(programs: Programs, checked: Sequence[Case | Mutant], *, seconds: 
 
 @click.command("model")
 @click.option("--wide", is_flag=True, help="The larger bounds as well: some minutes, some gigabytes.")
-@click.option("--only", metavar="WORD", help="Only what has this word in its model or name.")
+@click.option("--only", metavar="WORD", help="Only checks with this word in their model or name.")
 def model(*, wide: bool, only: str | None) -> None:
     """Check the models of delivery, settlement and saga exhaustively with Spin, and that their mutants are found.
 

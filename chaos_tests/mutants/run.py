@@ -119,7 +119,10 @@ RESULTS = Results("mutants", "mutants", Row, lambda row: (row.is_control, row.na
 
 @command(RESULTS, port_base=8750)
 @click.option(
-    "--only", multiple=True, type=click.Choice([mutant.name for mutant in MUTANTS]), help="This one, or these."
+    "--only",
+    multiple=True,
+    type=click.Choice([mutant.name for mutant in MUTANTS]),
+    help="Run only this mutant; may be repeated.",
 )
 def mutants(system: System, only: tuple[str, ...]) -> Iterator[Row]:
     """Take one guarantee away at a time: its scenario must notice, and must find nothing without the mutant."""

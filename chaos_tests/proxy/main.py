@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8474)
-    parser.add_argument("--config", type=Path, help="proxies to begin with")
+    parser.add_argument("--config", type=Path, help="JSON file of the initial proxies")
     arguments = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     loop = asyncio.new_event_loop()

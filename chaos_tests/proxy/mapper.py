@@ -84,7 +84,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mapper", required=True, help="where the real one is")
+    parser.add_argument("--mapper", required=True, help="host and port of the real mapper")
     parser.add_argument("--config", type=Path, required=True)
     arguments = parser.parse_args()
     host, _, port = arguments.mapper.rpartition(":")

@@ -141,7 +141,7 @@ RESULTS = Results("replays", "bulk-replay", Outcome, lambda _: "", render)
 
 
 @command(RESULTS, port_base=8850)
-@click.option("--orders", default=1_000, show_default=True, help="How many orders meet the broken handler.")
+@click.option("--orders", default=1_000, show_default=True, help="Number of orders for the broken handler.")
 def replays(system: System, orders: int) -> Iterator[Outcome]:
     """Break a handler, repair it, and replay its dead letters in bulk: every effect happens once."""
     yield replayed(system, orders)

@@ -77,7 +77,9 @@ def command(results: Results[R], *, port_base: int) -> Callable[[Callable[..., I
 
     def decorate(measure: Callable[..., Iterator[R]]) -> click.Command:
         @click.command(results.program)
-        @click.option("--home", default=f".holdfast-{results.program}", show_default=True, help="Of its own stack.")
+        @click.option(
+            "--home", default=f".holdfast-{results.program}", show_default=True, help="Directory of its own stack."
+        )
         @click.option("--port-base", default=port_base, show_default=True, help="First port of its own stack.")
         @wraps(measure)
         def run(home: str, port_base: int, **options: Any) -> None:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @target_options
-@click.option("--connections", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at once.")
+@click.option("--connections", type=click.IntRange(1, 256), default=16, show_default=True, help="Concurrent requests.")
 @click.option(
     "--seconds", type=click.FloatRange(1, 600), default=10, show_default=True, help="How long to place orders."
 )
-@click.option("--orders", type=click.IntRange(1, 1_000_000), default=100_000, show_default=True, help="At most.")
+@click.option(
+    "--orders", type=click.IntRange(1, 1_000_000), default=100_000, show_default=True, help="Maximum number of orders."
+)
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 def bench(target: Target, connections: int, seconds: float, orders: int, *, as_json: bool) -> None:
     """Place orders as fast as they are accepted, through the gateway, and wait for the last to be confirmed.

@@ -50,7 +50,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 @dead_letters.command("list")
 @target_options
 @_filters
-@click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only dead letters with this status.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Maximum number.")
 @_json_option
 def list_letters(
@@ -100,7 +100,9 @@ def show(target: Target, letter_id: str, *, as_json: bool) -> None:
 @target_options
 @_filters
 @click.option("--all", "everything", is_flag=True, help="All stored dead letters that match the filters.")
-@click.option("--rate", type=click.FloatRange(0.1, 1000), default=50, show_default=True, help="Letters a second.")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 1000), default=50, show_default=True, help="Dead letters per second."
+)
 @click.option("--event", type=click.File("r"), help="With LETTER_ID: a CloudEvents document to send instead.")
 @click.option(
     "--wait", type=click.FloatRange(0, 86_400), default=60, show_default=True, help="Seconds without progress to wait."

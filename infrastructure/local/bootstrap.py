@@ -53,8 +53,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="setup.sh", description="Make .venv, and fetch the servers this machine lacks."
     )
-    parser.add_argument("--tests", action="store_true", help="with the packages of tests and checks as well")
-    parser.add_argument("--without-servers", action="store_true", help="only .venv")
+    parser.add_argument("--tests", action="store_true", help="install the packages of tests and checks as well")
+    parser.add_argument("--without-servers", action="store_true", help="install only .venv")
     return parser.parse_args()
 
 

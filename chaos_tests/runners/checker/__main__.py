@@ -74,7 +74,7 @@ def judge(target: Target, directory: Path, drain_seconds: float, settle_seconds:
 @main.command()
 @target_options
 @click.option("--history", type=_file, required=True)
-@click.option("--snapshot", type=_file, required=True, help="Written.")
+@click.option("--snapshot", type=_file, required=True, help="File for the snapshot.")
 @waiting_options
 def collect(target: Target, history: Path, snapshot: Path, drain_seconds: float, settle_seconds: float) -> None:
     """Wait until the system is idle, and write the snapshot of this run."""
@@ -143,7 +143,7 @@ def _versions() -> dict[str, Any]:
 
 
 def _unknown(text: str) -> NoReturn:
-    click.echo(f"Nothing is known: {text}", err=True)
+    click.echo(f"The result is unknown: {text}", err=True)
     sys.exit(EXIT_UNKNOWN)
 
 

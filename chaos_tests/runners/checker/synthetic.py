@@ -163,7 +163,9 @@ def _product(sku: str, on_hand: int, sold: int) -> ProductView:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=1_000_000)
-    parser.add_argument("--reads", type=int, default=7, help="per order; about as many as the workload")
+    parser.add_argument(
+        "--reads", type=int, default=7, help="reads per order; the default is about that of the workload"
+    )
     arguments = parser.parse_args()
     made = make(arguments.operations // (arguments.reads + 1), arguments.reads)
     with tempfile.TemporaryDirectory() as directory:

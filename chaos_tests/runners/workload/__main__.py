@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @target_options
-@click.option("--history", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Appended to.")
+@click.option(
+    "--history", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to append the history to."
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--clients", type=click.IntRange(1, 100), default=10, show_default=True)
 @click.option("--rate", type=click.FloatRange(0.01), help="Orders per second in total; default: as fast as possible.")
