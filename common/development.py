@@ -49,8 +49,8 @@ class _Folder:
 
     def __init__(self, file: str) -> None:
         self._path = Path(file).resolve().parent
-        self.name, self._room = self._path.name, self._path.parent.name
-        is_worker = self._room == "workers" and (self._path.parents[1] / "services" / self.name).is_dir()
+        self.name, self._parent = self._path.name, self._path.parent.name
+        is_worker = self._parent == "workers" and (self._path.parents[1] / "services" / self.name).is_dir()
         command = f"holdfast env {'worker-' if is_worker else ''}{self.name} --write"
         self._settings_hint = f"`{command}` writes the addresses and passwords of the local stack into .env"
 

@@ -1,13 +1,13 @@
 """One error tree: the class decides retry, dead letter or HTTP status, here and nowhere else.
 
-| class         | a consumer ...                                                            | HTTP        |
-|---------------|---------------------------------------------------------------------------|-------------|
-| `Rejected`    | dead-letters the event at once                                            | its `status`|
-| `Transient`   | retries later, `RETRY_ATTEMPTS` times, then dead                          | 500         |
-| `Contention`  | repeats at once a few times, then as `Transient`                          | 503         |
-| `LockTimeout` | repeats at once, then as `Undecided`                                      | 503         |
-| `Unavailable` | pauses and parks the message, counts no attempt                         | 503         |
-| `Undecided`   | parks only this event, with back-off, counts no attempt, bounded by age | 503       |
+| class         | a consumer ...                                                          | HTTP         |
+|---------------|-------------------------------------------------------------------------|--------------|
+| `Rejected`    | dead-letters the event at once                                          | its `status` |
+| `Transient`   | retries later, `RETRY_ATTEMPTS` times, then dead                        | 500          |
+| `Contention`  | repeats at once a few times, then as `Transient`                        | 503          |
+| `LockTimeout` | repeats at once, then as `Undecided`                                    | 503          |
+| `Unavailable` | pauses and parks the message, counts no attempt                         | 503          |
+| `Undecided`   | parks only this event, with back-off, counts no attempt, bounded by age | 503          |
 
 Anything unknown counts as `Transient`. `classify` says which of them a library's exception is.
 """

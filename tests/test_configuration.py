@@ -38,7 +38,7 @@ def read(text: str) -> dict[str, str]:
 
 
 def test_every_main_has_an_example_next_to_it() -> None:
-    mains = [path for room in ("services", "workers") for path in ROOT.glob(f"{room}/*/main.py")]
+    mains = [path for package in ("services", "workers") for path in ROOT.glob(f"{package}/*/main.py")]
     assert set(FOLDERS) == {str(path.parent.relative_to(ROOT)) for path in mains}
 
 

@@ -45,8 +45,8 @@ def paragraph(context: str, beginning: str) -> str:
 def test_it_is_short_and_shows_how_to_run_test_and_build_it_alone(context: str) -> None:
     text = page(context)
     assert len(text.splitlines()) <= LINES
-    room = [f"services/{context}"] + [f"workers/{context}"] * bool(list(ROOT.glob(f"workers/{context}/main.py")))
-    for folder in room:
+    folders = [f"services/{context}"] + [f"workers/{context}"] * bool(list(ROOT.glob(f"workers/{context}/main.py")))
+    for folder in folders:
         assert f"cd {folder} && python main.py" in text
         assert f"cd {folder} && pytest" in text
         assert ".env.example" in text

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("common", "services", "workers", "holdfast", "infrastructure", "chaos_tests", "benchmarks", "tests")
+PACKAGES = ("common", "services", "workers", "holdfast", "infrastructure", "chaos_tests", "benchmarks", "tests")
 # What has tests, in a directory `tests` of the same package.
 TESTED = (
     "common",
-    *(str(path.relative_to(ROOT)) for room in ("common", "services", "workers") for path in (ROOT / room).glob("*")),
+    *(str(path.relative_to(ROOT)) for package in ("common", "services", "workers") for path in (ROOT / package).glob("*")),
 )
 # Wiring, tried by starting the process: in the stack's tests and end to end.
 UNTESTED = frozenset({"__init__", "main"})
@@ -25,9 +25,9 @@ TABLES = {"consumers.py": "HANDLERS", "sweeps.py": "SWEEPS"}
 NO_NAMES = frozenset({"utils", "util", "helpers", "helper", "misc", "tools"})
 
 
-def python_files(*rooms: str) -> Iterator[Path]:
-    for room in rooms:
-        for path in sorted((ROOT / room).rglob("*.py")):
+def python_files(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
             if not any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT).parts):
                 yield path
 
@@ -40,11 +40,11 @@ def is_test(path: Path) -> bool:
     return "tests" in path.relative_to(ROOT).parts or path.name == "conftest.py"
 
 
-EVERY = list(python_files(*ROOMS))
+EVERY = list(python_files(*PACKAGES))
 MODULES = [
     path
-    for room in TESTED
-    for path in sorted((ROOT / room).glob("*.py"))
+    for package in TESTED
+    for path in sorted((ROOT / package).glob("*.py"))
     if path.stem not in UNTESTED and not path.stem.startswith("__") and not is_test(path)
 ]
 

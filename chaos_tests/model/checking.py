@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from chaos_tests.model.programs import Programs
 
-ROOM = Path(__file__).parent
+MODELS = Path(__file__).parent
 COMPILE_SECONDS = 120
 DEPTH = 1_000_000
 MEGABYTES = 6_000
@@ -85,11 +85,11 @@ def check(
     macros = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in defines.items()]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="model-") as place:
-        room = Path(place)
+        folder = Path(place)
         source = f"{model}.pml"  # copied: Spin writes its output next to it
-        shutil.copy(ROOM / source, room)
+        shutil.copy(MODELS / source, folder)
         preprocessor = f"-P{programs.compiler} -E -x c"
-        made = _run(room, [str(programs.spin), preprocessor, "-a", *spin, *macros, source], COMPILE_SECONDS)
+        made = _run(folder, [str(programs.spin), preprocessor, "-a", *spin, *macros, source], COMPILE_SECONDS)
         compiled = [
             str(programs.compiler),
             "-w",
@@ -100,12 +100,12 @@ def check(
             "pan",
             "pan.c",
         ]
-        _run(room, compiled, COMPILE_SECONDS)
-        output = _run(room, ["./pan", f"-m{DEPTH}", "-w20", *search], seconds)
+        _run(folder, compiled, COMPILE_SECONDS)
+        output = _run(folder, ["./pan", f"-m{DEPTH}", "-w20", *search], seconds)
         if "error" in made.lower() or (kind is Kind.LIVENESS and not _SEEKS_CYCLES.search(output)):
             raise UnfinishedError(made + output)  # Spin skips a property that it cannot parse
         violation = _violation(output)
-        steps = _steps(room, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
+        steps = _steps(folder, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
     numbers = {name: int(match[1]) if (match := pattern.search(output)) else -1 for name, pattern in _NUMBERS.items()}
     if numbers["errors"] != (violation is not None):
         raise UnfinishedError(output)
@@ -128,15 +128,15 @@ def _violation(output: str) -> str | None:
     return match[1] if match else None
 
 
-def _steps(room: Path, command: list[str]) -> int:
-    output = _run(room, command, COMPILE_SECONDS, any_code=True)
+def _steps(folder: Path, command: list[str]) -> int:
+    output = _run(folder, command, COMPILE_SECONDS, any_code=True)
     # Without process creation, and without the final list of process states.
     return len({match[1] for line in output.splitlines() if (match := _STEP.match(line))})
 
 
-def _run(room: Path, command: Sequence[str], seconds: float, *, any_code: bool = False) -> str:
+def _run(folder: Path, command: Sequence[str], seconds: float, *, any_code: bool = False) -> str:
     try:
-        done = subprocess.run(command, check=False, cwd=room, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired as error:
         message = f"{' '.join(command)} took longer than {seconds} s"
         raise UnfinishedError(message) from error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ROOM, OF_THE_RUN = "chaos_tests.actions.", "of_the_run"
+ACTIONS, OF_THE_RUN = "chaos_tests.actions.", "of_the_run"
 
 
 class BusyError(Exception):
@@ -113,7 +113,7 @@ def _same(one: Entry, other: Entry) -> bool:
 
 def _restoration(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    if not module.startswith(ROOM):
+    if not module.startswith(ACTIONS):
         message = f"{name} restores nothing"
         raise ValueError(message)
     found: Callable[..., Any] = getattr(import_module(module), function)

@@ -4,8 +4,8 @@
 together with HOLDFAST_TEST_BUILD=1; otherwise every call returns at once. It is read here and not in the settings
 because no installation sets it.
 
-To add a crash point: call `crash_point` with a new name between two steps, and list it in
-`chaos_tests/crashes/points.py`, which says how to reach it. `tests/test_crash_points.py` fails until both exist.
+To add a crash point: call `crash_point` with a new name between two steps, and follow "Add a crash point" in
+docs/recipes.md. `tests/test_crash_points.py` fails until it is listed and was run.
 """
 
 from __future__ import annotations

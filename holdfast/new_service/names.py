@@ -29,7 +29,7 @@ def check_name(name: str, root: Path) -> None:
     taken = {line.name for line in PROCESSES} | {account.name for account in BROKER_ACCOUNTS} | _RESERVED
     if name in taken or keyword.iskeyword(name) or name in RESERVED_WORDS or name.startswith(("pg", "template")):
         raise StackError(f"the name {name!r} is reserved")
-    if any((root / room / name).exists() for room in ("services", "workers")):
+    if any((root / parent / name).exists() for parent in ("services", "workers")):
         raise StackError(f"the context {name!r} already exists")
 
 

@@ -8,24 +8,24 @@ import shutil
 import sys
 from pathlib import Path
 
-ROOMS = ("common", "services", "workers", "infrastructure")
+PACKAGES = ("common", "services", "workers", "infrastructure")
 _NOT_IN_IMAGES = shutil.ignore_patterns("tests", "__pycache__", ".env*", "*.md", "Dockerfile")
 
 
 def select(origin: Path, target: Path, context: str) -> None:
     """Copy it. SystemExit if there is no such context."""
     if not context:
-        for room in ROOMS:
-            shutil.copytree(origin / room, target / room, ignore=_NOT_IN_IMAGES)
+        for package in PACKAGES:
+            shutil.copytree(origin / package, target / package, ignore=_NOT_IN_IMAGES)
         return
     if not (origin / "services" / context / "main.py").is_file():
         known = sorted(path.parent.name for path in origin.glob("services/*/main.py"))
         raise SystemExit(f"SERVICE={context}: there is no such service; there are {', '.join(known)}")
     _copy(origin, target, "common")
-    for room in ("services", "workers"):
-        _copy(origin, target, f"{room}/{context}")
-        for path in filter(Path.is_file, (origin / room).iterdir()):
-            shutil.copy(path, target / room)
+    for package in ("services", "workers"):
+        _copy(origin, target, f"{package}/{context}")
+        for path in filter(Path.is_file, (origin / package).iterdir()):
+            shutil.copy(path, target / package)
     (target / "infrastructure" / "docker").mkdir(parents=True)
     shutil.copy(origin / "infrastructure" / "docker" / "health.py", target / "infrastructure" / "docker")
 

@@ -27,8 +27,8 @@ FOLDERS = tuple(dict.fromkeys(filter(None, map(folder_of, PROCESSES))))
 
 def name_of(folder: str) -> str:
     """Return the folder's short name: `orders` of its service, `worker-orders` of its worker, `relay`."""
-    room, _, name = folder.partition("/")
-    return f"worker-{name}" if room == "workers" and f"services/{name}" in FOLDERS else name
+    parent, _, name = folder.partition("/")
+    return f"worker-{name}" if parent == "workers" and f"services/{name}" in FOLDERS else name
 
 
 def values_of(folder: str, home: Home, credentials: Credentials, caller: Mapping[str, str]) -> dict[str, str]:

@@ -55,10 +55,10 @@ class Started:
         self.process.send_signal(signal.SIGINT)
 
     def wait_until_ready(self, folder: str, home: Home) -> None:
-        room, _, name = folder.partition("/")
+        parent, _, name = folder.partition("/")
         known = {"relay": "relay-1", "scheduler": "scheduler", "bridge": "bridge"}
-        port = home.port(known.get(name) or f"{room.removesuffix('s')}-{name}")
-        path = "/readyz" if room == "services" else "/metrics"
+        port = home.port(known.get(name) or f"{parent.removesuffix('s')}-{name}")
+        path = "/readyz" if parent == "services" else "/metrics"
         wait_for(lambda: self._probe(port, path), SECONDS, folder)
 
     def _probe(self, port: int, path: str) -> None:

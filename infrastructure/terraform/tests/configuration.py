@@ -10,7 +10,7 @@ from typing import Any
 
 import hcl2
 
-ROOM = Path(__file__).parents[1]
+TERRAFORM = Path(__file__).parents[1]
 _WORD = r"[a-z][a-z0-9_]*"
 _REFERENCE = re.compile(
     rf"(?<![\w.])((?:data\.)?aws_{_WORD}|module|var|local)\.({_WORD})(?:\[[^\]]*\])?(?:\.({_WORD}))?"
@@ -41,9 +41,9 @@ class Module:
 
 @cache
 def load_modules() -> dict[str, Module]:
-    """Every module by its path below this room; the root is `.`."""
-    directories = [ROOM, *sorted(path for path in (ROOM / "modules").iterdir() if path.is_dir())]
-    return {str(path.relative_to(ROOM)): _load(path) for path in directories}
+    """Every module by its path below this folder; the root is `.`."""
+    directories = [TERRAFORM, *sorted(path for path in (TERRAFORM / "modules").iterdir() if path.is_dir())]
+    return {str(path.relative_to(TERRAFORM)): _load(path) for path in directories}
 
 
 def _load(directory: Path) -> Module:

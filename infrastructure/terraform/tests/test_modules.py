@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.terraform.tests.configuration import ROOM, Module, Resource, load_modules
+from infrastructure.terraform.tests.configuration import TERRAFORM, Module, Resource, load_modules
 
 MODULES = load_modules()
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ def test_what_is_referred_to_is_there(path: str) -> None:
 
 def called(module: Module, name: str) -> Module:
     path = (module.directory / module.calls[name]["source"]).resolve()
-    return MODULES[str(path.relative_to(ROOM))]
+    return MODULES[str(path.relative_to(TERRAFORM))]
 
 
 def test_modules_are_given_the_variables_they_have_and_need() -> None:
@@ -137,7 +137,7 @@ def test_versions_are_new_enough() -> None:
 
 
 def test_every_skipped_check_says_why() -> None:
-    for path in ROOM.rglob("*.tf"):
+    for path in TERRAFORM.rglob("*.tf"):
         for skip in re.findall(r"checkov:skip=(.*)", path.read_text(encoding="utf-8")):
             _, _, reason = skip.partition(":")
             assert len(reason) > 20, f"{path.name}: {skip}"
@@ -147,6 +147,6 @@ def test_the_files_are_formatted_as_terraform_does() -> None:
     program = shutil.which("terraform")
     if program is None:
         pytest.skip("no terraform here")
-    words = [program, "fmt", "-check", "-diff", "-recursive", str(ROOM)]
+    words = [program, "fmt", "-check", "-diff", "-recursive", str(TERRAFORM)]
     answer = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr

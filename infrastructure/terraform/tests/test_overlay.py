@@ -10,17 +10,17 @@ from typing import Any
 
 import yaml
 
-from infrastructure.kubernetes.tests.overlays import ROOM as KUBERNETES
+from infrastructure.kubernetes.tests.overlays import TERRAFORM as KUBERNETES
 from infrastructure.kubernetes.tests.overlays import of_kind
-from infrastructure.terraform.tests.configuration import ROOM, load_modules
+from infrastructure.terraform.tests.configuration import TERRAFORM, load_modules
 
-TEMPLATE = (ROOM / "installation.yaml.tftpl").read_text(encoding="utf-8")
+TEMPLATE = (TERRAFORM / "installation.yaml.tftpl").read_text(encoding="utf-8")
 INSTALLATION = (KUBERNETES / "overlays" / "aws" / "installation" / "kustomization.yaml").read_text(encoding="utf-8")
 
 
 def given() -> dict[str, Any]:
     """The variables of the call of `templatefile`."""
-    text = (ROOM / "outputs.tf").read_text(encoding="utf-8")
+    text = (TERRAFORM / "outputs.tf").read_text(encoding="utf-8")
     [call] = re.findall(r"templatefile\((.*?)\}\)", text, re.DOTALL)
     return dict(re.findall(r"^\s+(\w+)\s+= (.+)$", call, re.MULTILINE))
 
@@ -38,7 +38,7 @@ def test_the_committed_example_is_the_template_filled_in() -> None:
 def test_the_clients_of_a_server_reach_the_subnets_that_hold_servers() -> None:
     network = ip_network(load_modules()["."].variables["vpc_cidr"]["default"])
     subnets = [str(each) for each in islice(network.subnets(prefixlen_diff=8), 8, 11)]
-    text = (ROOM / "modules" / "network" / "main.tf").read_text(encoding="utf-8")
+    text = (TERRAFORM / "modules" / "network" / "main.tf").read_text(encoding="utf-8")
     assert "cidrsubnet(var.cidr, 8, count.index + 8)" in text, "then this test counts wrongly"
     ports = {}
     for policy in of_kind("aws", "NetworkPolicy"):
@@ -61,4 +61,4 @@ def test_servers_let_the_cluster_in_on_the_ports_that_it_uses() -> None:
 
 
 def test_the_room_has_no_state() -> None:
-    assert not [path for path in Path(ROOM).rglob("*") if path.name.endswith((".tfstate", ".tfvars"))]
+    assert not [path for path in Path(TERRAFORM).rglob("*") if path.name.endswith((".tfstate", ".tfvars"))]
