@@ -16,7 +16,7 @@ IN_BATCHES = (*IN_TRANSACTIONS, "worker-archive")
 UNAVAILABLE = {"kind": "error", "rate": 0.5}
 CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
 # place -> the processes that pass it, and a fault of the provider that leads there.
-PLACES: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
+ON_THE_ORDER_PATH: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
     "orders.placing": (("service-orders",), None),
     "orders.placed": (("service-orders",), None),
     "relay.fetched": (("relay-1", "relay-2"), None),
@@ -45,7 +45,7 @@ PLACES: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
     "batch.failed": (("worker-inventory",), None),
 }
 # Not on an order's way: for tests of the module itself.
-OFF_THE_WAY = (
+OFF_THE_ORDER_PATH = (
     "operations.replayed",
     "notifications.put_aside",
     "notifications.recorded",

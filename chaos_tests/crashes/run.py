@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chaos_tests.crashes.driving import ALONE, BATCHES, in_crowds, one_by_one, publish_poison
-from chaos_tests.crashes.points import PLACES
+from chaos_tests.crashes.points import ON_THE_ORDER_PATH
 from chaos_tests.runners.process_tree import any_died
 from chaos_tests.runners.programs import Results, command, table
 
@@ -82,7 +82,7 @@ def render(rows: Sequence[Row]) -> str:
         (f"`{row.place}`", row.visit, row.process, "yes" if row.died else "**no**", row.accepted, _verdict(row))
         for row in rows
     ]
-    return HEAD.format(hit=len(hit), places=len(PLACES), percent=100 * len(hit) // len(PLACES)) + table(COLUMNS, cells)
+    return HEAD.format(hit=len(hit), places=len(ON_THE_ORDER_PATH), percent=100 * len(hit) // len(ON_THE_ORDER_PATH)) + table(COLUMNS, cells)
 
 
 def _verdict(row: Row) -> str:
@@ -94,11 +94,11 @@ RESULTS = Results("crashes", "crash-points", Row, lambda row: (row.place, row.vi
 
 @command(RESULTS, port_base=8700)
 @click.option(
-    "--only", multiple=True, type=click.Choice(list(PLACES)), help="Visit only this crash point; may be repeated."
+    "--only", multiple=True, type=click.Choice(list(ON_THE_ORDER_PATH)), help="Visit only this crash point; may be repeated."
 )
 def crashes(system: System, only: tuple[str, ...]) -> Iterator[Row]:
     """Kill a process at every named step of an order's way, on its first and a later visit."""
-    for place, (processes, fault) in PLACES.items():
+    for place, (processes, fault) in ON_THE_ORDER_PATH.items():
         if not only or place in only:
             for visit in (1, LATER):
                 yield crash(system, place, visit, processes, fault)
