@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def celery_settings(context: str, queue: Queue, *, serializer: str, worker_consu
         "broker_connection_timeout": 4,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # The broker may keep a broken connection for a while, and with it the exclusive queue for remote control.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {"client_properties": {"connection_name": f"{context} worker"}},
         "broker_pool_limit": 1,
         "enable_utc": True,
@@ -49,7 +52,8 @@ def celery_settings(context: str, queue: Queue, *, serializer: str, worker_consu
 def worker_options(context: str, settings: WorkerSettings) -> dict[str, Any]:
     """What `celery.Celery.Worker` is made with."""
     return {
-        "hostname": f"{context}@",  # and the name of the host
+        # The port tells workers on one host apart: two of one name cannot both have the queue for remote control.
+        "hostname": f"{context}@{socket.gethostname()}-{settings.metrics_port}",
         "pool_cls": "threads",
         "concurrency": settings.worker_threads,
         "without_gossip": True,
