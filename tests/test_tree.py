@@ -12,7 +12,11 @@ PACKAGES = ("common", "services", "workers", "holdfast", "infrastructure", "chao
 # What has tests, in a directory `tests` of the same package.
 TESTED = (
     "common",
-    *(str(path.relative_to(ROOT)) for package in ("common", "services", "workers") for path in (ROOT / package).glob("*")),
+    *(
+        str(path.relative_to(ROOT))
+        for package in ("common", "services", "workers")
+        for path in (ROOT / package).glob("*")
+    ),
 )
 # Wiring, tried by starting the process: in the stack's tests and end to end.
 UNTESTED = frozenset({"__init__", "main"})

@@ -153,8 +153,8 @@ def test_both_versions_are_written_together_and_numbered_without_a_gap(engine: E
     assert published(engine, order.id) == []
     with transaction(engine) as connection:
         outbox.add(connection, *events)
-    events = [(event.type, event.sequence) for event in published(engine, order.id)]
-    assert events == [("order.placed.v1", 1), ("order.placed.v2", 2)]
+    versions = [(event.type, event.sequence) for event in published(engine, order.id)]
+    assert versions == [("order.placed.v1", 1), ("order.placed.v2", 2)]
     assert order.version == 2  # what the archive must hold events up to
 
 

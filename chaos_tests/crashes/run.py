@@ -82,7 +82,8 @@ def render(rows: Sequence[Row]) -> str:
         (f"`{row.place}`", row.visit, row.process, "yes" if row.died else "**no**", row.accepted, _verdict(row))
         for row in rows
     ]
-    return HEAD.format(hit=len(hit), places=len(ON_THE_ORDER_PATH), percent=100 * len(hit) // len(ON_THE_ORDER_PATH)) + table(COLUMNS, cells)
+    places = len(ON_THE_ORDER_PATH)
+    return HEAD.format(hit=len(hit), places=places, percent=100 * len(hit) // places) + table(COLUMNS, cells)
 
 
 def _verdict(row: Row) -> str:
@@ -94,7 +95,10 @@ RESULTS = Results("crashes", "crash-points", Row, lambda row: (row.place, row.vi
 
 @command(RESULTS, port_base=8700)
 @click.option(
-    "--only", multiple=True, type=click.Choice(list(ON_THE_ORDER_PATH)), help="Visit only this crash point; may be repeated."
+    "--only",
+    multiple=True,
+    type=click.Choice(list(ON_THE_ORDER_PATH)),
+    help="Visit only this crash point; may be repeated.",
 )
 def crashes(system: System, only: tuple[str, ...]) -> Iterator[Row]:
     """Kill a process at every named step of an order's way, on its first and a later visit."""

@@ -105,7 +105,9 @@ def check(
         if "error" in made.lower() or (kind is Kind.LIVENESS and not _SEEKS_CYCLES.search(output)):
             raise UnfinishedError(made + output)  # Spin skips a property that it cannot parse
         violation = _violation(output)
-        steps = _steps(folder, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
+        steps = (
+            _steps(folder, [str(programs.spin), preprocessor, "-t", "-p", *spin, *macros, source]) if violation else 0
+        )
     numbers = {name: int(match[1]) if (match := pattern.search(output)) else -1 for name, pattern in _NUMBERS.items()}
     if numbers["errors"] != (violation is not None):
         raise UnfinishedError(output)

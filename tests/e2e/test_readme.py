@@ -1,5 +1,4 @@
-"""The README's first order, pasted into a shell. Only the port, the product and the command's path differ.
-"""
+"""The README's first order, pasted into a shell. Only the port, the product and the command's path differ."""
 
 import json
 import os

@@ -2,7 +2,7 @@
 
 import json
 
-from infrastructure.kubernetes.tests.overlays import OVERLAYS, KUBERNETES, kustomized, of_kind, pod_of, rendered
+from infrastructure.kubernetes.tests.overlays import KUBERNETES, OVERLAYS, kustomized, of_kind, pod_of, rendered
 from infrastructure.processes import process
 
 

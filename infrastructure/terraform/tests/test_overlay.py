@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from infrastructure.kubernetes.tests.overlays import TERRAFORM as KUBERNETES
-from infrastructure.kubernetes.tests.overlays import of_kind
+from infrastructure.kubernetes.tests.overlays import KUBERNETES, of_kind
 from infrastructure.terraform.tests.configuration import TERRAFORM, load_modules
 
 TEMPLATE = (TERRAFORM / "installation.yaml.tftpl").read_text(encoding="utf-8")
