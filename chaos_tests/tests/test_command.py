@@ -62,7 +62,7 @@ def test_what_is_no_schedule_is_refused(text: str, kept: Path, sessions: list[tu
     kept.write_text(text)
     ended = run("--schedule", kept)
     assert ended.exit_code == 2
-    assert "is no schedule" in ended.output
+    assert "is not a schedule" in ended.output
     assert not sessions
 
 
