@@ -52,7 +52,7 @@ def celery_settings(context: str, queue: Queue, *, serializer: str, worker_consu
 def worker_options(context: str, settings: WorkerSettings) -> dict[str, Any]:
     """What `celery.Celery.Worker` is made with."""
     return {
-        # The port tells workers on one host apart: two of one name cannot both have the queue for remote control.
+        # The port distinguishes workers on one host: two of one name cannot both have the queue for remote control.
         "hostname": f"{context}@{socket.gethostname()}-{settings.metrics_port}",
         "pool_cls": "threads",
         "concurrency": settings.worker_threads,

@@ -137,6 +137,6 @@ def _is_open(customer: Customer, order_id: str) -> bool:
 
 
 def _first_open(shop: Shop) -> list[dict[str, Any]]:
-    """The first open order of each status, whole: when it stays open its history tells why."""
+    """The first open order of each status, with its history, which shows why it stays open."""
     pages = (answer(shop.operator.get(ORDERS, status=status, limit=1)) for status in OPEN)
     return [shop.order(order["id"]) for page in pages for order in page["data"]]
