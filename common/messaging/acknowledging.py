@@ -29,7 +29,7 @@ class Acknowledger:
         self._unsettled[message.delivery_tag] = message
 
     def acknowledge(self, messages: Iterable[Any]) -> None:
-        """Settle `messages`: those below which nothing is open by one frame, each of the others by its own."""
+        """Settle `messages`: one frame for those below which nothing is open, one frame each for the others."""
         tags = {message.delivery_tag for message in messages if self._is_ours(message)}
         together = None
         for tag, message in list(self._unsettled.items()):

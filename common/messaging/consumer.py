@@ -16,12 +16,11 @@ from prometheus_client import Counter, Histogram
 
 from common.errors import Contention, HoldfastError, LockTimeout, Rejected, classify
 from common.messaging import topology
-from common.messaging.event_spans import delivery_span
+from common.messaging.event_spans import delivering
 from common.messaging.events import utc_now
 from common.messaging.failures import FailureHandler
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.messaging.worker_settings import UNDECIDED_MAX_AGE_SECONDS
-from common.observability.traceparent import log_ids
 from common.resilience.crash_points import crash_point
 
 if TYPE_CHECKING:
@@ -100,17 +99,7 @@ class Consumer(Generic[R]):
         """
         kind = event.type if self._handler(event.type) else "unknown"
         begun = utc_now()
-        with (
-            delivery_span(self._context, event, attempt=message.attempt + 1) as span,
-            structlog.contextvars.bound_contextvars(
-                consumer=self._context,
-                event_id=event.id,
-                event_type=event.type,
-                subject=event.subject,
-                correlation_id=event.correlationid,
-                **log_ids(span.traceparent),
-            ),
-        ):
+        with delivering(self._context, event, attempt=message.attempt + 1) as span:
             outcome = self._outcome(Delivery(self._context, event, span.traceparent), message, span)
             span.describe({"holdfast.outcome": outcome})
         HANDLED.labels(self._context, kind, outcome).inc()
@@ -119,8 +108,8 @@ class Consumer(Generic[R]):
             self._observe_age(event, begun)
         return outcome
 
-    def handle_batch(self, events: Sequence[Event]) -> list[str] | None:
-        """Handle several first deliveries at once; returns their outcomes. None: handle each of them alone."""
+    def handle_batch(self, events: Sequence[Event]) -> list[str | None] | None:
+        """Handle several first deliveries at once; returns their outcomes. None: handle it, or all of them, alone."""
         if self._batching is None:
             return None
         begun, started = utc_now(), time.perf_counter()
@@ -137,7 +126,9 @@ class Consumer(Generic[R]):
         seconds = (time.perf_counter() - started) / len(events)
         return [self._record(event, new, begun, seconds) for event, new in zip(events, took_effect, strict=True)]
 
-    def _record(self, event: Event, took_effect: bool, begun: datetime, seconds: float) -> str:
+    def _record(self, event: Event, took_effect: bool | None, begun: datetime, seconds: float) -> str | None:
+        if took_effect is None:
+            return None
         outcome = "done" if took_effect else "duplicate"
         self._failures.record_success(event.id)
         SECONDS.labels(self._context, event.type).observe(seconds)

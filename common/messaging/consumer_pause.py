@@ -45,13 +45,13 @@ class ConsumerPause:
         self,
         context: str,
         dependencies: Mapping[str, Callable[[], object]],
-        way_out: Callable[[], object] | None = None,
+        probe_delay_queues: Callable[[], object] | None = None,
     ) -> None:
-        self._context, self._dependencies, self._way_out = context, dependencies, way_out
+        self._context, self._dependencies, self._probe_delay_queues = context, dependencies, probe_delay_queues
         self._changed = threading.Condition()
         self._publishing = threading.Lock()
         self._is_active = self._is_stopped = False
-        self._is_way_out_open = True
+        self._can_park = True
         self._cancel: Callable[[], object] = _nothing
         self._subscribe: Callable[[], object] = _nothing
         SUBSCRIBED.labels(context).set(1)
@@ -68,11 +68,11 @@ class ConsumerPause:
     def begin(self, reason: str) -> None:
         """Consume no messages until all dependencies answer."""
         with self._changed:
-            if self._is_active or self._is_stopped or not (self._dependencies or self._way_out):
+            if self._is_active or self._is_stopped or not (self._dependencies or self._probe_delay_queues):
                 return
             self._is_active = True
         SUBSCRIBED.labels(self._context).set(0)
-        _log.warning("paused: something does not answer", consumer=self._context, error=reason)
+        _log.warning("paused: a dependency does not answer", consumer=self._context, error=reason)
         self._cancel()
         threading.Thread(target=self._run, name="consumer-pause", daemon=True).start()
 
@@ -85,7 +85,7 @@ class ConsumerPause:
         deadline = time.monotonic() + HOLD_SECONDS
         while not self._has_published(publish):
             self.begin("messages cannot be parked")
-            if not self._wait_for_way_out(deadline):
+            if not self._wait_until_parkable(deadline):
                 raise CannotParkError("messages cannot be parked")
 
     def stop(self) -> None:
@@ -101,24 +101,24 @@ class ConsumerPause:
     def _has_published(self, publish: Callable[[], object]) -> bool:
         """False if the delay queues are known to be down, or are found down; then one thread probes for all."""
         with self._publishing:
-            if not self._is_way_out_open:
+            if not self._can_park:
                 return False
             try:
                 publish()
             except Exception as error:
-                if self._way_out is None or not _is_outage(error):
+                if self._probe_delay_queues is None or not _is_outage(error):
                     raise
-                _log.warning("cannot be parked: held", consumer=self._context, error=repr(error))
+                _log.warning("a message cannot be parked: it is held", consumer=self._context, error=repr(error))
                 with self._changed:
-                    self._is_way_out_open = False
+                    self._can_park = False
                 return False
             return True
 
-    def _wait_for_way_out(self, deadline: float) -> bool:
+    def _wait_until_parkable(self, deadline: float) -> bool:
         with HELD.labels(self._context).track_inprogress(), self._changed:
             timeout = max(0.0, deadline - time.monotonic())
-            self._changed.wait_for(lambda: self._is_stopped or self._is_way_out_open, timeout)
-            return self._is_way_out_open
+            self._changed.wait_for(lambda: self._is_stopped or self._can_park, timeout)
+            return self._can_park
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -126,7 +126,7 @@ class ConsumerPause:
         while not (self._all_answer() and self._has_ended()):
             pause.wait(PROBE_SECONDS)
         SUBSCRIBED.labels(self._context).set(1)
-        _log.info("everything answers: working again", consumer=self._context)
+        _log.info("all dependencies answer: resumed", consumer=self._context)
         self._subscribe()
 
     def _has_ended(self) -> bool:
@@ -134,18 +134,18 @@ class ConsumerPause:
         pause.
         """
         with self._changed:
-            self._is_active = not self._is_way_out_open
+            self._is_active = not self._can_park
             return not self._is_active
 
     def _all_answer(self) -> bool:
         """Probe the delay queues first: held messages are parked as soon as they answer, even if dependencies are
         down.
         """
-        if self._way_out is not None:
-            if not self._answers("delay queues", self._way_out):
+        if self._probe_delay_queues is not None:
+            if not self._answers("delay queues", self._probe_delay_queues):
                 return False
             with self._changed:
-                self._is_way_out_open = True
+                self._can_park = True
                 self._changed.notify_all()
         return self.all_dependencies_answer()
 
@@ -153,7 +153,7 @@ class ConsumerPause:
         try:
             probe()
         except Exception as error:  # noqa: BLE001 - whatever it is, it does not answer yet
-            _log.info("no answer yet", consumer=self._context, dependency=name, error=repr(error))
+            _log.info("the dependency does not answer yet", consumer=self._context, dependency=name, error=repr(error))
             return False
         return True
 

@@ -10,19 +10,39 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from structlog.contextvars import bound_contextvars
 
 from common.messaging import topology
 from common.messaging.events import MAX_EVENT_BYTES
 from common.observability import tracing
+from common.observability.traceparent import log_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from common.messaging.events import Event
     from common.observability.tracing import Span, Value
+
+
+@contextmanager
+def delivering(consumer: str, event: Event, *, attempt: int = 1) -> Iterator[Span]:
+    """One attempt (from 1) of `consumer` at `event`: its span, and its ids in the log entries of the block."""
+    with (
+        delivery_span(consumer, event, attempt=attempt) as span,
+        bound_contextvars(
+            consumer=consumer,
+            event_id=event.id,
+            event_type=event.type,
+            subject=event.subject,
+            correlation_id=event.correlationid,
+            **log_ids(span.traceparent),
+        ),
+    ):
+        yield span
 
 
 def delivery_span(context: str, event: Event, *, attempt: int) -> AbstractContextManager[Span]:

@@ -195,7 +195,7 @@ def _text(document: dict[str, Any], name: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        message = f"{name} holds half of a surrogate pair"
+        message = f"{name} holds a lone surrogate"
         raise InvalidEventError(message) from None
     return value
 

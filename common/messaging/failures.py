@@ -109,7 +109,7 @@ class FailureHandler:
         self._publish(lambda: self._redelivery.park_undecided(message, delay_seconds=seconds, error=error))
         self._undecided.record(event_id, waited_seconds=waited, delay_seconds=seconds)
         span.note("undecided", {"error": repr(error), "waited_seconds": waited, "seconds": seconds})
-        _log.warning("undecided: asked again later", waited_seconds=waited, seconds=seconds, error=repr(error))
+        _log.warning("undecided: retried later", waited_seconds=waited, seconds=seconds, error=repr(error))
         return "undecided"
 
     def _dead_letter(self, message: Incoming, error: Exception, span: Span, *, reason: str) -> str:

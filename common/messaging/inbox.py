@@ -76,10 +76,14 @@ class Batch:
         values = {"consumer": deliveries[0].consumer, "event_ids": event_ids}
         self._new: set[str] = set(connection.execute(_INSERT_MANY, values).scalars())
 
+    def is_new(self, delivery: Delivery) -> bool:
+        """Whether `delivery` has not taken effect yet."""
+        return delivery.event.id in self._new
+
     @contextmanager
     def join(self, delivery: Delivery) -> Iterator[Connection]:
         """Like `once`. If an event is in a batch twice, the second is a duplicate."""
-        if delivery.event.id not in self._new:
+        if not self.is_new(delivery):
             raise AlreadyHandled
         self._new.remove(delivery.event.id)
         crash_point("batch.joined")

@@ -7,12 +7,15 @@ Pattern: https://microservices.io/patterns/data/transactional-outbox.html
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from common.messaging.relay_wakeup import wake_relay_after
 from common.storage.statements import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from sqlalchemy import Connection
 
     from common.messaging.events import Event
@@ -54,11 +57,44 @@ _INSERT = statement(
 )
 
 
+_HELD = "holdfast_outbox_held"
+
+
 def add(connection: Connection, *events: Event) -> None:
     """Write `events`, in this order, in the caller's transaction. Its commit wakes the relay."""
-    if not events:
+    rows = [_values(connection, event) for event in events]
+    held = connection.info.get(_HELD)
+    if held is None:
+        _insert(connection, rows)
+    else:
+        held += rows
+
+
+def row(connection: Connection, event: Event) -> dict[str, Any]:
+    """The values of COLUMNS, for a statement on `connection` that writes both state and event. Its commit wakes the
+    relay.
+    """
+    if held := connection.info.get(_HELD):  # they come first
+        _insert(connection, held)
+        held.clear()
+    return _values(connection, event)
+
+
+@contextmanager
+def in_one_statement(connection: Connection) -> Iterator[None]:
+    """Write the events added within the block by one statement at its end; none if the block raises."""
+    held: list[dict[str, Any]] = []
+    connection.info[_HELD] = held
+    try:
+        yield
+    finally:
+        del connection.info[_HELD]
+    _insert(connection, held)
+
+
+def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
         return
-    rows = [row(connection, event) for event in events]
     connection.execute(
         _INSERT,
         {
@@ -70,10 +106,7 @@ def add(connection: Connection, *events: Event) -> None:
     )
 
 
-def row(connection: Connection, event: Event) -> dict[str, Any]:
-    """The values of COLUMNS, for a statement on `connection` that writes both state and event. Its commit wakes the
-    relay.
-    """
+def _values(connection: Connection, event: Event) -> dict[str, Any]:
     wake_relay_after(connection)
     return {
         "event_id": event.id,

@@ -114,9 +114,7 @@ class ConfirmedPublisher:
             )
         self._run(lambda: batch.done or not self._is_ready, timeout_seconds)
         if batch.returned:
-            _log.error(
-                "no queue takes these messages", count=len(batch.returned), keys=sorted(set(batch.returned.values()))
-            )
+            _log.error("unroutable messages", count=len(batch.returned), keys=sorted(set(batch.returned.values())))
         if not batch.done:
             if not self._blocked:
                 self._give_up()  # it may have lost unconfirmed messages
@@ -178,7 +176,7 @@ class ConfirmedPublisher:
             if connection is self._connection and self._is_frame_late(connection):
                 self.close()
                 self._failure = "it stopped in the middle of a frame"
-                _log.warning("the publisher gave the connection up", reason=self._failure)
+                _log.warning("the connection was closed", reason=self._failure)
                 return
             timer = connection.ioloop.call_later(min(left, each), connection.ioloop.stop)
             connection.ioloop.start()

@@ -19,8 +19,9 @@ from kombu.serialization import register
 
 from common.errors import Unavailable, classify
 from common.messaging.celery_settings import celery_settings
-from common.messaging.celery_worker import EventConsumer, start
+from common.messaging.celery_worker import start
 from common.messaging.consumer_pause import ConsumerPause
+from common.messaging.event_consumer import EventConsumer
 from common.messaging.event_spans import taking_span
 from common.messaging.events import InvalidEventError, new_id
 from common.messaging.raw_message import RawMessage, untouched
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from common.messaging.worker_settings import WorkerSettings
 
-TASK_NAME = "holdfast.take"
+TASK_NAME = "holdfast.handle_raw"
 REQUEUE_SECONDS = 1.0
 _SERIALIZER, _CONTENT_TYPE = "raw-message", "application/x-holdfast-raw-message"
 _log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ def run_raw_worker(
             if classify(error) is Unavailable:
                 pause.begin(repr(error))
             else:
-                _log.exception("could not take a message", routing_key=message.routing_key, bytes=len(message.body))
+                _log.exception("message not handled", routing_key=message.routing_key, bytes=len(message.body))
             time.sleep(REQUEUE_SECONDS)
             raise Reject(repr(error), requeue=True) from error
 

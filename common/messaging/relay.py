@@ -91,17 +91,17 @@ class Relay:
             except Exception as error:
                 known = classify(error) is Unavailable
                 if not outage or not known:
-                    log.warning("relay is held up", error=repr(error), exc_info=not known)
+                    log.warning("the relay cannot publish", error=repr(error), exc_info=not known)
                 outage = True
-                self._stand_by()
+                self._be_standby()
                 stop.wait(OUTAGE_SECONDS)
                 continue
             if outage:
-                log.info("relay works again")
+                log.info("the relay resumed")
             outage = False
             if not more and not self._wakeups.take():
                 self._publisher.idle(POLL_SECONDS, until_readable=self._wakeups.socket)
-        self._stand_down()
+        self._resign()
 
     def step(self) -> bool:
         """Publish one batch if this relay holds the lease; returns whether more may wait. Raises errors of broker and
@@ -155,7 +155,7 @@ class Relay:
         types = {row.type for row in rows if row.event_id in confirmed}
         if types:
             restored = self._rows.restore(types, self._lease.hold)
-            _log.info("queues take these events again", database=self._database, types=sorted(types), restored=restored)
+            _log.info("events are routable again", database=self._database, types=sorted(types), restored=restored)
         return bool(confirmed)
 
     def _publish(self, rows: Sequence[Any]) -> tuple[set[str], set[str]]:
@@ -186,7 +186,7 @@ class Relay:
                 self._lease.hold()
             self._lag.measure()
 
-    def _stand_by(self) -> None:
+    def _be_standby(self) -> None:
         self._active.set(0)
         self._lag.is_active = True  # a standby may not be able to publish either
         self._while_waiting()
@@ -195,7 +195,7 @@ class Relay:
             with suppress(Exception):  # it expires
                 self._lease.release()  # to a relay that can publish
 
-    def _stand_down(self) -> None:
+    def _resign(self) -> None:
         self._active.set(0)
         try:
             self._lease.release()

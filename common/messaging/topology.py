@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import AccessRefused, NotAllowed, NotFound
+import structlog
+from amqp.exceptions import AccessRefused, InternalError, NotAllowed, NotFound
 from kombu import Connection, Exchange, Queue
 from kombu import binding as bind
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from common.messaging import new_queues
 
@@ -40,6 +42,7 @@ REFUSALS = (AccessRefused, NotAllowed)
 # A broker stores which log belongs to a new quorum queue half a second later (`auto_save` of the Raft library's
 # directory). If all nodes are killed before that, the queue starts without a leader and without its messages.
 SETTLE_SECONDS = 1.0
+_log = structlog.get_logger(__name__)
 _EVENTS_QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}[.]events")
 # No delivery limit: a dead letter must not be dropped. From 4.0 on RabbitMQ has a limit of 20 unless set
 # otherwise (https://www.rabbitmq.com/docs/quorum-queues#position-in-queue); before, it does not know the value -1.
@@ -113,14 +116,26 @@ def missing(broker_url: str, queues: Iterable[str], *, timeout_seconds: float) -
     return found
 
 
+def _log_refusal(state: RetryCallState) -> None:
+    _log.warning("the broker refused a declaration: retrying", error=repr(state.outcome and state.outcome.exception()))
+
+
+# A busy broker refuses a new quorum queue whose log did not start in time (541, cluster_not_formed).
+@retry(
+    retry=retry_if_exception_type(InternalError),
+    stop=stop_after_attempt(5),
+    wait=wait_fixed(1),
+    before_sleep=_log_refusal,
+    reraise=True,
+)
 def declare(
-    broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 10, settle_seconds: float = 0
+    broker_url: str, bindings: Mapping[str, Iterable[str]], *, timeout_seconds: float = 30, settle_seconds: float = 0
 ) -> list[str]:
     """Declare everything, for `bindings` = {context: event types}; returns the names of the queues. Idempotent.
 
     No message is routed to a new queue for `settle_seconds`: pass `SETTLE_SECONDS` wherever messages must not be lost.
-    An interrupted declaration is repeated. Raises kombu's and amqp's errors; also for a broker that accepts the
-    connection and then hangs.
+    A declaration that was interrupted, or refused by a busy broker, is repeated. Raises kombu's and amqp's errors;
+    also for a broker that accepts the connection and then hangs.
     """
     bounds = {"read_timeout": timeout_seconds, "write_timeout": timeout_seconds}
     with Connection(broker_url, connect_timeout=timeout_seconds, transport_options=bounds) as connection:

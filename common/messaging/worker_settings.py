@@ -46,5 +46,5 @@ class BatchWorkerSettings(WorkerSettings):
         "int",
         default=64,
         check=between(1, 256),
-        meaning="Maximum number of waiting events handled in one transaction. 1: no batches.",
+        meaning="Maximum number of waiting events handled together. 1: no batches.",
     )

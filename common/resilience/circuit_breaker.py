@@ -100,7 +100,7 @@ class _Watcher(pybreaker.CircuitBreakerListener):
     def state_change(self, cb: pybreaker.CircuitBreaker, _old: object, new: pybreaker.CircuitBreakerState) -> None:
         STATE.labels(cb.name).set(_STATES[new.name])
         if new.name != pybreaker.STATE_HALF_OPEN:
-            _log.warning("breaker", breaker=cb.name, state=new.name)
+            _log.warning("circuit breaker changed state", breaker=cb.name, state=new.name)
 
 
 def _raise(error: Exception) -> NoReturn:

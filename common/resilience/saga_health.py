@@ -104,7 +104,7 @@ class SagaHealth:
                 self._until = time.monotonic() + POLL_SECONDS
                 self._observe(self._reason is not None)
                 if (before is None) != (self._reason is None):
-                    _log.info("held up" if self._reason else "nothing is held up", reason=self._reason)
+                    _log.info("sagas held up" if self._reason else "sagas no longer held up", reason=self._reason)
             return self._reason
 
     def _poll(self) -> str | None:

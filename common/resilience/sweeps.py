@@ -122,7 +122,7 @@ class Sweeper(Generic[R]):
             if ran:
                 due = time.monotonic() + self._sweep.every_seconds
             stop.wait(max(0.01, min(pause, self._pause_seconds)))
-        self._stand_down()
+        self._release_lease()
 
     def _step(self, stop: Flag, *, due: bool) -> tuple[float, bool]:
         """Hold the lease, and run if due; returns how long to wait, and whether it ran."""
@@ -167,7 +167,7 @@ class Sweeper(Generic[R]):
         ACTIVE.labels(*self._labels).set(0)
         return OUTAGE_SECONDS, False
 
-    def _stand_down(self) -> None:
+    def _release_lease(self) -> None:
         try:
             self._lease.release()
         except Exception as error:  # noqa: BLE001 - the lease expires

@@ -32,5 +32,5 @@ def run_until(stop: Flag, threads: Sequence[Thread], *, stop_seconds: float) -> 
         thread.join(max(0.0, deadline - time.monotonic()))
     late = [thread.name for thread in threads if thread.is_alive()]
     if died or late:
-        _log.error("threads ended badly", died=died, late=late)
+        _log.error("threads died or did not stop in time", died=died, late=late)
     return 1 if died or late else 0

@@ -79,7 +79,7 @@ class RemoteKeys:
         if found := self._keys.get(kid):
             return found
         if self._failed:  # it may be a new key that cannot be fetched
-            raise Unavailable("the users service does not answer for its keys")
+            raise Unavailable("the public keys of the users service are unavailable")
         raise unknown_key()
 
     def _fetch(self, pause_seconds: float) -> None:
@@ -100,15 +100,15 @@ class RemoteKeys:
         body = b""
         with self._session.get(self._url, timeout=_TIMEOUT_SECONDS, stream=True, allow_redirects=False) as reply:
             if reply.status_code != HTTPStatus.OK:  # also a redirect: its body is not from the users service
-                message = f"the key set came with status {reply.status_code}"
+                message = f"the request for the key set returned status {reply.status_code}"
                 raise ValueError(message)
             for chunk in reply.iter_content(4096):
                 body += chunk
                 if len(body) > _MAX_BYTES or time.monotonic() > deadline:
-                    raise ValueError("the key set is too large or too slow")
+                    raise ValueError("the key set is too large, or took too long")
         keys = parse(strict_json.loads(body))
         if not keys:
-            raise ValueError("the key set holds no Ed25519 key")
+            raise ValueError("the key set contains no Ed25519 key")
         return keys
 
 
@@ -126,4 +126,4 @@ def parse(document: Any) -> dict[str, Ed25519PublicKey]:
 
 
 def unknown_key() -> Unauthenticated:
-    return Unauthenticated("the token is signed with a key that is not known", code="invalid_token")
+    return Unauthenticated("the token is signed with an unknown key", code="invalid_token")

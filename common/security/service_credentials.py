@@ -26,7 +26,7 @@ _CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{32,128}")
 def check_credentials(value: str) -> None:
     """A check of settings. The message does not repeat the value."""
     if value and not all(map(_CREDENTIAL.fullmatch, value.split(","))):
-        raise ValidationError("expected 32 to 128 letters, digits, - and _; several with commas between")
+        raise ValidationError("expected 32 to 128 letters, digits, - and _; several comma-separated")
 
 
 def for_services(view: View) -> View:

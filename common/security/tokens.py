@@ -62,7 +62,7 @@ class Verifier:
     def verify_until(self, token: str) -> tuple[Caller, float]:
         """The caller, and the time (seconds since 1970) at which the token expires."""
         if not token.isascii() or len(token) > MAX_TOKEN_BYTES:
-            raise _invalid("the token is too long or holds characters that no token has")
+            raise _invalid("the token is too long or contains invalid characters")
         digest = hashlib.sha256(token.encode()).digest()
         known = self._cache.get(digest)
         if known is not None and time.time() < known[1]:
@@ -90,20 +90,20 @@ class Verifier:
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("the token has expired", code="token_expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            raise _invalid("the token is not one of ours") from None
+            raise _invalid("the token is invalid: its signature, issuer, audience or claims do not match") from None
         return _caller(claims), float(claims["exp"]) + LEEWAY_SECONDS, kid
 
 
 def _kid(header: dict[str, Any]) -> str:
     kid = header.get("kid")
     if header.get("alg") != ALGORITHM or not isinstance(kid, str) or len(kid) > _MAX_KID_LENGTH:
-        raise _invalid("the token is not signed the way ours are")
+        raise _invalid("the token is not signed with EdDSA by a named key")
     return kid
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
     if claims.get("role") not in ROLES:
-        raise _invalid("the token names no role")
+        raise _invalid("the token has no valid role")
     return Caller(id=claims["sub"], role=claims["role"])
 
 

@@ -64,7 +64,7 @@ def upgrade(migrations: Migrations, database: Database[dict[str, Any]], *, wait_
         if indexes:
             names += database[collection].create_indexes(list(indexes))
     if backfill := getattr(migrations, "backfill", None):
-        _log.info("filled in what was missing", database=database.name, documents=backfill(database))
+        _log.info("back-filled documents of older versions", database=database.name, documents=backfill(database))
     return names
 
 

@@ -93,7 +93,7 @@ def _take_turn(connection: Connection) -> None:
     while not connection.execute(ask, {"lock": _ADVISORY_LOCK}).scalar_one():
         connection.rollback()
         if time.monotonic() > deadline:
-            raise TimeoutError("another migration of this database does not finish")
+            raise TimeoutError("another migration of this database has not finished in time")
         time.sleep(_RETRY_SECONDS)
     connection.commit()
 
@@ -108,7 +108,7 @@ def _to_head(config: Config, connection: Connection) -> None:
             if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE or not left:
                 raise
             connection.rollback()
-            _log.info("a table is in use: trying again", tries_left=left)
+            _log.info("a table is locked: retrying", tries_left=left)
             time.sleep(LOCK_PAUSE_SECONDS)
         else:
             return

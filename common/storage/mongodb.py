@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from common.resilience.circuit_breaker import Breaker
+    from common.settings import DocumentSettings
 
 Document = dict[str, Any]
 
@@ -41,6 +42,13 @@ def connect(url: str, *, timeout_seconds: float, name: str, pool_size: int) -> D
     )
     return client.get_default_database().with_options(
         write_concern=WriteConcern(w="majority", j=True), read_concern=ReadConcern("majority")
+    )
+
+
+def connect_by(settings: DocumentSettings, *, name: str, pool_size: int) -> Database[Document]:
+    """The database of a process, by its settings."""
+    return connect(
+        settings.mongodb_url, timeout_seconds=settings.mongodb_timeout_seconds, name=name, pool_size=pool_size
     )
 
 

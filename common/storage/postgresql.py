@@ -110,7 +110,7 @@ def _connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any
     try:
         return dialect.connect(*arguments, **options)
     except UnicodeDecodeError as error:
-        raise psycopg2.OperationalError("what answers there is not PostgreSQL") from error
+        raise psycopg2.OperationalError("the server at this address is not PostgreSQL") from error
 
 
 def _check_idle(dbapi_connection: Any, *_: Any) -> None:

@@ -8,10 +8,24 @@ built in a function.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import TextClause, text
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 _FRAGMENT = re.compile(r"\{([a-z_]+)\}")
+
+
+def columns(rows: Iterable[Mapping[str, Any]], *names: str) -> dict[str, list[Any]]:
+    """The values of `rows` as one array for each name, for a statement that gets its rows by `unnest`.
+
+    The planner knows how many rows an array has. It estimates a hundred rows from JSON, and may then read a whole table
+    to find one of them.
+    """
+    rows = list(rows)
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def statement(template: str, **fragments: str | int) -> TextClause:

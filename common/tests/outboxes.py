@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import pika
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
 
 from common.messaging import outbox, topology
@@ -16,10 +20,12 @@ from common.storage import leases
 from common.storage.postgresql import autocommit, make_engine, transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 ROUTED = "thing.happened.v1"
 UNROUTABLE = "thing.vanished.v1"
+SECONDS = 30.0
 
 
 def make_event(sequence: int = 1, *, event_type: str = ROUTED, subject: str = "thing-1") -> Event:
@@ -147,3 +153,29 @@ def make_relay(
 
 def make_publisher(broker_url: str, name: str = "test") -> ConfirmedPublisher:
     return ConfirmedPublisher(broker_url, topology.EVENTS.name, name=name)
+
+
+@contextmanager
+def running(relay: Relay, wake: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """The relay in a thread, which must end soon after a stop and `wake`."""
+    stop = threading.Event()
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        wake()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def metric(name: str, relay: str = "relay-a") -> float:
+    return REGISTRY.get_sample_value(f"holdfast_{name}", {"database": relay}) or 0.0

@@ -20,6 +20,22 @@ _READ = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck
 
 
 @contextmanager
+def sent_statements(engine: Engine) -> Iterator[list[str]]:
+    """Collect the statements that are sent inside, without BEGIN, COMMIT and the NOTIFY that wakes the relay."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "NOTIFY" not in statement:
+            sent.append(statement.strip())
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
 def explained(engine: Engine) -> Iterator[list[Plan]]:
     """Collect the nodes of the plan of every statement that runs inside, but for INSERT, as EXPLAIN names them."""
     nodes: list[Plan] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -72,6 +73,11 @@ def make_app(settings: HttpSettings = SETTINGS, **options: Any) -> Flask:
 def make_served_app() -> Flask:
     """The app of a process of its own, with the settings of its environment."""
     return make_app(load(HttpSettings))
+
+
+def make_app_with_a_slow_check() -> Flask:
+    """The service if whether it is ready took two seconds to find out."""
+    return make_app(load(HttpSettings), ready_checks={"slow": partial(time.sleep, 2)})
 
 
 def make_app_with_a_database() -> Flask:

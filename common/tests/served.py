@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +59,11 @@ class Server:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         began = time.monotonic()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, names, encode_chunked="Transfer-Encoding" in names)
-        reply = connection.getresponse()
-        text = reply.read()
-        connection.close()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
+            connection.request(method, path, body, names, encode_chunked="Transfer-Encoding" in names)
+            reply = connection.getresponse()
+            text = reply.read()
         now = time.monotonic()
         body = json.loads(text) if "json" in reply.headers["Content-Type"] else text
         return Answer(reply.status, body, dict(reply.headers), now, now - began)

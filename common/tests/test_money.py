@@ -1,4 +1,4 @@
-"""Amounts as people write them."""
+"""Amounts as decimal text."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class World:
     def metric(self, name: str) -> float:
         """What the worker's /metrics says now, of the sample consumer; -1 if it does not say it (yet)."""
         try:
-            page = requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5).text
+            page = requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60).text
         except requests.ConnectionError:
             return -1.0
         samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]

@@ -1,4 +1,4 @@
-"""The fixture `world`: a broker with the topology, a database, and workers on request."""
+"""The fixtures `world` (a broker with the topology, a database, workers), and `box` and `reader` of an outbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from common.tests.outboxes import Outbox, QueueReader
 from common.tests.worker_process import World
 
 if TYPE_CHECKING:
@@ -19,3 +20,16 @@ def world(vhost: str, database: Callable[[], str], servers: Servers) -> Iterator
     made = World(vhost, database(), servers.postgres_admin_url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def box(database: Callable[[], str]) -> Iterator[Outbox]:
+    made = Outbox(database())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(vhost: str) -> Iterator[QueueReader]:
+    with QueueReader(vhost) as listening:
+        yield listening

@@ -72,7 +72,7 @@ def test_a_whole_batch_is_acknowledged_by_one_frame(vhost: str) -> None:
     assert left(vhost, 1) == ["4"]
 
 
-def test_what_is_open_below_a_message_stays_with_the_broker(vhost: str) -> None:
+def test_unsettled_messages_below_are_not_acknowledged(vhost: str) -> None:
     publish(vhost, 6)
     with delivered(vhost, 6) as found:
         found.acknowledge(0, 2, 3)
@@ -81,7 +81,7 @@ def test_what_is_open_below_a_message_stays_with_the_broker(vhost: str) -> None:
     assert left(vhost, 3) == ["1", "4", "5"]
 
 
-def test_messages_that_others_settled_are_passed(vhost: str) -> None:
+def test_messages_settled_elsewhere_are_skipped(vhost: str) -> None:
     publish(vhost, 5)
     with delivered(vhost, 5) as found:
         found.messages[1].ack()

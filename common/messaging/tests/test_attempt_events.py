@@ -31,7 +31,7 @@ def test_it_is_about_the_subject_of_the_event_that_failed() -> None:
     }
 
 
-def test_telling_it_twice_is_telling_it_once() -> None:
+def test_reporting_it_twice_is_idempotent() -> None:
     event = make_event(7)
     first = reported(event, 1, Transient("no luck"))
     assert reported(event, 1, Transient("another reason")).id == first.id
@@ -44,7 +44,7 @@ def test_telling_it_twice_is_telling_it_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "a\x00b", "half \ud800 a pair", "", "čaj"])
-def test_whatever_the_error_says_the_event_can_be_sent(text: str) -> None:
+def test_any_error_text_fits_into_the_event(text: str) -> None:
     failed = reported(make_event(1), 1, ValueError(text))
     assert from_json(failed.to_json()) == failed
     assert len(failed.data["error"]) <= MAX_ERROR_CHARACTERS

@@ -98,7 +98,7 @@ def test_an_event_that_is_handled_alone_counts_after_its_commit(engine: Engine) 
     assert rows(engine, "effects") == handlers.counted == 1
 
 
-def test_batches_with_the_same_events_do_not_wait_in_a_circle(engine: Engine) -> None:
+def test_batches_with_the_same_events_do_not_deadlock(engine: Engine) -> None:
     batches = InboxBatches(engine, Handlers().table)
     deliveries = deliver(*[FINE] * 200)
     barrier = threading.Barrier(2)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from common.messaging import topology
-from common.messaging.tests.test_batch_lane import BATCHES, have_taken_effect, publish
+from common.messaging.tests.test_batch_runner import BATCHES, have_taken_effect, publish
 from common.storage.postgresql import make_engine, transaction
 from common.tests.ports import free_port
 from common.tests.tcp_proxy import Link
@@ -125,7 +125,7 @@ class BreaksOffWhenIdle(Link):
 
 
 def test_a_batch_that_ended_while_connections_broke_off_does_not_keep_the_worker_busy(world: World) -> None:
-    """Celery's loop drops what it was to call when the new connection breaks: the end of the batch was among it."""
+    """When the new connection breaks, Celery's loop drops its callbacks, among them the end of the batch."""
     events = publish(world, *["sample.slow.v1"] * 6)
     with BreaksOffWhenIdle(world.broker_url) as link, world.worker(**BATCHES, RABBITMQ_URL=link.url):
         wait_until(lambda: has_begun(world, events[1:]), SECONDS)

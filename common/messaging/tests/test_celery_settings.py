@@ -1,4 +1,4 @@
-"""Workers that share a host, or come back before the broker has noticed that they were gone."""
+"""Workers that share a host, or reconnect before the broker has closed their old connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a batch while the broker answers."""
+"""The state of a batch while confirms arrive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from common.messaging.confirms import Batch
 
 
-def test_one_answer_may_settle_all_before_it() -> None:
+def test_one_confirm_may_settle_all_earlier_messages() -> None:
     batch = Batch(["a", "b", "c"], first_tag=8)
     batch.settle(9, multiple=True, taken=True)
     assert (batch.confirmed, batch.done) == ({"a", "b"}, False)
@@ -24,7 +24,7 @@ def test_what_is_refused_or_returned_is_settled_and_not_confirmed() -> None:
     assert (batch.confirmed, batch.done) == ({"c"}, True)
 
 
-def test_late_answers_to_an_earlier_batch_change_nothing() -> None:
+def test_late_confirms_of_an_earlier_batch_change_nothing() -> None:
     batch = Batch(["a"], first_tag=5)
     batch.settle(4, multiple=True, taken=True)
     batch.settle(2, multiple=False, taken=True)
@@ -32,7 +32,7 @@ def test_late_answers_to_an_earlier_batch_change_nothing() -> None:
 
 
 @given(st.permutations(range(1, 8)), st.sets(st.integers(1, 7)))
-def test_any_order_of_answers_leads_to_the_same(order: list[int], refused: set[int]) -> None:
+def test_the_order_of_confirms_does_not_matter(order: list[int], refused: set[int]) -> None:
     batch = Batch([f"id-{tag}" for tag in range(1, 8)])
     for tag in order:
         assert not batch.done

@@ -85,7 +85,7 @@ def test_the_age_of_an_event_is_its_time_in_outbox_and_queue(
     assert handle(seconds=-3600).get((SUM, "measured"), 0) == 0
 
 
-def test_delays_on_purpose_are_no_age(handle: Callable[..., dict[tuple[str, ...], float]]) -> None:
+def test_intended_delays_do_not_count_as_age(handle: Callable[..., dict[tuple[str, ...], float]]) -> None:
     assert handle(holdfast_attempt=1) == {}
     assert handle(holdfast_replay=new_id()) == {}
     assert handle(error=AlreadyHandled()) == {}
@@ -117,7 +117,7 @@ def test_failures_are_counted_by_outcome_and_class(
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_every_delivery_is_counted_by_what_became_of_it(
+def test_every_delivery_is_counted_by_its_outcome(
     handle: Callable[..., dict[tuple[str, ...], float]], error: Exception | None, expected: str
 ) -> None:
     def counted() -> dict[str, float]:

@@ -16,8 +16,8 @@ from common.messaging.consumer_pause import CannotParkError, ConsumerPause
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECONDS = 10.0
-WAY_OUT = "way out"
+SECONDS = 60.0
+DELAY_QUEUES = "delay queues"
 
 
 class Dependencies:
@@ -37,13 +37,13 @@ class Dependencies:
         return ask
 
     def publish(self) -> None:
-        if WAY_OUT in self.down:
+        if DELAY_QUEUES in self.down:
             raise Unavailable("no confirm")
         self.done.append("published")
 
-    def pause(self, *names: str, way_out: bool = False) -> ConsumerPause:
+    def pause(self, *names: str, probe_delay_queues: bool = False) -> ConsumerPause:
         probes = {name: self.probe(name) for name in names}
-        made = ConsumerPause("test", probes, self.probe(WAY_OUT) if way_out else None)
+        made = ConsumerPause("test", probes, self.probe(DELAY_QUEUES) if probe_delay_queues else None)
         made.attach(lambda: self.done.append("cancel"), lambda: self.done.append("subscribe"))
         return made
 
@@ -97,7 +97,7 @@ def test_it_is_shown_while_it_lasts() -> None:
     wait(lambda: shown() == 1)
 
 
-def test_to_begin_again_during_a_pause_changes_nothing() -> None:
+def test_beginning_during_a_pause_changes_nothing() -> None:
     found = Dependencies("database")
     pause = found.pause("database")
     for _ in range(5):
@@ -116,7 +116,7 @@ def test_it_begins_again() -> None:
     wait(lambda: found.done == ["cancel", "subscribe"] * 2)
 
 
-def test_where_nothing_can_be_asked_nothing_is_waited_for() -> None:
+def test_without_probes_there_is_no_pause() -> None:
     found = Dependencies()
     pause = found.pause()
     pause.begin("no answer")
@@ -126,16 +126,16 @@ def test_where_nothing_can_be_asked_nothing_is_waited_for() -> None:
 
 def test_what_can_be_parked_is_parked_at_once_without_a_pause() -> None:
     found = Dependencies()
-    found.pause("database", way_out=True).hold(found.publish)
+    found.pause("database", probe_delay_queues=True).hold(found.publish)
     assert found.done == ["published"]
 
 
-def test_what_cannot_be_parked_is_held_and_goes_before_the_dependencies_answer() -> None:
-    found = Dependencies(WAY_OUT, "database")
-    pause = found.pause("database", way_out=True)
+def test_held_messages_are_parked_before_the_dependencies_answer() -> None:
+    found = Dependencies(DELAY_QUEUES, "database")
+    pause = found.pause("database", probe_delay_queues=True)
     threads = [held(pause, found.publish) for _ in range(3)]
     wait(lambda: found.done == ["cancel"] and found.probed > 3)
-    found.down.remove(WAY_OUT)
+    found.down.remove(DELAY_QUEUES)
     for thread in threads:
         thread.join(SECONDS)
     assert found.done == ["cancel", *["published"] * 3]
@@ -144,9 +144,9 @@ def test_what_cannot_be_parked_is_held_and_goes_before_the_dependencies_answer()
     wait(lambda: found.done[-1] == "subscribe")
 
 
-def test_the_way_out_alone_makes_a_pause_too() -> None:
-    found = Dependencies(WAY_OUT)
-    thread = held(found.pause("database", way_out=True), found.publish)
+def test_an_outage_of_the_delay_queues_alone_pauses() -> None:
+    found = Dependencies(DELAY_QUEUES)
+    thread = held(found.pause("database", probe_delay_queues=True), found.publish)
     wait(lambda: found.done == ["cancel"])
     found.down.clear()
     wait(lambda: sorted(found.done) == ["cancel", "published", "subscribe"])
@@ -155,8 +155,8 @@ def test_the_way_out_alone_makes_a_pause_too() -> None:
 
 def test_nothing_is_held_longer_than_the_broker_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_pause, "HOLD_SECONDS", 0.05)
-    found = Dependencies(WAY_OUT)
-    pause = found.pause("database", way_out=True)
+    found = Dependencies(DELAY_QUEUES)
+    pause = found.pause("database", probe_delay_queues=True)
     with pytest.raises(CannotParkError):
         pause.hold(found.publish)
     assert found.done == ["cancel"], "what is given back would be taken again at once"
@@ -165,8 +165,8 @@ def test_nothing_is_held_longer_than_the_broker_allows(monkeypatch: pytest.Monke
 
 
 def test_a_shutdown_holds_nothing_back() -> None:
-    found = Dependencies(WAY_OUT)
-    pause = found.pause("database", way_out=True)
+    found = Dependencies(DELAY_QUEUES)
+    pause = found.pause("database", probe_delay_queues=True)
     raised: list[str] = []
 
     def hold() -> None:
@@ -191,5 +191,5 @@ def test_a_message_that_is_at_fault_itself_pauses_nothing() -> None:
         raise Rejected("cannot be said in AMQP")
 
     with pytest.raises(Rejected):
-        found.pause("database", way_out=True).hold(publish)
+        found.pause("database", probe_delay_queues=True).hold(publish)
     assert found.done == []

@@ -79,7 +79,7 @@ def test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused(worl
     assert world.waiting(topology.DEAD_LETTERS) == 0
 
 
-def test_with_the_way_to_the_delay_queues_away_as_well_nothing_is_charged(world: World) -> None:
+def test_without_the_delay_queues_no_delivery_is_counted(world: World) -> None:
     """Neither handled nor parked: held, each delivered once, and the worker asks for no more."""
     with Link(world.broker_url) as link, world.worker(RABBITMQ_URL=link.url, RETRY_ATTEMPTS="0"):
         wait_until(lambda: world.has_consumer)
@@ -88,7 +88,7 @@ def test_with_the_way_to_the_delay_queues_away_as_well_nothing_is_charged(world:
         events = [world.publish(sample("sample.dependent.v1")) for _ in range(6)]
         wait_until(lambda: world.metric(HELD) == WORKER_THREADS)
         tried = link.connections
-        wait_until(lambda: link.connections > tried + 2, 2 * SECONDS)  # the way out is probed, and does not answer
+        wait_until(lambda: link.connections > tried + 2, 2 * SECONDS)  # the delay queues are probed and do not answer
         assert sum(world.count("attempts", event_id) for event_id in events) == WORKER_THREADS
         link.restore()
         wait_until(lambda: world.waiting(QUEUE) == len(events))  # what was held was parked and has returned

@@ -14,7 +14,7 @@ def test_an_item_that_alone_fails_is_at_fault_after_some_pauses() -> None:
     assert not outages.is_at_fault("odd")
 
 
-def test_two_odd_items_are_found_where_others_succeed() -> None:
+def test_two_failing_items_are_detected_while_others_succeed() -> None:
     outages = ItemOutages()
     found: list[tuple[bool, bool]] = []
     for number in range(MAX_PAUSES + 1):
@@ -31,7 +31,7 @@ def test_what_fails_for_everybody_is_an_outage_whatever_the_probes_say() -> None
     assert not outages.is_at_fault("item-1")
 
 
-def test_even_then_nobody_pauses_a_worker_for_ever() -> None:
+def test_even_then_pauses_are_bounded() -> None:
     outages = ItemOutages()
     found = [outages.is_at_fault(name) for _ in range(MAX_SHARED_PAUSES + 1) for name in ("one", "other")]
     assert found == [False] * 2 * MAX_SHARED_PAUSES + [True] * 2

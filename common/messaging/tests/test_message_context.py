@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_it_begins_a_trail_that_log_lines_show(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_show_the_new_message_context(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure_logging("test")
     with new_trace_context("tidy up") as message_context:
         logs.logger("here").info("tidied")

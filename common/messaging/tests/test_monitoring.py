@@ -21,7 +21,7 @@ class Recorder(BoundedDispatcher):
         self.sent.append((event["type"], event.get("uuid", "")))
 
 
-def test_an_allowance_comes_back_with_time() -> None:
+def test_an_allowance_refills_over_time() -> None:
     now = 0.0
     allowance = Allowance(2.0, 3.0, lambda: now)
     assert [allowance.take() for _ in range(4)] == [True, True, True, False]

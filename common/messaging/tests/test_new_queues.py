@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pika
 import pytest
+from amqp.exceptions import InternalError
 from kombu import Connection
 
 from common.errors import Unavailable, classify
@@ -13,8 +14,9 @@ from common.messaging import new_queues, topology
 from common.messaging.new_queues import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from kombu import Queue
     from pika.adapters.blocking_connection import BlockingChannel
 
 pytestmark = pytest.mark.integration
@@ -62,6 +64,24 @@ def test_what_was_interrupted_is_begun_again(
     assert held(channel) == 1
 
 
+def test_a_declaration_that_a_busy_broker_refuses_is_repeated(
+    vhost: str, channel: BlockingChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, refusals = new_queues.declare, [1, 2]
+
+    def refused(connection: Connection, queues: Sequence[Queue]) -> list[Queue]:
+        new = whole(connection, queues)
+        if refusals:
+            refusals.pop()
+            raise InternalError("cluster_not_formed", (50, 10), "541")
+        return new
+
+    monkeypatch.setattr(new_queues, "declare", refused)
+    topology.declare(vhost, BINDINGS)
+    put(channel, "holdfast.events", "thing.happened.v1")
+    assert held(channel) == 1
+
+
 def test_a_queue_that_was_finished_is_not_changed_whatever_is_interrupted_later(
     vhost: str, channel: BlockingChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +104,7 @@ def test_a_queue_that_has_settled_and_is_not_bound_yet_is_bound(vhost: str, chan
     assert held(channel) == 2
 
 
-def test_one_declares_at_a_time_and_a_dead_one_holds_up_nobody(vhost: str) -> None:
+def test_declarations_are_exclusive_and_a_dead_process_releases_the_lock(vhost: str) -> None:
     first = pika.BlockingConnection(pika.URLParameters(vhost))
     first.channel().queue_declare(new_queues.LOCK, exclusive=True)
     with Connection(vhost) as second:

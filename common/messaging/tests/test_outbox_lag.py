@@ -13,26 +13,18 @@ from common.messaging import outbox_lag
 from common.messaging.outbox_lag import OutboxLag
 from common.messaging.outbox_rows import OutboxRows
 from common.storage.postgresql import transaction
-from common.tests.outboxes import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from common.tests.outboxes import Outbox
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def box(database: Callable[[], str]) -> Iterator[Outbox]:
-    made = Outbox(database())
-    yield made
-    made.close()
 
 
 def shown(name: str) -> float:
     return REGISTRY.get_sample_value(f"holdfast_outbox_{name}", {"database": "lag-test"}) or 0.0
 
 
-def test_what_was_measured_is_shown_and_grows_until_the_next_time(box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_measured_age_grows_until_the_next_measurement(box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox_lag, "MEASURE_SECONDS", 0.0)
     lag = OutboxLag("lag-test", OutboxRows(box.engine))
     lag.measure()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from sqlalchemy import text
 
@@ -13,19 +11,9 @@ from common.storage.postgresql import autocommit
 from common.tests.outboxes import ROUTED, UNROUTABLE, Outbox, make_event
 from common.tests.query_plans import explained
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 pytestmark = pytest.mark.integration
 MANY = 50_000
 FADED = "thing.faded.v1"
-
-
-@pytest.fixture
-def box(database: Callable[[], str]) -> Iterator[Outbox]:
-    made = Outbox(database())
-    yield made
-    made.close()
 
 
 def run(box: Outbox, statement: str) -> None:
@@ -60,7 +48,7 @@ def test_a_row_keeps_the_moment_at_which_it_was_set_aside_first(box: Outbox) -> 
     assert moments[0] == moments[1]
 
 
-def test_of_each_type_set_aside_the_oldest_is_the_sample_and_one_type_is_put_back(box: Outbox) -> None:
+def test_the_oldest_of_each_set_aside_type_is_the_sample_and_one_type_is_restored(box: Outbox) -> None:
     rows = OutboxRows(box.engine)
     assert rows.sample_set_aside() == []
     first = [make_event(event_type=event_type) for event_type in (UNROUTABLE, FADED, ROUTED)]
@@ -77,7 +65,7 @@ def test_of_each_type_set_aside_the_oldest_is_the_sample_and_one_type_is_put_bac
     assert rows.measure().rows == RESTORED_ROWS + 102
 
 
-def test_putting_back_ends_between_two_portions_if_it_should(box: Outbox) -> None:
+def test_restoring_stops_between_two_portions_on_request(box: Outbox) -> None:
     fill(box, RESTORED_ROWS + 100, UNROUTABLE)
     run(box, "UPDATE outbox SET set_aside_at = now()")
     answers = iter([True, False])

@@ -62,7 +62,7 @@ def test_what_is_confirmed_is_in_the_queue_in_order(publisher: ConfirmedPublishe
     assert bodies(reader, 60) == [b"body %d" % number for number in range(60)]
 
 
-def test_what_no_queue_takes_is_not_confirmed(publisher: ConfirmedPublisher, reader: QueueReader) -> None:
+def test_an_unroutable_message_is_not_confirmed(publisher: ConfirmedPublisher, reader: QueueReader) -> None:
     batch = [message(1), message(2, UNROUTABLE), message(3)]
     assert publisher.publish(batch, timeout_seconds=10) == {"id-1", "id-3"}
 
@@ -105,7 +105,7 @@ def test_it_connects_again_after_the_link_broke(vhost: str, reader: QueueReader)
         publisher.close()
 
 
-def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str, reader: QueueReader) -> None:
+def test_the_next_node_is_used_if_the_first_does_not_confirm(vhost: str, reader: QueueReader) -> None:
     with Link(vhost) as first, Link(vhost) as second:
         publisher = make_publisher(f"amqp://guest:guest@127.0.0.1:1/;{first.url};{second.url}")
         assert publisher.publish([message(1)], timeout_seconds=5) == {"id-1"}
@@ -121,7 +121,7 @@ def test_of_several_nodes_the_next_one_takes_what_the_first_does_not(vhost: str,
         publisher.close()
 
 
-def test_what_pika_says_of_a_failed_attempt_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pikas_messages_about_failed_attempts_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     configure_logging("relay")

@@ -1,4 +1,4 @@
-"""Passing a message on, by a broker of several nodes of which one stands still."""
+"""Republishing with several broker nodes, one of which is frozen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def first(declared: str) -> Iterator[Link]:
         yield link
 
 
-def test_a_node_that_confirms_nothing_is_left(declared: str, first: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_without_confirms_is_abandoned(declared: str, first: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redelivery, "CONFIRM_SECONDS", 0.5)
     passing_on = redelivery.Redelivery(f"{first.url};{declared}", topology.events_queue("measured"))
     message = redelivery.Incoming("{}")

@@ -34,13 +34,6 @@ SLACK_SECONDS = 1.5
 STALE_SECONDS = 5.0  # the relay measures once a second; on a busy machine it is late
 
 
-@pytest.fixture
-def box(database: Callable[[], str]) -> Iterator[Outbox]:
-    made = Outbox(database())
-    yield made
-    made.close()
-
-
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
@@ -107,7 +100,7 @@ class Samples:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _run(self) -> None:
         while not self._stop.wait(0.02):

@@ -1,10 +1,10 @@
-"""What wakes the relay, on real servers. Where its regular look comes after ten minutes, only a wake-up can be seen."""
+"""What wakes the relay, on real servers. With a poll interval of ten minutes only a wake-up can publish in time."""
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,15 +14,12 @@ from sqlalchemy import text
 from common.messaging import outbox
 from common.messaging.relay_wakeup import CHANNEL, Listener, Waker
 from common.storage.postgresql import autocommit, transaction
-from common.tests.outboxes import Outbox, QueueReader, make_event, make_relay
+from common.tests.outboxes import Outbox, QueueReader, eventually, make_event, make_relay, running
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from sqlalchemy import Engine
 
-    from common.messaging.relay import Relay
 
 pytestmark = pytest.mark.integration
 SECONDS = 30.0
@@ -31,48 +28,13 @@ CALLS = 200
 
 
 @pytest.fixture
-def box(database: Callable[[], str]) -> Iterator[Outbox]:
-    made = Outbox(database())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def reader(vhost: str) -> Iterator[QueueReader]:
-    with QueueReader(vhost) as listening:
-        yield listening
-
-
-@pytest.fixture
 def no_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.messaging.relay.POLL_SECONDS", NEVER_SECONDS)
-
-
-@contextmanager
-def running(relay: Relay, box: Outbox) -> Iterator[None]:
-    """The relay in a thread, which is woken to end."""
-    stop = threading.Event()
-    thread = threading.Thread(target=relay.run, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        notify(box)
-        thread.join(SECONDS)
-        assert not thread.is_alive()
 
 
 def notify(box: Outbox) -> None:
     with autocommit(box.engine) as connection:
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def listeners(box: Outbox) -> list[int]:
@@ -108,17 +70,17 @@ def statements(engine: Engine) -> list[tuple[str, bool]]:
 
 @pytest.mark.usefixtures("no_look")
 def test_a_commit_wakes_the_relay_and_the_order_stays(box: Outbox, reader: QueueReader, vhost: str) -> None:
-    with running(make_relay(box, vhost), box):
+    with running(make_relay(box, vhost), partial(notify, box)):
         eventually(lambda: is_waiting(box))
         events = [event for _ in range(20) for event in box.fill(3)]
         eventually(lambda: box.waiting() == [])
     assert reader.read() == [event.id for event in events]
 
 
-def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(
+def test_an_event_whose_notification_is_lost_is_published_at_the_next_poll(
     box: Outbox, reader: QueueReader, vhost: str
 ) -> None:
-    with running(make_relay(box, vhost), box):
+    with running(make_relay(box, vhost), partial(notify, box)):
         eventually(lambda: is_waiting(box))
         insert = text(f"INSERT INTO outbox ({outbox.COLUMNS}) VALUES (:event_id, :type, :correlation_id, :body)")
         event = make_event()
@@ -131,7 +93,7 @@ def test_an_event_whose_notification_is_lost_goes_out_with_the_next_look(
 
 @pytest.mark.usefixtures("no_look")
 def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, reader: QueueReader, vhost: str) -> None:
-    with running(make_relay(box, vhost), box):
+    with running(make_relay(box, vhost), partial(notify, box)):
         eventually(lambda: is_waiting(box))
         [first] = listeners(box)
         with autocommit(box.engine) as connection:
@@ -144,7 +106,7 @@ def test_a_relay_whose_connection_was_cut_listens_again(box: Outbox, reader: Que
 
 @pytest.mark.usefixtures("no_look")
 def test_a_relay_listens_again_after_its_broker_was_down(box: Outbox, reader: QueueReader, vhost: str) -> None:
-    with Link(vhost) as link, running(make_relay(box, link.url), box):
+    with Link(vhost) as link, running(make_relay(box, link.url), partial(notify, box)):
         eventually(lambda: is_waiting(box))
         link.cut()
         [first] = box.fill(1)
@@ -158,7 +120,7 @@ def test_a_relay_listens_again_after_its_broker_was_down(box: Outbox, reader: Qu
 def test_notifications_do_not_pile_up_while_the_broker_is_down(box: Outbox, vhost: str) -> None:
     engine, opened = box.connect_relay(), list[Any]()
     sqlalchemy_event.listen(engine, "connect", lambda connection, _record: opened.append(connection))
-    with Link(vhost) as link, running(make_relay(box, link.url, engine=engine), box):
+    with Link(vhost) as link, running(make_relay(box, link.url, engine=engine), partial(notify, box)):
         eventually(lambda: is_waiting(box))
         link.cut()
         for _ in range(CALLS):
@@ -170,8 +132,8 @@ def test_notifications_do_not_pile_up_while_the_broker_is_down(box: Outbox, vhos
 def test_the_relay_that_takes_over_is_the_one_that_is_woken(
     box: Outbox, reader: QueueReader, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running(make_relay(box, vhost, "relay-b"), box):
-        with running(make_relay(box, vhost, "relay-a"), box):
+    with running(make_relay(box, vhost, "relay-b"), partial(notify, box)):
+        with running(make_relay(box, vhost, "relay-a"), partial(notify, box)):
             eventually(lambda: is_waiting(box))
         eventually(lambda: box.holder() is not None)
         eventually(lambda: is_waiting(box))

@@ -45,7 +45,7 @@ def test_the_oldest_is_as_old_as_it_has_waited(items: UndecidedItems, clock: Clo
     items.forget("unknown")
 
 
-def test_what_does_not_come_back_is_somebody_elses(items: UndecidedItems, clock: Clock) -> None:
+def test_an_item_that_does_not_return_is_forgotten(items: UndecidedItems, clock: Clock) -> None:
     items.record("a", waited_seconds=600, delay_seconds=600)
     clock.now += 600 + MARGIN_SECONDS
     assert shown() == (1, 1200 + MARGIN_SECONDS)

@@ -3,6 +3,7 @@ import io
 import json
 import logging
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -88,3 +89,8 @@ def test_a_line_that_cannot_be_written_harms_nothing(monkeypatch: pytest.MonkeyP
 class _FullDisk(io.StringIO):
     def write(self, _text: str) -> int:
         raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_a_process_that_logs_does_not_load_rich() -> None:
+    code = "import sys; from common.observability import logs; sys.exit('rich' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

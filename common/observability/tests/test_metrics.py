@@ -11,12 +11,12 @@ def test_a_worker_serves_its_metrics_until_stopped() -> None:
     metrics.count_request("GET", "/from-a-worker", 200, 0.01)
     port = free_port()
     stop = metrics.serve_metrics("127.0.0.1", port)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as reply:
         text = reply.read().decode()
     assert 'http_requests_total{method="GET",route="/from-a-worker",status="2xx"} 1.0' in text
     stop()
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60)
 
 
 def test_label_values_are_bounded() -> None:

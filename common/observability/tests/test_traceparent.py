@@ -25,7 +25,7 @@ def test_a_valid_one_is_read() -> None:
         VALID.replace("00f067aa0ba902b7", "0" * 16),
     ],
 )
-def test_anything_else_is_nobodys_trace(text: str | None) -> None:
+def test_an_invalid_traceparent_is_ignored(text: str | None) -> None:
     assert traceparent.parse(text) is None
     assert traceparent.log_ids(text) == {}
 

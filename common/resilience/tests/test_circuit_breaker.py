@@ -83,7 +83,7 @@ def test_late_results_of_calls_from_before_do_not_decide() -> None:
 
 def test_calls_run_side_by_side() -> None:
     breaker = Breaker("b", max_failures=3)
-    together = threading.Barrier(8, timeout=10)
+    together = threading.Barrier(8, timeout=60)
 
     def call(_: int) -> None:
         with breaker.guard():

@@ -1,4 +1,4 @@
-"""Whether anything is held up, on real servers: each kind of trouble is seen, and seen to be over."""
+"""Saga health on real servers: each problem is detected, and its end too."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_lagging_outbox(box: Outbox, vhost: str, channel: BlockingChannel) -> 
         eventually(looks, None)
 
 
-def test_what_cannot_be_found_out_counts_as_held_up(box: Outbox, vhost: str, channel: BlockingChannel) -> None:
+def test_a_failing_check_counts_as_held_up(box: Outbox, vhost: str, channel: BlockingChannel) -> None:
     consume(channel, *CONTEXTS)
     down = [True]
 
@@ -127,9 +127,7 @@ def test_what_cannot_be_found_out_counts_as_held_up(box: Outbox, vhost: str, cha
         eventually(watch(box, queues), "NotFound")
 
 
-def test_servers_that_are_gone_or_stand_still_are_seen_within_a_bound(
-    box: Outbox, vhost: str, channel: BlockingChannel
-) -> None:
+def test_dead_and_frozen_servers_are_detected_in_time(box: Outbox, vhost: str, channel: BlockingChannel) -> None:
     consume(channel, *CONTEXTS)
     with Link(vhost) as link, QueueReader(link.url, name="test") as queues:
         looks = watch(box, queues)
@@ -144,7 +142,7 @@ def test_servers_that_are_gone_or_stand_still_are_seen_within_a_bound(
             eventually(looks, None)
 
 
-def test_what_was_seen_counts_for_a_moment(box: Outbox, vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_is_cached_for_a_moment(box: Outbox, vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saga_health, "POLL_SECONDS", 60.0)
     polls: list[int] = []
     topology.declare(vhost, {})

@@ -176,11 +176,11 @@ def test_a_database_that_is_down_stops_nobody_else_and_is_swept_when_it_is_back(
                 trouble()
                 time.sleep(1.5)
                 far_runs, near_runs = len(far_log.runs), len(near_log.runs)
-                eventually(lambda runs=near_runs: len(near_log.runs) > runs + 2)  # type: ignore[misc]
+                eventually(lambda runs=near_runs: len(near_log.runs) > runs + 2)  # type: ignore[misc]  # mypy infers no type for a lambda's default
                 assert len(far_log.runs) == far_runs
                 link.restore()
                 back = time.monotonic()
-                eventually(lambda runs=far_runs: len(far_log.runs) > runs)  # type: ignore[misc]
+                eventually(lambda runs=far_runs: len(far_log.runs) > runs)  # type: ignore[misc]  # mypy infers no type for a lambda's default
                 assert time.monotonic() - back < 15
         assert running.code == 0
         far.dispose()

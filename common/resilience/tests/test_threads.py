@@ -1,4 +1,4 @@
-"""What ends a process that consists of threads."""
+"""How a process of several threads ends."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_who_may_not_learns_nothing_about_the_body() -> None:
     assert client.post("/things/recall", data=b"{", headers=bearer()).status_code == 403
 
 
-def test_public_routes_ask_for_nothing_and_mind_nothing() -> None:
+def test_public_routes_ignore_credentials() -> None:
     headers = {"Authorization": "Bearer nonsense"}
     assert make_app().test_client().post("/things", json={"name": "a"}, headers=headers).status_code == 201
 

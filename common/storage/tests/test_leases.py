@@ -41,7 +41,7 @@ def test_only_one_of_many_gets_it(engine: Engine) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(held) == 1
 
 

@@ -77,7 +77,7 @@ def test_connections_that_ended_while_idle_cost_no_request(engine: Engine, other
             assert connection.execute(PID).scalar()
 
 
-def test_a_connection_that_is_well_is_used_again(engine: Engine) -> None:
+def test_a_healthy_connection_is_reused(engine: Engine) -> None:
     pids = set()
     for _ in range(5):
         with autocommit(engine) as connection:
@@ -143,7 +143,7 @@ def test_a_transaction_that_raises_leaves_nothing(engine: Engine) -> None:
     assert things(engine) is None
 
 
-def test_in_autocommit_each_statement_stands_by_itself(engine: Engine) -> None:
+def test_in_autocommit_each_statement_is_its_own_transaction(engine: Engine) -> None:
     with pytest.raises(RuntimeError), autocommit(engine) as connection:
         make_things_and_fail(connection)
     assert things(engine) == "things"

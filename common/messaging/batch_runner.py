@@ -1,4 +1,4 @@
-"""A worker handles waiting messages in batches, one at a time, and a message that arrives alone at once, by itself.
+"""Handles waiting messages in batches, one batch at a time; a single message is handled alone, at once.
 
 Guarantees: a batch is acknowledged after it has taken effect; at most one batch is in flight; an event that was
 delivered or has failed before, and every event of a failed batch, is handled alone. All but `_run` is called by the
@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.messaging.acknowledging import Acknowledger
-from common.messaging.event_lane import EventLane
+from common.messaging.event_runner import EventRunner
 from common.messaging.redelivery import Incoming
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from common.messaging.batch_handling import Batching
     from common.messaging.events import Event
 
-    HandleBatch = Callable[[Sequence[Event]], list[str] | None]
+    HandleBatch = Callable[[Sequence[Event]], list[str | None] | None]
 
-# After a batch there may be more on the way: so long it is waited for.
+# How long to wait after a batch for further messages, which the broker sends once the batch is acknowledged.
 LINGER_SECONDS = 0.004
 
 
-class BatchLane(EventLane):
-    """One worker's way to handle events; `size` of them at most at once."""
+class BatchRunner(EventRunner):
+    """Handles a worker's events in batches of at most `size`."""
 
     def __init__(self, consumer: Any, handle_batch: HandleBatch, size: int) -> None:
         super().__init__(consumer)
@@ -83,25 +83,25 @@ class BatchLane(EventLane):
             self._soon(partial(self._finish, requests, acknowledger, outcomes, seconds))
 
     def _finish(
-        self, requests: list[Any], acknowledger: Acknowledger, outcomes: list[str] | None, seconds: float
+        self, requests: list[Any], acknowledger: Acknowledger, outcomes: Sequence[str | None] | None, seconds: float
     ) -> None:
-        """Acknowledge what has taken effect; without outcomes nothing has for certain.
+        """Acknowledge messages with an outcome; start the others alone, because they may not have taken effect.
 
-        What came over an earlier connection is left alone: the broker has delivered it again.
+        Messages of an earlier connection are skipped: the broker has redelivered them.
         """
+        ended = list(zip(requests, outcomes or [None] * len(requests), strict=True))
         try:
-            if outcomes is not None:
-                self._succeed(requests, acknowledger, outcomes, seconds)
-            elif acknowledger is self._acknowledger:
-                for request in requests:
+            self._succeed([each for each in ended if each[1] is not None], acknowledger, seconds)
+            if acknowledger is self._acknowledger:
+                for request in [request for request, outcome in ended if outcome is None]:
                     self._start_alone(request)
         finally:
             self._consumer.hub.call_later(LINGER_SECONDS, self._end)
 
-    def _succeed(self, requests: list[Any], acknowledger: Acknowledger, outcomes: list[str], seconds: float) -> None:
+    def _succeed(self, ended: list[tuple[Any, str | None]], acknowledger: Acknowledger, seconds: float) -> None:
         if acknowledger is self._acknowledger:
-            acknowledger.acknowledge([request.message for request in requests])
-        for request, outcome in zip(requests, outcomes, strict=True):
+            acknowledger.acknowledge([request.message for request, _ in ended])
+        for request, outcome in ended:
             request.acknowledged = True
             request.on_success((False, repr(outcome), seconds))  # as Celery shows what a task returns
 
@@ -110,11 +110,11 @@ class BatchLane(EventLane):
         self._start()
 
 
-def choose_lane(handle_batch: HandleBatch, batching: Batching | None) -> MakeLane:
-    """What makes the lane of a worker, once Celery has made its consumer."""
+def choose_runner(handle_batch: HandleBatch, batching: Batching | None) -> MakeRunner:
+    """Return the factory of a worker's runner; Celery calls it with its consumer."""
     if batching is None or batching.size == 1:
-        return EventLane
-    return lambda consumer: BatchLane(consumer, handle_batch, batching.size)
+        return EventRunner
+    return lambda consumer: BatchRunner(consumer, handle_batch, batching.size)
 
 
-MakeLane = Callable[[Any], EventLane]
+MakeRunner = Callable[[Any], EventRunner]

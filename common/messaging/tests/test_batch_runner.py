@@ -90,7 +90,7 @@ def test_a_batch_whose_worker_dies_before_the_acknowledgement_takes_effect_once(
         wait_until(lambda: have_taken_effect(world, events))
 
 
-def test_sigterm_finishes_the_batch_in_hand(world: World) -> None:
+def test_sigterm_finishes_the_batch_in_flight(world: World) -> None:
     events = publish(world, *["sample.fine.v1"] * 400)
     with world.worker(**BATCHES) as process:
         wait_until(lambda: world.count("effects", events[0].id) == 1)
@@ -117,7 +117,7 @@ def test_flower_shows_each_event_of_a_batch(world: World) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # some twenty starts of a worker
 def test_a_message_that_kills_its_worker_each_time_takes_no_healthy_one_with_it(world: World) -> None:
-    """Though it kills faster than the others are done, and there are threads enough for all of them at once."""
+    """It kills its worker before the others are done, although there are threads for all of them."""
     killer = publish(world, "sample.crashing.v1")[0]
     healthy = publish(world, *["sample.slow.v1"] * 3)
     kills = 0

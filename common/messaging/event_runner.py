@@ -1,9 +1,9 @@
-"""How a worker starts what it receives: new events at once, redelivered ones one after the other.
+"""Starts received events: new ones at once, redelivered ones one after the other.
 
 It replaces the call by which Celery hands a task to its pool: Celery receives, shows (Flower) and supervises each event
-as a task of its own. Guarantee: a message that kills its worker each time takes no healthy one to the broker's delivery
-limit, though every message in flight is charged a delivery (`docs/decisions/0026`). All but `_soon` is called by the
-thread that reads the connection.
+as a separate task. Guarantee: a message that kills its worker each time does not push healthy ones to the broker's
+delivery limit, although every message in flight counts a delivery (`docs/decisions/0026`). All but `_soon` is
+called by the thread that reads the connection.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from celery.exceptions import TaskRevokedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What a dead worker held comes back at once. If nothing more of it comes for so long, all of it is here.
+# The broker redelivers a dead worker's messages together: after this long without another one, all have arrived.
 GATHER_SECONDS = 0.05
 
 
-class EventLane:
-    """One worker's way to start events: each alone."""
+class EventRunner:
+    """Starts each event of a worker alone."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -49,9 +49,10 @@ class EventLane:
         self._start_alone(request)
 
     def _add_redelivered(self, request: Any) -> None:
-        """One of these may have killed its worker. A random order holds back other messages each time.
+        """One of these may have killed its worker, so they are handled one after the other, in a random order.
 
-        One after the other: at once with others, the one that ends the worker would end it before they are done.
+        Handled concurrently, the killer would end the worker before the others are done; in a fixed order the same
+        messages would be held back each time.
         """
         self._redelivered.append(request)
         if not self._is_redelivering:
@@ -59,7 +60,7 @@ class EventLane:
             self._gather_redelivered()
 
     def _gather_redelivered(self, known: int = 0) -> None:
-        """Wait until no more of them arrive: the one that kills its worker often arrives first."""
+        """Wait until no more of them arrive: the killer often arrives first."""
         arrived = len(self._redelivered)
         if arrived > known:
             self._consumer.hub.call_later(GATHER_SECONDS, self._gather_redelivered, arrived)
@@ -84,10 +85,10 @@ class EventLane:
             result.f.add_done_callback(lambda _: self._soon(then))
 
     def _soon(self, callback: Callable[[], object]) -> None:
-        """Call it in the thread that reads the connection; may be called by any thread.
+        """Schedule a callback in the thread that reads the connection; any thread may call this.
 
-        The loop drops the callbacks that it has not reached when one of them raises, as reading from a connection that
-        has just broken does. What is kept here is called on the next connection: a lost end would block what waits.
+        When one callback raises, as reading from a broken connection does, Celery's loop drops the remaining ones.
+        Callbacks kept here are called on the next connection; a lost one would block waiting events for ever.
         """
         self._ended.append(callback)
         self._consumer.call_soon(self._run_ended)
@@ -98,5 +99,5 @@ class EventLane:
 
     @property
     def _is_running(self) -> bool:
-        """Not while the worker shuts down: the broker redelivers messages not yet started to another worker."""
+        """False while the worker shuts down: the broker redelivers unstarted messages to another worker."""
         return bool(self._consumer.blueprint.state == RUN)
