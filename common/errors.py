@@ -7,7 +7,7 @@
 | `Contention`  | repeats at once a few times, then as `Transient`                        | 503          |
 | `LockTimeout` | repeats at once, then as `Undecided`                                    | 503          |
 | `Unavailable` | pauses and parks the message, counts no attempt                         | 503          |
-| `Undecided`   | parks only this event, with back-off, counts no attempt, bounded by age | 503          |
+| `Undecided`   | parks only this event, with backoff, counts no attempt, bounded by age | 503          |
 
 Anything unknown counts as `Transient`. `classify` says which of them a library's exception is.
 """

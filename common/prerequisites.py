@@ -79,7 +79,7 @@ def broker(urls: str, queues: Sequence[str], *, passwords: str) -> Iterator[str]
 
 def provider(url: str) -> Iterator[str]:
     """The payment provider answers."""
-    remedy = "`holdfast up --servers-only` starts a sandbox of it, and STRIPE_API_BASE says where another one is"
+    remedy = "`holdfast up --servers-only` starts a sandbox; STRIPE_API_BASE sets another address"
     if unanswered := _unanswered("The payment provider", url, remedy):
         yield unanswered
 
@@ -91,11 +91,11 @@ def free_port(variable: str, port: int) -> Iterator[str]:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            yield f"Port {port} is in use: stop what listens there, or set {variable}."
+            yield f"Port {port} is in use: stop the process that uses it, or set {variable}."
 
 
 def _prepare(job: str) -> str:
-    return f"{UP} makes what is missing (or `{COMPOSE} {job}`)"
+    return f"{UP} creates what is missing (or `{COMPOSE} {job}`)"
 
 
 def _unanswered(server: str, url: str, remedy: str) -> str:
@@ -114,4 +114,4 @@ def _unanswered(server: str, url: str, remedy: str) -> str:
 
 def _refused(server: str, url: str, reason: str, passwords: str) -> str:
     last = reason.strip().splitlines()[-1].rstrip(".")
-    return f"{server} does not let `{urlsplit(url).username}` in ({last}): {passwords}."
+    return f"{server} rejects the login of `{urlsplit(url).username}` ({last}): {passwords}."

@@ -50,7 +50,7 @@ MAX_FAILURES: Any = setting(
     "int",
     default=5,
     check=between(1, 1000),
-    meaning="Consecutive failures after which a circuit breaker opens (of MongoDB, or of the payment provider).",
+    meaning="Consecutive failures after which a circuit breaker opens.",
 )
 DATABASE_WAIT = "Longest wait for PostgreSQL in one call, in seconds."
 

@@ -85,11 +85,11 @@ def _check_texts(values: list[Any]) -> None:
         if not isinstance(value, str):
             continue
         if "\x00" in value:
-            raise MalformedJsonError("a text holds the character U+0000")
+            raise MalformedJsonError("a string contains the character U+0000")
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise MalformedJsonError("a text holds half of a surrogate pair") from None
+            raise MalformedJsonError("a string contains a lone surrogate") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int:
     if len(digits.lstrip("-")) <= _MAX_INTEGER_DIGITS and _LEAST_INTEGER <= (value := int(digits)) <= _GREATEST_INTEGER:
         return value
-    raise MalformedJsonError("an integer does not fit into 64 bits")
+    raise MalformedJsonError("an integer does not fit in 64 bits")
 
 
 _DECODER = json.JSONDecoder(

@@ -20,7 +20,7 @@ _LITERALS = "methods_of_literal_paths"
 
 def register(app: Flask) -> None:
     """Call it before authentication: like other 405s, this needs no token."""
-    app.before_request(_refuse_what_only_a_pattern_matches)
+    app.before_request(_refuse_pattern_matches)
 
 
 def allow() -> str:
@@ -45,7 +45,7 @@ def is_automatic_options() -> bool:
     return request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False) is True
 
 
-def _refuse_what_only_a_pattern_matches() -> None:
+def _refuse_pattern_matches() -> None:
     rule = request.url_rule
     if rule is not None and rule.arguments and request.path in _literals():
         raise MethodNotAllowed

@@ -101,13 +101,13 @@ class _ServiceFlask(Flask):
             except Exception as error:
                 if classify(error) is not Contention:
                     raise
-                logs.logger(__name__).info("contention: trying again", error=f"{type(error).__name__}: {error}")
+                logs.logger(__name__).info("contention: retrying", error=f"{type(error).__name__}: {error}")
         return super().dispatch_request()
 
 
 def _remote_verifier(settings: HttpSettings) -> Verifier:
     if not isinstance(settings, ServiceSettings):
-        raise TypeError("settings that do not say where the keys are need a verifier")
+        raise TypeError("pass a verifier: these settings have no jwks_url")
     return Verifier(RemoteKeys(settings.jwks_url))
 
 

@@ -54,7 +54,9 @@ _ANSWERS = (
     _Answer((TimeoutError,), 408, "request_timeout", "the request did not arrive in time"),
     _Answer((BodyTooLargeError,), 413, "body_too_large", "the body is larger than this service accepts"),
     _Answer((LimitRequestLine,), 414, "uri_too_long", "the address is longer than this service accepts"),
-    _Answer((ExpectationFailed,), 417, "expectation_failed", "this service knows no expectation but 100-continue"),
+    _Answer(
+        (ExpectationFailed,), 417, "expectation_failed", "this service supports no expectation except 100-continue"
+    ),
     _Answer((LimitRequestHeaders, HeadTooLargeError), 431, "header_too_large", "the headers are too many or too long"),
     _Answer(
         (ParseException, ParseError, IncompleteRequestError),

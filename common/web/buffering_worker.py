@@ -96,6 +96,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def finish_request(self, conn: BufferedConnection, done: Future[Any]) -> None:
         conn.keeps_alive = not done.cancelled() and done.exception() is None and bool(done.result())
         self._send(conn)
+        if self.nr_conns > self._room:  # accepted while no connection waited that could have been closed for it
+            self._close_longest_waiting()
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close connections that take too long; gunicorn's main loop calls this at least once a second."""

@@ -63,8 +63,8 @@ def once(
     except Rejected:
         release(database, request_key, claimed)
         raise
-    kept = {name: value for name, value in reply.body.items() if name not in secrets}
-    keep(database, request_key, claimed, Reply(status, kept))
+    stored = {name: value for name, value in reply.body.items() if name not in secrets}
+    store(database, request_key, claimed, Reply(status, stored))
     return reply
 
 
@@ -92,7 +92,7 @@ def claim(database: Database[dict[str, Any]], request_key: RequestKey) -> Claim:
     return Claim(claimed["resource_id"], claim_id)
 
 
-def keep(database: Database[dict[str, Any]], request_key: RequestKey, claimed: Claim, reply: Reply) -> None:
+def store(database: Database[dict[str, Any]], request_key: RequestKey, claimed: Claim, reply: Reply) -> None:
     """Store the response, unless another attempt has taken over the claim."""
     owned = {"_id": _id(request_key), "claim_id": claimed.claim_id}
     database[COLLECTION].update_one(owned, {"$set": {"status": reply.status, "body": json.dumps(reply.body)}})

@@ -114,7 +114,7 @@ class GuardedClient:
         )
         try:
             if time.monotonic() >= deadline:  # closed by the watchdog, which looks like the end of the headers
-                raise TimeoutError("no complete answer in time")
+                raise TimeoutError("no complete response in time")
             return reply.status, self._read(reply), reply.headers
         finally:
             reply.close()

@@ -47,7 +47,13 @@ logconfig_dict: dict[str, Any] = {
 }
 
 
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Disable garbage collection while the app is loaded, which saves a tenth of the time."""
+    gc.disable()
+
+
 def post_worker_init(_worker: Any) -> None:
     """Exclude loaded objects from garbage collection: they live as long as the process."""
     gc.collect()
     gc.freeze()
+    gc.enable()

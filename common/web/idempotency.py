@@ -4,7 +4,7 @@
         if attempt.reply:
             return attempt.reply
         ...
-        return attempt.keep(201, body)
+        return attempt.store(201, body)
 
 Response and effect commit together or not at all. Of two concurrent requests with the same key, the second gets a 409
 at once. A rejection is not stored: a repetition is evaluated again, and its result differs only if the state has
@@ -104,7 +104,7 @@ class Claim:
         self.reply = reply
         self.settled = reply is not None
 
-    def keep(
+    def store(
         self,
         status: int,
         body: Mapping[str, Any],
@@ -115,7 +115,7 @@ class Claim:
         """Store this response for repetitions and return it. Fields in `secrets` are returned now, and not stored."""
         self.settled = True
         if self._request_key is not None:
-            values = kept_values(status, body, headers or {}, secrets) | key_values(self._request_key)
+            values = response_values(status, body, headers or {}, secrets) | key_values(self._request_key)
             if self._connection.execute(_INSERT, values).rowcount == 0:
                 raise Contention("another request has used the key")  # the next try finds its response
         return Reply(status, dict(body), dict(headers or {}))
@@ -136,7 +136,7 @@ def claim(connection: Connection, request_key: RequestKey | None) -> Iterator[Cl
     attempt = Claim(connection, request_key, reply)
     yield attempt
     if not attempt.settled:
-        raise RuntimeError("a claimed key must end with keep(): without a stored response it protects nothing")
+        raise RuntimeError("a claimed key must end with store(): without a stored response it protects nothing")
 
 
 def find(connection: Connection, request_key: RequestKey) -> Reply | None:
@@ -155,11 +155,11 @@ def key_values(request_key: RequestKey) -> dict[str, Any]:
     return {"scope": request_key.scope, "key": request_key.key, "fingerprint": request_key.fingerprint}
 
 
-def kept_values(
+def response_values(
     status: int, body: Mapping[str, Any], headers: Mapping[str, str], secrets: Collection[str]
 ) -> dict[str, Any]:
-    kept = {name: value for name, value in body.items() if name not in secrets}
-    return {"status": status, "headers": json.dumps(dict(headers)), "body": json.dumps(kept)}
+    stored = {name: value for name, value in body.items() if name not in secrets}
+    return {"status": status, "headers": json.dumps(dict(headers)), "body": json.dumps(stored)}
 
 
 def in_flight() -> Conflict:

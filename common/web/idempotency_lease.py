@@ -25,7 +25,7 @@ from sqlalchemy import Connection, text
 from common.errors import Contention
 from common.messaging.events import new_id
 from common.storage.statements import statement
-from common.web.idempotency import Reply, RequestKey, find, in_flight, kept_values, key_values
+from common.web.idempotency import Reply, RequestKey, find, in_flight, key_values, response_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -68,7 +68,7 @@ class RequestLease:
     ) -> Reply:
         """Store this response and return it. Raises `Contention` if the lease was taken over."""
         if self.request_key is not None:
-            self._write(connection, _FINISH, kept_values(status, body, headers or {}, secrets))
+            self._write(connection, _FINISH, response_values(status, body, headers or {}, secrets))
         return Reply(status, dict(body), dict(headers or {}))
 
     def hand_over(self, connection: Connection) -> None:

@@ -50,7 +50,7 @@ class _StrictParser(FlaskParser):
     def load_json(self, _req: Any, schema: Any) -> Any:
         body = json_body()
         if body is missing and schema.is_body_required:
-            raise Malformed("send a JSON body, {} at the least", code="body_missing")
+            raise Malformed("send a JSON body, at least {}", code="body_missing")
         return body
 
     def handle_error(self, error: Any, *_where: Any, **_how: Any) -> NoReturn:

@@ -9,8 +9,8 @@ RATE_LIMIT_ROUTES names a route by its method and Flask's rule, as services/rout
 leaves the others alone. A route that no service has stops the process at start. The value is added to the quotas that a
 service has by itself; of two for one route the last counts.
 
-Counted in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. A store that does not answer
-limits nobody: a few requests too many are better than none.
+Counted in this process, or with RATE_LIMIT_STORAGE_URL in a MongoDB that instances share. While that store is
+unavailable, requests are allowed (fail open).
 Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 """
 
@@ -68,7 +68,7 @@ def register(app: Flask, settings: HttpSettings) -> None:
         return
     guard = _Guard(limits, settings.rate_limit_storage_url)
     app.before_request(guard.check)
-    app.after_request(_tell)
+    app.after_request(_add_headers)
 
 
 def check_routes(app: Flask, quotas: str, routes_file: Path | None) -> None:
@@ -122,7 +122,10 @@ class _Guard:
         except CircuitOpenError:
             return None
         except Exception as error:  # noqa: BLE001 - whatever its store answers, no request fails for a limit
-            _log.warning("the store of rate limits does not answer", error=f"{type(error).__name__}: {error}")
+            _log.warning(
+                "the rate-limit store does not answer: no limits",
+                error=f"{type(error).__name__}: {error}",
+            )
             return None
         seconds = max(1, math.ceil(window.reset_time - time.time()))
         g.rate_count = _Count(policy, limit.amount, limit.get_expiry(), max(0, window.remaining), seconds)
@@ -145,7 +148,7 @@ def _refusal(count: _Count) -> Response:
     return problems.problem(429, "rate_limited", detail, headers={"Retry-After": seconds})
 
 
-def _tell(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     count: _Count | None = g.get("rate_count")
     if count is not None:
         response.headers["RateLimit-Policy"] = f'"{count.policy}";q={count.quota};w={count.window_seconds}'

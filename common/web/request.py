@@ -63,7 +63,7 @@ def given_traceparent() -> str | None:
 
 
 def check_target() -> None:
-    """Refuse a path or query that is not UTF-8 or holds U+0000 (werkzeug would silently replace such bytes)."""
+    """Refuse a path or query that is not UTF-8 or contains U+0000 (werkzeug would silently replace such bytes)."""
     path = request.environ.get("PATH_INFO", "").encode("latin-1", "replace")
     query = unquote_to_bytes(request.environ.get("QUERY_STRING", "").encode("latin-1", "replace"))
     for name, value in (("path", path), ("query", query)):
@@ -73,7 +73,7 @@ def check_target() -> None:
             message = f"the {name} is not UTF-8"
             raise Malformed(message) from None
         if b"\x00" in value:
-            message = f"the {name} holds the character U+0000"
+            message = f"the {name} contains the character U+0000"
             raise Malformed(message)
 
 

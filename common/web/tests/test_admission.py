@@ -39,7 +39,7 @@ def test_what_does_not_fit_the_queue_is_refused_at_once() -> None:
         answers = server.at_once(40, "/things/slow")
         served = [answer for answer in answers if answer.status == 200]
         refused = [answer for answer in answers if answer.status != 200]
-        assert THREADS + 4 <= len(served) < 20  # a few more if this machine takes its time to send all forty
+        assert THREADS + 4 <= len(served) < 20  # more than the capacity if the forty requests arrive over a longer time
         assert all(map(is_a_refusal, refused))
         assert max(answer.seconds for answer in refused) < max(answer.seconds for answer in served)
         assert server.request("GET", "/things/slow") == (200, {"done": True}), "it is itself again"

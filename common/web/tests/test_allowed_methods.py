@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.tests.sample_service import bearer
-from common.tests.served import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from common.tests.served import Server
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.stop()
 
 
 def send(server: Server, method: str, path: str, **headers: str) -> http.client.HTTPResponse:

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from gunicorn.http.errors import InvalidResponseHeader
@@ -14,19 +14,9 @@ from gunicorn.http.errors import InvalidResponseHeader
 from common.tests.served import Server
 from common.web.bad_requests import answer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 START = b"POST /things HTTP/1.1\r\nHost: x\r\nRequest-Id: mine\r\nContent-Type: application/json\r\n"
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"
 SECRET = "eyJhbGciOiJFZERTQSJ9"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.stop()
 
 
 def send(server: Server, request: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.tests.served import Server
+from common.tests.served import COMMAND, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ BODY = b"POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nC
 CHUNKS = b"POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 DRIPS = {HEAD: b"a", BODY: b" ", CHUNKS: b"1\r\n \r\n"}
 PAGE = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+READY = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -161,6 +162,18 @@ def test_more_connections_than_there_is_room_for_do_not_shut_others_out(server: 
             assert b"http_connections_closed_total 0.0" not in server.ask("GET", "/metrics").body
 
 
+def test_a_worker_that_was_full_of_requests_accepts_again_when_it_has_served_one() -> None:
+    room = 2 + 1 + 256
+    with ExitStack() as opened:
+        server = Server([*COMMAND[:-1], "common.tests.sample_service:make_app_with_a_slow_check()"], SERVICE_QUEUE="1")
+        opened.callback(server.stop)
+        for _ in range(5):  # for both threads, the queue and both threads that reject
+            opened.enter_context(connected(server, READY))
+        for _ in range(room):
+            opened.enter_context(connected(server, LIVE))
+        assert server.request("GET", "/livez")[0] == 200
+
+
 @pytest.mark.parametrize("first", [HEAD, BODY, CHUNKS], ids=["head", "body", "chunks"])
 def test_a_request_that_does_not_arrive_in_time_is_408(strict: Server, first: bytes) -> None:
     with connected(strict, first.replace(b"Host: x", b"Host: x\r\nRequest-Id: mine")) as client:
@@ -169,7 +182,7 @@ def test_a_request_that_does_not_arrive_in_time_is_408(strict: Server, first: by
         assert document["instance"] == first.split()[1].decode()
 
 
-def test_steady_drips_do_not_extend_the_time(strict: Server) -> None:
+def test_slow_bytes_do_not_extend_the_time_limit(strict: Server) -> None:
     with connected(strict, HEAD) as client, dripping([client], b"a"):
         is_problem(read_all(client), 408, "request_timeout")
 

@@ -1,4 +1,4 @@
-"""Whose word counts for where a request comes from: the rule, and a real service process with it."""
+"""Which proxies are trusted about a client's address: the rule, and a real service process with it."""
 
 from __future__ import annotations
 

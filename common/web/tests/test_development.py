@@ -22,14 +22,14 @@ def test_an_app_is_served_at_the_address_of_its_settings() -> None:
         assert _status(f"http://127.0.0.1:{port}/livez") == 200
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def _status(url: str) -> int:
     deadline = time.monotonic() + 20
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as reply:
+            with urllib.request.urlopen(url, timeout=60) as reply:
                 return int(reply.status)
         except OSError:
             if time.monotonic() > deadline:

@@ -21,10 +21,8 @@ def test_nothing_but_the_assets_is_served() -> None:
         assert client.get(path).status_code == 404
 
 
-def test_the_page_runs_its_own_scripts_only_and_is_in_nobodys_frame() -> None:
-    server = Server()
+def test_the_page_runs_its_own_scripts_only_and_is_in_nobodys_frame(server: Server) -> None:
     page = server.ask("GET", "/docs")
-    server.stop()
     policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert (policy["script-src"], policy["connect-src"]) == ("'self'", "'self'")

@@ -1,4 +1,4 @@
-"""Which errors the document of a service has, and that what it does not have is noticed."""
+"""The documented errors of a service, and the detection of undocumented ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to places that customers chose, against real servers on this machine."""
+"""Requests to customers' URLs, against real servers on this machine."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_an_answer_that_trickles_ends_by_the_deadline(parts: tuple[bytes, ...], 
 
 
 @pytest.mark.parametrize("answer", [b"", b"garbage\r\n\r\n", b"HTTP/1.1 999999 \r\n\r\n", b"HTTP/1.1 -1 x\r\n\r\n"])
-def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
+def test_a_malformed_response_is_an_error(answer: bytes) -> None:
     with scripted(answer) as url, client() as http:
         got = http.post(url, b"", {})
         assert got.status is None

@@ -7,26 +7,13 @@ import os
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import Any
 
 from common.tests.ports import free_port
 from common.tests.sample_service import token
 from common.tests.served import COMMAND, Server
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 APP_LOAD_ERROR = 4  # gunicorn: there is no use in another worker
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    if running.process.poll() is None:
-        running.stop()
 
 
 def test_a_body_in_chunks_is_read_whole(server: Server) -> None:
@@ -42,7 +29,7 @@ def test_a_body_in_chunks_is_bounded(server: Server) -> None:
     assert (status, problem["code"]) == (413, "body_too_large")
 
 
-def test_an_absurd_header_meets_a_problem_document(server: Server) -> None:
+def test_a_malformed_authorization_header_gets_a_problem_document(server: Server) -> None:
     headers = {"Content_Type": "application/json", "Authorization": "Bearer " + "x" * 10_000}
     status, problem = server.request("GET", "/things/a", None, **headers)
     assert (status, problem["code"]) == (401, "invalid_token")
@@ -55,7 +42,7 @@ def test_sigterm_lets_requests_finish_and_all_output_is_json() -> None:
     request.start()
     time.sleep(0.3)
     output = server.stop()
-    request.join(timeout=10)
+    request.join(timeout=60)
     assert replies == [(200, {"done": True})]
     assert server.process.returncode == 0
     assert [line for line in output.splitlines() if "level" not in json.loads(line)] == []
@@ -75,7 +62,7 @@ def test_each_line_names_the_caller_and_holds_no_token() -> None:
     assert [secret for secret in (good, forged, "c2VjcmV0") if secret in output] == []
 
 
-def test_a_bad_setting_stops_it_at_once_and_names_itself() -> None:
+def test_a_bad_setting_stops_the_process_at_once_and_is_named() -> None:
     environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": "many"}
     ended = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""Keys on a real database: one effect per key, whatever races."""
+"""Keys on a real database: one effect per key under concurrency."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _make(engine: Engine, key: RequestKey | None, name: str = "a") -> Reply:
             return attempt.reply
         connection.execute(text("INSERT INTO effects VALUES (:name)"), {"name": name})
         body = {"name": name, "secret": "s3cret"}
-        return attempt.keep(201, body, headers={"Location": "/things/a"}, secrets=("secret",))
+        return attempt.store(201, body, headers={"Location": "/things/a"}, secrets=("secret",))
 
 
 def _effects(engine: Engine) -> int:
@@ -93,7 +93,7 @@ def test_a_second_request_does_not_wait_for_the_first(engine: Engine) -> None:
         with pytest.raises(Conflict) as caught:
             _make(engine, KEY)
         assert (caught.value.status, caught.value.code) == (409, "idempotency_key_in_flight")
-        attempt.keep(201, {})
+        attempt.store(201, {})
     assert _make(engine, KEY).replayed
 
 
@@ -101,7 +101,7 @@ def test_twenty_at_once_have_one_effect(engine: Engine) -> None:
     barrier = threading.Barrier(20)
 
     def request(_number: int) -> str:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         try:
             return "replayed" if _make(engine, KEY).replayed else "first"
         except Conflict as refusal:
@@ -115,8 +115,8 @@ def test_twenty_at_once_have_one_effect(engine: Engine) -> None:
     assert _make(engine, KEY).replayed
 
 
-def test_forgetting_to_keep_the_reply_undoes_the_effect(engine: Engine) -> None:
-    with pytest.raises(RuntimeError, match="keep"), transaction(engine) as connection, claim(connection, KEY):
+def test_forgetting_to_store_the_reply_undoes_the_effect(engine: Engine) -> None:
+    with pytest.raises(RuntimeError, match="store"), transaction(engine) as connection, claim(connection, KEY):
         connection.execute(text("INSERT INTO effects VALUES ('a')"))
     assert _effects(engine) == 0
 

@@ -107,7 +107,7 @@ def test_one_of_twenty_takes_over(engine: Engine) -> None:
     barrier = threading.Barrier(20)
 
     def attempt(number: int) -> str:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         try:
             return _begin(engine, f"late-{number}").resource_id
         except Conflict as refusal:

@@ -1,4 +1,4 @@
-"""Which addresses a request may go to."""
+"""Which addresses requests may connect to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a request is whole: as gunicorn's own parser sees it, however its bytes arrive."""
+"""When a request is complete, compared with gunicorn's parser, for any arrival of its bytes."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def outcome_of(buffer: RequestBuffer) -> str:
 
 
 @pytest.mark.parametrize("line", [b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Expect: 100-continue"])
-def test_what_says_where_a_request_ends_stands_once(line: bytes) -> None:
+def test_framing_headers_may_occur_only_once(line: bytes) -> None:
     assert filled(b"POST / HTTP/1.1\r\n" + (line + b"\r\n") * 2 + b"\r\n").error is not None
 
 
