@@ -29,7 +29,7 @@ _MET_ANOTHER = (112, 11000, 251)  # WriteConflict, DuplicateKey, NoSuchTransacti
 
 
 def assign_missing_positions(database: Documents, *, seconds: float) -> int:
-    """Give positions to events that lack one, for about that long; returns how many. Raises pymongo's errors."""
+    """Give positions to events that lack one, for about `seconds`; returns how many. Raises pymongo's errors."""
     deadline = time.monotonic() + seconds
     count = 0
     while models.has_unplaced(database) and time.monotonic() < deadline:

@@ -63,7 +63,7 @@ class EventLog:
         entries = [_Entry(document) for document in documents]
         self._waiting.extend(entries)
         with self._writing:
-            if any(entry.is_open for entry in entries):  # otherwise another thread has written them
+            if any(entry.is_open for entry in entries):  # else another thread has written them
                 self._write([self._waiting.popleft() for _ in range(len(self._waiting))])
         for entry in entries:
             if entry.error is not None:
@@ -77,7 +77,7 @@ class EventLog:
             self._next = None
             undecided = [entry for entry in batch if entry.is_open]
             if len(undecided) > 1 and classify(error) is not Unavailable:
-                for entry in undecided:  # one document may be at fault: the others must not fail with it
+                for entry in undecided:  # one document may cause the error: the others must not fail with it
                     self._write([entry])
             else:
                 for entry in undecided:
@@ -95,7 +95,7 @@ class EventLog:
                 return
             count, is_position = taken
             batch = batch[count:]
-            if is_position:  # another process has it
+            if is_position:  # another process has used the position
                 self._next = None
                 tries += 1
                 _pause(tries)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
-from common.storage.mongodb import Store, connect, ping
+from common.storage.mongodb import Store, connect_by, ping
 from common.web.app_factory import create_app as create_service
 from services import ROUTES_FILE
 from services.archive.api import blueprint
@@ -28,12 +28,7 @@ class Settings(ServiceSettings, DocumentSettings):
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
     settings = settings or load(Settings)
-    database = connect(
-        settings.mongodb_url,
-        timeout_seconds=settings.mongodb_timeout_seconds,
-        name="service-archive",
-        pool_size=settings.pool_size,
-    )
+    database = connect_by(settings, name="service-archive", pool_size=settings.pool_size)
     return create_service(
         "archive",
         settings,

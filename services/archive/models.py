@@ -56,7 +56,7 @@ INDEXES = [
         name="by_customer",
         partialFilterExpression={"customer_id": {"$exists": True}},
     ),
-    # Usually empty: an event with a position is not in it.
+    # Usually empty: it contains only events without a position.
     IndexModel([("received_at", ASCENDING), ("_id", ASCENDING)], name="unplaced", partialFilterExpression=UNPLACED),
 ]
 

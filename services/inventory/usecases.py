@@ -15,11 +15,12 @@ from common.messaging.inbox import once
 from common.messaging.message_context import new_trace_context
 from common.storage.postgresql import autocommit, transaction
 from common.web.idempotency import claim
-from services.inventory import domain, models, producers, stock_locks
+from services.inventory import domain, models, producers, reservations
 from services.inventory.domain import MOVES, Line, Product, Reservation, Status, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
@@ -52,7 +53,7 @@ def add_product(
     def add(connection: Connection) -> Product:
         product = domain.adjust(listed, command.on_hand)
         if not models.insert_product(connection, product):
-            raise domain.SkuTakenError(f"there is a product {command.sku} already")
+            raise domain.SkuTakenError(f"the product {command.sku} already exists")
         adjusted = producers.stock_adjusted(
             product, delta=command.on_hand, reason=INITIAL, message_context=message_context
         )
@@ -130,32 +131,38 @@ def render_product(product: Product) -> dict[str, Any]:
     }
 
 
+def orders_together(
+    connection: Connection, *, placed: Mapping[str, Sequence[Line]], others: Sequence[str]
+) -> AbstractContextManager[None]:
+    """Around the use cases of several events: lock and write their orders' reservations and stock together.
+
+    `placed` are the lines of new orders; `others` are orders that end.
+    """
+    new = [_new_reservation(order_id, lines) for order_id, lines in placed.items()]
+    return reservations.together(connection, placed=new, order_ids=others)
+
+
 def order_was_placed(work: Work, delivery: Delivery, order_id: str, lines: Sequence[Line]) -> None:
     """Reserve all lines or none. A known or already cancelled order changes nothing."""
-    reservation = Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
+    reservation = _new_reservation(order_id, lines)
     with once(work, delivery) as connection:
-        available = models.claim(connection, reservation)
+        available = reservations.claim(connection, reservation)
         if available is None:
             return
         refusal = domain.refuse(reservation.lines, available)
         if refusal is None:
             row = outbox.row(connection, producers.stock_reserved(reservation, delivery.message_context))
-            models.hold(connection, reservation, MOVES[Status.HELD], row)
+            reservations.hold(connection, reservation, MOVES[Status.HELD], row)
         else:
             rejected = replace(reservation, status=Status.REJECTED)
             row = outbox.row(connection, producers.stock_rejected(rejected, refusal, delivery.message_context))
-            models.reject(connection, rejected, row)
-
-
-def lock_stock(connection: Connection, *, skus: Sequence[str], order_ids: Sequence[str]) -> None:
-    """Lock these products, and those held for these orders, before a transaction that handles several orders."""
-    stock_locks.lock_stock(connection, skus=skus, order_ids=order_ids)
+            reservations.reject(connection, rejected, row)
 
 
 def order_was_confirmed(work: Work, delivery: Delivery, order_id: str) -> None:
     """The reservation becomes a sale."""
     with once(work, delivery) as connection:
-        reservation = models.lock_reservation(connection, order_id)
+        reservation = reservations.lock_reservation(connection, order_id)
         status = domain.when_order_is_confirmed(reservation.status if reservation else None)
         if reservation and status:
             sold = _next(reservation, status)
@@ -165,12 +172,12 @@ def order_was_confirmed(work: Work, delivery: Delivery, order_id: str) -> None:
 def order_was_cancelled(work: Work, delivery: Delivery, order_id: str) -> None:
     """Release a reservation. The cancellation of an unknown order is recorded, so that it never reserves stock."""
     with once(work, delivery) as connection:
-        reservation = models.lock_reservation(connection, order_id)
+        reservation = reservations.lock_reservation(connection, order_id)
         status = domain.when_order_is_cancelled(reservation.status if reservation else None)
         if reservation and status:
             released = _next(reservation, status)
             _settle(connection, released, producers.stock_released(released, delivery.message_context))
-        elif status and not models.remember_cancelled(connection, order_id):
+        elif status and not reservations.remember_cancelled(connection, order_id):
             raise Contention("the order was placed concurrently")  # the retry finds its reservation
 
 
@@ -180,7 +187,7 @@ def ask_about_overdue(engine: Engine, *, held_seconds: float, limit: int) -> int
     Nothing is released on a guess: orders replies by publishing the order's final event again, if there is one.
     """
     with transaction(engine) as connection:
-        held = models.ask_about_held(connection, held_seconds=held_seconds, limit=limit)
+        held = reservations.ask_about_held(connection, held_seconds=held_seconds, limit=limit)
         if held:
             with new_trace_context("ask about reserved stock") as message_context:
                 outbox.add(
@@ -189,18 +196,22 @@ def ask_about_overdue(engine: Engine, *, held_seconds: float, limit: int) -> int
     return len(held)
 
 
+def _new_reservation(order_id: str, lines: Sequence[Line]) -> Reservation:
+    return Reservation(order_id=order_id, status=Status.HELD, lines=domain.merge(lines), version=1)
+
+
 def _next(reservation: Reservation, status: Status) -> Reservation:
     return replace(reservation, status=status, version=reservation.version + 1)
 
 
 def _settle(connection: Connection, reservation: Reservation, event: Event) -> None:
-    models.settle(connection, reservation, MOVES[reservation.status], outbox.row(connection, event))
+    reservations.settle(connection, reservation, MOVES[reservation.status], outbox.row(connection, event))
 
 
 def _reply(engine: Engine, request_key: RequestKey | None, status: int, work: Callable[[Connection], Product]) -> Reply:
-    """Do the work once per key; returns the product as it was then."""
+    """Execute the request once per key; returns the product of the first reply."""
     with transaction(engine) as connection, claim(connection, request_key) as attempt:
-        return attempt.reply or attempt.keep(status, render_product(work(connection)))
+        return attempt.reply or attempt.store(status, render_product(work(connection)))
 
 
 def _there(product: Product | None) -> Product:

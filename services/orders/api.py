@@ -65,7 +65,7 @@ def place_order(body: dict[str, Any]) -> Response:
         customer_id=caller().id,
         key=http.idempotency_key(required=True) or "",
         fingerprint=http.request_fingerprint(),
-        items=[_wanted(item) for item in body["items"]],
+        items=[_item(item) for item in body["items"]],
         payment_method=body["payment_method"],
     )
     placed = usecases.place_order(_engine(), command, http.request_message_context(), _context().shedding)
@@ -141,7 +141,7 @@ def render_order(order: Order) -> dict[str, Any]:
     }
 
 
-def _wanted(item: dict[str, Any]) -> WantedItem:
+def _item(item: dict[str, Any]) -> WantedItem:
     seen = item.get("unit_price")
     return WantedItem(item["sku"], item["quantity"], Money(seen["amount"], seen["currency"]) if seen else None)
 

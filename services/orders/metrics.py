@@ -23,7 +23,7 @@ CANCELLED = Counter("holdfast_orders_cancelled", "Orders cancelled, by reason", 
 CONFIRMATION = Histogram(
     "holdfast_order_confirmation_seconds", "From an order's acceptance to its confirmation", buckets=_BUCKETS
 )
-for _reason in CancelReason:  # initialised to 0, or the first count would not be an increase
+for _reason in CancelReason:  # initialised to 0, otherwise the first count would not be an increase
     CANCELLED.labels(_reason)
 
 

@@ -11,11 +11,13 @@ from sqlalchemy import text
 
 from common.messaging import outbox
 from common.money import Money
-from common.storage.statements import statement
+from common.storage.locked_rows import LockedRows
+from common.storage.statements import columns, statement
 from services.orders.domain import CancelReason, Line, Order, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -64,7 +66,9 @@ _INSERT_PLACED = text("""
     SELECT CAST(:event_id AS uuid), :type, :correlation_id, :body FROM placed
     RETURNING position
 """)
-_LOCK = statement("SELECT {columns} FROM orders WHERE id = :id FOR UPDATE", columns=_COLUMNS)
+_LOCK = statement(
+    "SELECT {columns} FROM orders WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY orders.id FOR UPDATE", columns=_COLUMNS
+)
 _GET = statement("SELECT {columns} FROM orders WHERE id = :id", columns=_COLUMNS)
 _RANGE = "id < CAST(:before AS uuid) AND id >= CAST(:oldest AS uuid)"
 _HAS_SKU = "jsonb_path_query_array(items, '$[*].sku') @> jsonb_build_array(CAST(:sku AS text))"
@@ -88,12 +92,16 @@ _LIST_OF_SKU_BY_STATUS = statement(
     _PAGE, columns=_COLUMNS, condition=f"{_HAS_SKU} AND {_OF_STATUS}", order="status DESC, orders.id DESC"
 )
 _CHANGE = text("""
-    UPDATE orders SET status = :status, cancel_reason = :cancel_reason, version = :version, updated_at = now(),
-                      final_envelope = CAST(:final_envelope AS jsonb)
-    WHERE id = :id
+    UPDATE orders
+    SET status = changed.status, cancel_reason = changed.cancel_reason, version = changed.version,
+        final_envelope = changed.final_envelope, updated_at = now()
+    FROM unnest(CAST(:id AS uuid[]), CAST(:status AS text[]), CAST(:cancel_reason AS text[]),
+                CAST(:version AS bigint[]), CAST(:final_envelope AS jsonb[]))
+        AS changed (id, status, cancel_reason, version, final_envelope)
+    WHERE orders.id = changed.id
 """)
 _FINAL_ENVELOPE = text("SELECT final_envelope FROM orders WHERE id = :id")
-_PUT_PRICE = text("""
+_UPSERT_PRICE = text("""
     INSERT INTO prices (sku, name, amount, currency, sequence)
     VALUES (:sku, :name, :amount, :currency, :sequence)
     ON CONFLICT (sku) DO UPDATE
@@ -151,8 +159,12 @@ def insert_placed(
 
 def lock(connection: Connection, order_id: str) -> Order | None:
     """The order, locked until the transaction ends."""
-    row = connection.execute(_LOCK, {"id": order_id}).mappings().first()
-    return _order(row) if row else None
+    return _ROWS.get(connection, order_id)
+
+
+def together(connection: Connection, order_ids: Iterable[str]) -> AbstractContextManager[None]:
+    """Around changes of these orders: lock them by one statement, and write them by one."""
+    return _ROWS.together(connection, order_ids)
 
 
 def get(connection: Connection, order_id: str) -> Order | None:
@@ -179,28 +191,39 @@ def page(connection: Connection, criteria: OrderFilter, *, before: str | None, l
 
 def change(connection: Connection, order: Order, final_envelope: Mapping[str, Any] | None = None) -> None:
     """Write a locked order; `final_envelope` recreates its final event."""
-    connection.execute(
-        _CHANGE,
-        {
-            "id": order.id,
-            "status": order.status,
-            "cancel_reason": order.cancel_reason,
-            "version": order.version,
-            "final_envelope": json.dumps(final_envelope) if final_envelope else None,
-        },
-    )
+    values = {
+        "id": order.id,
+        "status": order.status,
+        "cancel_reason": order.cancel_reason,
+        "version": order.version,
+        "final_envelope": json.dumps(final_envelope) if final_envelope else None,
+    }
+    _ROWS.change(connection, order.id, order, values)
 
 
 def final_envelope(connection: Connection, order_id: str) -> Mapping[str, Any] | None:
     """None while the order is open, and for one that ended before envelopes were stored."""
+    _ROWS.flush(connection)
     found: Mapping[str, Any] | None = connection.execute(_FINAL_ENVELOPE, {"id": order_id}).scalar_one_or_none()
     return found
 
 
-def put_price(connection: Connection, *, sku: str, name: str, price: Money, sequence: int) -> None:
+def upsert_price(connection: Connection, *, sku: str, name: str, price: Money, sequence: int) -> None:
     """Store the price, unless a later one is known."""
     values = {"sku": sku, "name": name, "amount": price.amount, "currency": price.currency, "sequence": sequence}
-    connection.execute(_PUT_PRICE, values)
+    connection.execute(_UPSERT_PRICE, values)
+
+
+def _lock(connection: Connection, order_ids: Sequence[str]) -> dict[str, Order]:
+    rows = connection.execute(_LOCK, {"ids": order_ids}).mappings()
+    return {row["id"]: _order(row) for row in rows}
+
+
+def _write(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
+    connection.execute(_CHANGE, columns(changes, "id", "status", "cancel_reason", "version", "final_envelope"))
+
+
+_ROWS = LockedRows("orders", _lock, _write)
 
 
 def _item(line: Line) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def order_cancelled(order: Order, message_context: MessageContext) -> Event:
 
 
 def envelope(event: Event) -> dict[str, Any]:
-    """The parts of the event that the order row lacks; `final_again` recreates the same event from them."""
+    """The parts of the event that the order row lacks; `recreate_final_event` recreates the same event from them."""
     return {
         "id": event.id,
         "time": event.time,
@@ -77,11 +77,11 @@ def envelope(event: Event) -> dict[str, Any]:
     }
 
 
-def final_again(order: Order, kept: Mapping[str, Any]) -> Event:
+def recreate_final_event(order: Order, stored: Mapping[str, Any]) -> Event:
     """The order's final event as it was published, with the same id and sequence, so consumers drop duplicates."""
-    message_context = MessageContext(kept["correlationid"], kept["causationid"], kept["traceparent"])
+    message_context = MessageContext(stored["correlationid"], stored["causationid"], stored["traceparent"])
     made = (order_confirmed if order.status is Status.CONFIRMED else order_cancelled)(order, message_context)
-    return replace(made, id=kept["id"], time=kept["time"])
+    return replace(made, id=stored["id"], time=stored["time"])
 
 
 def money(value: Money) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from services.orders.domain import CancelReason, Order, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
@@ -118,15 +119,20 @@ def cancel_order(
         open_yet = domain.when_customer_cancels(order.status) is not None
         if open_yet:
             order = cancel(connection, order, CancelReason.CUSTOMER_REQUEST, message_context)
-        reply = attempt.keep(200, render(order))
+        reply = attempt.store(200, render(order))
     if open_yet:
         metrics.count_ended(order)
     return reply
 
 
+def orders_together(connection: Connection, order_ids: Sequence[str]) -> AbstractContextManager[None]:
+    """Around the use cases of several events: lock their orders at once, and write the changed ones at once."""
+    return models.together(connection, order_ids)
+
+
 def upsert_price(work: Work, delivery: Delivery, *, sku: str, name: str, price: Money) -> None:
     with once(work, delivery) as connection:
-        models.put_price(connection, sku=sku, name=name, price=price, sequence=delivery.event.sequence)
+        models.upsert_price(connection, sku=sku, name=name, price=price, sequence=delivery.event.sequence)
 
 
 def mark_reserved(work: Work, delivery: Delivery, order_id: str) -> None:
@@ -137,7 +143,7 @@ def mark_reserved(work: Work, delivery: Delivery, order_id: str) -> None:
     _handle(work, delivery, order_id, change)
 
 
-def payment_was_captured(work: Work, delivery: Delivery, order_id: str) -> None:
+def confirm_order(work: Work, delivery: Delivery, order_id: str) -> None:
     def change(connection: Connection, order: Order) -> Order | None:
         if status := domain.when_payment_is_captured(order.status):
             confirmed = replace(order, status=status, version=order.version + 1)
@@ -152,7 +158,7 @@ def payment_was_captured(work: Work, delivery: Delivery, order_id: str) -> None:
     _handle(work, delivery, order_id, change)
 
 
-def order_failed(work: Work, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
+def cancel_failed_order(work: Work, delivery: Delivery, order_id: str, reason: CancelReason) -> None:
     """Stock rejected or payment declined."""
 
     def change(connection: Connection, order: Order) -> Order | None:
@@ -164,7 +170,7 @@ def order_failed(work: Work, delivery: Delivery, order_id: str, reason: CancelRe
 
 
 def resend_when_overdue(work: Work, delivery: Delivery, order_id: str) -> None:
-    """Another context has waited long for the order's last event: publish it again. An open order ends by itself."""
+    """Publish the final event again for a context that has waited long for it. An open order ends automatically."""
     with once(work, delivery) as connection:
         publish_final_event_again(connection, _require(models.lock(connection, order_id)))
 
@@ -193,10 +199,10 @@ def end(connection: Connection, order: Order, event: Event) -> None:
 
 def publish_final_event_again(connection: Connection, order: Order) -> bool:
     """Publish a locked order's final event again, unchanged; False if there is none (yet)."""
-    kept = models.final_envelope(connection, order.id)
-    if kept is None:
+    stored = models.final_envelope(connection, order.id)
+    if stored is None:
         return False
-    outbox.add(connection, producers.final_again(order, kept))
+    outbox.add(connection, producers.recreate_final_event(order, stored))
     return True
 
 

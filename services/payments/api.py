@@ -13,7 +13,7 @@ from common.web import request as http
 from common.web.error_responses import raises
 from common.web.openapi import Blueprint
 from common.web.pagination import Page, PageQuerySchema, page_schema, render_page
-from services.payments import open_cases, rechecks, usecases, waiting
+from services.payments import open_cases, rechecks, undecided_payments, usecases
 from services.payments.open_cases import (
     AlreadyRecordedError,
     AmountMismatchError,
@@ -39,7 +39,7 @@ from services.payments.stripe_mapping import (
     IntentMissingError,
     ProviderBusyError,
     ProviderUnavailable,
-    naming_the_provider,
+    translate_provider_outages,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def list_standing_cases(query: dict[str, Any]) -> dict[str, Any]:
 def list_undecided(query: dict[str, Any]) -> dict[str, Any]:
     """List payments whose charge (`pending`) or refund the provider has not decided for ten seconds or longer."""
     page: Page = query["page"]
-    found = waiting.list_undecided(_resources().engine, before=page.starting_after, limit=page.fetch)
+    found = undecided_payments.list_undecided(_resources().engine, before=page.starting_after, limit=page.fetch)
     return render_page([render_payment(payment) for payment in found], page)
 
 
@@ -103,7 +103,7 @@ def get_payment(payment_id: str) -> dict[str, Any]:
 @blueprint.arguments(RefundRequestSchema)
 @blueprint.response(201, RefundSchema)
 @raises(*_NOT_REFUNDABLE, ProviderRefusedRefundError, *PROVIDER_ERRORS)
-@naming_the_provider()
+@translate_provider_outages()
 def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Refund some or all of a captured payment.
 
@@ -126,7 +126,7 @@ def create_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any]
 @blueprint.arguments(RefundRetrySchema)
 @blueprint.response(200, PaymentSchema)
 @raises(NotRefundableError, ProviderRefusedRefundError, *PROVIDER_ERRORS)
-@naming_the_provider()
+@translate_provider_outages()
 def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Retry the refund of a cancelled order now.
 
@@ -149,7 +149,7 @@ def retry_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any],
 @blueprint.arguments(RefundRecordSchema)
 @blueprint.response(201, PaymentSchema)
 @raises(*_NOT_REFUNDABLE, *_NOT_RECORDABLE, *PROVIDER_ERRORS)
-@naming_the_provider()
+@translate_provider_outages()
 def record_refund(body: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Record that money was returned another way: by a bank transfer, or by a refund made directly at the provider.
 

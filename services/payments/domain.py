@@ -204,12 +204,12 @@ def after_intent(payment: Payment, intent: Intent) -> Payment:
 
 def after_refund(payment: Payment, amount: int) -> Payment:
     """The payment after a refund of `amount`."""
-    left = payment.remaining - amount
+    remaining = payment.remaining - amount
     return replace(
         payment,
         refunded=payment.refunded + amount,
-        status=Status.PARTIALLY_REFUNDED if left > 0 else Status.REFUNDED,
-        refusal=payment.refusal if left > 0 else None,
+        status=Status.PARTIALLY_REFUNDED if remaining > 0 else Status.REFUNDED,
+        refusal=payment.refusal if remaining > 0 else None,
         version=payment.version + 1,
     )
 

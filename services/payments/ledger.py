@@ -43,7 +43,7 @@ _CONCLUDE = text("""
     UPDATE refunds SET status = :status, provider_id = :provider_id, code = :code, updated_at = clock_timestamp()
     WHERE id = :id AND status = 'pending'
 """)
-# The condition of the partial index payments_unsettled, word for word, so that the planner may use it.
+# The exact condition of the partial index payments_unsettled, so that the planner may use it.
 UNSETTLED = """
     (status = 'pending' AND (cancel_requested OR (order_known AND stock_reserved)))
     OR (status IN ('captured', 'partially_refunded') AND cancel_requested)
@@ -66,7 +66,7 @@ _UNSETTLED = statement(
     """,
     unsettled=UNSETTLED,
 )
-# Move it to the end of the queue, so that an unfinishable one does not block the others.
+# Move it to the end of the queue, so that one that cannot be finished does not block the others.
 _POSTPONE = text("""
     WITH touched AS (
         UPDATE payments SET updated_at = clock_timestamp() WHERE order_id = :order_id RETURNING id
@@ -170,7 +170,7 @@ def postpone(connection: Connection, order_id: str) -> None:
 
 
 def back_off(connection: Connection, order_id: str) -> None:
-    """The order's payment could not be settled: increase its back-off."""
+    """The order's payment could not be settled: increase its backoff."""
     connection.execute(_BACK_OFF, {"order_id": order_id})
 
 

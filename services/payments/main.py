@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flask import request
-
 from common.settings import ServiceSettings, load
 from common.storage.postgresql import ping
 from common.web.app_factory import create_app as create_service
+from common.web.stored_metrics import read_before_scrapes
 from services import ROUTES_FILE
 from services.payments.api import blueprint
-from services.payments.metrics import OpenCaseGauges
+from services.payments.metrics import show_open_cases
 from services.payments.resources import ResourceSettings, open_resources
 
 if TYPE_CHECKING:
@@ -40,15 +39,8 @@ def create_app(settings: Settings | None = None, *, verifier: Verifier | None = 
         verifier=verifier,
         routes_file=ROUTES_FILE,
     )
-    _refresh_before_scrapes(app, OpenCaseGauges(resources.engine))
+    read_before_scrapes(app, partial(show_open_cases, resources.engine))
     return app
-
-
-def _refresh_before_scrapes(app: Flask, gauges: OpenCaseGauges) -> None:
-    @app.before_request
-    def refresh() -> None:
-        if request.path == "/metrics":
-            gauges.refresh()
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
-"""The table of payments and its queries. `migrations/` creates it; only this context reads it. Refunds are in
-`ledger.py`.
-
-A row is created with the first fact of an order, in any order of facts, so it may be incomplete: it is not visible
-before the order is known.
+"""The table of payments and its queries. `migrations/` creates it; only this context reads it. `facts.py` creates rows,
+refunds are in `ledger.py`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
-from common.messaging.events import new_id
 from common.money import Money
-from common.storage.statements import statement
+from common.storage.locked_rows import LockedRows
+from common.storage.statements import columns, statement
 from services.payments.domain import Payment, Refusal, Status, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -28,53 +26,21 @@ COLUMNS = (
     "decline_code, provider_id, closed, version, created_at"
 )
 
-# A fact returns the resulting row, in one statement and one transaction: the second of two facts sees both.
-_RECORD_ORDER = statement(
-    """
-    INSERT INTO payments AS known (id, order_id, order_known, customer_id, amount, currency, method)
-    VALUES (:id, :order_id, true, :customer_id, :amount, :currency, :method)
-    ON CONFLICT (order_id) DO UPDATE
-    SET order_known = true,
-        updated_at = clock_timestamp(),
-        looks = 0,
-        customer_id = coalesce(known.customer_id, excluded.customer_id),
-        amount = coalesce(known.amount, excluded.amount),
-        currency = coalesce(known.currency, excluded.currency),
-        method = coalesce(known.method, excluded.method)
-    RETURNING {columns}
-    """,
-    columns=COLUMNS,
-)
-_RECORD_RESERVED = statement(
-    """
-    INSERT INTO payments (id, order_id, stock_reserved) VALUES (:id, :order_id, true)
-    ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true, updated_at = clock_timestamp(), looks = 0
-    RETURNING {columns}
-    """,
-    columns=COLUMNS,
-)
-_RECORD_CANCELLED = statement(
-    """
-    INSERT INTO payments (id, order_id, cancel_requested) VALUES (:id, :order_id, true)
-    ON CONFLICT (order_id) DO UPDATE SET cancel_requested = true, updated_at = clock_timestamp(), looks = 0
-    RETURNING {columns}
-    """,
-    columns=COLUMNS,
-)
 # Only an intent whose id is committed is ever confirmed, and none is once the cancellation is known.
 _ATTACH = statement(
     """
-    UPDATE payments SET provider_id = :provider_id, updated_at = clock_timestamp()
-    WHERE id = :id AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
+    WITH intents AS (
+        SELECT payments.id AS payment, intent
+        FROM payments JOIN unnest(CAST(:ids AS uuid[]), CAST(:intents AS text[])) AS new (payment, intent)
+            ON payments.id = new.payment
+        ORDER BY payments.id FOR UPDATE OF payments
+    )
+    UPDATE payments SET provider_id = intent, updated_at = clock_timestamp() FROM intents
+    WHERE id = payment AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
     RETURNING {columns}
     """,
     columns=COLUMNS,
 )
-# A confirmed order keeps its money: no action is needed, and orders is not asked any more.
-_RECORD_CONFIRMED = text("""
-    INSERT INTO payments (id, order_id, order_confirmed) VALUES (:id, :order_id, true)
-    ON CONFLICT (order_id) DO UPDATE SET order_confirmed = true
-""")
 # By the partial indexes payments_waiting and payments_unended, which volatile clock_timestamp() could not bound.
 # Each time the wait doubles, up to 64 times as long.
 _ASK = """
@@ -97,9 +63,16 @@ _ASK_ABOUT = [
         ),
     )
 ]
+_CHANGED = (
+    *("id", "status", "refunded", "refunded_elsewhere", "decline_code"),
+    *("closed", "version", "refusals", "refusal_code", "waits"),
+)
 _GET = statement("SELECT {columns} FROM payments WHERE id = :id", columns=COLUMNS)
 _OF_ORDER = statement("SELECT {columns} FROM payments WHERE order_id = :order_id", columns=COLUMNS)
-_LOCK = statement("SELECT {columns} FROM payments WHERE id = :id FOR UPDATE", columns=COLUMNS)
+_LOCK = statement(
+    "SELECT {columns} FROM payments WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY payments.id FOR UPDATE",
+    columns=COLUMNS,
+)
 _LIST = statement(
     """
     SELECT {columns} FROM payments
@@ -112,44 +85,34 @@ _LIST = statement(
     columns=COLUMNS,
 )
 _CHANGE = text("""
-    UPDATE payments SET status = :status, refunded = :refunded, refunded_elsewhere = :refunded_elsewhere,
-                        decline_code = :decline_code, closed = :closed, version = :version,
-                        refusals = :refusals, refusal_code = :refusal_code,
-                        refund_due_at = CASE WHEN :waits THEN refund_due_at END,
-                        standing_since = CASE WHEN :waits THEN standing_since END,
-                        asks = CASE WHEN status = :status THEN asks ELSE 0 END,
-                        updated_at = clock_timestamp(), looks = 0
-    WHERE id = :id
+    UPDATE payments
+    SET status = changed.status, refunded = changed.refunded, refunded_elsewhere = changed.refunded_elsewhere,
+        decline_code = changed.decline_code, closed = changed.closed, version = changed.version,
+        refusals = changed.refusals, refusal_code = changed.refusal_code,
+        refund_due_at = CASE WHEN changed.waits THEN payments.refund_due_at END,
+        standing_since = CASE WHEN changed.waits THEN payments.standing_since END,
+        asks = CASE WHEN changed.status = payments.status THEN payments.asks ELSE 0 END,
+        updated_at = clock_timestamp(), looks = 0
+    FROM unnest(CAST(:id AS uuid[]), CAST(:status AS text[]), CAST(:refunded AS bigint[]),
+                CAST(:refunded_elsewhere AS bigint[]), CAST(:decline_code AS text[]), CAST(:closed AS boolean[]),
+                CAST(:version AS bigint[]), CAST(:refusals AS integer[]), CAST(:refusal_code AS text[]),
+                CAST(:waits AS boolean[]))
+        AS changed (id, status, refunded, refunded_elsewhere, decline_code, closed, version, refusals,
+                    refusal_code, waits)
+    WHERE payments.id = changed.id
 """)
-
-
-def record_order(connection: Connection, order_id: str, terms: Terms) -> Payment:
-    """The order is known. The first values are kept."""
-    values = {
-        "customer_id": terms.customer_id,
-        "amount": terms.amount.amount,
-        "currency": terms.amount.currency,
-        "method": terms.method,
-    }
-    return _record(connection, _RECORD_ORDER, order_id, values)
-
-
-def record_reserved(connection: Connection, order_id: str) -> Payment:
-    return _record(connection, _RECORD_RESERVED, order_id, {})
-
-
-def record_cancelled(connection: Connection, order_id: str) -> Payment:
-    return _record(connection, _RECORD_CANCELLED, order_id, {})
 
 
 def attach(connection: Connection, payment: Payment, provider_id: str) -> Payment:
     """Set the payment's intent, if it still needs one and has none; returns the resulting payment."""
-    row = connection.execute(_ATTACH, {"id": payment.id, "provider_id": provider_id}).mappings().first()
-    return to_payment(row) if row else to_payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
+    attached = attach_all(connection, {payment.id: provider_id}).get(payment.id)
+    return attached or to_payment(connection.execute(_GET, {"id": payment.id}).mappings().one())
 
 
-def record_confirmed(connection: Connection, order_id: str) -> None:
-    connection.execute(_RECORD_CONFIRMED, {"id": new_id(), "order_id": order_id})
+def attach_all(connection: Connection, intents: Mapping[str, str]) -> dict[str, Payment]:
+    """Like `attach`, for provider ids by payment; returns the payments whose intent was set, by id."""
+    rows = connection.execute(_ATTACH, {"ids": list(intents), "intents": list(intents.values())}).mappings()
+    return {row["id"]: to_payment(row) for row in rows}
 
 
 def ask_about_overdue(connection: Connection, *, quiet_seconds: float, limit: int) -> list[Payment]:
@@ -173,7 +136,16 @@ def of_order(connection: Connection, order_id: str) -> Payment | None:
 
 def lock(connection: Connection, payment_id: str) -> Payment:
     """The existing payment, locked until the transaction ends."""
-    return to_payment(connection.execute(_LOCK, {"id": payment_id}).mappings().one())
+    payment = _ROWS.get(connection, payment_id)
+    if payment is None:
+        message = f"there is no payment {payment_id}"
+        raise LookupError(message)
+    return payment
+
+
+def together(connection: Connection, payment_ids: Iterable[str]) -> AbstractContextManager[None]:
+    """Around changes of these payments: lock them by one statement, and write them by one."""
+    return _ROWS.together(connection, payment_ids)
 
 
 def page(
@@ -186,26 +158,31 @@ def page(
 
 def change(connection: Connection, payment: Payment) -> None:
     """Write the domain's decision. Facts, refusals and `provider_id` have their own statements."""
-    connection.execute(
-        _CHANGE,
-        {
-            "id": payment.id,
-            "status": payment.status,
-            "refunded": payment.refunded,
-            "refunded_elsewhere": payment.refunded_elsewhere,
-            "refusals": payment.refusal.tries if payment.refusal else 0,
-            "refusal_code": payment.refusal.code if payment.refusal else None,
-            "waits": payment.refund_waits,
-            "decline_code": payment.decline_code,
-            "closed": payment.closed,
-            "version": payment.version,
-        },
-    )
+    values = {
+        "id": payment.id,
+        "status": payment.status,
+        "refunded": payment.refunded,
+        "refunded_elsewhere": payment.refunded_elsewhere,
+        "refusals": payment.refusal.tries if payment.refusal else 0,
+        "refusal_code": payment.refusal.code if payment.refusal else None,
+        "waits": payment.refund_waits,
+        "decline_code": payment.decline_code,
+        "closed": payment.closed,
+        "version": payment.version,
+    }
+    _ROWS.change(connection, payment.id, payment, values)
 
 
-def _record(connection: Connection, statement: TextClause, order_id: str, values: dict[str, Any]) -> Payment:
-    row = connection.execute(statement, values | {"id": new_id(), "order_id": order_id}).mappings().one()
-    return to_payment(row)
+def _lock(connection: Connection, payment_ids: Sequence[str]) -> dict[str, Payment]:
+    rows = connection.execute(_LOCK, {"ids": payment_ids}).mappings()
+    return {row["id"]: to_payment(row) for row in rows}
+
+
+def _write(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
+    connection.execute(_CHANGE, columns(changes, *_CHANGED))
+
+
+_ROWS = LockedRows("payments", _lock, _write)
 
 
 def to_payment(row: Mapping[Any, Any]) -> Payment:

@@ -20,7 +20,7 @@ from common.web.idempotency import claim
 from common.web.idempotency_lease import begin
 from services.payments import ledger, models, producers, refunds
 from services.payments.domain import ExternalRefund, Payment
-from services.payments.refunding import LEASE_SECONDS, ProviderRefusedRefundError, open_to_repetition
+from services.payments.refunding import LEASE_SECONDS, ProviderRefusedRefundError, release_lease_on_outage
 from services.payments.usecases import get_payment, require_payment, settle_order
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def retry_refund(
         if lease.reply:
             return lease.reply
         payment = _make_due(connection, command, message_context)
-    with open_to_repetition(resources.engine, lease):
+    with release_lease_on_outage(resources.engine, lease):
         settle_order(resources, payment.order_id, message_context)
     payment = get_payment(resources.engine, command.payment_id, customer_id=None)
     with transaction(resources.engine) as connection:
@@ -150,13 +150,13 @@ def record_refund(
         after = refunds.after_external_refund(locked, amount, at_provider=found is not None)
         models.change(connection, after)
         outbox.add(connection, producers.refund_recorded(after, refund, message_context))
-        return attempt.keep(201, render(ledger.with_refund_pending(connection, [after])[0]))
+        return attempt.store(201, render(ledger.with_refund_pending(connection, [after])[0]))
 
 
 def _make_due(connection: Connection, command: RetryRefund, message_context: MessageContext) -> Payment:
     payment = _lock(connection, command.payment_id)
     if not payment.is_owed:
-        raise refunds.NotRefundableError("this payment holds no money of a cancelled order")
+        raise refunds.NotRefundableError("no money of a cancelled order is left to refund")
     after = refunds.after_retry_request(payment)
     if after != payment:
         models.change(connection, after)

@@ -24,7 +24,7 @@ from services.payments.stripe_mapping import (
     UNEXPECTED_STATE,
     ForeignRefundError,
     ProviderUndecidedError,
-    ask,
+    call_stripe,
     read_foreign_refund,
     read_intent,
     read_refund,
@@ -118,7 +118,7 @@ class Provider:
 
     def retrieve(self, provider_id: str) -> Intent:
         try:
-            return read_intent(self._ask("retrieve", lambda: self._intents.retrieve(provider_id)), provider_id)
+            return read_intent(self._call("retrieve", lambda: self._intents.retrieve(provider_id)), provider_id)
         except stripe.InvalidRequestError as error:
             refusal(error)  # reports the missing intent
             raise
@@ -126,19 +126,19 @@ class Provider:
     def confirm(self, provider_id: str) -> Intent:
         """Charge with a fresh key: `retrieve` shows the outcome of an earlier attempt, not its key."""
         try:
-            answer = self._ask(
+            answer = self._call(
                 "confirm", lambda: self._intents.confirm(provider_id, {"error_on_requires_action": True}, _fresh_key())
             )
         except stripe.CardError as error:
             return Intent(provider_id, IntentState.REFUSED, refusal(error))
         except stripe.InvalidRequestError as error:
-            return self._look_again(provider_id, error)
+            return self._read_after_refusal(provider_id, error)
         return read_intent(answer, provider_id)
 
     def cancel(self, provider_id: str) -> Intent:
         """Cancel, or report that it is too late: the returned state is CANCELED or SUCCEEDED."""
         try:
-            answer = self._ask("cancel", lambda: self._intents.cancel(provider_id, {}, _fresh_key()))
+            answer = self._call("cancel", lambda: self._intents.cancel(provider_id, {}, _fresh_key()))
             seen = read_intent(answer, provider_id)
         except stripe.InvalidRequestError as error:
             refusal(error)
@@ -166,7 +166,7 @@ class Provider:
             made = self._under_key("refund", refund.id, lambda options: self._refunds.create(params, options), find)
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             code = refusal(error)
-            there = find()  # refused because of a concurrent refund, or for its own reason?
+            there = find()  # the cause may be a concurrent refund
             if there is None:
                 return None, RefundStatus.FAILED, code
             made = there
@@ -178,7 +178,7 @@ class Provider:
         one.
         """
         try:
-            made = self._ask("retrieve refund", lambda: self._refunds.retrieve(refund_id))
+            made = self._call("retrieve refund", lambda: self._refunds.retrieve(refund_id))
         except stripe.InvalidRequestError as error:
             message = f"the payment provider does not know this refund: {refusal(error)}"
             raise ForeignRefundError(message) from error
@@ -186,10 +186,10 @@ class Provider:
 
     def probe(self) -> None:
         """Check that the provider answers. Raises like the calls above while it is unavailable."""
-        self._ask("list", lambda: self._intents.list({"limit": 1}))
+        self._call("list", lambda: self._intents.list({"limit": 1}))
 
-    def _look_again(self, provider_id: str, error: stripe.InvalidRequestError) -> Intent:
-        """A confirmation was refused: because of a concurrent one, or for its own reason?"""
+    def _read_after_refusal(self, provider_id: str, error: stripe.InvalidRequestError) -> Intent:
+        """Read the intent after a refused confirmation, which a concurrent one may have caused."""
         code = refusal(error)
         seen = self.retrieve(provider_id)
         if seen.state is not IntentState.OPEN:
@@ -208,13 +208,13 @@ class Provider:
                     raise ProviderUndecidedError("too many refunds of one intent to search")
             return None
 
-        return self._ask("list refunds", search)
+        return self._call("list refunds", search)
 
-    def _ask(self, operation: str, call: Callable[[], T]) -> T:
+    def _call(self, operation: str, call: Callable[[], T]) -> T:
         attributes = {"peer.service": self._breaker.name, "holdfast.operation": operation}
         name = f"{self._breaker.name} {operation}"
         with self._breaker.guard(), tracing.child(name, "client", attributes, answers=_ANSWERS):
-            return ask(call)
+            return call_stripe(call)
 
     def _under_key(
         self, operation: str, key: str, call: Callable[[stripe.RequestOptions], T], find: Callable[[], T | None]
@@ -230,7 +230,7 @@ class Provider:
                 return there
             options: stripe.RequestOptions = {"idempotency_key": key}
             try:
-                return self._ask(operation, lambda: call(options))  # noqa: B023 - called at once
+                return self._call(operation, lambda: call(options))  # noqa: B023 - called at once
             except stripe.APIError as error:
                 original = stuck(error)
                 if original is None:

@@ -1,7 +1,7 @@
-"""Asking the payment provider about one payment because an operator wants to know, and what came of it.
+"""Re-checks a payment at the provider for an operator, and reports the result.
 
-A provider that has not decided is a result, not a failure: the payment stays as it is, and payments asks again by
-itself. A provider that does not answer raises `ProviderUnavailable`.
+A provider that has not decided is a result, not a failure: the payment stays unchanged, and payments polls again
+automatically. A provider that does not answer raises `ProviderUnavailable`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from common.messaging.events import utc_now
-from services.payments.stripe_mapping import ProviderUndecidedError, naming_the_provider
+from services.payments.stripe_mapping import ProviderUndecidedError, translate_provider_outages
 from services.payments.usecases import get_payment, settle_order
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class ReCheck:
 
 
 def re_check(resources: Resources, payment_id: str, message_context: MessageContext) -> ReCheck:
-    """Look at the provider and do what is still to be done about the payment: charge, cancel or refund."""
+    """Read the provider's state and complete the payment: charge, cancel or refund."""
     before = get_payment(resources.engine, payment_id, customer_id=None)
     is_undecided = False
     try:
-        with naming_the_provider():
+        with translate_provider_outages():
             settle_order(resources, before.order_id, message_context)
     except ProviderUndecidedError:
         is_undecided = True

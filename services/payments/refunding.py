@@ -20,7 +20,8 @@ from common.storage.postgresql import transaction
 from common.web.idempotency_lease import RequestLease, begin
 from services.payments import ledger, models, refunds
 from services.payments.domain import Payment, Refund, RefundKind, RefundStatus
-from services.payments.settlement import ask_for_refund, write_refund
+from services.payments.outcomes import write_refund
+from services.payments.settlement import request_refund
 from services.payments.usecases import require_payment
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def refund_payment(
         lease = begin(connection, request_key, resource_id=new_id(), seconds=LEASE_SECONDS)
         if lease.reply:
             return lease.reply
-        payment, refund = _write_down(connection, lease.resource_id, requested)
+        payment, refund = _record_refund(connection, lease.resource_id, requested)
     if refund.status is RefundStatus.PENDING:
-        with open_to_repetition(resources.engine, lease):
-            refund = ask_for_refund(resources.provider, payment, refund)
+        with release_lease_on_outage(resources.engine, lease):
+            refund = request_refund(resources.provider, payment, refund)
     with transaction(resources.engine) as connection:
         locked = models.lock(connection, payment.id)
         pause = resources.provider.refund_retry_seconds
@@ -83,8 +84,8 @@ def refund_payment(
     raise ProviderRefusedRefundError(message)
 
 
-def _write_down(connection: Connection, refund_id: str, requested: RefundRequest) -> tuple[Payment, Refund]:
-    """The payment and the refund, new or from an earlier attempt of the same request."""
+def _record_refund(connection: Connection, refund_id: str, requested: RefundRequest) -> tuple[Payment, Refund]:
+    """Record the refund unless an earlier attempt of the same request has; returns it with its payment."""
     require_payment(models.get(connection, requested.payment_id))
     payment = models.lock(connection, requested.payment_id)
     earlier = ledger.get(connection, refund_id)
@@ -105,8 +106,8 @@ def _write_down(connection: Connection, refund_id: str, requested: RefundRequest
 
 
 @contextmanager
-def open_to_repetition(engine: Engine, lease: RequestLease) -> Iterator[None]:
-    """If the provider is unavailable, let the next repetition continue at once: this attempt has stopped."""
+def release_lease_on_outage(engine: Engine, lease: RequestLease) -> Iterator[None]:
+    """After an error, release the lease, so that the next repetition of the request continues at once."""
     try:
         yield
     except Exception:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from services.payments.domain import Payment
 
 REFUND_TRIES = 5
-UNDECIDED_SECONDS = 24 * 3600.0  # a refund undecided for longer is left to an operator
+UNDECIDED_SECONDS = 24 * 3600.0  # a refund undecided for longer requires an operator
 UNDECIDED = "undecided"
 BACKOFF_FACTOR = 3
 
@@ -45,16 +45,16 @@ class AmountExceedsRemainingError(Conflict):
 
 def check_refund(payment: Payment, being_refunded: int, requested: Money | None) -> int:
     """The amount to refund; without `requested` the rest. Raises the three errors above."""
-    left = payment.remaining - being_refunded
-    if left <= 0:
-        raise NotRefundableError("nothing of this payment is left to refund")
+    remaining = payment.remaining - being_refunded
+    if remaining <= 0:
+        raise NotRefundableError("nothing is left to refund")
     if requested is None:
-        return left
+        return remaining
     if requested.currency != payment.price.currency:
         message = f"the payment was made in {payment.price.currency}"
         raise OtherCurrencyError(message)
-    if requested.amount > left:
-        message = f"only {left} are left to refund"
+    if requested.amount > remaining:
+        message = f"only {remaining} are left to refund"
         raise AmountExceedsRemainingError(message)
     return requested.amount
 
@@ -66,7 +66,7 @@ def after_external_refund(payment: Payment, amount: int, *, at_provider: bool) -
 
 
 def after_refusal(payment: Payment, code: str) -> Payment:
-    """The payment once the provider has refused to give back what is owed. The version rises once it needs review."""
+    """The payment after the provider has refused the refund that is due. The version rises if it needs review."""
     before = payment.refusal
     tries = before.tries + 1 if before else 1
     was_open = before is not None and before.is_open
@@ -90,7 +90,7 @@ def backoff_seconds(refusal: Refusal, first_seconds: float) -> float | None:
 
 
 def after_retry_request(payment: Payment) -> Payment:
-    """The payment once an operator wants the refund tried now. After another refusal it needs manual review again."""
+    """The payment after an operator has requested a retry now. After another refusal it needs manual review again."""
     if payment.refusal is None or not payment.refusal.waits:
         return payment
     refusal = replace(payment.refusal, waits=False, is_open=False, retry_at=None, standing_since=None)

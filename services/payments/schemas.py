@@ -37,9 +37,7 @@ class PaymentSchema(Schema):
     refund_pending = fields.Nested(
         MoneySchema,
         required=True,
-        metadata={
-            "description": "what is on its way back: refunds that are requested and that nobody knows the end of"
-        },
+        metadata={"description": "the sum of requested refunds whose outcome is not known yet"},
     )
     refund_refusal = fields.Nested(
         RefusalSchema,
@@ -49,7 +47,7 @@ class PaymentSchema(Schema):
     )
     status = fields.String(required=True, validate=validate.OneOf([status.value for status in Status]))
     decline_code = fields.String(
-        required=True, allow_none=True, metadata={"description": "the provider's reason of the refusal"}
+        required=True, allow_none=True, metadata={"description": "the provider's reason for the refusal"}
     )
     provider_id = fields.String(
         required=True, allow_none=True, metadata={"description": "the PaymentIntent at the provider"}
@@ -63,7 +61,7 @@ class ReCheckSchema(PaymentSchema):
         required=True,
         validate=validate.OneOf([outcome.value for outcome in Outcome]),
         metadata={
-            "description": "what the check came to; `undecided`: the provider has not decided, and is asked again"
+            "description": "the result of the check; `undecided`: the provider has not decided, and is polled again"
         },
     )
     previous_status = fields.String(required=True, validate=validate.OneOf([status.value for status in Status]))

@@ -17,13 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from common.errors import Transient
-from common.messaging import outbox
 from common.messaging.events import new_id, utc_now
 from common.messaging.inbox import AlreadyHandled, Delivery, once
 from common.observability.logs import logger
 from common.resilience.crash_points import crash_point
 from common.storage.postgresql import autocommit, transaction
-from services.payments import domain, ledger, models, producers, refunds
+from services.payments import domain, ledger, models, outcomes
 from services.payments.domain import Intent, IntentState, Payment, Refund, RefundKind, RefundStatus, Step
 from services.payments.stripe_mapping import ProviderUndecidedError
 
@@ -79,13 +78,7 @@ class Record:
         """Record the state of the payment's intent."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
-            if locked.provider_id != intent.id:
-                return locked  # the response is about another intent than this payment's
-            after = domain.after_intent(locked, intent)
-            if after != locked:
-                models.change(connection, after)
-                outbox.add(connection, *producers.charge_outcome(locked, after, self._message_context))
-            return after
+            return outcomes.write_intent(connection, locked, intent, self._message_context)
 
         return self._write(payment, domain.after_intent(payment, intent), change)
 
@@ -97,10 +90,10 @@ class Record:
         with transaction(self._engine) as connection:
             locked = models.lock(connection, payment.id)
             owed = ledger.pending(connection, payment.id)
-            left = locked.remaining - sum(refund.amount for refund in owed)
+            remaining_amount = locked.remaining - sum(refund.amount for refund in owed)
             is_tried = any(refund.kind is RefundKind.COMPENSATION for refund in owed)
-            if left > 0 and not is_tried and not locked.refund_waits:
-                owed.append(_compensation(payment, left))
+            if remaining_amount > 0 and not is_tried and not locked.refund_waits:
+                owed.append(_compensation(payment, remaining_amount))
                 ledger.insert(connection, owed[-1])
             return locked, owed
 
@@ -108,9 +101,11 @@ class Record:
         """Record that `refund` has ended at the provider, with its status."""
 
         def change(connection: Connection, locked: Payment) -> Payment:
-            return write_refund(connection, locked, refund, self._message_context, pause_seconds=self._pause_seconds)
+            return outcomes.write_refund(
+                connection, locked, refund, self._message_context, pause_seconds=self._pause_seconds
+            )
 
-        return self._write(payment, _after(payment, refund), change)
+        return self._write(payment, outcomes.after_refund(payment, refund), change)
 
     def close(self) -> None:
         """Mark the delivery as handled, if no transaction has done it yet."""
@@ -132,40 +127,7 @@ class Record:
             return change(connection, models.lock(connection, payment.id))
 
 
-def write_refund(
-    connection: Connection, locked: Payment, refund: Refund, message_context: MessageContext, *, pause_seconds: float
-) -> Payment:
-    """Write the outcome of a refund once; idempotent. `pause_seconds` is the pause after a first refusal."""
-    if not ledger.conclude(connection, refund):
-        return locked
-    after = _after(locked, refund)
-    if refund.status is RefundStatus.SUCCEEDED:
-        models.change(connection, after)
-        outbox.add(connection, producers.payment_refunded(after, refund, message_context))
-    elif after.refusal is not None and after != locked:
-        after = ledger.refuse(connection, after, refunds.backoff_seconds(after.refusal, pause_seconds))
-        if after.version > locked.version:
-            outbox.add(connection, producers.refund_refused(after, message_context))
-    return after
-
-
-def stand(connection: Connection, locked: Payment, message_context: MessageContext) -> None:
-    """Open a case about an undecided refund for an operator. It is still polled."""
-    after = refunds.after_undecided(locked)
-    if after != locked:
-        outbox.add(connection, producers.refund_refused(ledger.refuse(connection, after, None), message_context))
-
-
-def _after(payment: Payment, refund: Refund) -> Payment:
-    """The payment after the outcome of `refund`. A refund that an operator requested is not retried."""
-    if refund.status is RefundStatus.SUCCEEDED:
-        return domain.after_refund(payment, refund.amount)
-    if refund.kind is RefundKind.COMPENSATION and payment.is_owed:
-        return refunds.after_refusal(payment, refund.code or "failed")
-    return payment
-
-
-def ask_for_refund(provider: Provider, payment: Payment, refund: Refund) -> Refund:
+def request_refund(provider: Provider, payment: Payment, refund: Refund) -> Refund:
     """Request the refund at the provider; returns its final state, or its current one while it is undecided."""
     provider_id, status, code = provider.refund(_intent_of(payment), refund)
     return replace(refund, provider_id=provider_id, status=status, code=code)
@@ -185,28 +147,49 @@ def finish_refunds(resources: Resources, payment: Payment, message_context: Mess
     with autocommit(resources.engine) as connection:
         pending = ledger.pending(connection, payment.id)
     for refund in pending:
-        payment = record.refunded(payment, decided(ask_for_refund(resources.provider, payment, refund)))
+        payment = record.refunded(payment, decided(request_refund(resources.provider, payment, refund)))
     return payment
 
 
-def _charge(provider: Provider, record: Record, payment: Payment) -> Payment:
+def charge(provider: Provider, record: Record, payment: Payment) -> tuple[Payment, Intent | None]:
+    """Charge the payment at the provider; returns its intent, which is to be recorded. None: it was superseded."""
+    intent = begin_charge(provider, payment)
+    if payment.provider_id is None and intent.id is not None:
+        payment = record.attach(payment, intent.id)
+        crash_point("payments.attached")
+        if not may_confirm(payment, intent):
+            return payment, None
+    return payment, finish_charge(provider, intent)
+
+
+def begin_charge(provider: Provider, payment: Payment) -> Intent:
+    """The payment's intent: a new one, which is to be attached, or the one that it has."""
     if payment.terms is None:
         raise ValueError("only a known order can be charged")
-    if payment.provider_id is None:
-        crash_point("payments.creating")
-        intent = provider.create(payment, payment.terms)
-        crash_point("payments.created")
-        if intent.id is not None:
-            payment = record.attach(payment, intent.id)
-            crash_point("payments.attached")
-            if payment.provider_id != intent.id or domain.next_step(payment) is not Step.CHARGE:
-                return payment  # superseded: this intent is never confirmed
-    else:
-        intent = provider.retrieve(payment.provider_id)
+    if payment.provider_id is not None:
+        return provider.retrieve(payment.provider_id)
+    crash_point("payments.creating")
+    intent = provider.create(payment, payment.terms)
+    crash_point("payments.created")
+    return intent
+
+
+def may_confirm(payment: Payment, intent: Intent) -> bool:
+    """Whether this intent is attached and still needed; one that was superseded is never confirmed."""
+    return payment.provider_id == intent.id and domain.next_step(payment) is Step.CHARGE
+
+
+def finish_charge(provider: Provider, intent: Intent) -> Intent:
+    """Confirm the attached intent, if that was not done before."""
     if intent.id is not None and intent.state is IntentState.OPEN:
         intent = provider.confirm(intent.id)
         crash_point("payments.confirmed")
-    return record.record_intent(payment, intent)
+    return intent
+
+
+def _charge(provider: Provider, record: Record, payment: Payment) -> Payment:
+    payment, intent = charge(provider, record, payment)
+    return payment if intent is None else record.record_intent(payment, intent)
 
 
 def _close(_provider: Provider, record: Record, payment: Payment) -> Payment:
@@ -223,7 +206,7 @@ def _refund(provider: Provider, record: Record, payment: Payment) -> Payment:
     payment, owed = record.create_compensation(payment)  # another worker may have refunded it
     crash_point("payments.refund_owed")
     for refund in owed:
-        done = decided(ask_for_refund(provider, payment, refund))
+        done = decided(request_refund(provider, payment, refund))
         crash_point("payments.refunded")
         payment = record.refunded(payment, done)
     return payment

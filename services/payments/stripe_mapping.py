@@ -75,7 +75,7 @@ PROVIDER_ERRORS = (ProviderUnavailable, ProviderUndecidedError, ProviderBusyErro
 
 
 @contextmanager
-def naming_the_provider() -> Iterator[None]:
+def translate_provider_outages() -> Iterator[None]:
     """Raise `ProviderUnavailable` for an outage of the provider, to distinguish it from one of payments itself."""
     try:
         yield
@@ -85,7 +85,7 @@ def naming_the_provider() -> Iterator[None]:
         raise ProviderUnavailable("the payment provider does not answer") from error
 
 
-def ask(call: Callable[[], T]) -> T:
+def call_stripe(call: Callable[[], T]) -> T:
     """Make one call with Stripe's client. Its own errors pass; other exceptions mean a malformed response."""
     try:
         return call()
@@ -158,7 +158,7 @@ def stuck(error: stripe.APIError) -> str | None:
 
 
 def _document(answer: stripe.StripeObject, kind: str) -> dict[str, Any]:
-    values = ask(lambda: answer.to_dict())  # noqa: PLW0108 - the answer may have no such method
+    values = call_stripe(lambda: answer.to_dict())  # noqa: PLW0108 - the answer may have no such method
     if values.get("object") != kind:
         message = f"the payment provider did not answer with a {kind}"
         raise ProviderUnavailable(message)

@@ -15,38 +15,35 @@ from common.messaging.message_context import new_trace_context
 from common.observability.logs import logger
 from common.security.visibility import require_visible
 from common.storage.postgresql import autocommit, transaction
-from services.payments import ledger, models, producers, refunds
-from services.payments.settlement import finish_refunds, settle, stand
+from services.payments import facts, ledger, models, producers, refunds
+from services.payments.outcomes import open_case
+from services.payments.settlement import finish_refunds, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from common.messaging.events import MessageContext
     from common.messaging.inbox import Delivery
-    from services.payments.domain import Payment, Terms
+    from services.payments.domain import Payment
+    from services.payments.facts import Fact
     from services.payments.resources import Resources
 
 _log = logger(__name__)
 
 
-def order_was_placed(resources: Resources, delivery: Delivery, order_id: str, terms: Terms) -> None:
-    _record(resources, delivery, lambda connection: models.record_order(connection, order_id, terms))
-
-
-def mark_reserved(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    _record(resources, delivery, lambda connection: models.record_reserved(connection, order_id))
-
-
-def order_was_cancelled(resources: Resources, delivery: Delivery, order_id: str) -> None:
-    _record(resources, delivery, lambda connection: models.record_cancelled(connection, order_id))
+def add_fact(resources: Resources, delivery: Delivery, fact: Fact) -> None:
+    """Record what an event says about an order, then settle its payment."""
+    with autocommit(resources.engine) as connection:
+        payment = facts.record(connection, [fact])[fact.order_id]
+    settle(resources, payment, delivery.message_context, delivery)
 
 
 def order_was_confirmed(resources: Resources, delivery: Delivery, order_id: str) -> None:
     """Keep the money. Payments records it, so that it asks only about captured payments without a confirmation."""
     with once(resources.engine, delivery) as connection:
-        models.record_confirmed(connection, order_id)
+        facts.record(connection, [facts.order_confirmed(order_id)])
 
 
 def get_payment(engine: Engine, payment_id: str, *, customer_id: str | None) -> Payment:
@@ -77,7 +74,7 @@ def settle_unsettled(
     were.
 
     It reads the provider's state before it repeats an operation. One that cannot be settled goes to the end of the
-    queue, with back-off; an outage ends the run.
+    queue, with backoff; an outage ends the run.
     """
     orders = unsettled_orders(resources.engine, idle_seconds=idle_seconds, limit=limit)
     for order_id in orders:
@@ -92,7 +89,7 @@ def settle_unsettled(
             if classify(error) is Unavailable:
                 raise
             _log.warning("payment not settled", order_id=order_id, error=repr(error), exc_info=not _is_open(error))
-            _look_later(resources, order_id)
+            _back_off(resources, order_id)
     return len(orders)
 
 
@@ -101,14 +98,14 @@ def _is_open(error: Exception) -> bool:
     return issubclass(classify(error), Undecided | Contention)
 
 
-def _look_later(resources: Resources, order_id: str) -> None:
-    """Increase the back-off of the payment. A refund that stays undecided for too long needs manual review."""
+def _back_off(resources: Resources, order_id: str) -> None:
+    """Increase the backoff of the payment. A refund that stays undecided for too long needs manual review."""
     with transaction(resources.engine) as connection:
         ledger.back_off(connection, order_id)
         payment = ledger.undecided(connection, order_id, older_seconds=refunds.UNDECIDED_SECONDS)
         if payment is not None:
             with new_trace_context("report an undecided refund", order_id=order_id) as message_context:
-                stand(connection, payment, message_context)
+                open_case(connection, payment, message_context)
 
 
 def settle_order(resources: Resources, order_id: str, message_context: MessageContext) -> None:
@@ -139,9 +136,3 @@ def require_payment(payment: Payment | None, customer_id: str | None = None) -> 
     terms = payment.terms if payment else None
     shown, owner_id = (payment, terms.customer_id) if terms else (None, None)
     return require_visible(shown, owner_id, customer_id, what="payment")
-
-
-def _record(resources: Resources, delivery: Delivery, fact: Callable[[Connection], Payment]) -> None:
-    with autocommit(resources.engine) as connection:
-        payment = fact(connection)
-    settle(resources, payment, delivery.message_context, delivery)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Response, jsonify
 
@@ -28,6 +29,8 @@ from services.users.fair_slots import SlotsTakenError, TooManySignInsError
 from services.users.schemas import (
     ApiKeySchema,
     ContactSchema,
+    ContactsRequestSchema,
+    ContactsSchema,
     NewApiKeySchema,
     NewUserSchema,
     NothingSchema,
@@ -39,10 +42,12 @@ from services.users.schemas import (
 from services.users.usecases import Credentials, RegisterUser
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from services.users.usecases import Context
 
+View = TypeVar("View", bound="Callable[..., Any]")
 users = Blueprint("users", __name__, url_prefix="/api/v1", description="Accounts, API keys and tokens")
 keys = Blueprint("keys", __name__, url_prefix="/.well-known", description="The public keys of access tokens")
 internal = Blueprint(
@@ -130,14 +135,34 @@ def get_keys() -> Response:
     return reply
 
 
+def _for_contact_credentials(view: View) -> View:
+    """A view for services. Their credential is checked before the body is read."""
+
+    @wraps(view)
+    def guarded(*arguments: Any, **named: Any) -> Any:
+        _context().contact_credentials.require()
+        return view(*arguments, **named)
+
+    return cast("View", for_services(guarded))
+
+
 @internal.route("/users/<uuid:user_id>/contact")
-@for_services
+@_for_contact_credentials
 @internal.response(200, ContactSchema)
 @raises(Unauthenticated, NotFound)
 def get_contact(user_id: UUID) -> dict[str, Any]:
     """A user's name and e-mail address; requires a service credential (`CONTACT_TOKENS`) instead of a token."""
-    _context().contact_credentials.require()
     return usecases.get_contact(_context(), str(user_id))
+
+
+@internal.route("/contacts", methods=["POST"])
+@_for_contact_credentials
+@internal.arguments(ContactsRequestSchema)
+@internal.response(200, ContactsSchema)
+@raises(Unauthenticated)
+def find_contacts(body: dict[str, Any]) -> dict[str, Any]:
+    """The same of several users; an unknown id is left out. A POST, so that no log line names the users."""
+    return usecases.find_contacts(_context(), body["user_ids"])
 
 
 def _context() -> Context:

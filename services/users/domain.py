@@ -27,6 +27,8 @@ MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 15, 128
 # are exempt from that limit, so that an attacker cannot lock out the owner; each network has its own limit.
 SIGN_IN_WINDOW_SECONDS = 900.0
 MAX_FAILURES_PER_NETWORK, MAX_FAILURES_PER_ACCOUNT = 10, 100
+# Per request. It keeps a reply small, and prevents a stolen service credential from reading all addresses at once.
+MAX_CONTACTS = 16
 _HINT_LENGTH = len(API_KEY_PREFIX) + 4
 
 

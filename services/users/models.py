@@ -12,7 +12,7 @@ from common.storage.statements import statement
 from services.users.domain import ApiKey, EmailTakenError, Role, User, UsernameTakenError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -24,6 +24,9 @@ _INSERT_USER = text("""
     VALUES (:id, :username, :email, :role, :password_hash, :version, :created_at)
 """)
 _GET_USER = statement("SELECT {user} FROM users WHERE id = CAST(:id AS uuid)", user=_USER)
+_FIND_CONTACTS = text("""
+    SELECT id::text AS user_id, username, email FROM users WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
 _FIND_BY_USERNAME = statement("SELECT {user} FROM users WHERE lower(username) = lower(:value)", user=_USER)
 _FIND_BY_EMAIL = statement("SELECT {user} FROM users WHERE lower(email) = lower(:value)", user=_USER)
 _FIND_BY_KEY = statement(
@@ -66,6 +69,11 @@ def insert_user(connection: Connection, user: User) -> None:
 
 def get_user(connection: Connection, user_id: str) -> User | None:
     return _one_user(connection, _GET_USER, {"id": user_id})
+
+
+def find_contacts(connection: Connection, user_ids: Sequence[str]) -> list[dict[str, str]]:
+    """Id, name and address of those that exist."""
+    return [dict(row) for row in connection.execute(_FIND_CONTACTS, {"ids": list(user_ids)}).mappings()]
 
 
 def find_user(connection: Connection, *, username: str | None = None, email: str | None = None) -> User | None:

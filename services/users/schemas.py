@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from common.schemas import StrictSchema, text_field
-from services.users.domain import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Role
+from common.schemas import StrictSchema, id_field, text_field
+from services.users.domain import MAX_CONTACTS, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Role
 
 USERNAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*"
@@ -45,6 +45,18 @@ class UserSchema(Schema):
 class ContactSchema(Schema):
     username = fields.String(required=True)
     email = fields.String(required=True)
+
+
+class ContactsRequestSchema(StrictSchema):
+    user_ids = fields.List(id_field(), required=True, validate=validate.Length(min=1, max=MAX_CONTACTS))
+
+
+class UsersContactSchema(ContactSchema):
+    user_id = fields.String(required=True, metadata={"format": "uuid"})
+
+
+class ContactsSchema(Schema):
+    contacts = fields.List(fields.Nested(UsersContactSchema), required=True)
 
 
 class NewUserSchema(UserSchema):

@@ -78,7 +78,7 @@ def register_user(
         body = render_user(user)
         if password_hash is None:
             body["api_key"] = _insert_key(connection, user.id)[1]
-        return attempt.keep(201, body, secrets=("api_key",))
+        return attempt.store(201, body, secrets=("api_key",))
 
 
 def get_user(context: Context, user_id: str) -> dict[str, Any]:
@@ -93,6 +93,12 @@ def get_contact(context: Context, user_id: str) -> dict[str, Any]:
     """A user's current name and e-mail address."""
     user = get_user(context, user_id)
     return {name: user[name] for name in ("username", "email")}
+
+
+def find_contacts(context: Context, user_ids: Sequence[str]) -> dict[str, Any]:
+    """The current names and e-mail addresses of those of these users that exist, in no order."""
+    with autocommit(context.engine) as connection:
+        return {"contacts": models.find_contacts(connection, user_ids)}
 
 
 def issue_token(context: Context, credentials: Credentials, *, network: str) -> dict[str, Any]:
@@ -118,7 +124,7 @@ def create_api_key(context: Context, user_id: str, *, request_key: RequestKey | 
         if models.get_user(connection, user_id) is None:
             raise NotFound("there is no such user")
         key, key_text = _insert_key(connection, user_id)
-        return attempt.keep(201, render_key(key) | {"api_key": key_text}, secrets=("api_key",))
+        return attempt.store(201, render_key(key) | {"api_key": key_text}, secrets=("api_key",))
 
 
 def list_api_keys(context: Context, user_id: str, *, before: str | None, limit: int) -> Sequence[dict[str, Any]]:

@@ -37,7 +37,7 @@ def _customer_id(event: Event) -> str | None:
         return str(read(_CUSTOMERS_ORDER, event)["customer_id"])
     except InvalidEventError as error:
         # Store it anyway; only operators can see this order's timeline.
-        _log.warning("an order without a customer", error=str(error))
+        _log.warning("the event does not name the customer of its order", error=str(error))
         return None
 
 

@@ -11,7 +11,7 @@ from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DocumentSettings, load
-from common.storage.mongodb import connect, ping
+from common.storage.mongodb import connect_by, ping
 from services.archive.event_log import EventLog
 from workers.archive.backfill import Backfill
 from workers.archive.consumers import HANDLERS, file_events
@@ -26,12 +26,8 @@ def main() -> None:
     settings = load(Settings)
     configure_logging("worker-archive", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
-    database = connect(
-        settings.mongodb_url,
-        timeout_seconds=settings.mongodb_timeout_seconds,
-        name="worker-archive",
-        pool_size=settings.worker_threads + 1,  # one for the back-fill
-    )
+    # One connection more, for the back-fill.
+    database = connect_by(settings, name="worker-archive", pool_size=settings.worker_threads + 1)
     backfill = Backfill(database)
     backfill.start()
     log = EventLog(database)

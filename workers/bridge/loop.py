@@ -64,7 +64,7 @@ class Bridge:
 
     def _turn(self) -> None:
         if (after := self._positions.take_backfill()) is not None:
-            _log.info("back-fill", after=after)
+            _log.info("back-fill started", after=after)
             self._begin(after)
         documents = self._archive.after(self._read) if self._producer.has_room() else []
         for document in documents:
@@ -82,7 +82,7 @@ class Bridge:
             self._producer.give(record(document, self._prefix))
         if overdue:
             metrics.GAPS.inc(len(overdue))
-            _log.warning("published without their predecessors", events=[each["_id"] for each in overdue[:10]])
+            _log.warning("events published without their predecessors", events=[each["_id"] for each in overdue[:10]])
 
     def _save(self) -> None:
         """Store the position up to which everything is confirmed."""

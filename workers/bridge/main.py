@@ -13,7 +13,7 @@ from common.observability import logs
 from common.observability.metrics import serve_metrics
 from common.setting_checks import between
 from common.settings import DocumentSettings, LogSettings, MetricsSettings, load, refuse, setting
-from common.storage.mongodb import connect
+from common.storage.mongodb import connect_by
 from workers.bridge.kafka_settings import KafkaSettings, client_options, problem_of, problems
 from workers.bridge.loop import Bridge
 from workers.bridge.producer import OrderedProducer
@@ -69,13 +69,11 @@ def main(settings: Settings | None = None) -> None:
     logs.configure_logging("bridge", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
     if settings.kafka_broker_url is None:
-        logs.logger(__name__).info("KAFKA_BROKER_URL is not set: there is nothing to do")
+        logs.logger(__name__).info("KAFKA_BROKER_URL is not set: the bridge is off")
         wait_for_signal()
         return
     producer = make_producer(settings)
-    archive = connect(
-        settings.mongodb_url, timeout_seconds=settings.mongodb_timeout_seconds, name="bridge", pool_size=1
-    )
+    archive = connect_by(settings, name="bridge", pool_size=1)
     own = archive.client.get_database(settings.bridge_database)
     bridge = Bridge(
         Archive(archive),

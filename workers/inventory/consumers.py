@@ -12,6 +12,7 @@ from workers.inventory.schemas import AboutOrder, OrderPlaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -21,9 +22,7 @@ ORDER_PLACED = "order.placed.v1"
 
 
 def reserve(delivery: Delivery, work: Work) -> None:
-    order = read(_ORDER_PLACED, delivery.event)
-    lines = [Line(item["sku"], item["quantity"]) for item in order["items"]]
-    usecases.order_was_placed(work, delivery, order["order_id"], lines)
+    usecases.order_was_placed(work, delivery, *_placed(delivery))
 
 
 def sell(delivery: Delivery, work: Work) -> None:
@@ -34,16 +33,26 @@ def release(delivery: Delivery, work: Work) -> None:
     usecases.order_was_cancelled(work, delivery, _order_id(delivery))
 
 
-def lock_stock(connection: Connection, deliveries: Sequence[Delivery]) -> None:
-    """Called before a batch, because its orders share products. A malformed event fails later in its handler."""
-    skus, order_ids = [], []
-    for event in (delivery.event for delivery in deliveries):
+def orders_together(connection: Connection, deliveries: Sequence[Delivery]) -> AbstractContextManager[None]:
+    """Lock and write the orders of a batch together, because they share products.
+
+    A malformed event fails later in its handler.
+    """
+    placed: dict[str, list[Line]] = {}
+    others = []
+    for delivery in deliveries:
         with suppress(InvalidEventError):
-            if event.type == ORDER_PLACED:
-                skus += [item["sku"] for item in read(_ORDER_PLACED, event)["items"]]
+            if delivery.event.type == ORDER_PLACED:
+                order_id, lines = _placed(delivery)
+                placed[order_id] = lines
             else:
-                order_ids.append(str(read(_ABOUT_ORDER, event)["order_id"]))
-    usecases.lock_stock(connection, skus=skus, order_ids=order_ids)
+                others.append(_order_id(delivery))
+    return usecases.orders_together(connection, placed=placed, others=others)
+
+
+def _placed(delivery: Delivery) -> tuple[str, list[Line]]:
+    order = read(_ORDER_PLACED, delivery.event)
+    return order["order_id"], [Line(item["sku"], item["quantity"]) for item in order["items"]]
 
 
 def _order_id(delivery: Delivery) -> str:

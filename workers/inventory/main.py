@@ -12,7 +12,7 @@ from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DatabaseSettings, load
 from common.storage.postgresql import make_engine, ping
-from workers.inventory.consumers import HANDLERS, lock_stock
+from workers.inventory.consumers import HANDLERS, orders_together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ def main() -> None:
         timeout_seconds=settings.database_timeout_seconds,
         name="worker-inventory",
     )
-    batching = Batching(InboxBatches(engine, HANDLERS, lock_stock).handle, settings.event_batch_size)
+    batching = Batching(InboxBatches(engine, HANDLERS, orders_together).handle, settings.event_batch_size)
     run_worker("inventory", HANDLERS, engine, settings, probes={"postgres": partial(ping, engine)}, batching=batching)
 
 

@@ -25,5 +25,7 @@ class OrderCancelled(TolerantSchema):
 
 
 class ContactReply(TolerantSchema):
+    """A user's contact; in a reply about several users each has a `user_id` too."""
+
     username = text_field(high=255, required=True)
     email = text_field(low=3, high=254, pattern=ADDRESS, required=True)

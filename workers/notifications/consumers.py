@@ -1,4 +1,4 @@
-"""The notifications worker's event handlers: record a delivery for each endpoint that subscribed to the event."""
+"""The notifications worker's event handlers: record a delivery for each endpoint that subscribed to an event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.notifications.metrics import RECORDED
 from workers.notifications.schemas import CustomersOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pymongo.database import Database
 
@@ -31,15 +31,18 @@ class Resources:
 
 
 def record_event(delivery: Delivery, resources: Resources) -> None:
-    event = delivery.event
-    count = 0
-    customer_id = _customer_id(event)
-    if event.orderid is not None and customer_id is not None:
-        count += recording.note_owner(resources.database, event.orderid, customer_id)
-    count += recording.record_event(resources.database, event)
-    if count:
+    record_events(resources, [delivery])
+
+
+def record_events(resources: Resources, incoming: Sequence[Delivery]) -> list[bool]:
+    """Record the deliveries of several events at once. An event that is received again is recorded again, to no
+    effect.
+    """
+    events = [(each.event, _customer_id(each.event)) for each in incoming]
+    if count := recording.record_events(resources.database, events):
         RECORDED.inc(count)
         resources.wake()
+    return [True] * len(events)
 
 
 def _customer_id(event: Event) -> str | None:

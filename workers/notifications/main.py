@@ -10,17 +10,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from common.messaging.batch_handling import Batching
 from common.messaging.celery_worker import run_worker
-from common.messaging.worker_settings import WorkerSettings
+from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.setting_checks import between
 from common.settings import MAX_FAILURES, DocumentSettings, load, setting
-from common.storage.mongodb import connect, ping
+from common.storage.mongodb import connect_by, ping
 from common.web.guarded_http import GuardedClient
 from services.notifications.dispatching import Dispatcher
 from services.notifications.settings import WebhookSettings, rules_of
-from workers.notifications.consumers import HANDLERS, Resources
+from workers.notifications.consumers import HANDLERS, Resources, record_events
 from workers.notifications.following import following
 from workers.notifications.sending import sending
 
@@ -29,7 +30,7 @@ SIDE_CONNECTIONS = 4  # two that poll for turns, one that measures, one that fol
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(WorkerSettings, DocumentSettings, WebhookSettings):
+class Settings(BatchWorkerSettings, DocumentSettings, WebhookSettings):
     """The settings of the notifications worker."""
 
     circuit_breaker_max_failures: int = MAX_FAILURES
@@ -53,12 +54,8 @@ def main() -> None:
     settings = load(Settings)
     configure_logging("worker-notifications", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
-    database = connect(
-        settings.mongodb_url,
-        timeout_seconds=settings.mongodb_timeout_seconds,
-        name="worker-notifications",
-        pool_size=settings.worker_threads + settings.webhook_threads + SIDE_CONNECTIONS,
-    )
+    connections = settings.worker_threads + settings.webhook_threads + SIDE_CONNECTIONS
+    database = connect_by(settings, name="worker-notifications", pool_size=connections)
     rules = rules_of(settings, max_failures=settings.circuit_breaker_max_failures)
     client = GuardedClient(rules.allowed, seconds=settings.webhook_timeout_seconds, max_answer_bytes=MAX_ANSWER_BYTES)
     with ExitStack() as beside:
@@ -71,7 +68,8 @@ def main() -> None:
 
         probes = {"mongodb": partial(ping, database)}
         resources = Resources(database, sender.wake)
-        run_worker("notifications", HANDLERS, resources, settings, probes=probes, on_shutdown=stop)
+        batching = Batching(partial(record_events, resources), settings.event_batch_size)
+        run_worker("notifications", HANDLERS, resources, settings, probes=probes, on_shutdown=stop, batching=batching)
 
 
 if __name__ == "__main__":

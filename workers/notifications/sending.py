@@ -65,7 +65,7 @@ class Sender:
             try:
                 OVERDUE.set(self._dispatcher.overdue_seconds())
             except Exception as error:  # noqa: BLE001 - a figure that is missing for a while
-                _log.info("cannot measure what is overdue", error=repr(error)[:200])
+                _log.info("cannot measure overdue webhooks", error=repr(error)[:200])
 
 
 class _Lane:
@@ -105,7 +105,7 @@ class _Lane:
                 self._interrupted.popleft()
             return self._sender.dispatcher.claim(is_suspect=self._is_suspect)
         except Exception as error:  # noqa: BLE001 - it is tried again, once a second
-            _report("cannot look for what is due", error)
+            _report("cannot find due webhooks", error)
             time.sleep(POLL_SECONDS)
             return None
 

@@ -13,7 +13,7 @@ from common.messaging.worker_settings import WorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.settings import DocumentSettings, load
-from common.storage.mongodb import connect, ping
+from common.storage.mongodb import connect_by, ping
 from services.operations import usecases
 from workers.operations.replaying import CONFIRM_SECONDS, Replayer
 
@@ -27,12 +27,8 @@ def main() -> None:
     settings = load(Settings)
     configure_logging("worker-operations", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
-    database = connect(
-        settings.mongodb_url,
-        timeout_seconds=settings.mongodb_timeout_seconds,
-        name="worker-operations",
-        pool_size=settings.worker_threads + 2,  # one for replays, one for the pause's probe
-    )
+    # Two connections more, for replays and for the pause's probe.
+    database = connect_by(settings, name="worker-operations", pool_size=settings.worker_threads + 2)
     stop = threading.Event()
     # The default exchange: a replay goes only to the queue that its key names.
     replayer = Replayer(database, ConfirmedPublisher(settings.rabbitmq_url, "", name="operations replays"))

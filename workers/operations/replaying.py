@@ -58,7 +58,7 @@ class Replayer:
             except Exception as error:  # noqa: BLE001 - whatever it is, what was asked for stays on record
                 known = classify(error) is Unavailable
                 if not outage or not known:
-                    _log.warning("replaying is held up", error=repr(error), exc_info=not known)
+                    _log.warning("replays cannot be executed", error=repr(error), exc_info=not known)
                 outage = True
                 WORKS.set(0)
                 stop.wait(OUTAGE_SECONDS)
@@ -116,7 +116,7 @@ class Replayer:
             self._publisher.close()  # it may be in the middle of a message
             if classify(error) is Unavailable:
                 raise
-            if len(messages) > 1:  # one of them is at fault
+            if len(messages) > 1:  # one of the messages causes the error
                 return {name: outcome for each in messages for name, outcome in self._sent([each]).items()}
             _log.exception("a replay cannot be published", replay_id=messages[0].id)
             return {messages[0].id: UNPUBLISHABLE}

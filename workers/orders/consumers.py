@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from common.messaging.events import read
+from common.messaging.events import InvalidEventError, read
 from common.money import Money
 from services.orders import usecases
 from services.orders.domain import CancelReason
 from workers.orders.schemas import AboutOrder, ProductPriced
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection
+
     from common.messaging.inbox import Delivery, Work
 
 
@@ -25,19 +31,29 @@ def reserve(delivery: Delivery, work: Work) -> None:
 
 
 def cancel_out_of_stock(delivery: Delivery, work: Work) -> None:
-    usecases.order_failed(work, delivery, _order_id(delivery), CancelReason.OUT_OF_STOCK)
+    usecases.cancel_failed_order(work, delivery, _order_id(delivery), CancelReason.OUT_OF_STOCK)
 
 
 def confirm(delivery: Delivery, work: Work) -> None:
-    usecases.payment_was_captured(work, delivery, _order_id(delivery))
+    usecases.confirm_order(work, delivery, _order_id(delivery))
 
 
 def cancel_declined(delivery: Delivery, work: Work) -> None:
-    usecases.order_failed(work, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
+    usecases.cancel_failed_order(work, delivery, _order_id(delivery), CancelReason.PAYMENT_DECLINED)
 
 
 def resend_final_event(delivery: Delivery, work: Work) -> None:
     usecases.resend_when_overdue(work, delivery, _order_id(delivery))
+
+
+def orders_together(connection: Connection, deliveries: Sequence[Delivery]) -> AbstractContextManager[None]:
+    """Lock and write the orders of a batch together. A malformed event fails later in its handler."""
+    order_ids = []
+    for delivery in deliveries:
+        with suppress(InvalidEventError):
+            if HANDLERS.get(delivery.event.type) is not upsert_price:
+                order_ids.append(_order_id(delivery))
+    return usecases.orders_together(connection, order_ids)
 
 
 def _order_id(delivery: Delivery) -> str:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from common.messaging.batch_handling import Batching
 from common.messaging.celery_worker import run_worker
-from common.messaging.worker_settings import WorkerSettings
+from common.messaging.worker_settings import BatchWorkerSettings
 from common.observability.logs import configure_logging
 from common.observability.metrics import serve_metrics
 from common.resilience.circuit_breaker import Breaker
@@ -22,9 +23,10 @@ from common.resilience.saga_health import QueueReader, SagaHealth
 from common.resilience.sweeps import Sweeper, run_in_background
 from common.settings import load
 from common.storage.postgresql import make_engine, ping
+from services.payments.batches import MAX_EVENTS, PaymentBatches
 from services.payments.resources import Resources, ResourceSettings, open_resources
 from workers import SAGA_CONSUMERS
-from workers.payments.consumers import HANDLERS
+from workers.payments.consumers import HANDLERS, read_fact
 from workers.payments.sweeps import SWEEPS
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ SWEEP_CONNECTIONS = len(SWEEPS) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(WorkerSettings, ResourceSettings):
+class Settings(BatchWorkerSettings, ResourceSettings):
     """The settings of the payments worker."""
 
 
@@ -50,8 +52,10 @@ def main() -> None:
         "postgres": partial(ping, resources.engine),
         "payment_provider": resources.provider.probe,
     }
+    batches = PaymentBatches(resources, read_fact)
+    batching = Batching(batches.handle, min(settings.event_batch_size, MAX_EVENTS))
     with run_in_background(make_sweepers(settings, resources.provider)) as end_sweeps:
-        run_worker("payments", HANDLERS, resources, settings, probes=probes, on_shutdown=end_sweeps)
+        run_worker("payments", HANDLERS, resources, settings, probes=probes, on_shutdown=end_sweeps, batching=batching)
 
 
 def make_sweepers(settings: Settings, provider: Provider) -> list[Sweeper[Any]]:

@@ -1,4 +1,4 @@
-"""The relay process: `python -m workers.relay.main`; run as many as you like, one is active per database.
+"""The relay process: `python -m workers.relay.main`. Any number may run; one is active per database.
 
 One thread per database: a database that is down does not delay the events of others. SIGTERM and SIGINT end it with
 code 0 after the batch in flight, and it releases its leases. A thread that dies ends the process with code 1: its
@@ -51,7 +51,7 @@ class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
 
 
 def main() -> int:
-    """Relay until a signal comes (0) or a thread dies (1)."""
+    """Relay until a signal arrives (returns 0) or a thread dies (returns 1)."""
     settings = load(Settings)
     configure_logging("relay", settings.log_level)
     configure_tracing("relay", settings)

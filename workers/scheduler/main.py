@@ -1,4 +1,4 @@
-"""The scheduler: `python -m workers.scheduler.main`; run as many as you like, each sweep runs in one of them at a time.
+"""The scheduler: `python -m workers.scheduler.main`; any number may run, each sweep runs in one of them at a time.
 
 It runs the sweeps of every context but payments, each on its own context's database; those of payments run in its
 worker, which has the payment provider's key. Across contexts it reads only the kit's data: the lag of the outboxes, and
@@ -44,7 +44,7 @@ SWEEPS: Mapping[str, tuple[Any, ...]] = {
     "inventory": inventory.SWEEPS,
     "orders": orders.SWEEPS,
 }
-# What sagas pass: the outboxes of these contexts, and the queues of SAGA_CONSUMERS.
+# Saga events pass the outboxes of these contexts and the queues of SAGA_CONSUMERS.
 OUTBOXES = ("users", "inventory", "orders", "payments")
 HELD_UP = Gauge("holdfast_held_up", "1 while sagas are held up, and the time-out clock is stopped")
 _log = logger(__name__)
@@ -73,7 +73,7 @@ class Settings(ProcessSettings, BrokerSettings, MetricsSettings):
 
 
 def main() -> int:
-    """Sweep until a signal comes (0) or a thread dies (1)."""
+    """Sweep until a signal arrives (returns 0) or a thread dies (returns 1)."""
     settings = load(Settings)
     configure_logging("scheduler", settings.log_level)
     configure_tracing("scheduler", settings)
@@ -117,7 +117,7 @@ def make_sweepers(settings: Settings) -> list[Sweeper[Any]]:
 
 
 def _engine(context: str, settings: Settings) -> Engine:
-    # One connection for each sweep's work, one for their leases, one for the watch.
+    # One connection for each sweep's work, one for their leases, one for saga health.
     sweeps = SWEEPS.get(context, ())
     return make_engine(
         settings.database_urls[context],

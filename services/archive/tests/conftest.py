@@ -53,5 +53,5 @@ def make_app() -> Iterator[Callable[..., Flask]]:
 
 @pytest.fixture
 def client(make_app: Callable[..., Flask], archive: Database[dict[str, Any]], document_store: str) -> FlaskClient:
-    assert archive is not None  # its indexes are there
+    assert archive is not None  # its indexes exist
     return make_app(document_store).test_client()

@@ -10,7 +10,7 @@ import pytest
 from common.messaging.events import new_id
 from common.tests.sample_service import answer, bearer
 from common.tests.tcp_proxy import Link
-from services.archive.tests.happenings import CUSTOMER, at, file, happening, placed
+from services.archive.tests.event_samples import CUSTOMER, at, file, happening, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def timeline(order_id: str) -> str:
     return f"/api/v1/orders/{order_id}/timeline"
 
 
-def test_a_customer_reads_the_time_line_of_an_order(client: FlaskClient, archive: Database[dict[str, Any]]) -> None:
+def test_a_customer_reads_the_timeline_of_an_order(client: FlaskClient, archive: Database[dict[str, Any]]) -> None:
     order_id = new_id()
     first = placed(order_id, 1)
     second = happening(
@@ -71,7 +71,7 @@ def test_a_customer_reads_the_time_line_of_an_order(client: FlaskClient, archive
     ]
 
 
-def test_a_time_line_is_shown_to_its_customer_and_to_operators(
+def test_a_timeline_is_visible_to_its_customer_and_to_operators(
     client: FlaskClient, archive: Database[dict[str, Any]]
 ) -> None:
     order_id = new_id()
@@ -84,7 +84,7 @@ def test_a_time_line_is_shown_to_its_customer_and_to_operators(
 
 
 @pytest.mark.parametrize("order_id", ["nonsense", "0", "$where", "x" * 500, new_id().upper(), new_id()])
-def test_what_is_no_order_is_not_found(client: FlaskClient, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(client: FlaskClient, order_id: str) -> None:
     assert client.get(timeline(order_id), headers=OPERATOR).status_code == 404
 
 
@@ -114,7 +114,7 @@ def test_an_operator_lists_events(client: FlaskClient, archive: Database[dict[st
     }
 
 
-def test_events_are_for_operators(client: FlaskClient) -> None:
+def test_only_operators_may_list_events(client: FlaskClient) -> None:
     assert client.get("/api/v1/events", headers=MINE).status_code == 403
     assert client.get("/api/v1/events").status_code == 401
 
@@ -138,14 +138,14 @@ def test_events_are_for_operators(client: FlaskClient) -> None:
         "colour=red",
     ],
 )
-def test_a_query_that_cannot_be_meant_is_refused(client: FlaskClient, query: str) -> None:
+def test_an_invalid_query_is_rejected(client: FlaskClient, query: str) -> None:
     reply = client.get(f"/api/v1/events?{query}", headers=OPERATOR)
     assert (reply.status_code, answer(reply)["code"]) == (422, "invalid_request")
     assert list(answer(reply)["errors"]) == [query.partition("=")[0]]
 
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
-def test_without_its_store_it_says_so_in_time_and_comes_back_automatically(
+def test_it_returns_503_in_time_while_mongodb_is_down_and_recovers(
     make_app: Callable[..., Flask], document_store: str, fault: str
 ) -> None:
     with Link(document_store) as link:
@@ -159,7 +159,7 @@ def test_without_its_store_it_says_so_in_time_and_comes_back_automatically(
             assert 1 <= int(reply.headers["Retry-After"]) <= 3
         assert client.get("/readyz").status_code == 503
         assert client.get("/livez").status_code == 200
-        assert time.monotonic() - started < 15  # the driver's own patience is 30 s
+        assert time.monotonic() - started < 15  # the driver's own time-out is 30 s
         link.restore()
         deadline = time.monotonic() + 10
         while client.get("/api/v1/events", headers=OPERATOR).status_code != 200:
@@ -168,7 +168,7 @@ def test_without_its_store_it_says_so_in_time_and_comes_back_automatically(
         assert client.get("/readyz").status_code == 200
 
 
-def test_a_store_that_stays_down_is_not_asked_each_time(make_app: Callable[..., Flask], document_store: str) -> None:
+def test_an_open_circuit_breaker_skips_queries(make_app: Callable[..., Flask], document_store: str) -> None:
     with Link(document_store) as link:
         client = make_app(link.url, mongodb_timeout_seconds=1).test_client()
         link.cut()

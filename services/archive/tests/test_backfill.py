@@ -1,4 +1,4 @@
-"""Events of a version without positions get them in the order of arrival, while workers append."""
+"""Events without positions get them in the order of arrival, while workers append."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_events_get_positions_in_the_order_of_arrival(
     assert in_order(archive) == [*ids, "new"]
 
 
-def test_two_that_backfill_and_one_that_appends_keep_the_order_whole(
+def test_concurrent_backfills_and_appends_keep_positions_in_order(
     archive: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "PORTION", 11)
@@ -68,7 +68,7 @@ def test_two_that_backfill_and_one_that_appends_keep_the_order_whole(
     assert set(found) == {*ids, *names}
 
 
-def test_it_looks_for_them_in_an_index_that_is_otherwise_empty(archive: Database[dict[str, Any]]) -> None:
+def test_missing_positions_are_found_with_a_partial_index(archive: Database[dict[str, Any]]) -> None:
     assert EventLog(archive).append({"_id": "new", "received_at": ""})
     assert not models.has_unplaced(archive)
     plan = archive["events"].find(models.UNPLACED).hint("unplaced").explain()

@@ -1,4 +1,4 @@
-"""Time lines and their sentences."""
+"""The timeline: the order of its entries, and their summaries."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ def described(*entries: Entry) -> list[tuple[str, float]]:
     return [(step.entry.id, step.delay_seconds) for step in in_order(entries)]
 
 
-def test_a_time_line_without_entries() -> None:
+def test_a_timeline_without_entries_is_empty() -> None:
     assert in_order([]) == []
 
 
-def test_entries_stand_by_time_with_the_delay_since_the_one_before() -> None:
+def test_entries_are_sorted_by_time_with_the_delay_since_the_previous_one() -> None:
     assert described(entry("c", 2.5), entry("a"), entry("b", 0.25)) == [("a", 0.0), ("b", 0.25), ("c", 2.25)]
 
 
-def test_at_the_same_moment_an_effect_follows_its_cause() -> None:
+def test_at_equal_times_an_effect_follows_its_cause() -> None:
     effect = entry("a", causationid="b", source="/services/a")
     cause = entry("b", causationid="c", source="/services/b")
     first = entry("c", source="/services/c")
     assert [name for name, _ in described(effect, cause, first)] == ["c", "b", "a"]
 
 
-def test_at_the_same_moment_a_source_keeps_its_own_numbers() -> None:
+def test_at_equal_times_events_of_a_source_are_sorted_by_sequence() -> None:
     assert [name for name, _ in described(entry("a", sequence=2), entry("b", sequence=1))] == ["b", "a"]
 
 
-def test_causes_in_a_cycle_are_described_too() -> None:
+def test_a_cycle_of_causes_is_handled() -> None:
     assert len(described(entry("a", causationid="b"), entry("b", causationid="a"), entry("c", causationid="c"))) == 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9), st.integers(0, 9)), max_size=10))
-def test_delays_are_never_negative_and_the_order_does_not_hang_on_arrival(facts: list[tuple[int, int, int]]) -> None:
+def test_delays_are_never_negative_and_order_is_independent_of_arrival(facts: list[tuple[int, int, int]]) -> None:
     entries = [
         entry(str(number), second / 10, causationid=str(cause), sequence=sequence)
         for number, (second, cause, sequence) in enumerate(facts)
@@ -94,7 +94,7 @@ def test_the_golden_samples_are_described(event_type: str, expected: str) -> Non
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
-def test_every_known_type_has_a_sentence_of_its_own(path: Path) -> None:
+def test_every_known_type_has_its_own_sentence(path: Path) -> None:
     event_type = path.stem
     assert summary(entry("a", type=event_type, data=json.loads(path.read_text())["data"])) != summary(
         entry("a", type=event_type, data={})
@@ -107,7 +107,7 @@ def test_a_failed_attempt_is_reported() -> None:
     assert described == "Attempt 2 failed in payments: KeyError: 'card'"
 
 
-def test_long_lists_are_cut_short() -> None:
+def test_long_lists_are_truncated() -> None:
     items = [{"sku": f"SKU-{number}", "quantity": 1} for number in range(100)]
     described = summary(entry("a", type="stock.sold.v1", data={"items": items}))
     assert described == "Stock sold: 1 x SKU-0, 1 x SKU-1, 1 x SKU-2, 1 x SKU-3, 1 x SKU-4 and 95 more"
@@ -121,7 +121,7 @@ def test_an_unknown_type_is_described_by_its_name() -> None:
     st.sampled_from([path.stem for path in SAMPLES.glob("*.json")] + ["attempt.failed.v1", "x.y.v1"]),
     JSON.filter(lambda value: isinstance(value, dict)) | st.dictionaries(st.sampled_from(FIELDS), JSON),
 )
-def test_whatever_the_data_there_is_one_short_line(event_type: str, data: Any) -> None:
+def test_any_data_gets_a_one_line_summary(event_type: str, data: Any) -> None:
     line = summary(entry("a", type=event_type, data=data))
     assert 0 < len(line) <= MAX_TEXT
     assert line.splitlines() == [line]

@@ -1,4 +1,4 @@
-"""Positions on a real MongoDB: no reader that resumes after a position misses an event, however many write."""
+"""Positions on a real MongoDB: a reader that resumes after a position misses no event, with any number of writers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRITERS, THREADS, EVENTS = 3, 4, 150
 
 @pytest.fixture
 def connected(document_store: str) -> Iterator[Callable[[str], Database[dict[str, Any]]]]:
-    """Connections as different processes have them."""
+    """Separate connections, like those of different processes."""
     made: list[Database[dict[str, Any]]] = []
 
     def connect_as(name: str, url: str = document_store) -> Database[dict[str, Any]]:
@@ -38,7 +38,7 @@ def connected(document_store: str) -> Iterator[Callable[[str], Database[dict[str
 
 
 class Follower:
-    """A reader that asks again and again for what is after the last position it saw."""
+    """A reader that polls for events after the last position that it has read."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self.seen: list[int] = []
@@ -98,11 +98,11 @@ def test_duplicates_within_one_write_are_found(archive: Database[dict[str, Any]]
     assert sorted(positions(archive).values()) == list(range(1, 21))
 
 
-def test_a_position_that_another_process_took_is_not_taken_twice(archive: Database[dict[str, Any]]) -> None:
+def test_a_position_used_by_another_process_is_not_reused(archive: Database[dict[str, Any]]) -> None:
     one, other = EventLog(archive), EventLog(archive)
     assert one.append({"_id": "a"})
     assert other.append({"_id": "b"})
-    assert one.append({"_id": "c"})  # it believed that 2 was free
+    assert one.append({"_id": "c"})  # its cached position is outdated: 2 is taken
     assert positions(archive) == {"a": 1, "b": 2, "c": 3}
 
 
@@ -123,7 +123,7 @@ def test_one_document_that_cannot_be_written_fails_alone(archive: Database[dict[
     assert sorted(positions(archive).values()) == list(range(1, 91))
 
 
-def test_after_an_outage_positions_continue_where_they_were(
+def test_positions_continue_after_an_outage(
     archive: Database[dict[str, Any]], connected: Callable[..., Database[dict[str, Any]]], document_store: str
 ) -> None:
     with Link(document_store) as link:
@@ -141,7 +141,7 @@ def test_after_an_outage_positions_continue_where_they_were(
                     log.append({"_id": name})
                     break
                 except PyMongoError:
-                    continue  # the driver has not found it again
+                    continue  # the driver has not reconnected yet
         log.database.client.close()
     found = positions(archive)
     assert set(found) == {"a", "b", "c", "d"}

@@ -29,7 +29,7 @@ def start(code: str, **environment: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_it_is_made_without_asking_its_store() -> None:
+def test_the_app_starts_without_mongodb() -> None:
     assert start("from services.archive.main import create_app; create_app()")[0] == 0
 
 
@@ -37,7 +37,7 @@ def test_it_is_made_without_asking_its_store() -> None:
     ("name", "value"),
     [("MONGODB_URL", ""), ("MONGODB_URL", "postgresql://x/y"), ("JWKS_URL", "x"), ("MONGODB_TIMEOUT_SECONDS", "0")],
 )
-def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+def test_an_invalid_setting_stops_the_process_and_is_named(name: str, value: str) -> None:
     code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert code == 2
     assert name in output

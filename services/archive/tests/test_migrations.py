@@ -1,4 +1,4 @@
-"""The job that makes the archive's collection and indexes."""
+"""The job that creates the archive's collection and indexes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def start(url: str) -> subprocess.Popen[str]:
     )
 
 
-def test_it_makes_all_indexes_also_when_it_runs_twice_at_once(
+def test_it_creates_all_indexes_when_run_twice_concurrently(
     empty: Database[dict[str, Any]], document_store: str
 ) -> None:
     jobs = [start(document_store), start(document_store)]
@@ -53,13 +53,13 @@ def test_it_makes_all_indexes_also_when_it_runs_twice_at_once(
     assert found == {"_id_"} | {str(index.document["name"]) for index in INDEXES}
 
 
-def test_jobs_that_create_a_collection_in_the_same_moment_all_succeed(empty: Database[dict[str, Any]]) -> None:
+def test_jobs_that_create_a_collection_concurrently_all_succeed(empty: Database[dict[str, Any]]) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: upgrade(migrations, empty, wait_seconds=10), range(8)))
     assert made == [made[0]] * 8
 
 
-def test_it_waits_for_a_server_that_is_still_starting(document_store: str) -> None:
+def test_it_waits_for_a_starting_server(document_store: str) -> None:
     with Link(document_store) as link:
         link.cut()
         job = start(link.url)
@@ -70,7 +70,7 @@ def test_it_waits_for_a_server_that_is_still_starting(document_store: str) -> No
     assert job.returncode == 0, output
 
 
-def test_a_server_that_does_not_come_is_reported_in_time(document_store: str) -> None:
+def test_an_unreachable_server_is_reported_in_time(document_store: str) -> None:
     with Link(document_store) as link:
         link.cut()
         database = connect(link.url, timeout_seconds=0.5, name="test", pool_size=1)
@@ -78,7 +78,7 @@ def test_a_server_that_does_not_come_is_reported_in_time(document_store: str) ->
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver calls it
             upgrade(migrations, database, wait_seconds=1.0)
         assert classify(caught.value) is Unavailable
-        assert time.monotonic() - started < 15  # the driver's own patience is 30 s
+        assert time.monotonic() - started < 15  # the driver's own time-out is 30 s
         database.client.close()
 
 

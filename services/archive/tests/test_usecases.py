@@ -1,4 +1,4 @@
-"""Filing and finding on a real MongoDB."""
+"""Events are stored and queried on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from common.web.pagination import Page
 from services.archive import usecases
 from services.archive.domain import Filter
 from services.archive.event_log import EventLog
-from services.archive.tests.happenings import CUSTOMER, at, file, happening, placed
+from services.archive.tests.event_samples import CUSTOMER, at, file, happening, placed
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -48,7 +48,7 @@ def test_an_event_is_stored_once_by_concurrent_workers(archive: Database[dict[st
     assert ids(archive) == [event.id]
 
 
-def test_what_is_stored_is_what_was_published_and_keeps_its_arrival(archive: Database[dict[str, Any]]) -> None:
+def test_an_event_is_stored_as_published_with_its_arrival_time(archive: Database[dict[str, Any]]) -> None:
     event = happening(causationid="cause", orderid="order", traceparent="trace", data={"a": [1, {"b": None}]})
     assert file(archive, event) == 1
     first = only(archive)
@@ -70,7 +70,7 @@ def test_what_is_stored_is_what_was_published_and_keeps_its_arrival(archive: Dat
     ],
     ids=["names", "numbers", "texts", "floats", "our own names", "long"],
 )
-def test_foreign_data_comes_back_as_it_was(archive: Database[dict[str, Any]], data: dict[str, Any]) -> None:
+def test_unusual_data_is_returned_unchanged(archive: Database[dict[str, Any]], data: dict[str, Any]) -> None:
     file(archive, happening(data=data))
     found = only(archive)
     assert repr(found.data) == repr(data)
@@ -79,13 +79,13 @@ def test_foreign_data_comes_back_as_it_was(archive: Database[dict[str, Any]], da
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.dictionaries(st.text(), JSON, max_size=5))
-def test_any_data_comes_back_as_it_was(archive: Database[dict[str, Any]], data: dict[str, Any]) -> None:
+def test_any_data_is_returned_unchanged(archive: Database[dict[str, Any]], data: dict[str, Any]) -> None:
     event = happening(data=data, subject=new_id())
     file(archive, event)
     assert repr(only(archive, Filter(subject=event.subject)).data) == repr(data)
 
 
-def test_another_event_under_a_known_id_is_not_lost_in_silence(archive: Database[dict[str, Any]]) -> None:
+def test_a_different_event_with_a_known_id_is_rejected(archive: Database[dict[str, Any]]) -> None:
     event = happening()
     file(archive, event)
     for change in ({"source": "/services/other"}, {"subject": "thing-2"}, {"sequence": 2}, {"type": "a.b.v1"}):
@@ -99,7 +99,7 @@ def test_another_event_under_a_known_id_is_not_lost_in_silence(archive: Database
     assert only(archive).data == event.data
 
 
-def test_a_time_line_does_not_hang_on_the_order_of_arrival(archive: Database[dict[str, Any]]) -> None:
+def test_a_timeline_is_independent_of_the_order_of_arrival(archive: Database[dict[str, Any]]) -> None:
     order_id = new_id()
     events = [placed(order_id), *(happening(orderid=order_id, sequence=n, time=at(n / 4)) for n in range(1, 6))]
     for event in random.sample(events, len(events)):
@@ -112,7 +112,7 @@ def test_a_time_line_does_not_hang_on_the_order_of_arrival(archive: Database[dic
     assert timeline.has_more is False
 
 
-def test_times_in_other_zones_are_compared_as_moments(archive: Database[dict[str, Any]]) -> None:
+def test_times_in_different_zones_are_compared_as_instants(archive: Database[dict[str, Any]]) -> None:
     order_id = new_id()
     later = happening(orderid=order_id, time="2026-11-02T09:00:00.5+02:00")
     earlier = happening(orderid=order_id, time="2026-11-02T07:00:00Z")
@@ -122,7 +122,7 @@ def test_times_in_other_zones_are_compared_as_moments(archive: Database[dict[str
     assert steps[1].delay_seconds == 0.5
 
 
-def test_a_customer_sees_their_own_and_only_once_it_is_known_to_be_theirs(archive: Database[dict[str, Any]]) -> None:
+def test_a_customer_sees_an_order_once_its_owner_is_known(archive: Database[dict[str, Any]]) -> None:
     order_id = new_id()
     confirmed = happening(orderid=order_id, data={"customer_id": CUSTOMER})
     file(archive, confirmed)
@@ -135,12 +135,14 @@ def test_a_customer_sees_their_own_and_only_once_it_is_known_to_be_theirs(archiv
         usecases.get_timeline(archive, order_id, customer_id=new_id())
 
 
-def test_nobody_sees_an_order_that_is_not_there(archive: Database[dict[str, Any]]) -> None:
+def test_an_unknown_order_raises_not_found(archive: Database[dict[str, Any]]) -> None:
     with pytest.raises(NotFound):
         usecases.get_timeline(archive, new_id(), customer_id=None)
 
 
-def test_a_time_line_is_bounded_and_says_so(archive: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_timeline_is_truncated_and_reports_has_more(
+    archive: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(usecases, "MAX_TIMELINE", 3)
     order_id = new_id()
     file(archive, placed(order_id), *(happening(orderid=order_id, time=at(n)) for n in (1, 2)))
@@ -150,8 +152,8 @@ def test_a_time_line_is_bounded_and_says_so(archive: Database[dict[str, Any]], m
     assert (len(timeline.steps), timeline.has_more) == (3, True)
 
 
-def test_pages_show_each_event_once_the_newest_first(archive: Database[dict[str, Any]]) -> None:
-    # Some at the same moment: there the id decides.
+def test_pages_contain_each_event_once_newest_first(archive: Database[dict[str, Any]]) -> None:
+    # Some have equal times: these are sorted by id.
     events = [happening(time=at(number // 3)) for number in range(20)]
     file(archive, *random.sample(events, 20))
     seen: list[str] = []
@@ -160,7 +162,7 @@ def test_pages_show_each_event_once_the_newest_first(archive: Database[dict[str,
     assert seen == [event.id for event in reversed(events)]
 
 
-def test_filters_narrow_the_list(archive: Database[dict[str, Any]]) -> None:
+def test_filters_limit_the_list(archive: Database[dict[str, Any]]) -> None:
     first = happening(subject="sku-1", type="stock.adjusted.v1", source="/services/inventory", time=at(1))
     second = happening(subject="sku-1", type="product.changed.v1", source="/services/inventory", time=at(2))
     third = happening(subject="sku-2", time=at(3))
@@ -174,7 +176,7 @@ def test_filters_narrow_the_list(archive: Database[dict[str, Any]]) -> None:
     assert ids(archive, Filter(subject="sku-1"), Page(starting_after=second.id)) == [first.id]
 
 
-def test_a_cursor_that_names_no_event_is_refused(archive: Database[dict[str, Any]]) -> None:
+def test_an_unknown_cursor_is_rejected(archive: Database[dict[str, Any]]) -> None:
     with pytest.raises(Rejected) as caught:
         ids(archive, page=Page(starting_after=new_id()))
     assert caught.value.errors == {"starting_after": ["No such event."]}
@@ -185,7 +187,7 @@ def test_a_cursor_that_names_no_event_is_refused(archive: Database[dict[str, Any
     [ANY, Filter(subject="s"), Filter(type="t"), Filter(source="o"), Filter(since=at(0))],
     ids=["all", "subject", "type", "source", "since"],
 )
-def test_every_list_is_read_from_an_index_in_its_order(archive: Database[dict[str, Any]], criteria: Filter) -> None:
+def test_every_list_is_read_from_an_index_without_sorting(archive: Database[dict[str, Any]], criteria: Filter) -> None:
     file(archive, *(happening(time=at(number)) for number in range(30)))
     archive.command("profile", 2)
     cursor = only(archive, Filter(since=at(29))).id

@@ -1,4 +1,4 @@
-"""Requests to the inventory service as its tests make them."""
+"""Requests to the inventory service, for its tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def operator() -> dict[str, str]:
 
 
 def post(client: FlaskClient, path: str, body: Any, **headers: str) -> TestResponse:
-    """As an operator. `headers`: `idempotency_key="k"` is sent as `Idempotency-Key: k`."""
+    """POST as an operator. `headers`: `idempotency_key="k"` is sent as `Idempotency-Key: k`."""
     return client.post(PRODUCTS + path, json=body, headers=operator() | _named(headers))
 
 
@@ -33,12 +33,12 @@ def patch(client: FlaskClient, sku: str, body: Any, **headers: str) -> TestRespo
 
 
 def get(client: FlaskClient, path: str = "") -> TestResponse:
-    """As a customer."""
+    """GET as a customer."""
     return client.get(PRODUCTS + path, headers=bearer())
 
 
 def answer(reply: TestResponse, status: int) -> Any:
-    """The reply's JSON, which must have that status."""
+    """The reply's JSON; fails unless it has that status."""
     body = reply.get_json()
     assert reply.status_code == status, body
     return body

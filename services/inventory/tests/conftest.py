@@ -1,4 +1,4 @@
-"""A migrated database for the tests of inventory; every test finds it empty."""
+"""A migrated database for the tests of inventory; each test starts with empty tables."""
 
 from __future__ import annotations
 

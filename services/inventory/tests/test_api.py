@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 SHOWN = {**KETTLE, "reserved": 0, "available": 10, "sold": 0, "version": 2}
 
 
-def test_a_product_is_put_on_sale_and_seen_by_all(client: FlaskClient) -> None:
+def test_a_new_product_is_visible_to_all(client: FlaskClient) -> None:
     made = post(client, "", KETTLE)
     assert answer(made, 201) == SHOWN
     assert made.headers["Location"] == f"{PRODUCTS}/KETTLE-RED"
@@ -24,12 +24,12 @@ def test_a_product_is_put_on_sale_and_seen_by_all(client: FlaskClient) -> None:
     assert answer(get(client), 200) == {"object": "list", "data": [SHOWN], "has_more": False, "url": PRODUCTS}
 
 
-def test_its_events_carry_the_request_id(client: FlaskClient, engine: Engine) -> None:
+def test_events_carry_the_request_id(client: FlaskClient, engine: Engine) -> None:
     post(client, "", KETTLE, Request_Id="from-the-shop")
     assert [event.correlationid for event in warehouse.published(engine)] == ["from-the-shop"] * 2
 
 
-def test_what_orders_hold_and_bought_is_shown(client: FlaskClient, engine: Engine) -> None:
+def test_reserved_and_sold_quantities_are_shown(client: FlaskClient, engine: Engine) -> None:
     post(client, "", KETTLE)
     bought = warehouse.new_order()
     warehouse.place(engine, bought, ("KETTLE-RED", 3))
@@ -63,7 +63,7 @@ def test_stock_is_adjusted(client: FlaskClient, engine: Engine) -> None:
     assert problem(above) == (409, "stock_too_large")
 
 
-def test_the_list_has_pages(client: FlaskClient) -> None:
+def test_the_list_is_paginated(client: FlaskClient) -> None:
     skus = [f"SKU-{number}" for number in range(5)]
     for sku in reversed(skus):
         post(client, "", KETTLE | {"sku": sku})
@@ -76,7 +76,7 @@ def test_the_list_has_pages(client: FlaskClient) -> None:
     assert seen == [skus[:2], skus[2:4], skus[4:]]
 
 
-def test_a_key_gets_its_first_reply_again(client: FlaskClient, engine: Engine) -> None:
+def test_a_repeated_idempotency_key_returns_the_first_reply(client: FlaskClient, engine: Engine) -> None:
     first = post(client, "", KETTLE, Idempotency_Key="k-1")
     again = post(client, "", KETTLE, Idempotency_Key='"k-1"')
     assert answer(first, 201) == answer(again, 201)
@@ -90,7 +90,7 @@ def test_a_key_gets_its_first_reply_again(client: FlaskClient, engine: Engine) -
     assert len(warehouse.published(engine)) == 4
 
 
-def test_a_refusal_does_not_use_up_the_key(client: FlaskClient) -> None:
+def test_a_rejected_request_does_not_consume_its_idempotency_key(client: FlaskClient) -> None:
     adjustment = {"delta": 1, "reason": "delivery"}
     path = "/KETTLE-RED/stock-adjustments"
     assert problem(post(client, path, adjustment, Idempotency_Key="k")) == (404, "not_found")
@@ -98,7 +98,7 @@ def test_a_refusal_does_not_use_up_the_key(client: FlaskClient) -> None:
     assert answer(post(client, path, adjustment, Idempotency_Key="k"), 200)["on_hand"] == 11
 
 
-def test_only_operators_change_anything(client: FlaskClient, engine: Engine) -> None:
+def test_only_operators_may_change_products(client: FlaskClient, engine: Engine) -> None:
     for method, path, body in (
         ("POST", "", KETTLE),
         ("PATCH", "/KETTLE-RED", {"name": "x"}),
@@ -112,7 +112,7 @@ def test_only_operators_change_anything(client: FlaskClient, engine: Engine) -> 
     assert warehouse.published(engine) == []
 
 
-def test_it_documents_itself_and_says_when_it_is_ready(client: FlaskClient) -> None:
+def test_it_serves_its_openapi_document_and_readiness(client: FlaskClient) -> None:
     document = answer(client.get("/openapi.json"), 200)
     assert document["openapi"] == "3.1.0"
     assert {path: sorted(set(item) - {"parameters"}) for path, item in document["paths"].items()} == {

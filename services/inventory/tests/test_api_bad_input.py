@@ -1,4 +1,4 @@
-"""Each bad request gets a precise 4xx problem document, and changes nothing."""
+"""Each invalid request gets a specific 4xx problem document and changes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def price(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def kettle(client: FlaskClient, engine: Engine) -> FlaskClient:
-    """A client of a shop with one product; afterwards that product is as it was."""
+    """A client of a shop with one product; checks afterwards that the product is unchanged."""
     post(client, "", KETTLE)
     return client
 
@@ -69,7 +69,9 @@ def unchanged(client: FlaskClient, engine: Engine) -> bool:
         ({"reserved": 0}, "reserved"),
     ],
 )
-def test_a_product_that_is_none(kettle: FlaskClient, engine: Engine, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_product_is_rejected(
+    kettle: FlaskClient, engine: Engine, change: dict[str, Any], field: str
+) -> None:
     body = KETTLE | {"sku": "OTHER"} | change
     reply = post(kettle, "", body)
     assert problem(reply) == (422, "invalid_request")
@@ -78,7 +80,7 @@ def test_a_product_that_is_none(kettle: FlaskClient, engine: Engine, change: dic
 
 
 @pytest.mark.parametrize("field", sorted(KETTLE))
-def test_a_product_that_is_not_complete(kettle: FlaskClient, field: str) -> None:
+def test_an_incomplete_product_is_rejected(kettle: FlaskClient, field: str) -> None:
     reply = post(kettle, "", {name: value for name, value in KETTLE.items() if name != field})
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.get_json()["errors"]) == [field]
@@ -86,7 +88,7 @@ def test_a_product_that_is_not_complete(kettle: FlaskClient, field: str) -> None
 
 @pytest.mark.parametrize("name", ["x", "x" * 200, "Käse ☕ 鍋 🫖", " "])
 @pytest.mark.parametrize("sku", ["a", "0", "A.b_c-9", "x" * 64])
-def test_what_is_allowed(kettle: FlaskClient, name: str, sku: str) -> None:
+def test_boundary_values_are_accepted(kettle: FlaskClient, name: str, sku: str) -> None:
     command = KETTLE | {"sku": sku, "name": name, "on_hand": 1_000_000_000, **price(amount=99_999_999)}
     assert answer(post(kettle, "", command), 201) == answer(get(kettle, f"/{sku}"), 200)
 
@@ -104,7 +106,7 @@ def test_what_is_allowed(kettle: FlaskClient, name: str, sku: str) -> None:
         ([], "body"),
     ],
 )
-def test_a_change_that_is_none(kettle: FlaskClient, engine: Engine, body: Any, field: str) -> None:
+def test_an_invalid_change_is_rejected(kettle: FlaskClient, engine: Engine, body: Any, field: str) -> None:
     reply = patch(kettle, "KETTLE-RED", body)
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.get_json()["errors"]) == [field]
@@ -126,7 +128,9 @@ def test_a_change_that_is_none(kettle: FlaskClient, engine: Engine, body: Any, f
         ({"on_hand": 1}, "on_hand"),
     ],
 )
-def test_an_adjustment_that_is_none(kettle: FlaskClient, engine: Engine, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_adjustment_is_rejected(
+    kettle: FlaskClient, engine: Engine, change: dict[str, Any], field: str
+) -> None:
     reply = post(kettle, ADJUSTMENTS, {"delta": 1, "reason": "delivery"} | change)
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.get_json()["errors"]) == [field]
@@ -153,7 +157,7 @@ def test_an_adjustment_that_is_none(kettle: FlaskClient, engine: Engine, change:
     ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PATCH", "/KETTLE-RED"), ("POST", ADJUSTMENTS)])
-def test_bodies_that_cannot_be_read(  # noqa: PLR0917 - a table of cases
+def test_unreadable_bodies_are_rejected(  # noqa: PLR0917 - a table of cases
     kettle: FlaskClient,
     engine: Engine,
     method: str,
@@ -183,29 +187,29 @@ def test_bodies_that_cannot_be_read(  # noqa: PLR0917 - a table of cases
         "ending_before=a",
     ],
 )
-def test_a_query_that_is_none(kettle: FlaskClient, query: str) -> None:
+def test_an_invalid_query_is_rejected(kettle: FlaskClient, query: str) -> None:
     assert problem(get(kettle, f"?{query}")) == (422, "invalid_request")
 
 
-def test_a_query_or_a_path_that_is_not_text(kettle: FlaskClient) -> None:
+def test_a_malformed_query_or_path_is_rejected(kettle: FlaskClient) -> None:
     for path in ("?starting_after=%00", "?starting_after=%ff", "/a%00b"):
         assert problem(get(kettle, path)) == (400, "malformed_request")
 
 
 @pytest.mark.parametrize("sku", ["NO-SUCH", "kettle-red", "x" * 2000, "a b", "%27%20OR%201=1", "🫖"])
-def test_a_product_that_is_not_there(kettle: FlaskClient, sku: str) -> None:
+def test_an_unknown_product_is_not_found(kettle: FlaskClient, sku: str) -> None:
     assert problem(get(kettle, f"/{sku}")) == (404, "not_found")
     assert problem(patch(kettle, sku, {"name": "x"})) == (404, "not_found")
     assert problem(post(kettle, f"/{sku}/stock-adjustments", {"delta": 1, "reason": "x"})) == (404, "not_found")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "x" * 10_000, "ключ".encode().decode("latin-1"), '"open', "a\tb"])
-def test_a_key_that_is_none(kettle: FlaskClient, engine: Engine, key: str) -> None:
+def test_an_invalid_idempotency_key_is_rejected(kettle: FlaskClient, engine: Engine, key: str) -> None:
     reply = post(kettle, ADJUSTMENTS, {"delta": 1, "reason": "x"}, Idempotency_Key=key)
     assert problem(reply) == (400, "invalid_idempotency_key")
     assert unchanged(kettle, engine)
 
 
-def test_methods_that_a_route_does_not_know(kettle: FlaskClient) -> None:
+def test_unsupported_methods_are_rejected(kettle: FlaskClient) -> None:
     assert problem(kettle.delete(f"{PRODUCTS}/KETTLE-RED", headers=operator())) == (405, "method_not_allowed")
     assert problem(kettle.put(PRODUCTS, json=KETTLE, headers=operator())) == (405, "method_not_allowed")

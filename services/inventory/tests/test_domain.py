@@ -32,13 +32,13 @@ Follows = dict[Status | None, Status | type[Rejected] | None]
 PRODUCT = Product(sku="A", name="An A", price=Money(100, "usd"), stock=Stock(on_hand=10, reserved=4, sold=7), version=5)
 
 
-def test_an_adjustment_changes_what_is_on_hand_and_nothing_else() -> None:
+def test_an_adjustment_changes_only_on_hand() -> None:
     adjusted = domain.adjust(PRODUCT, -6)
     assert adjusted.stock == Stock(on_hand=4, reserved=4, sold=7)
     assert adjusted.version == 6
 
 
-def test_what_is_reserved_stays() -> None:
+def test_an_adjustment_below_the_reserved_quantity_is_rejected() -> None:
     with pytest.raises(BelowReservedError) as refused:
         domain.adjust(PRODUCT, -7)
     assert (refused.value.status, refused.value.code) == (409, "below_reserved")
@@ -59,7 +59,7 @@ def test_stock_is_bounded() -> None:
         (None, None, None),
     ],
 )
-def test_a_change_changes_what_is_given(name: str | None, price: Money | None, expected: Product | None) -> None:
+def test_a_change_updates_only_given_fields(name: str | None, price: Money | None, expected: Product | None) -> None:
     assert domain.change(PRODUCT, name=name, price=price) == expected
 
 
@@ -72,11 +72,11 @@ def test_a_change_changes_what_is_given(name: str | None, price: Money | None, e
         ([Line("A", 4), Line("C", 1)], Refusal(Reason.UNKNOWN_SKU, "C")),
     ],
 )
-def test_all_or_none(lines: list[Line], refusal: Refusal | None) -> None:
+def test_all_lines_are_reserved_or_none(lines: list[Line], refusal: Refusal | None) -> None:
     assert domain.refuse(lines, {"A": 3, "B": 1}) == refusal
 
 
-def test_two_lines_of_one_sku_are_one_larger_line() -> None:
+def test_lines_of_one_sku_are_merged() -> None:
     assert domain.merge([Line("B", 1), Line("A", 2), Line("B", 3)]) == (Line("A", 2), Line("B", 4))
 
 
@@ -103,7 +103,7 @@ CANCELLED: Follows = {
     ("decide", "expected"),
     [(domain.when_order_is_confirmed, CONFIRMED), (domain.when_order_is_cancelled, CANCELLED)],
 )
-def test_what_follows_from_each_status(status: Status | None, decide: Decide, expected: Follows) -> None:
+def test_each_status_allows_only_its_transitions(status: Status | None, decide: Decide, expected: Follows) -> None:
     follows = expected[status]
     if isinstance(follows, type):
         with pytest.raises(follows):
@@ -126,18 +126,18 @@ _facts = st.lists(
 
 
 @given(wishes=_wishes, facts=_facts)
-def test_stock_is_conserved_whatever_arrives_in_whatever_order(
+def test_stock_is_conserved_for_any_facts_in_any_order(
     wishes: dict[str, list[Line]], facts: list[tuple[str, str] | tuple[str, str, int]]
 ) -> None:
     books = _Books(wishes)
     for fact in facts:
-        with suppress(Rejected):  # then nothing may have changed
+        with suppress(Rejected):  # nothing may have changed
             books.take(*fact)
         books.check()
 
 
 class _Books:
-    """The decisions of the domain, carried out in memory."""
+    """Applies the domain's decisions in memory."""
 
     def __init__(self, wishes: dict[str, list[Line]]) -> None:
         self._wishes = wishes

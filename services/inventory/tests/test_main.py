@@ -1,4 +1,4 @@
-"""The service as a process: its settings, and its life without a database."""
+"""The service as a process: its settings, and its behaviour without a database."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def start(**changes: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_it_is_made_without_asking_anybody() -> None:
+def test_the_app_starts_without_any_server() -> None:
     assert start()[0] == 0
 
 
 @pytest.mark.parametrize(("name", "value"), [("JWKS_URL", ""), ("DATABASE_URL", "sqlite://")])
-def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+def test_an_invalid_setting_stops_the_process_and_is_named(name: str, value: str) -> None:
     code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert (code, name in output) == (2, True)
 
 
-def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> None:
+def test_it_is_alive_and_returns_503_with_retry_after_without_its_database() -> None:
     settings = main.Settings(
         database_url=NOWHERE,
         database_timeout_seconds=2,
@@ -50,7 +50,7 @@ def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> 
     client = main.create_app(settings, verifier=VERIFIER).test_client()
     started = time.monotonic()
     replies = [client.post(PRODUCTS, json=KETTLE, headers=operator()), client.get(PRODUCTS, headers=bearer())]
-    assert time.monotonic() - started < 4.5  # its patience is 5 s, and is not called for
+    assert time.monotonic() - started < 4.5  # its time-out is 5 s, and is not reached
     for reply in replies:
         assert problem(reply) == (503, "unavailable")
         assert int(reply.headers["Retry-After"]) >= 1

@@ -17,6 +17,6 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("role", ["customer", "operator"])
-def test_generated_requests_meet_what_is_documented(client: FlaskClient, role: str) -> None:
+def test_generated_requests_conform_to_the_openapi_document(client: FlaskClient, role: str) -> None:
     post(client, "", KETTLE)
     assert check_conformance(client.application, bearer(role=role)) == 5

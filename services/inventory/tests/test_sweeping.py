@@ -1,4 +1,4 @@
-"""Stock that is held for long is asked about, never released on a guess; repetitions after pruning change nothing."""
+"""Overdue reservations are asked about, never released on a guess; replays after pruning change nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def age(engine: Engine, order_id: str, seconds: float) -> None:
         connection.execute(aged, {"s": seconds, "id": order_id})
 
 
-def test_stock_that_is_held_for_long_is_asked_about_less_and_less_often(engine: Engine) -> None:
+def test_the_end_of_overdue_reservations_is_requested_with_backoff(engine: Engine) -> None:
     add(engine, "A", 10)
     order, sold, fresh = new_order(), new_order(), new_order()
     for each in (order, sold, fresh):
@@ -67,7 +67,7 @@ def test_stock_that_is_held_for_long_is_asked_about_less_and_less_often(engine: 
     check_books(engine)
 
 
-def test_an_answer_ends_the_asking_and_the_numbers_continue(engine: Engine) -> None:
+def test_a_final_event_stops_the_requests_and_versions_continue(engine: Engine) -> None:
     add(engine, "A", 10)
     for answer, end in ((confirm, "stock.sold.v1"), (cancel, "stock.released.v1")):
         order = new_order()
@@ -81,7 +81,7 @@ def test_an_answer_ends_the_asking_and_the_numbers_continue(engine: Engine) -> N
     check_books(engine)
 
 
-def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: Engine) -> None:
+def test_a_redelivery_after_the_inbox_was_pruned_changes_nothing(engine: Engine) -> None:
     add(engine, "A", 10)
     order = new_order()
     placed, confirmed = delivery("order.placed.v1", order), delivery("order.confirmed.v1", order)

@@ -1,4 +1,4 @@
-"""What becomes of an order's reservation, on a real database: alone, twice and out of order."""
+"""An order's reservation on a real database, with events once, twice and out of order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_order_is_reserved_then_sold(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_a_cancelled_order_gives_its_stock_back(engine: Engine) -> None:
+def test_a_cancelled_order_releases_its_stock(engine: Engine) -> None:
     add(engine, "A", 3)
     order = new_order()
     place(engine, order, ("A", 3))
@@ -57,7 +57,7 @@ def test_a_cancelled_order_gives_its_stock_back(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_events_carry_on_what_caused_them(engine: Engine) -> None:
+def test_events_propagate_their_cause(engine: Engine) -> None:
     add(engine, "A", 1)
     order = new_order()
     incoming = warehouse.delivery("order.placed.v1", order)
@@ -66,7 +66,7 @@ def test_events_carry_on_what_caused_them(engine: Engine) -> None:
     assert (event.orderid, event.correlationid, event.causationid) == (order, "test", incoming.event.id)
 
 
-def test_all_items_or_none(engine: Engine) -> None:
+def test_all_items_are_reserved_or_none(engine: Engine) -> None:
     add(engine, "A", 10)
     add(engine, "B", 1)
     order = new_order()
@@ -79,7 +79,7 @@ def test_all_items_or_none(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("others", [[], [("A", 1)]])
-def test_an_unknown_sku_is_refused(engine: Engine, others: list[tuple[str, int]]) -> None:
+def test_an_unknown_sku_is_rejected(engine: Engine, others: list[tuple[str, int]]) -> None:
     add(engine, "A", 10)
     order = new_order()
     place(engine, order, *others, ("NO-SUCH", 1))
@@ -89,7 +89,7 @@ def test_an_unknown_sku_is_refused(engine: Engine, others: list[tuple[str, int]]
     assert stock(engine, "A") == (10, 0, 0)
 
 
-def test_lines_of_one_sku_count_together(engine: Engine) -> None:
+def test_lines_of_one_sku_are_added_up(engine: Engine) -> None:
     add(engine, "A", 3)
     too_many, enough = new_order(), new_order()
     place(engine, too_many, ("A", 2), ("A", 2))
@@ -98,7 +98,7 @@ def test_lines_of_one_sku_count_together(engine: Engine) -> None:
     assert stock(engine, "A") == (3, 3, 0)
 
 
-def test_an_order_cancelled_before_it_is_known_never_reserves(engine: Engine) -> None:
+def test_an_order_cancelled_before_it_is_placed_never_reserves_stock(engine: Engine) -> None:
     add(engine, "A", 3)
     order = new_order()
     cancel(engine, order)
@@ -117,14 +117,14 @@ def test_a_rejected_order_that_is_then_cancelled_stays_rejected(engine: Engine) 
     assert status_of(engine, order) == "rejected"
 
 
-def test_a_sale_that_was_never_reserved_is_refused(engine: Engine) -> None:
+def test_a_sale_without_a_reservation_is_rejected(engine: Engine) -> None:
     order = new_order()
     with pytest.raises(UnknownReservationError):
         confirm(engine, order)
     assert status_of(engine, order) is None
 
 
-def test_a_refused_event_leaves_no_trace_and_can_be_replayed(engine: Engine) -> None:
+def test_a_rejected_event_is_rolled_back_and_can_be_replayed(engine: Engine) -> None:
     add(engine, "A", 1)
     order = new_order()
     incoming = warehouse.delivery("order.confirmed.v1", order)
@@ -135,7 +135,7 @@ def test_a_refused_event_leaves_no_trace_and_can_be_replayed(engine: Engine) -> 
     assert stock(engine, "A") == (0, 0, 1)
 
 
-def test_facts_that_contradict_each_other_are_refused(engine: Engine) -> None:
+def test_contradicting_facts_are_rejected(engine: Engine) -> None:
     add(engine, "A", 2)
     sold, released = new_order(), new_order()
     place(engine, sold, ("A", 1))
@@ -170,7 +170,7 @@ def test_the_same_event_takes_effect_once(engine: Engine) -> None:
     assert warehouse.published(engine) == before
 
 
-def test_a_replay_that_the_inbox_has_forgotten_changes_nothing(engine: Engine) -> None:
+def test_a_replay_after_the_inbox_was_pruned_changes_nothing(engine: Engine) -> None:
     add(engine, "A", 9)
     held, sold, released, rejected = (new_order() for _ in range(4))
     for order, quantity in ((held, 1), (sold, 2), (released, 3), (rejected, 99)):

@@ -36,7 +36,7 @@ def change(engine: Engine, sku: str = "A", *, name: str | None = None, price: Mo
 
 
 @pytest.mark.parametrize("on_hand", [0, 7])
-def test_a_product_begins_with_the_same_two_events(engine: Engine, on_hand: int) -> None:
+def test_every_product_starts_with_the_same_two_events(engine: Engine, on_hand: int) -> None:
     add(engine, "A", on_hand)
     price = {"amount": 1999, "currency": "usd"}
     assert published_data(engine, "A") == [
@@ -46,7 +46,7 @@ def test_a_product_begins_with_the_same_two_events(engine: Engine, on_hand: int)
     assert usecases.get_product(engine, "A")["version"] == 2
 
 
-def test_a_sku_is_taken_once(engine: Engine) -> None:
+def test_a_sku_is_unique(engine: Engine) -> None:
     add(engine, "A", 1)
     with pytest.raises(SkuTakenError):
         add(engine, "A", 5)
@@ -54,7 +54,7 @@ def test_a_sku_is_taken_once(engine: Engine) -> None:
     assert len(published_data(engine, "A")) == 2
 
 
-def test_two_at_once_want_the_same_sku(engine: Engine) -> None:
+def test_concurrent_creations_of_one_sku_create_one_product(engine: Engine) -> None:
     def try_to_add() -> bool:
         try:
             add(engine, "A", 1)
@@ -66,7 +66,7 @@ def test_two_at_once_want_the_same_sku(engine: Engine) -> None:
     assert len(published_data(engine, "A")) == 2
 
 
-def test_a_change_is_an_event_and_no_change_is_none(engine: Engine) -> None:
+def test_a_change_publishes_an_event_and_no_change_publishes_none(engine: Engine) -> None:
     add(engine, "A", 7)
     changed = change(engine, price=Money(5, "eur"))
     assert (changed["price"], changed["name"], changed["version"]) == ({"amount": 5, "currency": "eur"}, "The A", 3)
@@ -78,7 +78,7 @@ def test_a_change_is_an_event_and_no_change_is_none(engine: Engine) -> None:
     ]
 
 
-def test_adjustments_count(engine: Engine) -> None:
+def test_adjustments_change_stock_and_publish_events(engine: Engine) -> None:
     add(engine, "A", 7)
     adjust(engine, "A", 5)
     adjust(engine, "A", -12)
@@ -91,7 +91,7 @@ def test_adjustments_count(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_an_adjustment_that_is_refused_changes_nothing(engine: Engine) -> None:
+def test_a_rejected_adjustment_changes_nothing(engine: Engine) -> None:
     add(engine, "A", 7)
     place(engine, new_order(), ("A", 6))
     with pytest.raises(BelowReservedError):
@@ -102,14 +102,14 @@ def test_an_adjustment_that_is_refused_changes_nothing(engine: Engine) -> None:
     assert types(engine, "A") == ["product.listed.v1", "stock.adjusted.v1"]
 
 
-def test_adjustments_at_the_same_moment_all_count(engine: Engine) -> None:
+def test_concurrent_adjustments_all_apply(engine: Engine) -> None:
     add(engine, "A", 0)
     together(partial(adjust, engine, "A", delta) for delta in range(1, 21))
     assert stock(engine, "A") == (210, 0, 0)
     warehouse.check_books(engine)
 
 
-def test_a_price_change_keeps_the_stock_that_moves_concurrently(engine: Engine) -> None:
+def test_a_price_change_keeps_concurrent_stock_changes(engine: Engine) -> None:
     add(engine, "A", 100)
     orders = [partial(place, engine, new_order(), ("A", 1)) for _ in range(10)]
     together([*orders, *(partial(change, engine, price=Money(amount, "usd")) for amount in range(1, 11))])
@@ -117,7 +117,7 @@ def test_a_price_change_keeps_the_stock_that_moves_concurrently(engine: Engine) 
     warehouse.check_books(engine)
 
 
-def test_what_is_not_there(engine: Engine) -> None:
+def test_unknown_products_raise_not_found(engine: Engine) -> None:
     for call in (
         partial(usecases.get_product, engine, "A"),
         partial(change, engine, name="x"),
@@ -127,7 +127,7 @@ def test_what_is_not_there(engine: Engine) -> None:
             call()
 
 
-def test_a_key_makes_an_adjustment_once(engine: Engine) -> None:
+def test_an_idempotency_key_applies_an_adjustment_once(engine: Engine) -> None:
     add(engine, "A", 7)
     key = RequestKey("operator POST adjustments", "key-1", "fingerprint")
 
@@ -145,7 +145,7 @@ def test_a_key_makes_an_adjustment_once(engine: Engine) -> None:
     assert stock(engine, "A") == (8, 0, 0)
 
 
-def test_lists_go_by_sku(engine: Engine) -> None:
+def test_products_are_listed_by_sku(engine: Engine) -> None:
     for sku in ("b", "A-2", "A", "a", "A.1", "B"):
         add(engine, sku, 0)
     skus = [product["sku"] for product in usecases.list_products(engine, after=None, limit=100)]

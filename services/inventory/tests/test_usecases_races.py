@@ -1,4 +1,4 @@
-"""Several orders want the same stock at the same moment. Nothing here repeats after a deadlock: there must be none."""
+"""Concurrent orders of the same stock. Nothing is retried after a deadlock: there must be none."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_two_orders_want_the_last_item(engine: Engine) -> None:
+def test_two_concurrent_orders_sell_the_last_item_once(engine: Engine) -> None:
     for number in range(10):
         sku = f"LAST-{number}"
         add(engine, sku, 1)
@@ -41,7 +41,7 @@ def test_two_orders_want_the_last_item(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_twenty_threads_want_one_hot_sku(engine: Engine) -> None:
+def test_twenty_threads_reserve_one_hot_sku_without_overselling(engine: Engine) -> None:
     add(engine, "HOT", 60)
     orders = [[new_order() for _ in range(5)] for _ in range(20)]
 
@@ -61,7 +61,7 @@ def test_twenty_threads_want_one_hot_sku(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_a_hot_sku_is_sold_out_and_not_oversold(engine: Engine) -> None:
+def test_a_hot_sku_is_sold_out_but_not_oversold(engine: Engine) -> None:
     add(engine, "HOT", 30)
     orders = [[new_order() for _ in range(3)] for _ in range(20)]
 
@@ -75,7 +75,7 @@ def test_a_hot_sku_is_sold_out_and_not_oversold(engine: Engine) -> None:
     assert stock(engine, "HOT") == (30, 30, 0)
 
 
-def test_opposite_orders_of_items_do_not_deadlock(engine: Engine) -> None:
+def test_orders_with_items_in_opposite_order_do_not_deadlock(engine: Engine) -> None:
     skus = ["A", "B", "C", "D", "E"]
     for sku in skus:
         add(engine, sku, 1000)
@@ -92,7 +92,7 @@ def test_opposite_orders_of_items_do_not_deadlock(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_an_order_is_placed_and_cancelled_at_the_same_moment(engine: Engine) -> None:
+def test_concurrent_placement_and_cancellation_conserve_stock(engine: Engine) -> None:
     add(engine, "A", 100)
     orders = [new_order() for _ in range(20)]
     for order in orders:
@@ -109,7 +109,7 @@ def test_an_order_is_placed_and_cancelled_at_the_same_moment(engine: Engine) -> 
     warehouse.check_books(engine)
 
 
-def test_a_confirmation_and_a_cancellation_at_the_same_moment_do_not_both_count(engine: Engine) -> None:
+def test_only_one_of_concurrent_confirmation_and_cancellation_applies(engine: Engine) -> None:
     add(engine, "A", 100)
     for _ in range(10):
         order = new_order()
@@ -122,7 +122,7 @@ def test_a_confirmation_and_a_cancellation_at_the_same_moment_do_not_both_count(
     warehouse.check_books(engine)
 
 
-def test_what_is_reserved_cannot_be_withdrawn_concurrently(engine: Engine) -> None:
+def test_reserved_stock_cannot_be_withdrawn_concurrently(engine: Engine) -> None:
     for number in range(10):
         sku = f"A-{number}"
         add(engine, sku, 5)

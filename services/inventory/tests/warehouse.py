@@ -1,4 +1,4 @@
-"""What the tests of inventory say: products, orders and their events, and what became of the stock."""
+"""Builders for the tests of inventory: products, orders, their events, and the resulting stock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def stock(engine: Engine, sku: str) -> tuple[int, int, int]:
 
 
 def delivery(event_type: str, order_id: str) -> Delivery:
-    """A new event about the order; what is in it is the consumer's business, not the use case's."""
+    """A new event about the order; use cases do not read its data."""
     contract = Contract(event_type, "/services/orders", TolerantSchema(), "")
     return Delivery(
         "inventory",
@@ -56,7 +56,7 @@ def delivery(event_type: str, order_id: str) -> Delivery:
 
 
 def place(engine: Engine, order_id: str, *lines: tuple[str, int]) -> None:
-    """Each call is a new event: the inbox does not know it, as after its pruning."""
+    """Place an order by a new event, which the inbox does not know, like after pruning."""
     incoming = delivery("order.placed.v1", order_id)
     usecases.order_was_placed(engine, incoming, order_id, [Line(sku, quantity) for sku, quantity in lines])
 
@@ -74,7 +74,7 @@ def new_order() -> str:
 
 
 def published(engine: Engine, subject: str | None = None) -> list[Event]:
-    """What waits in the outbox, in order; of one subject, or all."""
+    """The events in the outbox, in order, of one subject or of all."""
     with autocommit(engine) as connection:
         bodies = connection.execute(text("SELECT body FROM outbox ORDER BY position")).scalars()
         events = [from_json(body) for body in bodies]
@@ -96,7 +96,7 @@ def status_of(engine: Engine, order_id: str) -> str | None:
 
 
 def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
-    """Call all at the same moment, each in its own thread; raises what one of them raises."""
+    """Make all calls concurrently, each in its own thread; raises the first error."""
     work = list(calls)
     barrier = Barrier(len(work), timeout=WAIT_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What the tests of orders say."""
+"""Builders for the tests of orders."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def published(engine: Engine, subject: str) -> list[Event]:
 
 
 def together(count: int, call: Callable[[int], Any]) -> list[Any]:
-    """Call `count` times at the same moment, each in its own thread."""
+    """Make `count` concurrent calls, each in its own thread."""
     barrier = Barrier(count, timeout=30)
 
     def run(number: int) -> Any:

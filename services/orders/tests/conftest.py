@@ -1,4 +1,4 @@
-"""A migrated database of orders, and its app; every test finds the tables empty."""
+"""A migrated database of orders, and its app; each test starts with empty tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.money import Money
 from common.storage.postgresql import make_engine, transaction
 from common.tests.sample_service import VERIFIER
 from services.orders.main import Settings, create_app
-from services.orders.models import put_price
+from services.orders.models import upsert_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +31,10 @@ def database_url(migrated_database: Callable[[str], str]) -> str:
 def engine(database_url: str) -> Iterator[Engine]:
     made = make_engine(database_url, pool_size=THREADS, timeout_seconds=10, name="test-orders")
     with transaction(made) as connection:
-        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
-        put_price(connection, sku="POT", name="Pot", price=Money(2500, "usd"), sequence=1)
-        put_price(connection, sku="CANDY", name="Candy", price=Money(49, "usd"), sequence=1)
-        put_price(connection, sku="EURO", name="Euro", price=Money(100, "eur"), sequence=1)
+        upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+        upsert_price(connection, sku="POT", name="Pot", price=Money(2500, "usd"), sequence=1)
+        upsert_price(connection, sku="CANDY", name="Candy", price=Money(49, "usd"), sequence=1)
+        upsert_price(connection, sku="EURO", name="Euro", price=Money(100, "eur"), sequence=1)
         connection.execute(text("SELECT 1"))
     yield made
     made.dispose()
@@ -51,5 +51,5 @@ def client(database_url: str, engine: Engine) -> FlaskClient:
         database_url=database_url,
         database_timeout_seconds=5,
     )
-    assert engine is not None  # the price list is there
+    assert engine is not None  # the price list is stored
     return create_app(settings, verifier=VERIFIER).test_client()

@@ -1,4 +1,4 @@
-"""The orders API: shapes, replays, and bad input as precise problems."""
+"""The orders API: replies, replays, and specific problems for invalid input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.storage.postgresql import transaction
 from common.tests.sample_service import bearer
 from services.orders import usecases
 from services.orders.domain import CancelReason
-from services.orders.models import put_price
+from services.orders.models import upsert_price
 from services.orders.tests.builders import delivery_of, place, published
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_an_order_is_accepted_and_can_be_read(client: Any) -> None:
     assert client.get(reply.headers["Location"], headers=ANN).json == order
 
 
-def test_a_repetition_gets_the_same_reply(client: Any) -> None:
+def test_a_repeated_request_gets_the_same_reply(client: Any) -> None:
     first, second = post(client, BODY, key="k"), post(client, BODY, key='"k"')
     assert second.json == first.json
     assert second.headers["Idempotent-Replayed"] == "true"
@@ -51,7 +51,7 @@ def test_a_repetition_gets_the_same_reply(client: Any) -> None:
     assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
 
 
-def test_orders_are_listed_page_by_page_newest_first(client: Any) -> None:
+def test_orders_are_paginated_newest_first(client: Any) -> None:
     placed = [post(client, BODY).json["id"] for _ in range(5)]
     seen: list[str] = []
     query = "?limit=2"
@@ -66,7 +66,7 @@ def test_orders_are_listed_page_by_page_newest_first(client: Any) -> None:
     assert len(client.get("/api/v1/orders", headers=bearer(sub="op", role="operator")).json["data"]) == 5
 
 
-def test_an_operator_lists_the_orders_of_one_customer_and_a_customer_only_their_own(client: Any) -> None:
+def test_an_operator_filters_orders_by_customer_and_a_customer_lists_only_their_own(client: Any) -> None:
     ann, bob = "0190a1b2-0000-7000-8000-000000000001", "0190a1b2-0000-7000-8000-000000000002"
     place = {**bearer(sub=ann), "Idempotency-Key": "k"}
     order_id = client.post("/api/v1/orders", json=BODY, headers=place).json["id"]
@@ -93,13 +93,13 @@ def test_an_order_can_be_cancelled_by_its_customer_only(client: Any) -> None:
     assert reply.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_customer_is_charged_the_price_that_they_saw_or_nothing(client: Any, engine: Engine) -> None:
+def test_an_order_with_an_outdated_unit_price_is_rejected(client: Any, engine: Engine) -> None:
     seen = {"amount": 450, "currency": "usd"}
     body = {"items": [{"sku": "TEA", "quantity": 2, "unit_price": seen}], "payment_method": "pm_card_visa"}
     first = post(client, body, key="k")
     assert (first.status_code, first.json["total"]["amount"]) == (202, 900)
     with transaction(engine) as connection:
-        put_price(connection, sku="TEA", name="Tea", price=Money(600, "usd"), sequence=2)
+        upsert_price(connection, sku="TEA", name="Tea", price=Money(600, "usd"), sequence=2)
     changed = post(client, body)
     assert (changed.status_code, changed.json["code"]) == (409, "price_changed")
     assert changed.json["errors"] == {"items.0.unit_price": ["You saw 450 usd; the price is 600 usd."]}
@@ -156,7 +156,7 @@ BAD: dict[str, tuple[Any, int, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_a_precise_problem_and_makes_no_order(client: Any, name: str) -> None:
+def test_invalid_input_returns_a_problem_and_creates_no_order(client: Any, name: str) -> None:
     body, status, code = BAD[name]
     reply = post(client, body)
     assert 400 <= reply.status_code < 500
@@ -168,28 +168,28 @@ def test_bad_input_is_a_precise_problem_and_makes_no_order(client: Any, name: st
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "x" * 10_000, "schlüssel", '"unclosed'])
-def test_a_bad_idempotency_key_is_refused(client: Any, key: str) -> None:
+def test_an_invalid_idempotency_key_is_rejected(client: Any, key: str) -> None:
     headers = ANN | {"Idempotency-Key": key, "Content-Type": "application/json"}
     reply = client.post("/api/v1/orders", data=json.dumps(BODY), headers=headers)
     assert reply.status_code == 400
 
 
-def test_an_order_needs_a_key(client: Any) -> None:
+def test_an_order_requires_an_idempotency_key(client: Any) -> None:
     reply = client.post("/api/v1/orders", json=BODY, headers=ANN)
     assert (reply.status_code, reply.json["code"]) == (400, "idempotency_key_missing")
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "starting_after=1", "page=2", "status=lost"])
-def test_a_bad_query_is_refused(client: Any, query: str) -> None:
+def test_an_invalid_query_is_rejected(client: Any, query: str) -> None:
     assert client.get(f"/api/v1/orders?{query}", headers=ANN).status_code in {400, 422}
 
 
 @pytest.mark.parametrize("order_id", ["1", "..", "%00", "x" * 2000, new_id()])
-def test_an_order_that_is_not_there_is_404(client: Any, order_id: str) -> None:
+def test_an_unknown_order_is_404(client: Any, order_id: str) -> None:
     assert client.get(f"/api/v1/orders/{order_id}", headers=ANN).status_code in {400, 404}
 
 
-def test_nobody_gets_in_without_a_token(client: Any) -> None:
+def test_requests_without_a_token_are_rejected(client: Any) -> None:
     for method, path in (("POST", ""), ("GET", ""), ("GET", f"/{new_id()}"), ("POST", f"/{new_id()}/cancel")):
         reply = client.open(f"/api/v1/orders{path}", method=method)
         assert (reply.status_code, reply.json["code"]) == (401, "unauthenticated")
@@ -203,7 +203,9 @@ def test_an_operator_resends_the_final_event(client: Any, engine: Engine) -> Non
     assert client.post(path, headers=bearer(sub="ann")).status_code == 403
     assert client.post(path, headers=operator).get_json()["code"] == "order_has_no_end"
     assert client.post(f"/api/v1/orders/{new_id()}/re-emit", headers=operator).status_code == 404
-    usecases.order_failed(engine, delivery_of("payment.declined.v1", order_id), order_id, CancelReason.PAYMENT_DECLINED)
+    usecases.cancel_failed_order(
+        engine, delivery_of("payment.declined.v1", order_id), order_id, CancelReason.PAYMENT_DECLINED
+    )
     for _ in range(2):
         reply = client.post(path, headers=operator)
         assert (reply.status_code, reply.get_json()["status"], reply.get_json()["version"]) == (202, "cancelled", 2)

@@ -1,4 +1,4 @@
-"""Which way an order may go."""
+"""The allowed transitions of an order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_an_order_is_priced_line_by_line() -> None:
     assert [line.unit_price.amount for line in lines] == [450, 2500]
 
 
-def test_what_is_not_on_the_price_list_cannot_be_ordered() -> None:
+def test_an_unlisted_sku_cannot_be_ordered() -> None:
     with pytest.raises(domain.UnknownSkuError) as caught:
         domain.price([WantedItem("TEA", 1), WantedItem("MOON", 1)], PRICES)
     assert caught.value.errors == {"items": ["unknown sku MOON"]}
@@ -36,12 +36,12 @@ def test_one_order_has_one_currency() -> None:
         domain.price([WantedItem("TEA", 1), WantedItem("EURO", 1)], PRICES)
 
 
-def test_a_total_beyond_what_the_provider_takes_is_refused() -> None:
+def test_a_total_above_the_providers_maximum_is_rejected() -> None:
     with pytest.raises(domain.TotalTooLargeError):
         domain.price([WantedItem("POT", MAX_TOTAL // 2500 + 1)], PRICES)
 
 
-def test_a_price_that_the_customer_did_not_see_is_not_charged() -> None:
+def test_a_changed_price_is_rejected() -> None:
     items = [WantedItem("TEA", 1, Money(450, "usd")), WantedItem("POT", 1, Money(1000, "usd"))]
     with pytest.raises(domain.PriceChangedError) as caught:
         domain.price(items, PRICES)
@@ -51,13 +51,13 @@ def test_a_price_that_the_customer_did_not_see_is_not_charged() -> None:
 
 
 @pytest.mark.parametrize(("currency", "smallest"), MIN_TOTALS.items())
-def test_a_total_below_what_the_provider_takes_is_refused(currency: str, smallest: int) -> None:
+def test_a_total_below_the_providers_minimum_is_rejected(currency: str, smallest: int) -> None:
     assert domain.price([WantedItem("X", 1)], {"X": Money(smallest, currency)})[1].amount == smallest
     with pytest.raises(domain.TotalTooSmallError):
         domain.price([WantedItem("X", 1)], {"X": Money(smallest - 1, currency)})
 
 
-def test_every_currency_has_a_smallest_total() -> None:
+def test_every_currency_has_a_minimum_total() -> None:
     assert set(MIN_TOTALS) == set(CURRENCIES)
 
 

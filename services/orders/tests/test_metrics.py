@@ -31,14 +31,14 @@ def read(client: Any) -> dict[str, float]:
 
 
 def grown(client: Any, act: Callable[[], object]) -> dict[str, float]:
-    """What is more after `act`."""
+    """The metrics that `act` increases, with the increase."""
     before = read(client)
     act()
     after = read(client)
     return {name: after[name] - before[name] for name in after if after[name] != before.get(name)}
 
 
-def test_an_order_is_counted_when_it_is_accepted_and_not_when_it_is_repeated(client: Any) -> None:
+def test_an_accepted_order_is_counted_once(client: Any) -> None:
     def act() -> None:
         post(client, BODY, key="k")
         post(client, BODY, key="k")
@@ -47,14 +47,14 @@ def test_an_order_is_counted_when_it_is_accepted_and_not_when_it_is_repeated(cli
     assert grown(client, act) == {"holdfast_orders_accepted_total": 1}
 
 
-def test_a_confirmation_is_counted_once_with_the_time_it_took(client: Any, engine: Engine) -> None:
+def test_a_confirmation_is_counted_once_with_its_duration(client: Any, engine: Engine) -> None:
     order_id = place(engine)
     captured = delivery_of("payment.captured.v1", order_id)
 
     def act() -> None:
         for delivery in (captured, captured, delivery_of("payment.captured.v1", order_id, 2)):
             with suppress(AlreadyHandled):
-                usecases.payment_was_captured(engine, delivery, order_id)
+                usecases.confirm_order(engine, delivery, order_id)
 
     found = grown(client, act)
     assert (found["holdfast_orders_confirmed_total"], found[f"{TOOK}_count"]) == (1, 1)
@@ -69,7 +69,7 @@ def test_each_cancellation_is_counted_once_with_its_reason(client: Any, engine: 
     def act() -> None:
         for _ in range(2):
             event = delivery_of("stock.rejected.v1", refused)
-            usecases.order_failed(engine, event, refused, CancelReason.OUT_OF_STOCK)
+            usecases.cancel_failed_order(engine, event, refused, CancelReason.OUT_OF_STOCK)
             client.post(f"/api/v1/orders/{requested}/cancel", headers=ANN)
             timeouts.cancel_overdue_orders(
                 engine, reading=reading + 1, bound_seconds=0, limit=9, should_continue=lambda: True
@@ -79,11 +79,11 @@ def test_each_cancellation_is_counted_once_with_its_reason(client: Any, engine: 
     assert usecases.get_order(engine, late, customer_id=None).cancel_reason == "timed_out"
 
 
-def test_every_reason_is_there_before_its_first_order(client: Any) -> None:
+def test_every_reason_starts_at_zero(client: Any) -> None:
     assert {f"{ENDED}{reason}" for reason in CancelReason} <= set(read(client))
 
 
-def test_what_is_rolled_back_is_not_counted(client: Any, engine: Engine) -> None:
+def test_a_rolled_back_change_is_not_counted(client: Any, engine: Engine) -> None:
     order_id = place(engine)
 
     def render(_order: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Listing reads a page by an index, however many orders there are."""
+"""Listing reads a page by an index, independent of the number of orders."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_page_is_read_by_an_index(
 
 
 @pytest.mark.parametrize("customer_id", [None, "customer-7"])
-def test_pages_of_a_status_follow_each_other_and_end(many: Engine, customer_id: str | None) -> None:
+def test_pages_of_a_status_contain_every_order_once(many: Engine, customer_id: str | None) -> None:
     with transaction(many) as connection:
         connection.execute(text("UPDATE orders SET status = 'pending' WHERE idempotency_key = ANY('{7,27,47}')"))
         connection.execute(text("UPDATE orders SET status = 'reserved' WHERE idempotency_key = '67'"))

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("role", ["customer", "operator"])
-def test_generated_requests_meet_what_is_documented(client: FlaskClient, engine: Engine, role: str) -> None:
+def test_generated_requests_conform_to_the_openapi_document(client: FlaskClient, engine: Engine, role: str) -> None:
     place(engine)
-    # Which SKUs there are is not in the schema.
+    # The schema does not contain the existing SKUs.
     in_words = ["POST /api/v1/orders"]
     assert check_conformance(client.application, bearer(sub="ann", role=role), rules_in_words=in_words) == 5

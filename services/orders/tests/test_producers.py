@@ -1,4 +1,4 @@
-"""The events of orders: about the order, numbered by its version, with what their contracts say."""
+"""The events of orders: their subject, sequence and data match their contracts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORDER = Order(
 )
 
 
-def test_an_order_tells_that_it_was_placed() -> None:
+def test_placing_publishes_order_placed() -> None:
     event = producers.order_placed(ORDER, MESSAGE_CONTEXT)
     assert (event.type, event.subject, event.orderid, event.sequence) == ("order.placed.v1", ORDER.id, ORDER.id, 1)
     assert event.data["items"] == [{"sku": "TEA", "quantity": 2, "unit_price": {"amount": 450, "currency": "usd"}}]
@@ -33,13 +33,13 @@ def test_an_order_tells_that_it_was_placed() -> None:
 
 
 @pytest.mark.parametrize("reason", list(CancelReason))
-def test_an_order_tells_why_it_was_cancelled(reason: CancelReason) -> None:
+def test_cancelling_publishes_the_reason(reason: CancelReason) -> None:
     cancelled = replace(ORDER, status=Status.CANCELLED, cancel_reason=reason, version=2)
     event = producers.order_cancelled(cancelled, MESSAGE_CONTEXT)
     assert (event.type, event.sequence, event.data["reason"]) == ("order.cancelled.v1", 2, reason)
 
 
-def test_an_order_tells_that_it_is_confirmed() -> None:
+def test_confirming_publishes_order_confirmed() -> None:
     event = producers.order_confirmed(replace(ORDER, status=Status.CONFIRMED, version=2), MESSAGE_CONTEXT)
     assert event.data == {
         "order_id": ORDER.id,
@@ -48,6 +48,6 @@ def test_an_order_tells_that_it_is_confirmed() -> None:
     }
 
 
-def test_what_breaks_the_contract_does_not_leave() -> None:
+def test_an_event_that_violates_its_contract_is_not_published() -> None:
     with pytest.raises(Rejected):
         producers.order_placed(replace(ORDER, lines=()), MESSAGE_CONTEXT)

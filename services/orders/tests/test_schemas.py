@@ -1,4 +1,4 @@
-"""What an order's body may be."""
+"""Valid bodies of an order."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ def errors_of(items: Any) -> Any:
     return refused.value.messages
 
 
-def test_an_order() -> None:
+def test_an_order_is_valid() -> None:
     body = {"items": [TEA, {"sku": "TEA-2", "quantity": 1}], "payment_method": "pm_card_visa"}
     assert PlaceOrderSchema().load(body) == body
 
 
-def test_a_sku_stands_once() -> None:
+def test_a_sku_may_occur_only_once() -> None:
     assert errors_of([TEA, TEA]) == {"items": ["Each sku once: TEA-1."]}
 
 
 @pytest.mark.parametrize("item", [{}, {"quantity": 1}, {"sku": "A B", "quantity": 1}, [], None, 7, {"sku": []}])
-def test_an_item_that_is_none_is_named_by_its_place(item: Any) -> None:
+def test_an_invalid_item_is_named_by_its_index(item: Any) -> None:
     assert list(errors_of([TEA, item])["items"]) == [1]
 
 
-def test_lines_are_bounded() -> None:
+def test_the_number_of_lines_is_bounded() -> None:
     assert "items" in errors_of([])
     assert "items" in errors_of([{"sku": f"TEA-{number}", "quantity": 1} for number in range(MAX_LINES + 1)])
 
 
-def test_a_great_many_bad_items_are_no_more_than_bad() -> None:
+def test_many_invalid_items_are_one_validation_error() -> None:
     assert "items" in errors_of([{}] * 10_000)

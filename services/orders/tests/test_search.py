@@ -1,4 +1,4 @@
-"""Orders by SKU and time: which are found, and that pages of them follow each other."""
+"""Search by SKU and time: the found orders, and their pagination."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ORDERS = "/api/v1/orders"
 AS_OPERATOR = bearer(sub="olga", role="operator")
 
 
-def test_bounds_are_to_the_millisecond() -> None:
+def test_time_bounds_are_exact_to_the_millisecond() -> None:
     before, order_id = utc_now(), new_id()
     assert first_id_at(before) <= order_id < first_id_at(utc_now() + timedelta(milliseconds=1))
     assert first_id_at(datetime(1, 1, 1, tzinfo=UTC)) == FIRST_ID
     assert first_id_at(datetime(9999, 12, 31, tzinfo=UTC)) < AFTER_ALL
 
 
-def test_a_page_begins_at_the_cursor_or_at_the_end_of_the_time_whichever_is_earlier() -> None:
+def test_a_page_starts_at_the_earlier_of_cursor_and_end_time() -> None:
     moment, cursor = utc_now(), new_id()
     assert OrderFilter().before(None) == AFTER_ALL
     assert OrderFilter(until=moment - timedelta(hours=1)).before(cursor) == first_id_at(moment - timedelta(hours=1))
@@ -56,7 +56,7 @@ def test_orders_are_found_by_sku_time_status_and_customer(client: FlaskClient) -
 @pytest.mark.parametrize(
     "query", ["since=yesterday", "since=2026-01-01T00:00:00", "until=2026-13-01T00:00:00Z", "sku=%20"]
 )
-def test_an_odd_filter_is_refused(client: FlaskClient, query: str) -> None:
+def test_an_invalid_filter_is_rejected(client: FlaskClient, query: str) -> None:
     assert client.get(f"{ORDERS}?{query}", headers=AS_OPERATOR).status_code == 422
 
 

@@ -1,4 +1,4 @@
-"""New orders while what was accepted earlier does not get on: refused, until it does."""
+"""New orders are rejected while the backlog is too large."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITS = {"outbox_seconds": 900.0, "outbox_rows": 100, "open_orders": 50}
 
 
 def eager() -> Shedding:
-    """It measures with every order, so that a test need not wait."""
+    """A load shedder that measures with every order, so that a test does not wait."""
     return Shedding(LIMITS, measure_seconds=0)
 
 
@@ -45,7 +45,7 @@ def shed(backlog: str) -> float:
     return REGISTRY.get_sample_value("holdfast_shed_total", {"backlog": backlog}) or 0
 
 
-def test_an_old_event_that_is_not_published_yet_stops_new_orders(engine: Engine) -> None:
+def test_an_old_unpublished_event_rejects_new_orders(engine: Engine) -> None:
     assert not is_shed(engine)
     run(engine, "UPDATE outbox SET created_at = now() - interval '899 seconds'")
     assert not is_shed(engine)
@@ -57,8 +57,8 @@ def test_an_old_event_that_is_not_published_yet_stops_new_orders(engine: Engine)
     assert not is_shed(engine)
 
 
-def test_one_event_that_no_queue_takes_stops_no_orders(engine: Engine) -> None:
-    """However old it is, and however many events have come and gone since."""
+def test_an_unroutable_event_does_not_reject_orders(engine: Engine) -> None:
+    """Independent of its age and of later events."""
     assert not is_shed(engine)
     run(engine, "UPDATE outbox SET created_at = now() - interval '1 day', set_aside_at = now()")
     run(engine, "ALTER TABLE outbox ALTER COLUMN position RESTART WITH 1000000")
@@ -66,7 +66,7 @@ def test_one_event_that_no_queue_takes_stops_no_orders(engine: Engine) -> None:
     assert not is_shed(engine)
 
 
-def test_too_many_events_that_are_not_published_yet_stop_new_orders(engine: Engine) -> None:
+def test_too_many_unpublished_events_reject_new_orders(engine: Engine) -> None:
     usecases.place_order(engine, order_command(), MESSAGE_CONTEXT)
     more = f"INSERT INTO outbox ({COLUMNS}) SELECT {COLUMNS} FROM outbox"
     for _ in range(6):
@@ -76,7 +76,7 @@ def test_too_many_events_that_are_not_published_yet_stop_new_orders(engine: Engi
     assert is_shed(engine)
 
 
-def test_too_many_open_orders_stop_new_ones(engine: Engine) -> None:
+def test_too_many_open_orders_reject_new_ones(engine: Engine) -> None:
     for _ in range(51):
         usecases.place_order(engine, order_command(), MESSAGE_CONTEXT)
     run(engine, "DELETE FROM outbox")
@@ -85,14 +85,14 @@ def test_too_many_open_orders_stop_new_ones(engine: Engine) -> None:
     assert not is_shed(engine)
 
 
-def test_a_repetition_is_answered_all_the_same(engine: Engine) -> None:
+def test_a_repeated_request_is_answered_under_overload(engine: Engine) -> None:
     first = usecases.place_order(engine, order_command(key="k"), MESSAGE_CONTEXT, eager())
     run(engine, "UPDATE outbox SET created_at = now() - interval '1 hour'")
     again = usecases.place_order(engine, order_command(key="k"), MESSAGE_CONTEXT, eager())
     assert (again.order.id, again.replayed) == (first.order.id, True)
 
 
-def test_no_statement_is_added(engine: Engine) -> None:
+def test_load_shedding_adds_no_statement(engine: Engine) -> None:
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: statements.append(statement))
     usecases.place_order(engine, order_command(), MESSAGE_CONTEXT, eager())

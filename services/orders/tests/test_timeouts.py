@@ -1,4 +1,4 @@
-"""Time-outs on a real database: the clock (`clock.py`), who is timed out by it, and the race against a late capture."""
+"""Time-outs on a real database: the clock (`clock.py`), overdue orders, and the race with a late capture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOUND = 300.0
 
 
 def wind(engine: Engine, seconds: float) -> float:
-    """Move the clock on by hand; returns its reading."""
+    """Advance the clock manually; returns its reading."""
     with autocommit(engine) as connection:
         moved = text("UPDATE saga_clock SET active_seconds = active_seconds + :s RETURNING active_seconds")
         return float(connection.execute(moved, {"s": seconds}).scalar_one())
@@ -52,32 +52,32 @@ def test_the_clock_runs_stops_and_resumes(engine: Engine) -> None:
     time.sleep(0.3)
     assert timeouts.tick(engine, is_stopped=True) == second
     time.sleep(0.3)
-    # What passed while it stood still does not come later.
+    # Time that passed while it was stopped is not added later.
     stood = time.monotonic()
     assert timeouts.tick(engine, is_stopped=True) == second
     time.sleep(0.1)
     assert 0.1 <= timeouts.tick(engine, is_stopped=False) - second < time.monotonic() - stood
 
 
-def test_a_clock_that_nobody_ticked_moves_on_by_a_few_seconds_at_most(engine: Engine) -> None:
+def test_a_clock_without_ticks_advances_by_a_few_seconds_at_most(engine: Engine) -> None:
     before = timeouts.tick(engine, is_stopped=False)
-    for interval in ("-1 day", "1 day"):  # nobody ticked; and the server's own clock was set back
+    for interval in ("-1 day", "1 day"):  # without ticks, and with the server's own clock set back
         with autocommit(engine) as connection:
             connection.execute(text(f"UPDATE saga_clock SET ticked_at = clock_timestamp() + interval '{interval}'"))
         assert timeouts.tick(engine, is_stopped=False) - before <= timeouts.MAX_TICK_SECONDS
 
 
-def test_two_that_tick_at_once_count_the_time_once(engine: Engine) -> None:
+def test_concurrent_ticks_count_the_time_once(engine: Engine) -> None:
     first, began = timeouts.tick(engine, is_stopped=False), time.monotonic()
     for _ in range(5):
         together(4, lambda _: timeouts.tick(engine, is_stopped=False))
     assert timeouts.tick(engine, is_stopped=False) - first <= time.monotonic() - began + 0.1
 
 
-def test_an_order_beyond_the_bound_is_cancelled_once_and_others_stay(engine: Engine) -> None:
+def test_only_overdue_orders_are_cancelled_and_only_once(engine: Engine) -> None:
     pending, reserved, confirmed = place(engine), place(engine), place(engine)
     usecases.mark_reserved(engine, delivery_of("stock.reserved.v1", reserved), reserved)
-    usecases.payment_was_captured(engine, delivery_of("payment.captured.v1", confirmed), confirmed)
+    usecases.confirm_order(engine, delivery_of("payment.captured.v1", confirmed), confirmed)
     late = place_at(engine, 200)
     assert sweep(engine, wind(engine, 99)) == 0
     assert sweep(engine, wind(engine, 2)) == 2
@@ -95,7 +95,7 @@ def place_at(engine: Engine, seconds: float) -> str:
     return place(engine)
 
 
-def test_an_order_of_the_version_before_gets_its_time_from_now_on(engine: Engine) -> None:
+def test_an_order_of_the_previous_version_starts_at_the_current_reading(engine: Engine) -> None:
     wind(engine, 10_000)
     order = place(engine)
     with transaction(engine) as connection:
@@ -106,7 +106,7 @@ def test_an_order_of_the_version_before_gets_its_time_from_now_on(engine: Engine
     assert order_of(engine, order) == TIMED_OUT
 
 
-def test_many_are_cancelled_in_portions_the_oldest_first(engine: Engine) -> None:
+def test_overdue_orders_are_cancelled_in_batches_oldest_first(engine: Engine) -> None:
     orders = [place_at(engine, 1) for _ in range(5)]
     reading = wind(engine, 2 * BOUND)
     assert sweep(engine, reading, limit=3) == 3
@@ -114,7 +114,7 @@ def test_many_are_cancelled_in_portions_the_oldest_first(engine: Engine) -> None
     assert sweep(engine, reading, limit=3) == 2
 
 
-def test_two_sweeps_at_once_cancel_each_order_once(engine: Engine) -> None:
+def test_concurrent_sweeps_cancel_each_order_once(engine: Engine) -> None:
     orders = [place(engine) for _ in range(10)]
     reading = wind(engine, 2 * BOUND)
     assert sum(together(2, lambda _: sweep(engine, reading))) == len(orders)
@@ -122,12 +122,12 @@ def test_two_sweeps_at_once_cancel_each_order_once(engine: Engine) -> None:
         assert [event.type for event in published(engine, order)] == ["order.placed.v1", "order.cancelled.v1"]
 
 
-def test_a_capture_that_is_being_written_wins_against_the_time_out(engine: Engine) -> None:
+def test_a_capture_in_progress_wins_over_the_time_out(engine: Engine) -> None:
     order = place(engine)
     reading = wind(engine, 2 * BOUND)
     done: list[int] = []
     with transaction(engine) as connection:
-        # The capture holds the order's lock; the sweep has found the order overdue and waits for it.
+        # The capture holds the order's lock; the sweep has found the order overdue and waits for the lock.
         locked = models.lock(connection, order)
         waiting = threading.Thread(target=lambda: done.append(sweep(engine, reading)))
         waiting.start()
@@ -144,9 +144,9 @@ def test_a_capture_after_the_time_out_only_resends_the_cancellation(engine: Engi
     order = place(engine)
     assert sweep(engine, wind(engine, 2 * BOUND)) == 1
     capture = delivery_of("payment.captured.v1", order)
-    usecases.payment_was_captured(engine, capture, order)
+    usecases.confirm_order(engine, capture, order)
     with pytest.raises(AlreadyHandled):
-        usecases.payment_was_captured(engine, capture, order)
+        usecases.confirm_order(engine, capture, order)
     assert order_of(engine, order) == TIMED_OUT
     _, first, again = published(engine, order)
     assert first == again  # the same event: consumers drop the duplicate

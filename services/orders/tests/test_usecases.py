@@ -31,7 +31,7 @@ def test_an_accepted_order_and_its_event_are_written_together(engine: Engine) ->
     assert event.correlationid == "test"
 
 
-def test_the_same_key_twenty_times_at_once_makes_one_order(engine: Engine) -> None:
+def test_twenty_concurrent_requests_with_one_key_create_one_order(engine: Engine) -> None:
     same = order_command(key="same")
     placed = together(THREADS, lambda _: usecases.place_order(engine, same, MESSAGE_CONTEXT))
     assert len({result.order.id for result in placed}) == 1
@@ -39,24 +39,26 @@ def test_the_same_key_twenty_times_at_once_makes_one_order(engine: Engine) -> No
     assert len(published(engine, placed[0].order.id)) == 1
 
 
-def test_a_key_belongs_to_one_customer(engine: Engine) -> None:
+def test_an_idempotency_key_belongs_to_one_customer(engine: Engine) -> None:
     first = usecases.place_order(engine, order_command("ann", key="k"), MESSAGE_CONTEXT)
     second = usecases.place_order(engine, order_command("bob", key="k"), MESSAGE_CONTEXT)
     assert first.order.id != second.order.id
 
 
-def test_a_key_used_for_another_order_is_refused(engine: Engine) -> None:
+def test_a_key_reused_for_another_order_is_rejected(engine: Engine) -> None:
     usecases.place_order(engine, order_command(key="k", fingerprint="one"), MESSAGE_CONTEXT)
     with pytest.raises(usecases.KeyReusedError):
         usecases.place_order(engine, order_command(key="k", fingerprint="other"), MESSAGE_CONTEXT)
 
 
-def test_a_repetition_shows_the_order_as_it_was_placed(engine: Engine) -> None:
+def test_a_repeated_request_returns_the_order_as_placed(engine: Engine) -> None:
     same = order_command(key="k")
     first = usecases.place_order(engine, same, MESSAGE_CONTEXT).order
-    usecases.order_failed(engine, delivery_of("stock.rejected.v1", first.id), first.id, CancelReason.OUT_OF_STOCK)
+    usecases.cancel_failed_order(
+        engine, delivery_of("stock.rejected.v1", first.id), first.id, CancelReason.OUT_OF_STOCK
+    )
     with transaction(engine) as connection:
-        connection.execute(text("DELETE FROM prices"))  # what it costs today does not matter any more
+        connection.execute(text("DELETE FROM prices"))  # the current price is irrelevant
     again = usecases.place_order(engine, same, MESSAGE_CONTEXT)
     assert again.replayed
     assert again.order == first
@@ -66,7 +68,7 @@ def test_capture_and_reservation_in_either_order_confirm_once(engine: Engine) ->
     for facts in (["reserved", "captured"], ["captured", "reserved"]):
         order_id = place(engine)
         for fact in facts * 2:
-            _tell(engine, order_id, fact)
+            _apply_fact(engine, order_id, fact)
         assert _status(engine, order_id) is Status.CONFIRMED
         assert [(e.type, e.sequence) for e in published(engine, order_id)][1:] == [("order.confirmed.v1", 2)]
 
@@ -77,20 +79,20 @@ def test_a_customer_cancels_once(engine: Engine) -> None:
         reply = _cancel(engine, order_id)
         assert reply == {"status": "cancelled", "reason": "customer_request"}
     assert [event.type for event in published(engine, order_id)] == ["order.placed.v1", "order.cancelled.v1"]
-    _tell(engine, order_id, "captured")
+    _apply_fact(engine, order_id, "captured")
     assert _status(engine, order_id) is Status.CANCELLED
 
 
-def test_cancel_against_capture_has_one_winner(engine: Engine) -> None:
+def test_a_concurrent_cancellation_and_capture_have_one_winner(engine: Engine) -> None:
     for _ in range(10):
         order_id = place(engine)
 
         def race(number: int, order_id: str = order_id) -> None:
             with suppress(NotCancellableError):
-                _tell(engine, order_id, "captured") if number % 2 else _cancel(engine, order_id)
+                _apply_fact(engine, order_id, "captured") if number % 2 else _cancel(engine, order_id)
 
         together(4, race)
-        # A capture that comes too late has the same cancellation published again.
+        # A late capture causes the same cancellation to be published again.
         types = list({event.id: event.type for event in published(engine, order_id)}.values())
         assert types in (
             ["order.placed.v1", "order.confirmed.v1"],
@@ -98,21 +100,21 @@ def test_cancel_against_capture_has_one_winner(engine: Engine) -> None:
         )
 
 
-def test_somebody_elses_order_is_not_there(engine: Engine) -> None:
+def test_an_order_of_another_customer_is_not_found(engine: Engine) -> None:
     order_id = place(engine)
     with pytest.raises(NotFound):
         usecases.get_order(engine, order_id, customer_id="bob")
     assert usecases.get_order(engine, order_id, customer_id=None).customer_id == "ann"
 
 
-def test_a_fact_about_an_unknown_order_is_refused_for_good(engine: Engine) -> None:
+def test_a_fact_about_an_unknown_order_is_rejected_permanently(engine: Engine) -> None:
     with pytest.raises(NotFound):
-        _tell(engine, new_id(), "captured")
+        _apply_fact(engine, new_id(), "captured")
 
 
-def _tell(engine: Engine, order_id: str, fact: str) -> None:
+def _apply_fact(engine: Engine, order_id: str, fact: str) -> None:
     if fact == "captured":
-        usecases.payment_was_captured(engine, delivery_of("payment.captured.v1", order_id), order_id)
+        usecases.confirm_order(engine, delivery_of("payment.captured.v1", order_id), order_id)
     else:
         usecases.mark_reserved(engine, delivery_of("stock.reserved.v1", order_id), order_id)
 

@@ -1,4 +1,4 @@
-"""What the tests of payments say: facts about orders, and what became of the money, here and at the provider."""
+"""Builders for the tests of payments: facts about orders, and the amounts here and at the provider."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from common.messaging.inbox import AlreadyHandled, Delivery
 from common.money import Money
 from common.schemas import TolerantSchema
 from common.storage.postgresql import autocommit
-from services.payments import models, usecases
+from services.payments import facts, models, usecases
 from services.payments.domain import Terms
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def new_order() -> str:
 
 
 def delivery(event_type: str, order_id: str) -> Delivery:
-    """A new event about the order; what is in it is the consumer's business, not the use case's."""
+    """A new event about the order; use cases do not read its data."""
     contract = Contract(event_type, "/services/elsewhere", TolerantSchema(), "")
     return Delivery(
         "payments",
@@ -64,11 +64,13 @@ def deliver(
     """Deliver a fact to payments; without `incoming` by a new event, unknown to the inbox."""
     incoming = incoming or delivery(event_type, order_id)
     if event_type == PLACED:
-        usecases.order_was_placed(resources, incoming, order_id, Terms(CUSTOMER, Money(amount, "usd"), method))
+        usecases.add_fact(
+            resources, incoming, facts.order_placed(order_id, Terms(CUSTOMER, Money(amount, "usd"), method))
+        )
     elif event_type == RESERVED:
-        usecases.mark_reserved(resources, incoming, order_id)
+        usecases.add_fact(resources, incoming, facts.stock_reserved(order_id))
     else:
-        usecases.order_was_cancelled(resources, incoming, order_id)
+        usecases.add_fact(resources, incoming, facts.order_cancelled(order_id))
 
 
 def place(resources: Resources, order_id: str, method: str = "pm_card_visa", amount: int = AMOUNT) -> None:
@@ -103,7 +105,7 @@ def status_of(engine: Engine, order_id: str) -> str:
 
 
 def published(engine: Engine, order_id: str) -> list[Event]:
-    """What waits in the outbox about the order, in order."""
+    """The order's events in the outbox, in order."""
     with autocommit(engine) as connection:
         bodies = connection.execute(text("SELECT body FROM outbox ORDER BY position")).scalars()
         events = [from_json(body) for body in bodies]
@@ -117,7 +119,7 @@ def published_types(engine: Engine, order_id: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Held:
-    """What the provider's ledger says of an order."""
+    """An order's amounts in the provider's ledger."""
 
     intents: int
     charges: int
@@ -144,7 +146,7 @@ def held_by(sandbox: SandboxProcess, order_id: str) -> Held:
 
 
 def check_books(engine: Engine, sandbox: SandboxProcess, order_id: str) -> None:
-    """Our row agrees with the provider's ledger, and the events count 1, 2, 3 ... up to the row's version."""
+    """Check that the row agrees with the provider's ledger, and that events are numbered 1 to the row's version."""
     payment, held = payment_of(engine, order_id), held_by(sandbox, order_id)
     events = published(engine, order_id)
     assert [event.sequence for event in events] == list(range(1, payment.version + 1))
@@ -157,7 +159,7 @@ def check_books(engine: Engine, sandbox: SandboxProcess, order_id: str) -> None:
 
 
 def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
-    """Call all at the same moment, each in its own thread; what each answers, or the exception that it raised."""
+    """Make all calls concurrently, each in its own thread; returns each result, or the exception that it raised."""
     work = list(calls)
     barrier = Barrier(len(work), timeout=WAIT_SECONDS)
 
@@ -173,7 +175,7 @@ def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
 
 
 def until_done(call: Callable[[], None]) -> str:
-    """As the consumer does: come back while the provider is down, repeat at once after a deadlock."""
+    """Retry like the consumer: later while the provider is down, at once after a deadlock."""
     for _ in range(TRIES):
         try:
             call()

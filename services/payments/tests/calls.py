@@ -1,4 +1,4 @@
-"""Requests to the payments service as its tests make them."""
+"""Requests to the payments service, for its tests."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def usd(amount: int) -> dict[str, Any]:
 
 
 def get(client: FlaskClient, path: str = "", who: str = CUSTOMER) -> TestResponse:
-    """As a customer."""
+    """GET as a customer."""
     return client.get(PAYMENTS + path, headers=bearer(sub=who))
 
 
 def refund(client: FlaskClient, payment_id: str, body: Any, key: str | None = None) -> TestResponse:
-    """As an operator."""
+    """Request a refund as an operator."""
     headers = operator() | ({"Idempotency-Key": key} if key else {})
     return client.post(f"{PAYMENTS}/{payment_id}/refunds", json=body, headers=headers)
 
 
 def answer(reply: TestResponse, status: int) -> Any:
-    """The reply's JSON, which must have that status."""
+    """The reply's JSON; fails unless it has that status."""
     body = reply.get_json()
     assert reply.status_code == status, body
     return body

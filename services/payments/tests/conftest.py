@@ -1,4 +1,4 @@
-"""A migrated database and a real sandbox for the tests of payments; every test finds the database empty."""
+"""A migrated database and a real sandbox for the tests of payments; each test starts with an empty database."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from services.payments.main import Settings, create_app
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources
 from services.payments.tests.builders import THREADS
+from services.payments.tests.provider_answers import provider_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from services.payments.provider import Provider
 
 PROVIDER_SECONDS = 5.0
-MAX_FAILURES = 1000  # most tests are about what is behind the breaker
+MAX_FAILURES = 1000  # most tests bypass the breaker
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 @pytest.fixture
 def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
-    """The provider, without faults; what earlier tests charged is still in its ledger."""
+    """The provider without faults; its ledger still has the charges of earlier tests."""
     sandbox_process.set_faults()
     return sandbox_process
 
@@ -91,6 +92,12 @@ def provider(provider_settings: ProviderSettings) -> Provider:
 @pytest.fixture
 def resources(engine: Engine, provider: Provider) -> Resources:
     return Resources(engine, provider)
+
+
+@pytest.fixture
+def impatient(engine: Engine, sandbox: SandboxProcess) -> Resources:
+    """Resources with the shortest time-outs."""
+    return Resources(engine, provider_at(sandbox.url))
 
 
 @pytest.fixture(scope="session")

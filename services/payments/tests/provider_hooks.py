@@ -1,4 +1,4 @@
-"""Making something happen at one moment of a charge: just before or just after one call to the provider."""
+"""Hooks around the calls to the provider, for races and crashes during a charge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Crash(BaseException):
-    """The process dies here: nothing may catch it."""
+    """The process dies here: the tested code must not catch it."""
 
 
 def crash() -> None:
@@ -21,7 +21,7 @@ def crash() -> None:
 
 
 def interrupted(resources: Resources, **moments: Callable[[], object]) -> Resources:
-    """The same resources, where `before_confirm=act` calls `act` before the first confirmation, and so on."""
+    """The same resources with hooks: `before_confirm=act` calls `act` before the first confirmation, and so on."""
     return replace(resources, provider=cast("Provider", _Interrupted(resources.provider, moments)))
 
 

@@ -1,4 +1,4 @@
-"""What customers and operators see of payments."""
+"""The payments API, as customers and operators use it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_a_payment_is_shown_to_its_customer_and_to_operators(client: FlaskClient, resources: Resources) -> None:
+def test_a_payment_is_visible_to_its_customer_and_to_operators(client: FlaskClient, resources: Resources) -> None:
     payment = captured(resources)
     shown = {
         "id": payment.id,
@@ -55,7 +55,7 @@ def test_a_payment_is_shown_to_its_customer_and_to_operators(client: FlaskClient
     }
 
 
-def test_somebody_elses_payment_is_not_there(client: FlaskClient, resources: Resources) -> None:
+def test_a_payment_of_another_customer_is_404(client: FlaskClient, resources: Resources) -> None:
     payment = captured(resources)
     assert problem(get(client, f"/{payment.id}", who="customer-2")) == (404, "not_found")
     assert answer(get(client, f"?order_id={payment.order_id}", who="customer-2"), 200)["data"] == []
@@ -63,7 +63,7 @@ def test_somebody_elses_payment_is_not_there(client: FlaskClient, resources: Res
 
 
 @pytest.mark.parametrize("payment_id", [new_id(), "42", "%F0%9F%92%A9", "x" * 300, new_id().upper()])
-def test_what_is_no_payment_is_not_there(client: FlaskClient, payment_id: str) -> None:
+def test_an_unknown_payment_is_404(client: FlaskClient, payment_id: str) -> None:
     assert problem(get(client, f"/{payment_id}")) == (404, "not_found")
 
 
@@ -90,7 +90,7 @@ def shown(client: FlaskClient, order_id: str) -> tuple[str, int, str | None]:
     return payment["status"], payment["version"], payment["decline_code"]
 
 
-def test_a_payment_is_not_shown_before_its_order_is_known(client: FlaskClient, resources: Resources) -> None:
+def test_a_payment_is_hidden_until_its_order_is_known(client: FlaskClient, resources: Resources) -> None:
     early, cancelled = new_order(), new_order()
     reserve(resources, early)
     cancel(resources, cancelled)
@@ -100,7 +100,7 @@ def test_a_payment_is_not_shown_before_its_order_is_known(client: FlaskClient, r
         assert answer(client.get(f"{PAYMENTS}?order_id={order}", headers=operator()), 200)["data"] == []
 
 
-def test_a_list_is_read_page_by_page(client: FlaskClient, resources: Resources) -> None:
+def test_payments_are_paginated(client: FlaskClient, resources: Resources) -> None:
     orders = [new_order() for _ in range(5)]
     for order in orders:
         place(resources, order)
@@ -119,29 +119,29 @@ def test_a_list_is_read_page_by_page(client: FlaskClient, resources: Resources) 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "limit=x", "starting_after=x", "order_id=42", "order_id=", "status=captured"]
 )
-def test_a_query_that_is_none(client: FlaskClient, query: str) -> None:
+def test_an_invalid_query_is_rejected(client: FlaskClient, query: str) -> None:
     assert problem(get(client, f"?{query}")) == (422, "invalid_request")
 
 
-def test_nobody_sees_anything_without_a_token(client: FlaskClient) -> None:
+def test_requests_without_a_token_are_rejected(client: FlaskClient) -> None:
     assert problem(client.get(PAYMENTS)) == (401, "unauthenticated")
     assert problem(client.get(PAYMENTS, headers=bearer(exp=1))) == (401, "token_expired")
     assert problem(client.post(f"{PAYMENTS}/x/refunds", json={})) == (401, "unauthenticated")
 
 
-def test_only_operators_refund(client: FlaskClient, resources: Resources) -> None:
+def test_only_operators_may_refund(client: FlaskClient, resources: Resources) -> None:
     payment = captured(resources)
     reply = client.post(f"{PAYMENTS}/{payment.id}/refunds", json={"reason": "please"}, headers=bearer(sub=CUSTOMER))
     assert problem(reply) == (403, "forbidden")
 
 
-def test_it_is_ready_without_its_provider_and_says_what_it_can_do(client: FlaskClient) -> None:
+def test_it_is_ready_without_its_provider_and_serves_its_openapi_document(client: FlaskClient) -> None:
     assert answer(client.get("/readyz"), 200)["checks"] == ["postgres"]
     document = answer(client.get("/openapi.json"), 200)
     assert {PAYMENTS, PAYMENTS + "/{payment_id}", PAYMENTS + "/{payment_id}/refunds"} <= set(document["paths"])
 
 
-def test_an_operator_has_a_payment_rechecked(client: FlaskClient, resources: Resources) -> None:
+def test_an_operator_re_checks_a_payment(client: FlaskClient, resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):

@@ -1,4 +1,4 @@
-"""The decisions: for whatever order and number of facts, and whatever the provider says of the card."""
+"""Decisions for facts in any order and number, and for any response of the provider."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def refused(*, waits: bool) -> Refusal:
         (payment(status=Status.CANCELLED, cancel_requested=True, stock_reserved=True, terms=TERMS), Step.NOTHING),
     ],
 )
-def test_the_next_step(made: Payment, step: Step) -> None:
+def test_the_next_step_follows_from_the_facts(made: Payment, step: Step) -> None:
     assert domain.next_step(made) is step
 
 
 class Provider:
-    """One card and at most one intent, as the provider keeps them."""
+    """A simulated provider with one card and at most one intent."""
 
     def __init__(self, refuses: str | None) -> None:
         self._refuses = refuses
@@ -127,7 +127,7 @@ def take_step(made: Payment, provider: Provider) -> Payment:
     events=st.lists(st.sampled_from([*sorted(FACTS), "step", "attach", "crash after confirm"]), max_size=25),
     refuses=st.sampled_from([None, "card_declined"]),
 )
-def test_any_history_ends_where_the_facts_want_it(events: list[str], refuses: str | None) -> None:
+def test_any_history_ends_in_the_state_that_the_facts_require(events: list[str], refuses: str | None) -> None:
     made, provider, incoming = payment(), Provider(refuses), FACTS & set(events)
     for event in [*events, *["step"] * 5]:
         before = made
@@ -148,7 +148,7 @@ def test_any_history_ends_where_the_facts_want_it(events: list[str], refuses: st
 
 
 @given(st.sampled_from(list(Status)), st.booleans())
-def test_money_that_was_taken_is_recorded_whatever_the_row_says(status: Status, cancel_requested: bool) -> None:
+def test_captured_money_is_recorded_in_any_status(status: Status, cancel_requested: bool) -> None:
     code = "x" if status is Status.DECLINED else None
     made = payment(terms=TERMS, status=status, decline_code=code, cancel_requested=cancel_requested, provider_id="pi")
     after = domain.after_intent(made, Intent("pi", IntentState.SUCCEEDED))
@@ -159,7 +159,7 @@ def test_money_that_was_taken_is_recorded_whatever_the_row_says(status: Status, 
         assert after == made
 
 
-def test_an_intent_that_somebody_canceled_at_the_provider_is_a_refusal() -> None:
+def test_an_intent_canceled_at_the_provider_is_a_decline() -> None:
     made = payment(terms=TERMS, stock_reserved=True, provider_id="pi")
     after = domain.after_intent(made, Intent("pi", IntentState.CANCELED))
     assert (after.status, after.decline_code, after.closed, after.version) == (

@@ -1,4 +1,4 @@
-"""What a sweep is to find: exactly the payments that `next_step` would do something about, and pending refunds."""
+"""A sweep finds exactly the payments with a `next_step`, and pending refunds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def unsettled(engine: Engine, idle_seconds: float = 0) -> set[str]:
     return set(usecases.unsettled_orders(engine, idle_seconds=idle_seconds, limit=1000))
 
 
-def test_the_query_and_the_decision_agree(engine: Engine) -> None:
+def test_the_unsettled_query_agrees_with_the_next_step(engine: Engine) -> None:
     names = ("known", "reserved", "cancelled", "intent", "closed")
     with transaction(engine) as connection:
         for status, flags in product(Status, product([False, True], repeat=len(names))):
@@ -62,7 +62,7 @@ def test_the_query_and_the_decision_agree(engine: Engine) -> None:
     assert unsettled(engine, idle_seconds=60) == set()
 
 
-def test_a_charge_and_a_refund_that_without_a_retry_are_finished(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_abandoned_charge_and_refund_are_finished(resources: Resources, sandbox: SandboxProcess) -> None:
     charged, given_back = new_order(), captured(resources)
     place(resources, charged)
     with pytest.raises(Crash):

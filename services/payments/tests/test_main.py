@@ -1,4 +1,4 @@
-"""The service as a process: its settings, and its life without a database."""
+"""The service as a process: its settings, and its behaviour without a database."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def start(**changes: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_it_is_made_without_asking_anybody(tmp_path: Path) -> None:
+def test_the_app_starts_without_any_server(tmp_path: Path) -> None:
     assert start(HOME=str(tmp_path))[0] == 0
-    assert list(tmp_path.iterdir()) == []  # Stripe's client would keep a telemetry id there
+    assert list(tmp_path.iterdir()) == []  # Stripe's client would store a telemetry id there
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_it_is_made_without_asking_anybody(tmp_path: Path) -> None:
         ("STRIPE_TIMEOUT_SECONDS", "0"),
     ],
 )
-def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+def test_an_invalid_setting_stops_the_process_and_is_named(name: str, value: str) -> None:
     code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert (code, name in output) == (2, True)
 
 
-def test_each_thread_and_the_readiness_check_have_a_connection() -> None:
+def test_the_pool_has_a_connection_for_each_thread_and_the_readiness_check() -> None:
     app = main.create_app(SAMPLE, verifier=VERIFIER)
     assert app.extensions["context"].engine.pool.size() == 3
 
 
-def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back() -> None:
+def test_it_is_alive_and_returns_503_with_retry_after_without_its_database() -> None:
     client = main.create_app(SAMPLE, verifier=VERIFIER).test_client()
     started = time.monotonic()
     replies = [get(client), get(client, f"/{new_id()}"), refund(client, new_id(), REASON, key="k")]
-    assert time.monotonic() - started < 4.5  # its patience is 5 s, and is not called for
+    assert time.monotonic() - started < 4.5  # its time-out is 5 s, and is not reached
     for reply in replies:
         assert problem(reply) == (503, "unavailable")
         assert int(reply.headers["Retry-After"]) >= 1

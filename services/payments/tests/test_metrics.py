@@ -1,4 +1,4 @@
-"""What /metrics shows of refunds that wait for an operator; the alert and the system view read it."""
+"""The metrics of refunds that wait for an operator, which the alert and the system view read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import REGISTRY
 
-from services.payments.metrics import OpenCaseGauges
+from services.payments.metrics import show_open_cases
 from services.payments.tests.calls import answer
 from services.payments.tests.test_open_cases import BY_TRANSFER, open_case, owed, post
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 
 def shown(resources: Resources) -> tuple[float | None, float | None]:
-    OpenCaseGauges(resources.engine).refresh()
+    show_open_cases(resources.engine)
     names = ("holdfast_standing_cases", "holdfast_standing_case_oldest_seconds")
     count, seconds = (REGISTRY.get_sample_value(name) for name in names)
     return count, seconds
@@ -30,7 +30,7 @@ def shown(resources: Resources) -> tuple[float | None, float | None]:
 def test_a_case_is_counted_until_an_operator_has_decided(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
-    owed(resources, sandbox)  # is still tried
+    owed(resources, sandbox)  # still retried automatically
     assert shown(resources) == (0, 0)
     payment = open_case(resources, sandbox)
     count, seconds = shown(resources)
@@ -41,5 +41,5 @@ def test_a_case_is_counted_until_an_operator_has_decided(
     assert shown(resources) == (0, 0)
 
 
-def test_the_service_shows_them(client: FlaskClient) -> None:
+def test_the_service_exposes_open_cases(client: FlaskClient) -> None:
     assert b"holdfast_standing_cases " in client.get("/metrics").data

@@ -1,4 +1,4 @@
-"""A refund that the provider refuses for good: tried a few times, less and less often, then an operator's to decide."""
+"""A permanently refused refund: retried with backoff, then an operator decides."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from common.messaging.events import new_id
 from common.messaging.inbox import AlreadyHandled
 from common.storage.postgresql import autocommit
+from common.tests.sample_service import bearer
 from services.payments import usecases
 from services.payments.open_cases import OpenCaseError, refund_was_refused
 from services.payments.rechecks import re_check
@@ -52,14 +53,14 @@ def sweep(resources: Resources) -> int:
 
 
 def end_pause(engine: Engine, order_id: str) -> None:
-    """As if the next try were due."""
+    """Make the next try due."""
     due = text("UPDATE payments SET refund_due_at = clock_timestamp() WHERE order_id = :id AND refund_due_at > now()")
     with autocommit(engine) as connection:
         connection.execute(due, {"id": order_id})
 
 
 def requests_for_refunds(engine: Engine, payment: Payment) -> list[tuple[str, str | None]]:
-    """Each with its status and why it failed, in order."""
+    """The order's refunds, oldest first, each with its status and failure reason."""
     query = text("SELECT status, code FROM refunds WHERE payment_id = :id ORDER BY id")
     with autocommit(engine) as connection:
         return [(status, code) for status, code in connection.execute(query, {"id": payment.id})]
@@ -93,7 +94,7 @@ def listed(client: FlaskClient) -> list[str]:
     return [each["id"] for each in found["data"]]
 
 
-def test_a_refund_refused_for_good_is_not_tried_for_ever(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_permanently_refused_refund_becomes_an_open_case(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = owed(resources, sandbox)
     for _ in range(30):
         end_pause(resources.engine, payment.order_id)
@@ -106,7 +107,7 @@ def test_a_refund_refused_for_good_is_not_tried_for_ever(resources: Resources, s
     assert held_by(sandbox, payment.order_id).net == AMOUNT
 
 
-def test_until_the_pause_is_over_nobody_tries_again(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_no_retry_is_made_during_the_pause(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = owed(resources, sandbox)
     assert sweep(resources) == 0
     cancel(resources, payment.order_id)
@@ -117,7 +118,7 @@ def test_until_the_pause_is_over_nobody_tries_again(resources: Resources, sandbo
     assert (payment.refusal.retry_at - payment.created_at).total_seconds() >= 60
 
 
-def test_a_try_that_succeeds_ends_it(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_successful_retry_closes_the_case(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = owed(resources, sandbox)
     sandbox.set_faults()
     end_pause(resources.engine, payment.order_id)
@@ -127,7 +128,7 @@ def test_a_try_that_succeeds_ends_it(resources: Resources, sandbox: SandboxProce
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_the_event_of_the_cancellation_is_handled_whatever_the_provider_says(
+def test_the_cancellation_event_is_handled_even_if_the_refund_is_refused(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
@@ -138,7 +139,7 @@ def test_the_event_of_the_cancellation_is_handled_whatever_the_provider_says(
         deliver(resources, CANCELLED, payment.order_id, incoming=incoming)
 
 
-def test_many_who_try_at_once_count_one_refusal(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_concurrent_tries_count_one_refusal(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = captured(resources)
     sandbox.set_faults(REFUSAL)
     together([lambda: cancel(resources, payment.order_id)] * 4)
@@ -147,7 +148,7 @@ def test_many_who_try_at_once_count_one_refusal(resources: Resources, sandbox: S
     assert now.refusal.tries == len(requests_for_refunds(resources.engine, payment)) == 1
 
 
-def test_its_event_is_a_dead_letter_until_an_operator_decides(
+def test_the_refusal_event_is_a_dead_letter_until_an_operator_decides(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = open_case(resources, sandbox)
@@ -167,7 +168,7 @@ def test_its_event_is_a_dead_letter_until_an_operator_decides(
     refund_was_refused(resources, incoming, payment.order_id)
 
 
-def test_operators_see_it_and_nobody_else(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
+def test_only_operators_see_open_cases(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
     payment = open_case(resources, sandbox)
     waiting = captured(resources)
     assert listed(client) == [payment.id]
@@ -182,12 +183,12 @@ def test_operators_see_it_and_nobody_else(client: FlaskClient, resources: Resour
 
 
 def customer() -> dict[str, str]:
-    from common.tests.sample_service import bearer  # noqa: PLC0415
-
     return bearer(sub="customer-1")
 
 
-def test_an_operator_has_it_tried_again(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_operator_retries_a_refused_refund(
+    client: FlaskClient, resources: Resources, sandbox: SandboxProcess
+) -> None:
     payment = open_case(resources, sandbox)
     for _ in range(2):
         again = post(client, payment, "retry", {"reason": "the dispute was won"}, key="k")
@@ -224,7 +225,7 @@ def test_a_retry_while_the_provider_is_down_continues_automatically(
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_money_that_came_back_another_way_is_on_record(
+def test_money_returned_another_way_is_recorded(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = open_case(resources, sandbox)
@@ -244,10 +245,10 @@ def test_money_that_came_back_another_way_is_on_record(
         kept = connection.execute(text("SELECT amount, recorded_by FROM external_refunds ORDER BY id")).all()
     assert [tuple(row) for row in kept] == [(500, "operator-1"), (AMOUNT - 500, "operator-1")]
     assert problem(post(client, payment, "record", BY_TRANSFER)) == (409, "payment_not_refundable")
-    assert held_by(sandbox, payment.order_id).net == AMOUNT  # as the provider sees it
+    assert held_by(sandbox, payment.order_id).net == AMOUNT  # the provider's view
 
 
-def test_nothing_is_recorded_twice_under_one_key(
+def test_a_repeated_key_records_the_refund_once(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = open_case(resources, sandbox)
@@ -256,7 +257,7 @@ def test_nothing_is_recorded_twice_under_one_key(
     assert answer(post(client, payment, "record", body, key="k"), 201) == first
 
 
-def test_nothing_is_recorded_while_it_is_still_tried(
+def test_recording_is_rejected_while_the_refund_is_retried(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = owed(resources, sandbox)
@@ -270,12 +271,12 @@ def test_nothing_is_recorded_while_it_is_still_tried(
     assert problem(client.post(unknown, json=BY_TRANSFER, headers=operator())) == (404, "not_found")
 
 
-def test_a_refund_made_at_the_provider_directly_is_looked_up(
+def test_a_refund_made_directly_at_the_provider_is_looked_up(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment, other = captured(resources), captured(resources)
     made = sandbox.client().v1.refunds.create({"payment_intent": str(payment.provider_id), "amount": 700})
-    cancel(resources, payment.order_id)  # more is asked for than is left there
+    cancel(resources, payment.order_id)  # more is requested than is left there
     body = {"reason": "on the provider's pages", "provider_refund_id": made.id}
     assert problem(post(client, other, "record", body)) == (422, "provider_refund_unusable")
     assert problem(post(client, payment, "record", body | {"provider_refund_id": "re_no"}))[0] == 422

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("role", ["customer", "operator"])
-def test_generated_requests_meet_what_is_documented(app: Flask, resources: Resources, role: str) -> None:
+def test_generated_requests_conform_to_the_openapi_document(app: Flask, resources: Resources, role: str) -> None:
     order_id = new_order()
     place(resources, order_id)
     reserve(resources, order_id)
-    # Which refunds the provider knows is not in the schema.
+    # The schema does not contain the provider's refunds.
     in_words = ["POST /api/v1/payments/{payment_id}/refunds/record"]
     assert check_conformance(app, bearer(sub=CUSTOMER, role=role), rules_in_words=in_words) == 8

@@ -83,7 +83,7 @@ def refused(captured: Payment, message_context: MessageContext) -> list[Event]:
 
 
 @pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
-def test_what_is_published_is_what_the_sample_shows(contract: Contract) -> None:
+def test_published_events_match_the_golden_samples(contract: Contract) -> None:
     sample = from_json((SAMPLES / f"{contract.type}.json").read_bytes())
     message_context = MessageContext(sample.correlationid, sample.causationid, sample.traceparent)
     (event,) = [event for event in made(message_context) if event.type == contract.type]
@@ -92,7 +92,7 @@ def test_what_is_published_is_what_the_sample_shows(contract: Contract) -> None:
 
 
 @pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
-def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
+def test_an_event_that_violates_its_contract_is_not_published(contract: Contract) -> None:
     data = from_json((SAMPLES / f"{contract.type}.json").read_bytes()).data
     for bad in (
         {},
@@ -104,5 +104,5 @@ def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
             contract.event(subject="x", sequence=1, data=bad, message_context=MessageContext("test"))
 
 
-def test_where_nothing_happened_there_is_nothing_to_tell() -> None:
+def test_without_a_change_there_is_no_event() -> None:
     assert producers.charge_outcome(PAYMENT, PAYMENT, MessageContext("test")) == []

@@ -1,10 +1,11 @@
-"""How payments talks to its provider: a kept connection for each thread, and each request once."""
+"""Connections to the provider: one kept-alive connection per thread, and each request is sent once."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ ERROR = b'{"error": {"type": "api_error", "message": "no"}}'
 
 
 class Counting(ThreadingHTTPServer):
-    """A provider that counts, and answers each request as `answer` does."""
+    """A provider that counts requests and responds with `answer`."""
 
     daemon_threads = True
 
@@ -89,12 +90,12 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[
         server.shutdown()
 
 
-def test_each_thread_keeps_one_connection() -> None:
+def test_each_thread_reuses_one_connection() -> None:
     with serving(empty_list) as (server, provider):
         begun = threading.Barrier(THREADS)
 
         def call(_: int) -> None:
-            begun.wait(20)  # so that each thread of the pool has its share
+            begun.wait(20)  # so that every thread of the pool takes part
             for _ in range(CALLS):
                 provider.probe()
 
@@ -103,18 +104,18 @@ def test_each_thread_keeps_one_connection() -> None:
         assert (server.connections, server.requests) == (THREADS, THREADS * CALLS)
 
 
-def test_an_error_that_is_worth_a_repetition_is_left_to_the_caller() -> None:
-    """Stripe's client would retry these on its own: each attempt would count as one of Holdfast's."""
+def test_a_retryable_error_is_not_retried_by_the_client() -> None:
+    """Stripe's client would retry these itself, in addition to Holdfast's own retries."""
     for status in (409, 429, 500, 503):
-        with serving(lambda request, status=status: reply(request, status, ERROR)) as (server, provider):  # type: ignore[misc]
+        with serving(partial(reply, status=status, body=ERROR)) as (server, provider):
             with pytest.raises(Exception):  # noqa: B017, PT011 - which one is a matter of other tests
                 provider.probe()
             assert server.requests == 1
 
 
-def test_a_connection_that_breaks_is_left_to_the_caller() -> None:
+def test_a_broken_connection_is_not_retried_by_the_client() -> None:
     with serving(hang_up) as (server, provider):
-        with pytest.raises(Exception) as raised:  # noqa: PT011
+        with pytest.raises(Exception) as raised:  # noqa: PT011 - how it is classified is checked below
             provider.probe()
         assert classify(raised.value) is Unavailable
         assert server.requests == 1

@@ -1,4 +1,4 @@
-"""A re-check says what came of it, also where the provider has not decided or does not answer."""
+"""A re-check reports its result, also if the provider has not decided or does not answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(client: FlaskClient, payment_id: str, status: int = 200) -> Any:
     return answer(client.post(f"{PAYMENTS}/{payment_id}/re-check", headers=operator()), status)
 
 
-def test_an_undecided_refund_is_a_result_and_no_failure(
+def test_an_undecided_refund_is_a_result_not_a_failure(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = refunded_undecided(resources, sandbox)
@@ -41,7 +41,7 @@ def test_an_undecided_refund_is_a_result_and_no_failure(
     assert check(client, payment.id)["outcome"] == "unchanged"
 
 
-def test_an_undecided_charge_is_a_result_as_well(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_undecided_charge_is_a_result_not_a_failure(resources: Resources, sandbox: SandboxProcess) -> None:
     order = charged_undecided(resources, sandbox, "succeeded")
     payment = payment_of(resources.engine, order)
     assert re_check(resources, payment.id, MESSAGE_CONTEXT).outcome is Outcome.UNDECIDED
@@ -50,7 +50,7 @@ def test_an_undecided_charge_is_a_result_as_well(resources: Resources, sandbox: 
     assert (found.outcome, found.payment.status.value) == (Outcome.CHANGED, "captured")
 
 
-def test_a_refund_on_its_way_is_shown_wherever_payments_are(
+def test_a_pending_refund_is_shown_with_its_payment(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
@@ -61,9 +61,7 @@ def test_a_refund_on_its_way_is_shown_wherever_payments_are(
         assert shown.get("data", [shown])[0]["refund_pending"] == usd(500)
 
 
-def test_a_provider_that_does_not_answer_is_named(
-    client: FlaskClient, resources: Resources, sandbox: SandboxProcess
-) -> None:
+def test_an_unavailable_provider_is_named(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
     payment = refunded_undecided(resources, sandbox)
     free = captured(resources)
     sandbox.set_faults({"kind": "error"})

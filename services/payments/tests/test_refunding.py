@@ -1,4 +1,4 @@
-"""Operators' refunds by HTTP: once per key, and never more than was captured, also after failures in between."""
+"""Operators' refunds by HTTP: once per key, and never above the captured amount, also after failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_part_of_it_then_the_rest(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_partial_refund_and_then_the_rest_are_refunded(
+    client: FlaskClient, resources: Resources, sandbox: SandboxProcess
+) -> None:
     payment = captured(resources)
     first = answer(refund(client, payment.id, {"amount": usd(500)} | REASON), 201)
     assert first == {
@@ -63,7 +65,7 @@ def test_part_of_it_then_the_rest(client: FlaskClient, resources: Resources, san
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_what_is_not_left_cannot_be_refunded(client: FlaskClient, resources: Resources) -> None:
+def test_an_amount_above_the_rest_cannot_be_refunded(client: FlaskClient, resources: Resources) -> None:
     payment = captured(resources)
     too_much = {"amount": usd(AMOUNT + 1)} | REASON
     assert problem(refund(client, payment.id, too_much)) == (409, "amount_exceeds_remaining")
@@ -77,7 +79,7 @@ def test_what_is_not_left_cannot_be_refunded(client: FlaskClient, resources: Res
 
 
 @pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_chargeDeclined"])
-def test_what_was_not_captured_cannot_be_refunded(client: FlaskClient, resources: Resources, method: str) -> None:
+def test_an_uncaptured_payment_cannot_be_refunded(client: FlaskClient, resources: Resources, method: str) -> None:
     order = new_order()
     place(resources, order, method)
     if method != "pm_card_visa":
@@ -87,7 +89,7 @@ def test_what_was_not_captured_cannot_be_refunded(client: FlaskClient, resources
     assert problem(refund(client, payment.id, REASON, key="k")) == (409, "payment_not_refundable")
 
 
-def test_no_payment_no_refund(client: FlaskClient, resources: Resources) -> None:
+def test_an_unknown_payment_cannot_be_refunded(client: FlaskClient, resources: Resources) -> None:
     unknown = new_order()
     reserve(resources, unknown)
     for payment_id in (new_id(), "42", payment_of(resources.engine, unknown).id):
@@ -114,7 +116,7 @@ def test_no_payment_no_refund(client: FlaskClient, resources: Resources) -> None
         ([], "body"),
     ],
 )
-def test_invalid_requests(client: FlaskClient, resources: Resources, body: Any, field: str | None) -> None:
+def test_invalid_requests_are_rejected(client: FlaskClient, resources: Resources, body: Any, field: str | None) -> None:
     payment = captured(resources)
     reply = refund(client, payment.id, body)
     assert problem(reply) == ((422, "invalid_request") if field else (400, "malformed_json"))
@@ -135,7 +137,7 @@ def test_the_same_key_refunds_once(client: FlaskClient, resources: Resources, sa
     assert held_by(sandbox, payment.order_id).refunded == 500
 
 
-def test_several_at_once_never_give_back_more_than_was_captured(
+def test_concurrent_refunds_never_exceed_the_captured_amount(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
@@ -150,7 +152,9 @@ def test_several_at_once_never_give_back_more_than_was_captured(
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_one_key_at_once_is_one_refund(client: FlaskClient, resources: Resources, sandbox: SandboxProcess) -> None:
+def test_concurrent_requests_with_one_key_create_one_refund(
+    client: FlaskClient, resources: Resources, sandbox: SandboxProcess
+) -> None:
     payment = captured(resources)
     sandbox.set_faults({"kind": "latency", "seconds": 0.2, "match": {"operation": "refund"}})
     app, body = client.application, {"amount": usd(100)} | REASON
@@ -162,7 +166,7 @@ def test_one_key_at_once_is_one_refund(client: FlaskClient, resources: Resources
 
 @pytest.mark.parametrize("kind", ["error", "error_after", "lost_answer", "nonsense", "hang"])
 @pytest.mark.parametrize("operation", ["refund", "list_refunds"])
-def test_the_provider_is_out_of_reach_and_the_same_key_finishes(
+def test_a_refund_interrupted_by_an_outage_is_finished_by_the_same_key(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess, kind: str, operation: str
 ) -> None:
     payment = captured(resources)
@@ -172,14 +176,14 @@ def test_the_provider_is_out_of_reach_and_the_same_key_finishes(
     assert problem(reply)[0] == 503
     assert int(reply.headers["Retry-After"]) >= 1
     assert payment_of(resources.engine, payment.order_id).refunded == 0
-    over = {"amount": usd(AMOUNT - 499)} | REASON  # what is pending counts as given away
+    over = {"amount": usd(AMOUNT - 499)} | REASON  # a pending refund counts as refunded
     assert problem(refund(client, payment.id, over)) == (409, "amount_exceeds_remaining")
     answer(refund(client, payment.id, body, key="k"), 201)
     assert held_by(sandbox, payment.order_id).refunded == 500
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_what_is_pending_is_finished_when_the_order_is_cancelled(
+def test_a_pending_refund_is_finished_when_the_order_is_cancelled(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
@@ -199,7 +203,7 @@ def test_what_is_pending_is_finished_when_the_order_is_cancelled(
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_a_refusal_by_the_provider_is_said_and_leaves_nothing_pending(
+def test_a_refusal_by_the_provider_is_reported_and_ends_the_refund(
     client: FlaskClient, resources: Resources, engine: Engine, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)

@@ -1,4 +1,4 @@
-"""What may be refunded, and how often a refund is tried that the provider refuses."""
+"""Refundable amounts, and the retries of a refused refund."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from services.payments.tests.test_domain import TERMS, captured, payment
     amounts=st.lists(st.integers(min_value=1, max_value=2500) | st.none(), max_size=8),
     being_refunded=st.integers(min_value=0, max_value=1999),
 )
-def test_refunds_never_exceed_what_was_captured(amounts: list[int | None], being_refunded: int) -> None:
+def test_refunds_never_exceed_the_captured_amount(amounts: list[int | None], being_refunded: int) -> None:
     made = captured()
     for amount in amounts:
         left = made.remaining - being_refunded
@@ -48,7 +48,7 @@ def test_a_payment_is_refunded_in_its_own_currency() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.DECLINED, Status.CANCELLED, Status.REFUNDED])
-def test_what_is_not_held_cannot_be_refunded(status: Status) -> None:
+def test_a_payment_without_captured_money_cannot_be_refunded(status: Status) -> None:
     made = payment(terms=TERMS, status=status, refunded=1999 if status is Status.REFUNDED else 0)
     with pytest.raises(NotRefundableError):
         refunds.check_refund(made, 0, None)
@@ -58,7 +58,7 @@ def owed() -> Payment:
     return captured(cancel_requested=True)
 
 
-def test_a_refused_refund_is_tried_so_often_and_then_stands() -> None:
+def test_a_refused_refund_is_retried_and_then_becomes_an_open_case() -> None:
     made, pauses = owed(), []
     for number in range(1, REFUND_TRIES + 1):
         assert domain.next_step(made) is Step.REFUND
@@ -68,21 +68,21 @@ def test_a_refused_refund_is_tried_so_often_and_then_stands() -> None:
         assert domain.next_step(made) is Step.NOTHING
         pauses.append(refunds.backoff_seconds(made.refusal, 60))
         if number < REFUND_TRIES:
-            made = refunds.after_retry_request(made)  # as when the pause is over
+            made = refunds.after_retry_request(made)  # like after the pause
             made = domain.after_intent(made, domain.Intent("pi", domain.IntentState.OPEN))
     assert pauses == [60, 180, 540, 1620, None]
     assert made.refusal is not None
     assert made.refusal.is_open
 
 
-def test_a_case_that_stands_is_reported_once() -> None:
+def test_an_open_case_is_reported_once() -> None:
     made = captured(cancel_requested=True, refusal=refused(REFUND_TRIES - 1))
     case = refunds.after_refusal(made, "charge_disputed")
     assert case.version == made.version + 1
     assert refunds.after_refusal(case, "charge_disputed").version == case.version
 
 
-def test_a_retry_is_reported_and_the_next_refusal_stands_again() -> None:
+def test_a_retry_is_reported_and_another_refusal_opens_the_case_again() -> None:
     case = captured(cancel_requested=True, refusal=refused(REFUND_TRIES, is_open=True))
     again = refunds.after_retry_request(case)
     assert (again.version, domain.next_step(again)) == (case.version + 1, Step.REFUND)
@@ -92,7 +92,7 @@ def test_a_retry_is_reported_and_the_next_refusal_stands_again() -> None:
     assert (refused_again.refusal.is_open, refused_again.version) == (True, again.version + 1)
 
 
-def test_money_that_came_back_is_no_case_any_more() -> None:
+def test_returned_money_closes_the_case() -> None:
     case = captured(cancel_requested=True, refusal=refused(REFUND_TRIES, is_open=True))
     part = refunds.after_external_refund(case, 500, at_provider=False)
     assert (part.refusal, part.refunded, part.refunded_elsewhere) == (case.refusal, 500, 500)

@@ -1,4 +1,4 @@
-"""What the API shows agrees with its schemas."""
+"""The API's representations match its schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a payment, on a real database against the real sandbox: each card, alone, twice, out of order."""
+"""Settling a payment on a real database and sandbox: each card, with events once, twice and out of order."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_a_refusal_is_a_declined_payment(resources: Resources, sandbox: SandboxP
     assert event.data["amount"] == {"amount": AMOUNT, "currency": "usd"}
     held = held_by(sandbox, order)
     assert held.net == 0
-    assert set(held.statuses) <= {"canceled"}  # so that it cannot succeed later
+    assert set(held.statuses) <= {"canceled"}  # so it cannot succeed later
     cancel(resources, order)
     assert published_types(resources.engine, order) == ["declined"]
     check_books(resources.engine, sandbox, order)
 
 
-def test_too_little_is_declined(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_amount_below_the_minimum_is_declined(resources: Resources, sandbox: SandboxProcess) -> None:
     for amount, code in ((0, "parameter_invalid_integer"), (49, "amount_too_small")):
         order = new_order()
         place(resources, order, amount=amount)
@@ -94,7 +94,7 @@ def test_too_little_is_declined(resources: Resources, sandbox: SandboxProcess) -
 
 
 @pytest.mark.parametrize("facts", list(permutations([PLACED, RESERVED])))
-def test_each_order_of_arrival_charges_once_each_event_twice(
+def test_an_order_is_charged_once_in_any_order_of_arrival_with_duplicates(
     resources: Resources, sandbox: SandboxProcess, facts: tuple[str, ...]
 ) -> None:
     order = new_order()
@@ -103,14 +103,14 @@ def test_each_order_of_arrival_charges_once_each_event_twice(
         deliver(resources, fact, order, incoming=incoming)
         with pytest.raises(AlreadyHandled):
             deliver(resources, fact, order, incoming=incoming)
-        deliver(resources, fact, order)  # a replay that the inbox has forgotten
+        deliver(resources, fact, order)  # a replay after the inbox was pruned
     assert published_types(resources.engine, order) == ["captured"]
     check_books(resources.engine, sandbox, order)
 
 
 @pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_chargeDeclined"])
 @pytest.mark.parametrize("facts", list(permutations([PLACED, RESERVED, CANCELLED])))
-def test_a_cancelled_order_holds_nothing_whatever_came_first(
+def test_a_cancelled_order_keeps_no_money_in_any_order_of_arrival(
     resources: Resources, sandbox: SandboxProcess, facts: tuple[str, ...], method: str
 ) -> None:
     order = new_order()
@@ -129,7 +129,7 @@ def test_a_cancelled_order_holds_nothing_whatever_came_first(
     check_books(resources.engine, sandbox, order)
 
 
-def test_a_refund_says_how_much_in_all(resources: Resources) -> None:
+def test_a_refund_event_contains_the_total(resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     reserve(resources, order)

@@ -1,4 +1,4 @@
-"""The races of an order's cancellation and its charge, forced at each moment, and processes that die in between."""
+"""Races between an order's cancellation and its charge at each step, with processes that die in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.storage.postgresql import autocommit
-from services.payments import models
+from services.payments import facts
 from services.payments.tests.builders import (
     CANCELLED,
     PLACED,
@@ -47,7 +47,7 @@ OF_A_CHARGE = ("before_create", "after_create", "before_confirm", "after_confirm
 
 @pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_chargeDeclined"])
 @pytest.mark.parametrize("moment", OF_A_CHARGE)
-def test_the_order_is_cancelled_while_it_is_charged(
+def test_an_order_cancelled_during_its_charge_is_refunded(
     resources: Resources, sandbox: SandboxProcess, moment: str, method: str
 ) -> None:
     order = new_order()
@@ -60,13 +60,15 @@ def test_the_order_is_cancelled_while_it_is_charged(
 
 
 @pytest.mark.parametrize("moment", OF_A_CHARGE)
-def test_the_canceller_dies_and_the_charger_refunds(resources: Resources, sandbox: SandboxProcess, moment: str) -> None:
+def test_the_charging_worker_refunds_if_the_cancelling_worker_dies(
+    resources: Resources, sandbox: SandboxProcess, moment: str
+) -> None:
     order = new_order()
     place(resources, order)
 
     def receive_it_and_die() -> None:
         with autocommit(resources.engine) as connection:
-            models.record_cancelled(connection, order)
+            facts.record(connection, [facts.order_cancelled(order)])
 
     reserve(interrupted(resources, **{moment: receive_it_and_die}), order)
     assert status_of(resources.engine, order) in {"cancelled", "refunded"}
@@ -77,7 +79,9 @@ def test_the_canceller_dies_and_the_charger_refunds(resources: Resources, sandbo
 
 @pytest.mark.parametrize("moment", [*OF_A_CHARGE, "before_retrieve", "after_retrieve"])
 @pytest.mark.parametrize("fact", [CANCELLED, RESERVED])
-def test_a_worker_dies_while_it_charges(resources: Resources, sandbox: SandboxProcess, moment: str, fact: str) -> None:
+def test_a_charge_is_made_once_if_a_worker_dies_during_it(
+    resources: Resources, sandbox: SandboxProcess, moment: str, fact: str
+) -> None:
     order = new_order()
     incoming = delivery(RESERVED, order)
     place(resources, order)
@@ -98,7 +102,7 @@ def test_a_worker_dies_while_it_charges(resources: Resources, sandbox: SandboxPr
         assert held_by(sandbox, order).intents == 1
 
 
-def test_somebody_else_charges_and_dies_just_before_this_worker_does(
+def test_a_charge_is_made_once_if_another_worker_made_it_and_died(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     order = new_order()
@@ -115,7 +119,7 @@ def test_somebody_else_charges_and_dies_just_before_this_worker_does(
 
 @pytest.mark.parametrize("moment", ["before_cancel", "after_cancel", "before_refund", "after_refund"])
 @pytest.mark.parametrize("charged", [True, False])
-def test_a_worker_dies_while_it_undoes(
+def test_a_compensation_is_made_once_if_a_worker_dies_during_it(
     resources: Resources, sandbox: SandboxProcess, moment: str, charged: bool
 ) -> None:
     order = new_order()
@@ -134,7 +138,7 @@ def test_a_worker_dies_while_it_undoes(
 
 
 @pytest.mark.parametrize("last", ["charge", "cancel"])
-def test_the_confirmation_gets_in_between_the_wish_to_cancel_and_the_cancelling(
+def test_an_intent_confirmed_before_its_cancellation_is_refunded(
     resources: Resources, sandbox: SandboxProcess, last: str
 ) -> None:
     order = new_order()
@@ -162,13 +166,15 @@ def test_the_confirmation_gets_in_between_the_wish_to_cancel_and_the_cancelling(
         until_done(partial(cancel, cancelling, order))
         finished.set()
 
-    # Both may ask for the refund at the same time: the same refund, and one of them has to ask again.
+    # Both may request the same refund concurrently, and one of them must retry.
     assert together([partial(until_done, partial(reserve, charging, order)), undo]) == ["done", None]
     assert published_types(resources.engine, order) == ["captured", "refunded"]
     check_books(resources.engine, sandbox, order)
 
 
-def test_a_slow_confirmation_meets_a_cancellation(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_slow_confirmation_and_a_cancellation_leave_no_captured_money(
+    resources: Resources, sandbox: SandboxProcess
+) -> None:
     sandbox.set_faults({"kind": "latency", "seconds": 0.3, "match": {"operation": "confirm"}})
     order = new_order()
     place(resources, order)
@@ -182,7 +188,7 @@ def test_a_slow_confirmation_meets_a_cancellation(resources: Resources, sandbox:
     check_books(resources.engine, sandbox, order)
 
 
-def test_one_event_delivered_to_several_workers_at_once(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_one_event_delivered_to_several_workers_charges_once(resources: Resources, sandbox: SandboxProcess) -> None:
     order = new_order()
     incoming = delivery(RESERVED, order)
     place(resources, order)
@@ -193,7 +199,7 @@ def test_one_event_delivered_to_several_workers_at_once(resources: Resources, sa
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_everything_at_once_with_a_provider_that_fails(
+def test_concurrent_events_with_a_failing_provider_keep_the_books_consistent(
     resources: Resources, sandbox: SandboxProcess, seed: int
 ) -> None:
     chance = random.Random(seed)

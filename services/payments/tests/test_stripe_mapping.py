@@ -1,4 +1,4 @@
-"""What Stripe's objects mean here."""
+"""The mapping of Stripe's objects to the domain."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def intent_of(**fields: Any) -> stripe.StripeObject:
         ("requires_payment_method", {"code": "a\x00b"}, IntentState.REFUSED, "payment_method_required"),
     ],
 )
-def test_an_intent(status: str, last_error: Any, state: IntentState, code: str | None) -> None:
+def test_an_intent_is_mapped_by_its_status(status: str, last_error: Any, state: IntentState, code: str | None) -> None:
     shown = intent_of(status=status, last_payment_error=last_error)
     assert read_intent(shown, "pi_1") == Intent("pi_1", state, code)
 
 
 @pytest.mark.parametrize("status", ["processing", "requires_capture", "something_new"])
-def test_an_intent_whose_outcome_is_open_is_undecided(status: str) -> None:
+def test_an_intent_without_an_outcome_is_undecided(status: str) -> None:
     with pytest.raises(Undecided):
         read_intent(intent_of(status=status))
 
 
 @pytest.mark.parametrize("status", [None, 7])
-def test_an_intent_without_a_status_means_nothing(status: Any) -> None:
+def test_an_intent_without_a_status_is_malformed(status: Any) -> None:
     with pytest.raises(Unavailable):
         read_intent(intent_of(status=status))
 
 
-def test_another_intent_than_the_one_asked_about_means_nothing() -> None:
+def test_a_response_about_another_intent_is_malformed() -> None:
     with pytest.raises(Unavailable):
         read_intent(intent_of(status="succeeded"), "pi_2")
 
@@ -68,12 +68,12 @@ def test_another_intent_than_the_one_asked_about_means_nothing() -> None:
         ("canceled", RefundStatus.FAILED),
     ],
 )
-def test_a_refund(status: str, expected: RefundStatus) -> None:
+def test_a_refund_is_mapped_by_its_status(status: str, expected: RefundStatus) -> None:
     shown = stripe.Refund.construct_from({"object": "refund", "id": "re_1", "status": status}, "sk_test_x")
     assert read_refund(shown) == ("re_1", expected)
 
 
-def test_a_refund_without_a_status_means_nothing() -> None:
+def test_a_refund_without_a_status_is_malformed() -> None:
     shown = stripe.Refund.construct_from({"object": "refund", "id": "re_1", "status": None}, "sk_test_x")
     with pytest.raises(Unavailable):
         read_refund(shown)
@@ -93,11 +93,11 @@ def refused(**stated: Any) -> Any:
         ({}, "invalid_request"),
     ],
 )
-def test_a_refusal_has_a_word(stated: dict[str, Any], code: str) -> None:
+def test_a_refusal_has_a_stable_code(stated: dict[str, Any], code: str) -> None:
     assert refusal(refused(**stated)) == code
 
 
-def test_a_stored_answer_names_the_request_that_got_it() -> None:
+def test_a_stored_response_names_its_original_request() -> None:
     replayed = {"idempotent-replayed": "true", "original-request": "req_1"}
     assert stuck(errors.APIError("oh", http_status=500, headers=replayed)) == "req_1"
     assert stuck(errors.APIError("oh", http_status=500)) is None
@@ -118,5 +118,5 @@ def test_a_stored_answer_names_the_request_that_got_it() -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
 )
-def test_every_error_of_the_client_has_its_class(error: Exception, expected: str) -> None:
+def test_every_error_of_the_client_is_classified(error: Exception, expected: str) -> None:
     assert classify(error).__name__ == expected

@@ -1,4 +1,4 @@
-"""Unfinished payments are found and finished, after a read of the provider; overdue ones are asked about."""
+"""Unfinished payments are finished after a read at the provider; the orders of overdue ones are asked about."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def lose_the_answer(sandbox: SandboxProcess, operation: str) -> None:
     sandbox.set_faults({"kind": "lost_answer", "match": {"operation": operation}, "remaining": 1})
 
 
-def test_a_charge_whose_answer_was_lost_is_found_at_the_provider(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_charge_with_a_lost_response_is_found_at_the_provider(resources: Resources, sandbox: SandboxProcess) -> None:
     order = new_order()
     place(resources, order)
     lose_the_answer(sandbox, "confirm")
@@ -63,14 +63,14 @@ def test_a_charge_whose_answer_was_lost_is_found_at_the_provider(resources: Reso
     assert classify(lost.value) is Unavailable
     assert (status_of(resources.engine, order), held_by(sandbox, order).charges) == ("pending", 1)
 
-    assert sweep(resources, idle_seconds=60) == 0  # a worker may be at it still
+    assert sweep(resources, idle_seconds=60) == 0  # a worker may still be charging it
     assert sweep(resources) == 1
     assert sweep(resources) == 0
     assert status_of(resources.engine, order) == "captured"
     check_books(resources.engine, sandbox, order)
 
 
-def test_a_worker_killed_after_the_charge_whose_order_is_then_cancelled(
+def test_a_charge_by_a_killed_worker_is_refunded_if_the_order_is_cancelled(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     order = new_order()
@@ -85,7 +85,7 @@ def test_a_worker_killed_after_the_charge_whose_order_is_then_cancelled(
     check_books(resources.engine, sandbox, order)
 
 
-def test_a_refund_that_was_left_pending_is_finished_once(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_a_pending_refund_is_finished_once(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = captured(resources)
     request = RefundRequest(payment_id=payment.id, amount=None, reason="broken")
     with pytest.raises(Crash):
@@ -102,9 +102,7 @@ def test_a_refund_that_was_left_pending_is_finished_once(resources: Resources, s
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_a_payment_that_does_not_settle_keeps_no_other_from_its_turn(
-    resources: Resources, sandbox: SandboxProcess
-) -> None:
+def test_an_unsettleable_payment_does_not_block_others(resources: Resources, sandbox: SandboxProcess) -> None:
     stuck, fine = new_order(), new_order()
     for order in (stuck, fine):
         place(resources, order)
@@ -133,7 +131,7 @@ def test_an_outage_ends_the_run_and_the_next_one_continues(resources: Resources,
     assert [status_of(resources.engine, order) for order in orders] == ["captured", "captured"]
 
 
-def test_checking_again_settles_and_changes_nothing_where_all_is_well(
+def test_a_re_check_settles_a_payment_and_does_not_change_a_settled_one(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
@@ -163,9 +161,7 @@ def age(engine: Engine, order_id: str, seconds: float) -> None:
         connection.execute(aged, {"s": seconds, "id": order_id})
 
 
-def test_a_payment_that_waits_for_long_is_asked_about_less_and_less_often(
-    resources: Resources, sandbox: SandboxProcess
-) -> None:
+def test_the_end_of_overdue_orders_is_requested_with_backoff(resources: Resources, sandbox: SandboxProcess) -> None:
     engine, order, settled = resources.engine, new_order(), captured(resources).order_id
     usecases.order_was_confirmed(resources, delivery("order.confirmed.v1", settled), settled)
     place(resources, order)
@@ -187,7 +183,7 @@ def test_a_payment_that_waits_for_long_is_asked_about_less_and_less_often(
     assert ask(engine) == 0
 
 
-def test_a_captured_payment_is_asked_about_until_its_orders_end_is_known(
+def test_the_order_of_a_captured_payment_is_requested_until_its_end_is_known(
     resources: Resources, sandbox: SandboxProcess
 ) -> None:
     engine = resources.engine
@@ -209,16 +205,14 @@ def test_a_captured_payment_is_asked_about_until_its_orders_end_is_known(
     age(engine, unknown, 101)
     assert ask(engine) == 1
 
-    cancel(resources, unknown)  # the answer
+    cancel(resources, unknown)  # the reply
     assert status_of(engine, unknown) == "refunded"
     age(engine, unknown, 100_000)
     assert ask(engine) == 0
     check_books(engine, sandbox, unknown)
 
 
-def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(
-    resources: Resources, sandbox: SandboxProcess
-) -> None:
+def test_a_redelivery_after_the_inbox_was_pruned_changes_nothing(resources: Resources, sandbox: SandboxProcess) -> None:
     engine, order = resources.engine, new_order()
     incoming = {kind: delivery(kind, order) for kind in (PLACED, RESERVED, CANCELLED)}
     for kind, each in incoming.items():

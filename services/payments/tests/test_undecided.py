@@ -1,4 +1,4 @@
-"""A provider that has not decided about one charge or one refund: it waits alone, and ends as the provider decides."""
+"""An undecided charge or refund waits without affecting others, and ends with the provider's decision."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def refunded_undecided(resources: Resources, sandbox: SandboxProcess, **fault: s
 
 
 def age(engine: Engine, payment: Payment, seconds: float) -> None:
-    """As if payment and refunds had been written so much earlier."""
+    """Backdate the payment and its refunds by that long."""
     aged = text("""
         WITH refunds_aged AS (
             UPDATE refunds SET created_at = created_at - make_interval(secs => :s),
@@ -98,7 +98,7 @@ def test_a_charge_ends_as_the_provider_decides(
 @pytest.mark.parametrize(
     ("outcome", "status", "events"), [("succeeded", "refunded", ["captured", "refunded"]), ("failed", "cancelled", [])]
 )
-def test_an_order_that_is_cancelled_while_its_charge_is_undecided_holds_nothing_in_the_end(
+def test_an_order_cancelled_while_its_charge_is_undecided_keeps_no_money(
     resources: Resources, sandbox: SandboxProcess, outcome: str, status: str, events: list[str]
 ) -> None:
     order = charged_undecided(resources, sandbox, outcome)
@@ -106,13 +106,13 @@ def test_an_order_that_is_cancelled_while_its_charge_is_undecided_holds_nothing_
         cancel(resources, order)
     assert payment_of(resources.engine, order).cancel_requested
     assert sweep(resources) == 1
-    sandbox.set_faults()  # it is decided a day later, when nobody asks for it any more but the sweep
+    sandbox.set_faults()  # it is decided a day later, when only the sweep polls it
     assert sweep(resources) == 1
     assert (status_of(resources.engine, order), published_types(resources.engine, order)) == (status, events)
     check_books(resources.engine, sandbox, order)
 
 
-def test_what_stays_undecided_is_looked_at_less_and_less_often(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_undecided_payment_is_polled_with_backoff(resources: Resources, sandbox: SandboxProcess) -> None:
     payment = refunded_undecided(resources, sandbox)
     pauses = []
     for _ in range(8):
@@ -126,7 +126,7 @@ def test_what_stays_undecided_is_looked_at_less_and_less_often(resources: Resour
     assert requests_for_refunds(resources.engine, payment) == [("pending", None)]
 
 
-def test_it_keeps_no_other_payment_from_its_turn(resources: Resources, sandbox: SandboxProcess) -> None:
+def test_an_undecided_payment_does_not_block_others(resources: Resources, sandbox: SandboxProcess) -> None:
     undecided = charged_undecided(resources, sandbox, "succeeded", remaining=1)
     fine = new_order()
     place(resources, fine)
@@ -147,7 +147,7 @@ def test_a_refund_ends_as_the_provider_decides(
     assert published_types(resources.engine, payment.order_id) == ["captured"]
     sandbox.set_faults()
     assert sweep(resources) == 1
-    if outcome == "failed":  # it is tried again, after a pause
+    if outcome == "failed":  # retried after a pause
         assert requests_for_refunds(resources.engine, payment) == [("failed", "declined")]
         with autocommit(resources.engine) as connection:
             connection.execute(text("UPDATE payments SET refund_due_at = clock_timestamp()"))
@@ -156,7 +156,7 @@ def test_a_refund_ends_as_the_provider_decides(
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_an_operators_refund_is_pending_and_ends_automatically(
+def test_an_operators_undecided_refund_ends_automatically(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = captured(resources)
@@ -172,7 +172,7 @@ def test_an_operators_refund_is_pending_and_ends_automatically(
     check_books(resources.engine, sandbox, payment.order_id)
 
 
-def test_a_refund_that_is_undecided_for_a_day_stands_until_it_is_decided(
+def test_a_refund_undecided_for_a_day_is_an_open_case_until_it_is_decided(
     client: FlaskClient, resources: Resources, sandbox: SandboxProcess
 ) -> None:
     payment = refunded_undecided(resources, sandbox)

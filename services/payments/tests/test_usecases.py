@@ -1,7 +1,8 @@
-"""Facts are committed before the provider is asked, and nothing is held open in the database while it thinks."""
+"""Facts are committed before the provider is called, and no transaction is open during the call."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-# Of this database only: other tests may run beside this one.
+# Only in this database: other tests may run concurrently.
 _OPEN = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in trans%'")
 CALLS = ("create", "retrieve", "confirm", "cancel", "refund")
 
 
 def watch(engine: Engine) -> tuple[list[str], dict[str, Callable[[], None]]]:
-    """The calls that were made, and moments that check each of them."""
+    """Records the calls to the provider, and checks each of them."""
     seen: list[str] = []
 
     def record(name: str) -> None:
@@ -48,10 +49,10 @@ def watch(engine: Engine) -> tuple[list[str], dict[str, Callable[[], None]]]:
         with autocommit(engine) as connection:
             assert connection.execute(_OPEN).scalar_one() == 0, name
 
-    return seen, {f"before_{name}": lambda name=name: record(name) for name in CALLS}  # type: ignore[misc]
+    return seen, {f"before_{name}": partial(record, name) for name in CALLS}
 
 
-def test_no_transaction_is_open_while_the_provider_is_asked(resources: Resources) -> None:
+def test_no_transaction_is_open_during_a_call_to_the_provider(resources: Resources) -> None:
     seen, moments = watch(resources.engine)
     watched = interrupted(resources, **moments)
     late, declined = new_order(), new_order()
@@ -75,7 +76,7 @@ def test_no_transaction_is_open_while_the_provider_is_asked(resources: Resources
     )
 
 
-def test_the_fact_is_there_whatever_happens_at_the_provider(resources: Resources) -> None:
+def test_a_fact_is_stored_even_if_the_provider_fails(resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):
@@ -89,7 +90,7 @@ def test_the_fact_is_there_whatever_happens_at_the_provider(resources: Resources
     assert status_of(resources.engine, order) == "pending"
 
 
-def test_a_customer_reads_what_is_theirs(resources: Resources) -> None:
+def test_a_customer_reads_only_their_own_payments(resources: Resources) -> None:
     engine, payment = resources.engine, captured(resources)
     assert usecases.get_payment(engine, payment.id, customer_id=CUSTOMER) == payment
     assert usecases.get_payment(engine, payment.id, customer_id=None) == payment

@@ -1,4 +1,4 @@
-"""What the tests of users share: settings, and the calls that most of them make."""
+"""Settings and common calls for the tests of users."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def register(client: FlaskClient, **body: str) -> dict[str, Any]:
 
 
 def sign_in(client: FlaskClient, **credentials: str) -> dict[str, str]:
-    """The header of a token for the credentials."""
+    """The authorization header for these credentials."""
     reply = client.post("/api/v1/tokens", json=credentials)
     assert reply.status_code == 200, answer(reply)
     return {"Authorization": f"Bearer {answer(reply)['access_token']}"}

@@ -30,5 +30,5 @@ def engine(app: Flask) -> Engine:
 
 @pytest.fixture(scope="session")
 def lonely_client() -> FlaskClient:
-    """The service without its database: what it refuses, it refuses before it needs one."""
+    """The service without its database, for requests that are rejected before it is needed."""
     return create_app(settings(NOWHERE)).test_client()

@@ -1,4 +1,4 @@
-"""The routes on a real database, as a shop sees them."""
+"""The routes on a real database, as a shop uses them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _rows(engine: Engine, query: str) -> list[Any]:
         return list(connection.execute(text(query)).scalars())
 
 
-def test_registering_without_a_password_gives_a_working_key(client: FlaskClient) -> None:
+def test_registering_without_a_password_returns_a_working_key(client: FlaskClient) -> None:
     user = register(client)
     assert set(user) == {"id", "username", "email", "role", "version", "created_at", "api_key"}
     me = answer(client.get("/api/v1/users/me", headers=sign_in(client, api_key=user["api_key"])))
     assert me == {name: value for name, value in user.items() if name != "api_key"}
 
 
-def test_registering_with_a_password_gives_no_key(client: FlaskClient) -> None:
+def test_registering_with_a_password_returns_no_key(client: FlaskClient) -> None:
     assert "api_key" not in register(client, password=PASSWORD)
     for who in ({"username": "JohnDoe"}, {"email": "JOHN.DOE@example.com"}):
         sign_in(client, password=PASSWORD, **who)
@@ -50,13 +50,13 @@ def test_registering_with_a_password_gives_no_key(client: FlaskClient) -> None:
         ({"username": "other", "email": "John.Doe@Example.com"}, "email_taken"),
     ],
 )
-def test_names_and_addresses_are_taken_once(client: FlaskClient, body: dict[str, str], code: str) -> None:
+def test_usernames_and_addresses_are_unique(client: FlaskClient, body: dict[str, str], code: str) -> None:
     register(client)
     reply = client.post("/api/v1/users", json=JOHN | body)
     assert (reply.status_code, answer(reply)["code"]) == (409, code)
 
 
-def test_each_user_is_announced_once_with_the_trail_of_the_request(client: FlaskClient, engine: Engine) -> None:
+def test_each_registration_is_published_once_with_the_message_context(client: FlaskClient, engine: Engine) -> None:
     reply = client.post("/api/v1/users", json=JOHN, headers={"Request-Id": "r-1"})
     client.post("/api/v1/users", json=JOHN)
     (event,) = [from_json(body) for body in _rows(engine, "SELECT body FROM outbox")]
@@ -66,7 +66,7 @@ def test_each_user_is_announced_once_with_the_trail_of_the_request(client: Flask
     assert event.data == {"user_id": user["id"], "username": "johndoe"}
 
 
-def test_secrets_are_nowhere_in_the_database(client: FlaskClient, engine: Engine) -> None:
+def test_secrets_are_not_stored_in_the_database(client: FlaskClient, engine: Engine) -> None:
     keyed = client.post("/api/v1/users", json=JOHN, headers={"Idempotency-Key": "k"})
     other = {"username": "other", "email": "o@example.com", "password": PASSWORD}
     client.post("/api/v1/users", json=other, headers={"Idempotency-Key": "l"})
@@ -88,7 +88,7 @@ def test_secrets_are_nowhere_in_the_database(client: FlaskClient, engine: Engine
         {"api_key": "ключ"},
     ],
 )
-def test_wrong_credentials_all_look_alike(client: FlaskClient, credentials: dict[str, str]) -> None:
+def test_all_wrong_credentials_get_the_same_response(client: FlaskClient, credentials: dict[str, str]) -> None:
     register(client, password=PASSWORD)
     register(client, username="keyed", email="k@example.com")
     reply = client.post("/api/v1/tokens", json=credentials)
@@ -118,7 +118,7 @@ def test_api_keys_are_listed_used_and_deleted(client: FlaskClient) -> None:
     assert client.delete(f"/api/v1/api-keys/{made['id']}", headers=headers).status_code == 404
 
 
-def test_pages_go_through_all_keys_once(client: FlaskClient) -> None:
+def test_pages_contain_every_key_once(client: FlaskClient) -> None:
     headers = sign_in(client, api_key=register(client)["api_key"])
     for _ in range(6):
         client.post("/api/v1/api-keys", headers=headers)
@@ -132,7 +132,7 @@ def test_pages_go_through_all_keys_once(client: FlaskClient) -> None:
     assert seen == sorted(set(seen), reverse=True)
 
 
-def test_other_peoples_keys_do_not_exist(client: FlaskClient) -> None:
+def test_keys_of_other_users_are_not_found(client: FlaskClient) -> None:
     mine = sign_in(client, api_key=register(client)["api_key"])
     others = sign_in(client, api_key=register(client, username="other", email="o@example.com")["api_key"])
     (key,) = answer(client.get("/api/v1/api-keys", headers=others))["data"]
@@ -141,7 +141,7 @@ def test_other_peoples_keys_do_not_exist(client: FlaskClient) -> None:
     assert len(answer(client.get("/api/v1/api-keys", headers=others))["data"]) == 1
 
 
-def test_the_same_key_gets_the_same_user_but_no_secret(client: FlaskClient) -> None:
+def test_a_repeated_idempotency_key_returns_the_same_user_without_the_secret(client: FlaskClient) -> None:
     first = client.post("/api/v1/users", json=JOHN, headers={"Idempotency-Key": "k"})
     again = client.post("/api/v1/users", json=JOHN, headers={"Idempotency-Key": '"k"'})
     assert again.status_code == 201
@@ -153,7 +153,7 @@ def test_the_same_key_gets_the_same_user_but_no_secret(client: FlaskClient) -> N
 
 
 @pytest.mark.parametrize("keyed", [True, False])
-def test_twenty_registrations_at_once_make_one_user(app: Flask, engine: Engine, keyed: bool) -> None:
+def test_twenty_concurrent_registrations_create_one_user(app: Flask, engine: Engine, keyed: bool) -> None:
     headers = {"Idempotency-Key": "k"} if keyed else {}
 
     def attempt(_number: int) -> tuple[int, str]:

@@ -14,7 +14,7 @@ LONG = 30.0
 
 
 class Holder:
-    """Somebody who holds a slot, or waits for one, in a thread of their own."""
+    """Holds a slot, or waits for one, in its own thread."""
 
     def __init__(self, slots: FairSlots, client: str, order: list[str]) -> None:
         self.done = Event()
@@ -44,7 +44,7 @@ def wait_until(slots: FairSlots, count: int) -> None:
     raise AssertionError(f"{waiting(slots)} wait, not {count}")
 
 
-def test_a_client_that_asks_often_waits_behind_itself() -> None:
+def test_a_client_with_many_requests_does_not_delay_others() -> None:
     slots, order = FairSlots(1, wait_seconds=LONG), list[str]()
     holders = [Holder(slots, "first", order)]
     while order != ["first"]:
@@ -57,7 +57,7 @@ def test_a_client_that_asks_often_waits_behind_itself() -> None:
     assert order == ["first", "flood", "other", "flood"]
 
 
-def test_beyond_a_clients_own_share_it_is_refused_and_others_are_not() -> None:
+def test_a_client_beyond_its_share_is_rejected_and_others_are_not() -> None:
     slots, order = FairSlots(1, wait_seconds=LONG), list[str]()
     holders = [Holder(slots, "first", order)]
     while not order:
@@ -75,7 +75,7 @@ def test_beyond_a_clients_own_share_it_is_refused_and_others_are_not() -> None:
     assert sorted(order) == ["first", *["flood"] * MAX_WAITING_PER_CLIENT, "other"]
 
 
-def test_all_together_wait_up_to_a_bound() -> None:
+def test_the_total_number_of_waiting_requests_is_bounded() -> None:
     slots, order = FairSlots(1, wait_seconds=LONG), list[str]()
     holders = [Holder(slots, "first", order)]
     while not order:
@@ -90,7 +90,7 @@ def test_all_together_wait_up_to_a_bound() -> None:
         holder.end()
 
 
-def test_nobody_waits_longer_than_the_bound_and_the_slot_is_free_afterwards() -> None:
+def test_a_wait_times_out_and_leaves_the_slot_free() -> None:
     slots, order = FairSlots(1, wait_seconds=0.01), list[str]()
     holder = Holder(slots, "first", order)
     while not order:
@@ -103,7 +103,7 @@ def test_nobody_waits_longer_than_the_bound_and_the_slot_is_free_afterwards() ->
         pass
 
 
-def test_slots_are_neither_lost_nor_made_under_contention() -> None:
+def test_the_number_of_slots_is_constant_under_contention() -> None:
     slots = FairSlots(2, wait_seconds=0.001)
     inside: list[int] = []
     most: list[int] = []

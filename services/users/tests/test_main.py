@@ -1,4 +1,4 @@
-"""The service as a process: its settings, and its life without a database."""
+"""The service as a process: its settings, and its behaviour without a database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _start(**changes: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_it_is_made_without_asking_the_database() -> None:
+def test_the_app_starts_without_the_database() -> None:
     assert _start()[0] == 0
 
 
@@ -46,23 +46,23 @@ def test_it_is_made_without_asking_the_database() -> None:
         ("LOG_LEVEL", "LOUD"),
     ],
 )
-def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+def test_an_invalid_setting_stops_the_process_and_is_named(name: str, value: str) -> None:
     code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert code == 2
     assert name in output
     assert "c2VjcmV0" not in output
 
 
-def test_a_quota_of_another_route_leaves_the_services_own_in_force() -> None:
+def test_a_quota_for_another_route_keeps_the_default_quotas() -> None:
     chosen = replace(settings(NOWHERE), rate_limit_routes="POST /api/v1/orders=5/minute")
     reply = main.create_app(chosen).test_client().post("/api/v1/users", data=b"{")
     assert reply.headers["RateLimit-Policy"] == '"POST /api/v1/users";q=60;w=3600'
 
 
-def test_without_its_database_it_lives_says_so_and_tells_when_to_come_back(lonely_client: FlaskClient) -> None:
+def test_it_is_alive_and_returns_503_with_retry_after_without_its_database(lonely_client: FlaskClient) -> None:
     started = time.monotonic()
     reply = lonely_client.post("/api/v1/users", json=JOHN)
-    assert time.monotonic() - started < 4.5  # its patience is 5 s, and is not called for
+    assert time.monotonic() - started < 4.5  # its time-out is 5 s, and is not reached
     assert (reply.status_code, answer(reply)["code"]) == (503, "unavailable")
     assert 1 <= int(reply.headers["Retry-After"]) <= 3
     assert lonely_client.get("/livez").status_code == 200

@@ -30,7 +30,7 @@ def _user(**changes: Any) -> User:
     return replace(user, **changes)
 
 
-def test_a_user_comes_back_as_it_was_written(engine: Engine) -> None:
+def test_a_user_is_read_as_written(engine: Engine) -> None:
     user = _user()
     with transaction(engine) as connection:
         models.insert_user(connection, user)
@@ -50,14 +50,16 @@ def test_a_user_comes_back_as_it_was_written(engine: Engine) -> None:
         ({"username": "JOHN.doe", "email": "other@example.com"}, UsernameTakenError),
     ],
 )
-def test_what_is_taken_is_named(engine: Engine, changes: dict[str, str], expected: type[Exception]) -> None:
+def test_a_duplicate_username_or_address_is_named(
+    engine: Engine, changes: dict[str, str], expected: type[Exception]
+) -> None:
     with transaction(engine) as connection:
         models.insert_user(connection, _user())
     with pytest.raises(expected), transaction(engine) as connection:
         models.insert_user(connection, _user(**changes))
 
 
-def test_any_other_broken_constraint_stays_a_fault(engine: Engine) -> None:
+def test_other_constraint_violations_are_raised(engine: Engine) -> None:
     user = _user()
     with transaction(engine) as connection:
         models.insert_user(connection, user)
@@ -65,7 +67,7 @@ def test_any_other_broken_constraint_stays_a_fault(engine: Engine) -> None:
         models.insert_user(connection, _user(id=user.id, username="other", email="o@example.com"))
 
 
-def test_a_key_finds_its_owner_and_is_deleted_by_them_alone(engine: Engine) -> None:
+def test_a_key_identifies_its_owner_and_only_they_can_delete_it(engine: Engine) -> None:
     owner, other = _user(), _user(username="other", email="o@example.com")
     key = ApiKey(id=new_id(), user_id=owner.id, digest=b"\x00\xff", hint="hf_...", created_at=utc_now())
     with transaction(engine) as connection:

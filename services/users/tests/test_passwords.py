@@ -8,7 +8,7 @@ from services.users.passwords import Passwords, require_strong
 from services.users.tests.accounts import PASSWORD
 
 
-def test_a_password_fits_its_own_hash_only() -> None:
+def test_a_password_matches_only_its_own_hash() -> None:
     passwords = Passwords()
     first, second = passwords.hash(PASSWORD), passwords.hash(PASSWORD)
     assert first != second
@@ -20,11 +20,11 @@ def test_a_password_fits_its_own_hash_only() -> None:
 
 
 @pytest.mark.parametrize("password_hash", [None, "", "nonsense", "$argon2id$v=19$broken"])
-def test_without_a_hash_nothing_fits(password_hash: str | None) -> None:
+def test_no_password_matches_without_a_hash(password_hash: str | None) -> None:
     assert not Passwords().verify(password_hash, PASSWORD)
 
 
-def test_an_unknown_user_takes_as_long_as_a_known_one() -> None:
+def test_verification_takes_equal_time_for_unknown_users() -> None:
     passwords = Passwords()
     known = passwords.hash(PASSWORD)
 
@@ -38,13 +38,13 @@ def test_an_unknown_user_takes_as_long_as_a_known_one() -> None:
     assert 0.5 < ratio < 2
 
 
-def test_one_text_is_one_password_however_it_was_typed() -> None:
+def test_equivalent_unicode_forms_are_the_same_password() -> None:
     passwords = Passwords()
     assert passwords.verify(passwords.hash("caf\u00e9 au lait, s'il vous plait"), "cafe\u0301 au lait, s'il vous plait")
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "my cat eats tofu daily", "\u6f22\u5b57" * 4 + "k3j2h4kjh2k3j4h2k"])
-def test_a_strong_password_is_taken(password: str) -> None:
+def test_a_strong_password_is_accepted(password: str) -> None:
     require_strong(password, username="johndoe", email="john.doe@example.com")
 
 
@@ -61,7 +61,7 @@ def test_a_strong_password_is_taken(password: str) -> None:
         ("5" * 128, "Too easy"),
     ],
 )
-def test_a_weak_password_is_refused_with_its_reason(password: str, reason: str) -> None:
+def test_a_weak_password_is_rejected_with_its_reason(password: str, reason: str) -> None:
     with pytest.raises(WeakPasswordError) as caught:
         require_strong(password, username="johndoe", email="john.doe@example.com")
     assert caught.value.errors is not None

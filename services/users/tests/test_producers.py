@@ -19,7 +19,7 @@ JOHN = User(
 )
 
 
-def test_what_is_published_is_what_the_sample_shows() -> None:
+def test_published_events_match_the_golden_samples() -> None:
     sample = from_json((SAMPLES / "user.registered.v1.json").read_bytes())
     event = producers.user_registered(
         JOHN, MessageContext(sample.correlationid, sample.causationid, sample.traceparent)
@@ -29,7 +29,7 @@ def test_what_is_published_is_what_the_sample_shows() -> None:
 
 
 @pytest.mark.parametrize("contract", producers.CONTRACTS, ids=lambda contract: contract.type)
-def test_nothing_leaves_that_its_contract_refuses(contract: Contract) -> None:
+def test_an_event_that_violates_its_contract_is_not_published(contract: Contract) -> None:
     data = from_json((SAMPLES / f"{contract.type}.json").read_bytes()).data
     for bad in ({}, data | {"email": "john.doe@example.com"}, *({name: data[name]} for name in data)):
         with pytest.raises(InvalidEventError):

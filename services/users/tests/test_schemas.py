@@ -1,4 +1,4 @@
-"""Bad input: refused field by field, before the database is needed."""
+"""Invalid input is rejected field by field, before the database is needed."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ _GOOD_ADDRESSES = ["john.doe@example.com", "a+b@mail.example.co.uk", "o'neil@x-y
 
 
 @pytest.mark.parametrize("username", _GOOD_NAMES)
-def test_usernames(username: str) -> None:
+def test_valid_usernames_are_accepted(username: str) -> None:
     assert UserRequestSchema().validate(JOHN | {"username": username}) == {}
 
 
 @pytest.mark.parametrize("email", _GOOD_ADDRESSES)
-def test_addresses(email: str) -> None:
+def test_valid_addresses_are_accepted(email: str) -> None:
     assert UserRequestSchema().validate(JOHN | {"email": email}) == {}
 
 
@@ -50,7 +50,7 @@ def test_addresses(email: str) -> None:
         ({"id": "mine"}, "id"),
     ],
 )
-def test_bad_registrations(lonely_client: FlaskClient, changes: dict[str, Any], field: str) -> None:
+def test_invalid_registrations_are_rejected(lonely_client: FlaskClient, changes: dict[str, Any], field: str) -> None:
     reply = lonely_client.post("/api/v1/users", json=JOHN | changes)
     assert (reply.status_code, answer(reply)["code"]) == (422, "invalid_request")
     assert list(answer(reply)["errors"]) == [field]
@@ -72,12 +72,12 @@ def test_bad_registrations(lonely_client: FlaskClient, changes: dict[str, Any], 
         {"username": "a", "password": True},
     ],
 )
-def test_bad_credentials(lonely_client: FlaskClient, body: dict[str, Any]) -> None:
+def test_malformed_credentials_are_rejected(lonely_client: FlaskClient, body: dict[str, Any]) -> None:
     reply = lonely_client.post("/api/v1/tokens", json=body)
     assert (reply.status_code, answer(reply)["code"]) == (422, "invalid_request")
 
 
 @pytest.mark.parametrize("raw", [b'{"username": "a\\u0000"}', b'{"username": "\\ud800"}', b"\xff", b"{", b"[" * 9999])
-def test_bodies_that_are_no_text(lonely_client: FlaskClient, raw: bytes) -> None:
+def test_malformed_bodies_are_rejected(lonely_client: FlaskClient, raw: bytes) -> None:
     reply = lonely_client.post("/api/v1/users", data=raw, content_type="application/json")
     assert (reply.status_code, answer(reply)["code"]) == (400, "malformed_json")

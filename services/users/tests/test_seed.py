@@ -28,14 +28,14 @@ def _seed(engine: Engine, operator: str, customer: str) -> None:
     )
 
 
-def test_the_accounts_are_there_with_their_roles(client: FlaskClient, engine: Engine) -> None:
+def test_accounts_are_created_with_their_roles(client: FlaskClient, engine: Engine) -> None:
     _seed(engine, "operator-secret", "customer-secret")
     for name in ("operator", "customer"):
         headers = sign_in(client, username=name, password=f"{name}-secret")
         assert answer(client.get("/api/v1/users/me", headers=headers))["role"] == name
 
 
-def test_again_changes_nothing_but_a_changed_password(client: FlaskClient, engine: Engine) -> None:
+def test_a_second_run_updates_only_a_changed_password(client: FlaskClient, engine: Engine) -> None:
     _seed(engine, "operator-secret", "customer-secret")
     _seed(engine, "operator-secret", "customer-secret")
     _seed(engine, "operator-changed", "customer-secret")

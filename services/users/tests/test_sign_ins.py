@@ -1,4 +1,4 @@
-"""Guessing passwords: bounded for each network and for the account, alike for accounts that exist and that do not."""
+"""Password guesses are limited per network and per account, for existing and unknown accounts alike."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_network_may_guess_ten_times(client: FlaskClient, username: str) -> No
         assert attempt(client, PASSWORD, HOME).status_code == 200
 
 
-def test_many_networks_together_cannot_guess_on_and_do_not_lock_the_owner_out(
+def test_guesses_from_many_networks_are_limited_without_locking_out_the_owner(
     client: FlaskClient, engine: Engine
 ) -> None:
     user = register(client, password=PASSWORD)
@@ -60,7 +60,7 @@ def test_many_networks_together_cannot_guess_on_and_do_not_lock_the_owner_out(
     assert attempt(client, PASSWORD, HOME).status_code == 200
 
 
-def test_an_owners_own_mistakes_do_not_count_against_the_account(client: FlaskClient, engine: Engine) -> None:
+def test_failures_from_a_known_network_do_not_count_against_the_account(client: FlaskClient, engine: Engine) -> None:
     user = register(client, password=PASSWORD)
     assert attempt(client, PASSWORD, HOME).status_code == 200
     fail(engine, user["id"], networks=1, each=MAX_FAILURES_PER_ACCOUNT - 1)
@@ -68,21 +68,21 @@ def test_an_owners_own_mistakes_do_not_count_against_the_account(client: FlaskCl
     assert attempt(client, PASSWORD, OFFICE).status_code == 200
 
 
-def test_a_success_forgets_the_failures_before_it(client: FlaskClient) -> None:
+def test_a_success_resets_earlier_failures(client: FlaskClient) -> None:
     register(client, password=PASSWORD)
     for _ in range(3):
         assert [attempt(client, "wrong", HOME).status_code for _ in range(MAX_FAILURES_PER_NETWORK - 1)] == [401] * 9
         assert attempt(client, PASSWORD, HOME).status_code == 200
 
 
-def test_failures_count_for_a_window(client: FlaskClient, engine: Engine) -> None:
+def test_failures_expire_after_the_window(client: FlaskClient, engine: Engine) -> None:
     register(client, password=PASSWORD)
     guess_until_refused(client, ATTACKER)
     age(engine, "failed_sign_ins", "first_at", SIGN_IN_WINDOW_SECONDS + 1)
     assert guess_until_refused(client, ATTACKER)[:2] == [401, 401]
 
 
-def test_what_no_longer_counts_is_deleted(client: FlaskClient, engine: Engine) -> None:
+def test_expired_sign_ins_are_deleted(client: FlaskClient, engine: Engine) -> None:
     register(client, password=PASSWORD)
     attempt(client, PASSWORD, HOME)
     attempt(client, "wrong", ATTACKER)

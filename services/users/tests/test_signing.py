@@ -35,7 +35,7 @@ def test_the_key_id_is_the_thumbprint_of_rfc_8037() -> None:
     assert thumbprint(Ed25519PublicKey.from_public_bytes(x)) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-def test_what_it_signs_its_published_keys_verify() -> None:
+def test_published_keys_verify_signed_tokens() -> None:
     signer = Signer(read_key(signing_key()))
     claims = token_claims(_USER, token_id="t1", now=_NOW) | {"exp": 4_000_000_000}
     for keys in (StaticKeys(parse(signer.jwks())), signer.keys()):
@@ -48,18 +48,18 @@ def test_only_the_public_half_is_published() -> None:
 
 
 def _public(signer: Signer) -> str:
-    """What somebody copies from the key set of a running service."""
+    """The public key, as copied from the key set of a running service."""
     return str(signer.jwks()["keys"][0]["x"])
 
 
-def test_a_key_is_changed_without_a_token_refused() -> None:
+def test_rotating_a_key_rejects_no_valid_token() -> None:
     claims = token_claims(_USER, token_id="t1", now=_NOW) | {"exp": 4_000_000_000}
     old_key, new_key = read_key(signing_key()), read_key(signing_key())
     both = f"{_public(Signer(old_key))}, {_public(Signer(new_key))}"
     announced = Signer(old_key, read_public_keys(both))
     changed = Signer(new_key, read_public_keys(both))
     assert [len(each.jwks()["keys"]) for each in (announced, changed)] == [2, 2]
-    # While replicas are replaced, each of them meets the tokens of the other, and any of them answers for the keys.
+    # During a rollout each replica receives the tokens of the other, and either may serve the keys.
     for published in (announced, changed):
         for keys in (StaticKeys(parse(published.jwks())), published.keys()):
             for signer in (announced, changed):
@@ -69,7 +69,7 @@ def test_a_key_is_changed_without_a_token_refused() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  "])
-def test_there_need_be_no_other_key(value: str) -> None:
+def test_other_keys_are_optional(value: str) -> None:
     assert read_public_keys(value) == []
 
 
@@ -77,7 +77,7 @@ def test_there_need_be_no_other_key(value: str) -> None:
     "value",
     ["nonsense", ",", signing_key(), "a" * 42, "a" * 44, "a" * 42 + "+", ",".join(["a" * 43] * (MAX_PUBLIC_KEYS + 1))],
 )
-def test_what_is_no_list_of_public_keys_is_refused_without_being_shown(value: str) -> None:
+def test_an_invalid_list_of_public_keys_is_rejected_without_revealing_it(value: str) -> None:
     with pytest.raises(ValidationError) as caught:
         check_public_keys(value)
     assert value == "," or value not in str(caught.value)
@@ -99,7 +99,7 @@ def _pem(key: Ed25519PrivateKey | X25519PrivateKey, encryption: KeySerialization
         _pem(Ed25519PrivateKey.generate(), BestAvailableEncryption(b"secret")),
     ],
 )
-def test_another_kind_of_key_is_refused_without_being_shown(value: str) -> None:
+def test_another_kind_of_key_is_rejected_without_revealing_it(value: str) -> None:
     with pytest.raises(ValidationError) as caught:
         check_key(value)
     assert value not in str(caught.value)

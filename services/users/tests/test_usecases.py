@@ -1,4 +1,4 @@
-"""What the routes cannot show: users called directly, and what happens between two of its transactions."""
+"""Use cases called directly, including events between two of their transactions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _count(context: Context, table: str) -> int:
         return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
-def test_a_refused_registration_leaves_nothing_and_frees_its_key(context: Context) -> None:
+def test_a_rejected_registration_is_rolled_back_and_frees_its_key(context: Context) -> None:
     key = RequestKey("anybody POST /users", "k", "f")
     usecases.register_user(
         context, RegisterUser(**JOHN), network=NETWORK, message_context=MESSAGE_CONTEXT, request_key=None
@@ -50,7 +50,7 @@ def test_a_refused_registration_leaves_nothing_and_frees_its_key(context: Contex
     ).replayed
 
 
-def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
+def test_a_token_of_an_unknown_user_finds_no_user(context: Context) -> None:
     with pytest.raises(NotFound):
         usecases.get_user(context, new_id())
     with pytest.raises(NotFound):
@@ -58,7 +58,7 @@ def test_a_token_of_nobody_finds_nobody(context: Context) -> None:
     assert _count(context, "api_keys") == 0
 
 
-def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> None:
+def test_an_api_key_is_created_once_per_idempotency_key(context: Context) -> None:
     user = usecases.register_user(
         context, RegisterUser(**JOHN), network=NETWORK, message_context=MESSAGE_CONTEXT, request_key=None
     ).body
@@ -69,7 +69,7 @@ def test_a_further_key_is_made_once_per_idempotency_key(context: Context) -> Non
     assert _count(context, "api_keys") == 2
 
 
-def test_an_account_is_given_its_role_and_password(context: Context) -> None:
+def test_ensuring_an_account_sets_its_role_and_password(context: Context) -> None:
     engine, passwords = context.engine, context.passwords
     command = RegisterUser(username="boss", email="b@example.com", password=PASSWORD)
     assert usecases.ensure_account(engine, passwords, command, message_context=MESSAGE_CONTEXT)

@@ -1,4 +1,4 @@
-"""The archive receives every event of the contracts, twice and out of order, on a real MongoDB."""
+"""The archive receives every event of the contracts twice and out of order, on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sample(event_type: str, **changes: Any) -> Event:
 
 
 def receive(archive: Archive, event: Event) -> bool:
-    """Hand the event to its consumer; whether it was new."""
+    """Pass the event to its consumer; returns whether it was new."""
     try:
         HANDLERS[topology.EVERYTHING](Delivery("archive", event), EventLog(archive))
     except AlreadyHandled:
@@ -55,7 +55,7 @@ def receive(archive: Archive, event: Event) -> bool:
     return True
 
 
-def test_every_published_event_is_stored_once_in_whatever_order_it_comes(archive: Archive) -> None:
+def test_every_published_event_is_stored_once_in_any_order(archive: Archive) -> None:
     events = [from_document(json.loads(path.read_text())) for path in SAMPLES.glob("*.json")]
     deliveries = random.sample(events * 2, len(events) * 2)
     incoming = [event.id for event in deliveries if receive(archive, event)]
@@ -64,11 +64,11 @@ def test_every_published_event_is_stored_once_in_whatever_order_it_comes(archive
     assert {entry.id: entry.data for entry in filed} == {event.id: event.data for event in events}
 
 
-def test_a_type_that_is_unknown_is_stored_too(archive: Archive) -> None:
+def test_an_unknown_event_type_is_stored(archive: Archive) -> None:
     assert receive(archive, sample("order.confirmed.v1", type="parcel.handed_over.v3"))
 
 
-def test_the_customer_of_an_order_sees_its_time_line(archive: Archive) -> None:
+def test_the_customer_of_an_order_sees_its_timeline(archive: Archive) -> None:
     placed, confirmed = sample("order.placed.v1"), sample("order.confirmed.v1")
     receive(archive, confirmed)
     with pytest.raises(NotFound):
@@ -79,9 +79,7 @@ def test_the_customer_of_an_order_sees_its_time_line(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"customer_id": 7}, {"customer_id": "x" * 100}, {"customer_id": None}])
-def test_an_order_without_a_customer_is_stored_and_shown_to_operators_only(
-    archive: Archive, data: dict[str, Any]
-) -> None:
+def test_an_order_without_a_customer_is_visible_only_to_operators(archive: Archive, data: dict[str, Any]) -> None:
     placed = sample("order.placed.v1", data=data)
     assert receive(archive, placed)
     assert not receive(archive, placed)
@@ -103,7 +101,7 @@ def test_a_batch_is_stored_once_with_its_duplicates(archive: Archive) -> None:
     assert positions == list(range(1, len(events) + 1))
 
 
-def test_an_event_whose_id_is_taken_fails_its_batch_and_then_alone(archive: Archive) -> None:
+def test_an_event_with_a_reused_id_fails_in_its_batch_and_alone(archive: Archive) -> None:
     first, other = sample("order.placed.v1"), sample("order.confirmed.v1")
     assert receive(archive, first)
     taken = replace(other, id=first.id)
@@ -111,5 +109,5 @@ def test_an_event_whose_id_is_taken_fails_its_batch_and_then_alone(archive: Arch
         file_events(EventLog(archive), [Delivery("archive", taken), Delivery("archive", other)])
     with pytest.raises(usecases.EventIdReusedError):
         receive(archive, taken)
-    with pytest.raises(AlreadyHandled):  # it was filed with the batch: alone it is a duplicate
+    with pytest.raises(AlreadyHandled):  # it was stored with the batch, so alone it is a duplicate
         HANDLERS[topology.EVERYTHING](Delivery("archive", other), EventLog(archive))

@@ -109,7 +109,7 @@ def dead_letters(broker_url: str) -> int:
         connection.close()
 
 
-def test_everything_that_is_published_is_stored_once(
+def test_every_published_event_is_stored_once(
     vhost: str, document_store: str, archive: Database[dict[str, Any]], tmp_path: Path
 ) -> None:
     log, events = tmp_path / "log", [sample(number) for number in range(1, 101)]
@@ -124,7 +124,7 @@ def test_everything_that_is_published_is_stored_once(
 
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
-def test_while_its_store_is_down_events_wait_and_use_up_no_attempt(
+def test_events_wait_without_using_attempts_while_mongodb_is_down(
     vhost: str, document_store: str, archive: Database[dict[str, Any]], tmp_path: Path, fault: str
 ) -> None:
     log = tmp_path / "log"
@@ -136,7 +136,7 @@ def test_while_its_store_is_down_events_wait_and_use_up_no_attempt(
         getattr(link, fault)()
         waiting = [sample(number) for number in range(2, 8)]
         publish(vhost, *waiting)
-        # Longer than the one attempt there is, and its retry, would last.
+        # Longer than the only attempt and its retry.
         time.sleep(4.0)
         assert filed(archive) == {first.id}
         assert dead_letters(vhost) == 0

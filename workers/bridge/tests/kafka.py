@@ -1,4 +1,4 @@
-"""Kafka for tests: librdkafka's mock cluster, behind a proxy that cuts or speaks TLS; and a reader of its topics."""
+"""Kafka for tests: librdkafka's mock cluster behind a proxy that cuts connections or uses TLS, and a topic reader."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SECONDS = 60.0
 
 
 class MockCluster:
-    """One broker in this process; `url` is its address. It lives as long as its client."""
+    """One broker in this process at the address `url`; it lives as long as its client."""
 
     def __init__(self) -> None:
         self._client = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
-        [broker] = self._client.list_topics(timeout=10).brokers.values()
+        [broker] = self._client.list_topics(timeout=60).brokers.values()
         self.url, self.port = f"127.0.0.1:{broker.port}", broker.port
 
     def read(self, topics: list[str]) -> dict[str, list[Any]]:
-        """Every message of the topics, by topic, each partition in its order."""
+        """Every message by topic, in the order of its partition."""
         return {topic: self._messages(topic) for topic in topics}
 
     def _messages(self, topic: str) -> list[Any]:
@@ -43,9 +43,9 @@ class MockCluster:
             }
         )
         found = []
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+        for partition in consumer.list_topics(topic, timeout=60).topics[topic].partitions:
             place = TopicPartition(topic, partition, 0)
-            _low, high = consumer.get_watermark_offsets(place, timeout=10)
+            _low, high = consumer.get_watermark_offsets(place, timeout=60)
             consumer.assign([place])
             deadline = time.monotonic() + SECONDS
             count = 0
@@ -60,7 +60,7 @@ class MockCluster:
 
 
 class KafkaLink(Link):
-    """A link to a broker that names its own address in its replies: the link's port stands there instead."""
+    """A proxy that replaces the broker's own address in its replies with the proxy's port."""
 
     def __init__(self, cluster: MockCluster) -> None:
         super().__init__(f"kafka://{cluster.url}")
@@ -73,7 +73,7 @@ class KafkaLink(Link):
 
 @contextmanager
 def tls_listener(cluster: MockCluster, context: ssl.SSLContext) -> Iterator[str]:
-    """The cluster's broker by TLS, as its replies name it too; yields its HOST:PORT."""
+    """The cluster's broker behind TLS, also in its own replies; yields HOST:PORT."""
     listener = socket.create_server((_HOST.decode(), 0))
     port = listener.getsockname()[1]
     names = _HOST + struct.pack(">i", cluster.port), _HOST + struct.pack(">i", port)

@@ -1,4 +1,4 @@
-"""What the settings make of librdkafka's configuration, and which combinations end the process by name."""
+"""The settings' librdkafka configuration, and the combinations that are rejected by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SASL = {"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "KAFKA_SASL_USERNAME": "bridge"
 
 
 def options(**settings: str) -> dict[str, object]:
-    """librdkafka's configuration, which librdkafka takes."""
+    """The librdkafka configuration; fails unless librdkafka accepts it."""
     found: dict[str, object] = {}
 
     def start() -> None:
@@ -33,23 +33,23 @@ def options(**settings: str) -> dict[str, object]:
 
 
 def refused(**settings: str) -> str:
-    """What a bridge prints that ends for its settings."""
+    """The output of a bridge that rejects its settings."""
     code, printed = started_with(lambda: make_producer(load(Settings)), BASE | settings)
     assert code == 2
     return printed
 
 
-def test_without_a_word_it_is_plaintext() -> None:
+def test_plaintext_is_the_default() -> None:
     assert options() == {"security.protocol": "PLAINTEXT"}
 
 
-def test_tls_with_the_systems_authorities() -> None:
+def test_tls_uses_the_systems_certificate_authorities_by_default() -> None:
     assert options(KAFKA_SECURITY_PROTOCOL="SSL") == {"security.protocol": "SSL"}
 
 
 @pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_sasl(protocol: str, mechanism: str) -> None:
+def test_sasl_settings_are_mapped_to_librdkafka(protocol: str, mechanism: str) -> None:
     assert options(KAFKA_SECURITY_PROTOCOL=protocol, **SASL | {"KAFKA_SASL_MECHANISM": mechanism}) == {
         "security.protocol": protocol,
         "sasl.mechanism": mechanism,
@@ -74,18 +74,18 @@ def test_sasl(protocol: str, mechanism: str) -> None:
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **SASL, "KAFKA_SASL_MECHANISM": "GSSAPI"}, ["KAFKA_SASL_MECHANISM"]),
     ],
 )
-def test_what_does_not_fit_together_is_named(settings: dict[str, str], names: list[str]) -> None:
+def test_inconsistent_settings_are_named(settings: dict[str, str], names: list[str]) -> None:
     printed = refused(**settings)
     assert [line.split()[2].rstrip(":") for line in printed.splitlines()] == names
     assert "secret" not in printed
 
 
 @pytest.mark.parametrize("name", ["KAFKA_SSL_CA_FILE", "KAFKA_SSL_CERTIFICATE_FILE", "KAFKA_SSL_KEY_FILE"])
-def test_a_file_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(name: str, tmp_path: Path) -> None:
     printed = refused(KAFKA_SECURITY_PROTOCOL="SSL", **{name: str(tmp_path / "none")})
     assert printed.startswith(f"bad setting {name}: expected a file that can be read")
 
 
-def test_a_file_that_is_no_certificate_is_named() -> None:
+def test_an_invalid_certificate_file_is_named() -> None:
     printed = refused(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_CA_FILE=__file__)
     assert printed.startswith("bad setting KAFKA_SSL_CA_FILE: ")

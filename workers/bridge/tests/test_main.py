@@ -23,7 +23,7 @@ from common.storage.mongodb import connect
 from common.tests.tcp_proxy import Link
 from services.archive import migrations, models
 from services.archive.event_log import EventLog
-from services.archive.tests.happenings import happening
+from services.archive.tests.event_samples import happening
 from workers.bridge.tests.kafka import SECONDS, KafkaLink, MockCluster
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ TOPICS = ["holdfast.orders", "holdfast.payments"]
 
 
 class Process:
-    """A bridge that can be killed and started again."""
+    """A bridge process that can be killed and restarted."""
 
     def __init__(self, mongodb_url: str, broker_url: str, log: Path, **settings: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -121,7 +121,7 @@ def eventually(condition: Callable[[], bool], process: Process) -> None:
 
 
 def check(cluster: MockCluster, ids: list[str]) -> int:
-    """Every event is there, each subject's first appearances in order; returns how many are there more than once."""
+    """Check that every event was published, per subject in order; returns the number of duplicated events."""
     seen: list[str] = []
     for messages in cluster.read(TOPICS).values():
         sequences: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -138,7 +138,7 @@ def check(cluster: MockCluster, ids: list[str]) -> int:
     return len(seen) - len(ids)
 
 
-def test_every_archived_event_is_in_its_topic_in_order(log: EventLog, bridge: Callable[..., Process]) -> None:
+def test_every_archived_event_is_published_in_order(log: EventLog, bridge: Callable[..., Process]) -> None:
     cluster = MockCluster()
     ids = archive(log, 20)
     process = bridge(cluster.url)
@@ -149,13 +149,13 @@ def test_every_archived_event_is_in_its_topic_in_order(log: EventLog, bridge: Ca
     ids += archive(log, 5)
     process.start()
     eventually(lambda: stored(log) == len(ids), process)
-    assert check(cluster, ids) == 0  # a clean stop repeats nothing
+    assert check(cluster, ids) == 0  # after a clean stop nothing is repeated
     process.backfill()
     before = len(ids)
     eventually(lambda: check(cluster, ids) == before, process)
 
 
-def test_kills_and_cut_connections_lose_nothing(
+def test_kills_and_cut_connections_lose_no_event(
     log: EventLog, bridge: Callable[..., Process], document_store: str
 ) -> None:
     cluster = MockCluster()
@@ -177,7 +177,7 @@ def test_kills_and_cut_connections_lose_nothing(
     check(cluster, ids)
 
 
-def test_while_kafka_is_down_events_wait(log: EventLog, bridge: Callable[..., Process]) -> None:
+def test_events_wait_while_kafka_is_down(log: EventLog, bridge: Callable[..., Process]) -> None:
     cluster = MockCluster()
     with KafkaLink(cluster) as kafka:
         ids = archive(log, 5)
@@ -193,7 +193,7 @@ def test_while_kafka_is_down_events_wait(log: EventLog, bridge: Callable[..., Pr
     check(cluster, ids)
 
 
-def test_a_gap_is_passed_after_its_time(log: EventLog, bridge: Callable[..., Process]) -> None:
+def test_a_gap_is_skipped_after_its_time_out(log: EventLog, bridge: Callable[..., Process]) -> None:
     cluster = MockCluster()
     order = new_id()
     process = bridge(cluster.url, BRIDGE_GAP_SECONDS="1")
@@ -206,7 +206,7 @@ def test_a_gap_is_passed_after_its_time(log: EventLog, bridge: Callable[..., Pro
     assert "published without their predecessors" in process.log.read_text()
 
 
-def test_without_a_broker_it_waits_for_its_end(bridge: Callable[..., Process], log: EventLog) -> None:
+def test_it_idles_without_a_broker(bridge: Callable[..., Process], log: EventLog) -> None:
     archive(log, 1)
     process = bridge("")
     eventually(lambda: "KAFKA_BROKER_URL is not set" in process.log.read_text(), process)

@@ -9,7 +9,7 @@ import pytest
 
 from common.messaging.events import from_json, utc_now
 from services.archive import models
-from services.archive.tests.happenings import happening
+from services.archive.tests.event_samples import happening
 from workers.bridge.records import record
 
 
@@ -17,7 +17,7 @@ def filed(**changes: Any) -> dict[str, Any]:
     return models.event_document(happening(**changes), customer_id="c", received_at=utc_now()) | {"position": 7}
 
 
-def test_a_record_is_the_event_as_it_was_published() -> None:
+def test_a_record_contains_the_event_as_published() -> None:
     event = happening(orderid="o", causationid="c", traceparent="t", data={"a": 2**70, "ü": "\ud800", "$x": None})
     found = record(
         models.event_document(event, customer_id="secret", received_at=utc_now()) | {"position": 7}, "holdfast"
@@ -37,5 +37,5 @@ def test_a_record_is_the_event_as_it_was_published() -> None:
         ("/services/" + "a" * 300, "x.other"),
     ],
 )
-def test_each_context_has_a_topic(source: str, topic: str) -> None:
+def test_each_context_has_its_own_topic(source: str, topic: str) -> None:
     assert record(filed(source=source), "x").topic == topic

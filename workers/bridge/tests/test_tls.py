@@ -1,4 +1,4 @@
-"""The bridge by TLS: it goes to a broker whose certificate it can check, and to no other."""
+"""The bridge connects by TLS only to a broker whose certificate it can verify."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 
 def certificate(folder: Path, address: str = "127.0.0.1") -> Path:
-    """A certificate that is its own authority, and its key, in one file."""
+    """A self-signed certificate and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kafka")])
     now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
@@ -45,7 +45,7 @@ def certificate(folder: Path, address: str = "127.0.0.1") -> Path:
 
 
 def server(file: Path, clients: Path | None = None) -> ssl.SSLContext:
-    """TLS with that certificate; with `clients`, only for those who show a certificate of that authority."""
+    """TLS with that certificate; with `clients`, only for clients with a certificate of that authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     if clients:
@@ -54,7 +54,7 @@ def server(file: Path, clients: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def test_events_go_by_tls(log: EventLog, bridge: Callable[..., Process], tmp_path: Path) -> None:
+def test_events_are_published_by_tls(log: EventLog, bridge: Callable[..., Process], tmp_path: Path) -> None:
     cluster, file = MockCluster(), certificate(tmp_path)
     ids = archive(log, 5)
     with tls_listener(cluster, server(file)) as address:
@@ -64,7 +64,7 @@ def test_events_go_by_tls(log: EventLog, bridge: Callable[..., Process], tmp_pat
     assert check(cluster, ids) == 0
 
 
-def test_it_shows_its_own_certificate(log: EventLog, bridge: Callable[..., Process], tmp_path: Path) -> None:
+def test_the_client_certificate_is_presented(log: EventLog, bridge: Callable[..., Process], tmp_path: Path) -> None:
     cluster, file, own = MockCluster(), certificate(tmp_path), certificate(tmp_path, "127.0.0.2")
     ids = archive(log, 5)
     settings = {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_FILE": str(file)}
@@ -77,7 +77,7 @@ def test_it_shows_its_own_certificate(log: EventLog, bridge: Callable[..., Proce
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["another-name", "another-authority"])
-def test_a_certificate_that_does_not_fit_gets_nothing(
+def test_an_untrusted_broker_receives_no_event(
     log: EventLog, bridge: Callable[..., Process], tmp_path: Path, *, is_known: bool
 ) -> None:
     cluster = MockCluster()
@@ -92,7 +92,7 @@ def test_a_certificate_that_does_not_fit_gets_nothing(
         process.kill()
 
 
-def test_settings_that_do_not_fit_together_end_it(bridge: Callable[..., Process]) -> None:
+def test_inconsistent_settings_stop_the_process(bridge: Callable[..., Process]) -> None:
     process = bridge("127.0.0.1:1", KAFKA_SASL_USERNAME="bridge")
     assert process.process.wait(60) == 2
     assert "bad setting KAFKA_SASL_USERNAME: needs KAFKA_SECURITY_PROTOCOL" in process.log.read_text()

@@ -1,4 +1,4 @@
-"""The worker's tests use the database of the service's."""
+"""The worker's tests use the database fixture of the service's tests."""
 
 from services.inventory.tests.conftest import database_url, engine, pool
 

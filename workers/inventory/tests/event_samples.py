@@ -27,7 +27,7 @@ def sample(event_type: str) -> dict[str, Any]:
 def event(
     event_type: str, order_id: str, lines: dict[str, int] | None = None, changes: dict[str, Any] | None = None
 ) -> Event:
-    """A new event of that type about that order; `changes` are to its data."""
+    """A new event of that type about that order; `changes` overrides its data."""
     document = sample(event_type)
     data = document["data"] | {"order_id": order_id} | (changes or {})
     if lines is not None:
@@ -37,7 +37,7 @@ def event(
 
 
 def receive(engine: Engine, incoming: Event) -> bool:
-    """Hand the event to its consumer; whether it was new."""
+    """Pass the event to its consumer; returns whether it was new."""
     try:
         HANDLERS[incoming.type](Delivery("inventory", incoming), engine)
     except AlreadyHandled:

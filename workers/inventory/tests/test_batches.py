@@ -1,4 +1,4 @@
-"""Several orders' events in one transaction, with the locks of `stock_locks.py`, on a real database."""
+"""Several orders' events in one transaction, with the locks of `reservations.py`, on a real database."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.errors import Rejected
+from common.errors import Contention, Rejected
 from common.messaging.batch_handling import InboxBatches
 from common.messaging.inbox import Delivery
+from common.tests.query_plans import sent_statements
 from services.inventory.tests import warehouse
 from services.inventory.tests.warehouse import add, new_order, status_of, stock
-from workers.inventory.consumers import HANDLERS, lock_stock
+from workers.inventory.consumers import HANDLERS, orders_together
 from workers.inventory.tests.event_samples import CANCELLED, CONFIRMED, PLACED, event
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 
 def handle(engine: Engine, events: list[Event]) -> list[bool]:
-    return InboxBatches(engine, HANDLERS, lock_stock).handle([Delivery("inventory", each) for each in events])
+    return InboxBatches(engine, HANDLERS, orders_together).handle([Delivery("inventory", each) for each in events])
 
 
 def test_a_batch_reserves_sells_and_releases(engine: Engine) -> None:
@@ -49,7 +50,42 @@ def test_a_batch_does_not_oversell(engine: Engine) -> None:
     warehouse.check_books(engine)
 
 
-def test_an_order_that_cannot_be_read_leaves_nothing_of_its_batch(engine: Engine) -> None:
+def test_a_batch_sends_as_many_statements_as_one_event(engine: Engine) -> None:
+    add(engine, "A", 100)
+    counts = []
+    for size in (1, 20):
+        orders = [new_order() for _ in range(size)]
+        for kind in (PLACED, CONFIRMED):
+            with sent_statements(engine) as sent:
+                handle(
+                    engine, [event(kind, order, {"A": 1}) if kind == PLACED else event(kind, order) for order in orders]
+                )
+            counts.append(len(sent))
+    assert counts == [3] * 4, "the inbox, the locks, and what is written"
+    assert stock(engine, "A") == (79, 0, 21)
+
+
+def test_an_order_placed_and_cancelled_in_one_batch_is_released(engine: Engine) -> None:
+    add(engine, "A", 1)
+    order, next_one = new_order(), new_order()
+    events = [event(PLACED, order, {"A": 1}), event(CANCELLED, order)]
+    assert handle(engine, events) == [True, True]
+    assert (status_of(engine, order), stock(engine, "A")) == ("released", (1, 0, 0))
+    assert handle(engine, [event(PLACED, next_one, {"A": 1})]) == [True]
+    warehouse.check_books(engine)
+
+
+def test_an_order_cancelled_before_it_is_placed_splits_the_batch(engine: Engine) -> None:
+    add(engine, "A", 1)
+    order = new_order()
+    events = [event(CANCELLED, order), event(PLACED, order, {"A": 1})]
+    with pytest.raises(Contention):
+        handle(engine, events)
+    assert [handle(engine, [each]) for each in events] == [[True], [True]]
+    assert (status_of(engine, order), stock(engine, "A")) == ("cancelled", (1, 0, 0))
+
+
+def test_a_malformed_order_rolls_back_its_batch(engine: Engine) -> None:
     add(engine, "A", 3)
     good, bad = new_order(), new_order()
     with pytest.raises(Rejected):
@@ -58,7 +94,7 @@ def test_an_order_that_cannot_be_read_leaves_nothing_of_its_batch(engine: Engine
     assert stock(engine, "A") == (3, 0, 0)
 
 
-def test_batches_that_share_products_in_opposite_order_do_not_wait_in_a_circle(engine: Engine) -> None:
+def test_batches_with_shared_products_in_opposite_order_do_not_deadlock(engine: Engine) -> None:
     for sku in "AB":
         add(engine, sku, 1_000)
     barrier = Barrier(2)

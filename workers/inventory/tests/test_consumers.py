@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
         ([CANCELLED], "cancelled", (10, 0, 0), []),
     ],
 )
-def test_the_samples_are_understood_each_twice(
+def test_golden_samples_are_handled_once_each(
     engine: Engine, incoming: list[str], status: str, left: tuple[int, int, int], published: list[str]
 ) -> None:
     add(engine, "KETTLE-RED", 10)
@@ -49,7 +49,7 @@ def test_the_samples_are_understood_each_twice(
     warehouse.check_books(engine)
 
 
-def test_what_it_does_not_use_may_change(engine: Engine) -> None:
+def test_unused_fields_may_change(engine: Engine) -> None:
     add(engine, "A", 5)
     order = new_order()
     assert receive(engine, event(PLACED, order, {"A": 2}, {"total": "free", "customer_id": None, "gift_wrap": True}))
@@ -72,14 +72,14 @@ def test_what_it_does_not_use_may_change(engine: Engine) -> None:
         {"items": [{"sku": "A\x00", "quantity": 1}]},
     ],
 )
-def test_what_cannot_be_understood_is_refused_for_good(engine: Engine, changes: dict[str, Any]) -> None:
+def test_a_malformed_event_is_rejected_permanently(engine: Engine, changes: dict[str, Any]) -> None:
     add(engine, "A", 5)
     with pytest.raises(InvalidEventError):
         receive(engine, event(PLACED, new_order(), changes=changes))
     assert stock(engine, "A") == (5, 0, 0)
 
 
-def test_the_largest_quantity_is_just_out_of_stock(engine: Engine) -> None:
+def test_the_largest_quantity_is_out_of_stock(engine: Engine) -> None:
     add(engine, "A", 5)
     order = new_order()
     items = [{"sku": "A", "quantity": 2**63 - 1}, {"sku": "A", "quantity": 2**63 - 1}]
@@ -88,12 +88,12 @@ def test_the_largest_quantity_is_just_out_of_stock(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_stock_is_conserved_whatever_arrives(engine: Engine, seed: int) -> None:
+def test_stock_is_conserved_for_any_events(engine: Engine, seed: int) -> None:
     chance = random.Random(seed)
     for sku in "ABC":
         add(engine, sku, 12)
     for incoming in _story(chance):
-        with suppress(Rejected):  # a dead letter: it may not have changed anything
+        with suppress(Rejected):  # a dead letter: nothing may have changed
             receive(engine, incoming)
     warehouse.check_books(engine)
     assert {incoming.type for incoming in published(engine)} >= {
@@ -104,7 +104,7 @@ def test_stock_is_conserved_whatever_arrives(engine: Engine, seed: int) -> None:
 
 
 def _story(chance: random.Random) -> list[Event]:
-    """Orders and their ends, shuffled, some more than once, some as a replay with an id that is new to the inbox."""
+    """Orders and their final events, shuffled, some duplicated, some replayed with an id that is new to the inbox."""
     events = []
     for _ in range(20):
         order = new_order()

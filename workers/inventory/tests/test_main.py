@@ -32,7 +32,7 @@ UNKNOWN = f"{UnknownReservationError.__module__}.{UnknownReservationError.__qual
 
 
 @pytest.mark.integration
-def test_it_consumes_an_order_and_sells(engine: Engine, database_url: str, vhost: str) -> None:
+def test_the_worker_reserves_and_sells_an_order(engine: Engine, database_url: str, vhost: str) -> None:
     add(engine, "A", 5)
     order = new_order()
     topology.declare(vhost, {"inventory": HANDLERS})
@@ -59,7 +59,7 @@ def _environment(vhost: str, database_url: str) -> dict[str, str]:
 
 
 def _publish(vhost: str, *events: Event) -> None:
-    """As the relay does."""
+    """Publish like the relay."""
     with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
@@ -72,7 +72,7 @@ def _publish(vhost: str, *events: Event) -> None:
 
 
 def _dead_letters(vhost: str) -> list[tuple[str, str]]:
-    """The next one's event id and class of error, if there is one; it stays where it is."""
+    """The event id and error class of the next dead letter, if any, without consuming it."""
     with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
         method, properties, body = connection.channel().basic_get(topology.DEAD_LETTERS)
         if method is None or properties is None or body is None:

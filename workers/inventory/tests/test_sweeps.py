@@ -1,4 +1,4 @@
-"""Inventory's sweeps, a turn at a time."""
+"""Inventory's sweeps, one run at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 RUN = {sweep.name: sweep.run for sweep in SWEEPS}
 
 
-def test_stock_that_is_held_long_is_asked_about_unless_something_is_held_up(engine: Engine) -> None:
+def test_overdue_reservations_are_asked_about_unless_sagas_are_held_up(engine: Engine) -> None:
     add(engine, "A", 5)
     order = new_order()
     place(engine, order, ("A", 1))

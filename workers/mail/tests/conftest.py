@@ -1,8 +1,9 @@
-"""A mail server, a users service, an empty database, and what the handlers work on."""
+"""A mail server, a users service, an empty database, and the handlers' resources."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from workers.mail.consumers import Resources
 from workers.mail.contacts import Contacts, ContactSettings
 from workers.mail.mail_server import MailServer, MailSettings
 from workers.mail.sent_mails import SentMails
-from workers.mail.tests.catching import TOKEN, catching, users_service
+from workers.mail.tests.catching import THREADS, TOKEN, catching, users_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,21 +37,31 @@ def users() -> Iterator[Users]:
 
 
 @pytest.fixture
-def make_server() -> Callable[..., MailServer]:
+def make_server() -> Iterator[Callable[..., MailServer]]:
+    made: list[MailServer] = []
+
     def make(url: str, **changes: Any) -> MailServer:
         settings = MailSettings(smtp_url=url, mail_from="Shop <orders@shop.example>", smtp_timeout_seconds=20)
-        return MailServer(replace(settings, **changes), Breaker("mail_server", max_failures=1000))
+        made.append(MailServer(replace(settings, **changes), Breaker("mail_server", max_failures=1000)))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
-def make_contacts() -> Callable[..., Contacts]:
+def make_contacts() -> Iterator[Callable[..., Contacts]]:
+    made: list[Contacts] = []
+
     def make(url: str, **changes: Any) -> Contacts:
         settings = ContactSettings(users_url=url, contact_tokens=f"{TOKEN},{'n' * 32}", users_timeout_seconds=10)
-        return Contacts(replace(settings, **changes), Breaker("users", max_failures=1000))
+        made.append(Contacts(replace(settings, **changes), Breaker("users", max_failures=1000)))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
@@ -68,4 +79,5 @@ def resources(
     make_server: Callable[..., MailServer],
     make_contacts: Callable[..., Contacts],
 ) -> Resources:
-    return Resources(SentMails(store, lease_seconds=60), make_contacts(users.url), make_server(catcher.url))
+    sent = SentMails(store, lease_seconds=60)
+    return Resources(sent, make_contacts(users.url), make_server(catcher.url), Semaphore(THREADS))

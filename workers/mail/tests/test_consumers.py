@@ -1,8 +1,9 @@
-"""Events in, mails out: each event is handed over twice."""
+"""Events and the mails that they cause; each event is received twice."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from common.messaging.events import from_document, new_id
 from common.messaging.inbox import AlreadyHandled, Delivery
 from common.tests.ports import free_port
-from workers.mail.consumers import HANDLERS, Resources
+from workers.mail.consumers import HANDLERS
 from workers.mail.contacts import UsersUnavailableError
 from workers.mail.mail_server import MailDeferredError, MailRefusedError, MailServerUnavailableError
 from workers.mail.messages import InvalidAddressError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from common.messaging.events import Event
+    from workers.mail.consumers import Resources
     from workers.mail.contacts import Contacts
     from workers.mail.mail_server import MailServer
     from workers.mail.tests.catching import Catcher, Users
@@ -53,7 +55,7 @@ def counted(kind: str, outcome: str) -> float:
 
 
 @pytest.mark.parametrize(("event_type", "kind"), [(CONFIRMED, "confirmed"), (CANCELLED, "cancelled")])
-def test_an_event_is_one_mail_however_often_it_comes(
+def test_a_repeated_event_sends_one_mail(
     resources: Resources, catcher: Catcher, store: Store, event_type: str, kind: str
 ) -> None:
     received, before = event(event_type), counted(kind, "sent")
@@ -69,14 +71,14 @@ def test_an_event_is_one_mail_however_often_it_comes(
     assert ADDRESS not in repr(list(store["mails"].find()))
 
 
-def test_the_address_is_that_of_the_moment_of_sending(resources: Resources, catcher: Catcher, users: Users) -> None:
+def test_the_address_is_read_when_the_mail_is_sent(resources: Resources, catcher: Catcher, users: Users) -> None:
     received = event(CONFIRMED)
     users.contacts[CUSTOMER] = {"username": "johndoe", "email": "new@shop.example"}
     handle(resources, received)
     assert catcher.recipients == ["new@shop.example"]
 
 
-def test_who_has_no_address_gets_none_and_that_is_on_record(
+def test_a_user_without_an_address_gets_no_mail_and_is_recorded(
     resources: Resources, catcher: Catcher, users: Users, store: Store
 ) -> None:
     users.contacts.clear()
@@ -96,7 +98,7 @@ def test_who_has_no_address_gets_none_and_that_is_on_record(
         ("451 4.7.1 later", MailDeferredError, "deferred"),
     ],
 )
-def test_what_the_server_refuses_can_be_tried_again(
+def test_a_rejected_mail_can_be_retried(
     resources: Resources, catcher: Catcher, answer: str, kind: type[Exception], outcome: str
 ) -> None:
     received, before = event(CONFIRMED), counted("confirmed", outcome)
@@ -110,11 +112,11 @@ def test_what_the_server_refuses_can_be_tried_again(
     assert [mail["Message-ID"] for mail in catcher.mails] == [f"<{received.id}@shop.example>"]
 
 
-def test_while_the_mail_server_or_users_is_down_nothing_is_lost(
+def test_no_mail_is_lost_while_the_mail_server_or_users_is_down(
     resources: Resources, catcher: Catcher, users: Users, make_contacts: Callable[..., Contacts]
 ) -> None:
     received = event(CONFIRMED)
-    without_users = Resources(resources.sent, make_contacts(f"http://127.0.0.1:{free_port()}"), resources.server)
+    without_users = replace(resources, contacts=make_contacts(f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(UsersUnavailableError):
         handle(without_users, received)
     catcher.stop()
@@ -125,28 +127,28 @@ def test_while_the_mail_server_or_users_is_down_nothing_is_lost(
     assert len(catcher.mails) == 1
 
 
-def test_an_address_that_is_none_is_refused(resources: Resources, users: Users, catcher: Catcher) -> None:
+def test_an_invalid_address_is_rejected(resources: Resources, users: Users, catcher: Catcher) -> None:
     users.contacts[CUSTOMER] = {"username": "x", "email": f"{ADDRESS}\r\nBcc: victim@example.com"}
     with pytest.raises(InvalidAddressError):
         handle(resources, event(CONFIRMED))
     assert catcher.mails == []
 
 
-def test_a_hostile_name_changes_no_header(resources: Resources, users: Users, catcher: Catcher) -> None:
+def test_a_malicious_name_does_not_change_headers(resources: Resources, users: Users, catcher: Catcher) -> None:
     users.contacts[CUSTOMER] = {"username": "x\r\nBcc: victim@example.com", "email": ADDRESS}
     handle(resources, event(CONFIRMED))
     assert catcher.mails[0]["Bcc"] is None
     assert catcher.recipients == [ADDRESS]
 
 
-def test_without_a_mail_server_nothing_is_kept_for_later(store: Store) -> None:
+def test_events_are_dropped_without_a_mail_server(store: Store) -> None:
     before = counted("confirmed", "off")
     assert handle(None, event(CONFIRMED)) == "done"
     assert counted("confirmed", "off") == before + 1
     assert store["mails"].count_documents({}) == 0
 
 
-def test_a_failure_that_nobody_expected_shows_no_address(
+def test_an_unexpected_error_reveals_no_address(
     resources: Resources, make_server: Callable[..., MailServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = make_server("smtp://127.0.0.1:1")
@@ -156,6 +158,6 @@ def test_a_failure_that_nobody_expected_shows_no_address(
 
     monkeypatch.setattr(server, "send", fail)
     with pytest.raises(Exception, match="KeyError") as caught:
-        handle(Resources(resources.sent, resources.contacts, server), event(CONFIRMED))
+        handle(replace(resources, server=server), event(CONFIRMED))
     assert ADDRESS not in repr(caught.value)
     assert caught.value.__suppress_context__

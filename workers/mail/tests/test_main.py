@@ -39,7 +39,7 @@ SECONDS = 120.0
 
 @pytest.fixture
 def settings(vhost: str, document_store: str, catcher: Catcher, users: Users) -> dict[str, str]:
-    # Whatever is published shows in this queue, dead letters and failed attempts included.
+    # This queue receives every published message, including dead letters and failed attempts.
     topology.declare(vhost, {"mail": HANDLERS, "archive": [topology.EVERYTHING]})
     return {
         "PATH": os.environ["PATH"],
@@ -93,7 +93,7 @@ def eventually(condition: Callable[[], bool], log: Path) -> None:
 
 
 def messages(broker_url: str, queue: str) -> list[tuple[dict[str, Any], str]]:
-    """Headers and body of what is in a queue; it stays there."""
+    """Headers and bodies of the messages in a queue, without consuming them."""
     with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
         channel = connection.channel()
         found: list[tuple[dict[str, Any], str]] = []
@@ -130,7 +130,7 @@ def test_a_confirmation_and_a_cancellation_are_mailed_once(
     assert ADDRESS not in log.read_text()
 
 
-def test_mails_wait_for_the_mail_server_and_then_go_once(
+def test_mails_wait_for_the_mail_server_and_are_sent_once(
     settings: dict[str, str], catcher: Catcher, tmp_path: Path
 ) -> None:
     log, events = tmp_path / "log", [event(CONFIRMED) for _ in range(10)]
@@ -138,7 +138,7 @@ def test_mails_wait_for_the_mail_server_and_then_go_once(
     with worker(settings, log):
         publish(settings["RABBITMQ_URL"], *events)
         eventually(lambda: "paused" in log.read_text(), log)
-        time.sleep(4.0)  # longer than the one attempt there is, and its retry, would last
+        time.sleep(4.0)  # longer than the only attempt and its retry
         catcher.start()
         eventually(lambda: len(catcher.mails) >= len(events), log)
     assert message_ids(catcher) == expected(*events)
@@ -162,7 +162,7 @@ def test_mails_wait_for_the_users_service(
     assert count(settings["RABBITMQ_URL"], topology.DEAD_LETTERS) == 0
 
 
-def test_a_refused_recipient_is_a_dead_letter_without_the_address(
+def test_a_rejected_recipient_causes_a_dead_letter_without_the_address(
     settings: dict[str, str], catcher: Catcher, tmp_path: Path
 ) -> None:
     log, refused, deferred, sent = tmp_path / "log", event(CONFIRMED), event(CONFIRMED), event(CANCELLED)
@@ -173,7 +173,7 @@ def test_a_refused_recipient_is_a_dead_letter_without_the_address(
         eventually(lambda: count(broker, topology.DEAD_LETTERS) == 1, log)
         catcher.recipient = "450 4.7.1 <{address}>: greylisted"
         publish(broker, deferred)
-        eventually(lambda: "asked again later" in log.read_text(), log)
+        eventually(lambda: "retried later" in log.read_text(), log)
         catcher.recipient = ""
         publish(broker, sent)
         eventually(lambda: len(catcher.mails) >= 2, log)
@@ -187,10 +187,10 @@ def test_a_refused_recipient_is_a_dead_letter_without_the_address(
     assert TOKEN not in everything
 
 
-def test_a_crash_after_sending_repeats_the_mail_under_the_same_name(
+def test_a_crash_after_sending_repeats_the_mail_with_the_same_message_id(
     settings: dict[str, str], catcher: Catcher, store: Database[dict[str, Any]], tmp_path: Path
 ) -> None:
-    """What SMTP cannot promise: see docs/decisions/0024."""
+    """SMTP cannot prevent this: see docs/decisions/0024."""
     log, received = tmp_path / "log", event(CONFIRMED)
     trap = {"HOLDFAST_TEST_BUILD": "1", "HOLDFAST_CRASH_POINT": "mail.sent"}
     publish(settings["RABBITMQ_URL"], received)
@@ -203,7 +203,7 @@ def test_a_crash_after_sending_repeats_the_mail_under_the_same_name(
     assert message_ids(catcher) == expected(received) * 2
 
 
-def test_without_a_mail_server_events_are_taken_and_dropped(settings: dict[str, str], tmp_path: Path) -> None:
+def test_events_are_consumed_and_dropped_without_a_mail_server(settings: dict[str, str], tmp_path: Path) -> None:
     log, broker = tmp_path / "log", settings["RABBITMQ_URL"]
     publish(broker, event(CONFIRMED))
     with worker(settings, log, SMTP_URL="") as process:

@@ -1,4 +1,4 @@
-"""What a mail says, and that nothing from outside becomes a header."""
+"""The text of a mail, and that external values cannot add headers."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ HEADERS = {
 }  # fmt: skip
 
 
-def read(mail: EmailMessage) -> EmailMessage:
-    """As it arrives."""
-    found: EmailMessage = message_from_bytes(mail.as_bytes(), policy=policy.default)
-    return found
-
-
 def text_of(mail: EmailMessage) -> str:
     return str(mail.get_content()).replace("\r\n", "\n")
 
 
 def made(kind: str = "confirmed", contact: Contact | None = None, **changes: object) -> EmailMessage:
     contact = contact or Contact("johndoe", "john.doe@example.com")
-    return read(make_mail(kind, ORDER | changes, contact, sender=SENDER, message_id="<1@shop.example>"))
+    content = make_mail(kind, ORDER | changes, contact, sender=SENDER, message_id="<1@shop.example>")
+    assert content.replace(b"\r\n", b"").isascii()
+    assert b"\n" not in content.replace(b"\r\n", b"")
+    found: EmailMessage = message_from_bytes(content, policy=policy.default)
+    assert not found.defects
+    return found
 
 
 def test_a_confirmation_names_the_order_and_its_total() -> None:
@@ -59,7 +58,7 @@ def test_a_confirmation_names_the_order_and_its_total() -> None:
         ("a_reason_of_tomorrow", ""),
     ],
 )
-def test_a_cancellation_says_why_and_that_nothing_is_charged(reason: str, text: str) -> None:
+def test_a_cancellation_names_its_reason_and_that_nothing_is_charged(reason: str, text: str) -> None:
     mail = made("cancelled", reason=reason)
     assert mail["Subject"] == "Your order is cancelled"
     assert text_of(mail).endswith(
@@ -68,25 +67,29 @@ def test_a_cancellation_says_why_and_that_nothing_is_charged(reason: str, text: 
 
 
 @pytest.mark.parametrize(("amount", "text"), [(0, "0.00"), (5, "0.05"), (100, "1.00"), (99_999_999, "999,999.99")])
-def test_amounts_are_in_whole_units_and_cents(amount: int, text: str) -> None:
+def test_amounts_have_two_decimals(amount: int, text: str) -> None:
     for currency in CURRENCIES:
         assert money({"amount": amount, "currency": currency}) == f"{text} {currency.upper()}"
 
 
-def test_a_hostile_name_stays_in_the_text() -> None:
+def test_a_malicious_name_stays_in_the_text() -> None:
     mail = made(contact=Contact(HOSTILE, "john.doe@example.com"))
     assert set(mail.keys()) == HEADERS
     assert text_of(mail).startswith("Hello x  Bcc: victim@example.com    <b>you won</b>,\n")
     assert mail.get_content_type() == "text/plain"
 
 
-def test_a_name_in_another_script_arrives_as_it_is() -> None:
+def test_a_non_ascii_name_is_preserved() -> None:
     assert text_of(made(contact=Contact("Жанна", "j@example.com"))).startswith("Hello Жанна,\n")
 
 
-@pytest.mark.parametrize("address", ["a@b.example\r\nBcc: victim@example.com", "a@b.example, c@d.example", "nobody"])
-def test_what_is_no_single_address_is_refused_and_not_repeated(address: str) -> None:
+@pytest.mark.parametrize(
+    "address",
+    ["a@b.example\r\nBcc: victim@example.com", "a@b.example\n", "a@b.example, c@d.example", "nobody", "a@b@c.example",
+     "Жанна@b.example", "a..b@c.example", "a@b..example", "=?utf-8?q?a=40b.example?=@c.example", "<a@b.example>"],
+)  # fmt: skip
+def test_an_invalid_address_is_rejected_and_not_revealed(address: str) -> None:
     with pytest.raises(InvalidAddressError) as caught:
         made(contact=Contact("x", address))
     assert address not in repr(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None

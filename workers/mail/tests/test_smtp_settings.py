@@ -1,4 +1,4 @@
-"""Which mail servers and senders can be set."""
+"""Valid settings of mail servers and senders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.mail.smtp_settings import check_sender, check_smtp_url, read_sender
     "url",
     ["smtp://127.0.0.1:8025", "smtp://[::1]:25", "smtps://shop%40example.com:p%2Fw@mail.example", "smtp+starttls://u:p@mail.example:2587/"],
 )  # fmt: skip
-def test_a_mail_server_is_a_url(url: str) -> None:
+def test_a_mail_server_url_is_parsed(url: str) -> None:
     check_smtp_url(url)
 
 
@@ -21,19 +21,19 @@ def test_a_mail_server_is_a_url(url: str) -> None:
     ["mail.example:25", "http://mail.example", "smtps://", "smtp://mail.example:99999", "smtp://mail.example/?tls=no",
      "smtp://shop:secret@mail.example"],
 )  # fmt: skip
-def test_others_are_refused_without_a_word_of_the_password(url: str) -> None:
+def test_other_urls_are_rejected_without_revealing_the_password(url: str) -> None:
     with pytest.raises(ValidationError) as caught:
         check_smtp_url(url)
     assert "secret" not in str(caught.value)
 
 
-def test_a_sender_is_an_address_with_or_without_a_name() -> None:
+def test_a_sender_has_an_address_and_an_optional_name() -> None:
     for value in ("orders@shop.example", "The Shop <orders@shop.example>"):
         check_sender(value)
         assert (read_sender(value).addr_spec, read_sender(value).domain) == ("orders@shop.example", "shop.example")
 
 
 @pytest.mark.parametrize("value", ["shop", "Shop <orders>", "a@b\r\nBcc: c@d", "Läden <orders@shop.example>", "a b@c"])
-def test_what_cannot_be_a_sender_is_refused(value: str) -> None:
+def test_an_invalid_sender_is_rejected(value: str) -> None:
     with pytest.raises(ValidationError):
         check_sender(value)

@@ -1,5 +1,5 @@
-"""The fixtures of the context."""
+"""The fixtures of the service's tests."""
 
-from services.notifications.tests.conftest import make_dispatcher, receiver, store
+from services.notifications.tests.conftest import document_store, make_dispatcher, receiver, store
 
-__all__ = ["make_dispatcher", "receiver", "store"]
+__all__ = ["document_store", "make_dispatcher", "receiver", "store"]

@@ -1,4 +1,4 @@
-"""The queue's bindings on a real broker, as the subscriptions change."""
+"""The queue's bindings on a real broker while subscriptions change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def broker(vhost: str) -> str:
 
 
 def comes_in(broker: str, event_type: str) -> bool:
-    """Whether an event of that type would reach the queue: the broker returns what goes nowhere."""
+    """Whether the queue is bound to that type: the broker returns unroutable messages."""
     connection = pika.BlockingConnection(pika.URLParameters(broker))
     channel = connection.channel()
     channel.confirm_delivery()
@@ -47,7 +47,7 @@ def comes_in(broker: str, event_type: str) -> bool:
     return True
 
 
-def test_only_what_somebody_subscribed_to_comes_in(store: Store, broker: str) -> None:
+def test_only_subscribed_event_types_are_bound(store: Store, broker: str) -> None:
     follow_once(store, broker)
     assert comes_in(broker, "order.placed.v1")
     assert not comes_in(broker, "stock.sold.v1")
@@ -64,13 +64,13 @@ def test_only_what_somebody_subscribed_to_comes_in(store: Store, broker: str) ->
     assert comes_in(broker, "order.placed.v1"), "it says whose order it is"
 
 
-def test_one_at_a_time_changes_bindings(store: Store, broker: str) -> None:
+def test_one_worker_at_a_time_changes_bindings(store: Store, broker: str) -> None:
     with changing(broker, CONTEXT, timeout_seconds=10), pytest.raises(BindingsBusyError):
         follow_once(store, broker)
     follow_once(store, broker)
 
 
-def test_a_broker_that_lost_its_bindings_is_bound_again(store: Store, broker: str) -> None:
+def test_lost_bindings_are_restored(store: Store, broker: str) -> None:
     make_endpoint(store, URL, "stock.sold.v1")
     follow_once(store, broker)
     connection = pika.BlockingConnection(pika.URLParameters(broker))
@@ -81,7 +81,7 @@ def test_a_broker_that_lost_its_bindings_is_bound_again(store: Store, broker: st
     assert comes_in(broker, "stock.sold.v1")
 
 
-def test_subscriptions_are_followed_while_it_runs(store: Store, broker: str) -> None:
+def test_bindings_follow_subscriptions_while_it_runs(store: Store, broker: str) -> None:
     with following(store, broker), following(store, broker):
         endpoint_id, _ = make_endpoint(store, URL, "stock.sold.v1")
         deadline = time.monotonic() + 60

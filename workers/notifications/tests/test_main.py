@@ -108,7 +108,7 @@ def test_an_event_becomes_a_signed_webhook(
     assert [each["status"] for each in deliveries_of(store, endpoint_id)] == [Status.DELIVERED] * len(events)
 
 
-def test_a_crash_between_the_answer_and_the_record_sends_again(
+def test_a_crash_between_the_response_and_the_record_sends_the_webhook_again(
     vhost: str, document_store: str, store: Store, receiver: Receiver, tmp_path: Path
 ) -> None:
     log, trap = tmp_path / "log", {"HOLDFAST_TEST_BUILD": "1", "HOLDFAST_CRASH_POINT": "notifications.sent"}
@@ -125,7 +125,7 @@ def test_a_crash_between_the_answer_and_the_record_sends_again(
     assert [each.verified(secret)["id"] for each in receiver.at("/a")] == [event.id] * 2
 
 
-def test_while_its_store_is_down_events_wait_and_sending_resumes(
+def test_events_wait_while_mongodb_is_down_and_sending_resumes(
     vhost: str, document_store: str, store: Store, receiver: Receiver, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
@@ -136,7 +136,7 @@ def test_while_its_store_is_down_events_wait_and_sending_resumes(
         receiver.wait_for(1, "/a", SECONDS)
         link.cut()
         publish(vhost, *(sample("order.placed.v1") for _ in range(5)))
-        time.sleep(4.0)  # longer than the one attempt there is, and its retry, would last
+        time.sleep(4.0)  # longer than the only attempt and its retry
         assert len(receiver.at("/a")) == 1
         link.restore()
         receiver.wait_for(6, "/a", SECONDS)

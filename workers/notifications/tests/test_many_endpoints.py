@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 HEALTHY, EVENTS = 15, 10
-# Two attempts, then it is listed; and a breaker that would need longer than a test stays closed.
+# Two attempts, then the delivery is listed as failed; the breaker does not open, because it would outlast the test.
 IMPATIENT = {
     "WEBHOOK_RETRY_SECONDS": "0,0.5",
     "WEBHOOK_TIMEOUT_SECONDS": "1",
@@ -35,7 +35,7 @@ IMPATIENT = {
 
 
 class Flapping:
-    """Fails the first time that it sees an event."""
+    """Fails the first delivery of each event."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
@@ -47,7 +47,7 @@ class Flapping:
         return Reply(500 if is_new else 200)
 
 
-def test_nothing_is_lost_whatever_some_of_them_do(
+def test_every_delivery_is_made_or_listed_with_failing_endpoints(
     vhost: str, document_store: str, store: Store, receiver: Receiver, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"

@@ -1,4 +1,4 @@
-"""Turns in threads: every delivery is made whatever others do, and nothing is left behind at the end."""
+"""Turns in threads: failing endpoints do not affect others, and running turns are finished at shutdown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_everything_due_is_sent_once_by_several_senders(
+def test_due_deliveries_are_sent_once_by_several_senders(
     store: Store, receiver: Receiver, make_dispatcher: Callable[..., Dispatcher]
 ) -> None:
     endpoints = [make_endpoint(store, f"{receiver.url}/{number}") for number in range(4)]
@@ -56,10 +56,10 @@ def test_everything_due_is_sent_once_by_several_senders(
     assert store["deliveries"].count_documents({"status": Status.DELIVERED}) == 100
 
 
-def test_dead_and_slow_endpoints_do_not_hold_up_the_others(
+def test_dead_and_slow_endpoints_do_not_delay_others(
     store: Store, receiver: Receiver, make_dispatcher: Callable[..., Dispatcher]
 ) -> None:
-    """More of them than there are threads: were they to share those, nothing would be sent for minutes."""
+    """There are more failing endpoints than threads: with shared threads nothing would be sent for minutes."""
     for number in range(8):
         receiver.replies[f"/slow{number}"] = Reply(200, delay_seconds=SECONDS)
         make_endpoint(store, f"{receiver.url}/slow{number}")
@@ -76,7 +76,7 @@ def test_dead_and_slow_endpoints_do_not_hold_up_the_others(
     assert store["deliveries"].count_documents({"status": Status.PENDING}) == 8 * 21
 
 
-def test_at_the_end_what_was_begun_is_finished_and_recorded(
+def test_running_turns_are_finished_and_recorded_at_shutdown(
     store: Store, receiver: Receiver, make_dispatcher: Callable[..., Dispatcher]
 ) -> None:
     receiver.replies["/a"] = Reply(200, delay_seconds=1.0)
@@ -89,10 +89,10 @@ def test_at_the_end_what_was_begun_is_finished_and_recorded(
     assert store["endpoints"].count_documents({"lease_id": {"$exists": True}, "leased_until": {"$gt": LONG_AGO}}) == 0
 
 
-def test_what_is_due_and_not_sent_shows(
+def test_overdue_deliveries_are_measured(
     store: Store, make_dispatcher: Callable[..., Dispatcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its worker took the turn and died; this one measures."""
+    """A worker claimed the turn and died; this one measures the delay."""
     monkeypatch.setattr("workers.notifications.sending.MEASURE_SECONDS", 0.1)
     make_endpoint(store, "http://127.0.0.1:1/")
     past = utc_now() - timedelta(seconds=600)
@@ -101,10 +101,10 @@ def test_what_is_due_and_not_sent_shows(
         eventually(lambda: (REGISTRY.get_sample_value("holdfast_webhook_turn_overdue_seconds") or 0) > 500)
 
 
-def test_a_turn_that_an_outage_interrupts_is_taken_again_at_once(
+def test_a_turn_interrupted_by_an_outage_is_claimed_again_at_once(
     store: Store, receiver: Receiver, make_dispatcher: Callable[..., Dispatcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not when its lease runs out."""
+    """It does not wait for the lease to expire."""
     failures = [AutoReconnect("away"), AutoReconnect("away")]
     record_attempt = deliveries.record
 

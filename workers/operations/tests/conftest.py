@@ -1,4 +1,4 @@
-"""The operations_worker with nothing in it."""
+"""The operations worker with an empty store and empty queues."""
 
 from __future__ import annotations
 

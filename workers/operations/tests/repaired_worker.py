@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class BugError(ValueError):
-    """What a bug looks like."""
+    """The error of the bug."""
 
 
 def fail_until_repaired(delivery: Delivery, engine: Engine) -> None:

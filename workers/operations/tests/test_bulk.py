@@ -1,4 +1,4 @@
-"""A thousand events that a bug has killed, replayed in bulk after the fix: every effect once."""
+"""A thousand dead letters of a bug, replayed in bulk after the fix: every effect happens once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def count(engine: Engine, what: str = "*") -> int:
         return int(connection.execute(text(f"SELECT count({what}) FROM effects")).scalar_one())
 
 
-def test_all_effects_once(operations_worker: OperationsWorker, engine: Engine) -> None:
+def test_a_bulk_replay_after_a_fix_has_every_effect_once(operations_worker: OperationsWorker, engine: Engine) -> None:
     with consumer(operations_worker, engine), operations_worker.worker(LOG_LEVEL="WARNING"):
         for _ in range(EVENTS):
             event = sample()
@@ -80,7 +80,7 @@ def test_all_effects_once(operations_worker: OperationsWorker, engine: Engine) -
         wait_until(lambda: usecases.get_job(operations_worker.database, job.id).status == "done", 60)
         wait_until(lambda: count(engine) == EVENTS, 60)
 
-        for letter in operations_worker.letters()[:50]:  # and fifty of them once more
+        for letter in operations_worker.letters()[:50]:  # fifty of them a second time
             usecases.request_replay(operations_worker.database, letter["_id"], by="ann", event=None)
         wait_until(lambda: operations_worker.database["letters"].count_documents({"status": "replayed"}) == EVENTS)
         wait_until(lambda: operations_worker.waiting(QUEUE) == 0)

@@ -1,6 +1,6 @@
 """Filing dead letters: a real worker process (`raw_worker.py`), a real broker, a real MongoDB.
 
-What is in their headers goes through `plain.py`.
+Also tests `amqp_json.py`, which converts the headers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_a_consumers_dead_letter_is_stored_with_all_that_is_known(operations_worker: OperationsWorker) -> None:
+def test_a_consumers_dead_letter_is_stored_with_its_error_and_headers(operations_worker: OperationsWorker) -> None:
     event = sample()
     with operations_worker.worker():
         operations_worker.bury(event)
@@ -53,7 +53,7 @@ def test_a_consumers_dead_letter_is_stored_with_all_that_is_known(operations_wor
     assert [entry["kind"] for entry in letter["history"]] == ["filed"]
 
 
-def test_the_same_dead_letter_twice_is_stored_once_and_another_death_of_it_is_history(
+def test_a_redelivered_dead_letter_is_stored_once_and_a_new_arrival_extends_its_history(
     operations_worker: OperationsWorker,
 ) -> None:
     event = sample()
@@ -69,7 +69,7 @@ def test_the_same_dead_letter_twice_is_stored_once_and_another_death_of_it_is_hi
     assert len(operations_worker.letters()) == 2
     assert letter["status"] == "filed"
     letter = operations_worker.letter(queue=QUEUE)
-    assert letter["error"] in ("$another", "a bug")  # four threads file them: the order is not kept
+    assert letter["error"] in ("$another", "a bug")  # four threads store them, in any order
     assert sorted(entry["error"] for entry in letter["history"]) == ["$another", "a bug"]
 
 
@@ -108,7 +108,7 @@ POISON: dict[str, tuple[bytes, dict[str, Any], str]] = {
 }
 
 
-def test_whatever_a_worker_rejects_is_stored_byte_for_byte_with_what_is_wrong_with_it(
+def test_any_rejected_message_is_stored_unchanged_with_its_reason(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.worker() as process:
@@ -125,7 +125,7 @@ def test_whatever_a_worker_rejects_is_stored_byte_for_byte_with_what_is_wrong_wi
         assert letter["error_class"].endswith("InvalidEventError"), name
 
 
-def test_ten_megabytes_are_stored_whole(operations_worker: OperationsWorker) -> None:
+def test_a_body_of_ten_megabytes_is_stored_unchanged(operations_worker: OperationsWorker) -> None:
     body = os.urandom(10 * 1024 * 1024)
     with operations_worker.worker():
         operations_worker.reject(body, content_type=CONTENT_TYPE)
@@ -136,7 +136,7 @@ def test_ten_megabytes_are_stored_whole(operations_worker: OperationsWorker) -> 
     assert usecases.get_letter(operations_worker.database, letter["_id"]).body == body
 
 
-def test_what_is_published_here_without_a_reason_is_stored_too(operations_worker: OperationsWorker) -> None:
+def test_a_message_without_a_reason_is_stored(operations_worker: OperationsWorker) -> None:
     with operations_worker.here():
         operations_worker.publish(topology.DEAD_LETTERS, b"who am I?")
         operations_worker.publish(topology.DEAD_LETTERS, b"who am I?")
@@ -145,7 +145,7 @@ def test_what_is_published_here_without_a_reason_is_stored_too(operations_worker
 
 
 @pytest.mark.parametrize("outage", ["cut", "freeze"])
-def test_while_the_store_is_down_dead_letters_wait_in_the_broker(
+def test_dead_letters_wait_in_the_broker_while_mongodb_is_down(
     operations_worker: OperationsWorker, outage: str
 ) -> None:
     with Link(operations_worker.store_url) as link, operations_worker.worker(MONGODB_URL=link.url):

@@ -1,4 +1,4 @@
-"""Messages whose properties are as odd as AMQP allows: filed too, and the worker lives on."""
+"""Messages with unusual but valid AMQP properties are stored, and the worker keeps running."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ODD: list[dict[str, Any]] = [
 ]
 
 
-def test_they_are_stored(operations_worker: OperationsWorker) -> None:
+def test_messages_with_unusual_properties_are_stored(operations_worker: OperationsWorker) -> None:
     with operations_worker.worker() as process:
         for number, properties in enumerate(ODD):
             operations_worker.publish(topology.DEAD_LETTERS, f"message {number}".encode(), **properties)

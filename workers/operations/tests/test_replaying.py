@@ -33,14 +33,14 @@ def kinds(letter: dict[str, Any]) -> list[str]:
 
 
 def bury_again(operations_worker: OperationsWorker, taken: Delivered) -> None:
-    """As a consumer does: it carries on what headers the message had."""
+    """Dead-letter the message like a consumer, with its headers."""
     headers = {name: value for name, value in taken.properties.headers.items() if not name.startswith("x-")}
     fields = {"holdfast-queue": QUEUE, "holdfast-reason": "rejected", "holdfast-error": "still", "holdfast-attempt": 1}
     fields["holdfast-failed-at"] = "2026-11-02T10:00:00.000000Z"
     operations_worker.publish(topology.DEAD_LETTERS, taken.body, content_type=CONTENT_TYPE, headers=headers | fields)
 
 
-def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first_time(
+def test_a_replay_is_published_only_to_its_original_queue_as_a_first_attempt(
     operations_worker: OperationsWorker,
 ) -> None:
     event = sample()
@@ -51,7 +51,7 @@ def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first
         letter = operations_worker.letter(status="replayed")
     assert taken.body == event.to_json().encode()
     assert taken.properties.content_type == CONTENT_TYPE
-    # `x-delivery-count` is of this delivery.
+    # `x-delivery-count` belongs to this delivery.
     left = {name for name in taken.properties.headers if name.startswith(("x-", "holdfast-"))} - {"x-delivery-count"}
     assert left == {"holdfast-letter", "holdfast-replay"}
     assert taken.properties.headers["task"] == "holdfast.handle"
@@ -61,8 +61,8 @@ def test_a_replay_goes_to_the_queue_it_died_in_alone_as_if_it_came_for_the_first
     assert letter["history"][2]["outcome"] == "published"
 
 
-def test_a_replay_does_not_make_an_undecided_event_younger(operations_worker: OperationsWorker) -> None:
-    """It is asked about once more, and does not wait for another day."""
+def test_a_replay_keeps_the_age_of_an_undecided_event(operations_worker: OperationsWorker) -> None:
+    """It is retried once, and does not wait for another day."""
     with operations_worker.here():
         operations_worker.bury(sample(), **{UNDECIDED: 86_400, "holdfast-reason": "undecided"})
         replay(operations_worker, operations_worker.letter())
@@ -71,14 +71,14 @@ def test_a_replay_does_not_make_an_undecided_event_younger(operations_worker: Op
     assert "holdfast-attempt" not in taken.properties.headers
 
 
-def test_a_dead_letter_that_fails_again_returns_with_its_history_and_may_be_replayed_again(
+def test_a_replay_that_fails_returns_with_its_history_and_can_be_replayed_again(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.here():
         operations_worker.bury(sample())
         for times in (1, 2):
             replay(operations_worker, operations_worker.letter(status="filed"))
-            replay(operations_worker, operations_worker.letter())  # asked twice while it is on its way: once is enough
+            replay(operations_worker, operations_worker.letter())  # a second request during the replay has no effect
             bury_again(operations_worker, operations_worker.take())
             wait_until(lambda: kinds(operations_worker.letter()).count("returned") == times)  # noqa: B023 - called at once
         letter = operations_worker.letter()
@@ -93,7 +93,7 @@ def test_a_dead_letter_that_fails_again_returns_with_its_history_and_may_be_repl
     assert operations_worker.waiting(QUEUE) == 0
 
 
-def test_an_edited_event_is_replayed_and_the_original_kept(operations_worker: OperationsWorker) -> None:
+def test_an_edited_event_is_replayed_and_the_original_is_stored(operations_worker: OperationsWorker) -> None:
     event = sample()
     repaired = event.to_document() | {"data": {"n": 2}}
     with operations_worker.here():
@@ -105,12 +105,12 @@ def test_an_edited_event_is_replayed_and_the_original_kept(operations_worker: Op
         wait_until(lambda: "returned" in kinds(operations_worker.letter()))
         letter = operations_worker.letter(status="filed")
         assert letter["body"] == event.to_json().encode()
-        assert "body_sha256" not in letter["history"][-1]  # it was known: somebody had written it here
+        assert "body_sha256" not in letter["history"][-1]  # the edited event is already stored
         replay(operations_worker, letter)
         assert operations_worker.take().body == event.to_json().encode()
 
 
-def test_what_was_no_event_is_replayed_as_one(operations_worker: OperationsWorker) -> None:
+def test_a_malformed_event_is_replayed_as_its_edited_event(operations_worker: OperationsWorker) -> None:
     repaired = sample()
     with operations_worker.here():
         operations_worker.reject(
@@ -126,7 +126,7 @@ def test_what_was_no_event_is_replayed_as_one(operations_worker: OperationsWorke
         assert [letter["_id"] for letter in operations_worker.letters()] == [letter["_id"]]
 
 
-def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_dead_letter(
+def test_a_body_of_ten_megabytes_is_replayed_unchanged(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.here():
@@ -142,7 +142,9 @@ def test_ten_megabytes_go_back_byte_for_byte_and_return_to_their_dead_letter(
         wait_until(lambda: kinds(operations_worker.letter()) == ["filed", "replay_requested", "replayed", "returned"])
 
 
-def test_what_came_from_the_delivery_limit_is_replayed_once_automatically(operations_worker: OperationsWorker) -> None:
+def test_a_message_beyond_the_delivery_limit_is_replayed_once_automatically(
+    operations_worker: OperationsWorker,
+) -> None:
     event = sample()
     with operations_worker.here():
         operations_worker.crash_on(event)
@@ -158,7 +160,7 @@ def test_what_came_from_the_delivery_limit_is_replayed_once_automatically(operat
     assert letter["status"] == "filed"
 
 
-def test_a_dead_letter_of_no_consumers_queue_cannot_be_replayed_and_one_of_a_lost_queue_comes_back(
+def test_a_replay_without_a_consumers_queue_is_rejected_and_an_unroutable_one_returns(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.here():
@@ -172,7 +174,7 @@ def test_a_dead_letter_of_no_consumers_queue_cannot_be_replayed_and_one_of_a_los
     assert (letter["status"], letter["history"][-1]["outcome"]) == ("filed", "no_such_queue")
 
 
-def test_an_edited_event_must_be_one(operations_worker: OperationsWorker) -> None:
+def test_an_invalid_edited_event_is_rejected(operations_worker: OperationsWorker) -> None:
     with operations_worker.here():
         operations_worker.bury(sample())
         with pytest.raises(InvalidEventError):
@@ -180,7 +182,7 @@ def test_an_edited_event_must_be_one(operations_worker: OperationsWorker) -> Non
     assert operations_worker.letter()["status"] == "filed"
 
 
-def test_killed_between_publishing_and_recording_it_is_replayed_again_and_recorded(
+def test_a_replay_is_repeated_and_recorded_after_a_kill_between_publishing_and_recording(
     operations_worker: OperationsWorker,
 ) -> None:
     with operations_worker.worker(HOLDFAST_CRASH_POINT="operations.replayed", HOLDFAST_TEST_BUILD="1") as process:
@@ -196,7 +198,7 @@ def test_killed_between_publishing_and_recording_it_is_replayed_again_and_record
     assert kinds(operations_worker.letter()) == ["filed", "replay_requested", "replayed"]
 
 
-def test_a_bulk_replay_keeps_to_its_filter_and_its_rate(operations_worker: OperationsWorker) -> None:
+def test_a_bulk_replay_respects_its_filter_and_rate(operations_worker: OperationsWorker) -> None:
     with operations_worker.here():
         for _ in range(20):
             operations_worker.bury(sample())

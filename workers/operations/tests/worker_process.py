@@ -1,4 +1,4 @@
-"""The operations worker as a process, with a broker and a store of its own, and what a test asks of them."""
+"""The operations worker as a process with its own broker and store, and their state for tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECONDS = 30.0
 
 
 class OperationsWorker:
-    """Publishes dead letters in every way there is, and reads what was filed."""
+    """Publishes dead letters in every possible way, and reads the stored ones."""
 
     def __init__(self, broker_url: str, store_url: str) -> None:
         self.broker_url, self.store_url = broker_url, store_url
@@ -48,7 +48,7 @@ class OperationsWorker:
         self.database.client.close()
 
     def bury(self, event: Event, **changes: Any) -> Event:
-        """As a consumer does that could not handle the event."""
+        """Dead-letter the event like a consumer that could not handle it."""
         fields = {
             "holdfast-attempt": 4,
             "holdfast-reason": "attempts_exhausted",
@@ -66,16 +66,16 @@ class OperationsWorker:
         return event
 
     def publish(self, queue: str, body: bytes, **properties: Any) -> None:
-        """Straight into a queue, as anybody may."""
+        """Publish directly to a queue."""
         self.channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties))
 
     def reject(self, body: bytes, **properties: Any) -> None:
-        """As a worker does with what is no event."""
+        """Reject a malformed message like a worker."""
         self.publish(QUEUE, body, **properties)
         self.channel.basic_reject(self.take().method.delivery_tag, requeue=False)
 
     def crash_on(self, event: Event) -> None:
-        """Charge the message as many deliveries as kill it."""
+        """Redeliver the message until it exceeds the delivery limit."""
         self.publish(QUEUE, event.to_json().encode(), content_type=CONTENT_TYPE)
         self.exhaust()
 
@@ -103,14 +103,14 @@ class OperationsWorker:
         return list(self.database["letters"].find(criteria).sort("_id", 1))
 
     def letter(self, **criteria: Any) -> dict[str, Any]:
-        """The dead letter that matches, as soon as there is one."""
+        """Wait for the matching dead letter."""
         wait_until(lambda: bool(self.letters(**criteria)))
         [found] = self.letters(**criteria)
         return found
 
     @contextmanager
     def here(self) -> Iterator[None]:
-        """The same work as the process does, without Celery: in a thread, at once."""
+        """Do the process's work in a thread, without Celery and without delay."""
         stop = threading.Event()
         failures: list[BaseException] = []
         thread = threading.Thread(target=self._work, args=(stop, failures))
@@ -135,7 +135,7 @@ class OperationsWorker:
                     channel.basic_ack(method.delivery_tag or 0)
                 else:
                     replayer.step()
-        except BaseException as error:  # noqa: BLE001 - the test is told
+        except BaseException as error:  # noqa: BLE001 - passed to the test
             failures.append(error)
         publisher.close()
         connection.close()

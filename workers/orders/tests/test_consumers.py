@@ -1,4 +1,4 @@
-"""Every consumer of orders receives each event twice, and in every order of arrival."""
+"""Every consumer of orders receives each event twice and in every order."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_a_failed_order_is_cancelled_once_with_its_reason(engine: Engine, failur
         order_id = place(engine)
         for event_type in arrival:
             deliver_twice(engine, delivery_of(event_type, order_id))
-        deliver(engine, delivery_of("payment.captured.v1", order_id))  # too late, whatever it says
+        deliver(engine, delivery_of("payment.captured.v1", order_id))  # too late to have an effect
         order = usecases.get_order(engine, order_id, customer_id=None)
         assert (order.status, order.cancel_reason, order.version) == (Status.CANCELLED, REASONS[failure], 2)
         last = published(engine, order_id)[-1]
         assert (last.type, last.sequence, last.data["reason"]) == ("order.cancelled.v1", 2, REASONS[failure])
 
 
-def test_an_old_price_after_a_new_one_changes_nothing(engine: Engine) -> None:
+def test_an_outdated_price_changes_nothing(engine: Engine) -> None:
     def priced(sequence: int, amount: int) -> Delivery:
         price = {"amount": amount, "currency": "usd"}
         return delivery_of("product.changed.v1", "TEA", sequence, sku="TEA", name="Tea", price=price)
@@ -69,7 +69,7 @@ def test_an_old_price_after_a_new_one_changes_nothing(engine: Engine) -> None:
     assert placed.order.total.amount == 700
 
 
-def test_an_event_that_breaks_its_contract_is_refused_for_good(engine: Engine) -> None:
+def test_an_event_that_violates_its_contract_is_rejected_permanently(engine: Engine) -> None:
     with pytest.raises(Rejected):
         deliver(engine, delivery_of("product.listed.v1", "TEA", sku="TEA", name="Tea", price={"amount": "free"}))
     with pytest.raises(Rejected):

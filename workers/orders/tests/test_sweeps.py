@@ -1,4 +1,4 @@
-"""Orders' sweeps, a turn at a time."""
+"""Orders' sweeps, one run at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def status(engine: Engine, order_id: str) -> Status:
     return usecases.get_order(engine, order_id, customer_id=None).status
 
 
-def test_an_order_is_timed_out_by_time_in_which_nothing_was_held_up(engine: Engine) -> None:
+def test_an_order_is_timed_out_by_the_saga_clock(engine: Engine) -> None:
     resources, order = Resources(engine, timeout_seconds=0.5), place(engine)
     for _ in range(4):
         time.sleep(0.2)
@@ -41,7 +41,7 @@ def test_an_order_is_timed_out_by_time_in_which_nothing_was_held_up(engine: Engi
     assert status(engine, order) is Status.CANCELLED
 
 
-def test_one_that_is_beyond_its_bound_is_not_changed_while_something_is_held_up(engine: Engine) -> None:
+def test_an_overdue_order_is_not_timed_out_while_sagas_are_held_up(engine: Engine) -> None:
     resources, order = Resources(engine, timeout_seconds=0.1), place(engine)
     with autocommit(engine) as connection:
         connection.execute(text("UPDATE saga_clock SET active_seconds = 100"))
@@ -51,13 +51,13 @@ def test_one_that_is_beyond_its_bound_is_not_changed_while_something_is_held_up(
     assert status(engine, order) is Status.CANCELLED
 
 
-def test_an_event_again_after_its_inbox_row_was_pruned_changes_nothing(engine: Engine) -> None:
+def test_a_redelivery_after_the_inbox_was_pruned_changes_nothing(engine: Engine) -> None:
     order = place(engine)
     reserved, captured = delivery_of("stock.reserved.v1", order), delivery_of("payment.captured.v1", order)
 
     def receive() -> None:
         usecases.mark_reserved(engine, reserved, order)
-        usecases.payment_was_captured(engine, captured, order)
+        usecases.confirm_order(engine, captured, order)
 
     receive()
     with autocommit(engine) as connection:

@@ -1,4 +1,4 @@
-"""The worker's tests use the database and the provider of the service's."""
+"""The worker's tests use the database and provider fixtures of the service's tests."""
 
 from services.payments.tests.conftest import (
     database_url,

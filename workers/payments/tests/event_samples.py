@@ -25,14 +25,14 @@ def sample(event_type: str) -> dict[str, Any]:
 
 
 def event(event_type: str, about: str, /, **changes: Any) -> Event:
-    """A new event of that type about that order; `changes` are to its data."""
+    """A new event of that type about that order; `changes` overrides its data."""
     document = sample(event_type)
     data = document["data"] | {"order_id": about} | changes
     return from_document(document | {"id": new_id(), "subject": about, "orderid": about, "data": data})
 
 
 def receive(resources: Resources, incoming: Event) -> bool:
-    """Hand the event to its consumer; whether it was new."""
+    """Pass the event to its consumer; returns whether it was new."""
     try:
         HANDLERS[incoming.type](Delivery("payments", incoming), resources)
     except AlreadyHandled:

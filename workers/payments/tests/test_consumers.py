@@ -29,7 +29,7 @@ HISTORIES = [
 
 
 def expected(history: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The status at the end, and what was published on the way."""
+    """The final status, and the published events."""
     if CANCELLED in history:
         charged = history[-1] == CANCELLED and len(history) == 3
         return ("refunded", ["captured", "refunded"]) if charged else ("cancelled", [])
@@ -37,7 +37,7 @@ def expected(history: tuple[str, ...]) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids="-".join)
-def test_the_samples_are_understood_each_twice_in_any_order(
+def test_golden_samples_are_handled_once_each_in_any_order(
     resources: Resources, sandbox: SandboxProcess, history: tuple[str, ...]
 ) -> None:
     order = new_order()
@@ -47,7 +47,7 @@ def test_the_samples_are_understood_each_twice_in_any_order(
         assert not receive(resources, incoming)
     for incoming in reversed(events):
         assert not receive(resources, incoming)
-        receive(resources, event(incoming.type, order))  # a replay that the inbox has forgotten
+        receive(resources, event(incoming.type, order))  # a replay after the inbox was pruned
     status, types = expected(history)
     assert status_of(resources.engine, order) == status
     assert published_types(resources.engine, order) == types
@@ -55,7 +55,7 @@ def test_the_samples_are_understood_each_twice_in_any_order(
     check_books(resources.engine, sandbox, order)
 
 
-def test_published_events_follow_from_consumed_ones(resources: Resources) -> None:
+def test_published_events_name_the_consumed_event_as_their_cause(resources: Resources) -> None:
     order = new_order()
     reserved = event(RESERVED, order)
     receive(resources, event(PLACED, order))
@@ -68,7 +68,7 @@ def test_published_events_follow_from_consumed_ones(resources: Resources) -> Non
     )
 
 
-def test_what_it_does_not_use_may_change(resources: Resources) -> None:
+def test_unused_fields_may_change(resources: Resources) -> None:
     order = new_order()
     total = {"amount": 500, "currency": "eur", "display": "5 euros"}
     receive(resources, event(PLACED, order, items="many", gift_wrap=True, total=total))
@@ -93,13 +93,13 @@ def test_what_it_does_not_use_may_change(resources: Resources) -> None:
         {"payment_method": "nul \x00"},
     ],
 )
-def test_what_cannot_be_understood_is_refused_for_good(resources: Resources, changes: dict[str, Any]) -> None:
+def test_a_malformed_event_is_rejected_permanently(resources: Resources, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError):
         receive(resources, event(PLACED, new_order(), **changes))
 
 
 @pytest.mark.parametrize("kind", [RESERVED, CANCELLED])
-def test_a_fact_about_no_order_is_refused_for_good(resources: Resources, kind: str) -> None:
+def test_a_fact_without_an_order_is_rejected_permanently(resources: Resources, kind: str) -> None:
     with pytest.raises(InvalidEventError):
         receive(resources, event(kind, "no-order"))
 

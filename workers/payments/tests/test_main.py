@@ -38,7 +38,7 @@ SECONDS = 30.0
 
 
 @pytest.mark.integration
-def test_it_charges_waits_for_the_provider_and_gives_back(
+def test_the_worker_charges_waits_for_the_provider_and_refunds(
     engine: Engine, database_url: str, vhost: str, sandbox: SandboxProcess
 ) -> None:
     topology.declare(vhost, {"payments": HANDLERS})
@@ -60,7 +60,7 @@ def test_it_charges_waits_for_the_provider_and_gives_back(
 
 
 @pytest.mark.integration
-def test_it_settles_what_nobody_has_finished_and_releases_its_leases(
+def test_the_worker_settles_unfinished_payments_and_releases_its_leases(
     engine: Engine, database_url: str, vhost: str, sandbox: SandboxProcess, resources: Resources
 ) -> None:
     topology.declare(vhost, {context: HANDLERS if context == "payments" else [] for context in SAGA_CONSUMERS})
@@ -76,7 +76,7 @@ def test_it_settles_what_nobody_has_finished_and_releases_its_leases(
     try:
         _wait_until(lambda: published_types(engine, order) == ["captured"])
         _wait_until(lambda: _leases(engine) == len(SWEEPS))
-        _wait_until(lambda: _is_consumed(vhost))  # from then on a signal ends it in good order
+        _wait_until(lambda: _is_consumed(vhost))  # from now on it shuts down gracefully on a signal
     finally:
         worker.terminate()
         ended = worker.wait(SECONDS)
@@ -96,7 +96,7 @@ def _environment(vhost: str, database_url: str, provider_url: str) -> dict[str, 
 
 
 def _publish(vhost: str, *events: Event) -> None:
-    """As the relay does."""
+    """Publish like the relay."""
     with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
@@ -109,7 +109,7 @@ def _publish(vhost: str, *events: Event) -> None:
 
 
 def _waiting(vhost: str) -> int:
-    """Messages that are ready in any queue: the worker's, a delay queue's, or dead."""
+    """The number of ready messages in the worker's queue, the delay queues and the dead-letter queue."""
     delay_queues = [topology.delay_exchange(seconds).name for seconds in topology.RETRY_DELAYS_SECONDS]
     with pika.BlockingConnection(pika.URLParameters(vhost)) as connection:
         channel = connection.channel()

@@ -1,4 +1,4 @@
-"""Payments' sweeps, a turn at a time."""
+"""Payments' sweeps, one run at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUN = {sweep.name: sweep.run for sweep in SWEEPS}
 RUNNING = SweepContext(lambda: True, lambda: None)
 
 
-def test_a_payment_that_waits_long_is_asked_about_unless_something_is_held_up(resources: Resources) -> None:
+def test_overdue_payments_are_asked_about_unless_sagas_are_held_up(resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     age(resources.engine, order, QUIET_SECONDS + 1)
@@ -31,7 +31,7 @@ def test_a_payment_that_waits_long_is_asked_about_unless_something_is_held_up(re
     assert published_types(resources.engine, order) == ["overdue"]
 
 
-def test_unsettled_payments_are_settled_after_a_while_until_a_stop(resources: Resources) -> None:
+def test_unsettled_payments_are_settled_after_a_while_and_a_stop_ends_the_run(resources: Resources) -> None:
     order = new_order()
     place(resources, order)
     with pytest.raises(Crash):

@@ -1,4 +1,4 @@
-"""The relay as a separate process, from the view of its supervisor."""
+"""The relay as a separate process, as its supervisor runs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def boxes(database: Callable[[], str]) -> Iterator[dict[str, Outbox]]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an outbox is."""
+    """The location of an outbox."""
 
     url: str
 
@@ -54,7 +54,7 @@ def process(
     environment = more | {
         "PATH": os.environ["PATH"],
         "RABBITMQ_URL": broker_url,
-        # As people write it: without the driver.
+        # As entered by users: without the driver.
         "OUTBOX_DATABASE_URLS": json.dumps(
             {context: box.url.replace("+psycopg2", "") for context, box in boxes.items()}
         ),
@@ -82,29 +82,31 @@ def all_gone(boxes: Mapping[str, Outbox]) -> bool:
     return all(box.waiting() == [] for box in boxes.values())
 
 
-def test_it_empties_every_outbox_and_ends_on_sigterm_with_its_leases_given_back(
+def test_the_relay_empties_every_outbox_and_releases_its_leases_on_sigterm(
     boxes: dict[str, Outbox], vhost: str, tmp_path: Path
 ) -> None:
     log, port = tmp_path / "log", free_port()
     with QueueReader(vhost) as reader, process(vhost, boxes, log, port) as relay:
         events = [event for box in boxes.values() for event in box.fill(20)]
         eventually(lambda: all_gone(boxes), log)
-        metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
         assert 'holdfast_relay_published_total{database="orders"} 20.0' in metrics
         relay.send_signal(signal.SIGTERM)
-        assert relay.wait(10) == 0, log.read_text()
+        assert relay.wait(60) == 0, log.read_text()
         assert [box.holder() for box in boxes.values()] == [None, None]
         assert sorted(reader.read()) == sorted(event.id for event in events)
 
 
-def test_it_ends_on_sigint_although_the_broker_is_down(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
+def test_the_relay_ends_on_sigint_while_the_broker_is_down(
+    boxes: dict[str, Outbox], vhost: str, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     with Link(vhost) as link, process(link.url, boxes, log, free_port()) as relay:
         link.cut()
         boxes["orders"].fill(1)
-        eventually(lambda: b"held up" in log.read_bytes(), log)
+        eventually(lambda: b"cannot publish" in log.read_bytes(), log)
         relay.send_signal(signal.SIGINT)
-        assert relay.wait(10) == 0, log.read_text()
+        assert relay.wait(60) == 0, log.read_text()
 
 
 def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
@@ -123,12 +125,12 @@ def test_the_standby_takes_over_from_a_killed_relay(boxes: dict[str, Outbox], vh
             assert box.holder() != killed_holder
             assert second.poll() is None
         received = reader.read()
-        assert set(received) == {event.id for event in events}  # some of them twice, none lost
+        assert set(received) == {event.id for event in events}  # duplicates are allowed, losses are not
         assert list(dict.fromkeys(received)) == [event.id for event in events]
 
 
 @pytest.mark.parametrize("point", ["relay.fetched", "relay.published", "relay.deleted"])
-def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
+def test_a_relay_killed_at_any_step_loses_no_event(
     boxes: dict[str, Outbox], vhost: str, tmp_path: Path, point: str
 ) -> None:
     log, box = tmp_path / "log", boxes["orders"]
@@ -139,7 +141,7 @@ def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
         with process(vhost, only, log, free_port(), **crash) as doomed:
             assert doomed.wait(SECONDS) == -signal.SIGKILL, log.read_text()
         with transaction(box.engine) as connection:
-            connection.execute(text("DELETE FROM leases"))  # that it runs out is tried elsewhere: save the seconds
+            connection.execute(text("DELETE FROM leases"))  # its expiry is tested elsewhere: save the seconds
         with process(vhost, only, log, free_port()):
             eventually(lambda: all_gone(only), log)
         received = reader.read()
@@ -148,7 +150,7 @@ def test_killed_at_any_step_it_publishes_some_twice_and_loses_none(
     assert len(received) == len(events) + repeated
 
 
-def test_the_role_of_a_relay_is_enough(
+def test_the_database_role_of_a_relay_has_sufficient_privileges(
     context_database: Callable[[str], Callable[[str], str]], vhost: str, tmp_path: Path
 ) -> None:
     log, url = tmp_path / "log", context_database("orders")
@@ -167,15 +169,13 @@ def test_the_role_of_a_relay_is_enough(
         reader.channel.queue_bind("test.events", "holdfast.events", UNROUTABLE)
         eventually(lambda: count("outbox") == 0, log)
         relay.send_signal(signal.SIGTERM)
-        assert relay.wait(10) == 0, log.read_text()
+        assert relay.wait(60) == 0, log.read_text()
         assert reader.read() == [event.id, unroutable.id]
     assert count("leases") == 0
     engine.dispose()
 
 
-def test_one_database_that_cannot_be_used_holds_up_no_other(
-    boxes: dict[str, Outbox], vhost: str, tmp_path: Path
-) -> None:
+def test_an_unavailable_database_does_not_delay_others(boxes: dict[str, Outbox], vhost: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with transaction(boxes["payments"].engine) as connection:
         connection.execute(text("DROP TABLE outbox"))
@@ -190,7 +190,7 @@ def test_one_database_that_cannot_be_used_holds_up_no_other(
     "urls",
     ["", "{", "[]", "{}", '{"orders": 1}', '{"orders": "mysql://localhost/orders"}', '{"orders": "postgres://x/y"}'],
 )
-def test_bad_settings_stop_it_at_once_and_name_the_variable(urls: str) -> None:
+def test_invalid_settings_stop_the_process_and_are_named(urls: str) -> None:
     environment = {"PATH": os.environ["PATH"], "OUTBOX_DATABASE_URLS": urls, "METRICS_PORT": "none"}
     ended = subprocess.run(
         [sys.executable, "-m", "workers.relay.main"],

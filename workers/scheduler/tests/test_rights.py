@@ -1,4 +1,4 @@
-"""Each sweep that the scheduler runs finds something to do, as the role that the scheduler has in its database."""
+"""Each sweep of the scheduler can do its work with the scheduler's database role."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from common.storage.postgresql import autocommit, make_engine
 from infrastructure.database_roles import RUNTIME, SCHEDULER
 from services.inventory.tests import warehouse
 from services.inventory.tests.test_sweeping import age
-from services.orders.models import put_price
+from services.orders.models import upsert_price
 from services.orders.tests import builders as shop
 from workers.inventory.sweeps import HELD_SECONDS
 from workers.orders import sweeps as orders
@@ -63,7 +63,7 @@ def connect(databases: dict[str, Callable[[str], str]]) -> Iterator[Callable[[st
 
 def overdue_order(engine: Engine) -> None:
     with autocommit(engine) as connection:
-        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+        upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     order = shop.place(engine)
     with autocommit(engine) as connection:
         connection.execute(text("UPDATE orders SET clock_reading = -1000 WHERE id = :id"), {"id": order})
@@ -84,7 +84,7 @@ def execute(statement: str) -> Callable[[Engine], None]:
     return run
 
 
-# What makes each sweep's work: a new sweep has its line here.
+# Creates work for each sweep: add a line for a new sweep.
 WORK: dict[str, Callable[[Engine], None]] = {
     "prune-replies": execute(OLD_REPLY),
     "prune-inbox": execute(OLD_INBOX),
@@ -95,7 +95,9 @@ WORK: dict[str, Callable[[Engine], None]] = {
 
 
 @pytest.mark.parametrize(("context", "sweep"), EVERY, ids=lambda each: getattr(each, "name", each))
-def test_it_may_do_its_work(connect: Callable[[str, str], Engine], context: str, sweep: Any) -> None:
+def test_the_role_of_the_scheduler_has_the_privileges_of_each_sweep(
+    connect: Callable[[str, str], Engine], context: str, sweep: Any
+) -> None:
     WORK[sweep.name](connect(context, RUNTIME))
     own = connect(context, SCHEDULER)
     resources: Any = orders.Resources(own, timeout_seconds=60) if context == "orders" else own
@@ -105,7 +107,7 @@ def test_it_may_do_its_work(connect: Callable[[str, str], Engine], context: str,
     lease.release()
 
 
-def test_it_may_see_what_holds_sagas_up(connect: Callable[[str, str], Engine], vhost: str) -> None:
+def test_the_role_of_the_scheduler_can_read_outbox_lag(connect: Callable[[str, str], Engine], vhost: str) -> None:
     topology.declare(vhost, {})
     engines = {context: connect(context, SCHEDULER) for context in OUTBOXES}
     with QueueReader(vhost, name="test") as queues:

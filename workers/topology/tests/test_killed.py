@@ -1,4 +1,4 @@
-"""The topology job is killed, and the broker before it has written a new queue down: the next run makes it whole."""
+"""The topology job and the broker are killed before a new queue is persisted: the next run completes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 60.0
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Stack]:
-    """Servers that nobody else uses: one of them is killed."""
+    """Separate servers, because one of them is killed."""
     home = tmp_path / "home"
     stack = Stack(home, free_port_base(home))
     stack.up(Extent.SERVERS)
@@ -35,12 +35,12 @@ def own(tmp_path: Path) -> Iterator[Stack]:
 
 
 def opened(url: str) -> pika.BlockingConnection:
-    """Connect, as soon as the broker lets anybody in."""
+    """Connect as soon as the broker accepts connections."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
             return pika.BlockingConnection(pika.URLParameters(url))
-        except (AMQPError, AMQPConnectorException, OSError):  # the second is no AMQPError: a handshake that takes long
+        except (AMQPError, AMQPConnectorException, OSError):  # the second is a slow handshake, which is no AMQPError
             assert time.monotonic() < deadline
             time.sleep(0.2)
 
@@ -71,6 +71,6 @@ def test_a_queue_without_a_leader_is_declared_again(own: Stack) -> None:
     with opened(url) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        connection.call_later(SECONDS, connection.close)  # without a leader no confirm comes
+        connection.call_later(SECONDS, connection.close)  # without a leader nothing is confirmed
         for queue in (f"{context}.events" for context in BINDINGS):
             channel.basic_publish("", queue, b"body", pika.BasicProperties(delivery_mode=2), mandatory=True)

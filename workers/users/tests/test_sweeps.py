@@ -1,4 +1,4 @@
-"""Users' sweeps, a turn at a time, on the tables of users."""
+"""Users' sweeps, one run at a time, on the tables of users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def engine(migrated_database: Callable[[str], str]) -> Iterator[Engine]:
     made.dispose()
 
 
-def test_replies_are_kept_for_two_days(engine: Engine) -> None:
+def test_replies_are_stored_for_two_days(engine: Engine) -> None:
     with autocommit(engine) as connection:
         for key, days in (("old", 3), ("fresh", 1)):
             connection.execute(INSERT, {"key": key, "days": days})

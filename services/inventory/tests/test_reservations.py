@@ -1,4 +1,4 @@
-"""What a batch locks before it begins, and in which order: two batches never wait for each other in a circle."""
+"""The rows that a batch locks, and their order: two batches never deadlock."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from sqlalchemy import text
 
 from common.errors import LockTimeout, classify
 from common.storage.postgresql import transaction
-from services.inventory.stock_locks import lock_stock
+from services.inventory.domain import Line, Reservation, Status
+from services.inventory.reservations import together
 from services.inventory.tests.warehouse import add, new_order, place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Engine
 
 pytestmark = pytest.mark.integration
@@ -53,36 +56,40 @@ def wait_for_a_waiting_lock(engine: Engine, count: int) -> None:
             waiting = connection.execute(text(query)).scalar_one()
 
 
-def lock(connection: Connection, *skus: str) -> None:
-    lock_stock(connection, skus=skus, order_ids=[])
+def lock(connection: Connection, *skus: str, order_ids: Sequence[str] = ()) -> None:
+    """Lock like a batch: a new order of these products, and orders that end."""
+    lines = tuple(Line(sku, 1) for sku in skus)
+    placed = [Reservation(order_id=new_order(), status=Status.HELD, lines=lines, version=1)] if lines else []
+    with together(connection, placed=placed, order_ids=order_ids):
+        pass
 
 
-def test_the_products_of_new_orders_are_held_until_the_transaction_ends(engine: Engine) -> None:
+def test_products_of_new_orders_are_locked_until_the_transaction_ends(engine: Engine) -> None:
     with transaction(engine) as connection:
-        lock(connection, "C", "A", "A")
+        lock(connection, "C", "A")
         assert free_products(engine) == "B"
     assert free_products(engine) == SKUS
 
 
-def test_orders_that_end_hold_their_reservations_and_the_reserved_products(engine: Engine) -> None:
+def test_ending_orders_lock_their_reservations_and_reserved_products(engine: Engine) -> None:
     order, other = new_order(), new_order()
     place(engine, order, ("B", 1), ("A", 1))
     place(engine, other, ("C", 1))
     with transaction(engine) as connection:
-        lock_stock(connection, skus=[], order_ids=[order])
+        lock(connection, order_ids=[order])
         assert free_products(engine) == "C"
         assert not is_free(engine, "reservations", "order_id", order)
         assert is_free(engine, "reservations", "order_id", other)
 
 
-def test_what_is_not_known_yet_locks_nothing(engine: Engine) -> None:
+def test_unknown_orders_and_products_lock_nothing(engine: Engine) -> None:
     with transaction(engine) as connection:
-        lock_stock(connection, skus=["unheard of"], order_ids=[new_order()])
+        lock(connection, "unheard of", order_ids=[new_order()])
         assert free_products(engine) == SKUS
 
 
-def test_a_product_is_locked_after_those_before_it(engine: Engine) -> None:
-    """Asked for in the opposite order: it waits for the first, and holds the others from nobody."""
+def test_products_are_locked_in_sku_order(engine: Engine) -> None:
+    """Requested in the opposite order, it waits for the first product and locks no other."""
 
     def work() -> None:
         with transaction(engine) as connection:
@@ -98,13 +105,13 @@ def test_a_product_is_locked_after_those_before_it(engine: Engine) -> None:
 
 
 def test_products_are_locked_after_reservations(engine: Engine) -> None:
-    """As a single event does it: an order's reservation first."""
+    """Like for a single event: the order's reservation first."""
     order = new_order()
     place(engine, order, ("A", 1))
 
     def work() -> None:
         with transaction(engine) as connection:
-            lock_stock(connection, skus=["A"], order_ids=[order])
+            lock(connection, "A", order_ids=[order])
 
     with ThreadPoolExecutor(1) as executor:
         with transaction(engine) as holder:

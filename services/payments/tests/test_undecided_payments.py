@@ -1,4 +1,4 @@
-"""Charges and refunds that the provider has not decided, listed one by one until it has."""
+"""Undecided charges and refunds are listed until the provider has decided."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_charge_and_a_refund_are_listed_until_the_provider_decides(
 ) -> None:
     refund = refunded_undecided(resources, sandbox)
     charged = charged_undecided(resources, sandbox, "succeeded")
-    assert undecided(client) == []  # that is not long
+    assert undecided(client) == []  # not long enough to be listed
     let_time_pass(engine)
     assert [(each["order_id"], each["status"]) for each in undecided(client)] == [
         (charged, "pending"),

@@ -17,7 +17,7 @@ PLACED = "order.placed.v1"
 
 
 def happening(**changes: Any) -> Event:
-    """An event of some service; `changes` are to its attributes."""
+    """An event of a sample service; `changes` overrides its attributes."""
     values: dict[str, Any] = {
         "id": new_id(),
         "source": "/services/orders",
@@ -32,7 +32,7 @@ def happening(**changes: Any) -> Event:
 
 
 def at(second: float) -> str:
-    """That many seconds (below 60) after ten o'clock."""
+    """The time `seconds` (below 60) after ten o'clock."""
     return f"2026-11-02T10:00:{second:09.6f}Z"
 
 
@@ -48,7 +48,7 @@ def placed(order_id: str, second: float = 0) -> Event:
 
 
 def file(database: Database[dict[str, Any]], *events: Event) -> int:
-    """File them as the worker does; returns how many were new."""
+    """File events like the worker does; returns how many were new."""
     new, log = 0, EventLog(database)
     for event in events:
         customer_id = event.data["customer_id"] if event.type == PLACED else None
