@@ -47,7 +47,7 @@ async def stream_orders(request: Request, last_event_id: Annotated[str | None, L
     caller, expires_at = await _caller(request)
     resources = _resources(request)
     cursor = await _cursor(resources, last_event_id)
-    after = Cursor(resources.hub.position) if cursor is None else cursor
+    after = Cursor(await resources.hub.catch_up()) if cursor is None else cursor
     return _open(resources, caller, expires_at, after, order_id=None, customer_id=caller.viewer_id)
 
 
@@ -114,7 +114,7 @@ async def _cursor(resources: Resources, given: str | None) -> Cursor | None:
     cursor = parse_cursor(given)
     if cursor is None:
         raise Malformed("Last-Event-ID is not an id of an event stream", code="invalid_last_event_id")
-    # Another process may be ahead of this one, and have sent the id.
+    # Another process may be ahead of this one and may have sent the id.
     if cursor.position > resources.hub.position and cursor.position > await resources.archive.last_position():
         raise Malformed(
             "Last-Event-ID is not known here: start without it and read the orders again", code="unknown_last_event_id"

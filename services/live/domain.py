@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _CURSOR = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([1-9][0-9]{0,5}))?", re.ASCII)
 _SHOWN = ("type", "source", "subject", "sequence", "time", "orderid")
-HEARTBEAT = b": heartbeat\n\n"
 
 
 class Cursor(NamedTuple):

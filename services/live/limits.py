@@ -37,7 +37,7 @@ class Limits:
         """Count a stream. Raises `FullError` or `TooManyStreamsError`."""
         if self._open >= self._per_process:
             metrics.REFUSED.labels("process").inc()
-            raise FullError("this service has as many open streams as it can")
+            raise FullError("this process has reached its limit of open streams: try again later")
         if self._by_caller[caller_id] >= self._per_caller:
             metrics.REFUSED.labels("caller").inc()
             raise TooManyStreamsError(f"you have {self._per_caller} open streams: close one first")

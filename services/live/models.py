@@ -10,7 +10,7 @@ from pymongo.read_concern import ReadConcern
 from services.live.domain import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, Collection
 
     Document = dict[str, Any]
 
@@ -81,11 +81,12 @@ class Archive:
         query = {"orderid": order_id} | ({} if customer_id is None else {"customer_id": customer_id})
         return await self._events.find_one(query, {"_id": 1}) is not None
 
-    async def changes(self) -> AsyncIterator[None]:
-        """One item for each change from now on, without its content."""
+    async def changes(self) -> AsyncGenerator[bool]:
+        """True for each change from now on, without its content, and once at first; False for a while without one."""
         async with await self._events.watch(_CHANGES, max_await_time_ms=_WAIT_MS) as stream:
-            async for _ in stream:
-                yield None
+            yield True
+            while stream.alive:
+                yield await stream.try_next() is not None
 
 
 _OWNER_FIELDS = {"orderid": 1, "customer_id": 1, "position": 1}

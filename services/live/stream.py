@@ -74,7 +74,7 @@ class Stream:
 
     async def _past(self, hub: Hub, archive: Archive, expires_at: float) -> AsyncIterator[bytes]:
         while self._reason is None:
-            up_to = hub.position
+            up_to = await hub.catch_up()
             async for messages in history(archive, self, up_to):
                 self.cursor = messages[-1].cursor
                 yield b"".join(each.frame for each in messages)
@@ -97,7 +97,9 @@ class Stream:
             elif self._reason is not None:
                 return
             elif not await self._wait(min(heartbeat_seconds, max(0.0, expires_at - time.time()))):
-                self.cursor = max(self.cursor, Cursor(hub.position))  # nothing waits: all up to there were sent
+                self.cursor = max(
+                    self.cursor, Cursor(hub.position)
+                )  # the queue is empty: all events up to there were sent
                 yield domain.progress(self.cursor)
 
     async def _wait(self, seconds: float) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COLLECTION = "deliveries"
 MAX_HISTORY = 20
+MAX_ROWS = 1000  # in one command, which is bounded in time
 _DUPLICATE_KEY = 11000
 INDEXES = [
     IndexModel([("endpoint_id", ASCENDING), ("event_id", ASCENDING)], name="once", unique=True),
@@ -37,6 +38,10 @@ INDEXES = [
 
 def insert(database: Database[Document], rows: Sequence[Document]) -> int:
     """Insert the missing ones; returns how many were new."""
+    return sum(_insert(database, rows[start : start + MAX_ROWS]) for start in range(0, len(rows), MAX_ROWS))
+
+
+def _insert(database: Database[Document], rows: Sequence[Document]) -> int:
     try:
         return len(database[COLLECTION].insert_many(rows, ordered=False).inserted_ids)
     except BulkWriteError as error:
@@ -57,7 +62,9 @@ def page(
     if before is not None:
         query["_id"] = {"$lt": before}
     found = database[COLLECTION].find(query).limit(limit)
-    return list(found if "event_id" in filters else found.sort("_id", DESCENDING))  # of an event there is one
+    return list(
+        found if "event_id" in filters else found.sort("_id", DESCENDING)
+    )  # there is one per event and endpoint
 
 
 def page_of_order(

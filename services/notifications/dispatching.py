@@ -112,8 +112,8 @@ class Dispatcher:
     def _next(self, delivery: Document, outcome: Outcome, now: datetime) -> Document:
         policy = self.rules.policy
         if outcome.is_delivered:
-            kept = timedelta(seconds=policy.kept_seconds)
-            return {"status": Status.DELIVERED, "delivered_at": now, "expires_at": now + kept}
+            retention = timedelta(seconds=policy.kept_seconds)
+            return {"status": Status.DELIVERED, "delivered_at": now, "expires_at": now + retention}
         if outcome.is_gone:
             return {"status": Status.FAILED, "reason": Reason.GONE}
         chance = random.random()

@@ -101,7 +101,7 @@ def next_attempt(policy: Policy, attempts: int, outcome: Outcome, *, now: dateti
 
 
 def judge(policy: Policy, health: Health, outcome: Outcome, *, now: datetime) -> Health:
-    """The endpoint's health after an attempt. An open breaker admits one attempt at a time, with back-off."""
+    """The endpoint's health after an attempt. An open breaker admits one attempt at a time, with backoff."""
     if outcome.is_delivered:
         return Health(is_suspect=outcome.seconds > SLOW_SECONDS)
     failures = health.consecutive_failures + 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from common.resilience.circuit_breaker import Breaker
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load
-from common.storage.mongodb import Store, connect, ping
+from common.storage.mongodb import Store, connect_by, ping
 from common.web.app_factory import create_app as create_service
 from services import ROUTES_FILE
 from services.notifications.api import blueprint
@@ -30,12 +30,7 @@ class Settings(ServiceSettings, DocumentSettings, WebhookSettings):
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
     settings = settings or load(Settings)
-    database = connect(
-        settings.mongodb_url,
-        timeout_seconds=settings.mongodb_timeout_seconds,
-        name="service-notifications",
-        pool_size=settings.pool_size,
-    )
+    database = connect_by(settings, name="service-notifications", pool_size=settings.pool_size)
     store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
     return create_service(
         "notifications",

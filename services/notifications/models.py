@@ -16,7 +16,7 @@ from pymongo.write_concern import WriteConcern
 from services.notifications.domain import CUSTOMER, OPERATOR, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pymongo.database import Database
 
@@ -27,6 +27,7 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PREVIOUS_SECRETS = 3
 _NO_MAJORITY = WriteConcern(w=1)
+_SUBSCRIBER_FIELDS = dict.fromkeys(("enabled", "disabled_at", "event_types", "role", "owner_id"), 1)
 INDEXES = [
     IndexModel([("owner_id", ASCENDING), ("slot", ASCENDING)], name="slots", unique=True),
     IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="by_owner"),
@@ -109,12 +110,15 @@ def disable(database: Database[Document], endpoint_id: str, *, reason: str, now:
     )
 
 
-def subscribers(database: Database[Document], event_type: str, *, customer_id: str | None) -> list[Document]:
-    """The subscribers of this event type: operators' endpoints, and those of the order's customer."""
-    query: list[Document] = [{"event_types": event_type, "role": OPERATOR}]
-    if customer_id is not None:
-        query.append({"event_types": event_type, "owner_id": customer_id})
-    return list(database[COLLECTION].find({"$or": query}, {"enabled": 1, "disabled_at": 1}))
+def subscribers(
+    database: Database[Document], event_types: Collection[str], *, customer_ids: Collection[str]
+) -> list[Document]:
+    """The subscribers of any of these event types: operators' endpoints, and those of these customers."""
+    types = {"$in": list(event_types)}
+    query: list[Document] = [{"event_types": types, "role": OPERATOR}]
+    if customer_ids:
+        query.append({"event_types": types, "owner_id": {"$in": list(customer_ids)}})
+    return list(database[COLLECTION].find({"$or": query}, _SUBSCRIBER_FIELDS))
 
 
 def others_of_owner(database: Database[Document], endpoint: Mapping[str, Any], event_type: str) -> list[str]:
@@ -123,16 +127,19 @@ def others_of_owner(database: Database[Document], endpoint: Mapping[str, Any], e
     return [each["_id"] for each in database[COLLECTION].find(query, {"_id": 1}) if each["_id"] != endpoint["_id"]]
 
 
-def has_customers(database: Database[Document], event_type: str) -> bool:
-    """Whether any customer subscribed to this type."""
-    query = {"event_types": event_type, "role": CUSTOMER}
+def has_customers(database: Database[Document], event_types: Collection[str]) -> bool:
+    """Whether any customer subscribed to one of these types."""
+    query = {"event_types": {"$in": list(event_types)}, "role": CUSTOMER}
     return database[COLLECTION].find_one(query, {"_id": 1}) is not None
 
 
-def wake(database: Database[Document], endpoint_ids: Sequence[str], *, now: datetime) -> set[str]:
+def wake(database: Database[Document], endpoint_ids: Collection[str], *, now: datetime) -> set[str]:
     """Mark these endpoints as due; returns those that exist and are enabled."""
+    if not endpoint_ids:
+        return set()
     query = {"_id": {"$in": list(endpoint_ids)}, "enabled": True}
-    database[COLLECTION].update_many(query, {"$min": {"next_due_at": now}})
+    if database[COLLECTION].update_many(query, {"$min": {"next_due_at": now}}).matched_count == len(endpoint_ids):
+        return set(endpoint_ids)
     return {found["_id"] for found in database[COLLECTION].find(query, {"_id": 1})}
 
 

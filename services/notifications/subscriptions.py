@@ -45,7 +45,7 @@ def is_round_due(database: Documents) -> bool:
 
 
 def plan(database: Documents) -> Round:
-    """The subscribed types. Records unwanted ones, and since when."""
+    """The subscribed types. Records types without a subscription, and since when."""
     endpoints = list(database[models.COLLECTION].find({"is_unbound": True}).limit(MAX_AT_ONCE))
     subscribed = set(database[models.COLLECTION].distinct("event_types"))
     now = utc_now()

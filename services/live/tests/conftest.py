@@ -5,30 +5,36 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
+from common.messaging.events import new_id, utc_now
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.ports import free_port
 from common.tests.sample_service import KEY, KID
-from services.archive import migrations
+from services.archive import migrations, models
 from services.archive.event_log import EventLog
+from services.archive.tests.event_samples import CUSTOMER, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pymongo.database import Database
+
+    from infrastructure.local.sharing import Servers
 
 SECONDS = 30.0
 
@@ -53,7 +59,7 @@ class Live:
         deadline = time.monotonic() + SECONDS
         while True:
             try:
-                if requests.get(f"{self.url}/readyz", timeout=5).ok:
+                if requests.get(f"{self.url}/readyz", timeout=60).ok:
                     return
             except requests.ConnectionError:
                 pass
@@ -102,14 +108,14 @@ def database(document_store: str) -> Iterator[Database[dict[str, Any]]]:
 
 @pytest.fixture
 def log(database: Database[dict[str, Any]]) -> EventLog:
-    """The archive that the process reads, as its worker writes it."""
+    """The archive that the process reads, written like the archive worker does."""
     return EventLog(database)
 
 
 @pytest.fixture
 def start(document_store: str, log: EventLog, jwks_url: str, tmp_path: Path) -> Iterator[Callable[..., Live]]:
     """Start a live process with settings of the test, and wait until it is ready."""
-    assert log is not None  # the indexes are there
+    assert log is not None  # the indexes exist
     started: list[Live] = []
 
     def start(mongodb_url: str = document_store, **settings: Any) -> Live:
@@ -123,8 +129,35 @@ def start(document_store: str, log: EventLog, jwks_url: str, tmp_path: Path) -> 
         live.kill()
 
 
+@dataclass(frozen=True)
+class OneOrder:
+    """A process on an archive with one event, the first of an order of `CUSTOMER`."""
+
+    live: Live
+    order_id: str
+
+
+@pytest.fixture(scope="session")
+def one_order(servers: Servers, jwks_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneOrder]:
+    """Shared by tests that archive and stop nothing, because starting a process takes longer than such a test."""
+    url = servers.mongodb_url.replace("/archive?", f"/test_{secrets.token_hex(8)}?")
+    order_id = new_id()
+    database = connect(url, timeout_seconds=10, name="test", pool_size=1)
+    with closing(database.client) as client:
+        upgrade(migrations, database, wait_seconds=10)
+        event = models.event_document(placed(order_id), customer_id=CUSTOMER, received_at=utc_now())
+        assert EventLog(database).append(event)
+        live = Live({"MONGODB_URL": url, "JWKS_URL": jwks_url}, tmp_path_factory.mktemp("live") / "live.log")
+        try:
+            live.wait_until_ready()
+            yield OneOrder(live, order_id)
+        finally:
+            live.kill()
+            client.drop_database(database.name)
+
+
 class Reading:
-    """A client's stream: the frames as (id, data), with comments and settings left out."""
+    """A client's stream: the frames as (id, data), without comments and settings."""
 
     def __init__(self, reply: requests.Response) -> None:
         self.lines: Iterator[str] = reply.iter_lines(chunk_size=None, decode_unicode=True)
@@ -154,7 +187,7 @@ class Reading:
 
 @contextmanager
 def reading(live: Live, path: str, headers: dict[str, str], last_id: str | None = None) -> Iterator[Reading]:
-    """Open a stream; it is 200 and an event stream."""
+    """Open a stream; fails unless the response is 200 with an event stream."""
     if last_id is not None:
         headers = headers | {"Last-Event-ID": last_id}
     with requests.get(live.url + path, headers=headers, stream=True, timeout=SECONDS) as reply:

@@ -11,8 +11,8 @@ import requests
 from common.messaging.events import Event, new_id, utc_now
 from common.tests.sample_service import bearer
 from services.archive import models
-from services.archive.tests.happenings import CUSTOMER, happening, placed
-from services.live.tests.conftest import SECONDS, Live, reading
+from services.archive.tests.event_samples import CUSTOMER, happening, placed
+from services.live.tests.conftest import SECONDS, Live, OneOrder, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +39,7 @@ def ids(frames: list[dict[str, Any]]) -> list[str]:
     return [frame["data"]["id"] for frame in frames]
 
 
-def test_an_order_is_shown_from_its_first_event_and_then_as_it_continues(
-    start: Callable[..., Live], log: EventLog
-) -> None:
+def test_an_order_stream_starts_with_past_events_and_continues_live(start: Callable[..., Live], log: EventLog) -> None:
     order = new_id()
     first, second, other, third = (
         placed(order), happening(orderid=order, sequence=2), placed(new_id()), happening(orderid=order, sequence=3),
@@ -61,7 +59,7 @@ def test_an_order_is_shown_from_its_first_event_and_then_as_it_continues(
     }
 
 
-def test_a_customer_follows_all_their_orders_and_nobody_elses(start: Callable[..., Live], log: EventLog) -> None:
+def test_a_customer_streams_only_their_own_orders(start: Callable[..., Live], log: EventLog) -> None:
     archive(log, placed(new_id()))
     order, foreign = new_id(), new_id()
     of_other_customer = placed(foreign)
@@ -88,7 +86,7 @@ def test_events_archived_before_their_order_follow_it_live_and_when_resumed(
             assert [(frame["data"]["id"], frame["id"]) for frame in frames] == expected[count:]
 
 
-def test_an_operator_follows_all_orders(start: Callable[..., Live], log: EventLog) -> None:
+def test_an_operator_streams_all_orders(start: Callable[..., Live], log: EventLog) -> None:
     order = new_id()
     events = [happening(orderid=order), placed(order), placed(new_id())]
     with reading(start(), ALL, OPERATOR) as stream:
@@ -96,7 +94,7 @@ def test_an_operator_follows_all_orders(start: Callable[..., Live], log: EventLo
         assert ids(stream.take(3)) == [event.id for event in events]
 
 
-def test_a_place_of_another_stream_is_a_place_in_this_one(start: Callable[..., Live], log: EventLog) -> None:
+def test_a_cursor_of_another_stream_is_accepted(start: Callable[..., Live], log: EventLog) -> None:
     order = new_id()
     archive(log, placed(order), placed(new_id()), happening(orderid=order))
     with reading(start(), of(order), MINE, last_id="2") as stream:
@@ -113,17 +111,13 @@ def test_a_place_of_another_stream_is_a_place_in_this_one(start: Callable[..., L
         ("2", "unknown_last_event_id"),
     ],
 )
-def test_a_last_event_id_that_cannot_be_resumed_after_is_refused(
-    start: Callable[..., Live], log: EventLog, last_id: str, code: str
-) -> None:
-    archive(log, placed(new_id()))
-    reply = requests.get(start().url + ALL, headers=MINE | {"Last-Event-ID": last_id}, timeout=SECONDS)
+def test_an_invalid_last_event_id_is_rejected(one_order: OneOrder, last_id: str, code: str) -> None:
+    reply = requests.get(one_order.live.url + ALL, headers=MINE | {"Last-Event-ID": last_id}, timeout=SECONDS)
     assert (reply.status_code, reply.json()["code"]) == (400, code)
 
 
-def test_who_may_not_see_an_order_does_not_learn_of_it(start: Callable[..., Live], log: EventLog) -> None:
-    order, live = new_id(), start()
-    archive(log, placed(order))
+def test_an_order_of_another_customer_is_404(one_order: OneOrder) -> None:
+    order, live = one_order.order_id, one_order.live
 
     def ask(path: str, headers: dict[str, str]) -> tuple[int, str]:
         reply = requests.get(live.url + path, headers=headers | {"Request-Id": "mine"}, timeout=SECONDS)
@@ -142,16 +136,15 @@ def test_who_may_not_see_an_order_does_not_learn_of_it(start: Callable[..., Live
     assert requests.options(live.url + ALL, timeout=SECONDS).status_code == 204
 
 
-def test_a_stream_ends_when_its_token_expires(start: Callable[..., Live], log: EventLog) -> None:
-    live = start()
-    # A token is good for five seconds longer than it says.
+def test_a_stream_ends_when_its_token_expires(one_order: OneOrder) -> None:
+    # A token is accepted for five seconds after its expiry.
     short = bearer(sub=CUSTOMER, exp=int(time.time()) - 3)
-    with reading(live, ALL, short) as stream:
+    with reading(one_order.live, ALL, short) as stream:
         frames = list(stream)
     assert [(frame["event"], frame["data"]) for frame in frames] == [("end", {"reason": "token_expired"})]
 
 
-def test_a_quiet_stream_sends_heartbeats_with_its_position(start: Callable[..., Live], log: EventLog) -> None:
+def test_an_idle_stream_sends_heartbeats_with_its_position(start: Callable[..., Live], log: EventLog) -> None:
     order = new_id()
     archive(log, placed(order))
     with reading(start(LIVE_HEARTBEAT_SECONDS=0.2), of(order), MINE) as stream:
@@ -162,7 +155,7 @@ def test_a_quiet_stream_sends_heartbeats_with_its_position(start: Callable[..., 
                 break
 
 
-def test_streams_are_limited_by_caller_and_by_process(start: Callable[..., Live], log: EventLog) -> None:
+def test_streams_are_limited_per_caller_and_per_process(start: Callable[..., Live], log: EventLog) -> None:
     live = start(LIVE_STREAMS=3, LIVE_STREAMS_PER_CALLER=2)
 
     def refused(headers: dict[str, str]) -> tuple[int, str]:

@@ -22,18 +22,18 @@ def archived(position: int, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", ["0", "7", "123456789012345678", "7.1", "7.999999"])
-def test_a_cursor_is_read_as_it_is_written(text: str) -> None:
+def test_a_cursor_survives_a_round_trip(text: str) -> None:
     assert str(parse_cursor(text)) == text
 
 
 @pytest.mark.parametrize(
     "text", ["", "-1", "+1", "01", "1.0", "1.", ".1", "1.1.1", "1e3", " 1", "1\n", "x", "1" * 19, "٣", "1.1234567"]
 )
-def test_what_is_no_cursor_is_none(text: str) -> None:
+def test_a_malformed_cursor_is_none(text: str) -> None:
     assert parse_cursor(text) is None
 
 
-def test_cursors_within_a_position_follow_it() -> None:
+def test_cursors_within_a_position_sort_after_it() -> None:
     assert Cursor(4) < Cursor(4, 1) < Cursor(4, 2) < Cursor(5)
 
 
@@ -51,17 +51,17 @@ def test_a_message_is_one_frame_with_the_event() -> None:
     assert lines[2:] == ["", ""]
 
 
-def test_a_customer_sees_an_event_once_its_order_is_known_to_be_theirs() -> None:
+def test_a_customer_gets_an_event_once_the_owner_of_its_order_is_known() -> None:
     assert customer_messages(archived(3), None, []) == []
     assert customer_messages(archived(3), Owner("c", 4), []) == []
     assert [each.cursor for each in customer_messages(archived(5), Owner("c", 4), [archived(3)])] == [Cursor(5)]
 
 
-def test_what_was_archived_before_order_placed_follows_it() -> None:
+def test_events_archived_before_order_placed_follow_it() -> None:
     shown = customer_messages(archived(4), Owner("c", 4), [archived(2), archived(3)])
     assert [str(each.cursor) for each in shown] == ["4", "4.1", "4.2"]
     assert b'"id":"e3"' in shown[2].frame
 
 
-def test_a_stream_begins_with_its_place() -> None:
+def test_a_stream_begins_with_its_cursor() -> None:
     assert opening(Cursor(9), 1500) == b"retry: 1500\nid: 9\n\n"

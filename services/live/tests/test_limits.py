@@ -1,4 +1,4 @@
-"""Open streams are counted by process and by caller."""
+"""Open streams are limited per process and per caller."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from services.live.limits import FullError, Limits, TooManyStreamsError
 
 
-def test_a_caller_has_a_limit_and_gets_room_back() -> None:
+def test_a_caller_has_a_limit_and_closing_a_stream_frees_a_slot() -> None:
     limits = Limits(per_process=10, per_caller=2)
     for caller in ("a", "a", "b"):
         limits.enter(caller)

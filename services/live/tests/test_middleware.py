@@ -26,7 +26,7 @@ def collector() -> Iterator[Collector]:
         yield collector
 
 
-def test_an_open_stream_is_a_span_already(start: Callable[..., Live], collector: Collector) -> None:
+def test_a_stream_records_its_span_while_it_is_open(start: Callable[..., Live], collector: Collector) -> None:
     live = start(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     headers = OPERATOR | {"traceparent": PARENT, "Request-Id": "r-1"}
     with reading(live, "/api/v1/orders/events", headers):
@@ -42,12 +42,14 @@ def test_an_open_stream_is_a_span_already(start: Callable[..., Live], collector:
     }
 
 
-def test_refusals_are_spans_and_health_checks_are_none(start: Callable[..., Live], collector: Collector) -> None:
+def test_rejected_requests_have_spans_and_health_checks_have_none(
+    start: Callable[..., Live], collector: Collector
+) -> None:
     live = start(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     for path, status in (("/wp-admin", 404), (f"/api/v1/orders/{new_id()}/events", 401), ("/livez", 200)):
         assert requests.get(live.url + path, timeout=SECONDS).status_code == status
     collector.wait_for("GET", "GET /api/v1/orders/{order_id}/events", seconds=SECONDS)
-    assert live.stop() == 0  # sends what is left
+    assert live.stop() == 0  # flush the remaining spans
     statuses = {span.attributes["url.path"]: span.attributes["http.response.status_code"] for span in collector.spans}
     assert set(statuses.values()) == {404, 401}
     assert not any(span.failed for span in collector.spans)

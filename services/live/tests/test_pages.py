@@ -1,29 +1,22 @@
-"""What every service has: health, metrics, OpenAPI 3.1 and an offline page, of a real process.
+"""The standard pages of a real process: health, metrics, OpenAPI 3.1 and an offline page.
 
 `pages.py`, `problems.py`, `middleware.py`, `responses.py`, `documentation.py`, `metrics.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jsonschema_rs
 import pytest
 import requests
 
-from services.live.tests.conftest import SECONDS, Live
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from services.live.tests.conftest import SECONDS, OneOrder
 
 pytestmark = pytest.mark.integration
 
 
-def test_it_has_the_pages_of_every_service(start: Callable[..., Live]) -> None:
-    live = start()
-
+def test_it_serves_the_standard_pages(one_order: OneOrder) -> None:
     def get(path: str) -> requests.Response:
-        return requests.get(live.url + path, timeout=SECONDS)
+        return requests.get(one_order.live.url + path, timeout=SECONDS)
 
     assert get("/livez").json() == {"status": "ok"}
     assert get("/readyz").json() == {"status": "ok", "checks": ["mongodb"]}
@@ -38,8 +31,8 @@ def test_it_has_the_pages_of_every_service(start: Callable[..., Live]) -> None:
     assert get("/livez").headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_it_describes_its_routes_in_openapi(start: Callable[..., Live]) -> None:
-    document = requests.get(f"{start().url}/openapi.json", timeout=SECONDS).json()
+def test_it_describes_its_routes_in_openapi(one_order: OneOrder) -> None:
+    document = requests.get(f"{one_order.live.url}/openapi.json", timeout=SECONDS).json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {"/api/v1/orders/events", "/api/v1/orders/{order_id}/events"}
     for path in document["paths"].values():

@@ -1,4 +1,4 @@
-"""Whatever fails, a client that resumes with Last-Event-ID sees every event once.
+"""A client that resumes with Last-Event-ID sees every event once after any failure.
 
 `hub.py`, `stream.py`, `history.py`.
 """
@@ -14,7 +14,7 @@ import requests
 
 from common.messaging.events import new_id
 from common.tests.tcp_proxy import Link
-from services.archive.tests.happenings import happening, placed
+from services.archive.tests.event_samples import happening, placed
 from services.live.tests.conftest import SECONDS, Live, reading
 from services.live.tests.test_api import ALL, MINE, OPERATOR, archive
 
@@ -28,7 +28,7 @@ EVENTS = 300
 
 
 class Client(threading.Thread):
-    """Follows a stream as a browser does: connects again with the last id that it has, until it has seen enough."""
+    """Follows a stream like a browser: reconnects with its last id until it has received enough events."""
 
     def __init__(self, live: Live, path: str, headers: dict[str, str], count: int) -> None:
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ def write(log: EventLog, pause: Callable[[int], None]) -> list[str]:
 
 
 @pytest.mark.parametrize("headers", [MINE, OPERATOR], ids=["customer", "operator"])
-def test_a_stream_resumed_after_kills_shows_every_event_once(
+def test_a_stream_resumed_after_kills_delivers_every_event_once(
     start: Callable[..., Live], log: EventLog, headers: dict[str, str]
 ) -> None:
     live = start()
@@ -90,7 +90,7 @@ def test_a_stream_resumed_after_kills_shows_every_event_once(
     assert client.connections > 2
 
 
-def test_a_stream_continues_after_the_archive_was_down(
+def test_a_stream_resumes_after_an_archive_outage(
     start: Callable[..., Live], log: EventLog, document_store: str
 ) -> None:
     with Link(document_store) as link:
@@ -142,7 +142,9 @@ def test_streams_end_when_the_process_stops(start: Callable[..., Live], log: Eve
     assert [(frame["event"], frame["data"]) for frame in ends] == [("end", {"reason": "restart"})]
 
 
-def test_a_client_that_reads_nothing_is_cut_off_and_disturbs_nothing(start: Callable[..., Live], log: EventLog) -> None:
+def test_a_client_that_stops_reading_is_disconnected_without_affecting_others(
+    start: Callable[..., Live], log: EventLog
+) -> None:
     live = start(LIVE_BUFFER=20, LIVE_SEND_SECONDS=1)
     large = {"text": "x" * 100_000}
     with reading(live, ALL, OPERATOR) as slow, reading(live, ALL, OPERATOR) as quick:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 RULES = Rules(box=SecretBox(KEY), allowed=parse_networks("127.0.0.0/8"), policy=Policy(), endpoints_per_owner=100)
 OPERATOR = Caller(id="01928f6c-0002-7c21-8d43-5b7e9f00c2d2", role="operator")
-CUSTOMER = Caller(id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d1", role="customer")  # as in the samples
+CUSTOMER = Caller(id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d1", role="customer")  # like in the samples
 OTHER_CUSTOMER = Caller(id="01928f6d-11aa-7c21-8d43-5b7e9f00c2d9", role="customer")
 SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 ALL_OF_ORDERS = ("order.placed.v1", "order.confirmed.v1", "payment.captured.v1")
@@ -48,7 +48,7 @@ def make_endpoint(
 
 
 def record(database: Database[dict[str, Any]], event: Event) -> int:
-    return recording.record_event(database, event)
+    return recording.record_events(database, [(event, None)])
 
 
 def deliveries_of(database: Database[dict[str, Any]], endpoint_id: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""An empty database of notifications with its indexes, its app, and what sends."""
+"""An empty database of notifications with its indexes, its app, and a dispatcher."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.sample_service import VERIFIER
 from common.tests.webhook_receiver import receiving
@@ -30,16 +29,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def document_store(migrated_store: Callable[..., str]) -> str:
+    return migrated_store(migrations)
+
+
+@pytest.fixture
 def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
     database = connect(document_store, timeout_seconds=10, name="test-notifications", pool_size=20)
-    upgrade(migrations, database, wait_seconds=10)
     yield database
     database.client.close()
 
 
 @pytest.fixture
 def client(store: Database[dict[str, Any]], document_store: str) -> Iterator[FlaskClient]:
-    assert store is not None  # its indexes are there
+    assert store is not None  # its indexes exist
     settings = Settings(
         log_level="WARNING",
         service_port=1,
@@ -65,7 +68,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def make_dispatcher(store: Database[dict[str, Any]]) -> Iterator[Callable[..., Dispatcher]]:
-    """A dispatcher with a policy of one's own; loopback is allowed."""
+    """A dispatcher with a given policy; loopback addresses are allowed."""
     made: list[GuardedClient] = []
 
     def make(seconds: float = 20.0, **policy: Any) -> Dispatcher:

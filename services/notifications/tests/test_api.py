@@ -1,6 +1,6 @@
-"""The routes of webhooks: access of owners and others, and precise errors for bad input.
+"""The routes of webhooks: access of owners and others, and specific errors for invalid input.
 
-Behind them are tried: `rendering.py`, `resending.py`, `addresses.py`, `resources.py`.
+Also tests `rendering.py`, `resending.py`, `addresses.py`, `resources.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def create(client: FlaskClient, headers: dict[str, str] = AS_OPERATOR, **changes
     return made
 
 
-def test_an_endpoint_is_created_with_a_secret_that_is_shown_once(client: FlaskClient, store: Store) -> None:
+def test_creating_an_endpoint_returns_its_secret_once(client: FlaskClient, store: Store) -> None:
     made = create(client, description="the shop")
     assert made["secret"].startswith("whsec_")
     assert made["scope"] == "all"
@@ -45,9 +45,7 @@ def test_an_endpoint_is_created_with_a_secret_that_is_shown_once(client: FlaskCl
     assert made["secret"] not in str(list(store["endpoints"].find()))
 
 
-def test_a_repetition_with_the_same_key_makes_one_endpoint_and_shows_no_secret(
-    client: FlaskClient, store: Store
-) -> None:
+def test_a_repeated_key_creates_one_endpoint_and_hides_the_secret(client: FlaskClient, store: Store) -> None:
     headers = AS_OPERATOR | {"Idempotency-Key": "k1"}
     first, second = (client.post(ENDPOINTS, json=BODY, headers=headers) for _ in range(2))
     assert (first.status_code, second.status_code) == (201, 201)
@@ -73,19 +71,21 @@ def test_a_repetition_with_the_same_key_makes_one_endpoint_and_shows_no_secret(
         ({"secret": "whsec_mine"}, "secret"),
     ],
 )
-def test_bad_input_is_refused_by_field(client: FlaskClient, changes: dict[str, Any], field: str) -> None:
+def test_invalid_input_is_rejected_by_field(client: FlaskClient, changes: dict[str, Any], field: str) -> None:
     reply = client.post(ENDPOINTS, json=BODY | changes, headers=AS_OPERATOR)
     assert reply.status_code == 422
     assert field in answer(reply)["errors"]
 
 
-def test_a_customer_subscribes_to_events_of_orders_only(client: FlaskClient) -> None:
+def test_a_customer_may_subscribe_only_to_order_events(client: FlaskClient) -> None:
     reply = client.post(ENDPOINTS, json=BODY | {"event_types": ["product.listed.v1"]}, headers=AS_CUSTOMER)
     assert reply.status_code == 422
     assert create(client, AS_CUSTOMER)["scope"] == "own_orders"
 
 
-def test_a_name_that_resolves_to_both_kinds_is_refused(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_with_public_and_private_addresses_is_rejected(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolve = socket.getaddrinfo
     found: Any = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("93.184.216.34", "10.0.0.1")]
 
@@ -98,7 +98,7 @@ def test_a_name_that_resolves_to_both_kinds_is_refused(client: FlaskClient, monk
     assert "not public" in str(answer(reply)["errors"]["url"])
 
 
-def test_an_account_has_a_bounded_number_of_endpoints_however_it_asks(client: FlaskClient) -> None:
+def test_the_endpoint_limit_of_an_account_holds_for_concurrent_requests(client: FlaskClient) -> None:
     with ThreadPoolExecutor(8) as pool:
         replies = list(
             pool.map(
@@ -113,7 +113,7 @@ def test_an_account_has_a_bounded_number_of_endpoints_however_it_asks(client: Fl
     create(client, AS_CUSTOMER)
 
 
-def test_what_is_not_yours_is_not_there(client: FlaskClient, store: Store) -> None:
+def test_resources_of_other_owners_are_404(client: FlaskClient, store: Store) -> None:
     made = create(client, AS_CUSTOMER)
     test = answer(client.post(f"{ENDPOINTS}/{made['id']}/test", headers=AS_CUSTOMER))
     since = {"since": "2026-01-01T00:00:00Z"}
@@ -138,7 +138,7 @@ def test_what_is_not_yours_is_not_there(client: FlaskClient, store: Store) -> No
     assert store["endpoints"].count_documents({"enabled": True}) == 1
 
 
-def test_an_endpoint_is_changed_where_it_is_asked_for(client: FlaskClient) -> None:
+def test_a_patch_changes_only_given_fields(client: FlaskClient) -> None:
     made = create(client)
     place = f"{ENDPOINTS}/{made['id']}"
     changes = {"url": "http://127.0.0.1:9/other", "event_types": ["stock.sold.v1"], "description": "new"}
@@ -146,8 +146,8 @@ def test_an_endpoint_is_changed_where_it_is_asked_for(client: FlaskClient) -> No
     assert {name: changed[name] for name in changes} == changes
     assert client.patch(place, json={"url": "https://10.0.0.1/"}, headers=AS_OPERATOR).status_code == 422
     not_booleans: list[Any] = [1, "true", None, []]
-    for odd in not_booleans:
-        assert client.patch(place, json={"enabled": odd}, headers=AS_OPERATOR).status_code == 422
+    for invalid in not_booleans:
+        assert client.patch(place, json={"enabled": invalid}, headers=AS_OPERATOR).status_code == 422
     disabled = answer(client.patch(place, json={"enabled": False}, headers=AS_OPERATOR))
     assert (disabled["enabled"], disabled["disabled_reason"]) == (False, "requested")
     assert disabled["disabled_at"]
@@ -155,19 +155,19 @@ def test_an_endpoint_is_changed_where_it_is_asked_for(client: FlaskClient) -> No
     assert (enabled["enabled"], enabled["disabled_at"]) == (True, None)
 
 
-def test_a_secret_is_rotated_and_both_sign_for_a_while(client: FlaskClient) -> None:
+def test_both_secrets_sign_for_a_while_after_a_rotation(client: FlaskClient) -> None:
     made = create(client)
     place = f"{ENDPOINTS}/{made['id']}/rotate-secret"
     rotated = answer(client.post(place, json={"keep_previous_seconds": 60}, headers=AS_OPERATOR))
     assert rotated["secret"] != made["secret"]
     assert len(rotated["previous_secrets_until"]) == 1
     assert answer(client.post(place, json={"keep_previous_seconds": 0}, headers=AS_OPERATOR))["secret"]
-    for odd in (-1, 8 * 86_400, "x", 1.5, None):
-        reply = client.post(place, json={"keep_previous_seconds": odd}, headers=AS_OPERATOR)
+    for invalid in (-1, 8 * 86_400, "x", 1.5, None):
+        reply = client.post(place, json={"keep_previous_seconds": invalid}, headers=AS_OPERATOR)
         assert reply.status_code == 422
 
 
-def test_deliveries_are_listed_by_status_and_page_by_page(client: FlaskClient, store: Store) -> None:
+def test_deliveries_are_filtered_by_status_and_paginated(client: FlaskClient, store: Store) -> None:
     made = create(client)
     place = f"{ENDPOINTS}/{made['id']}/deliveries"
     events = [sample("order.placed.v1") for _ in range(5)]
@@ -209,11 +209,11 @@ def test_failed_deliveries_are_resent_or_dismissed(client: FlaskClient, store: S
     assert answer(later) == {"resent": 0}
     all_of_them = client.post(place, json={"since": "2026-01-01T00:00:00Z"}, headers=AS_OPERATOR)
     assert (all_of_them.status_code, answer(all_of_them)) == (202, {"resent": 1})
-    for odd in ("yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", 7, None):
-        assert client.post(place, json={"since": odd}, headers=AS_OPERATOR).status_code == 422
+    for invalid in ("yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", 7, None):
+        assert client.post(place, json={"since": invalid}, headers=AS_OPERATOR).status_code == 422
 
 
-def test_a_test_event_is_a_delivery_of_its_own(client: FlaskClient) -> None:
+def test_a_test_event_creates_its_own_delivery(client: FlaskClient) -> None:
     made = create(client)
     place = f"{ENDPOINTS}/{made['id']}"
     sent = client.post(f"{place}/test", headers=AS_OPERATOR)
@@ -223,7 +223,7 @@ def test_a_test_event_is_a_delivery_of_its_own(client: FlaskClient) -> None:
     assert (refused.status_code, answer(refused)["code"]) == (409, "endpoint_disabled")
 
 
-def test_a_deleted_endpoint_takes_its_deliveries_with_it(client: FlaskClient, store: Store) -> None:
+def test_deleting_an_endpoint_deletes_its_deliveries(client: FlaskClient, store: Store) -> None:
     made = create(client)
     record(store, sample("order.placed.v1"))
     assert client.delete(f"{ENDPOINTS}/{made['id']}", headers=AS_OPERATOR).status_code == 204
@@ -231,6 +231,6 @@ def test_a_deleted_endpoint_takes_its_deliveries_with_it(client: FlaskClient, st
     assert deliveries_of(store, made["id"]) == []
 
 
-def test_nobody_without_a_token_gets_in(client: FlaskClient) -> None:
+def test_requests_without_a_token_are_rejected(client: FlaskClient) -> None:
     assert client.get(ENDPOINTS).status_code == 401
     assert client.post(ENDPOINTS, json=BODY).status_code == 401

@@ -1,4 +1,4 @@
-"""Turns at endpoints that answer, fail, are slow, gone or away: a real receiver, verified by the public library."""
+"""Turns at endpoints that succeed, fail, are slow, gone or down: a real receiver, verified by the public library."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def run(dispatcher: Dispatcher) -> int:
 
 
 def make_due(store: Store) -> None:
-    """Let time pass: what waits is due, and breakers let an attempt through."""
+    """Let time pass: waiting deliveries are due, and breakers admit an attempt."""
     now = utc_now()
     store["deliveries"].update_many({"status": Status.PENDING}, {"$set": {"due_at": now}})
     store["endpoints"].update_many({}, {"$set": {"next_due_at": now, "open_until": None}})
 
 
-def test_a_delivery_arrives_signed_and_is_recorded(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
+def test_a_delivery_is_signed_and_recorded(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
     endpoint_id, secret = make_endpoint(store, f"{receiver.url}/a")
     event = sample("order.placed.v1")
     record(store, event)
@@ -61,7 +61,7 @@ def test_a_delivery_arrives_signed_and_is_recorded(store: Store, receiver: Recei
     assert run(make_dispatcher()) == 0
 
 
-def test_while_a_secret_rotates_either_verifies_and_then_only_the_new_one(
+def test_both_secrets_verify_during_a_rotation_and_then_only_the_new_one(
     store: Store, receiver: Receiver, make_dispatcher: Make
 ) -> None:
     endpoint_id, old = make_endpoint(store, f"{receiver.url}/a")
@@ -80,7 +80,7 @@ def test_while_a_secret_rotates_either_verifies_and_then_only_the_new_one(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 500])
-def test_what_is_not_answered_2xx_is_tried_again_by_schedule(
+def test_a_delivery_without_a_2xx_response_is_retried_by_schedule(
     store: Store, receiver: Receiver, make_dispatcher: Make, status: int
 ) -> None:
     endpoint_id, _ = make_endpoint(store, f"{receiver.url}/a")
@@ -99,7 +99,7 @@ def test_what_is_not_answered_2xx_is_tried_again_by_schedule(
     assert deliveries_of(store, endpoint_id)[0]["status"] == Status.DELIVERED
 
 
-def test_when_the_schedule_is_exhausted_it_is_listed_as_failed_and_can_be_resent(
+def test_a_delivery_is_failed_after_its_last_retry_and_can_be_resent(
     store: Store, receiver: Receiver, make_dispatcher: Make
 ) -> None:
     endpoint_id, _ = make_endpoint(store, f"{receiver.url}/a")
@@ -119,7 +119,7 @@ def test_when_the_schedule_is_exhausted_it_is_listed_as_failed_and_can_be_resent
     assert deliveries_of(store, endpoint_id)[0]["status"] == Status.DELIVERED
 
 
-def test_gone_disables_the_endpoint_and_lists_what_waits(
+def test_a_410_response_disables_the_endpoint_and_fails_waiting_deliveries(
     store: Store, receiver: Receiver, make_dispatcher: Make
 ) -> None:
     endpoint_id, _ = make_endpoint(store, f"{receiver.url}/a")
@@ -155,7 +155,7 @@ def test_days_of_failure_disable_the_endpoint(store: Store, receiver: Receiver, 
 
 
 @pytest.mark.parametrize("kind", ["seconds", "date"])
-def test_retry_after_holds_the_whole_endpoint_back(
+def test_retry_after_delays_the_whole_endpoint(
     store: Store, receiver: Receiver, make_dispatcher: Make, kind: str
 ) -> None:
     endpoint_id, _ = make_endpoint(store, f"{receiver.url}/a")
@@ -172,7 +172,7 @@ def test_retry_after_holds_the_whole_endpoint_back(
     assert second["attempts_total"] == 0, "an attempt that was not made is not counted"
 
 
-def test_a_failing_endpoint_is_asked_less_and_less(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
+def test_a_failing_endpoint_is_retried_with_backoff(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
     make_endpoint(store, f"{receiver.url}/a")
     receiver.replies["/a"] = Reply(500)
     for _ in range(20):
@@ -194,7 +194,7 @@ def test_an_endpoint_has_one_turn_at_a_time(store: Store, receiver: Receiver, ma
     assert run(dispatcher) == 1
 
 
-def test_what_comes_in_while_a_turn_ends_is_due_afterwards(store: Store, make_dispatcher: Make) -> None:
+def test_a_delivery_recorded_while_a_turn_ends_is_due_afterwards(store: Store, make_dispatcher: Make) -> None:
     endpoint_id, _ = make_endpoint(store, "http://127.0.0.1:1/")
     record(store, sample("order.placed.v1"))
     claimed = make_dispatcher().claim(is_suspect=False)
@@ -204,7 +204,7 @@ def test_what_comes_in_while_a_turn_ends_is_due_afterwards(store: Store, make_di
     assert make_dispatcher().claim(is_suspect=False) is not None
 
 
-def test_a_turn_of_a_worker_that_died_comes_again(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
+def test_the_turn_of_a_dead_worker_is_claimed_again(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
     make_endpoint(store, f"{receiver.url}/a")
     record(store, sample("order.placed.v1"))
     dispatcher = make_dispatcher()
@@ -215,7 +215,7 @@ def test_a_turn_of_a_worker_that_died_comes_again(store: Store, receiver: Receiv
     assert run(dispatcher) == 1
 
 
-def test_the_endpoint_that_waits_longest_is_next(store: Store, make_dispatcher: Make) -> None:
+def test_the_longest_waiting_endpoint_is_next(store: Store, make_dispatcher: Make) -> None:
     names = [make_endpoint(store, "http://127.0.0.1:1/")[0] for _ in range(3)]
     for place, endpoint_id in enumerate(reversed(names)):
         due = utc_now() - timedelta(seconds=60 - place)
@@ -226,7 +226,7 @@ def test_the_endpoint_that_waits_longest_is_next(store: Store, make_dispatcher: 
     assert [each["_id"] for each in claimed if each] == names[::-1]
 
 
-def test_an_address_that_is_not_allowed_any_more_is_a_failed_attempt(store: Store, make_dispatcher: Make) -> None:
+def test_an_address_that_is_no_longer_allowed_fails_the_attempt(store: Store, make_dispatcher: Make) -> None:
     endpoint_id, _ = make_endpoint(store, "http://127.0.0.1:1/")
     store["endpoints"].update_one({"_id": endpoint_id}, {"$set": {"url": "http://10.0.0.1/"}})
     record(store, sample("order.placed.v1"))
@@ -235,7 +235,7 @@ def test_an_address_that_is_not_allowed_any_more_is_a_failed_attempt(store: Stor
     assert "not a public address" in delivery["history"][0]["error"]
 
 
-def test_an_answer_of_odd_bytes_is_kept_as_text(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
+def test_a_binary_response_is_stored_as_truncated_text(store: Store, receiver: Receiver, make_dispatcher: Make) -> None:
     endpoint_id, _ = make_endpoint(store, f"{receiver.url}/a")
     receiver.replies["/a"] = Reply(200, {"retry-after": "Fri, 99 Foo"}, b"\xff\x00" * 10, chunks=1_000_000)
     record(store, sample("order.placed.v1"))

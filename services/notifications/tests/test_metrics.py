@@ -1,4 +1,4 @@
-"""What is counted of webhooks."""
+"""The metrics of webhooks."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def value(name: str, **labels: str) -> float:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(200, "delivered"), (500, "answered"), (None, "error")])
-def test_an_attempt_is_counted_by_what_it_came_to(status: int | None, kind: str) -> None:
+def test_an_attempt_is_counted_by_its_outcome(status: int | None, kind: str) -> None:
     before = value("holdfast_webhook_attempts_total", outcome=kind)
     count_attempt(Outcome(status, "", 0.1))
     assert value("holdfast_webhook_attempts_total", outcome=kind) == before + 1
 
 
 @pytest.mark.integration
-def test_an_endpoint_that_is_disabled_is_counted_with_its_reason(
+def test_a_disabled_endpoint_is_counted_with_its_reason(
     store: Database[dict[str, Any]], receiver: Receiver, make_dispatcher: Callable[..., Dispatcher]
 ) -> None:
     before = value("holdfast_webhook_endpoints_disabled_total", reason=Reason.GONE)

@@ -31,7 +31,7 @@ def failing(store: Store, caller: Caller = OPERATOR) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [500, 410])
-def test_an_endpoint_fails_until_it_is_enabled_again_or_disabled_on_purpose(
+def test_an_endpoint_is_listed_as_failing_until_it_is_enabled_again_or_disabled_by_request(
     store: Store, receiver: Receiver, make_dispatcher: Callable[..., Dispatcher], status: int
 ) -> None:
     make_endpoint(store, f"{receiver.url}/good")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_generated_requests_meet_what_is_documented(client: FlaskClient) -> None:
-    # A URL and event types have rules that no schema says; to JSON Schema 1.0 is an integer, which is refused.
+def test_generated_requests_conform_to_the_openapi_document(client: FlaskClient) -> None:
+    # Schemas cannot express the rules of URLs and event types. JSON Schema accepts 1.0 as an integer; services do not.
     place = "/api/v1/webhook-endpoints"
     rules_in_words = [
         f"POST {place}",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_the_owners_other_endpoint_receives_it(
+def test_a_disabled_endpoint_is_reported_to_its_owners_other_endpoint(
     store: Store, receiver: Receiver, make_dispatcher: Callable[..., Dispatcher]
 ) -> None:
     gone, _ = make_endpoint(store, f"{receiver.url}/gone")
@@ -47,7 +47,7 @@ def test_the_owners_other_endpoint_receives_it(
     assert delivery["status"] == "delivered"
 
 
-def test_a_repetition_records_it_once_and_the_next_time_again(store: Store) -> None:
+def test_a_disabling_is_recorded_once_per_occurrence(store: Store) -> None:
     endpoint_id, _ = make_endpoint(store, "http://127.0.0.1:9/a", DISABLED_EVENT)
     other, _ = make_endpoint(store, "http://127.0.0.1:9/b", DISABLED_EVENT)
     endpoint = models.get(store, endpoint_id)
@@ -59,6 +59,6 @@ def test_a_repetition_records_it_once_and_the_next_time_again(store: Store) -> N
     assert deliveries_of(store, endpoint_id) == []
 
 
-def test_everybody_may_subscribe() -> None:
+def test_customers_and_operators_may_subscribe() -> None:
     assert may_subscribe("customer", DISABLED_EVENT)
     assert may_subscribe("operator", DISABLED_EVENT)

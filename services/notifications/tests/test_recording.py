@@ -1,4 +1,4 @@
-"""Which endpoints get a delivery of an event, on a real MongoDB. Behind it is tried: `owners.py`."""
+"""Which endpoints get a delivery of an event, on a real MongoDB. Also tests `owners.py`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
 URL = "http://127.0.0.1:9/"
 
 
-def test_an_event_is_recorded_once_for_each_endpoint_that_subscribed(store: Store) -> None:
+def test_an_event_is_recorded_once_for_each_subscriber(store: Store) -> None:
     wants, other = make_endpoint(store, URL)[0], make_endpoint(store, URL, "order.cancelled.v1")[0]
     event = sample("order.placed.v1")
     assert [record(store, event), record(store, event)] == [1, 0]
@@ -48,7 +48,7 @@ def test_an_event_is_recorded_once_for_each_endpoint_that_subscribed(store: Stor
 def test_a_customer_gets_events_of_their_own_orders_only(store: Store) -> None:
     own, foreign = (make_endpoint(store, URL, owner=who)[0] for who in (CUSTOMER, OTHER_CUSTOMER))
     placed, captured = sample("order.placed.v1"), sample("payment.captured.v1")
-    recording.note_owner(store, placed.orderid or "", CUSTOMER.id)
+    recording.note_owners(store, {placed.orderid or "": CUSTOMER.id})
     record(store, placed)
     record(store, captured)
     assert {each["event_id"] for each in deliveries_of(store, own)} == {placed.id, captured.id}
@@ -56,14 +56,14 @@ def test_a_customer_gets_events_of_their_own_orders_only(store: Store) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_events_find_the_customer_in_whatever_order_they_come(store: Store, seed: int) -> None:
+def test_events_are_matched_to_their_customer_in_any_order(store: Store, seed: int) -> None:
     own, all_of_them = make_endpoint(store, URL, owner=CUSTOMER)[0], make_endpoint(store, URL)[0]
     events = [sample(name) for name in ("order.placed.v1", "payment.captured.v1", "order.confirmed.v1")]
     steps: list[Any] = [*events, *events, None]
     random.Random(seed).shuffle(steps)
     for step in steps:
         if step is None:
-            recording.note_owner(store, events[0].orderid or "", CUSTOMER.id)
+            recording.note_owners(store, {events[0].orderid or "": CUSTOMER.id})
         else:
             record(store, step)
     for endpoint_id in (own, all_of_them):
@@ -73,21 +73,21 @@ def test_events_find_the_customer_in_whatever_order_they_come(store: Store, seed
     assert store["events_without_owner"].count_documents({}) == 0
 
 
-def test_the_owner_and_an_event_that_come_at_once_find_each_other(store: Store) -> None:
+def test_a_concurrent_event_and_owner_are_matched(store: Store) -> None:
     own = make_endpoint(store, URL, "payment.captured.v1", owner=CUSTOMER)[0]
     with ThreadPoolExecutor(2) as pool:
         for number in range(30):
             order_id = f"01928f6e-7c1a-7b30-9a55-{number:012}"
             event = sample("payment.captured.v1", orderid=order_id)
             both = [
-                pool.submit(recording.note_owner, store, order_id, CUSTOMER.id),
+                pool.submit(recording.note_owners, store, {order_id: CUSTOMER.id}),
                 pool.submit(record, store, event),
             ]
             assert [each.result() for each in both]
     assert len(deliveries_of(store, own)) == 30
 
 
-def test_while_an_endpoint_is_disabled_events_are_listed_as_failed(store: Store) -> None:
+def test_events_for_a_disabled_endpoint_are_listed_as_failed(store: Store) -> None:
     endpoint_id, _ = make_endpoint(store, URL)
     usecases.change_endpoint(store, RULES, OPERATOR, endpoint_id, {"enabled": False})
     record(store, sample("order.placed.v1"))
@@ -99,7 +99,7 @@ def test_while_an_endpoint_is_disabled_events_are_listed_as_failed(store: Store)
     assert len(deliveries_of(store, endpoint_id)) == 1
 
 
-def test_an_endpoint_that_changes_while_an_event_is_recorded_keeps_nothing_pending(
+def test_an_endpoint_disabled_or_deleted_during_recording_has_no_pending_delivery(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between reading the subscribers and recording, one is deleted and one disabled."""

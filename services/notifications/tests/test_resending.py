@@ -20,14 +20,14 @@ DELIVERIES = "/api/v1/deliveries"
 AS_OPERATOR = bearer(sub=OPERATOR.id, role="operator")
 
 
-def test_deliveries_of_an_order_are_seen_by_whom_they_went_to(
+def test_deliveries_of_an_order_are_visible_to_their_endpoints_owners(
     client: FlaskClient, store: Database[dict[str, Any]]
 ) -> None:
     url = "http://127.0.0.1:9/hook"
     own, _ = make_endpoint(store, url, "order.placed.v1", owner=CUSTOMER)
     others, _ = make_endpoint(store, url, "order.placed.v1")
     event = sample("order.placed.v1")
-    recording.note_owner(store, event.orderid or "", CUSTOMER.id)
+    recording.note_owners(store, {event.orderid or "": CUSTOMER.id})
     record(store, event)
     place = f"{DELIVERIES}?order_id={event.orderid}"
 

@@ -1,4 +1,4 @@
-"""Signatures that the public library verifies, and secrets that a stolen database does not reveal."""
+"""Signatures are verified by the public library; a stolen database reveals no secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_public_library_verifies_a_signature() -> None:
         Webhook(new_secret()).verify(BODY, headers)
 
 
-def test_while_secrets_rotate_either_verifies() -> None:
+def test_both_secrets_verify_during_a_rotation() -> None:
     old, new = new_secret(), new_secret()
     headers = sign([new, old], "msg-1", int(time.time()), BODY)
     assert Webhook(old).verify(BODY, headers)
@@ -35,7 +35,7 @@ def test_secrets_are_long_and_random() -> None:
     assert len({new_secret() for _ in range(100)}) == 100
 
 
-def test_a_sealed_secret_is_opened_by_any_of_the_keys() -> None:
+def test_an_encrypted_secret_is_decrypted_by_any_of_the_keys() -> None:
     first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     sealed = SecretBox(first).seal("whsec_abc")
     assert "abc" not in sealed
@@ -44,7 +44,7 @@ def test_a_sealed_secret_is_opened_by_any_of_the_keys() -> None:
         SecretBox(second).open(sealed)
 
 
-def test_what_is_no_key_is_refused() -> None:
+def test_an_invalid_encryption_key_is_rejected() -> None:
     for keys in ("", "short", f"{Fernet.generate_key().decode()},"):
         with pytest.raises(ValueError, match=r"\S"):
             SecretBox(keys)

@@ -1,4 +1,4 @@
-"""When a subscription begins, and when a type is let go."""
+"""When a subscription begins, and when an event type is unbound."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_subscription_begins_with_the_round_that_binds_its_type(store: Store) 
     assert not subscriptions.is_round_due(store)
 
 
-def test_a_change_keeps_what_it_does_not_touch(store: Store) -> None:
+def test_a_change_keeps_other_subscriptions(store: Store) -> None:
     endpoint_id, _ = make_endpoint(store, URL, "order.placed.v1")
     follow(store)
     before = since_of(store, endpoint_id)
@@ -60,7 +60,7 @@ def test_an_endpoint_that_changed_since_it_was_read_waits_for_the_next_round(sto
     assert since_of(store, endpoint_id) == {"stock.sold.v1": None}
 
 
-def test_a_type_without_subscriptions_is_let_go_after_a_while(store: Store) -> None:
+def test_a_type_without_subscriptions_is_unbound_after_a_while(store: Store) -> None:
     endpoint_id, _ = make_endpoint(store, URL, "order.placed.v1", "stock.sold.v1")
     follow(store)
     usecases.delete_endpoint(store, OPERATOR, endpoint_id)

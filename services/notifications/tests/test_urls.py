@@ -1,4 +1,4 @@
-"""Which URLs an endpoint may have."""
+"""The allowed URLs of an endpoint."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ LOOPBACK = parse_networks("127.0.0.0/8")
         *("https://caf\u00e9.example/", "javascript:alert(1)", "file:///etc/passwd", "https:shop.example"),
     ],
 )
-def test_what_is_no_public_https_url_is_refused(url: str) -> None:
+def test_a_url_that_is_not_public_https_is_rejected(url: str) -> None:
     assert problem_of(url, [])
 
 
 @pytest.mark.parametrize(
     "url", ["https://shop.example/webhooks?a=1", "https://shop.example:8443", "https://93.184.216.34/x"]
 )
-def test_a_public_https_url_is_taken(url: str) -> None:
+def test_a_public_https_url_is_accepted(url: str) -> None:
     assert problem_of(url, []) is None
 
 
-def test_http_is_for_installations_that_allow_networks() -> None:
+def test_http_is_accepted_only_for_allowed_networks() -> None:
     assert problem_of("http://127.0.0.1:9999/x", LOOPBACK) is None
     assert problem_of("http://localhost:9999/x", LOOPBACK) is None
     assert problem_of("http://10.0.0.1/x", LOOPBACK)
 
 
-def test_a_url_leads_to_a_host_and_a_port() -> None:
+def test_the_host_and_port_of_a_url_are_parsed() -> None:
     assert host_and_port("https://shop.example/x") == ("shop.example", 443)
     assert host_and_port("http://127.0.0.1:9/x") == ("127.0.0.1", 9)
