@@ -2,5 +2,5 @@
 
 from pathlib import Path
 
-# Every route of every Flask service, one in a line: written by `python -m docs.configuration`.
+# Every route of every Flask service, one per line, written by `python -m docs.configuration`.
 ROUTES_FILE = Path(__file__).with_name("routes.txt")

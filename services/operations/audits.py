@@ -27,7 +27,7 @@ INDEXES = [IndexModel([("created_at", ASCENDING)], name="pruned", expireAfterSec
 def record(database: Database[dict[str, Any]], report: Mapping[str, Any], *, by: str) -> dict[str, Any]:
     """Store a report {orders, promises: [{promise, broken}], findings?: [...]}; returns it as `last` does."""
     now = datetime.now(UTC)
-    kept = {
+    audit = {
         "_id": new_id(),
         "created_at": now,
         "at": rfc3339(now),
@@ -38,8 +38,8 @@ def record(database: Database[dict[str, Any]], report: Mapping[str, Any], *, by:
             {name: each[name] for name in ("promise", "subject", "text")} for each in report.get("findings", ())
         ],
     }
-    database[COLLECTION].insert_one(kept)
-    return _audit(kept)
+    database[COLLECTION].insert_one(audit)
+    return _audit(audit)
 
 
 def last(database: Database[dict[str, Any]]) -> dict[str, Any] | None:
@@ -60,8 +60,8 @@ def latest(database: Database[dict[str, Any]], limit: int) -> list[dict[str, Any
     return [_audit(found) for found in cursor]
 
 
-def _audit(kept: Mapping[str, Any]) -> dict[str, Any]:
-    broken = sum(each["broken"] for each in kept["promises"])
-    fields = {name: kept[name] for name in ("at", "by", "orders", "promises")}
-    findings = kept.get("findings", [])  # older records have none
-    return {"id": kept["_id"], "ok": broken == 0, "broken": broken, **fields, "findings": findings}
+def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
+    broken = sum(each["broken"] for each in audit["promises"])
+    fields = {name: audit[name] for name in ("at", "by", "orders", "promises")}
+    findings = audit.get("findings", [])  # older records have none
+    return {"id": audit["_id"], "ok": broken == 0, "broken": broken, **fields, "findings": findings}

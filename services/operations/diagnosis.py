@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from common.messaging.events import CONTENT_TYPE, MAX_EVENT_BYTES, Event, InvalidEventError, from_json, rfc3339
 from common.messaging.topology import DELIVERY_LIMIT as DELIVERIES
 from common.schemas import is_id
+from services.operations.amqp_json import MAX_TEXT, plain, text, utc
 from services.operations.domain import DELIVERY_LIMIT, LETTER, REPLAY, Death
-from services.operations.plain import MAX_TEXT, plain, text, utc
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -67,7 +67,7 @@ class Death:
     replay_id: str | None = None
 
     @property
-    def earns_a_replay(self) -> bool:
+    def is_replayed_automatically(self) -> bool:
         """Every message that a killed worker held counts a delivery, so each is replayed once."""
         return self.reason == DELIVERY_LIMIT and self.event_id is not None
 

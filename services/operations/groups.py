@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-MAX_COUNTED = 100_000  # per status: dead letters are kept for ever, and the page must not wait for all of them
+MAX_COUNTED = 100_000  # per status: dead letters are kept for ever, and counting all of them would delay the page
 
 
 def counts(database: Database[Document]) -> list[Document]:

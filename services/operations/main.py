@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flask import request
-
 from common.resilience.circuit_breaker import Breaker
 from common.setting_checks import HTTP_URL, urls_by, urls_with
 from common.settings import MAX_FAILURES, DocumentSettings, ServiceSettings, load, setting
-from common.storage.mongodb import Store, connect, ping
+from common.storage.mongodb import Store, connect_by, ping
 from common.web.app_factory import create_app as create_service
+from common.web.stored_metrics import read_before_scrapes
 from services import ROUTES_FILE
-from services.operations import api, system_api
+from services.operations import api, metrics, system_api
 from services.operations.console import traces, views
 from services.operations.console.contexts import Contexts
 from services.operations.console.trends import Trends
-from services.operations.metrics import Figures
 from services.operations.monitoring import Monitor
 from services.operations.sessions import Sessions
 
@@ -76,12 +74,7 @@ class Resources:
 
 def create_app(settings: Settings | None = None, verifier: Verifier | None = None) -> Flask:
     settings = settings or load(Settings)
-    database = connect(
-        settings.mongodb_url,
-        timeout_seconds=settings.mongodb_timeout_seconds,
-        name="service-operations",
-        pool_size=settings.pool_size,
-    )
+    database = connect_by(settings, name="service-operations", pool_size=settings.pool_size)
     store = Store(database, Breaker("mongodb", max_failures=settings.circuit_breaker_max_failures))
     urls = settings.metrics_urls or {}
     monitor = Monitor(urls, settings.rabbitmq_management_url)
@@ -103,16 +96,9 @@ def create_app(settings: Settings | None = None, verifier: Verifier | None = Non
         routes_file=ROUTES_FILE,
     )
     views.register(app)
-    _refresh_before_scrapes(app, Figures(store))
+    read_before_scrapes(app, partial(metrics.show, store))
     _watch_from_the_first_request(app, resources)
     return app
-
-
-def _refresh_before_scrapes(app: Flask, figures: Figures) -> None:
-    @app.before_request
-    def refresh() -> None:
-        if request.path == "/metrics":
-            figures.refresh()
 
 
 def _watch_from_the_first_request(app: Flask, resources: Resources) -> None:

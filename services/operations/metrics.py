@@ -1,20 +1,16 @@
 """Metrics of the operations store: dead letters that wait for a decision, and the result of the last audit.
 
-They are read from MongoDB on requests for /metrics, at most every few seconds and with a short time-out, so every
-instance exposes the same values, also after a restart. While MongoDB is down they keep their last values.
+`common.web.stored_metrics` reads them from MongoDB, with a short time-out, so they are right also after a restart.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pymongo
 from prometheus_client import Counter, Gauge
 
-from common.errors import Unavailable, classify
 from common.messaging.topology import is_events_queue
 from services.operations import audits, groups
 from services.operations.domain import REASONS
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from common.storage.mongodb import Store
     from services.operations.domain import Death
 
-KEPT_SECONDS = 5.0
 READ_SECONDS = 1.0
 FILED = Counter("holdfast_dead_letters_filed", "Dead letters stored, by queue and reason", ["queue", "reason"])
 WAITING = Gauge("holdfast_dead_letters_waiting", "Dead letters that wait for a decision", ["queue"])
@@ -43,27 +38,10 @@ def count_filed(death: Death) -> None:
     FILED.labels(_queue(death.queue), death.reason if death.reason in REASONS else OTHER).inc()
 
 
-class Figures:
-    """Sets the gauges from the store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-        self._due = 0.0
-
-    def refresh(self) -> None:
-        """Read them again if due; a caller does not wait for a concurrent read."""
-        if time.monotonic() < self._due or not self._lock.acquire(blocking=False):
-            return
-        try:
-            self._due = time.monotonic() + KEPT_SECONDS
-            with self._store.use() as database, pymongo.timeout(READ_SECONDS):
-                _show(database)
-        except Exception as error:
-            if classify(error) is not Unavailable:
-                raise
-        finally:
-            self._lock.release()
+def show(store: Store) -> None:
+    """Set the gauges from the store."""
+    with store.use() as database, pymongo.timeout(READ_SECONDS):
+        _show(database)
 
 
 def _show(database: Database[dict[str, Any]]) -> None:

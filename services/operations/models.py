@@ -58,7 +58,7 @@ INDEXES = [
     IndexModel(
         [("status", ASCENDING), ("queue", ASCENDING), ("error_class", ASCENDING), ("last_filed_at", ASCENDING)],
         name="by_group",
-        # Only with a hint: lists by cursor must not use it and sort.
+        # Used only with a hint: a list by cursor must not use it and then sort.
         partialFilterExpression={"last_filed_at": {"$gte": ""}},
     ),
     IndexModel([("jobs", ASCENDING), ("status", ASCENDING)], name="by_job", sparse=True),
@@ -78,7 +78,7 @@ def file(database: Database[Document], death: Death, *, now: str) -> str:
         letter |= body | {"_id": new_id(), "body_sha256": bodies.digest(death.body), "body_bytes": size}
         letter |= {"filed_at": now, "last_filed_at": now, "status": Status.FILED.value}
         letter |= {"history": [_arrival(death, FILED, now)], "deaths": [death.id]}
-        if death.earns_a_replay:
+        if death.is_replayed_automatically:
             replay = automatic_replay(now)
             letter |= {"status": Status.REPLAYING.value, "replay": replay, "had_its_replay": True}
             letter["history"].append(requested(replay))
@@ -179,7 +179,7 @@ def _return(database: Database[Document], death: Death, letter_id: str, now: str
         "$and": [{"$eq": ["$status", Status.REPLAYING.value]}, {"$ne": ["$replay.id", death.replay_id or ""]}]
     }
     earned: Document = {"$and": [{"$not": [to_come]}, {"$ne": ["$had_its_replay", True]}]}
-    if not death.earns_a_replay:
+    if not death.is_replayed_automatically:
         earned = {"$literal": False}
     replay = automatic_replay(now)
     entries = [_arrival(death, RETURNED, now) | _other_body(database, death, letter_id)]

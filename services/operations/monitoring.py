@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 POLL_SECONDS = 1.5
-KEPT_SECONDS = 2.0
+CACHE_SECONDS = 2.0
 REQUEST_SECONDS = (0.5, 1.0)
 MAX_BYTES = 4 * 1024 * 1024
 _QUEUE_COLUMNS = "name,messages,messages_ready,messages_unacknowledged,consumers"
@@ -63,18 +63,18 @@ class Monitor:
         self._last_seen: dict[str, str] = {}
         self._not_empty_since: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._kept: tuple[float, Snapshot] | None = None
+        self._cached: tuple[float, Snapshot] | None = None
 
     @property
-    def asks_broker(self) -> bool:
+    def has_broker(self) -> bool:
         return self._queues is not None
 
     def snapshot(self) -> Snapshot:
-        """The state of the system, at most KEPT_SECONDS old. Takes at most POLL_SECONDS."""
+        """The state of the system, at most CACHE_SECONDS old. Takes at most POLL_SECONDS."""
         with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
-                self._kept = (time.monotonic(), self._poll())
-            return self._kept[1]
+            if self._cached is None or time.monotonic() - self._cached[0] > CACHE_SECONDS:
+                self._cached = (time.monotonic(), self._poll())
+            return self._cached[1]
 
     def _poll(self) -> Snapshot:
         running = {name: probe.start() for name, probe in self._probes.items()}

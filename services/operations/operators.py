@@ -1,6 +1,6 @@
 """The names of operators who have signed in to the console, by their ids: records name people by id alone.
 
-A name is what was entered at the last sign-in. It is shown, and decides nothing.
+A name is what was entered at the last sign-in. It is only displayed.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class BulkReplaySchema(StrictSchema):
         load_default=50.0,
         allow_nan=False,
         validate=validate.Range(min=0.1, max=MAX_RATE),
-        metadata={"description": "letters a second"},
+        metadata={"description": "dead letters per second"},
     )
 
 

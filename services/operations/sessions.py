@@ -78,7 +78,7 @@ class Sessions:
         except Exception as error:
             if classify(error) is not Unavailable:
                 raise
-            _log.warning("a session is kept in this process only", error=type(error).__name__)
+            _log.warning("a session could not be stored: this process keeps it in memory", error=type(error).__name__)
         return secret, session
 
     def find(self, secret: str | None, *, is_active: bool, now: datetime | None = None) -> Session | None:

@@ -30,11 +30,11 @@ def system_view(
     dead_letters: list[dict[str, Any]] | None,
     last_audit: dict[str, Any] | None,
     *,
-    asks_broker: bool,
+    has_broker: bool,
 ) -> dict[str, Any]:
     """`processes` are the expected ones, `dead_letters` the stored counts (None: the store is down)."""
     unanswered = [name for name in processes if name not in snapshot.metrics]
-    unanswered += ["rabbitmq"] if snapshot.queues is None and asks_broker else []
+    unanswered += ["rabbitmq"] if snapshot.queues is None and has_broker else []
     unanswered += ["mongodb"] if dead_letters is None else []
     return {
         "checked_at": snapshot.at,
@@ -108,7 +108,7 @@ def _worker(snapshot: Snapshot, name: str) -> dict[str, Any]:
 
 
 def breaker_is_open(snapshot: Snapshot, name: str) -> bool:
-    """Whether any process has given up asking this dependency."""
+    """Whether this dependency's circuit breaker is not closed in any process."""
     return any(each["breaker"] == name and each["state"] != "closed" for each in _breakers(snapshot))
 
 

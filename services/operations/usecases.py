@@ -190,7 +190,7 @@ def settle_replays(database: Documents, outcomes: Mapping[str, tuple[Replay, str
 
 
 def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
-    """The current state of the system, as far as it answers."""
+    """The current state of the system; data of sources that do not answer is null."""
     snapshot = monitor.snapshot()
     dead_letters = last_audit = None
     try:
@@ -199,11 +199,11 @@ def show_system(store: Store, monitor: Monitor) -> dict[str, Any]:
     except Exception as error:
         if classify(error) is not Unavailable:
             raise
-    return system_view(snapshot, monitor.processes, dead_letters, last_audit, asks_broker=monitor.asks_broker)
+    return system_view(snapshot, monitor.processes, dead_letters, last_audit, has_broker=monitor.has_broker)
 
 
 def is_provider_away(monitor: Monitor) -> bool:
-    """Whether a breaker says that the payment provider does not answer, as far as the processes can be asked."""
+    """Whether the payment provider's circuit breaker is not closed in any process that answers."""
     return breaker_is_open(monitor.snapshot(), "payment_provider")
 
 

@@ -1,4 +1,4 @@
-"""Commands to other contexts, each recorded with operator and time (`services.operations.acts`) and logged.
+"""Commands to other contexts, each recorded with operator and time (`services.operations.operator_actions`) and logged.
 
 If MongoDB does not answer, a command is still executed, and only logged: an operator must be able to cancel an order
 during that outage.
@@ -13,7 +13,7 @@ from flask import request
 from common.errors import Rejected, Unavailable, classify
 from common.observability import logs
 from common.web.app_factory import context
-from services.operations import acts
+from services.operations import operator_actions
 from services.operations.console.blueprint import operator_id, session
 from services.operations.console.contexts import ContextDownError, RefusedError
 
@@ -56,18 +56,18 @@ def patch(kind: str, target: str, path: str, body: Mapping[str, Any], *, on: Seq
 
 
 def record(kind: str, act: Callable[[], _T], *, on: Sequence[str], reason: str = "") -> _T:
-    """Carry out an act of this context itself, likewise on record."""
+    """Execute a command of this context itself, recorded in the same way."""
     return _recorded(kind, on, reason, act)
 
 
 def acts_on(subject: str) -> list[dict[str, Any]]:
     """The latest acts on one subject, newest first; none while MongoDB does not answer."""
-    return _with_store(lambda database: acts.of_subject(database, subject, SHOWN)) or []
+    return with_store(lambda database: operator_actions.of_subject(database, subject, SHOWN)) or []
 
 
 def latest_acts() -> list[dict[str, Any]]:
-    """The latest acts of all operators, likewise."""
-    return _with_store(lambda database: acts.latest(database, SHOWN)) or []
+    """The latest acts of all operators; none while MongoDB does not answer."""
+    return with_store(lambda database: operator_actions.latest(database, SHOWN)) or []
 
 
 def _recorded(
@@ -78,9 +78,9 @@ def _recorded(
     result_of: Callable[[_T], str] | None = None,
 ) -> _T:
     by, name = operator_id(), session().user
-    _log.info("an operator acts", act=kind, on=list(on), by=by)
-    act_id = _with_store(
-        lambda database: acts.begin(database, kind, on, by=by, name=name, reason=reason, about=_about(on))
+    _log.info("operator action", act=kind, on=list(on), by=by)
+    act_id = with_store(
+        lambda database: operator_actions.begin(database, kind, on, by=by, name=name, reason=reason, about=_about(on))
     )
     try:
         reply = send()
@@ -93,27 +93,30 @@ def _recorded(
     except ContextDownError as error:
         _finish(act_id, error.sentence if error.is_provider else NOT_KNOWN)
         raise
-    _finish(act_id, acts.DONE, result_of(reply) if result_of else "")
+    _finish(act_id, operator_actions.DONE, result_of(reply) if result_of else "")
     return reply
 
 
 def _about(on: Sequence[str]) -> dict[str, str]:
-    """Which of the ids are an order's, an endpoint's, a dead letter's: as the address or the form names them."""
+    """Map each id to its kind (order, endpoint, dead letter), as the URL or the form names it."""
     named = {**request.form, **(request.view_args or {})}
     return {name: named[name] for name in _LINKED if named.get(name) in on}
 
 
 def _finish(act_id: str | None, outcome: str, result: str = "") -> None:
     if act_id is not None:
-        _with_store(lambda database: acts.finish(database, act_id, outcome, result))
+        with_store(lambda database: operator_actions.finish(database, act_id, outcome, result))
 
 
-def _with_store(use: Callable[[Database[dict[str, Any]]], _T]) -> _T | None:
+def with_store(
+    use: Callable[[Database[dict[str, Any]]], _T | None], message: str = "operator actions cannot be recorded or read"
+) -> _T | None:
+    """The result, or None while MongoDB does not answer; then `message` is logged."""
     try:
         with context().store.use() as database:
             return use(database)
     except Exception as error:
         if classify(error) is not Unavailable:
             raise
-        _log.warning("the record of acts is unavailable", error=type(error).__name__)
+        _log.warning(message, error=type(error).__name__)
         return None

@@ -1,4 +1,4 @@
-"""The addresses of the console's own files, with a digest: a browser keeps one until its content changes."""
+"""The addresses of the console's own files, with a digest: a browser caches each until its content changes."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _failed(error: Exception) -> ResponseReturnValue:
         title = HTTPStatus(error.status).phrase
         return render("message.html", title=title, text=str(error), code=error.code, back=_back()), error.status
     if issubclass(classify(error), Unavailable):
-        _log.warning("a page cannot be shown", path=request.path, error=f"{type(error).__name__}: {error}")
+        _log.warning("MongoDB is unavailable for a page", path=request.path, error=f"{type(error).__name__}: {error}")
         return render("message.html", title="MongoDB does not answer", text=_NO_STORE, retry=True), 503
     _log.error("a page failed", path=request.path, exc_info=error)
     text = f"This is a fault of the console. It is in its log under the request id {request_id()}."
@@ -200,8 +200,8 @@ _NOTICES = re_check.NOTICES | {
     "recorded": "The refund is recorded.",
     "auditing": "The audit was started.",
     "injected": "The fault was injected.",
-    "undone": "Healed. Waiting work resumes within seconds; what still waits is listed below.",
+    "undone": "The fault is removed. Waiting work resumes within seconds; what still waits is listed below.",
     "undoing": "The fault is not removed yet. The removal is retried until it succeeds.",
 }
-# What was asked for, and is not done yet.
+# Requested, but not done yet.
 _OPEN_NOTICES = {key for key in _NOTICES if "undecided" in key} | {"refund-pending", "undoing"}

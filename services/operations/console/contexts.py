@@ -30,7 +30,7 @@ _THREADS = 16
 _PROVIDER_SENTENCES = {
     "payment_provider_unavailable": "The payment provider does not answer. Payments retries automatically.",
     "payment_provider_undecided": "The payment provider answers, and has not decided. Payments retries automatically.",
-    "payment_provider_busy": "Somebody else is asking the payment provider about this payment at this moment.",
+    "payment_provider_busy": "Another request about this payment is in progress. Try again soon.",
 }
 _log = logs.logger(__name__)
 
@@ -44,12 +44,12 @@ class ContextDownError(Exception):
 
     @property
     def is_provider(self) -> bool:
-        """Whether it is the payment provider that does not answer: payments goes on with what was asked."""
+        """Whether the payment provider does not answer: payments completes the request later."""
         return self.code in _PROVIDER_SENTENCES
 
     @property
     def sentence(self) -> str:
-        """Who does not answer: the context, or the payment provider behind it."""
+        """Names the unavailable party: the context, or the payment provider behind it."""
         return _PROVIDER_SENTENCES.get(self.code, f"The {self.context} service does not answer ({self.detail}).")
 
 
@@ -105,10 +105,6 @@ class Contexts:
         running = {name: self._executor.submit(_attempt, read) for name, read in reads.items()}
         return {name: future.result() for name, future in running.items()}
 
-    def unready(self) -> dict[str, list[str]]:
-        """The failing readiness checks of each reachable service: `service-orders` -> [`postgres`]."""
-        return failing_services(self.read_all(**self.ready_checks()))
-
     def ready_checks(self) -> dict[str, Callable[[], list[str] | None]]:
         """A read for `read_all` for each service, by its process name."""
         return {f"{_SERVICE}{name}": partial(_failing_checks, url) for name, url in self._urls.items()}
@@ -137,7 +133,7 @@ class Contexts:
 
 
 def failing_services(found: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The results of `ready_checks` for the services that answered."""
+    """The failing checks of the services that answered `ready_checks`: `service-orders` -> [`postgres`]."""
     return {name: failing for name, failing in found.items() if isinstance(failing, list)}
 
 

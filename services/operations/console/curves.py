@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.operations.console.trends import KEPT, RECENT, per_minute, typical_seconds
+from services.operations.console.trends import RECENT, SAMPLES, per_minute, typical_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720.0, 120.0
 SMOOTHED = 4  # points to one step of a line: a minute
-USUAL, OUTLIER = 0.75, 5  # above five times what three quarters stay below, the scale ends earlier
+USUAL, OUTLIER = 0.75, 5  # a scale of more than five times the third quartile is cut off
 _STEPS = (1, 2, 5)
 
 
@@ -61,7 +61,7 @@ def _curves(values: dict[str, list[float | None]], now: dict[str, float | None],
     cut = largest if len(known) >= SMOOTHED and largest > OUTLIER * usual > 0 else None
     top = nice_top(usual * 2 if cut else largest)
     cut = cut if cut and cut > top else None
-    lines = [Line(name, _pieces(line, top, KEPT - length), now[name]) for name, line in values.items()]
+    lines = [Line(name, _pieces(line, top, SAMPLES - length), now[name]) for name, line in values.items()]
     return Curves(lines, top, length // SMOOTHED, cut)
 
 
@@ -71,7 +71,7 @@ def _pieces(values: Sequence[float | None], top: float, offset: int) -> list[str
         if value is None:
             pieces.append([])
         else:
-            pieces[-1].append(f"{index / KEPT * WIDTH:.1f},{HEIGHT - min(value / top, 1.0) * HEIGHT:.1f}")
+            pieces[-1].append(f"{index / SAMPLES * WIDTH:.1f},{HEIGHT - min(value / top, 1.0) * HEIGHT:.1f}")
     return [" ".join(piece) for piece in pieces if piece]
 
 

@@ -14,7 +14,7 @@ from common.web.pagination import Page, render_page
 from services.operations import usecases
 from services.operations.console import acting, forms, letter_outcomes
 from services.operations.console.blueprint import blueprint, done, operator_id, render
-from services.operations.console.story import pretty
+from services.operations.console.order_history import pretty
 from services.operations.domain import Filter, Status
 from services.operations.rendering import render_job, render_letter, render_summary
 
@@ -59,14 +59,14 @@ def show_dead_letter(letter_id: str) -> ResponseReturnValue:
         edit=edit,
         edited=pretty(json.loads(edited)) if edited else None,
         outcome=letter_outcomes.outcome(letter),
-        prospect=letter_outcomes.prospect(letter),
+        expected_outcome=letter_outcomes.expected_outcome(letter),
         arrivals=letter_outcomes.arrivals(letter["history"]),
     )
 
 
 @blueprint.post("/console/dead-letters/<letter_id>/replay")
 def replay_dead_letter(letter_id: str) -> ResponseReturnValue:
-    """Replay it as it is, or the edited event in its place. The page then shows what becomes of it."""
+    """Replay it as it is, or the edited event in its place. The page then shows the outcome."""
     event = forms.event("event") if "event" in request.form else None
     with context().store.use() as database:
         replay = partial(usecases.request_replay, database, forms.known_id(letter_id), by=operator_id(), event=event)

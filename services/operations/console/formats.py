@@ -32,13 +32,13 @@ def duration(seconds: float | None) -> str:  # noqa: PLR0911 - one line for each
         return _NONE
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:  # noqa: PLR2004
+    if seconds < 10:  # noqa: PLR2004 - tenths matter below
         return f"{seconds:.1f} s"
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
         minutes, rest = divmod(int(seconds), _MINUTE)
-        return f"{minutes} min {rest} s" if minutes < 5 and rest else f"{minutes} min"  # noqa: PLR2004
+        return f"{minutes} min {rest} s" if minutes < 5 and rest else f"{minutes} min"  # noqa: PLR2004 - as above
     if seconds < _DAY:
         hours, rest = divmod(int(seconds), _HOUR)
         return f"{hours} h {rest // _MINUTE} min" if rest >= _MINUTE else f"{hours} h"

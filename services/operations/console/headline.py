@@ -1,4 +1,4 @@
-"""What an order's page says first: how the order stands, and what it waits for. Pure."""
+"""The headline of an order's page: the state of the order, and what it waits for. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from services.operations.console.formats import money, words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OPEN = ("pending", "reserved")
 HELD = ("captured", "partially_refunded")
 _AWAY = "Waits for the payment provider: it does not answer. The order continues automatically."
 _CHARGING = "Waits for the payment provider to decide about the charge. The order continues automatically."
@@ -18,7 +17,7 @@ _CHARGING = "Waits for the payment provider to decide about the charge. The orde
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """`state` is that of the title, "" for neutral. `text` is about the payment; `is_case`: the page Cases has it."""
+    """`state` is the title's, "" for neutral. `text` is about the payment; `is_case`: the page Cases lists it."""
 
     state: str
     title: str
@@ -35,8 +34,8 @@ def headline(
         return _of_cancelled(order, payment, is_provider_away=is_provider_away)
     title = str(status).capitalize()
     state = "ok" if status == "confirmed" else "warn"
-    if payment and is_on_its_way(payment):
-        return Headline(state, title, _on_its_way(payment, is_provider_away=is_provider_away), is_case=True)
+    if payment and is_refund_pending(payment):
+        return Headline(state, title, _pending_refund_text(payment, is_provider_away=is_provider_away), is_case=True)
     if status == "reserved" and payment and payment["status"] == "pending":
         if is_provider_away:
             return Headline(state, title, _AWAY)
@@ -46,11 +45,11 @@ def headline(
 
 
 def left_to_refund(order: Mapping[str, Any] | None, payment: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What an operator may refund; None if nothing. A cancelled order's money is refunded without being asked to."""
+    """What an operator may refund; None if nothing. A cancelled order's money is refunded automatically."""
     if payment["status"] not in HELD or (order and order["status"] == "cancelled"):
         return None
-    left = held(payment)["amount"] - refund_pending(payment)["amount"]
-    return {"amount": left, "currency": payment["amount"]["currency"]} if left > 0 else None
+    remaining = held(payment)["amount"] - refund_pending(payment)["amount"]
+    return {"amount": remaining, "currency": payment["amount"]["currency"]} if remaining > 0 else None
 
 
 def held(payment: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,11 +59,11 @@ def held(payment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refund_pending(payment: Mapping[str, Any]) -> dict[str, Any]:
-    """What is requested to be refunded, and nobody knows the end of."""
+    """The requested refunds whose outcome is unknown."""
     return payment.get("refund_pending") or {"amount": 0, "currency": payment["amount"]["currency"]}
 
 
-def is_on_its_way(payment: Mapping[str, Any]) -> bool:
+def is_refund_pending(payment: Mapping[str, Any]) -> bool:
     return bool(refund_pending(payment)["amount"])
 
 
@@ -102,12 +101,12 @@ def _owed(payment: Mapping[str, Any], *, is_provider_away: bool) -> str:
             f"the payment provider refuses the refund of {money(held(payment))} ({words(refusal['code'])}),"
             f" {refusal['tries']} {'try' if refusal['tries'] == 1 else 'tries'}."
         )
-    if is_on_its_way(payment):
-        return _on_its_way(payment, is_provider_away=is_provider_away).replace("A refund", "a refund", 1)
+    if is_refund_pending(payment):
+        return _pending_refund_text(payment, is_provider_away=is_provider_away).replace("A refund", "a refund", 1)
     return f"the refund of {money(held(payment))} is not requested yet. Payments does it automatically."
 
 
-def _on_its_way(payment: Mapping[str, Any], *, is_provider_away: bool) -> str:
+def _pending_refund_text(payment: Mapping[str, Any], *, is_provider_away: bool) -> str:
     who = "the payment provider does not answer" if is_provider_away else "the payment provider has not decided it"
     refund = f"A refund of {money(refund_pending(payment))} was requested and {who}."
     return f"{refund} Payments asks again automatically, at the latest in about an hour."

@@ -1,6 +1,6 @@
-"""What a replay can do for a dead letter, and what became of the last one. Pure.
+"""The expected outcome of a replay, and the outcome of the last one. Pure.
 
-A consumer does not report success: a replay that has not come back is handled, or its retries go on.
+A consumer does not report success: a replay that has not returned was handled, or is still being retried.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     Entry = Mapping[str, Any]
 
 INVALID, REFUSED, OPEN = "invalid", "refused", "open"
-SETTLED_SECONDS = 10.0  # what fails at once has come back by then
+SETTLED_SECONDS = 10.0  # an event that fails without retries returns sooner
 _REASONS_WITHOUT_RETRY = frozenset({"rejected", "not_an_event"})
 _RETURNED, _REPLAYED, _REQUESTED = "returned", "replayed", "replay_requested"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`state` as the pages colour it. Not `is_settled`: the page asks again soon."""
+    """`state` is the colour on the pages. Unless `is_settled`, the page refreshes soon."""
 
     state: str
     text: str
     is_settled: bool = True
 
 
-def prospect(letter: Mapping[str, Any]) -> str:
-    """What to expect of the original if it is replayed as it is.
+def expected_outcome(letter: Mapping[str, Any]) -> str:
+    """The expected outcome of replaying the original unchanged.
 
-    INVALID: it fails again, whatever is repaired. REFUSED: it fails again unless the cause was repaired.
+    INVALID: it always fails again. REFUSED: it fails again unless the cause was repaired.
     """
     errors = [letter["error_class"], *(entry.get("error_class", "") for entry in letter["history"])]
     if any(map(is_invalid, errors)) or letter["reason"] == "not_an_event":
@@ -50,7 +50,7 @@ def is_invalid(error_class: str) -> bool:
 
 
 def arrivals(history: Sequence[Entry]) -> int:
-    """How often it came to the dead letters."""
+    """How often it was dead-lettered."""
     return sum(entry["kind"] in {"filed", _RETURNED} for entry in history)
 
 
@@ -60,7 +60,7 @@ def last_edit(history: Sequence[Entry]) -> Entry | None:
 
 
 def outcome(letter: Mapping[str, Any], now: datetime | None = None) -> Outcome | None:
-    """What became of the last replay; None if there was none, or the letter was discarded since."""
+    """The outcome of the last replay; None if there was none, or the dead letter was discarded since."""
     history: Sequence[Entry] = letter["history"]
     requests = [index for index, entry in enumerate(history) if entry["kind"] == _REQUESTED]
     if not requests or letter["status"] == "discarded":
@@ -76,6 +76,6 @@ def outcome(letter: Mapping[str, Any], now: datetime | None = None) -> Outcome |
         return Outcome("bad", f"{what} could not be sent to {queue}: {words(sent['outcome'])}.")
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(sent["at"])).total_seconds()
     if seconds < SETTLED_SECONDS:
-        return Outcome("warn", f"{what} was sent to {queue}. Waiting whether it fails again.", is_settled=False)
-    text = f"{what} was replayed {duration(seconds)} ago and has not come back: it is handled, or it is being retried."
+        return Outcome("warn", f"{what} was sent to {queue}. Waiting to see whether it fails again.", is_settled=False)
+    text = f"{what} was replayed {duration(seconds)} ago and has not failed again: it was handled, or is being retried."
     return Outcome("ok", text)

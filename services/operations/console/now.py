@@ -1,4 +1,4 @@
-"""The page Now: what fails, how much flows, and the whole system in one picture."""
+"""The page Now: current problems, throughput, and an overview of the whole system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEBHOOKS = 25
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The system as Now shows it, and what the control process of a local stack says: None where it says nothing."""
+    """The data of the page Now. `control` is the reply of a local stack's control process, None elsewhere."""
 
     view: dict[str, Any]
     picture: Overview
@@ -29,12 +29,12 @@ class Reading:
 
     @property
     def fault(self) -> dict[str, Any] | None:
-        """The fault that was injected on this local stack and is on."""
+        """The active injected fault of this local stack."""
         return self.control["active"] if isinstance(self.control, dict) else None
 
 
 def read_now() -> Reading:
-    """The one source of what Now says, for each page that repeats it."""
+    """Read the data of the page Now, also for pages that repeat parts of it."""
     view = usecases.show_system(context().store, context().monitor)
     api, token = context().contexts, session().token
     reads = api.ready_checks() | {

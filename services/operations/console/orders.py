@@ -13,7 +13,7 @@ from common.schemas import is_id
 from common.web.app_factory import context
 from common.web.pagination import Page
 from services.operations import usecases
-from services.operations.console import acting, forms, headline, re_check, story, traces
+from services.operations.console import acting, forms, headline, order_history, re_check, traces
 from services.operations.console.blueprint import blueprint, done, render, session
 from services.operations.console.contexts import ContextDownError, RefusedError
 from services.operations.domain import Filter
@@ -38,14 +38,14 @@ def list_orders() -> ResponseReturnValue:
         leads = _of_id(text)
         if leads:
             return redirect(leads, 303)
-    page, error, odd = None, None, ""
+    page, error, filter_error = None, None, ""
     try:
-        page = context().contexts.get("orders", "/orders", session().token, **_wanted(query), limit=PAGE)
+        page = context().contexts.get("orders", "/orders", session().token, **_filter(query), limit=PAGE)
     except ContextDownError as raised:
         error = raised
     except (RefusedError, forms.FormError) as refused:
-        odd = _what_is_odd(refused)
-    return render("orders.html", page=page, error=error, statuses=STATUSES, query=query, odd=odd)
+        filter_error = _error_text(refused)
+    return render("orders.html", page=page, error=error, statuses=STATUSES, query=query, filter_error=filter_error)
 
 
 @blueprint.get("/console/orders/<order_id>")
@@ -69,8 +69,8 @@ def show_order(order_id: str) -> ResponseReturnValue:
         order_id=order_id,
         order=order,
         **_summary(order, payment),
-        story=story.story(_data(found["timeline"]), letters or [], deliveries, acts),
-        width=story.WIDTH,
+        story=order_history.build(_data(found["timeline"]), letters or [], deliveries, acts),
+        width=order_history.WIDTH,
         letters=letters,
         errors=list(errors.values()),
         failed_deliveries=[each for each in deliveries if each["status"] == "failed"],
@@ -117,19 +117,19 @@ def resend_delivery_of_order(order_id: str, delivery_id: str) -> ResponseReturnV
 
 
 def _summary(order: dict[str, Any] | None, payment: dict[str, Any] | None) -> dict[str, Any]:
-    """What the page says of the payment, and what can be done about it."""
-    waits = order and payment and (payment["status"] == "pending" or headline.is_on_its_way(payment))
+    """The payment's headline, and the possible actions."""
+    waits = order and payment and (payment["status"] == "pending" or headline.is_refund_pending(payment))
     is_away = bool(waits) and usecases.is_provider_away(context().monitor)
     return {
         "payment": payment,
         "headline": headline.headline(order, payment, is_provider_away=is_away) if order else None,
         "refundable": headline.left_to_refund(order, payment) if payment else None,
-        "on_its_way": headline.refund_pending(payment) if payment and headline.is_on_its_way(payment) else None,
+        "on_its_way": headline.refund_pending(payment) if payment and headline.is_refund_pending(payment) else None,
         "cancel_consequence": headline.cancel_consequence(payment),
     }
 
 
-def _wanted(query: dict[str, str]) -> dict[str, str | None]:
+def _filter(query: dict[str, str]) -> dict[str, str | None]:
     """The query of the orders API. Raises `FormError`."""
     text = query["q"]
     moments = {name: rfc3339(forms.moment(name, query[name])) for name in ("since", "until") if query[name]}
@@ -137,7 +137,7 @@ def _wanted(query: dict[str, str]) -> dict[str, str | None]:
     return {"status": query["status"], "starting_after": request.args.get("starting_after"), **what, **moments}
 
 
-def _what_is_odd(refused: RefusedError | forms.FormError) -> str:
+def _error_text(refused: RefusedError | forms.FormError) -> str:
     if isinstance(refused, RefusedError) and "sku" in refused.errors:
         return (
             "Paste the id of an order or of a customer, or enter a SKU: letters, digits, dots, dashes and underscores."

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 OK, WARN, BAD, UNKNOWN = "ok", "warn", "bad", "unknown"
 SLOW_OUTBOX_SECONDS, LATE_OUTBOX_SECONDS = 5.0, 30.0
 SLOW_QUEUE_SECONDS = 30.0
-AUDIT_FRESH_SECONDS = 24 * 3600
 _CONTEXTS = ("users", "inventory", "orders", "payments", "archive", "operations")
 _SELF = "service-operations"
 _RELATIONAL = frozenset({"users", "inventory", "orders", "payments"})
 _SEVERITY = {BAD: 0, UNKNOWN: 1, WARN: 2}
 _EVENTS = ".events"
 _PROVIDER = "Payment provider"
-_NOTHING_TO_DO = "Nothing to do: orders wait and go on by themselves once it answers."
+_NOTHING_TO_DO = "No action is needed: orders wait and resume automatically when it answers."
 
 Unready = Mapping[str, Sequence[str]]
 
@@ -128,7 +127,7 @@ def _outbox(outbox: Mapping[str, Any]) -> Part:
         return Part(
             name, BAD if seconds >= LATE_OUTBOX_SECONDS else WARN, f"{rows} wait, {duration(seconds)}", sentence
         )
-    return Part(name, OK, f"{rows} on the way" if rows else "empty")
+    return Part(name, OK, f"{rows} waiting" if rows else "empty")
 
 
 def _queue(context: str, view: Mapping[str, Any], worker: Mapping[str, Any] | None) -> Part | None:
@@ -145,15 +144,15 @@ def _queue(context: str, view: Mapping[str, Any], worker: Mapping[str, Any] | No
     if messages and waited >= SLOW_QUEUE_SECONDS:
         late = f"{messages} wait, not empty for {duration(waited)}"
         return Part(name, WARN, late, f"{waiting}: its worker has been behind for {duration(waited)}")
-    return Part(name, OK, f"{messages} on the way" if messages else "empty")
+    return Part(name, OK, f"{messages} waiting" if messages else "empty")
 
 
 def _idle(context: str, view: Mapping[str, Any], worker: Mapping[str, Any] | None) -> str:
-    """Why nobody takes events from the queue of `context`."""
+    """The reason why no worker consumes the queue of `context`."""
     if worker and worker["alive"] and worker["subscribed"] is False:
         return f"its worker has paused until {awaited(worker['name'], view)} answers"
     if worker and worker["alive"]:  # the broker's own figures are some seconds old
-        return "its worker has just come back" if worker["subscribed"] else "no worker takes them"
+        return "its worker has just resumed" if worker["subscribed"] else "no worker consumes them"
     return f"worker-{context} does not run"
 
 
@@ -161,7 +160,7 @@ def _postgres(unready: Unready) -> Part:
     answers = [failing for name, failing in unready.items() if name.removeprefix("service-") in _RELATIONAL]
     if any("postgres" in failing for failing in answers):
         return Part("PostgreSQL", BAD, "does not answer")
-    return Part("PostgreSQL", OK, "answers") if answers else Part("PostgreSQL", UNKNOWN, "no service can say")
+    return Part("PostgreSQL", OK, "answers") if answers else Part("PostgreSQL", UNKNOWN, "no service answers")
 
 
 def _rabbitmq(view: Mapping[str, Any]) -> Part:
@@ -180,9 +179,9 @@ def _providers(view: Mapping[str, Any]) -> Iterator[Part]:
     if "open" in states:
         yield Part(_PROVIDER, BAD, "does not answer")
     elif "half_open" in states:
-        yield Part(_PROVIDER, WARN, "is tried again")
+        yield Part(_PROVIDER, WARN, "is being probed")
     else:
-        yield Part(_PROVIDER, OK if states else UNKNOWN, "no failures" if states else "not known")
+        yield Part(_PROVIDER, OK if states else UNKNOWN, "no failures" if states else "unknown")
 
 
 def _parts(rows: list[Row]) -> Iterator[Part]:
@@ -199,7 +198,7 @@ def _problems(view: Mapping[str, Any], parts: list[Part]) -> Iterator[Problem]:
         if part.state in (BAD, WARN):
             yield _problem(part)
     if view["held_up"]:
-        yield Problem(WARN, "Waiting orders are not cancelled as late: the time-out clock is stopped during the outage")
+        yield Problem(WARN, "Open orders are not timed out: the time-out clock is stopped during the outage")
     if waiting := waiting_letters(view):
         verb = "needs" if waiting == 1 else "need"
         text = f"{counted(waiting, 'event')} failed for good and {verb} your decision (dead letters)"

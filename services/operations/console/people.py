@@ -1,31 +1,23 @@
-"""Who acted, by name: records have ids. Where a name is not known, it is `operator`: nobody else may act."""
+"""The names of operators, for records that contain only ids. An unknown name is shown as `operator`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from flask import g
 
-from common.errors import Unavailable, classify
-from common.observability import logs
-from common.web.app_factory import context
 from services.operations import operators
+from services.operations.console.acting import with_store
 from services.operations.console.blueprint import blueprint, operator_id, session
 from services.operations.domain import AUTOMATIC
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    from pymongo.database import Database
-
 NOT_KNOWN, ITSELF = "operator", "itself"
-_log = logs.logger(__name__)
+_NO_NAMES = "operator names are unavailable"
 
 
 def remember(caller_id: str, name: str) -> None:
     """Keep the name of an operator who signs in; without MongoDB it is kept next time."""
-    _with_store(lambda database: operators.remember(database, caller_id, name))
+    with_store(lambda database: operators.remember(database, caller_id, name), _NO_NAMES)
 
 
 @blueprint.app_template_filter("who")
@@ -35,16 +27,5 @@ def who(by: str | None, otherwise: str = NOT_KNOWN) -> str:
         g.names = {AUTOMATIC: ITSELF, operator_id(): session().user}
     known = cast("dict[str, str]", g.names)
     if by and by not in known:
-        known[by] = _with_store(lambda database: operators.name_of(database, by)) or ""
+        known[by] = with_store(lambda database: operators.name_of(database, by), _NO_NAMES) or ""
     return (known[by] if by else "") or otherwise
-
-
-def _with_store(use: Callable[[Database[dict[str, Any]]], str | None]) -> str | None:
-    try:
-        with context().store.use() as database:
-            return use(database)
-    except Exception as error:
-        if classify(error) is not Unavailable:
-            raise
-        _log.warning("names of operators are out of reach", error=type(error).__name__)
-        return None

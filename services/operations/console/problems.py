@@ -14,7 +14,7 @@ UNDECIDED_SECONDS = 10.0  # as long as payments waits before it lists a payment 
 MAX_DESCRIPTION = 80
 _DEPENDENCIES = {"payment_provider": "the payment provider", "mongodb": "MongoDB"}
 _DISABLED = {
-    "gone": "it answered 410, which says that it is gone",
+    "gone": "it answered 410 Gone",
     "failing": "it has failed for days",
     "requested": "its owner or an operator did it",
 }

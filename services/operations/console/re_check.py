@@ -1,4 +1,4 @@
-"""What a re-check of a payment came to, in words. Pure."""
+"""Describes the result of a re-check of a payment. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _STATUSES = ("pending", "captured", "declined", "cancelled", "partially_refunded", "refunded")
-_PLAIN = "re-checked"  # a payments service of an earlier version does not say the outcome
+_PLAIN = "re-checked"  # an earlier version of the payments service returns no outcome
 _OUTCOMES = ("unchanged", "changed", "undecided")
 
 
@@ -45,7 +45,7 @@ def _sentence(outcome: str, status: str) -> str:
         )
     if outcome == "changed":
         return f"Compared with the payment provider: the payment has changed, it is now {words(status)}."
-    return f"Compared with the payment provider: the same, the payment is {words(status)}. Nothing was to be done."
+    return f"Compared with the payment provider: the same, the payment is {words(status)}. Nothing had to be done."
 
 
 NOTICES = {_key(outcome, status): _sentence(outcome, status) for outcome in _OUTCOMES for status in _STATUSES} | {

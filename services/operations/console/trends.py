@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS = 15.0
 CLOSE_SECONDS = 10.0
-KEPT = 240  # an hour
+SAMPLES = 240  # an hour
 RECENT = 20  # points of the figures at the top: five minutes
 _ACCEPTED, _CONFIRMED = "holdfast_orders_accepted_total", "holdfast_orders_confirmed_total"
 _CANCELLED, _BUCKET = "holdfast_orders_cancelled_total", "holdfast_order_confirmation_seconds_bucket"
@@ -45,7 +45,7 @@ class Trends:
     """Points of the last hour. `watch` starts the sampling thread."""
 
     def __init__(self) -> None:
-        self._points: deque[Point] = deque(maxlen=KEPT)
+        self._points: deque[Point] = deque(maxlen=SAMPLES)
         self._last: tuple[float, Counters] | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -82,7 +82,7 @@ class Trends:
             try:
                 self.add(take_snapshot(), time.monotonic())
             except Exception as error:  # noqa: BLE001 - the next snapshot may succeed
-                _log.warning("no sample for the curves", error=f"{type(error).__name__}: {error}")
+                _log.warning("cannot take a sample for the charts", error=f"{type(error).__name__}: {error}")
             self._closed.wait(SAMPLE_SECONDS)
 
 
@@ -103,7 +103,7 @@ def typical_seconds(points: Sequence[Point]) -> float | None:
     for bound, count in sorted(sums.items()):
         if total and count >= total / 2:
             if bound == float("inf"):
-                return lower  # at least
+                return lower  # at least this many
             return lower + (total / 2 - below) / (count - below) * (bound - lower) if count > below else bound
         lower, below = bound, count
     return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.operations.console import (
-    break_it,
     cases,
     dead_letters,
+    fault_injection,
     now,
     orders,
     people,
@@ -17,9 +17,9 @@ from services.operations.console import (
 from services.operations.console.blueprint import register
 
 __all__ = [
-    "break_it",
     "cases",
     "dead_letters",
+    "fault_injection",
     "now",
     "orders",
     "people",

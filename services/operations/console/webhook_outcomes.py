@@ -1,4 +1,4 @@
-"""What has come of an act on a webhook endpoint, as the endpoint and its deliveries show it now. Pure."""
+"""The outcome of an action on a webhook endpoint, derived from the endpoint and its deliveries. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 _WAITING = {
     "tested": "A test event is requested. Its delivery is the newest below.",
-    "resent": "Requested. The deliveries below show what comes of it.",
+    "resent": "Requested. The deliveries below show the outcome.",
 }
 _TEST = "webhook.test.v1"
 _SUCCESS = range(200, 300)
@@ -18,9 +18,9 @@ _SUCCESS = range(200, 300)
 def outcome(
     act: str, since: str, endpoint: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]]
 ) -> tuple[str, str] | None:
-    """(state, sentence) for an act at the moment `since`; None if there is nothing to say any more."""
+    """(state, sentence) for an action at the time `since`; None if it is no longer relevant."""
     if act == "dismissed":
-        return "ok", "The delivery is off the list of what failed."
+        return "ok", "The delivery is dismissed."
     if act in {"enabled", "disabled"}:
         return _switched(act, endpoint)
     if act not in _WAITING:
@@ -46,7 +46,7 @@ def outcome(
 
 
 def _switched(act: str, endpoint: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Nothing once it was switched back since, by itself or by somebody else."""
+    """None if the endpoint was switched back since, automatically or by someone else."""
     if endpoint["enabled"] != (act == "enabled"):
         return None
     if act == "enabled":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.web import document_replies as replies
-from services.operations import acts, audits, bodies, jobs, models, sessions
+from services.operations import audits, bodies, jobs, models, operator_actions, sessions
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
@@ -16,6 +16,6 @@ COLLECTIONS: dict[str, list[IndexModel]] = {
     bodies.COLLECTION: [],
     replies.COLLECTION: replies.INDEXES,
     audits.COLLECTION: audits.INDEXES,
-    acts.COLLECTION: acts.INDEXES,
+    operator_actions.COLLECTION: operator_actions.INDEXES,
     sessions.COLLECTION: sessions.INDEXES,
 }

@@ -31,7 +31,7 @@ def happening(**changes: Any) -> Event:
 
 
 def dead(event: Event | bytes | None = None, **headers: Any) -> RawMessage:
-    """As a consumer publishes it; a header of None is left out."""
+    """A dead letter as a consumer publishes it, without headers that are None."""
     body = event if isinstance(event, bytes) else (event or happening()).to_json().encode()
     fields = {
         "holdfast-attempt": 4,
@@ -49,7 +49,7 @@ def dead(event: Event | bytes | None = None, **headers: Any) -> RawMessage:
 
 
 def file(database: Database[dict[str, Any]], message: RawMessage | None = None) -> str:
-    """File it; returns the newest letter's id."""
+    """Store it; returns the newest dead letter's id."""
     usecases.file_letter(database, message or dead())
     [newest] = database["letters"].find({}, {"_id": 1}).sort("last_filed_at", -1).limit(1)
     return str(newest["_id"])

@@ -1,6 +1,6 @@
 """The routes on a real MongoDB, as operators and others see them.
 
-Behind them are tried: `rendering.py`, `document_replies.py`, `jobs.py`, `bodies.py` and `system_api.py`.
+Also tests `rendering.py`, `document_replies.py`, `jobs.py`, `bodies.py` and `system_api.py`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ OPERATOR = bearer(role="operator", sub="ann")
 LETTERS = "/api/v1/dead-letters"
 
 
-def carry_out(store: Store) -> list[str]:
-    """What the worker does; returns the replayed letters."""
+def execute_replays(store: Store) -> list[str]:
+    """Execute replays like the worker; returns the replayed dead letters."""
     claimed = usecases.claim_replays(store, "a-worker", limit=100)
     usecases.settle_replays(store, {replay.id: (replay, PUBLISHED) for replay in claimed})
     return [replay.letter_id for replay in claimed]
@@ -73,7 +73,7 @@ def test_an_operator_reads_a_dead_letter(client: FlaskClient, store: Store) -> N
     assert listed.items() <= shown.items()
 
 
-def test_bytes_of_any_kind_are_shown(client: FlaskClient, store: Store) -> None:
+def test_binary_bodies_are_shown(client: FlaskClient, store: Store) -> None:
     letter_id = file(store, dead(b"\xff\x00", reason=None))
     shown = answer(client.get(f"{LETTERS}/{letter_id}", headers=OPERATOR))
     assert (shown["event"], shown["event_id"], shown["body"]["encoding"]) == (None, None, "base64")
@@ -83,7 +83,7 @@ def test_bytes_of_any_kind_are_shown(client: FlaskClient, store: Store) -> None:
     assert (shown["body"]["truncated"], shown["body_bytes"]) == (True, 300_000)
 
 
-def test_the_list_is_filtered_and_paged(client: FlaskClient, store: Store) -> None:
+def test_the_list_is_filtered_and_paginated(client: FlaskClient, store: Store) -> None:
     ids = [file(store) for _ in range(3)]
     other = file(store, dead(happening(type="a.b.v1"), queue="inventory.events", error_class="x.y.OddError"))
     usecases.discard_letter(store, other, by="ann", reason="known")
@@ -97,7 +97,7 @@ def test_the_list_is_filtered_and_paged(client: FlaskClient, store: Store) -> No
     assert ([letter["id"] for letter in rest["data"]], rest["has_more"]) == ([ids[0]], False)
 
 
-def test_everything_is_for_operators(client: FlaskClient, store: Store) -> None:
+def test_only_operators_have_access(client: FlaskClient, store: Store) -> None:
     letter_id = file(store)
     for path in (LETTERS, f"{LETTERS}/{letter_id}", f"{LETTERS}/replays/{letter_id}", "/api/v1/system"):
         assert client.get(path).status_code == 401
@@ -110,10 +110,10 @@ def test_everything_is_for_operators(client: FlaskClient, store: Store) -> None:
 
 def test_a_replay_is_recorded_and_its_outcome_is_reported(client: FlaskClient, store: Store) -> None:
     letter_id = file(store)
-    for _ in range(2):  # asked twice while it is on its way: once is enough
+    for _ in range(2):  # a second request during the replay has no effect
         reply = client.post(f"{LETTERS}/{letter_id}/replay", headers=OPERATOR)
         assert (reply.status_code, answer(reply)["status"]) == (202, "replaying")
-    assert carry_out(store) == [letter_id]
+    assert execute_replays(store) == [letter_id]
     shown = answer(client.get(f"{LETTERS}/{letter_id}", headers=OPERATOR))
     assert shown["status"] == "replayed"
     assert [(entry["kind"], entry.get("by"), entry.get("outcome")) for entry in shown["history"][1:]] == [
@@ -122,7 +122,7 @@ def test_a_replay_is_recorded_and_its_outcome_is_reported(client: FlaskClient, s
     ]
 
 
-def test_an_edited_event_is_sent_in_its_place(client: FlaskClient, store: Store) -> None:
+def test_an_edited_event_is_sent_instead_of_the_original(client: FlaskClient, store: Store) -> None:
     event = happening()
     letter_id = file(store, dead(event))
     repaired = event.to_document() | {"data": {"n": 2}}
@@ -149,7 +149,7 @@ def test_a_dead_letter_is_discarded_and_can_still_be_replayed(client: FlaskClien
     assert (reply.status_code, answer(reply)["code"]) == (409, "letter_replaying")
 
 
-def test_a_bulk_replay_tells_its_progress(client: FlaskClient, store: Store) -> None:
+def test_a_bulk_replay_reports_its_progress(client: FlaskClient, store: Store) -> None:
     ids = {file(store) for _ in range(3)}
     file(store, dead(queue="inventory.events"))
     headers = OPERATOR | {"Idempotency-Key": "k-1"}
@@ -164,19 +164,19 @@ def test_a_bulk_replay_tells_its_progress(client: FlaskClient, store: Store) -> 
     assert running is not None
     assert usecases.running_job(store, "another") is None
     assert usecases.advance_job(store, running, 2) == 2
-    assert len(carry_out(store)) == 2
+    assert len(execute_replays(store)) == 2
     shown = answer(client.get(reply.headers["Location"], headers=OPERATOR))
     assert (shown["status"], shown["replayed"], shown["taken"]) == ("running", 2, 2)
     assert usecases.advance_job(store, running, 10) == 1
-    file(store)  # filed after the job was asked for
+    file(store)  # stored after the job was requested
     assert usecases.advance_job(store, running, 10) == 0
-    carry_out(store)
+    execute_replays(store)
     shown = answer(client.get(reply.headers["Location"], headers=OPERATOR))
     assert (shown["status"], shown["replayed"], shown["waiting"], shown["failed"]) == ("done", 3, 0, 0)
     assert {letter["_id"] for letter in store["letters"].find({"status": "replayed"})} == ids
 
 
-def test_two_bulk_replays_with_one_key_at_once_are_one(client: FlaskClient, store: Store) -> None:
+def test_concurrent_bulk_replays_with_one_key_create_one_job(client: FlaskClient, store: Store) -> None:
     file(store)
     headers = OPERATOR | {"Idempotency-Key": "at-once"}
     barrier = Barrier(8, timeout=30)
@@ -194,7 +194,7 @@ def test_two_bulk_replays_with_one_key_at_once_are_one(client: FlaskClient, stor
     assert store["jobs"].count_documents({}) == 1
 
 
-def test_a_claim_is_taken_over_from_a_request_that_died(store: Store) -> None:
+def test_the_claim_of_a_dead_request_is_taken_over(store: Store) -> None:
     key = RequestKey("scope", "key", "fingerprint")
     first = replies.claim(store, key)
     with pytest.raises(Conflict) as caught:
@@ -203,14 +203,14 @@ def test_a_claim_is_taken_over_from_a_request_that_died(store: Store) -> None:
     store["replies"].update_one({}, {"$set": {"claimed_until": datetime.now(UTC) - timedelta(seconds=1)}})
     second = replies.claim(store, key)
     assert second.resource_id == first.resource_id
-    replies.keep(store, key, first, Reply(202, {"by": "the first"}))
-    replies.keep(store, key, second, Reply(202, {"by": "the second"}))
+    replies.store(store, key, first, Reply(202, {"by": "the first"}))
+    replies.store(store, key, second, Reply(202, {"by": "the second"}))
     kept = replies.claim(store, key).reply
     assert kept is not None
     assert kept.body == {"by": "the second"}
 
 
-def test_a_refused_request_leaves_its_key_free(client: FlaskClient, store: Store) -> None:
+def test_a_rejected_request_does_not_consume_its_key(client: FlaskClient, store: Store) -> None:
     headers = OPERATOR | {"Idempotency-Key": "refused"}
     path = f"{LETTERS}/{new_id()}/replay"
     assert [client.post(path, headers=headers).status_code for _ in range(2)] == [404, 404]
@@ -218,7 +218,7 @@ def test_a_refused_request_leaves_its_key_free(client: FlaskClient, store: Store
 
 
 @pytest.mark.parametrize("letter_id", ["nonsense", "$where", "x" * 300, new_id(), new_id().upper()])
-def test_what_is_no_dead_letter_is_not_found(client: FlaskClient, letter_id: str) -> None:
+def test_an_unknown_dead_letter_is_not_found(client: FlaskClient, letter_id: str) -> None:
     assert client.get(f"{LETTERS}/{letter_id}", headers=OPERATOR).status_code == 404
     assert client.post(f"{LETTERS}/{letter_id}/replay", headers=OPERATOR).status_code == 404
     assert client.post(f"{LETTERS}/{letter_id}/discard", json={"reason": "x"}, headers=OPERATOR).status_code == 404
@@ -244,9 +244,7 @@ def test_what_is_no_dead_letter_is_not_found(client: FlaskClient, letter_id: str
         ("LETTER/discard", {"reason": 1}, 422),
     ],
 )
-def test_a_body_that_cannot_be_meant_is_refused(
-    client: FlaskClient, store: Store, path: str, body: Any, status: int
-) -> None:
+def test_an_invalid_body_is_rejected(client: FlaskClient, store: Store, path: str, body: Any, status: int) -> None:
     letter_id = file(store)
     reply = client.post(f"{LETTERS}/{path.replace('LETTER', letter_id)}", json=body, headers=OPERATOR)
     assert reply.status_code == status
@@ -256,18 +254,18 @@ def test_a_body_that_cannot_be_meant_is_refused(
 @pytest.mark.parametrize(
     "query", ["limit=0", "status=lost", "queue=", f"starting_after={new_id()}", "error=%00", "a=b"]
 )
-def test_a_query_that_cannot_be_meant_is_refused(client: FlaskClient, query: str) -> None:
+def test_an_invalid_query_is_rejected(client: FlaskClient, query: str) -> None:
     assert client.get(f"{LETTERS}?{query}", headers=OPERATOR).status_code in (400, 422)
 
 
-def test_a_dead_letter_of_no_consumers_queue_is_not_replayed(client: FlaskClient, store: Store) -> None:
+def test_a_dead_letter_without_a_consumers_queue_is_not_replayed(client: FlaskClient, store: Store) -> None:
     letter_id = file(store, dead(queue="amq.rabbitmq.trace"))
     reply = client.post(f"{LETTERS}/{letter_id}/replay", headers=OPERATOR)
     assert (reply.status_code, answer(reply)["code"]) == (409, "letter_not_replayable")
 
 
 @pytest.mark.parametrize("outage", ["cut", "freeze"])
-def test_without_its_store_it_says_so_soon(
+def test_it_returns_503_soon_while_mongodb_is_down(
     make_app: Callable[..., Flask], store: Store, document_store: str, outage: str
 ) -> None:
     letter_id = file(store)
@@ -281,4 +279,4 @@ def test_without_its_store_it_says_so_soon(
             assert (reply.status_code, "Retry-After" in reply.headers) == (503, True)
         system = client.get("/api/v1/system", headers=OPERATOR)
         assert (answer(system)["dead_letters"], answer(system)["unanswered"]) == (None, ["mongodb"])
-        assert time.monotonic() - started < 15  # the driver's own patience is 30 s
+        assert time.monotonic() - started < 15  # the driver's own time-out is 30 s

@@ -1,4 +1,4 @@
-"""What audits reported, on a real MongoDB."""
+"""Audit reports on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_without_a_report_there_is_none(store: Database[dict[str, Any]]) -> None
     assert audits.last(store) is None
 
 
-def test_the_newest_report_counts_with_all_that_it_found_broken(store: Database[dict[str, Any]]) -> None:
+def test_the_newest_report_is_shown_with_its_violations(store: Database[dict[str, Any]]) -> None:
     audits.record(store, KEPT, by="operator-1")
     first = audits.last(store)
     assert first is not None
@@ -30,17 +30,19 @@ def test_the_newest_report_counts_with_all_that_it_found_broken(store: Database[
     assert (filed["ok"], filed["broken"], filed["orders"], filed["promises"]) == (False, 3, 8, BROKEN["promises"])
 
 
-def test_what_does_not_agree_is_kept_with_the_audit(store: Database[dict[str, Any]]) -> None:
+def test_findings_are_stored_with_the_audit(store: Database[dict[str, Any]]) -> None:
     findings = [{"promise": "P1", "subject": "order-1", "text": "still pending"}]
     filed = audits.record(store, BROKEN | {"findings": findings}, by="operator-1")
     assert audits.find(store, filed["id"]) == filed
     assert filed["findings"] == findings
     assert audits.find(store, "unknown") is None
     assert audits.latest(store, 10) == [filed | {"findings": []}], "a list is short"
-    store[audits.COLLECTION].update_many({}, {"$unset": {"findings": True}})  # as it was before there were any
+    store[audits.COLLECTION].update_many(
+        {}, {"$unset": {"findings": True}}
+    )  # like records of a version without findings
     assert audits.last(store) == filed | {"findings": []}
 
 
-def test_reports_go_after_a_while(store: Database[dict[str, Any]]) -> None:
+def test_reports_expire(store: Database[dict[str, Any]]) -> None:
     kept = store[audits.COLLECTION].index_information()["pruned"]
     assert kept["expireAfterSeconds"] == audits.KEPT_SECONDS

@@ -1,4 +1,4 @@
-"""What is read from a dead message. Whatever it is, an answer comes out."""
+"""The diagnosis of a dead message; any message gets one."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def read(message: RawMessage) -> Death:
     return diagnose(message, now=NOW)
 
 
-def test_the_brokers_word_is_taken_for_where_when_and_why() -> None:
+def test_queue_time_and_reason_are_taken_from_the_broker() -> None:
     event = happening()
     death = read(by_broker(event.to_json().encode(), "delivery_limit"))
     assert (death.queue, death.reason, death.failed_at) == (QUEUE, "delivery_limit", "2026-11-02T09:00:00.000000Z")
-    assert (death.event_id, death.attempts, death.earns_a_replay) == (event.id, 21, True)
+    assert (death.event_id, death.attempts, death.is_replayed_automatically) == (event.id, 21, True)
 
 
 def test_the_last_error_of_an_event_that_then_killed_its_worker_is_reported() -> None:
@@ -64,25 +64,25 @@ def test_the_last_error_of_an_event_that_then_killed_its_worker_is_reported() ->
         (happening(type="Nonsense").to_json().encode(), CONTENT_TYPE, "type is not of the form"),
     ],
 )
-def test_a_message_that_a_worker_rejected_gets_a_reason(body: bytes, content_type: str | None, problem: str) -> None:
+def test_a_message_rejected_by_a_worker_gets_a_reason(body: bytes, content_type: str | None, problem: str) -> None:
     death = read(by_broker(body, "rejected", content_type=content_type))
     assert (death.reason, death.error_class) == ("not_an_event", "common.messaging.events.InvalidEventError")
     assert problem in death.error
-    assert not death.earns_a_replay
+    assert not death.is_replayed_automatically
 
 
-def test_what_is_wrong_with_nothing_is_not_explained_away() -> None:
+def test_a_valid_event_keeps_the_brokers_reason() -> None:
     assert read(by_broker(happening().to_json().encode(), "rejected")).reason == "rejected"
 
 
-def test_what_can_be_made_out_of_no_event_is_kept_to_find_it_by() -> None:
+def test_readable_fields_of_a_malformed_event_are_stored() -> None:
     body = b'{"id": "7", "type": "order.placed.v1", "subject": "s", "orderid": 4, "traceparent": "x"}'
     death = read(by_broker(body, "rejected"))
     assert (death.event_id, death.event_type, death.subject) == (None, "order.placed.v1", "s")
     assert (death.order_id, death.trace_id) == (None, None)
 
 
-def test_one_arrival_has_one_identity_and_another_death_another() -> None:
+def test_each_dead_lettering_has_a_stable_id_of_its_own() -> None:
     event = happening()
     first = dead(event, failed_at="2026-11-02T09:00:00.000001Z")
     assert read(first).id == read(first).id
@@ -121,7 +121,7 @@ _DEATHS = st.lists(st.dictionaries(st.sampled_from(["reason", "queue", "time", "
     headers=st.dictionaries(_NAMES | st.text(), _VALUES) | st.fixed_dictionaries({"x-death": _DEATHS}),
     content_type=st.none() | st.text(),
 )
-def test_anything_at_all_is_diagnosed(body: bytes, headers: dict[str, Any], content_type: str | None) -> None:
+def test_any_message_is_diagnosed(body: bytes, headers: dict[str, Any], content_type: str | None) -> None:
     death = read(RawMessage(body=body, routing_key="q", headers=headers, content_type=content_type))
     assert death.body == body
     assert death.reason not in ("", "undiagnosed")

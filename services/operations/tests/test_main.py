@@ -30,7 +30,7 @@ def start(**environment: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_it_is_made_without_asking_its_store_or_anybody_else() -> None:
+def test_the_app_starts_without_any_server() -> None:
     assert (
         start(METRICS_URLS='{"a": "http://127.0.0.1:1/metrics"}', RABBITMQ_MANAGEMENT_URL="http://x:y@127.0.0.1:1")[0]
         == 0
@@ -50,7 +50,7 @@ def test_it_is_made_without_asking_its_store_or_anybody_else() -> None:
         ("TRACE_URL_TEMPLATE", "javascript:{trace_id}"),
     ],
 )
-def test_a_bad_setting_stops_it_and_names_itself(name: str, value: str) -> None:
+def test_an_invalid_setting_stops_the_process_and_is_named(name: str, value: str) -> None:
     code, output = started_with(main.create_app, SETTINGS | {name: value})
     assert code == 2
     assert name in output

@@ -1,4 +1,4 @@
-"""What /metrics says of dead letters on file, and of the last audit (`audits.py`)."""
+"""The metrics of stored dead letters, and of the last audit (`audits.py`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.messaging.events import new_id
 from common.tests.sample_service import answer, bearer
 from common.tests.tcp_proxy import Link
-from services.operations import metrics, usecases
+from common.web import stored_metrics
+from services.operations import usecases
 from services.operations.tests.dead_letters import dead, file
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ KEPT = report(BROKEN)
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "KEPT_SECONDS", 0)
+    monkeypatch.setattr(stored_metrics, "CACHE_SECONDS", 0)
 
 
 def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
@@ -45,7 +46,7 @@ def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
     return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
 
-def test_dead_letters_that_wait_are_counted_by_queue(client: FlaskClient, store: Store) -> None:
+def test_waiting_dead_letters_are_counted_by_queue(client: FlaskClient, store: Store) -> None:
     before = read(client)
     filed = ("holdfast_dead_letters_filed_total", "inventory.events", "rejected")
     known = file(store, dead(queue="inventory.events", reason="rejected"))
@@ -76,7 +77,7 @@ def test_the_last_audit_is_shown(client: FlaskClient, store: Store) -> None:
     assert broken == BROKEN
 
 
-def test_the_same_report_twice_is_one(client: FlaskClient, store: Store) -> None:
+def test_a_repeated_report_is_stored_once(client: FlaskClient, store: Store) -> None:
     headers = OPERATOR | {"Idempotency-Key": new_id()}
     replies = [client.post(AUDITS, json=KEPT, headers=headers) for _ in range(2)]
     assert answer(replies[0]) == answer(replies[1])
@@ -90,19 +91,19 @@ def test_the_same_report_twice_is_one(client: FlaskClient, store: Store) -> None
         KEPT | {"promises": []},
         KEPT | {"orders": -1},
         report(BROKEN | {"P1": -1}),
-        report(BROKEN | {"P8": 0}),  # no audit can judge it
+        report(BROKEN | {"P8": 0}),  # no audit checks it
         report({name: count for name, count in BROKEN.items() if name != "P4"}),
         KEPT | {"promises": [{"promise": "P1", "broken": 0}] * len(BROKEN)},
         KEPT | {"colour": "red"},
     ],
 )
-def test_what_is_no_report_is_refused(client: FlaskClient, store: Store, body: Any) -> None:
+def test_an_invalid_report_is_rejected(client: FlaskClient, store: Store, body: Any) -> None:
     assert client.post(AUDITS, json=body, headers=OPERATOR).status_code == 422
     assert client.post(AUDITS, json=KEPT, headers=bearer()).status_code == 403
     assert store["audits"].count_documents({}) == 0
 
 
-def test_without_the_store_the_last_values_stay(
+def test_the_last_values_are_kept_while_mongodb_is_down(
     make_app: Callable[..., Flask], store: Store, document_store: str
 ) -> None:
     file(store)

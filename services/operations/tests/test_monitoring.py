@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from services.operations.monitoring import KEPT_SECONDS, POLL_SECONDS, Monitor, Sample, Snapshot
+from services.operations.monitoring import CACHE_SECONDS, POLL_SECONDS, Monitor, Sample, Snapshot
 from services.operations.system import system_view
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ NOTHING_SET_ASIDE = {"set_aside_rows": None, "set_aside_seconds": None}
 
 
 class Fake(ThreadingHTTPServer):
-    """Answers each path with what it has for it; None hangs."""
+    """Returns the configured response of each path; None hangs."""
 
     daemon_threads = True
 
@@ -67,7 +67,7 @@ def serving(answers: dict[str, bytes | None]) -> Iterator[Fake]:
         server.server_close()
 
 
-def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up() -> None:
+def test_sources_that_do_not_answer_are_unknown_and_delay_no_others() -> None:
     answers: dict[str, bytes | None] = {
         "/relay": RELAY,
         "/hangs": None,
@@ -80,7 +80,7 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
         started = time.monotonic()
         snapshot = monitor.snapshot()
         assert time.monotonic() - started < POLL_SECONDS + 10
-        view = system_view(snapshot, monitor.processes, [], None, asks_broker=monitor.asks_broker)
+        view = system_view(snapshot, monitor.processes, [], None, has_broker=monitor.has_broker)
         request_count = server.request_count
         assert monitor.snapshot() is snapshot
         assert server.request_count == request_count
@@ -96,44 +96,44 @@ def test_what_answers_is_seen_and_what_does_not_is_unknown_and_holds_nothing_up(
     }
 
 
-def test_a_process_that_died_was_last_seen_before_and_a_queue_is_watched() -> None:
+def test_a_dead_process_keeps_its_last_seen_time_and_queues_are_observed() -> None:
     with serving({"/relay": RELAY, "/api/queues": json.dumps(QUEUES).encode()}) as server:
         monitor = Monitor({"relay": f"{server.url}/relay"}, server.url)
         first = monitor.snapshot()
         server.answers["/relay"] = b"\xff"
-        time.sleep(KEPT_SECONDS + 0.1)
+        time.sleep(CACHE_SECONDS + 0.1)
         second = monitor.snapshot()
     assert first.not_empty_seconds == {"orders.events": 0.0}
-    assert second.not_empty_seconds["orders.events"] > KEPT_SECONDS
+    assert second.not_empty_seconds["orders.events"] > CACHE_SECONDS
     assert ("relay" in second.metrics, second.last_seen["relay"]) == (False, first.at)
 
 
-def test_without_any_answer_nothing_is_guessed() -> None:
+def test_without_answers_all_data_is_unknown() -> None:
     snapshot = Monitor({"relay": "http://127.0.0.1:1/"}, "http://127.0.0.1:1").snapshot()
-    view = system_view(snapshot, ["relay"], None, None, asks_broker=True)
+    view = system_view(snapshot, ["relay"], None, None, has_broker=True)
     assert view["unanswered"] == ["relay", "rabbitmq", "mongodb"]
     empty = ("queues", "dead_letters", "held_up", "standing_cases", "last_reconciliation_at")
     assert [view[name] for name in empty] == [None] * 5
     assert (view["outboxes"], view["breakers"], view["sweeps"]) == ([], [], [])
 
 
-def test_contexts_are_as_reconciled_as_the_sweep_that_compared_them_longest_ago() -> None:
+def test_last_reconciliation_is_that_of_the_oldest_sweep() -> None:
     def view(*compared: tuple[str, str, float]) -> object:
         name = "holdfast_reconciliation_last_success_timestamp_seconds"
         metrics = {
             process: [Sample(name, {"context": "payments", "sweep": sweep}, at)] for process, sweep, at in compared
         }
         snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
-        return system_view(snapshot, list(metrics), [], None, asks_broker=False)["last_reconciliation_at"]
+        return system_view(snapshot, list(metrics), [], None, has_broker=False)["last_reconciliation_at"]
 
     settled = ("scheduler-1", "settle", 2_000_000_000)
     assert view(settled) == "2033-05-18T03:33:20.000000Z"
     assert view(settled, ("scheduler-2", "settle", 1_000_000_000)) == "2033-05-18T03:33:20.000000Z"
     assert view(settled, ("scheduler-2", "ask-about-overdue", 1_000_000_000)) == "2001-09-09T01:46:40.000000Z"
-    assert view(settled, ("scheduler-2", "ask-about-overdue", 0)) is None  # never
+    assert view(settled, ("scheduler-2", "ask-about-overdue", 0)) is None  # never completed
 
 
-def test_what_is_undecided_is_counted_over_all_instances_of_a_worker() -> None:
+def test_undecided_events_are_summed_over_all_worker_instances() -> None:
     def worker(items: float, oldest: float) -> list[Sample]:
         labels = {"consumer": "payments"}
         return [
@@ -144,13 +144,13 @@ def test_what_is_undecided_is_counted_over_all_instances_of_a_worker() -> None:
     def view(*workers: list[Sample]) -> object:
         metrics = {f"worker-payments-{number}": samples for number, samples in enumerate(workers)}
         snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
-        return system_view(snapshot, list(metrics), [], None, asks_broker=False)["undecided"]
+        return system_view(snapshot, list(metrics), [], None, has_broker=False)["undecided"]
 
     assert view(worker(0, 0)) == []
     assert view(worker(2, 30), worker(1, 4000)) == [{"consumer": "payments", "items": 3, "oldest_seconds": 4000}]
 
 
-def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -> None:
+def test_the_largest_outbox_lag_is_shown_while_no_relay_can_publish() -> None:
     def relay(active: float, seconds: float, rows: float, set_aside: float) -> list[Sample]:
         values = {
             "holdfast_relay_active": active,
@@ -164,7 +164,7 @@ def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -
     for active in (0, 1):
         metrics = {"relay-1": relay(active, 0.2, 3, 0), "relay-2": relay(0, 61.5, 1_200, 4)}
         snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
-        [outbox] = system_view(snapshot, list(metrics), [], None, asks_broker=False)["outboxes"]
+        [outbox] = system_view(snapshot, list(metrics), [], None, has_broker=False)["outboxes"]
         assert outbox == {
             "database": "orders",
             "relay": "relay-1" if active else None,
@@ -175,7 +175,7 @@ def test_of_an_outbox_the_largest_lag_counts_also_while_no_relay_can_publish() -
         }
 
 
-def test_breakers_and_sweeps_of_several_processes() -> None:
+def test_breakers_and_sweeps_of_several_processes_are_merged() -> None:
     labels = {"context": "payments", "sweep": "settle"}
     name = "holdfast_sweep_last_success_timestamp_seconds"
     metrics = {
@@ -195,7 +195,7 @@ def test_breakers_and_sweeps_of_several_processes() -> None:
         ],
     }
     snapshot = Snapshot("2026-11-02T10:00:00.000000Z", metrics, None, {})
-    view = system_view(snapshot, list(metrics), [], None, asks_broker=False)
+    view = system_view(snapshot, list(metrics), [], None, has_broker=False)
     [sweep] = view["sweeps"]
     assert (sweep["scheduler"], sweep["last_success_at"]) == ("scheduler-2", "2033-05-18T03:33:20.000000Z")
     assert view["last_reconciliation_at"] == sweep["last_success_at"]

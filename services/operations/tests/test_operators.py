@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_the_name_of_the_last_sign_in_is_kept(store: Database[dict[str, Any]]) -> None:
+def test_the_name_of_the_last_sign_in_is_stored(store: Database[dict[str, Any]]) -> None:
     assert operators.name_of(store, "u1") is None
     for name in ("olga", "olga", "olga@shop.example"):
         operators.remember(store, "u1", name)

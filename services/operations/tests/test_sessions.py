@@ -1,4 +1,4 @@
-"""Sessions on a real store: how long they last, and what can be read of them there."""
+"""Sessions on a real store: their duration, and that the stored data grants no access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 pytestmark = pytest.mark.integration
-NOW = datetime(2036, 1, 1, 12, tzinfo=UTC)  # what ends in the past is deleted by MongoDB at a moment of its choice
+NOW = datetime(2036, 1, 1, 12, tzinfo=UTC)  # MongoDB deletes expired sessions at any time
 DAY_SECONDS = 24 * 3600.0
 
 
@@ -25,7 +25,7 @@ def sessions(store: Database[dict[str, Any]]) -> Sessions:
 
 
 def another(store: Database[dict[str, Any]]) -> Sessions:
-    """Those of another process."""
+    """The sessions of another process."""
     return Sessions(Store(store, Breaker("mongodb", max_failures=5)))
 
 
@@ -33,14 +33,14 @@ def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_another_process_knows_a_session(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
+def test_a_session_is_valid_in_another_process(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
     secret, started = sessions.start("olga", "the token", seconds=DAY_SECONDS, now=NOW)
     found = another(store).find(secret, is_active=False, now=NOW)
     assert found == started
     assert (found.user, found.token) == ("olga", "the token")
 
 
-def test_what_is_stored_opens_nothing(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
+def test_a_stored_session_grants_no_access(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
     secret, session = sessions.start("olga", "the token", seconds=DAY_SECONDS, now=NOW)
     kept = store[COLLECTION].find_one({})
     assert kept
@@ -55,13 +55,15 @@ def test_an_unknown_secret_is_no_session(sessions: Sessions, secret: str | None)
     assert sessions.find(secret, is_active=True) is None
 
 
-def test_a_session_ends_without_requests(sessions: Sessions) -> None:
+def test_an_idle_session_expires(sessions: Sessions) -> None:
     secret, _ = sessions.start("olga", "t", seconds=DAY_SECONDS, now=NOW)
     assert sessions.find(secret, is_active=False, now=later(IDLE_SECONDS - 1))
     assert sessions.find(secret, is_active=True, now=later(IDLE_SECONDS)) is None
 
 
-def test_use_keeps_it_alive_and_refreshing_does_not(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
+def test_requests_extend_a_session_and_automatic_refreshes_do_not(
+    sessions: Sessions, store: Database[dict[str, Any]]
+) -> None:
     secret, _ = sessions.start("olga", "t", seconds=DAY_SECONDS, now=NOW)
     assert sessions.find(secret, is_active=True, now=later(IDLE_SECONDS - 1))
     elsewhere = another(store)
@@ -69,21 +71,21 @@ def test_use_keeps_it_alive_and_refreshing_does_not(sessions: Sessions, store: D
     assert elsewhere.find(secret, is_active=False, now=later(2 * IDLE_SECONDS)) is None
 
 
-def test_it_ends_with_its_token_however_busy(sessions: Sessions) -> None:
+def test_a_session_expires_with_its_token(sessions: Sessions) -> None:
     secret, _ = sessions.start("olga", "t", seconds=IDLE_SECONDS + 60, now=NOW)
     assert sessions.find(secret, is_active=True, now=later(IDLE_SECONDS - 1))
     assert sessions.find(secret, is_active=True, now=later(IDLE_SECONDS + 59))
     assert sessions.find(secret, is_active=True, now=later(IDLE_SECONDS + 60)) is None
 
 
-def test_each_request_does_not_cost_a_write(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
+def test_requests_rarely_write_to_the_store(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
     secret, session = sessions.start("olga", "t", seconds=DAY_SECONDS, now=NOW)
     found = sessions.find(secret, is_active=True, now=later(TOUCH_SECONDS))
     assert found
     assert found.ends_at == session.ends_at
 
 
-def test_signing_out_ends_it_everywhere(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
+def test_signing_out_ends_the_session_in_every_process(sessions: Sessions, store: Database[dict[str, Any]]) -> None:
     secret, session = sessions.start("olga", "t", seconds=DAY_SECONDS, now=NOW)
     assert another(store).find(secret, is_active=False, now=NOW)
     sessions.end(session)
@@ -91,7 +93,7 @@ def test_signing_out_ends_it_everywhere(sessions: Sessions, store: Database[dict
     assert another(store).find(secret, is_active=False, now=NOW) is None
 
 
-def test_two_sessions_have_nothing_in_common(sessions: Sessions) -> None:
+def test_two_sessions_have_different_secrets_and_csrf_tokens(sessions: Sessions) -> None:
     (first, one), (second, two) = (sessions.start("olga", "t", seconds=DAY_SECONDS) for _ in range(2))
     assert first != second
     assert one.csrf != two.csrf

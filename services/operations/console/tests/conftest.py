@@ -1,4 +1,4 @@
-"""The console on an empty store, with fakes in the place of the other contexts, and a browser's session."""
+"""The console on an empty store, with fakes of the other contexts and a browser session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from common.tests.sample_service import token
 from services.operations.console.tests.fake_services import Fakes, fakes
-from services.operations.tests.conftest import make_app, store
+from services.operations.tests.conftest import compiled_templates, document_store, make_app, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
     from werkzeug.test import TestResponse
 
-__all__ = ["make_app", "store"]
+__all__ = ["compiled_templates", "document_store", "make_app", "store"]
 NAME, PASSWORD = "olga", "correct horse battery"
 
 
@@ -42,7 +42,7 @@ def others() -> Iterator[Fakes]:
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes) -> Flask:
-    assert store is not None  # its indexes are there
+    assert store is not None  # its indexes exist
     return make_app(document_store, metrics_urls=others.metrics_urls)
 
 

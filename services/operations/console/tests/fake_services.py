@@ -1,4 +1,4 @@
-"""HTTP servers in place of the other contexts: they return configured responses, and record requests."""
+"""HTTP servers that replace the other contexts: they return configured responses and record requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sent:
 
 
 class FakeService(ThreadingHTTPServer):
-    """`answers` has (status, JSON) for "METHOD /path"; a path that is not there hangs until the test is over."""
+    """`answers` has (status, JSON) for "METHOD /path"; any other path hangs until the test ends."""
 
     daemon_threads = True
 
@@ -34,7 +34,7 @@ class FakeService(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def last(self, request: str) -> Sent:
-        """The last "METHOD /path" that came; the console's background reads come at any moment."""
+        """The last received "METHOD /path"; the console's background reads arrive at any moment."""
         return next(sent for sent in reversed(self.sent) if f"{sent.method} {sent.path}" == request)
 
     @property
@@ -60,15 +60,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_POST = do_PATCH = do_GET  # noqa: N815
+    do_POST = do_PATCH = do_GET  # noqa: N815 - the name is http.server's
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass
 class Fakes:
-    """One fake for each context that a test names."""
+    """A fake for each context that a test names."""
 
     services: dict[str, FakeService] = field(default_factory=dict)
 

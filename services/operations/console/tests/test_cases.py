@@ -1,4 +1,4 @@
-"""Cases, promises and Try it: pages on other contexts' answers and on the store."""
+"""The pages Cases, Promises and Try it, on other contexts' responses and on the store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def post(client: FlaskClient, path: str, **form: str) -> Any:
     return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), "key": new_id(), **form})
 
 
-def test_a_refused_refund_is_shown_and_decided(operator: FlaskClient, others: Fakes) -> None:
+def test_a_refused_refund_is_shown_and_can_be_decided(operator: FlaskClient, others: Fakes) -> None:
     payments = others["payments"]
     payments.answers["GET /api/v1/payments/standing-cases"] = (200, {"data": [CASE], "has_more": False})
     payments.answers["GET /api/v1/payments/undecided"] = NONE
@@ -53,7 +53,7 @@ def test_a_refused_refund_is_shown_and_decided(operator: FlaskClient, others: Fa
     assert post(operator, f"/console/cases/{CASE['id']}/record", reason="x", amount="12.50").status_code == 422
 
 
-def test_each_undecided_payment_has_its_buttons_and_acts_are_on_record(operator: FlaskClient, others: Fakes) -> None:
+def test_each_undecided_payment_has_buttons_and_actions_are_recorded(operator: FlaskClient, others: Fakes) -> None:
     charge = CASE | {"status": "pending", "created_at": "2026-01-01T00:00:00Z", "provider_id": XSS}
     refund = charge | {"id": new_id(), "order_id": new_id(), "status": "captured"}
     payments = others["payments"]
@@ -72,7 +72,7 @@ def test_each_undecided_payment_has_its_buttons_and_acts_are_on_record(operator:
     assert sent.headers["Authorization"].startswith("Bearer ")
 
 
-def test_no_case_and_no_reply_are_distinguished(operator: FlaskClient, others: Fakes) -> None:
+def test_an_empty_list_of_cases_differs_from_an_outage(operator: FlaskClient, others: Fakes) -> None:
     payments = others["payments"]
     payments.answers |= dict.fromkeys(("GET /api/v1/payments/standing-cases", "GET /api/v1/payments/undecided"), NONE)
     assert operator.get("/console/cases").text.count("None.") == 2
@@ -82,9 +82,7 @@ def test_no_case_and_no_reply_are_distinguished(operator: FlaskClient, others: F
     assert page.count("None.") == 1
 
 
-def test_acts_lead_to_what_they_were_about_also_those_on_dead_letters(
-    operator: FlaskClient, others: Fakes, store: Database[dict[str, Any]]
-) -> None:
+def test_actions_link_to_their_subjects(operator: FlaskClient, others: Fakes, store: Database[dict[str, Any]]) -> None:
     payments, order_id, letter_id = others["payments"], new_id(), file(store)
     payments.answers |= dict.fromkeys(("GET /api/v1/payments/standing-cases", "GET /api/v1/payments/undecided"), NONE)
     payments.answers[f"POST /api/v1/payments/{CASE['id']}/re-check"] = (
@@ -100,7 +98,7 @@ def test_acts_lead_to_what_they_were_about_also_those_on_dead_letters(
     assert "test data" in acts
 
 
-def test_promises_show_the_audits(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
+def test_the_promises_page_lists_audits(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
     assert "Not audited yet." in operator.get("/console/promises").text
     for broken in (0, 2):
         promises = [{"promise": f"P{number}", "broken": broken if number == 3 else 0} for number in range(1, 6)]
@@ -111,7 +109,7 @@ def test_promises_show_the_audits(operator: FlaskClient, store: Database[dict[st
     assert page.count("<time") == 2
 
 
-def test_one_key_sent_twice_makes_one_order(operator: FlaskClient, others: Fakes) -> None:
+def test_a_key_sent_twice_creates_one_order(operator: FlaskClient, others: Fakes) -> None:
     product = {"sku": "TEA-1", "name": XSS, "price": MONEY, "available": 3}
     others["inventory"].answers["GET /api/v1/products"] = (200, {"data": [product]})
     order = {"id": new_id(), "status": "pending", "total": MONEY}
@@ -126,7 +124,7 @@ def test_one_key_sent_twice_makes_one_order(operator: FlaskClient, others: Fakes
     assert first.headers["Idempotency-Key"] in reply.text
 
 
-def test_a_refused_order_says_why(operator: FlaskClient, others: Fakes) -> None:
+def test_a_rejected_order_shows_its_reason(operator: FlaskClient, others: Fakes) -> None:
     others["inventory"].answers["GET /api/v1/products"] = (503, {})
     others["orders"].answers["POST /api/v1/orders"] = (422, {"detail": "unknown sku", "code": "unknown_sku"})
     reply = post(operator, "/console/try", sku="x", quantity="1", card="pm_card_visa")

@@ -1,4 +1,4 @@
-"""Calls of other contexts, which refuse, hang, or answer with something else than JSON."""
+"""Calls to other contexts that reject, hang, or return malformed JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from services.operations.console import contexts
-from services.operations.console.contexts import ContextDownError, Contexts, RefusedError, SignedOutError
+from services.operations.console.contexts import (
+    ContextDownError,
+    Contexts,
+    RefusedError,
+    SignedOutError,
+    failing_services,
+)
 from services.operations.console.tests.fake_services import Fakes, fakes
 
 if TYPE_CHECKING:
@@ -24,7 +30,7 @@ def get(others: Fakes, **query: Any) -> dict[str, Any]:
     return Contexts(others.metrics_urls).get("orders", "/orders", "the token", **query)
 
 
-def test_it_asks_with_the_operators_token(others: Fakes) -> None:
+def test_requests_carry_the_operators_token(others: Fakes) -> None:
     others["orders"].answers["GET /api/v1/orders"] = (200, {"data": []})
     assert get(others, status="pending", limit=5, starting_after=None) == {"data": []}
     sent = others["orders"].sent[0]
@@ -32,7 +38,7 @@ def test_it_asks_with_the_operators_token(others: Fakes) -> None:
     assert sent.headers["Authorization"] == "Bearer the token"
 
 
-def test_a_refusal_has_the_problem_document(others: Fakes) -> None:
+def test_a_rejection_has_the_problem_document(others: Fakes) -> None:
     problem = {"detail": "no such order", "code": "not_found", "errors": {"id": ["odd"]}}
     others["orders"].answers["GET /api/v1/orders"] = (404, problem)
     with pytest.raises(RefusedError, match="no such order") as raised:
@@ -40,7 +46,7 @@ def test_a_refusal_has_the_problem_document(others: Fakes) -> None:
     assert (raised.value.status, raised.value.code, raised.value.errors) == (404, "not_found", {"id": ["odd"]})
 
 
-def test_a_refused_token_ends_the_session(others: Fakes) -> None:
+def test_a_rejected_token_ends_the_session(others: Fakes) -> None:
     others["orders"].answers["GET /api/v1/orders"] = (401, {"code": "token_expired"})
     with pytest.raises(SignedOutError):
         get(others)
@@ -49,13 +55,13 @@ def test_a_refused_token_ends_the_session(others: Fakes) -> None:
 @pytest.mark.parametrize(
     "answer", [(503, {"detail": "temporarily unavailable"}), (200, b"<html>"), (200, b"[1]"), (200, b""), (302, b"")]
 )
-def test_no_valid_reply_is_an_outage(others: Fakes, answer: tuple[int, Any]) -> None:
+def test_an_invalid_reply_is_an_outage(others: Fakes, answer: tuple[int, Any]) -> None:
     others["orders"].answers["GET /api/v1/orders"] = answer
     with pytest.raises(ContextDownError, match="orders"):
         get(others)
 
 
-def test_what_hangs_or_is_not_there_is_an_outage(others: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_context_that_hangs_or_is_down_is_an_outage(others: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contexts, "READ_SECONDS", 0.2)
     with pytest.raises(ContextDownError, match="no reply in time"):
         get(others)
@@ -65,14 +71,14 @@ def test_what_hangs_or_is_not_there_is_an_outage(others: Fakes, monkeypatch: pyt
         Contexts({}).get("orders", "/orders", "t")
 
 
-def test_an_answer_without_end_is_cut(others: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_response_is_truncated(others: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contexts, "MAX_BYTES", 100)
     others["orders"].answers["GET /api/v1/orders"] = (200, {"a": "x" * 1000})
     with pytest.raises(ContextDownError):
         get(others)
 
 
-def test_a_failing_read_leaves_the_others(others: Fakes) -> None:
+def test_a_failing_read_does_not_affect_the_others(others: Fakes) -> None:
     others["orders"].answers["GET /api/v1/orders"] = (503, {})
     api = Contexts(others.metrics_urls)
     found = api.read_all(one=lambda: 1, two=lambda: api.get("orders", "/orders", "t"))
@@ -80,9 +86,9 @@ def test_a_failing_read_leaves_the_others(others: Fakes) -> None:
     assert isinstance(found["two"], ContextDownError)
 
 
-def test_readiness_names_the_checks_that_fail(others: Fakes) -> None:
+def test_readiness_names_the_failing_checks(others: Fakes) -> None:
     api = Contexts({**others.metrics_urls, "service-users": "http://127.0.0.1:1/metrics"})
     others["orders"].answers["GET /readyz"] = (200, {"status": "ok"})
-    assert api.unready() == {"service-orders": []}
+    assert failing_services(api.read_all(**api.ready_checks())) == {"service-orders": []}
     others["orders"].answers["GET /readyz"] = (503, {"errors": {"postgres": ["does not answer"]}})
-    assert api.unready() == {"service-orders": ["postgres"]}
+    assert failing_services(api.read_all(**api.ready_checks())) == {"service-orders": ["postgres"]}

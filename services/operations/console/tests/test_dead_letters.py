@@ -1,4 +1,4 @@
-"""The pages of dead letters on a real store: groups, one in full, replays, discarding."""
+"""The pages of dead letters on a real store: groups, details, replays, discarding."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def post(client: FlaskClient, path: str, **form: str) -> Any:
     return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), **form})
 
 
-def test_none_is_said(operator: FlaskClient) -> None:
+def test_an_empty_list_is_shown(operator: FlaskClient) -> None:
     assert "No event waits for a decision" in operator.get(LIST).text
     assert "None is discarded" in operator.get(f"{LIST}?status=discarded").text
 
 
-def test_they_are_grouped_by_consumer_and_error(operator: FlaskClient, store: Store) -> None:
+def test_dead_letters_are_grouped_by_consumer_and_error(operator: FlaskClient, store: Store) -> None:
     for _ in range(3):
         file(store, dead(error_class="shop.OutOfTea"))
     other = file(store, dead(error_class="builtins.KeyError"))
@@ -44,7 +44,7 @@ def test_they_are_grouped_by_consumer_and_error(operator: FlaskClient, store: St
     assert chosen.count('<th scope="row"><a href="/console/dead-letters/') == 1
 
 
-def test_long_lists_continue_by_cursor(operator: FlaskClient, store: Store) -> None:
+def test_long_lists_are_paginated_by_cursor(operator: FlaskClient, store: Store) -> None:
     ids = [file(store) for _ in range(26)]
     first = operator.get(LIST).text
     assert ids[0] not in first
@@ -52,7 +52,7 @@ def test_long_lists_continue_by_cursor(operator: FlaskClient, store: Store) -> N
     assert ids[0] in operator.get(f"{LIST}?starting_after={ids[1]}").text
 
 
-def test_one_is_shown_in_full_and_nothing_of_it_is_run(operator: FlaskClient, store: Store) -> None:
+def test_a_dead_letter_is_shown_in_full_with_markup_escaped(operator: FlaskClient, store: Store) -> None:
     event = happening(data={"name": XSS})
     letter_id = file(store, dead(event, error=XSS, traceback=f"Traceback {XSS}", error_class=XSS))
     for path in (LIST, f"{LIST}/{letter_id}"):
@@ -62,13 +62,13 @@ def test_one_is_shown_in_full_and_nothing_of_it_is_run(operator: FlaskClient, st
     assert event.id in operator.get(f"{LIST}/{letter_id}").text
 
 
-def test_what_is_no_event_is_shown_as_it_came(operator: FlaskClient, store: Store) -> None:
+def test_a_malformed_event_is_shown_as_received(operator: FlaskClient, store: Store) -> None:
     page = operator.get(f"{LIST}/{file(store, dead(b'half a json'))}").text
     assert "half a json" in page
     assert "Edit, then replay" not in page
 
 
-def test_a_replay_is_requested_in_the_operators_name(operator: FlaskClient, store: Store) -> None:
+def test_a_replay_is_requested_as_the_operator(operator: FlaskClient, store: Store) -> None:
     letter_id = file(store)
     reply = post(operator, f"{LIST}/{letter_id}/replay")
     assert reply.status_code == 303
@@ -90,7 +90,7 @@ def test_an_edited_event_is_checked_before_it_is_sent(operator: FlaskClient, sto
     assert "edited" in operator.get(f"{LIST}/{letter_id}").text
 
 
-def test_discarding_needs_a_reason_and_is_on_record(operator: FlaskClient, store: Store) -> None:
+def test_discarding_requires_a_reason_and_is_recorded(operator: FlaskClient, store: Store) -> None:
     letter_id = file(store)
     assert post(operator, f"{LIST}/{letter_id}/discard", reason=" ").status_code == 422
     assert post(operator, f"{LIST}/{letter_id}/discard", reason="test data").status_code == 303
@@ -98,7 +98,7 @@ def test_discarding_needs_a_reason_and_is_on_record(operator: FlaskClient, store
     assert letter_id in operator.get(f"{LIST}?status=discarded").text
 
 
-def test_a_group_is_replayed_once_however_often_the_form_is_sent(operator: FlaskClient, store: Store) -> None:
+def test_a_group_is_replayed_once_if_the_form_is_sent_repeatedly(operator: FlaskClient, store: Store) -> None:
     for _ in range(3):
         file(store, dead(error_class="shop.OutOfTea"))
     file(store)
@@ -111,16 +111,16 @@ def test_a_group_is_replayed_once_however_often_the_form_is_sent(operator: Flask
 
 
 @pytest.mark.parametrize("rate", ["0", "1001", "fast", "nan"])
-def test_a_rate_has_bounds(operator: FlaskClient, rate: str) -> None:
+def test_the_replay_rate_is_bounded(operator: FlaskClient, rate: str) -> None:
     assert post(operator, f"{LIST}/replay", rate=rate, key=new_id()).status_code == 422
 
 
 @pytest.mark.parametrize("path", [f"{LIST}/x", f"{LIST}/{new_id()}", f"{LIST}/replays/{new_id()}"])
-def test_one_that_is_not_there_is_404(operator: FlaskClient, path: str) -> None:
+def test_an_unknown_dead_letter_is_404(operator: FlaskClient, path: str) -> None:
     assert operator.get(path).status_code == 404
 
 
-def test_an_invalid_event_is_to_be_edited_or_discarded(operator: FlaskClient, store: Store) -> None:
+def test_an_invalid_event_offers_edit_or_discard(operator: FlaskClient, store: Store) -> None:
     letter_id = file(store, dead(error_class=INVALID, reason="rejected", error="order_id: Field may not be null."))
     page = operator.get(f"{LIST}/{letter_id}").text
     assert "The event itself is invalid: replaying it as it is fails again. Edit or discard it." in page
@@ -133,7 +133,7 @@ def test_an_invalid_event_is_to_be_edited_or_discarded(operator: FlaskClient, st
     assert "<button>Replay</button>" not in listed
 
 
-def test_the_page_follows_a_replay_to_its_end(operator: FlaskClient, store: Store) -> None:
+def test_the_page_shows_a_replays_progress_and_outcome(operator: FlaskClient, store: Store) -> None:
     event = happening()
     letter_id = file(store, dead(event, error="the old error"))
     edited = event.to_document() | {"data": {"fixed": "nearly"}}
@@ -155,7 +155,7 @@ def test_the_page_follows_a_replay_to_its_end(operator: FlaskClient, store: Stor
     assert 'data-refresh="3"' in page
 
 
-def test_a_discarded_one_offers_no_replay_first(operator: FlaskClient, store: Store) -> None:
+def test_a_discarded_dead_letter_offers_no_replay_first(operator: FlaskClient, store: Store) -> None:
     letter_id = file(store)
     post(operator, f"{LIST}/{letter_id}/discard", reason="test data")
     page = operator.get(f"{LIST}/{letter_id}").text

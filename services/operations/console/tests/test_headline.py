@@ -1,4 +1,4 @@
-"""What an order's page says first."""
+"""The headline of an order's page."""
 
 from __future__ import annotations
 
@@ -45,24 +45,26 @@ def payment(status: str = "captured", **changes: Any) -> dict[str, Any]:
         ({}, False, "the refund of 19.99 USD is not requested yet. Payments does it automatically."),
     ],
 )
-def test_a_cancelled_order_that_is_charged_says_so(changes: dict[str, Any], is_away: bool, text: str) -> None:
+def test_a_cancelled_order_with_a_charge_shows_its_refund_state(
+    changes: dict[str, Any], is_away: bool, text: str
+) -> None:
     shown = headline(order(), payment(**changes), is_provider_away=is_away)
     assert (shown.state, shown.title, shown.is_case) == ("bad", "Cancelled but still charged: requested", True)
     assert shown.text == f"Cancelled, but charged: {text}"
 
 
-def test_a_cancelled_order_after_its_refund_is_no_alarm() -> None:
+def test_a_refunded_cancelled_order_has_no_warning() -> None:
     shown = headline(order(), payment("refunded", refunded=usd(1999)))
     assert (shown.state, shown.title, shown.text) == ("", "Cancelled and refunded: requested", "")
 
 
-def test_a_cancelled_order_whose_charge_is_not_known_says_so() -> None:
+def test_a_cancelled_order_with_an_unknown_charge_is_reported() -> None:
     assert "Whether the card was charged is not known" in headline(order(), payment("pending")).text
     assert headline(order(), payment("declined")).text == ""
     assert headline(order(), None).title == "Cancelled: requested"
 
 
-def test_an_order_that_waits_says_for_what() -> None:
+def test_a_waiting_order_names_its_cause() -> None:
     away = headline(order("reserved"), payment("pending", provider_id=None), is_provider_away=True)
     assert away.text == "Waits for the payment provider: it does not answer. The order continues automatically."
     assert "to decide about the charge" in headline(order("reserved"), payment("pending")).text
@@ -70,7 +72,7 @@ def test_an_order_that_waits_says_for_what() -> None:
     assert headline(order("confirmed"), payment()).text == ""
 
 
-def test_a_refund_of_a_confirmed_order_is_on_its_way() -> None:
+def test_a_pending_refund_of_a_confirmed_order_is_shown() -> None:
     shown = headline(order("confirmed"), payment(refund_pending=usd(500)))
     assert (shown.state, shown.title) == ("ok", "Confirmed")
     assert shown.text == f"A refund of 5.00 USD was requested and the payment provider has not decided it. {AGAIN}"
@@ -86,11 +88,13 @@ def test_a_refund_of_a_confirmed_order_is_on_its_way() -> None:
         ("cancelled", {}, None),
     ],
 )
-def test_what_an_operator_may_refund(status: str, changes: dict[str, Any], left: dict[str, Any] | None) -> None:
+def test_an_operator_may_refund_the_remaining_amount(
+    status: str, changes: dict[str, Any], left: dict[str, Any] | None
+) -> None:
     assert left_to_refund(order(status), payment(**changes)) == left
 
 
-def test_the_consequence_of_cancelling_names_no_charge_where_there_is_none() -> None:
+def test_the_consequence_of_cancelling_mentions_a_charge_only_if_there_is_one() -> None:
     assert cancel_consequence(payment("pending", provider_id=None)) == "Stock is released. Nothing was charged."
     assert "If the card was charged" in cancel_consequence(payment("pending"))
     assert cancel_consequence(payment()) == "Stock is released, and 19.99 USD is refunded."

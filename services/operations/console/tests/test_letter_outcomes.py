@@ -1,4 +1,4 @@
-"""What became of a replay, as the page of a dead letter says it."""
+"""The outcome of a replay on the page of a dead letter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.operations.console.letter_outcomes import arrivals, is_invalid, last_edit, outcome, prospect
+from services.operations.console.letter_outcomes import arrivals, expected_outcome, is_invalid, last_edit, outcome
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 FILED = {"kind": "filed", "at": "2026-01-01T11:00:00Z"}
@@ -27,7 +27,7 @@ def letter(*history: dict[str, Any], **changes: Any) -> dict[str, Any]:
     [
         ([REQUESTED], "warn", "The event is on its way to orders.events.", False),
         ([EDITED, SENT | {"at": "2026-01-01T12:00:25Z"}], "warn", "The edited event was sent to orders.events", False),
-        ([REQUESTED, SENT], "ok", "The event was replayed 28 s ago and has not come back", True),
+        ([REQUESTED, SENT], "ok", "The event was replayed 28 s ago and has not failed again", True),
         ([REQUESTED, BACK, SENT], "bad", "failed again in orders.events: no such order", True),
         (
             [REQUESTED, SENT | {"outcome": "no_such_queue"}],
@@ -38,28 +38,30 @@ def letter(*history: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ([REQUESTED, SENT, BACK, EDITED], "warn", "The edited event is on its way", False),
     ],
 )
-def test_the_last_replay_counts(history: list[dict[str, Any]], state: str, text: str, *, is_settled: bool) -> None:
+def test_the_outcome_is_that_of_the_last_replay(
+    history: list[dict[str, Any]], state: str, text: str, *, is_settled: bool
+) -> None:
     found = outcome(letter(*history), NOW)
     assert found
     assert (found.state, found.is_settled, text in found.text) == (state, is_settled, True)
 
 
-def test_without_a_replay_or_after_a_discard_there_is_none() -> None:
+def test_there_is_no_outcome_without_a_replay_or_after_a_discard() -> None:
     assert outcome(letter(), NOW) is None
     assert outcome(letter(REQUESTED, SENT, BACK, status="discarded"), NOW) is None
 
 
-def test_what_replaying_can_do() -> None:
+def test_the_expected_outcome_depends_on_the_error() -> None:
     invalid = "common.messaging.events.InvalidEventError"
     assert is_invalid(invalid)
-    assert prospect(letter(error_class=invalid)) == "invalid"
-    assert prospect(letter(reason="not_an_event", error_class="")) == "invalid"
-    assert prospect(letter(FILED | {"error_class": invalid}, EDITED, BACK)) == "invalid"  # the original still is
-    assert prospect(letter()) == "refused"
-    assert prospect(letter(reason="attempts_exhausted")) == "open"
+    assert expected_outcome(letter(error_class=invalid)) == "invalid"
+    assert expected_outcome(letter(reason="not_an_event", error_class="")) == "invalid"
+    assert expected_outcome(letter(FILED | {"error_class": invalid}, EDITED, BACK)) == "invalid"
+    assert expected_outcome(letter()) == "refused"
+    assert expected_outcome(letter(reason="attempts_exhausted")) == "open"
 
 
-def test_arrivals_and_the_last_edit() -> None:
+def test_arrivals_and_the_last_edit_are_found() -> None:
     history = [FILED, EDITED, SENT, BACK, REQUESTED]
     assert arrivals(history) == 2
     assert last_edit(history) == EDITED

@@ -1,4 +1,4 @@
-"""The pages of 10,000 dead letters ask and read what those of ten do: the same commands, the same few documents.
+"""The pages of 10,000 dead letters issue the same commands and read as few documents as those of ten.
 
 Only the numbers by group and by queue grow, up to a bound: they are read from an index alone.
 """
@@ -29,7 +29,7 @@ ERROR = "builtins.RuntimeError"
 
 
 def fill(store: Documents, count: int) -> str:
-    """As many copies of one dead letter; returns the id in the middle."""
+    """Store that many copies of one dead letter; returns the middle id."""
     template = store["letters"].find_one({"_id": file(store)})
     assert template is not None
     ids = [new_id() for _ in range(count - 1)]
@@ -38,7 +38,7 @@ def fill(store: Documents, count: int) -> str:
 
 
 def readings_of_pages(url: str, cursor: str) -> list[Reading]:
-    """What the page of all, its next one, that of a group, and the figures on the page Now read."""
+    """The reads of the first page, the next one, a group's page, and the figures on the page Now."""
     with explained_database(url) as (database, readings):
         for criteria in (Filter(status=Status.FILED), Filter(status=Status.FILED, queue=QUEUE, error=ERROR)):
             for before in (None, cursor):
@@ -49,9 +49,7 @@ def readings_of_pages(url: str, cursor: str) -> list[Reading]:
 
 
 @pytest.mark.parametrize("bound", [100, 5])
-def test_numbers_are_counted_up_to_a_bound(
-    store: Documents, document_store: str, monkeypatch: pytest.MonkeyPatch, bound: int
-) -> None:
+def test_counts_are_bounded(store: Documents, document_store: str, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
     fill(store, 20)
     store["letters"].update_one({}, {"$set": {"status": Status.DISCARDED.value}})
     monkeypatch.setattr(groups, "MAX_COUNTED", bound)
@@ -64,7 +62,7 @@ def test_numbers_are_counted_up_to_a_bound(
     assert {reading.documents for reading in readings} == {0}
 
 
-def test_a_page_of_10_000_reads_what_one_of_ten_does(store: Documents, document_store: str) -> None:
+def test_a_page_of_10_000_dead_letters_reads_as_much_as_one_of_ten(store: Documents, document_store: str) -> None:
     few = readings_of_pages(document_store, fill(store, FEW))
     store["letters"].delete_many({})
     many = readings_of_pages(document_store, fill(store, MANY))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_it_shows_what_does_not_answer(
+def test_unavailable_contexts_are_shown(
     make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes
 ) -> None:
     assert store is not None
@@ -35,12 +35,12 @@ def test_it_shows_what_does_not_answer(
     assert "worker-orders: does not answer" in page.text
 
 
-def test_a_page_that_is_not_there_says_so(operator: FlaskClient) -> None:
+def test_an_unknown_page_is_404(operator: FlaskClient) -> None:
     page = operator.get("/console/nothing")
     assert (page.status_code, "There is no such page." in page.text) == (404, True)
 
 
-def test_files_are_kept_by_the_browser_until_they_change(operator: FlaskClient) -> None:
+def test_assets_are_cached_until_they_change(operator: FlaskClient) -> None:
     page = operator.get("/")
     address = page.text.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
     reply = operator.get(address)
@@ -49,7 +49,7 @@ def test_files_are_kept_by_the_browser_until_they_change(operator: FlaskClient) 
     assert "max-age=31536000" in reply.headers["Cache-Control"]
 
 
-def test_now_and_break_something_say_the_same_and_a_fault_that_is_on_leads_to_its_end(
+def test_an_active_fault_is_shown_on_both_pages_with_a_link_to_undo_it(
     make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes
 ) -> None:
     assert store is not None
@@ -65,7 +65,7 @@ def test_now_and_break_something_say_the_same_and_a_fault_that_is_on_leads_to_it
         client = make_app(document_store, metrics_urls=others.metrics_urls, local_control_url=url).test_client()
         sign_in(client)
         now, broken = client.get("/").text, client.get("/console/break").text
-        assert "A fault is on here: <b>The provider fails</b>. It ends by itself in 42 s." in now
+        assert "A fault is active: <b>The provider fails</b>. It ends automatically in 42 s." in now
         assert 'href="/console/break">Heal it</a>' in now
         assert "Webhook the shop (https://x.example/) is disabled" in now
         assert "Webhook the shop (https://x.example/) is disabled" in broken

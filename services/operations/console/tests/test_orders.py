@@ -71,7 +71,7 @@ def one_order(others: Fakes) -> None:
     others["archive"].answers[f"GET /api/v1/orders/{ORDER_ID}/timeline"] = (200, {"data": entries})
 
 
-def test_orders_are_listed_with_a_link_to_the_older_ones(operator: FlaskClient, others: Fakes) -> None:
+def test_orders_are_listed_with_a_link_to_older_ones(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get("/console/orders?status=confirmed")
     assert f'href="/console/orders/{ORDER_ID}"' in page.text
     assert f"starting_after={ORDER_ID}" in page.text
@@ -79,24 +79,24 @@ def test_orders_are_listed_with_a_link_to_the_older_ones(operator: FlaskClient, 
     assert XSS not in page.text
 
 
-def test_an_orders_id_leads_to_it_and_a_customers_to_their_orders(operator: FlaskClient, others: Fakes) -> None:
+def test_an_order_id_opens_the_order_and_a_customer_id_lists_their_orders(operator: FlaskClient, others: Fakes) -> None:
     reply = operator.get(f"/console/orders?q=+{ORDER_ID}+")
     assert (reply.status_code, reply.headers["Location"]) == (303, f"/console/orders/{ORDER_ID}")
     assert operator.get(f"/console/orders?q={CUSTOMER_ID}").status_code == 200
     assert f"customer_id={CUSTOMER_ID}" in others["orders"].sent[-1].path
 
 
-def test_other_words_are_a_sku_and_times_are_utc(operator: FlaskClient, others: Fakes) -> None:
+def test_other_input_is_a_sku_and_times_are_utc(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get("/console/orders?q=TEA-1&since=2026-01-31T12:00&until=2026-02-01T00:00&status=odd")
     query = parse_qs(urlsplit(others["orders"].sent[-1].path).query)
     assert query == {
         "sku": ["TEA-1"], "limit": ["25"],
         "since": ["2026-01-31T12:00:00.000000Z"], "until": ["2026-02-01T00:00:00.000000Z"],
     }  # fmt: skip
-    assert "since=2026-01-31T12:00&amp;until=2026-02-01T00:00" in page.text  # the link to the older ones
+    assert "since=2026-01-31T12:00&amp;until=2026-02-01T00:00" in page.text  # the link to older orders
 
 
-def test_what_cannot_be_looked_for_is_said(operator: FlaskClient, others: Fakes) -> None:
+def test_an_invalid_search_is_explained(operator: FlaskClient, others: Fakes) -> None:
     before = len(others["orders"].sent)
     assert "is a date and a time" in operator.get("/console/orders?since=yesterday").text
     assert len(others["orders"].sent) == before
@@ -106,7 +106,7 @@ def test_what_cannot_be_looked_for_is_said(operator: FlaskClient, others: Fakes)
     assert "<script>alert" not in page
 
 
-def test_no_order_at_all_is_said(operator: FlaskClient, others: Fakes) -> None:
+def test_an_empty_result_is_shown(operator: FlaskClient, others: Fakes) -> None:
     others["orders"].answers["GET /api/v1/orders"] = (200, {"data": [], "has_more": False})
     assert "No order yet." in operator.get("/console/orders").text
 
@@ -120,7 +120,9 @@ def test_a_context_that_is_down_is_named(operator: FlaskClient, others: Fakes, p
     assert "The orders service does not answer" in page.text
 
 
-def test_the_story_is_to_scale_and_has_the_dead_letters(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
+def test_the_history_is_to_scale_and_includes_dead_letters(
+    operator: FlaskClient, store: Database[dict[str, Any]]
+) -> None:
     letter_id = file(store, dead(happening(orderid=ORDER_ID), failed_at="2026-01-01T00:00:05Z", error=XSS))
     page = operator.get(f"/console/orders/{ORDER_ID}").text
     assert page.index("order.placed.v1") < page.index(f"/console/dead-letters/{letter_id}", page.index("story-title"))
@@ -137,7 +139,7 @@ def test_the_story_is_to_scale_and_has_the_dead_letters(operator: FlaskClient, s
         ("cancelled", "refunded", ["Resend the last event"], ["Cancel the order", ">Refund<"]),
     ],
 )
-def test_only_what_can_be_done_is_offered(  # noqa: PLR0917
+def test_only_possible_actions_are_offered(  # noqa: PLR0917 - fixtures and parameters
     operator: FlaskClient, others: Fakes, status: str, paid: str, there: list[str], not_there: list[str]
 ) -> None:
     others["orders"].answers[f"GET /api/v1/orders/{ORDER_ID}"] = (200, order(status=status))
@@ -147,9 +149,7 @@ def test_only_what_can_be_done_is_offered(  # noqa: PLR0917
     assert [text for text in not_there if text in page] == []
 
 
-def test_a_cancelled_order_with_an_undecided_refund_has_the_cause_and_the_button(
-    operator: FlaskClient, others: Fakes
-) -> None:
+def test_an_undecided_refund_shows_its_cause_and_a_re_check_button(operator: FlaskClient, others: Fakes) -> None:
     others["orders"].answers[f"GET /api/v1/orders/{ORDER_ID}"] = (
         200,
         order(status="cancelled", cancel_reason="requested"),
@@ -164,7 +164,7 @@ def test_a_cancelled_order_with_an_undecided_refund_has_the_cause_and_the_button
     assert page.index("12.50 USD is requested, not decided") < page.index("Resend the last event")
 
 
-def test_a_re_check_says_what_came_of_it(operator: FlaskClient, others: Fakes) -> None:
+def test_a_re_check_reports_its_result(operator: FlaskClient, others: Fakes) -> None:
     path = f"payments/{PAYMENT_ID}/re-check"
     reply = payment() | {"outcome": "undecided", "previous_status": "captured"}
     others["payments"].answers[f"POST /api/v1/{path}"] = (200, reply)
@@ -174,7 +174,7 @@ def test_a_re_check_says_what_came_of_it(operator: FlaskClient, others: Fakes) -
     assert "By olga: still undecided" in answer.text
 
 
-def test_a_provider_that_does_not_answer_is_named_and_leads_back(operator: FlaskClient, others: Fakes) -> None:
+def test_an_unavailable_provider_is_named_with_a_link_back(operator: FlaskClient, others: Fakes) -> None:
     path = f"payments/{PAYMENT_ID}/re-check"
     problem = {"detail": "try again soon", "code": "payment_provider_unavailable"}
     others["payments"].answers[f"POST /api/v1/{path}"] = (503, problem)
@@ -184,7 +184,7 @@ def test_a_provider_that_does_not_answer_is_named_and_leads_back(operator: Flask
     assert f'href="/console/orders/{ORDER_ID}"' in reply.text
 
 
-def test_more_decimals_than_the_currency_has_reach_no_service(operator: FlaskClient, others: Fakes) -> None:
+def test_too_many_decimals_are_rejected_before_a_request(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get(f"/console/orders/{ORDER_ID}")
     assert 'value="12.50"' in page.text
     before = len(others["payments"].sent)
@@ -209,7 +209,7 @@ def test_more_decimals_than_the_currency_has_reach_no_service(operator: FlaskCli
         ),
     ],
 )
-def test_a_button_acts_once_as_the_operator(  # noqa: PLR0917
+def test_a_form_executes_once_as_the_operator(  # noqa: PLR0917 - fixtures and parameters
     operator: FlaskClient, others: Fakes, button: str, service: str, path: str, form: dict[str, str], body: Any
 ) -> None:
     others[service].answers[f"POST /api/v1/{path}"] = (200, {})
@@ -231,17 +231,17 @@ def test_a_button_acts_once_as_the_operator(  # noqa: PLR0917
         ((503, {"detail": "try again soon"}), 503, "It is not known whether your request was executed"),
     ],
 )
-def test_a_refusal_or_an_outage_is_explained(
+def test_a_rejection_or_an_outage_is_explained(
     operator: FlaskClient, others: Fakes, answer: Any, status: int, shown: str
 ) -> None:
     others["orders"].answers[f"POST /api/v1/orders/{ORDER_ID}/cancel"] = answer
     csrf = csrf_of(operator.get("/"))
     reply = operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"csrf": csrf, "key": new_id()})
     assert (reply.status_code, shown in reply.text) == (status, True)
-    assert f'href="/console/orders/{ORDER_ID}"' in reply.text  # back to where it came from
+    assert f'href="/console/orders/{ORDER_ID}"' in reply.text  # the link back
 
 
-def test_a_button_is_on_record_and_in_the_story_however_it_ended(operator: FlaskClient, others: Fakes) -> None:
+def test_an_action_is_recorded_and_in_the_history_whatever_its_outcome(operator: FlaskClient, others: Fakes) -> None:
     path = f"/console/orders/{ORDER_ID}/cancel"
     csrf = csrf_of(operator.get("/"))
     for answer, outcome in (((200, {}), "By olga<"), ((409, {"detail": XSS}), "refused"), ((503, {}), "no reply")):
@@ -253,7 +253,7 @@ def test_a_button_is_on_record_and_in_the_story_however_it_ended(operator: Flask
     assert page.count("cancel the order") == 3
 
 
-def test_failed_webhooks_are_in_the_story_with_a_button(operator: FlaskClient, others: Fakes) -> None:
+def test_failed_webhooks_are_in_the_history_with_a_resend_button(operator: FlaskClient, others: Fakes) -> None:
     attempt = {"at": "2026-01-01T00:00:03Z", "status_code": 500, "error": XSS, "latency_seconds": 0.1, "answer": XSS}
     delivery = {
         "id": new_id(), "endpoint_id": new_id(), "event_type": "order.placed.v1", "order_id": ORDER_ID,
@@ -287,12 +287,12 @@ def test_the_trace_is_shown_as_text_or_linked(
     assert "traces.example" not in client.get(f"/console/orders/{ORDER_ID}").text
 
 
-def test_a_form_without_its_token_reaches_no_service(operator: FlaskClient, others: Fakes) -> None:
+def test_a_form_without_a_csrf_token_sends_no_request(operator: FlaskClient, others: Fakes) -> None:
     before = len(others["orders"].sent)
     assert operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"key": new_id()}).status_code == 403
     assert len(others["orders"].sent) == before
 
 
 @pytest.mark.parametrize("path", ["/console/orders/x", "/console/orders/..%2Fpayments"])
-def test_an_odd_id_reaches_no_service(operator: FlaskClient, path: str) -> None:
+def test_an_invalid_id_sends_no_request(operator: FlaskClient, path: str) -> None:
     assert operator.get(path).status_code == 404

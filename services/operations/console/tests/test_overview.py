@@ -1,4 +1,4 @@
-"""The picture of the system: what fails is seen, and what is not known is not shown as good."""
+"""The overview: failures are shown, and missing data is never shown as healthy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 
 from services.operations.console.overview import BAD, OK, UNKNOWN, WARN, Overview, overview, undecided
 
-CLOCK = "Waiting orders are not cancelled as late: the time-out clock is stopped during the outage"
+CLOCK = "Open orders are not timed out: the time-out clock is stopped during the outage"
 LATE = "3 events of orders wait to be published"
 READY: dict[str, list[str]] = {"service-orders": [], "service-archive": []}
 
 
 def view(**changes: Any) -> dict[str, Any]:
-    """The system view of a small system in which all is well."""
+    """The system view of a small, healthy system."""
     return {
         "checked_at": "2026-01-01T00:00:00Z",
         "outboxes": [outbox()],
@@ -66,7 +66,7 @@ def test_a_healthy_system_has_no_problems() -> None:
             {"workers": [process("worker-orders", subscribed=False)]},
             (BAD, "worker-orders: paused until what it depends on answers"),
         ),
-        ({"queues": [queue(consumers=0, messages=7)]}, (BAD, "7 events for orders wait: no worker takes them")),
+        ({"queues": [queue(consumers=0, messages=7)]}, (BAD, "7 events for orders wait: no worker consumes them")),
         (
             {"queues": [queue(messages=7, not_empty_seconds=90.0)]},
             (WARN, "7 events for orders wait: its worker has been behind for 1 min 30 s"),
@@ -99,21 +99,21 @@ def test_a_healthy_system_has_no_problems() -> None:
         ({"last_audit": {"ok": False, "broken": 3}}, (BAD, "The last audit found a broken promise (3)")),
     ],
 )
-def test_each_failure_is_the_one_problem(changes: dict[str, Any], problem: tuple[str, str]) -> None:
+def test_each_failure_is_the_only_problem(changes: dict[str, Any], problem: tuple[str, str]) -> None:
     assert texts(overview(view(**changes), READY)) == [problem]
 
 
-def test_the_service_that_shows_the_page_is_not_away() -> None:
+def test_the_operations_service_is_never_shown_as_down() -> None:
     picture = overview(view(workers=[process("service-operations", alive=False)]), READY)
     assert [problem.state for problem in picture.problems] == [WARN]
 
 
-def test_a_service_that_is_not_ready_names_its_database() -> None:
+def test_an_unready_service_names_its_database() -> None:
     picture = overview(view(), {"service-orders": ["postgres"]})
     assert texts(picture) == [(BAD, "PostgreSQL: does not answer"), (BAD, "service-orders: not ready: postgres")]
 
 
-def test_what_nobody_can_say_is_unknown() -> None:
+def test_missing_data_is_shown_as_unknown() -> None:
     picture = overview(view(queues=None, breakers=[], outboxes=[outbox(seconds=None)]), {})
     states = {part.name: part.state for part in picture.others}
     assert states["PostgreSQL"] == states["Payment provider"] == states["RabbitMQ"] == UNKNOWN
@@ -122,18 +122,18 @@ def test_what_nobody_can_say_is_unknown() -> None:
     ]
 
 
-def test_the_worst_comes_first() -> None:
+def test_problems_are_sorted_by_severity() -> None:
     picture = overview(view(held_up=True, queues=[queue(consumers=0)]), READY)
     assert [problem.state for problem in picture.problems] == [BAD, WARN]
     assert picture.state == BAD
 
 
-def test_a_context_that_came_later_has_a_row_of_its_own() -> None:
+def test_an_added_context_has_its_own_row() -> None:
     picture = overview(view(workers=[process("service-notifications"), process("worker-notifications")]), READY)
     assert [row.name for row in picture.rows] == ["orders", "notifications"]
 
 
-def test_a_provider_that_is_away_says_what_waits_for_it_and_that_there_is_nothing_to_do() -> None:
+def test_a_provider_outage_shows_waiting_work_and_requires_no_action() -> None:
     away = view(
         workers=[process("worker-payments", subscribed=False)],
         queues=[queue(name="payments.events", consumers=0, messages=3)],
@@ -146,16 +146,16 @@ def test_a_provider_that_is_away_says_what_waits_for_it_and_that_there_is_nothin
         "worker-payments: paused until the payment provider answers",
     ]
     first = picture.problems[0]
-    assert first.advice == "Nothing to do: orders wait and go on by themselves once it answers."
+    assert first.advice == "No action is needed: orders wait and resume automatically when it answers."
     assert (first.label, first.values) == ("Orders that wait", {"status": "reserved"})
 
 
-def test_a_worker_that_has_just_come_back_is_said_to_be_back() -> None:
+def test_a_worker_that_has_just_resumed_is_shown_as_resumed() -> None:
     known = view(workers=[process("worker-orders", subscribed=True)], queues=[queue(consumers=0, messages=1)])
-    assert texts(overview(known, READY)) == [(BAD, "1 event for orders waits: its worker has just come back")]
+    assert texts(overview(known, READY)) == [(BAD, "1 event for orders waits: its worker has just resumed")]
 
 
-def test_an_event_is_undecided_once_the_page_cases_lists_it() -> None:
+def test_an_event_is_undecided_when_the_cases_page_lists_it() -> None:
     young = {"consumer": "payments", "items": 1, "oldest_seconds": 9.0}
     assert overview(view(undecided=[young]), READY).problems == []
     assert undecided(view(undecided=[young, young | {"oldest_seconds": 10.0}])) == [young | {"oldest_seconds": 10.0}]

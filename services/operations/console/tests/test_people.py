@@ -1,4 +1,4 @@
-"""Records show names, where they are known."""
+"""Records show the names of operators if they are known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-def test_an_audit_shows_who_reported_it(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
+def test_an_audit_shows_its_reporter(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
     report = {"orders": 1, "promises": [{"promise": "P1", "broken": 0}]}
     operators.remember(store, "id-of-rosa", "rosa")
     for by in ("id-of-rosa", "id-of-nobody"):
@@ -25,6 +25,6 @@ def test_an_audit_shows_who_reported_it(operator: FlaskClient, store: Database[d
     assert '<span title="id-of-nobody">operator</span>' in page
 
 
-def test_a_sign_in_is_remembered_by_name(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
+def test_a_sign_in_stores_the_operators_name(operator: FlaskClient, store: Database[dict[str, Any]]) -> None:
     assert operator
     assert [each["name"] for each in store[operators.COLLECTION].find()] == ["olga"]

@@ -1,4 +1,4 @@
-"""The page Promises: an audit that is started and runs, and what an audit found."""
+"""The page Promises: starting an audit, its progress, and its findings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from common.messaging.events import new_id
 from services.operations import usecases
 from services.operations.console.promises import PROMISES
-from services.operations.console.tests.test_break_it import CALM, app, control, post
+from services.operations.console.tests.test_fault_injection import CALM, app, control, post
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -27,7 +27,7 @@ def report(**broken: int) -> dict[str, Any]:
     return {"orders": 40, "promises": [{"promise": name, "broken": broken.get(name, 0)} for name in PROMISES]}
 
 
-def test_an_audit_is_started_and_its_progress_is_shown(operator: FlaskClient, control: FakeService) -> None:
+def test_starting_an_audit_shows_its_progress(operator: FlaskClient, control: FakeService) -> None:
     page = operator.get("/console/promises").text
     assert "Not audited yet." in page
     assert 'data-refresh="10"' in page
@@ -44,14 +44,14 @@ def test_an_audit_is_started_and_its_progress_is_shown(operator: FlaskClient, co
     assert "Run an audit" in page
 
 
-def test_a_second_tab_is_told_that_one_is_running(operator: FlaskClient, control: FakeService) -> None:
+def test_a_second_audit_is_rejected_while_one_is_running(operator: FlaskClient, control: FakeService) -> None:
     problem = {"code": "audit_running", "detail": "An audit is running"}
     control.answers["POST /api/v1/control/audits"] = (409, problem)
     reply = post(operator, "/console/promises/audits")
     assert (reply.status_code, "An audit is running." in reply.text) == (409, True)
 
 
-def test_a_silent_control_process_hides_no_audit(
+def test_past_audits_are_shown_while_the_control_process_is_unresponsive(
     operator: FlaskClient, control: FakeService, store: Database[dict[str, Any]]
 ) -> None:
     usecases.record_audit(store, report(), by="u1")

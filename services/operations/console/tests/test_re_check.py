@@ -1,4 +1,4 @@
-"""A re-check's result in words."""
+"""The description of a re-check's result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.operations.console.re_check import NOTICES, notice_of, result_of
         ("undecided", "pending", "still undecided", "has not decided about the charge"),
     ],
 )
-def test_the_result_is_said(outcome: str, status: str, result: str, part: str) -> None:
+def test_the_result_is_described(outcome: str, status: str, result: str, part: str) -> None:
     reply = {"outcome": outcome, "status": status}
     assert result_of(reply) == result
     assert (result_of({}), notice_of({})) == ("", "re-checked")

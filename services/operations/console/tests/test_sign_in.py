@@ -1,4 +1,4 @@
-"""Signing in and out, and what a request without a session, or from another place, may do."""
+"""Signing in and out, and requests without a session or from another origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cookie_line(headers: list[str]) -> str:
     return next(line for line in headers if line.startswith(f"{COOKIE}="))
 
 
-def test_an_operator_signs_in_and_the_password_goes_nowhere_else(anyone: FlaskClient, others: Fakes) -> None:
+def test_an_operator_signs_in_and_the_password_is_sent_only_to_users(anyone: FlaskClient, others: Fakes) -> None:
     reply = sign_in(anyone, next="/console/nothing?a=1")
     assert (reply.status_code, reply.headers["Location"]) == (303, "/console/nothing?a=1")
     sent = others["users"].last("POST /api/v1/tokens")
@@ -37,12 +37,12 @@ def test_an_operator_signs_in_and_the_password_goes_nowhere_else(anyone: FlaskCl
     assert anyone.get("/").status_code == 200
 
 
-def test_an_email_works_as_a_name(anyone: FlaskClient, others: Fakes) -> None:
+def test_an_operator_may_sign_in_by_email(anyone: FlaskClient, others: Fakes) -> None:
     sign_in(anyone, name="olga@example.com")
     assert others["users"].last("POST /api/v1/tokens").body == {"email": "olga@example.com", "password": PASSWORD}
 
 
-def test_the_cookie_is_for_this_site_only_and_secure_behind_tls(anyone: FlaskClient) -> None:
+def test_the_cookie_is_same_site_and_secure_behind_tls(anyone: FlaskClient) -> None:
     plain = cookie_line(sign_in(anyone).headers.getlist("Set-Cookie"))
     assert all(word in plain for word in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"))
     assert "Secure" not in plain
@@ -54,7 +54,7 @@ def test_the_cookie_is_for_this_site_only_and_secure_behind_tls(anyone: FlaskCli
 @pytest.mark.parametrize(
     "target", ["//evil.example/", "https://evil.example/", "/\\evil.example", "/docs", "/api/v1/x"]
 )
-def test_it_leads_to_no_other_place(anyone: FlaskClient, target: str) -> None:
+def test_sign_in_redirects_only_to_console_paths(anyone: FlaskClient, target: str) -> None:
     assert sign_in(anyone, next=target).headers["Location"] == "/"
 
 
@@ -68,7 +68,9 @@ def test_it_leads_to_no_other_place(anyone: FlaskClient, target: str) -> None:
         (200, b"<html>", "The users service does not answer"),
     ],
 )
-def test_who_cannot_sign_in_learns_why(anyone: FlaskClient, others: Fakes, status: int, body: Any, shown: str) -> None:
+def test_a_failed_sign_in_shows_its_reason(
+    anyone: FlaskClient, others: Fakes, status: int, body: Any, shown: str
+) -> None:
     others["users"].answers["POST /api/v1/tokens"] = (status, body)
     reply = sign_in(anyone)
     assert reply.status_code == (503 if status == 200 else status)
@@ -78,7 +80,7 @@ def test_who_cannot_sign_in_learns_why(anyone: FlaskClient, others: Fakes, statu
     assert anyone.get_cookie(COOKIE) is None
 
 
-def test_a_customer_has_no_business_here(anyone: FlaskClient, others: Fakes) -> None:
+def test_a_customer_cannot_sign_in(anyone: FlaskClient, others: Fakes) -> None:
     reply = {"access_token": token(role="customer"), "token_type": "Bearer", "expires_in": 3600}
     others["users"].answers["POST /api/v1/tokens"] = (200, reply)
     assert sign_in(anyone).status_code == 403
@@ -86,14 +88,14 @@ def test_a_customer_has_no_business_here(anyone: FlaskClient, others: Fakes) -> 
 
 
 @pytest.mark.parametrize("path", ["/", "/console/nothing"])
-def test_without_a_session_a_page_leads_to_the_sign_in(anyone: FlaskClient, path: str) -> None:
+def test_a_page_without_a_session_redirects_to_sign_in(anyone: FlaskClient, path: str) -> None:
     reply = anyone.get(path)
     assert reply.status_code == 303
     assert reply.headers["Location"].startswith("/console/sign-in?next=")
     assert anyone.get(path, headers={FRAGMENT: "1"}).status_code == 401
 
 
-def test_a_form_without_a_session_does_nothing_and_says_so(anyone: FlaskClient) -> None:
+def test_a_form_without_a_session_is_rejected(anyone: FlaskClient) -> None:
     reply = anyone.post("/console/nothing", follow_redirects=True)
     assert "was not executed" in reply.text
 
@@ -101,25 +103,25 @@ def test_a_form_without_a_session_does_nothing_and_says_so(anyone: FlaskClient) 
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
 )
-def test_a_form_of_another_site_is_refused(operator: FlaskClient, headers: dict[str, str]) -> None:
+def test_a_form_from_another_origin_is_rejected(operator: FlaskClient, headers: dict[str, str]) -> None:
     csrf = csrf_of(operator.get("/"))
     assert operator.post("/console/sign-out", data={"csrf": csrf}, headers=headers).status_code == 403
     assert operator.get("/").status_code == 200
 
 
 @pytest.mark.parametrize("csrf", ["", "0" * 64, "ä"])
-def test_a_form_without_the_sessions_token_is_refused(operator: FlaskClient, csrf: str) -> None:
+def test_a_form_without_the_sessions_csrf_token_is_rejected(operator: FlaskClient, csrf: str) -> None:
     assert operator.post("/console/sign-out", data={"csrf": csrf}).status_code == 403
     assert operator.get("/").status_code == 200
 
 
-def test_a_sign_in_form_that_this_browser_did_not_get_is_refused(app: Flask) -> None:
+def test_a_sign_in_form_from_another_browser_is_rejected(app: Flask) -> None:
     stolen = csrf_of(app.test_client().get("/console/sign-in"))
     form = {"csrf": stolen, "name": NAME, "password": PASSWORD}
     assert app.test_client().post("/console/sign-in", data=form).status_code == 403
 
 
-def test_two_tabs_share_the_form_and_the_session(anyone: FlaskClient) -> None:
+def test_two_tabs_share_the_sign_in_form_and_session(anyone: FlaskClient) -> None:
     first, second = csrf_of(anyone.get("/console/sign-in")), csrf_of(anyone.get("/console/sign-in"))
     assert first == second
     sign_in(anyone)
@@ -128,7 +130,7 @@ def test_two_tabs_share_the_form_and_the_session(anyone: FlaskClient) -> None:
     assert anyone.get("/").status_code == 303
 
 
-def test_a_session_that_was_ended_is_over_in_every_browser(app: Flask, operator: FlaskClient) -> None:
+def test_an_ended_session_is_invalid_in_every_browser(app: Flask, operator: FlaskClient) -> None:
     copy = app.test_client()
     kept = operator.get_cookie(COOKIE)
     assert kept
@@ -143,7 +145,7 @@ def test_the_api_ignores_the_session(operator: FlaskClient) -> None:
     assert operator.post("/api/v1/dead-letters/replay", json={}).status_code == 401
 
 
-def test_every_page_is_closed_to_foreign_scripts_and_frames(operator: FlaskClient) -> None:
+def test_every_page_forbids_foreign_scripts_and_frames(operator: FlaskClient) -> None:
     for path in ("/", "/console/nothing", "/console/static/console.js"):
         reply = operator.get(path)
         reply.close()
@@ -152,7 +154,7 @@ def test_every_page_is_closed_to_foreign_scripts_and_frames(operator: FlaskClien
     assert "unsafe" not in POLICY
 
 
-def test_a_session_continues_without_its_store_where_it_was_seen(
+def test_a_cached_session_stays_valid_while_mongodb_is_down(
     make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes
 ) -> None:
     assert store is not None

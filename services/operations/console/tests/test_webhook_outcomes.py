@@ -1,4 +1,4 @@
-"""What has come of an act on a webhook endpoint."""
+"""The outcome of an action on a webhook endpoint."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def sent(status: int | None, at: str = LATER, kind: str = "webhook.test.v1") -> 
         ("resent", OFF, [], "bad", "disabled before anything was sent"),
         ("enabled", ON, [], "ok", "The endpoint is enabled."),
         ("disabled", OFF, [], "ok", "The endpoint is disabled."),
-        ("dismissed", ON, [], "ok", "off the list"),
+        ("dismissed", ON, [], "ok", "delivery is dismissed"),
     ],
 )
-def test_the_answer_is_said_once_it_is_there(
+def test_the_outcome_is_reported_once_it_is_known(
     act: str, endpoint: dict[str, Any], deliveries: list[dict[str, Any]], state: str, text: str
 ) -> None:
     found = outcome(act, REQUESTED, endpoint, deliveries)
@@ -40,7 +40,7 @@ def test_the_answer_is_said_once_it_is_there(
     assert (found[0], text in found[1]) == (state, True)
 
 
-def test_nothing_is_said_of_what_is_no_longer_so() -> None:
+def test_an_outdated_outcome_is_not_reported() -> None:
     assert outcome("enabled", REQUESTED, OFF, []) is None
     assert outcome("disabled", REQUESTED, ON, []) is None
     assert outcome("", "", ON, []) is None

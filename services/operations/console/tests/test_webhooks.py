@@ -67,7 +67,7 @@ def post(client: FlaskClient, path: str, **form: str) -> TestResponse:
     return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), "key": new_id(), **form})
 
 
-def test_endpoints_are_listed_by_cursor_all_or_failing(operator: FlaskClient, others: Fakes) -> None:
+def test_endpoints_are_paginated_and_filtered_by_health(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get("/console/webhooks?health=failing").text
     assert f'href="{PLACE}"' in page
     assert f"starting_after={ENDPOINT_ID}" in page
@@ -75,7 +75,7 @@ def test_endpoints_are_listed_by_cursor_all_or_failing(operator: FlaskClient, ot
     assert "health=failing&limit=25" in others["notifications"].sent[-1].path
 
 
-def test_no_endpoint_and_no_reply_are_distinguished(operator: FlaskClient, others: Fakes) -> None:
+def test_an_empty_list_of_endpoints_differs_from_an_outage(operator: FlaskClient, others: Fakes) -> None:
     others["notifications"].answers["GET /api/v1/webhook-endpoints"] = (200, {"data": [], "has_more": False})
     assert "No endpoint yet." in operator.get("/console/webhooks").text
     assert "No endpoint fails." in operator.get("/console/webhooks?health=failing").text
@@ -85,7 +85,7 @@ def test_no_endpoint_and_no_reply_are_distinguished(operator: FlaskClient, other
     assert "No endpoint yet." not in page
 
 
-def test_a_delivery_has_its_attempts_with_status_latency_and_answer(operator: FlaskClient, others: Fakes) -> None:
+def test_a_delivery_shows_status_latency_and_response_of_each_attempt(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get(f"{PLACE}?status=failed").text
     for part in ("attempts exhausted", "answered 500", "after 250 ms", "10 attempts, the last 1", "Send again"):
         assert part in page
@@ -106,7 +106,7 @@ def test_a_delivery_has_its_attempts_with_status_latency_and_answer(operator: Fl
         ({"paused_until": MOMENT, "consecutive_failures": 7}, ["breaker is open", "7 failures in a row"], [">Enable<"]),
     ],
 )
-def test_only_what_can_be_done_is_offered(
+def test_only_possible_actions_are_offered(
     operator: FlaskClient, others: Fakes, changes: dict[str, Any], there: list[str], not_there: list[str]
 ) -> None:
     others["notifications"].answers[f"GET {API}"] = (200, endpoint(**changes))
@@ -126,7 +126,7 @@ def test_only_what_can_be_done_is_offered(
         (f"deliveries/{DELIVERY_ID}/dismiss", f"POST /api/v1/deliveries/{DELIVERY_ID}/dismiss", {}, {}),
     ],
 )
-def test_a_button_acts_and_is_on_record(  # noqa: PLR0917
+def test_an_action_is_executed_and_recorded(  # noqa: PLR0917 - fixtures and parameters
     operator: FlaskClient, others: Fakes, button: str, request_line: str, form: dict[str, str], body: Any
 ) -> None:
     others["notifications"].answers[request_line] = (200, {})
@@ -151,7 +151,7 @@ def test_a_rotated_secret_is_shown_once(operator: FlaskClient, others: Fakes) ->
     assert post(operator, f"{PLACE}/rotate-secret", keep="1").status_code == 422
 
 
-def test_an_odd_time_is_refused_and_an_odd_id_reaches_no_service(operator: FlaskClient, others: Fakes) -> None:
+def test_an_invalid_time_or_id_is_rejected(operator: FlaskClient, others: Fakes) -> None:
     assert post(operator, f"{PLACE}/resend", since="yesterday").status_code == 422
     before = len(others["notifications"].sent)
     assert operator.get("/console/webhooks/..%2Fdeliveries").status_code == 404
@@ -159,7 +159,7 @@ def test_an_odd_time_is_refused_and_an_odd_id_reaches_no_service(operator: Flask
     assert len(others["notifications"].sent) == before
 
 
-def test_the_answer_to_a_test_event_takes_the_place_of_its_request(operator: FlaskClient, others: Fakes) -> None:
+def test_the_outcome_of_a_test_event_replaces_its_notice(operator: FlaskClient, others: Fakes) -> None:
     others["notifications"].answers[f"POST {API}/test"] = (200, {})
     place = post(operator, f"{PLACE}/test").headers["Location"]
     assert "A test event is requested." in operator.get(place).text
@@ -179,7 +179,7 @@ def test_the_answer_to_a_test_event_takes_the_place_of_its_request(operator: Fla
         ({"last_attempt_at": MOMENT, "last_success_at": MOMENT}, '<span class="chip ok">works</span>'),
     ],
 )
-def test_an_endpoint_works_only_if_its_last_attempt_did(
+def test_an_endpoint_is_healthy_only_if_its_last_attempt_succeeded(
     operator: FlaskClient, others: Fakes, changes: dict[str, Any], text: str
 ) -> None:
     others["notifications"].answers[f"GET {API}"] = (200, endpoint(**changes))

@@ -1,18 +1,18 @@
-"""An order's steps on their scale."""
+"""An order's steps on the time scale."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from services.operations.console.story import WIDTH, story
+from services.operations.console.order_history import WIDTH, build
 
 
 def entry(kind: str, moment: str) -> dict[str, Any]:
     return {"type": kind, "source": "/services/x", "time": moment, "summary": "s", "data": {}}
 
 
-def test_steps_are_by_time_each_from_the_one_before() -> None:
-    history = story(
+def test_steps_are_sorted_by_time() -> None:
+    history = build(
         [entry("b", "2026-01-01T00:00:10Z"), entry("a", "2026-01-01T00:00:00Z"), entry("c", "2026-01-01T00:00:40Z")], []
     )
     assert [(step.type, step.seconds, step.start, step.end) for step in history.steps] == [
@@ -24,13 +24,13 @@ def test_steps_are_by_time_each_from_the_one_before() -> None:
 
 
 def test_failures_are_marked() -> None:
-    states = {kind: story([entry(kind, "2026-01-01T00:00:00Z")], []).steps[0].state for kind in (
+    states = {kind: build([entry(kind, "2026-01-01T00:00:00Z")], []).steps[0].state for kind in (
         "attempt.failed.v1", "payment.declined.v1", "order.cancelled.v1", "order.placed.v1",
     )}  # fmt: skip
     assert list(states.values()) == ["bad", "bad", "warn", "ok"]
 
 
-def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
+def test_each_webhook_attempt_and_operator_action_is_a_step() -> None:
     attempts = [
         {"at": "2026-01-01T00:00:03Z", "status_code": None, "error": "timed out", "latency_seconds": 20.0},
         {"at": "2026-01-01T00:00:08Z", "status_code": 204, "error": "", "latency_seconds": 0.02},
@@ -42,7 +42,7 @@ def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
     }  # fmt: skip
     act = {"at": "2026-01-01T00:00:05Z", "kind": "refund", "name": "olga", "reason": "broken", "outcome": "done"}
     lost = act | {"at": "2026-01-01T00:00:06Z", "outcome": None}
-    history = story([entry("a", "2026-01-01T00:00:00Z")], [], [delivery, unsent], [act, lost])
+    history = build([entry("a", "2026-01-01T00:00:00Z")], [], [delivery, unsent], [act, lost])
     assert [(step.seconds, step.state, step.endpoint_id) for step in history.steps] == [
         (0.0, "ok", ""),
         (3.0, "bad", "e1"),
@@ -56,14 +56,14 @@ def test_each_webhook_attempt_and_each_act_is_a_step() -> None:
         assert part in texts
 
 
-def test_the_wait_for_an_operator_does_not_squeeze_the_steps() -> None:
+def test_the_scale_omits_the_wait_for_an_operator() -> None:
     act = {"at": "2026-01-01T00:01:40Z", "kind": "re-check", "name": "olga", "reason": "", "outcome": "done"}
     entries = [
         entry("a", "2026-01-01T00:00:00Z"),
         entry("b", "2026-01-01T00:00:01Z"),
         entry("c", "2026-01-01T00:01:41Z"),
     ]
-    found = story(entries, [], (), [act | {"result": "now refunded"}])
+    found = build(entries, [], (), [act | {"result": "now refunded"}])
     assert [(step.seconds, step.start, step.end) for step in found.steps] == [
         (0.0, 0.0, 0.0),
         (1.0, 0.0, WIDTH / 2),
@@ -75,8 +75,8 @@ def test_the_wait_for_an_operator_does_not_squeeze_the_steps() -> None:
 
 
 def test_released_stock_is_routine() -> None:
-    assert story([entry("stock.released.v1", "2026-01-01T00:00:00Z")], []).steps[0].state == "ok"
+    assert build([entry("stock.released.v1", "2026-01-01T00:00:00Z")], []).steps[0].state == "ok"
 
 
-def test_nothing_is_an_empty_story() -> None:
-    assert story([], []).steps == []
+def test_an_order_without_events_has_an_empty_history() -> None:
+    assert build([], []).steps == []

@@ -1,4 +1,4 @@
-"""The page Break something: what a control process says, and what is passed on to it. It is not there elsewhere."""
+"""The page Break something: it shows and calls the control process, and is unavailable outside a local stack."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def post(client: FlaskClient, path: str, **form: str) -> Any:
     return client.post(path, data={"csrf": csrf_of(client.get("/console/nothing")), **form})
 
 
-def test_the_faults_are_offered_and_one_is_passed_on_with_the_operators_token(
+def test_faults_are_listed_and_a_request_is_forwarded_with_the_operators_token(
     operator: FlaskClient, control: FakeService, others: Fakes
 ) -> None:
     page = operator.get("/console/break").text
@@ -68,7 +68,7 @@ def test_the_faults_are_offered_and_one_is_passed_on_with_the_operators_token(
     assert "Origin" not in sent.headers
 
 
-def test_what_is_on_is_shown_until_it_is_healed(operator: FlaskClient, control: FakeService) -> None:
+def test_an_active_fault_is_shown_until_it_is_undone(operator: FlaskClient, control: FakeService) -> None:
     control.answers["GET /api/v1/control"] = (200, CALM | {"active": ACTIVE, "acts": [ACT]})
     page = operator.get("/console/break").text
     assert "42 s" in page
@@ -82,7 +82,7 @@ def test_what_is_on_is_shown_until_it_is_healed(operator: FlaskClient, control: 
 
 
 @pytest.mark.parametrize("path", ["/console/break", "/console/break/undo", "/console/promises/audits"])
-def test_a_form_without_the_sessions_mark_does_nothing(operator: FlaskClient, control: FakeService, path: str) -> None:
+def test_a_form_without_a_valid_csrf_token_does_nothing(operator: FlaskClient, control: FakeService, path: str) -> None:
     form = {"fault": "provider-errors", "seconds": "60"}
     assert operator.post(path, data=form).status_code == 403
     own = form | {"csrf": csrf_of(operator.get("/console/nothing"))}
@@ -91,9 +91,7 @@ def test_a_form_without_the_sessions_mark_does_nothing(operator: FlaskClient, co
     assert [sent for sent in control.sent if sent.method == "POST"] == []
 
 
-def test_a_rejection_and_a_silent_control_process_are_distinguished(
-    operator: FlaskClient, control: FakeService
-) -> None:
+def test_a_rejection_differs_from_an_unresponsive_control_process(operator: FlaskClient, control: FakeService) -> None:
     control.answers["POST /api/v1/control/faults"] = (409, {"code": "fault_active", "detail": "Another fault is on"})
     reply = post(operator, "/console/break", fault="provider-errors", seconds="60")
     assert (reply.status_code, "Another fault is on." in reply.text) == (409, True)
@@ -103,7 +101,7 @@ def test_a_rejection_and_a_silent_control_process_are_distinguished(
     assert (page.status_code, "The control process does not answer (away)" in page.text) == (200, True)
 
 
-def test_elsewhere_there_is_no_link_and_the_page_says_so(
+def test_outside_a_local_stack_the_page_is_unavailable_and_not_linked(
     make_app: Callable[..., Flask], document_store: str, others: Fakes
 ) -> None:
     client = make_app(document_store, metrics_urls=others.metrics_urls).test_client()

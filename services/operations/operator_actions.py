@@ -52,7 +52,7 @@ def begin(
 
 
 def finish(database: Database[Document], act_id: str, outcome: str, result: str = "") -> None:
-    """Record how it ended, `DONE` or why it was refused, and what came of it where that is not plain."""
+    """Record the outcome (`DONE`, or the reason of the refusal), and the result if the outcome does not imply it."""
     known = {"outcome": outcome[:MAX_OUTCOME_CHARACTERS], "result": result[:MAX_OUTCOME_CHARACTERS]}
     database[COLLECTION].update_one({"_id": act_id}, {"$set": known})
 

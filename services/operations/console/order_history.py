@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from services.operations.acts import DONE
+from services.operations.operator_actions import DONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class Story:
     has_acts: bool = False
 
 
-def story(
+def build(
     entries: Iterable[Mapping[str, Any]],
     letters: Iterable[Mapping[str, Any]],
     deliveries: Iterable[Mapping[str, Any]] = (),
