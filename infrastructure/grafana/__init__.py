@@ -1,1 +1,1 @@
-"""Grafana: dashboards, written in Python and kept as JSON; provisioned, so a new Grafana has them when it starts."""
+"""Grafana: dashboards written in Python and stored as JSON; they are provisioned, so a new Grafana has them."""

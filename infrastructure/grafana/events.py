@@ -27,7 +27,7 @@ ROWS = (
                 Query('max by (queue) (rabbitmq_detailed_queue_messages{queue=~".+[.]events"})', "{{queue}}"),
             ),
             graph(
-                "Waiting for a retry, and dead",
+                "Delay queues and dead letters",
                 "short",
                 Query('max by (queue) (rabbitmq_detailed_queue_messages{queue!~".+[.]events"})', "{{queue}}"),
             ),
@@ -40,7 +40,7 @@ ROWS = (
                 "Age of events at their consumer (p95)",
                 "s",
                 Query("holdfast:event_age_seconds:p95_5m", "{{consumer}}"),
-                says="Time in outbox and queue. RabbitMQ reports no age of the first message of a quorum queue.",
+                says="Time in outbox and queue, measured by consumers: RabbitMQ does not report it for quorum queues.",
             ),
         ),
     ),
@@ -92,7 +92,7 @@ ROWS = (
                 ),
             ),
             graph(
-                "Found to do",
+                "Items found",
                 "eps",
                 Query("sum by (context, sweep) (rate(holdfast_sweep_found_total[5m]))", "{{context}} {{sweep}}"),
             ),

@@ -16,7 +16,7 @@ ROWS = (
                 red=1,
                 says="The findings of the last audit, reported by holdfast audit.",
             ),
-            stat("Last audit, ago", "s", "time() - max(holdfast_audit_last_timestamp_seconds)", red=93_600),
+            stat("Time since last audit", "s", "time() - max(holdfast_audit_last_timestamp_seconds)", red=93_600),
             stat(
                 "Dead letters waiting",
                 "short",
@@ -48,7 +48,7 @@ ROWS = (
         ),
     ),
     Row(
-        "What holds orders up",
+        "Causes of delays",
         (
             graph("Oldest event not published", "s", Query("holdfast:outbox_oldest_seconds:max", "{{database}}")),
             graph("Messages waiting", "short", Query("holdfast:queue_messages:max", "{{consumer}}")),

@@ -22,8 +22,8 @@ ROWS = (
                 stacked=True,
             ),
             graph("Open files", "short", Query(f"max by (job) (process_open_fds{{{OWN}}})", "{{job}}")),
-            graph("Up since", "s", Query(f"time() - max by (job) (process_start_time_seconds{{{OWN}}})", "{{job}}")),
-            graph("Time to answer a scrape", "s", Query("max by (job) (scrape_duration_seconds)", "{{job}}")),
+            graph("Uptime", "s", Query(f"time() - max by (job) (process_start_time_seconds{{{OWN}}})", "{{job}}")),
+            graph("Scrape duration", "s", Query("max by (job) (scrape_duration_seconds)", "{{job}}")),
         ),
     ),
     Row(
@@ -58,7 +58,7 @@ ROWS = (
                 Query("max(rabbitmq_alarms_free_disk_space_watermark)", "disk"),
             ),
             graph(
-                "Tasks, as Flower sees them",
+                "Tasks in Flower",
                 "eps",
                 Query("sum by (type) (rate(flower_events_total[5m]))", "{{type}}"),
             ),

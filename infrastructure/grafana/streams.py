@@ -19,13 +19,15 @@ ROWS = (
                 says="token_expired and restart are normal; slow_client: too many events waited for a client.",
             ),
             graph(
-                "Events dispatched",
+                "Archive events read",
                 "eps",
                 Query("max by (instance) (rate(holdfast_live_position[5m]))", "{{instance}}"),
-                says="By the position in the archive: every process dispatches each event.",
+                says="The rate at which the position in the archive advances, also without an open stream.",
             ),
             graph(
-                "The archive answers", "short", Query("min by (instance) (holdfast_live_archive_up)", "{{instance}}")
+                "Archive reachable (1: yes)",
+                "short",
+                Query("min by (instance) (holdfast_live_archive_up)", "{{instance}}"),
             ),
         ),
     ),
@@ -33,10 +35,10 @@ ROWS = (
         "Kafka bridge",
         (
             graph(
-                "Behind the archive",
+                "Lag behind the archive",
                 "s",
                 Query("max(holdfast_bridge_lag_seconds)", "seconds"),
-                says="Time since Kafka had every archived event.",
+                says="Time since every archived event was in Kafka.",
             ),
             graph(
                 "Events confirmed by Kafka",
@@ -50,11 +52,11 @@ ROWS = (
                 Query("max(holdfast_bridge_held)", "for a predecessor"),
             ),
             graph(
-                "Published without their predecessor",
+                "Published without predecessor",
                 "short",
                 Query("sum(increase(holdfast_bridge_gaps_total[1h]))", "in an hour"),
             ),
-            graph("Position", "short", Query("max(holdfast_bridge_position)", "in Kafka up to")),
+            graph("Position", "short", Query("max(holdfast_bridge_position)", "confirmed by Kafka")),
         ),
     ),
 )

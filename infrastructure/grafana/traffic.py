@@ -9,7 +9,7 @@ ROWS = (
         "Services",
         (
             graph("Requests", "reqps", Query("holdfast:http_requests:rate5m", "{{job}}"), stacked=True),
-            graph("Share that ends in a 5xx", "percentunit", Query("holdfast:http_errors:ratio5m", "{{job}}")),
+            graph("5xx ratio", "percentunit", Query("holdfast:http_errors:ratio5m", "{{job}}")),
             graph("Duration (p95)", "s", Query("holdfast:http_request_duration_seconds:p95_5m", "{{job}}")),
         ),
     ),
@@ -55,9 +55,9 @@ ROWS = (
         ),
     ),
     Row(
-        "Room",
+        "Saturation",
         (
-            graph("Requests inside", "short", Query("sum by (job) (http_requests_admitted)", "{{job}}")),
+            graph("Requests in progress", "short", Query("sum by (job) (http_requests_admitted)", "{{job}}")),
             graph(
                 "Database connections in use",
                 "percentunit",
@@ -86,7 +86,7 @@ ROWS = (
                     "histogram_quantile(0.95, sum by (le) (rate(holdfast_webhook_attempt_seconds_bucket[5m])))", "p95"
                 ),
             ),
-            graph("Due and not sent for", "s", Query("min(holdfast_webhook_turn_overdue_seconds)", "seconds")),
+            graph("Overdue for", "s", Query("min(holdfast_webhook_turn_overdue_seconds)", "seconds")),
             graph(
                 "Deliveries recorded", "eps", Query("sum(rate(holdfast_webhook_deliveries_recorded_total[5m]))", "all")
             ),

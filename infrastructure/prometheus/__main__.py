@@ -61,7 +61,7 @@ def run(home: Path, port: int) -> None:
         f"--web.listen-address={HOST}:{port}",
     ]
     click.echo(f"http://{HOST}:{port}")
-    os.execv(program, words)  # noqa: S606 - its place is taken, so a signal reaches it
+    os.execv(program, words)
 
 
 def _write(directory: Path, home: Path) -> Path:

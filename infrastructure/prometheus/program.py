@@ -35,9 +35,7 @@ def _located(name: str, cache: Path) -> Path | None:
 
 def _runs(program: Path) -> bool:
     try:
-        answer = subprocess.run(  # noqa: S603
-            [str(program), "--version"], check=False, capture_output=True, timeout=_CHECK_SECONDS
-        )
+        answer = subprocess.run([str(program), "--version"], check=False, capture_output=True, timeout=_CHECK_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return answer.returncode == 0

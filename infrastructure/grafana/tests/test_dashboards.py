@@ -1,4 +1,4 @@
-"""Dashboards: the files are those that would be written, and every panel asks for something that there is."""
+"""Dashboards: the committed files are current, and every panel queries existing metrics."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ UNITS = {"short", "s", "bytes", "reqps", "eps", "percentunit"}
 PROVISIONING = DIRECTORY.parent / "provisioning"
 
 
-def test_the_files_are_those_that_would_be_written() -> None:
+def test_the_committed_files_are_current() -> None:
     assert {file.name: file.read_text(encoding="utf-8") for file in DIRECTORY.glob("*.json")} == {
         name: text(document) for name, document in MADE.items()
     }
 
 
-def test_there_is_one_for_each_kind_of_question() -> None:
+def test_there_is_a_dashboard_for_each_topic() -> None:
     assert len({document["uid"] for document in MADE.values()}) == len(MADE) == 5
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_a_panel_says_what_it_shows_and_asks_for_what_there_is(panel: dict[str, Any]) -> None:
+def test_each_panel_has_a_title_and_queries_existing_metrics(panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
     assert panel["targets"]
@@ -58,7 +58,7 @@ def test_a_panel_says_what_it_shows_and_asks_for_what_there_is(panel: dict[str, 
 
 
 @pytest.mark.parametrize("document", MADE.values(), ids=MADE.keys())
-def test_no_panel_lies_on_another(document: dict[str, Any]) -> None:
+def test_panels_do_not_overlap(document: dict[str, Any]) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in document["panels"]:
         place = panel["gridPos"]
@@ -71,16 +71,16 @@ def test_no_panel_lies_on_another(document: dict[str, Any]) -> None:
     assert len(numbers) == len(set(numbers))
 
 
-def test_every_question_is_promql(promtool: Path, tmp_path: Path) -> None:
-    """Each as a recording rule, since promtool checks those."""
-    targets = [target for panel in PANELS for target in panel.values[0]["targets"]]  # type: ignore[index]
+def test_every_query_is_valid_promql(promtool: Path, tmp_path: Path) -> None:
+    """Each query is checked as a recording rule, because promtool checks those."""
+    targets = [target for panel in PANELS for target in panel.values[0]["targets"]]  # type: ignore[index]  # a panel's JSON is untyped
     rules = [{"record": f"panel:query:{number}", "expr": target["expr"]} for number, target in enumerate(targets)]
     file = tmp_path / "panels.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
     run(promtool, "check", "rules", file)
 
 
-def test_a_new_grafana_has_them_and_asks_prometheus() -> None:
+def test_dashboards_and_data_source_are_provisioned() -> None:
     [provider] = yaml.safe_load((PROVISIONING / "dashboards" / "holdfast.yaml").read_text())["providers"]
     compose = (DIRECTORY.parents[2] / "compose.yaml").read_text(encoding="utf-8")
     assert f"./infrastructure/grafana/dashboards:{provider['options']['path']}" in compose

@@ -1,4 +1,4 @@
-"""The metrics that there are: those in the code, and of others' own those that are named here."""
+"""The existing metrics: those in the code, and the listed ones of other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("common", "services", "workers", "infrastructure")
 SUFFIXES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
-# RabbitMQ's own, each seen on a running 3.10; `rabbitmq_detailed_` is what /metrics/detailed puts before a queue's.
+# RabbitMQ's own, each found on a running 3.10; /metrics/detailed adds the prefix `rabbitmq_detailed_` to a queue's.
 # https://github.com/rabbitmq/rabbitmq-server/blob/main/deps/rabbitmq_prometheus/metrics.md
 RABBITMQ = frozenset(
     {
@@ -41,17 +41,17 @@ OTHERS = frozenset(
         "process_start_time_seconds",
     }
 )
-_WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf", "nan"})  # PromQL's own
+_WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf", "nan"})  # keywords of PromQL
 
 
 @cache
 def known() -> frozenset[str]:
-    """Every name that a process may show."""
+    """Every metric name that a process may expose."""
     return RABBITMQ | OTHERS | frozenset(_ours())
 
 
 def used(expression: str) -> set[str]:
-    """The metrics that a PromQL expression asks for, recorded ones too."""
+    """The metrics in a PromQL expression, including recorded ones."""
     bare = re.sub(r'"(\\.|[^"\\])*"', "", expression)
     bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", bare)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", " ", bare)

@@ -1,4 +1,4 @@
-"""What the command writes is what Prometheus takes."""
+"""Prometheus accepts the files that the command writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["promtool"]  # a fixture
 
 
-def test_the_configuration_of_a_native_stack_is_one(promtool: Path, tmp_path: Path) -> None:
+def test_the_configuration_of_a_native_stack_is_valid(promtool: Path, tmp_path: Path) -> None:
     remember(open_home(tmp_path / "home", 9500))
     ended = CliRunner().invoke(main, ["write", str(tmp_path / "made"), "--home", str(tmp_path / "home")])
     assert ended.exit_code == 0
@@ -26,11 +26,11 @@ def test_the_configuration_of_a_native_stack_is_one(promtool: Path, tmp_path: Pa
     run(promtool, "check", "config", file)
 
 
-def test_the_configuration_for_containers_is_one(promtool: Path) -> None:
+def test_the_configuration_for_containers_is_valid(promtool: Path) -> None:
     run(promtool, "check", "config", CONTAINERS_FILE)
 
 
-def test_where_no_stack_ever_was_it_says_so(tmp_path: Path) -> None:
+def test_a_missing_stack_is_reported(tmp_path: Path) -> None:
     ended = CliRunner().invoke(main, ["write", str(tmp_path / "made"), "--home", str(tmp_path / "nowhere")])
     assert ended.exit_code == 1
     assert "no stack" in ended.stderr

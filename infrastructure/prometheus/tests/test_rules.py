@@ -1,4 +1,4 @@
-"""Rules and alerts: what they ask for exists, each has its runbook, and each fires when it should and only then."""
+"""Rules and alerts: their metrics exist, each alert has a runbook and fires only under its condition."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def runbook(alert: str) -> Path:
 
 
 @pytest.mark.parametrize("rule", ENTRIES, ids=lambda rule: str(rule.get("alert") or rule.get("record")))
-def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
+def test_a_rule_uses_existing_metrics(rule: dict[str, Any]) -> None:
     metrics = used(rule["expr"])
     assert metrics, "no metric was found in it"
     assert metrics - known() - RECORDED == set()
 
 
-def test_names_are_found_in_expressions() -> None:
+def test_metric_names_are_found_in_expressions() -> None:
     expression = 'sum by (le, job) (rate(a_bucket{b="c", d=~"e_f"}[5m])) / on (queue) x:y:z > 1e3 or vector(0)'
     assert used(expression) == {"a_bucket", "x:y:z"}
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_says_how_urgent_it_is_and_what_to_do(alert: str) -> None:
+def test_an_alert_has_a_severity_and_a_runbook(alert: str) -> None:
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"]["runbook_url"] == str(runbook(alert).relative_to(ROOT))
@@ -72,17 +72,17 @@ def test_an_alert_says_how_urgent_it_is_and_what_to_do(alert: str) -> None:
     assert commands <= set(cli.list_commands(click.Context(cli)))
 
 
-def test_there_is_no_runbook_without_an_alert() -> None:
+def test_every_runbook_belongs_to_an_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"} == {runbook(alert).stem for alert in ALERTS}
 
 
-def test_every_alert_has_a_case() -> None:
+def test_every_alert_has_a_test_case() -> None:
     assert {name.partition(",")[0] for name in CASES} == set(ALERTS)
 
 
 @pytest.mark.slow
-def test_each_alert_fires_when_it_should_and_only_then(promtool: Path, tmp_path: Path) -> None:
-    """In one run, for each costs half a second."""
+def test_each_alert_fires_only_under_its_condition(promtool: Path, tmp_path: Path) -> None:
+    """In one run, because each run takes half a second."""
     tests = [part for name, case in CASES.items() for part in _tests(name.partition(",")[0], case)]
     file = tmp_path / "tests.yaml"
     file.write_text(
@@ -112,7 +112,7 @@ def _filled(text: str, labels: dict[str, str]) -> str:
     return re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda match: labels[match[1]], text)
 
 
-def test_the_page_on_metrics_names_each_of_them() -> None:
+def test_the_metrics_page_names_every_metric() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:holdfast|http|sandbox|rabbitmq)_\w+)`", page))
     ours = {re.sub("_(bucket|sum|count)$", "", name) for name in known() - RABBITMQ - OTHERS}

@@ -1,4 +1,4 @@
-"""What is scraped: every process that stays, under its own name, wherever it runs."""
+"""Scrape targets: every long-running process, under its own name, in every installation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def read(text: str) -> dict[str, Any]:
     return loaded
 
 
-def test_every_process_of_ours_that_stays_is_a_job() -> None:
+def test_every_long_running_process_is_a_job() -> None:
     jobs = {target.job for target in containers()}
     ours = {line.name for line in PROCESSES if line.command and not line.is_job}
     assert jobs == ours | {"rabbitmq", "rabbitmq-queues"}
     assert {line.name for line in measured()} == ours
 
 
-def test_a_native_stack_is_asked_on_its_own_ports() -> None:
+def test_a_native_stack_is_scraped_on_its_own_ports() -> None:
     found = read(configuration(native("127.0.0.1", 9500), by_name=False, interval_seconds=5))
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in found["scrape_configs"]}
     assert targets["service-orders"] == ["127.0.0.1:9503"]
@@ -42,14 +42,14 @@ def test_a_native_stack_is_asked_on_its_own_ports() -> None:
     assert found["global"]["scrape_timeout"] == "5s"
 
 
-def test_of_queues_only_what_is_used_is_asked_for() -> None:
+def test_only_used_queue_metrics_are_scraped() -> None:
     found = read(CONTAINERS_FILE.read_text(encoding="utf-8"))
     [queues] = [job for job in found["scrape_configs"] if job["job_name"] == "rabbitmq-queues"]
     assert queues["metrics_path"] == "/metrics/detailed"
     assert queues["params"] == {"family": ["queue_coarse_metrics", "queue_consumer_count"]}
 
 
-def test_the_file_for_containers_is_the_one_that_would_be_written() -> None:
+def test_the_file_for_containers_is_current() -> None:
     text = CONTAINERS_FILE.read_text(encoding="utf-8")
     assert text == configuration(containers(), by_name=True, interval_seconds=15)
     found = read(text)
@@ -63,7 +63,7 @@ def test_the_file_for_containers_is_the_one_that_would_be_written() -> None:
     )
 
 
-def test_kubernetes_has_the_same_rules_and_asks_the_broker_the_same() -> None:
+def test_kubernetes_has_the_same_rules_and_broker_metrics() -> None:
     text = KUBERNETES_FILE.read_text(encoding="utf-8")
     assert text == kubernetes_rules()
     groups = [group for name in RULES for group in read((HERE / name).read_text(encoding="utf-8"))["groups"]]

@@ -1,4 +1,4 @@
-"""Each metric of ours that an alert reads has a test that brings the trouble about and sees the metric say so."""
+"""Each own metric of an alert has a test that causes the fault and checks the metric."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MESSAGING, ORDERS = "common/messaging/tests", "services/orders/tests"
 TRIED = {
     "holdfast_audit_broken_promises": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
     "holdfast_audit_last_timestamp_seconds": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
-    "holdfast_breaker_state": "services/archive/tests/test_api.py::test_a_store_that_stays_down_is_not_asked_each_time",
-    "holdfast_bridge_lag_seconds": "workers/bridge/tests/test_main.py::test_while_kafka_is_down_events_wait",
+    "holdfast_breaker_state": "services/archive/tests/test_api.py::test_an_open_circuit_breaker_skips_queries",
+    "holdfast_bridge_lag_seconds": "workers/bridge/tests/test_main.py::test_events_wait_while_kafka_is_down",
     "holdfast_database_pool_in_use": "common/storage/tests/test_postgresql.py::test_the_use_of_the_pool_is_shown",
     "holdfast_database_pool_size": "common/storage/tests/test_postgresql.py::test_the_use_of_the_pool_is_shown",
     "holdfast_dead_letters_waiting": (
-        "services/operations/tests/test_metrics.py::test_dead_letters_that_wait_are_counted_by_queue"
+        "services/operations/tests/test_metrics.py::test_waiting_dead_letters_are_counted_by_queue"
     ),
     "holdfast_event_age_seconds_bucket": (
         f"{MESSAGING}/test_consumer_metrics.py::test_the_age_of_an_event_is_its_time_in_outbox_and_queue"
@@ -28,32 +28,28 @@ TRIED = {
         f"{MESSAGING}/test_consumer_metrics.py::test_failures_are_counted_by_outcome_and_class"
     ),
     "holdfast_events_handled_total": (
-        f"{MESSAGING}/test_consumer_metrics.py::test_every_delivery_is_counted_by_what_became_of_it"
+        f"{MESSAGING}/test_consumer_metrics.py::test_every_delivery_is_counted_by_its_outcome"
     ),
     "holdfast_held_up": (
-        "workers/scheduler/tests/test_main.py::test_the_clock_stops_during_an_outage_and_then_an_order_is_timed_out"
+        "workers/scheduler/tests/test_main.py::test_the_saga_clock_stops_during_an_outage_and_resumes"
     ),
-    "holdfast_live_archive_up": (
-        "services/live/tests/test_resuming.py::test_a_stream_continues_after_the_archive_was_down"
-    ),
+    "holdfast_live_archive_up": ("services/live/tests/test_resuming.py::test_a_stream_resumes_after_an_archive_outage"),
     "holdfast_order_confirmation_seconds_bucket": (
-        f"{ORDERS}/test_metrics.py::test_a_confirmation_is_counted_once_with_the_time_it_took"
+        f"{ORDERS}/test_metrics.py::test_a_confirmation_is_counted_once_with_its_duration"
     ),
-    "holdfast_orders_accepted_total": (
-        f"{ORDERS}/test_metrics.py::test_an_order_is_counted_when_it_is_accepted_and_not_when_it_is_repeated"
-    ),
+    "holdfast_orders_accepted_total": (f"{ORDERS}/test_metrics.py::test_an_accepted_order_is_counted_once"),
     "holdfast_orders_cancelled_total": (
         f"{ORDERS}/test_metrics.py::test_each_cancellation_is_counted_once_with_its_reason"
     ),
     "holdfast_orders_confirmed_total": (
-        f"{ORDERS}/test_metrics.py::test_a_confirmation_is_counted_once_with_the_time_it_took"
+        f"{ORDERS}/test_metrics.py::test_a_confirmation_is_counted_once_with_its_duration"
     ),
     "holdfast_outbox_oldest_seconds": (
         f"{MESSAGING}/test_relay_backlog.py::"
         "test_no_event_overtakes_another_of_its_subject_and_the_lag_is_true_at_every_moment"
     ),
     "holdfast_outbox_set_aside_rows": (
-        f"{MESSAGING}/test_relay.py::test_what_no_queue_takes_is_set_aside_and_the_rest_continues"
+        f"{MESSAGING}/test_relay_unroutable.py::test_unroutable_events_are_set_aside_and_the_rest_continues"
     ),
     "holdfast_relay_active": f"{MESSAGING}/test_relay.py::test_a_database_that_is_down_is_waited_for",
     "holdfast_shed_total": f"{ORDERS}/test_shedding.py::test_the_client_gets_retry_after",
@@ -68,10 +64,10 @@ TRIED = {
         f"{MESSAGING}/test_failures.py::test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused"
     ),
     "holdfast_webhook_endpoints_disabled_total": (
-        "services/notifications/tests/test_metrics.py::test_an_endpoint_that_is_disabled_is_counted_with_its_reason"
+        "services/notifications/tests/test_metrics.py::test_a_disabled_endpoint_is_counted_with_its_reason"
     ),
     "holdfast_webhook_turn_overdue_seconds": (
-        "workers/notifications/tests/test_sending.py::test_what_is_due_and_not_sent_shows"
+        "workers/notifications/tests/test_sending.py::test_overdue_deliveries_are_measured"
     ),
     "holdfast_worker_subscribed": f"{MESSAGING}/test_consumer_pause.py::test_it_is_shown_while_it_lasts",
     "http_request_duration_seconds_bucket": (
@@ -86,18 +82,18 @@ RECORDED = {rule["record"]: rule["expr"] for rule in ENTRIES if "record" in rule
 
 
 def read_by(expression: str) -> set[str]:
-    """The metrics behind an expression, through whatever is recorded."""
+    """The metrics of an expression, with recorded ones resolved."""
     found = used(expression)
     return set().union(*(read_by(RECORDED[name]) if name in RECORDED else {name} for name in found))
 
 
-def test_there_is_one_for_each() -> None:
+def test_every_metric_of_an_alert_has_a_test() -> None:
     read = set().union(*(read_by(rule["expr"]) for rule in ALERTS.values()))
     assert read - RABBITMQ - OTHERS == set(TRIED)
 
 
 @pytest.mark.parametrize("test", sorted(set(TRIED.values())))
-def test_it_exists(test: str) -> None:
+def test_each_named_test_exists(test: str) -> None:
     file, _, name = test.partition("::")
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
