@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from infrastructure.database_roles import ALL_ROLES, role_of_process
 from infrastructure.docker.secret_file import fernet_key, password, signing_key
 from infrastructure.document_roles import DOCUMENT_ACCOUNTS, database_of
-from infrastructure.privileges import BROKER_ACCOUNTS, broker_account
+from infrastructure.privileges import BROKER_ACCOUNTS, MONITOR, broker_account, management_account
 from infrastructure.processes import RELATIONAL_CONTEXTS, Process
 from infrastructure.provision.rabbitmq import definitions
 
@@ -42,7 +42,7 @@ class Installation:
             "OUTBOX_DATABASE_URLS": lambda: self._databases(line),
             "MONGODB_URL": lambda: self._documents(line.context),
             "RABBITMQ_URL": lambda: self._broker(servers.rabbitmq, broker_account(line)),
-            "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, _looks_as(line)),
+            "RABBITMQ_MANAGEMENT_URL": lambda: self._broker(servers.management, management_account(line)),
             "TOKEN_SIGNING_KEY": self._signing_key,
             "WEBHOOK_SECRET_KEYS": self._webhook_key,
             "CONTACT_TOKENS": self._contact_token,
@@ -55,7 +55,7 @@ class Installation:
 
     def autoscaling(self) -> dict[str, str]:
         """KEDA's URL of the broker, ending with the virtual host."""
-        return {"RABBITMQ_MANAGEMENT_URL": f"{self._broker(self._servers.management, 'monitor')}/"}
+        return {"RABBITMQ_MANAGEMENT_URL": f"{self._broker(self._servers.management, MONITOR)}/"}
 
     def relational(self) -> dict[str, str]:
         return {role: self.password_of(f"postgres {role}") for role in ALL_ROLES}
@@ -84,8 +84,3 @@ class Installation:
 
     def _broker(self, address: Callable[[str, str], str], account: str) -> str:
         return address(account, self.password_of(f"rabbitmq {account}"))
-
-
-def _looks_as(line: Process) -> str:
-    """Processes with their own broker account use it, all others use the monitor's."""
-    return broker_account(line) if "RABBITMQ_URL" in line.environment else "monitor"

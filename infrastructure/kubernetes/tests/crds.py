@@ -1,6 +1,6 @@
 """Resources of operators, checked against the field lists in crds.yaml.
 
-Not promised: what an operator checks beyond the names and types of fields, and fields that we do not use.
+Not checked: an operator's rules beyond the names and types of fields, and unused fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def kind_of(resource: dict[str, Any]) -> str:
 
 
 def errors(resource: dict[str, Any]) -> list[str]:
-    """What is wrong with the `spec` of an operator's resource; LookupError if its kind is not in the list."""
+    """The errors in the `spec` of an operator's resource; LookupError if its kind is not in the list."""
     schema = _schema(_FIELDS[kind_of(resource)])
     found = jsonschema_rs.validator_for(schema).iter_errors(resource.get("spec"))
     return [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in found]

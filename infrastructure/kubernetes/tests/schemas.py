@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
 
-VERSION = "1.35"  # the oldest that we support
+VERSION = "1.35"  # the oldest supported version
 _ROOM = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / f"v{VERSION}.0-local-strict"
 
 
 def errors(resource: dict[str, Any]) -> list[str]:
-    """What is wrong with a resource; FileNotFoundError if Kubernetes has no such kind."""
+    """The errors of a resource; FileNotFoundError if Kubernetes has no such kind."""
     version = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", resource["apiVersion"])
     found = _validator(f"{resource['kind'].lower()}-{version}.json").iter_errors(resource)
     return [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in found]

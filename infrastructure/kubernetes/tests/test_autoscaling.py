@@ -1,4 +1,4 @@
-"""What scales, by what; and that what is to be watched is found."""
+"""What each workload scales by, and that every process is scraped."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_a_worker_scales_by_its_own_queue(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_service_scales_by_processor_time(overlay: str) -> None:
+def test_a_service_scales_by_cpu(overlay: str) -> None:
     assert {each["spec"]["scaleTargetRef"]["name"] for each in of_kind(overlay, "HorizontalPodAutoscaler")} == SERVICES
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_who_is_scaled_has_no_number_of_its_own(overlay: str) -> None:
+def test_a_scaled_workload_sets_no_replicas(overlay: str) -> None:
     for each in of_kind(overlay, "Deployment"):
         if each["metadata"]["name"] in {*QUEUES, *SERVICES}:
             assert "replicas" not in each["spec"], "every rollout would set it back"

@@ -1,4 +1,4 @@
-"""Everything scaled out to its bound, and a rollout on top of that, still finds connections to PostgreSQL."""
+"""PostgreSQL has enough connections when everything is scaled out and rolled out."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from infrastructure.processes import RELATIONAL_CONTEXTS
 from workers.payments.main import SWEEP_CONNECTIONS
 from workers.scheduler.main import OUTBOXES, SWEEPS
 
-# The operator's own, the superuser's, somebody's psql.
+# Of the operator, the superuser, and a manual session.
 KEPT_FREE = 30
 SCHEDULER = sum(len(sweeps) + 2 for sweeps in SWEEPS.values()) + len(set(OUTBOXES) - set(SWEEPS))
 PER_REPLICA = {"relay": len(RELATIONAL_CONTEXTS), "scheduler": SCHEDULER}
 
 
 def per_replica(deployment: dict[str, Any]) -> int:
-    """Connections of one replica, by the number of threads that its Deployment sets."""
+    """The connections of one replica, from the number of threads in its Deployment."""
     name, variables = deployment["metadata"]["name"], environment(deployment)
     if "SERVICE_THREADS" in variables:
         return HttpSettings(service_threads=int(variables["SERVICE_THREADS"]["value"])).pool_size
@@ -37,7 +37,7 @@ def most_replicas(overlay: str, deployment: dict[str, Any]) -> int:
 
 
 def connections(overlay: str) -> int:
-    """How many there can be at once: every replica there may be, and one more of each that is being replaced."""
+    """The maximum number of connections: all replicas, and one more of each workload during a rollout."""
     total = len(RELATIONAL_CONTEXTS)  # the migrations
     for each in of_kind(overlay, "Deployment"):
         labels = labels_of(each)
@@ -46,12 +46,12 @@ def connections(overlay: str) -> int:
     return total
 
 
-def test_production_has_connections_enough() -> None:
+def test_production_has_enough_connections() -> None:
     [cluster] = of_kind("production", "Cluster")
     assert connections("production") + KEPT_FREE <= int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
 
 
-def test_a_trial_has_connections_enough() -> None:
+def test_a_trial_has_enough_connections() -> None:
     [postgres] = [each for each in of_kind("local", "StatefulSet") if each["metadata"]["name"] == "postgres"]
     [option] = [each for each in postgres["spec"]["template"]["spec"]["containers"][0]["args"] if "=" in each]
     assert connections("local") + KEPT_FREE <= int(option.removeprefix("max_connections="))

@@ -1,4 +1,4 @@
-"""The secrets that are made are those which the overlays refer to."""
+"""The generated secrets are those that the overlays reference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infrastructure.kubernetes.tests.overlays import OVERLAYS, of_kind, rendered
 from infrastructure.processes import RELATIONAL_CONTEXTS
 from infrastructure.terraform.tests.configuration import load_modules
 
-# What only its owner has: the access to the bucket of the backups.
+# Provided by the owner of the installation: access to the bucket of the backups.
 REFERENCES = {"secretKeyRef", "secretTargetRef", "passwordSecret", "passwordSecretRef", "secret", "accessKeyId"}
 BY_HAND = {"postgres-backup"}
 
@@ -42,7 +42,7 @@ def made(overlay: str) -> dict[str, dict[str, str]]:
 
 
 def references(value: Any) -> set[tuple[str, str | None]]:
-    """Each Secret that is referred to, with the key where one is named."""
+    """Each referenced Secret, with the key if one is named."""
     if isinstance(value, list):
         return set().union(*map(references, value)) if value else set()
     if not isinstance(value, dict):
@@ -51,14 +51,14 @@ def references(value: Any) -> set[tuple[str, str | None]]:
     for field, inner in value.items():
         if field in REFERENCES:
             for each in inner if isinstance(inner, list) else [inner]:
-                if each.get("optional"):  # what only its owner has, where there is any
+                if each.get("optional"):  # provided by the owner of the installation, if any
                     continue
                 found.add((each.get("name") or each["secretName"], each.get("key")))
     return found
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_secret_that_is_referred_to_is_made(overlay: str) -> None:
+def test_every_referenced_secret_is_generated(overlay: str) -> None:
     secrets = made(overlay)
     expected = {each for each in references(list(rendered(overlay))) if each[0] not in BY_HAND}
     assert expected
@@ -68,7 +68,7 @@ def test_every_secret_that_is_referred_to_is_made(overlay: str) -> None:
     assert set(secrets) - {name for name, _ in expected} == set(), "nobody refers to these"
 
 
-def test_cloudnativepg_has_every_role_and_lets_each_into_one_database() -> None:
+def test_cloudnativepg_has_every_role_with_access_to_one_database() -> None:
     [cluster] = of_kind("production", "Cluster")
     spec = cluster["spec"]
     assert {role["name"] for role in spec["managed"]["roles"]} == set(ALL_ROLES)
@@ -79,7 +79,7 @@ def test_cloudnativepg_has_every_role_and_lets_each_into_one_database() -> None:
     assert owners == {context: role_name(context, OWNER) for context in RELATIONAL_CONTEXTS}
 
 
-def test_each_external_secret_is_one_of_terraforms() -> None:
+def test_each_external_secret_exists_in_terraform() -> None:
     keys = {each["spec"]["dataFrom"][0]["extract"]["key"] for each in of_kind("aws", "ExternalSecret")}
     variables = load_modules()["modules/secrets"].variables
     assert keys == {f"holdfast/{name}" for name in variables["processes"]["default"]}

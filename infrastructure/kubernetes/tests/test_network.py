@@ -1,4 +1,4 @@
-"""Who may talk to whom: exactly the conversations that there are, each allowed at both ends."""
+"""Network policies: exactly the needed connections are allowed, each at both ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infrastructure.kubernetes.tests.overlays import OVERLAYS, WORKLOADS, enviro
 from infrastructure.processes import PROCESSES
 
 SERVICES = [line.name for line in PROCESSES if line.name.startswith("service-")]
-# The label of the destination of a variable.
+# The label of a variable's destination.
 LEADS_TO = {
     "POSTGRES_ADMINISTRATOR_URL": "postgres",
     "RABBITMQ_ADMINISTRATOR_URL": "rabbitmq",
@@ -34,7 +34,7 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 def allowed(overlay: str, direction: str, here: dict[str, str], there: dict[str, str], port: int) -> bool:
-    """Whether a policy for `here` lets traffic with `there` pass; both are labels of pods of ours."""
+    """Whether a policy for `here` allows traffic with `there`; both are labels of our pods."""
     side = {"Ingress": "from", "Egress": "to"}[direction]
     for policy in of_kind(overlay, "NetworkPolicy"):
         spec = policy["spec"]
@@ -61,7 +61,7 @@ def pods(overlay: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_everything_is_closed_that_nothing_opens(overlay: str) -> None:
+def test_all_traffic_is_denied_by_default(overlay: str) -> None:
     [closed] = [
         each
         for each in of_kind(overlay, "NetworkPolicy")
@@ -71,7 +71,7 @@ def test_everything_is_closed_that_nothing_opens(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_requests_come_through_the_gateway_and_keys_come_from_users(overlay: str) -> None:
+def test_only_the_gateway_reaches_services_and_users_serves_keys(overlay: str) -> None:
     found = pods(overlay)
     for name in SERVICES:
         assert talks(overlay, found["gateway"], found[name], 8000), name
@@ -82,7 +82,7 @@ def test_requests_come_through_the_gateway_and_keys_come_from_users(overlay: str
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_of_the_workers_only_that_of_mails_asks_for_addresses(overlay: str) -> None:
+def test_only_the_mail_worker_reaches_the_users_service(overlay: str) -> None:
     found = pods(overlay)
     asking = {
         name
@@ -93,7 +93,7 @@ def test_of_the_workers_only_that_of_mails_asks_for_addresses(overlay: str) -> N
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_system_view_reaches_every_process(overlay: str) -> None:
+def test_operations_reaches_every_process(overlay: str) -> None:
     found = pods(overlay)
     for name, labels in found.items():
         if labels.get("role") in {"service", "worker"}:
@@ -102,7 +102,7 @@ def test_the_system_view_reaches_every_process(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_process_reaches_what_its_variables_lead_to_and_nothing_else(overlay: str) -> None:
+def test_a_process_reaches_only_the_destinations_in_its_variables(overlay: str) -> None:
     for each in of_kind(overlay, "Deployment", "Job"):
         labels = labels_of(each)
         expected = {LEADS_TO[name] for name in environment(each) if name in LEADS_TO}
@@ -111,18 +111,18 @@ def test_a_process_reaches_what_its_variables_lead_to_and_nothing_else(overlay: 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_servers_answer_their_clients_only(overlay: str) -> None:
+def test_servers_accept_only_their_clients(overlay: str) -> None:
     found = pods(overlay)
     for server, port in (("postgres", 5432), ("rabbitmq", 5672), ("mongodb", 27017)):
         for name, labels in found.items():
             if labels.get(server) == "server":
-                continue  # the members of a set talk to each other
+                continue  # the members of a replica set connect to each other
             expected = labels.get(server) == "client"
             assert talks(overlay, labels, {server: "server"}, port) is expected, (name, server)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_system_view_names_every_process_with_metrics(overlay: str) -> None:
+def test_the_system_view_names_every_process_with_metrics(overlay: str) -> None:
     view = environment(
         next(each for each in of_kind(overlay, "Deployment") if each["metadata"]["name"] == "service-operations")
     )

@@ -1,4 +1,4 @@
-"""What kubectl makes of the overlays, and what `kubectl apply -k infrastructure/kubernetes` applies."""
+"""The rendered overlays, and the resources that `kubectl apply -k infrastructure/kubernetes` applies."""
 
 import json
 
@@ -20,7 +20,7 @@ def test_the_directory_itself_is_the_local_overlay() -> None:
     assert ordered(kustomized(KUBERNETES)) == ordered(list(rendered("local")))
 
 
-def test_applied_all_at_once_nothing_is_published_before_every_queue_is_bound() -> None:
+def test_nothing_is_published_before_every_queue_is_bound() -> None:
     [relay] = [each for each in of_kind("local", "Deployment") if each["metadata"]["name"] == "relay"]
     [first] = pod_of(relay)["initContainers"]
     assert tuple(first["command"]) == process("topology").command

@@ -11,14 +11,14 @@ from infrastructure.kubernetes.tests.overlays import OVERLAYS, environment, main
 from infrastructure.processes import PROCESSES, Process
 from tests.test_tree_settings import read_by
 
-# What only a trial needs: the provider's sandbox, the mail catcher, and accounts for a demonstration.
+# Only in a trial: the provider's sandbox, the mail catcher, and accounts for a demonstration.
 OPTIONAL = {"sandbox", "mail-catcher", "seed"}
 WITH_TRIALS = {"local"}
 OURS = [line for line in PROCESSES if line.command]
 CASES = [
     (overlay, line) for overlay in OVERLAYS for line in OURS if overlay in WITH_TRIALS or line.name not in OPTIONAL
 ]
-# A native process listens where nobody else can reach; a pod has an address of its own.
+# A native process listens on the loopback address; a pod has its own address.
 OPTIONAL_KEYS = {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "RATE_LIMIT_STORAGE_URL"}
 OWN_ADDRESS = {"SERVICE_HOST", "METRICS_HOST"}
 PORT_VARIABLES = {"SERVICE_PORT", "METRICS_PORT", "SMTP_PORT"}
@@ -36,10 +36,10 @@ def workload(overlay: str, line: Process) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("overlay", "line"), CASES, ids=lambda each: getattr(each, "name", each))
-def test_a_process_has_one_workload_of_its_kind(overlay: str, line: Process) -> None:
+def test_each_process_has_one_workload(overlay: str, line: Process) -> None:
     found = workload(overlay, line)
     assert found["kind"] == ("Job" if line.is_job else "Deployment")
-    # `relay-1` and `relay-2` of one machine are two replicas of `relay` in a cluster.
+    # The processes `relay-1` and `relay-2` are two replicas of `relay` in a cluster.
     instances = Counter(each.command for each in OURS)[line.command]
     name = line.name if instances == 1 else line.name.rpartition("-")[0]
     assert found["metadata"]["name"] == name
@@ -47,7 +47,7 @@ def test_a_process_has_one_workload_of_its_kind(overlay: str, line: Process) -> 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_workload_runs_what_the_table_does_not_have(overlay: str) -> None:
+def test_every_workload_is_in_the_table(overlay: str) -> None:
     commands = {line.command for line in OURS}
     for each in of_kind(overlay, "Deployment", "Job"):
         if each["metadata"]["name"] not in {"gateway", "accounts-postgres", "accounts-rabbitmq"}:
@@ -55,7 +55,7 @@ def test_no_workload_runs_what_the_table_does_not_have(overlay: str) -> None:
 
 
 @pytest.mark.parametrize(("overlay", "line"), CASES, ids=lambda each: getattr(each, "name", each))
-def test_a_process_gets_the_variables_of_the_table_and_none_that_it_does_not_read(overlay: str, line: Process) -> None:
+def test_a_process_gets_only_the_variables_of_the_table(overlay: str, line: Process) -> None:
     found = workload(overlay, line)
     assert "envFrom" not in main_container(found), "then nobody sees what it gets"
     given = set(environment(found))
@@ -67,7 +67,7 @@ def test_a_process_gets_the_variables_of_the_table_and_none_that_it_does_not_rea
 
 
 @pytest.mark.parametrize(("overlay", "line"), CASES, ids=lambda each: getattr(each, "name", each))
-def test_a_process_listens_where_it_is_asked(overlay: str, line: Process) -> None:
+def test_a_process_listens_on_its_probed_port(overlay: str, line: Process) -> None:
     found = workload(overlay, line)
     container, variables = main_container(found), environment(found)
     ports = {int(variables[name]["value"]) for name in PORT_VARIABLES & set(variables)}
@@ -83,7 +83,7 @@ def test_a_process_listens_where_it_is_asked(overlay: str, line: Process) -> Non
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_gateway_is_there_with_its_configuration_from_our_image(overlay: str) -> None:
+def test_the_gateway_gets_its_configuration_from_the_image(overlay: str) -> None:
     gateway = next(each for each in of_kind(overlay, "Deployment") if each["metadata"]["name"] == "gateway")
     writer = pod_of(gateway)["initContainers"][0]
     assert writer["command"][:3] == ["python", "-m", "infrastructure.gateway"]

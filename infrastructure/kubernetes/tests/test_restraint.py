@@ -1,4 +1,4 @@
-"""What every pod may not do, and what it has: the restricted profile, bounded resources, no secret in sight."""
+"""Security of every pod: the restricted profile, resource limits, no secrets in manifests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pods(overlay: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_pods_keep_to_the_restricted_profile(overlay: str) -> None:
+def test_pods_comply_with_the_restricted_profile(overlay: str) -> None:
     for name, pod in pods(overlay):
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -35,7 +35,7 @@ def test_pods_keep_to_the_restricted_profile(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_secrets_are_referred_to_and_never_written_down(overlay: str) -> None:
+def test_manifests_reference_secrets_and_contain_none(overlay: str) -> None:
     assert not of_kind(overlay, "Secret")
     assert not INLINE_PASSWORD.search(yaml.safe_dump_all(rendered(overlay)))
 
@@ -55,7 +55,7 @@ def test_every_resource_belongs_to_a_step_of_the_rollout(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_deployments_survive_the_loss_of_a_node(overlay: str) -> None:
+def test_deployments_tolerate_the_loss_of_a_node(overlay: str) -> None:
     budgets = [each["spec"]["selector"]["matchLabels"] for each in of_kind(overlay, "PodDisruptionBudget")]
     for each in of_kind(overlay, "Deployment"):
         labels = labels_of(each)

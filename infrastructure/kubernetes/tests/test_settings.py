@@ -1,4 +1,4 @@
-"""Every process takes the settings that it gets: what stands in the overlay, and the Secrets made for it."""
+"""Every process accepts its settings: the values of the overlay, and its generated Secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infrastructure.kubernetes.tests.test_process_table import OURS, workloads
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_processes_take_the_settings_they_get(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_accept_their_settings(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = made(overlay)
     for line in OURS:
         for each in workloads(overlay, line):
@@ -31,6 +31,6 @@ def test_processes_take_the_settings_they_get(overlay: str, monkeypatch: pytest.
                     pytest.fail(f"{line.name} does not start")
 
 
-def test_no_overlay_is_without_its_processes() -> None:
+def test_every_overlay_has_its_processes() -> None:
     for overlay in OVERLAYS:
         assert len(of_kind(overlay, "Deployment")) > len(OURS) / 2

@@ -1,4 +1,4 @@
-"""Rolling updates lose nothing: what Kubernetes waits is longer than what the processes take to end in good order."""
+"""Rolling updates lose nothing: Kubernetes waits longer than the processes take to shut down gracefully."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from workers.relay import main as relay
 
 ROOT = Path(__file__).parents[3]
 MARGIN_SECONDS = 5
-ROLES = {"service", "worker", "gateway"}  # the sandbox and Flower hold nothing that could be lost
-# A payment's event asks the provider at most so often: create, confirm, look again, cancel or refund, each bounded.
+ROLES = {"service", "worker", "gateway"}  # the sandbox and Flower have nothing to lose
+# The provider is called at most this often per event: create, confirm, retrieve, cancel or refund, each bounded.
 CALLS = 6
 
 
 def taken_seconds(name: str, role: str) -> float:
-    """How long the process may take after SIGTERM."""
+    """The time that the process may take after SIGTERM."""
     if role == "service":
-        # Importing it reads the environment.
+        # The import reads the environment.
         text = (ROOT / "common" / "web" / "gunicorn.py").read_text(encoding="utf-8")
         found = re.search(r"^graceful_timeout = (\d+)", text, re.MULTILINE)
         assert found
@@ -36,13 +36,13 @@ def taken_seconds(name: str, role: str) -> float:
         return relay.STOP_SECONDS
     if name == "scheduler":
         return sweeps.STOP_SECONDS
-    # Its sweeps are stopped at the signal, together with the events in flight.
+    # Its sweeps stop at the signal, like the events in flight.
     assert CALLS * ProviderSettings.stripe_timeout_seconds > sweeps.STOP_SECONDS
     return CALLS * ProviderSettings.stripe_timeout_seconds
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_process_is_given_the_time_it_needs_to_end(overlay: str) -> None:
+def test_the_grace_period_exceeds_a_processs_shutdown_time(overlay: str) -> None:
     for each in of_kind(overlay, "Deployment"):
         role = each["spec"]["template"]["metadata"]["labels"].get("role")
         if role not in ROLES:
@@ -56,11 +56,11 @@ def test_a_process_is_given_the_time_it_needs_to_end(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_new_is_ready_before_the_old_goes(overlay: str) -> None:
+def test_a_new_replica_is_ready_before_an_old_one_stops(overlay: str) -> None:
     for each in of_kind(overlay, "Deployment"):
         if each["spec"]["template"]["metadata"]["labels"].get("role") in ROLES:
             strategy = each["spec"]["strategy"]
-            if each["metadata"]["name"] == "bridge":  # two at once would send everything twice
+            if each["metadata"]["name"] == "bridge":  # two at once would send every event twice
                 assert strategy == {"type": "Recreate"}
             else:
                 assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}

@@ -1,4 +1,4 @@
-"""Every rendered resource is one that the cluster would take.
+"""Every rendered resource is valid for the cluster.
 
 What Kubernetes itself defines is checked strictly against its published schemas, what the operators define against the
 fields that their definitions have.
@@ -23,7 +23,7 @@ def test_every_resource_is_valid(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_what_operators_merge_into_their_pods_is_valid(overlay: str) -> None:
+def test_pod_templates_for_operators_are_valid(overlay: str) -> None:
     specs = [each["spec"]["override"]["statefulSet"]["spec"] for each in of_kind(overlay, "RabbitmqCluster")]
     specs += [each["spec"]["statefulSet"]["spec"] for each in of_kind(overlay, "MongoDBCommunity")]
     for spec in specs:
