@@ -7,16 +7,20 @@ sessions share them. HOLDFAST_TEST_HOME names a stack that runs already, to be u
 What a test gets (a database, a vhost, a document store) is its own, empty, and gone afterwards.
 """
 
+from __future__ import annotations
+
+import gc
 import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
+import pika
 import psycopg2
 import pytest
 import structlog
@@ -30,8 +34,15 @@ from infrastructure.local.sharing import Servers, servers_of, shared_stack
 from infrastructure.local.stack import Stack
 from infrastructure.provision import grants, postgres
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from common.storage.document_migrations import Migrations
+
 _ROOT = Path(__file__).parent
-_MANAGEMENT_SECONDS = 10
+_MANAGEMENT_SECONDS = 60  # a virtual host takes a second, and many times that while both processors are busy
+# A test that connects to the broker beside busy processors is not impatient (pika's defaults are 10 and 15 s).
+pika.connection.Parameters.DEFAULT_SOCKET_TIMEOUT = pika.connection.Parameters.DEFAULT_STACK_TIMEOUT = 60
 # How fast examples are made, or run, is the machine's affair. They are the same in each run, so that a change is judged
 # and not chance; `pytest --hypothesis-profile=random` looks for others.
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,10 +57,27 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave files without the word unread where only end-to-end tests are wanted: all of them take half a minute."""
-    if config.option.markexpr != "e2e" or not collection_path.match("test_*.py"):
+    """Leave a file unread if `-m` selects none of its tests: importing all takes as long as running many."""
+    if not collection_path.match("test_*.py"):
         return None
-    return b"e2e" not in collection_path.read_bytes() or None
+    source = collection_path.read_text(encoding="utf-8")
+    if re.fullmatch(r"\w+( or \w+)*", config.option.markexpr):
+        return not re.search(rf"mark\.({config.option.markexpr.replace(' or ', '|')})\b", source) or None
+    if re.fullmatch(r"not \w+( and not \w+)*", config.option.markexpr):
+        excluded = config.option.markexpr.removeprefix("not ").split(" and not ")
+        return bool(set(excluded) & set(re.findall(r"mark\.(\w+)", _marks_of_all(source)))) or None
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage among what lives until the end anyway: imported modules and tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -188,6 +216,51 @@ def document_store(servers: Servers) -> Iterator[str]:
         client.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def _migrated_stores(servers: Servers) -> Iterator[Callable[[Migrations], str]]:
+    """Return a function that answers the URL of a context's migrated MongoDB database."""
+    from common.storage.document_migrations import upgrade  # noqa: PLC0415 - most sessions do without
+
+    made: dict[int, str] = {}
+
+    def store(migrations: Migrations) -> str:
+        if id(migrations) not in made:
+            name = f"test_{secrets.token_hex(8)}"
+            made[id(migrations)] = url = servers.mongodb_url.replace("/archive?", f"/{name}?")
+            with MongoClient[dict[str, object]](url) as client:
+                upgrade(migrations, client[name], wait_seconds=10)
+        return made[id(migrations)]
+
+    yield store
+    for url in made.values():
+        with MongoClient[dict[str, object]](url) as client:
+            client.drop_database(client.get_default_database().name)
+
+
+@pytest.fixture
+def migrated_store(_migrated_stores: Callable[[Migrations], str]) -> Iterator[Callable[[Migrations], str]]:
+    """Return a function that answers the URL of a context's MongoDB database as its migrations leave it.
+
+    Its collections and indexes are made once and emptied after each test: to make them takes longer than most tests.
+    """
+    used: dict[str, Migrations] = {}
+
+    def url(migrations: Migrations) -> str:
+        found = _migrated_stores(migrations)
+        used[found] = migrations
+        return found
+
+    yield url
+    for each, migrations in used.items():
+        with MongoClient[dict[str, object]](each) as client:
+            database = client.get_default_database()
+            for name in database.list_collection_names():
+                if name in migrations.COLLECTIONS:
+                    database[name].delete_many({})
+                else:
+                    database.drop_collection(name)
+
+
 @contextmanager
 def _databases(servers: Servers) -> Iterator[Callable[[str], str]]:
     """Give a function that copies a database and answers the copy's name; the copies are dropped at the end."""
@@ -205,6 +278,12 @@ def _databases(servers: Servers) -> Iterator[Callable[[str], str]]:
     finally:
         for name in made:
             _administer(servers, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _marks_of_all(source: str) -> str:
+    """The statement that marks every test of a file."""
+    found = re.search(r"^pytestmark = (\[[^]]*\]|.*)", source, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _url_of(servers: Servers, database: str) -> str:
