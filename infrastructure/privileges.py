@@ -18,6 +18,7 @@ NOTHING = "^$"
 ANYTHING = ".*"
 EVENTS_EXCHANGE = "holdfast.events"
 DEAD_EXCHANGE = "holdfast.dead"
+MONITOR = "monitor"
 DEAD_LETTERS_QUEUE = "operations.dead-letters"
 RETRY_EXCHANGES = tuple(f"holdfast.retry.{seconds}s" for seconds in (1, 5, 30, 120, 600))
 PROBE_EXCHANGE = "holdfast.retry.probe"
@@ -60,6 +61,11 @@ def broker_account(line: Process) -> str:
     if name not in {account.name for account in BROKER_ACCOUNTS}:
         raise LookupError(f"{line.name} has no account at the broker")
     return name
+
+
+def management_account(line: Process) -> str:
+    """Processes with their own broker account use it for the management API, all others use the monitor's."""
+    return broker_account(line) if "RABBITMQ_URL" in line.environment else MONITOR
 
 
 def _one_of(*patterns: str) -> str:
@@ -165,5 +171,5 @@ BROKER_ACCOUNTS: tuple[BrokerAccount, ...] = (
     BrokerAccount("scheduler"),
     _flower(),
     # For the operations service and monitoring: read-only access to the management API.
-    BrokerAccount("monitor", tag="monitoring"),
+    BrokerAccount(MONITOR, tag="monitoring"),
 )

@@ -2,12 +2,27 @@
 
 Guarantee: tests compare the native stack, compose.yaml and the Kubernetes manifests with this table; a process
 that is not in it does not belong to the system. A new service or worker is one more line. A line is one kind of
-process, of which several may run (docs/recipes.md, "Run several of a worker"). The table holds no secret, no URL and
-no path: those belong to what starts the processes.
+process, of which several may run (docs/recipes.md, "Run several instances of a worker"). The table holds no secret, no
+URL and no path: those belong to what starts the processes.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+from infrastructure.process_variables import (
+    ADMISSION,
+    BATCHES,
+    BREAKER,
+    FAILURES,
+    KAFKA,
+    KEYS,
+    MAILING,
+    OBSERVED,
+    PAYMENT_PROVIDER,
+    RATE_LIMITS,
+    SHEDDING,
+    WEBHOOKS,
+)
 
 
 class Phase(IntEnum):
@@ -56,25 +71,6 @@ DOCUMENT_CONTEXTS = ("archive", "operations", "notifications")
 MAIL = "mail"
 MAIL_CATCHER_SMTP_PORT_OFFSET = 41
 
-# Variables of every process that handles requests or events.
-_OBSERVED = ("LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
-_FAILURES = ("RETRY_ATTEMPTS", "UNDECIDED_MAX_AGE_SECONDS")
-_KAFKA = (
-    "KAFKA_BROKER_URL",
-    "KAFKA_SECURITY_PROTOCOL",
-    "KAFKA_SSL_CA_FILE",
-    "KAFKA_SASL_MECHANISM",
-    "KAFKA_SASL_USERNAME",
-    "KAFKA_SASL_PASSWORD",
-)
-_KEYS = ("JWKS_URL",)  # services fetch the keys from users, which has them
-_RATE_LIMITS = ("RATE_LIMIT_AUTHENTICATED", "RATE_LIMIT_ANONYMOUS", "RATE_LIMIT_ROUTES", "RATE_LIMIT_STORAGE_URL")
-_BREAKER = "CIRCUIT_BREAKER_MAX_FAILURES"
-_WEBHOOKS = ("WEBHOOK_SECRET_KEYS", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_RETRY_SECONDS", _BREAKER)
-_MAIL = ("SMTP_URL", "MAIL_FROM", "USERS_URL", "CONTACT_TOKENS", _BREAKER)
-_PAYMENT_PROVIDER = ("STRIPE_API_KEY", "STRIPE_API_BASE", "REFUND_RETRY_SECONDS", _BREAKER)
-_SHEDDING = ("SHED_OUTBOX_LAG_SECONDS", "SHED_OUTBOX_ROWS", "SHED_OPEN_ORDERS")
-
 
 def _store(context: str) -> str:
     return "MONGODB_URL" if context in (*DOCUMENT_CONTEXTS, MAIL) else "DATABASE_URL"
@@ -85,7 +81,7 @@ def _server(name: str, port_offset: int) -> Process:
 
 
 def _fake_server(name: str, port_offset: int, *also: str) -> Process:
-    """A server of ours that a trial has in place of somebody else's."""
+    """Our own server that replaces an external one in a trial."""
     return Process(
         name=name,
         phase=Phase.PROCESSES,
@@ -104,7 +100,7 @@ def _service(context: str, port_offset: int, *also: str) -> Process:
             "python", "-m", "gunicorn", "-c", "python:common.web.gunicorn", f"services.{context}.main:create_app()",
         ),
         environment=(
-            "SERVICE_PORT", "SERVICE_THREADS", _store(context), *_RATE_LIMITS, "TRUSTED_PROXIES", *_OBSERVED, *also,
+            "SERVICE_PORT", *ADMISSION, _store(context), *RATE_LIMITS, "TRUSTED_PROXIES", *OBSERVED, *also,
         ),
         context=context,
         port_offset=port_offset,
@@ -117,7 +113,7 @@ def _worker(context: str, port_offset: int, *also: str) -> Process:
         name=f"worker-{context}",
         phase=Phase.PROCESSES,
         command=("python", "-m", f"workers.{context}.main"),
-        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "WORKER_THREADS", *_FAILURES, *_OBSERVED, *also),
+        environment=("RABBITMQ_URL", _store(context), "METRICS_PORT", "WORKER_THREADS", *FAILURES, *OBSERVED, *also),
         context=context,
         port_offset=port_offset,
         probe="/metrics",
@@ -129,7 +125,7 @@ def _relay(number: int, port_offset: int) -> Process:
         name=f"relay-{number}",
         phase=Phase.PROCESSES,
         command=("python", "-m", "workers.relay.main"),
-        environment=("RABBITMQ_URL", "OUTBOX_DATABASE_URLS", "METRICS_PORT", *_OBSERVED),
+        environment=("RABBITMQ_URL", "OUTBOX_DATABASE_URLS", "METRICS_PORT", *OBSERVED),
         port_offset=port_offset,
         probe="/metrics",
     )
@@ -178,35 +174,35 @@ PROCESSES: tuple[Process, ...] = (
     _fake_server("sandbox", 16, "SANDBOX_DATA"),
     _fake_server("mail-catcher", 40, "SMTP_PORT"),
     _service("users", 1, "TOKEN_SIGNING_KEY", "TOKEN_PUBLIC_KEYS", "CONTACT_TOKENS"),
-    _service("inventory", 2, *_KEYS),
-    _service("orders", 3, *_KEYS, *_SHEDDING),
-    _service("payments", 4, *_KEYS, *_PAYMENT_PROVIDER),
-    _service("archive", 5, *_KEYS, _BREAKER),
-    _service("operations", 6, *_KEYS, _BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL", "TRACE_URL_TEMPLATE"),
-    _service("notifications", 7, *_KEYS, *_WEBHOOKS),
+    _service("inventory", 2, *KEYS),
+    _service("orders", 3, *KEYS, *SHEDDING),
+    _service("payments", 4, *KEYS, *PAYMENT_PROVIDER),
+    _service("archive", 5, *KEYS, BREAKER),
+    _service("operations", 6, *KEYS, BREAKER, "METRICS_URLS", "RABBITMQ_MANAGEMENT_URL", "TRACE_URL_TEMPLATE"),
+    _service("notifications", 7, *KEYS, *WEBHOOKS),
     Process(
         name="service-live",
         phase=Phase.PROCESSES,
         command=("python", "-m", "services.live.main"),
-        environment=("SERVICE_PORT", "MONGODB_URL", *_OBSERVED, "LIVE_STREAMS", "LIVE_STREAMS_PER_CALLER", *_KEYS),
+        environment=("SERVICE_PORT", "MONGODB_URL", *OBSERVED, "LIVE_STREAMS", "LIVE_STREAMS_PER_CALLER", *KEYS),
         context="live",
         port_offset=8,
         probe="/readyz",
     ),
-    _worker("inventory", 22),
-    _worker("orders", 23),
-    _worker("payments", 24, *_PAYMENT_PROVIDER),
-    _worker("archive", 25),
+    _worker("inventory", 22, BATCHES),
+    _worker("orders", 23, BATCHES),
+    _worker("payments", 24, BATCHES, *PAYMENT_PROVIDER),
+    _worker("archive", 25, BATCHES),
     _worker("operations", 26),
-    _worker("notifications", 27, *_WEBHOOKS),
-    _worker(MAIL, 28, *_MAIL),
+    _worker("notifications", 27, BATCHES, *WEBHOOKS),
+    _worker(MAIL, 28, BATCHES, *MAILING),
     _relay(1, 30),
     _relay(2, 31),
     Process(
         name="scheduler",
         phase=Phase.PROCESSES,
         command=("python", "-m", "workers.scheduler.main"),
-        environment=("RABBITMQ_URL", "DATABASE_URLS", "ORDER_TIMEOUT_SECONDS", "METRICS_PORT", *_OBSERVED),
+        environment=("RABBITMQ_URL", "DATABASE_URLS", "ORDER_TIMEOUT_SECONDS", "METRICS_PORT", *OBSERVED),
         port_offset=32,
         probe="/metrics",
     ),
@@ -214,7 +210,7 @@ PROCESSES: tuple[Process, ...] = (
         name="bridge",
         phase=Phase.PROCESSES,
         command=("python", "-m", "workers.bridge.main"),
-        environment=("MONGODB_URL", *_KAFKA, "METRICS_PORT", "LOG_LEVEL"),
+        environment=("MONGODB_URL", *KAFKA, "METRICS_PORT", "LOG_LEVEL"),
         context="bridge",
         port_offset=39,
         probe="/metrics",

@@ -16,7 +16,7 @@ METRICS = ("/metrics",)
 _OK, _NOT_FOUND = 200, 404
 
 
-def is_well(variables: dict[str, str]) -> bool:
+def is_healthy(variables: dict[str, str]) -> bool:
     """Whether the process described by these variables answers."""
     for name, paths in (("SERVICE_PORT", READY), ("METRICS_PORT", METRICS)):
         if variables.get(name):
@@ -44,4 +44,4 @@ def _status(port: int, path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(not is_well(dict(os.environ)))
+    sys.exit(not is_healthy(dict(os.environ)))

@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
     """Write the file and print the names of the generated secrets."""
     file = Path(arguments[0]) if arguments else ROOT / ".env"
     made = write(file)
-    print(f"{file}: {len(made)} secrets generated{': ' if made else ''}{', '.join(made)}")  # noqa: T201
+    print(f"{file}: {len(made)} secrets generated{': ' if made else ''}{', '.join(made)}")
     return 0
 
 

@@ -37,8 +37,8 @@ def main() -> int:
 def serve(settings: Settings) -> None:
     """Run Flower's loop."""
     # Flower reads its options at import, so set them before.
-    from flower.app import Flower  # noqa: PLC0415
-    from flower.urls import settings as pages  # noqa: PLC0415
+    from flower.app import Flower  # noqa: PLC0415 - reads the settings above at import
+    from flower.urls import settings as pages  # noqa: PLC0415 - as above
 
     flower = Flower(capp=make_app(settings), options=options, **pages)
     flower.inspector = ObservedWorkers(flower.events.state)

@@ -73,8 +73,8 @@ def nginx_configuration(settings: GatewaySettings) -> str:
         routes=ROUTES,
         repeatable=REPEATABLE,
         console=CONSOLE,
-        away_page=away_page(),
-        away_policy=_policy(away_page()),
+        unavailable_page=unavailable_page(),
+        unavailable_policy=_policy(unavailable_page()),
         streaming=STREAMING,
         limits=settings.limits,
         problems=PROBLEMS,
@@ -102,7 +102,7 @@ def events_page() -> str:
     return _templates(autoescape=True).get_template("events.html.j2").render(info=whole["info"], events=events(whole))
 
 
-def away_page() -> str:
+def unavailable_page() -> str:
     """Return the page that replaces the console while its service is down, with two of nginx's variables."""
     page = _templates().get_template("console_away.html.j2").render(service=CONSOLE)
     if "'" in page or "\\" in page:
@@ -132,7 +132,7 @@ def _templates(*, autoescape: bool = False) -> Environment:
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
-        autoescape=autoescape,  # noqa: S701  (a configuration file, and a page without a word from outside)
+        autoescape=autoescape,  # noqa: S701 - a configuration file, and a page without input
         trim_blocks=True,
         keep_trailing_newline=True,
     )

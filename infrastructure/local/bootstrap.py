@@ -44,7 +44,7 @@ def main() -> int:
         known = (
             error if isinstance(error, StackError) else SetupError(cause_of(str(error)) or "Set-up failed.", str(error))
         )
-        print(f"\n{known}", file=sys.stderr)  # noqa: T201
+        print(f"\n{known}", file=sys.stderr)
         return 1
     return 0 if options.without_servers else _find_servers("--browser" if options.tests else "")
 
@@ -67,10 +67,10 @@ def _set_up(requested: str) -> None:
         return
     log = SetupLog(_LOG)
     if done.get("python") != expected["python"]:
-        _say("[1/3] Making the virtual environment .venv")
+        _report("[1/3] Making the virtual environment .venv")
         virtualenv.make(_VENV, log)
     _write_stamp({**expected, "packages": done.get("packages", "runtime"), "lock": "unfinished"})
-    _say(f"[2/3] Installing the locked packages ({chosen})")
+    _report(f"[2/3] Installing the locked packages ({chosen})")
     locked_packages.install(_PYTHON, _lock(chosen), log)
     _install_command(expected["python"])
     _write_stamp(expected)
@@ -78,12 +78,12 @@ def _set_up(requested: str) -> None:
 
 def _find_servers(also: str) -> int:
     """Find the servers (and those in `also`) and download missing ones, with the Python of .venv."""
-    _say("[3/3] Looking for the servers")
+    _report("[3/3] Looking for the servers")
     command = [str(_PYTHON), "-m", "infrastructure.local.fetch", *filter(None, [also])]
-    done = subprocess.run(command, check=False, cwd=_ROOT, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    done = subprocess.run(command, check=False, cwd=_ROOT, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         SetupLog(_LOG).write(done.stderr)
-        print(f"\n{done.stderr}", end="", file=sys.stderr)  # noqa: T201
+        print(f"\n{done.stderr}", end="", file=sys.stderr)
     return done.returncode
 
 
@@ -125,8 +125,8 @@ def _install_command(python_version: str) -> None:
     command.chmod(0o755)
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+def _report(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

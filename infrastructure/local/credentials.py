@@ -4,7 +4,6 @@ Guarantee: existing secrets are kept (the servers' data depends on them); a secr
 for development on one machine, not for production.
 """
 
-import base64
 import json
 import secrets
 from collections.abc import Callable
@@ -13,11 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from infrastructure.database_roles import ALL_ROLES
+from infrastructure.docker.secret_file import fernet_key, password, signing_key
 from infrastructure.document_roles import DOCUMENT_ACCOUNTS
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home, write_private
@@ -63,37 +59,28 @@ def load_credentials(home: Home) -> Credentials:
     made: dict[str, Any] = {field.name: _MAKERS[field.name]() for field in fields(Credentials)}
     complete = Credentials(**{name: deepcopy(known.get(name)) or fresh for name, fresh in made.items()})
     for role in (*ALL_ROLES, *DOCUMENT_ACCOUNTS):
-        complete.databases.setdefault(role, _password())
+        complete.databases.setdefault(role, password())
     for account in BROKER_ACCOUNTS:
-        complete.brokers.setdefault(account.name, _password())
+        complete.brokers.setdefault(account.name, password())
     if asdict(complete) != known or path.stat().st_mode & 0o077:
         write_private(path, json.dumps(asdict(complete), indent=2) + "\n")
     return complete
 
 
-def _password() -> str:
-    return secrets.token_hex(16)
-
-
-def _signing_key() -> str:
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return base64.b64encode(pem).decode()
-
-
 _MAKERS: dict[str, Callable[[], str | dict[str, str]]] = {
-    "identity": _password,
-    "postgres_password": _password,
+    "identity": password,
+    "postgres_password": password,
     "rabbitmq_user": lambda: f"holdfast-{secrets.token_hex(4)}",
-    "rabbitmq_password": _password,
-    "erlang_cookie": _password,
-    "mongodb_password": _password,
+    "rabbitmq_password": password,
+    "erlang_cookie": password,
+    "mongodb_password": password,
     "mongodb_key": lambda: secrets.token_hex(64),
-    "token_signing_key": _signing_key,
-    "operator_password": _password,
-    "customer_password": _password,
-    "flower_password": _password,
-    "webhook_secret_keys": lambda: Fernet.generate_key().decode(),
-    "contact_tokens": _password,
+    "token_signing_key": signing_key,
+    "operator_password": password,
+    "customer_password": password,
+    "flower_password": password,
+    "webhook_secret_keys": fernet_key,
+    "contact_tokens": password,
     "databases": dict,
     "brokers": dict,
 }

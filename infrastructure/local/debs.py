@@ -26,7 +26,7 @@ class PrivateApt:
     def __init__(self, directory: Path) -> None:
         for tool in ("apt-get", "dpkg"):
             if shutil.which(tool) is None:
-                raise MissingServerError(f"{tool} is not there: this is not Debian or Ubuntu")
+                raise MissingServerError(f"{tool} is missing: this is not Debian or Ubuntu")
         self._directory = directory
         for place in ("lists/partial", "cache/archives/partial"):
             (directory / place).mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class PrivateApt:
         answer = self._run("depends", "--important", package, program="apt-cache")
         match = re.search(rf"Depends: ({pattern})\n", answer.stdout)
         if match is None:
-            raise MissingServerError(f"the package lists know no {package}\n{answer.stderr.strip()}")
+            raise MissingServerError(f"the package lists do not contain {package}\n{answer.stderr.strip()}")
         return match[1]
 
     def extract(self, packages: list[str], prefix: Path) -> None:
@@ -64,7 +64,7 @@ class PrivateApt:
         if answer.returncode != 0:
             raise MissingServerError(f"apt-get could not download packages:\n{answer.stderr.strip()}")
         for archive in sorted(archives.glob("*.deb")):
-            subprocess.run(["dpkg", "-x", str(archive), str(prefix)], check=True, timeout=300)  # noqa: S603, S607
+            subprocess.run(["dpkg", "-x", str(archive), str(prefix)], check=True, timeout=300)
         shutil.rmtree(archives)
 
     def _is_real(self, package: str) -> bool:
@@ -83,7 +83,7 @@ class PrivateApt:
         }
         command = [program, *(f"-o{name}={value}" for name, value in options.items()), *words]
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             command,
             check=False,
             capture_output=True,

@@ -14,8 +14,8 @@ from infrastructure.database_roles import role_of_process
 from infrastructure.local.control import CONTROL, NATIVE_VARIABLES
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
-from infrastructure.local.urls import RABBITMQ_MONITOR, Urls
-from infrastructure.privileges import broker_account
+from infrastructure.local.urls import Urls
+from infrastructure.privileges import broker_account, management_account
 from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PROCESSES, Process
 
 # Where a stack on one machine differs from the process's own default.
@@ -72,7 +72,7 @@ def _values(
         "OUTBOX_DATABASE_URLS": lambda: urls.databases_of(line),
         "DATABASE_URLS": lambda: urls.databases_of(line),
         "METRICS_URLS": lambda: urls.metrics,
-        "RABBITMQ_MANAGEMENT_URL": lambda: urls.rabbitmq_monitoring(_management_account(line)),
+        "RABBITMQ_MANAGEMENT_URL": lambda: urls.rabbitmq_monitoring(management_account(line)),
         "FLOWER_BASIC_AUTH": lambda: urls.flower_account,
         "JWKS_URL": lambda: f"{urls.http('service-users')}/.well-known/jwks.json",
         "TOKEN_SIGNING_KEY": lambda: credentials.token_signing_key,
@@ -89,8 +89,3 @@ def _values(
         "STRIPE_API_KEY": lambda: stripe_key or _SANDBOX_KEY,
         "STRIPE_API_BASE": lambda: _STRIPE if stripe_key else urls.http("sandbox"),
     }
-
-
-def _management_account(line: Process) -> str:
-    """Processes with their own broker account use it, all others use the monitor's."""
-    return broker_account(line) if "RABBITMQ_URL" in line.environment else RABBITMQ_MONITOR

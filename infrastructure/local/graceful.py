@@ -37,7 +37,7 @@ def _become(words: list[str], parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)  # it was already killed
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.execv(words[0], words)  # noqa: S606
+    os.execv(words[0], words)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Home:
         if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
             return inside
         # Not $TMPDIR: a command in another shell must find it too. (Private, see below.)
-        directory = Path("/tmp") / f"holdfast-{os.getuid()}"  # noqa: S108
+        directory = Path("/tmp") / f"holdfast-{os.getuid()}"  # noqa: S108 - a private directory, made below
         return directory / f"{sha256(os.fsencode(self.path)).hexdigest()[:16]}.sock"
 
 
@@ -140,7 +140,7 @@ def locked(home: Home, timeout_seconds: float = 300) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise StackError(f"another command has been busy with {home.path} for too long") from None
+                    raise StackError(f"another command is still using {home.path}") from None
                 time.sleep(0.1)
         yield
 
@@ -162,7 +162,7 @@ def _node_count(known: Home | None, requested: int | None) -> int:
     if known and requested not in {None, known.rabbitmq_nodes}:
         raise StackError(
             f"the stack in {known.path} was made with --rabbitmq-nodes {known.rabbitmq_nodes} and keeps that: its "
-            f"queues lie on those nodes. Take another --home for {requested}, or delete this one's data first."
+            f"queues are on those nodes. Use another --home for {requested}, or delete this one's data first."
         )
     return requested or (known.rabbitmq_nodes if known else 1)
 

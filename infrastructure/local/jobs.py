@@ -46,7 +46,7 @@ def _run(home: Home, spec: Spec, progress: Progress) -> None:
 def _ended(spec: Spec, log: Path) -> int | None:
     """The exit code of one run, negative if a signal ended it; None if it did not end in time."""
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             spec.words,
             stdin=subprocess.DEVNULL,
             stdout=output,

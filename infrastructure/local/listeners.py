@@ -23,7 +23,7 @@ def take(path: Path, address: str) -> socket.socket:
 
     Raises OSError without a socket manager, or if another process uses the address.
     """
-    with _ask(path, {"take": address}) as connection:
+    with _request(path, {"take": address}) as connection:
         answer, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
     if not descriptors:
         raise OSError(answer.decode(errors="replace") or "the socket manager closed the connection")
@@ -34,11 +34,11 @@ def take(path: Path, address: str) -> socket.socket:
 
 def release(path: Path, address: str) -> None:
     """Close the kept socket of an address, if any: connections are then refused at once."""
-    with suppress(OSError), _ask(path, {"release": address}) as connection:
+    with suppress(OSError), _request(path, {"release": address}) as connection:
         connection.recv(MESSAGE_BYTES)
 
 
-def _ask(path: Path, question: dict[str, str]) -> socket.socket:
+def _request(path: Path, question: dict[str, str]) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.settimeout(CALL_SECONDS)

@@ -25,9 +25,7 @@ def install(python: Path, lock: Path, log: SetupLog) -> None:
     _install(python, lock, len(names), log)
     _remove_others(python, names, log)
     if _run(python, log, "check") != 0:
-        raise log.failure(
-            "The lock is inconsistent: a package lacks what it requires (below). Write it again: make lock"
-        )
+        raise log.failure("The lock is inconsistent: a package lacks a dependency (below). Regenerate it: make lock")
 
 
 def locked_names(lock: Path) -> set[str]:
@@ -40,7 +38,7 @@ def locked_names(lock: Path) -> set[str]:
 def _install(python: Path, lock: Path, expected: int, log: SetupLog) -> None:
     command = [str(python), *_PIP, "install", "--no-deps", "--require-hashes", "--progress-bar", "off", "-r", str(lock)]
     seen = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         for line in pip.stdout or ():
             log.write(line)
             if line.startswith(("Collecting ", "Requirement already satisfied: ")):
@@ -55,7 +53,7 @@ def _install(python: Path, lock: Path, expected: int, log: SetupLog) -> None:
 
 def _remove_others(python: Path, names: set[str], log: SetupLog) -> None:
     """Remove packages of an older lock, `ensurepip` or a user: they would hide a missing package of the lock."""
-    listed = subprocess.run(  # noqa: S603
+    listed = subprocess.run(
         [python, *_PIP, "list", "--format=json"], check=True, capture_output=True, text=True, timeout=_SECONDS
     )
     others = {_canonical(package["name"]) for package in json.loads(listed.stdout)} - names - {"pip"}
@@ -64,7 +62,7 @@ def _remove_others(python: Path, names: set[str], log: SetupLog) -> None:
 
 
 def _run(python: Path, log: SetupLog, *arguments: str) -> int:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [python, *_PIP, *arguments],
         check=False,
         stdout=subprocess.PIPE,
@@ -89,7 +87,7 @@ def _show(text: str, moment: bool) -> None:
         sys.stdout.write(f"\r      {text[:60]:60}")
         sys.stdout.flush()
     elif moment:
-        print(f"      {text}", flush=True)  # noqa: T201
+        print(f"      {text}", flush=True)
 
 
 def _clear() -> None:

@@ -124,7 +124,7 @@ def _text(pid: int, name: str) -> str:
         return ""
 
 
-def left_behind(old: Record | None, session: int) -> list[Process]:
+def orphans(old: Record | None, session: int) -> list[Process]:
     """Return the remaining processes of a dead process's group, for example workers that hold its port."""
     if old is None or alive(old):
         return []
@@ -134,9 +134,9 @@ def left_behind(old: Record | None, session: int) -> list[Process]:
 def end(processes: Collection[Process], grace_seconds: float) -> None:
     """Stop the processes gracefully, and kill them after a grace period. Returns when none is left."""
     _signal(processes, signal.SIGTERM)
-    if not _gone_within(processes, grace_seconds):
+    if not _ended_within(processes, grace_seconds):
         _signal(processes, signal.SIGKILL)
-        _gone_within(processes, 10)
+        _ended_within(processes, 10)
 
 
 def _signal(processes: Collection[Process], number: signal.Signals) -> None:
@@ -148,7 +148,7 @@ def _signal(processes: Collection[Process], number: signal.Signals) -> None:
                 continue
 
 
-def _gone_within(processes: Collection[Process], seconds: float) -> bool:
+def _ended_within(processes: Collection[Process], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while any(alive(found) for found in processes):
         if time.monotonic() > deadline:

@@ -50,11 +50,11 @@ def locate(name: str, cache: Path) -> Program | None:
     kind = _KINDS[name]
     if not os.environ.get("HOLDFAST_PRIVATE_SERVERS"):
         for executable in kind.system():
-            if program := _tried(name, kind, executable, None):
+            if program := _check_version(name, kind, executable, None):
                 return program
     prefix = cache / name
     for executable in sorted(prefix.glob(kind.private_pattern), reverse=True):
-        if program := _tried(name, kind, executable, prefix):
+        if program := _check_version(name, kind, executable, prefix):
             return program
     return None
 
@@ -83,7 +83,7 @@ def complaint(name: str, cache: Path) -> str:
     return ""
 
 
-def _tried(name: str, kind: _Kind, executable: Path, prefix: Path | None) -> Program | None:
+def _check_version(name: str, kind: _Kind, executable: Path, prefix: Path | None) -> Program | None:
     environment = {"PATH": base_path()} if prefix is None else _private_environment(prefix)
     answer = _answer(kind, executable, environment)
     if answer is None or answer.returncode != 0:
@@ -99,7 +99,7 @@ def _tried(name: str, kind: _Kind, executable: Path, prefix: Path | None) -> Pro
 
 def _answer(kind: _Kind, executable: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str] | None:
     try:
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             kind.check(executable),
             check=False,
             capture_output=True,

@@ -30,6 +30,16 @@ def wait_for(check: Callable[[], None], seconds: float, complaint: str) -> None:
             return
 
 
+def holds_within(condition: Callable[[], bool], seconds: float, pause_seconds: float = 0.1) -> bool:
+    """Poll until the condition holds; False after the time-out."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause_seconds)
+    return True
+
+
 def probe_http(port: int, path: str) -> None:
     """Raise requests.RequestException unless the path answers 2xx."""
     request_here("GET", f"http://{HOST}:{port}{path}", _PROBE_SECONDS).raise_for_status()

@@ -31,7 +31,7 @@ def main() -> None:
     run, name = Path(sys.argv[1]), sys.argv[2]
     spec = read_specs(run / "programs.json")[name]
     mine = proctable.program_record(run, name)
-    leftovers = proctable.left_behind(proctable.recorded(mine), os.getsid(0))
+    leftovers = proctable.orphans(proctable.recorded(mine), os.getsid(0))
     proctable.end(leftovers, grace_seconds=0)
     proctable.record(mine, os.getpid())
     time.sleep(_pause_seconds(_pace_file(run, name)))
@@ -107,7 +107,7 @@ def _become(spec: Spec, listener: socket.socket | None) -> None:
         os.setgid(spec.gid)
         os.setuid(spec.uid)
     environment = {**spec.environment, **(_handed_over(listener) if listener else {})}
-    os.execve(spec.words[0], spec.words, environment)  # noqa: S606
+    os.execve(spec.words[0], spec.words, environment)
 
 
 if __name__ == "__main__":

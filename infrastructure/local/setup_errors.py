@@ -62,14 +62,14 @@ _UNREACHABLE = (
 # it prints "No matching distribution (from versions: none)". So certain causes come before network errors.
 _CAUSES = {
     r"No space left on device|Disk quota exceeded": (
-        f"The disk is full. Make room (.venv needs up to 600 MB; TMPDIR and pip's cache are used too) {_AGAIN}"
+        f"The disk is full. Free some space (.venv needs up to 600 MB; TMPDIR and pip's cache are used too) {_AGAIN}"
     ),
     r"DO NOT MATCH THE HASHES": (
         "A downloaded package is not the one in the lock, and was not installed: the index or a proxy serves another "
         f"file. {_INDEX}; after a broken download, `pip cache purge` {_AGAIN}"
     ),
     r"must have their versions pinned|Hashes are required in --require-hashes mode": (
-        "The lock is incomplete. Write it again: make lock"
+        "The lock is incomplete. Regenerate it: make lock"
     ),
     r"\(from versions: (?!none)": (
         f"The package index lacks a locked version for this Python and processor. Use a complete index ({_INDEX}), "

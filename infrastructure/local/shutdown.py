@@ -13,6 +13,7 @@ from infrastructure.local.credentials import load_credentials
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import Home
 from infrastructure.local.progress import Progress, Step, note
+from infrastructure.local.readiness import holds_within
 from infrastructure.local.spec import read_specs
 from infrastructure.local.supervision import Supervisor
 from infrastructure.processes import Phase
@@ -53,9 +54,7 @@ def _stop_in_order(home: Home, supervisor: Supervisor, progress: Progress) -> No
         for group in ([name for name in names if name != "epmd"], [name for name in names if name == "epmd"]):
             _stop_together(supervisor, group, bounds, progress)
     supervisor.shut_down()
-    deadline = time.monotonic() + _MARGIN_SECONDS
-    while supervisor.is_running and time.monotonic() < deadline:
-        time.sleep(0.1)
+    holds_within(lambda: not supervisor.is_running, _MARGIN_SECONDS)
 
 
 def _stop_together(supervisor: Supervisor, names: list[str], bounds: dict[str, int], progress: Progress) -> None:

@@ -46,33 +46,33 @@ class SocketManager:
         self._kept: dict[str, _Kept] = {}
         self._stopping = False
         path.unlink(missing_ok=True)
-        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._door.bind(str(path))
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(str(path))
         path.chmod(0o600)
-        self._door.listen()
-        self._selector.register(self._door, selectors.EVENT_READ)
+        self._listener.listen()
+        self._selector.register(self._listener, selectors.EVENT_READ)
 
     def run(self) -> None:
         while not self._stopping:
             events = [key for key, _ in self._selector.select(_TICK_SECONDS)]
             # Handle ended processes first: a request may close their descriptor, and its number is reused.
             for key in events:
-                if key.fileobj is not self._door:
+                if key.fileobj is not self._listener:
                     self._process_ended(key.data)
-            if any(key.fileobj is self._door for key in events):
+            if any(key.fileobj is self._listener for key in events):
                 self._answer()
-            self._close_what_nobody_takes()
+            self._close_expired()
         for address in list(self._kept):
             self._close(address)
         self._selector.close()
-        self._door.close()
+        self._listener.close()
 
     def stop(self, *_: object) -> None:
         self._stopping = True
 
     def _answer(self) -> None:
         with suppress(OSError, ValueError, KeyError):
-            connection, _ = self._door.accept()
+            connection, _ = self._listener.accept()
             with connection:
                 connection.settimeout(CALL_SECONDS)
                 question = json.loads(connection.recv(MESSAGE_BYTES))
@@ -101,7 +101,7 @@ class SocketManager:
         self._forget_process(kept)
         kept.closes_at = time.monotonic() + self._away_seconds
 
-    def _close_what_nobody_takes(self) -> None:
+    def _close_expired(self) -> None:
         now = time.monotonic()
         for address, kept in list(self._kept.items()):
             if kept.closes_at is not None and kept.closes_at <= now:

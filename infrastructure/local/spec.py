@@ -1,7 +1,8 @@
 """The spec of one process for the supervisor: command, environment and account."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from infrastructure.local.home import REPOSITORY, Home, write_private
@@ -42,3 +43,12 @@ def read_specs(programs_file: Path) -> dict[str, Spec]:
         name: Spec(**{_FORMER_NAMES.get(key, key): value for key, value in words.items()})
         for name, words in found.items()
     }
+
+
+def change_environments(home: Home, changes: Mapping[str, Mapping[str, str | None]]) -> None:
+    """Set variables of the named processes from their next start on; None removes one."""
+    specs = read_specs(home.programs_file)
+    for name, variables in changes.items():
+        environment = {**specs[name].environment, **variables}
+        specs[name] = replace(specs[name], environment={key: v for key, v in environment.items() if v is not None})
+    write_specs(home, list(specs.values()))

@@ -101,7 +101,7 @@ class Startup:
         if account and self._home.path not in data.parents:
             note(
                 self._progress,
-                f"PostgreSQL runs as {account.name}, which cannot reach the home: its data lie in {data}",
+                f"PostgreSQL runs as {account.name}, which cannot reach the home: its data is in {data}",
             )
 
     def _start_servers(self) -> None:
@@ -151,7 +151,7 @@ class Startup:
 
     def _check(self, line: Process) -> None:
         if quick_ends(self._home.run, line.name) >= _HOPELESS_ENDS:
-            raise StackError("it keeps ending as soon as it is started")
+            raise StackError("it exits after each start")
         if line.name in READY:
             READY[line.name](self._home, self._credentials)
         elif line.probe:

@@ -7,13 +7,13 @@ from infrastructure.document_roles import database_of
 from infrastructure.local.credentials import Credentials
 from infrastructure.local.home import Home
 from infrastructure.local.nodes import Node
+from infrastructure.privileges import MONITOR
 from infrastructure.processes import MAIL_CATCHER_SMTP_PORT_OFFSET, PROCESSES, RELATIONAL_CONTEXTS, Process
 from infrastructure.provision.mongodb import ADMINISTRATOR as MONGODB_ADMINISTRATOR
 from infrastructure.provision.mongodb import REPLICA_SET
 
 HOST = "127.0.0.1"
 POSTGRES_ADMINISTRATOR = "postgres"
-RABBITMQ_MONITOR = "monitor"
 FLOWER_USER = "flower"
 # Services serve /metrics on the same port as their probe.
 _WITH_METRICS = ("/metrics", "/readyz")
@@ -66,7 +66,7 @@ class Urls:
         """The management API of one node, as the administrator."""
         return self._management(self._rabbitmq_account, node)
 
-    def rabbitmq_monitoring(self, account: str = RABBITMQ_MONITOR) -> str:
+    def rabbitmq_monitoring(self, account: str = MONITOR) -> str:
         """The management API with a read-only account; of each node."""
         password = self._credentials.brokers[account]
         return ";".join(self._management(f"{account}:{password}", node) for node in self._home.nodes)

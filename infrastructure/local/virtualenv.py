@@ -27,7 +27,7 @@ def version_of(python: Path) -> str | None:
     """Return the version ("3.12") of an environment with pip; None if there is no working one."""
     check = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [python, "-c", check], check=False, capture_output=True, text=True, timeout=_CHECK_SECONDS
         )
     except (OSError, subprocess.SubprocessError):
@@ -48,7 +48,7 @@ def make(directory: Path, log: SetupLog) -> None:
 def _fetch_pip(python: Path, log: SetupLog) -> None:
     if log.cause():
         raise log.failure("")
-    print("      this Python lacks `ensurepip`: fetching pip as a package", flush=True)  # noqa: T201
+    print("      this Python lacks `ensurepip`: fetching pip as a package", flush=True)
     try:
         _add_pip(python)
     except (StackError, OSError, subprocess.SubprocessError) as error:
@@ -58,7 +58,7 @@ def _fetch_pip(python: Path, log: SetupLog) -> None:
 
 
 def _run(log: SetupLog, *command: str) -> int:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         command,
         check=False,
         stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ def _add_pip(python: Path) -> None:
                 apt.extract(["python3-pip-whl"], prefix)
     wheel = next((cache / "pip").glob("usr/share/python-wheels/pip-*.whl"), None)
     if wheel is None:
-        raise StackError("the distribution's package python3-pip-whl holds no pip")
-    subprocess.run(  # noqa: S603
+        raise StackError("the distribution's package python3-pip-whl contains no pip")
+    subprocess.run(
         [python, f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)], check=True, timeout=_SECONDS
     )

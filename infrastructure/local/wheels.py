@@ -37,7 +37,7 @@ def _download(prefix: Path) -> Path:
     place.mkdir()
     requirement = place / "requirement.txt"
     requirement.write_text(_REQUIREMENT, encoding="utf-8")
-    answer = subprocess.run(  # noqa: S603
+    answer = subprocess.run(
         [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--no-deps", "--only-binary", ":all:", "--require-hashes"),

@@ -5,8 +5,8 @@ running processes never lack them. They are granted by the database's owner or a
 """
 
 from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its classes in lower case
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its classes in lower case
 
 from infrastructure.database_roles import OWNER, RELAY, RUNTIME, SCHEDULER, role_name, table_rights
 

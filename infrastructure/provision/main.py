@@ -64,7 +64,7 @@ def _mongodb() -> Callable[[], None]:
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

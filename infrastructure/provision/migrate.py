@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
         return 2
     [context] = arguments
     # Without its own time-out: each wait of the migrations has one, and the caller limits the job.
-    migrations = subprocess.run([sys.executable, "-m", "common.storage.migrations", context], check=False)  # noqa: S603
+    migrations = subprocess.run([sys.executable, "-m", "common.storage.migrations", context], check=False)
     if migrations.returncode != 0:
         return migrations.returncode
     # The migrations have already checked it.
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

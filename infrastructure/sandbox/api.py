@@ -13,7 +13,7 @@ from typing import Any
 
 from infrastructure.sandbox import intents, refunds
 from infrastructure.sandbox.errors import ApiError, unauthorized, unrecognized
-from infrastructure.sandbox.exchange import Reply, Request
+from infrastructure.sandbox.exchange import Reply, Request, Work
 from infrastructure.sandbox.faults import FaultBook, Strike
 from infrastructure.sandbox.forms import decode, decode_body
 from infrastructure.sandbox.idempotency import Attempt, Executor, read_key
@@ -31,7 +31,7 @@ class Operation:
     name: str
     method: str
     path: re.Pattern[str]
-    prepare: Callable[[Params, str], intents.Work]
+    prepare: Callable[[Params, str], Work]
 
 
 class Api:

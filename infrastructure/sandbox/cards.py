@@ -35,11 +35,6 @@ class Card:
         }
 
 
-def find_card(name: str) -> Card | None:
-    """The card behind a PaymentMethod name."""
-    return CARDS.get(name)
-
-
 def _decline(last4: str, code: str, decline_code: str | None, message: str) -> Card:
     return Card("visa", last4, "decline", code, decline_code, message)
 
@@ -98,6 +93,7 @@ DECLINES = {
     "chargeCustomerFail": _decline("0341", "card_declined", "generic_decline", DECLINED),
 }
 
+# By the PaymentMethod's name.
 CARDS = {
     **APPROVED,
     **AUTHENTICATED,

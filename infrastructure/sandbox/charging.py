@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from infrastructure.sandbox.cards import AUTHENTICATION_REQUIRED, Card, find_card
+from infrastructure.sandbox.cards import AUTHENTICATION_REQUIRED, CARDS, Card
 from infrastructure.sandbox.errors import ApiError, doc_url
 from infrastructure.sandbox.exchange import Reply, json_reply
 from infrastructure.sandbox.identifiers import new_id
@@ -34,7 +34,7 @@ class Confirmation:
 def attempt(tx: sqlite3.Connection, intent: sqlite3.Row, confirmation: Confirmation) -> Reply:
     """Charge the card of an intent that may be confirmed."""
     name = intent["payment_method"]
-    card = find_card(name) if name else None
+    card = CARDS.get(name)
     if card is None:
         raise ApiError(NO_METHOD, code="payment_intent_unexpected_state", payment_intent=render_intent(intent))
     if card.outcome == "approve":

@@ -18,7 +18,7 @@ def read_currency(given: str) -> str:
 
 
 def check_amount(amount: int, currency: str) -> None:
-    """Refuse what no card network would take."""
+    """Refuse an amount that no card network accepts."""
     smallest = SMALLEST.get(currency, 1)
     if amount < smallest:
         raise ApiError(
@@ -35,7 +35,7 @@ def check_amount(amount: int, currency: str) -> None:
 
 
 def display(amount: int, currency: str) -> str:
-    """`amount` as people write it: 1999 usd is $19.99, 1999 jpy is ¥1,999."""
+    """The formatted amount: 1999 usd is $19.99, 1999 jpy is ¥1,999."""
     symbol = SYMBOLS.get(currency, "")
     return f"{symbol}{amount:,}" if currency in ZERO_DECIMAL else f"{symbol}{amount // 100:,}.{amount % 100:02}"
 

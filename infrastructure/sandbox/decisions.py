@@ -6,19 +6,18 @@ Guarantee: held objects, their fault and outcome are on disk; removing faults an
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from infrastructure.sandbox.exchange import Reply, json_reply
+from infrastructure.sandbox.exchange import Reply, Work, json_reply
 from infrastructure.sandbox.identifiers import new_id
 from infrastructure.sandbox.rendering import render_intent, render_refund
 
-Work = Callable[[sqlite3.Connection], Reply]
 OUTCOMES = ("succeeded", "failed")
 REFUND_STATES = ("pending", "requires_action")
 
 
 def hold(work: Work, fault_id: str, outcome: str, refund_state: str) -> Work:
-    """The same work; its charge or refund is undecided."""
+    """Wrap the work so that its charge or refund stays undecided."""
 
     def held(tx: sqlite3.Connection) -> Reply:
         reply = work(tx)
@@ -74,7 +73,7 @@ def _decide_intent(tx: sqlite3.Connection, row: sqlite3.Row) -> None:
 
 def _decide_refund(tx: sqlite3.Connection, row: sqlite3.Row) -> None:
     tx.execute("UPDATE refunds SET status = outcome, held_by = NULL WHERE id = ?", [row["id"]])
-    if row["outcome"] == "failed":  # the money is the account's again
+    if row["outcome"] == "failed":  # the amount is credited to the account again
         tx.execute(
             "UPDATE intents SET amount_refunded = amount_refunded - ? WHERE id = ?",
             [row["amount"], row["payment_intent"]],

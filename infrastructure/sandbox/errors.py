@@ -10,7 +10,7 @@ from infrastructure.sandbox.exchange import Reply, json_reply
 
 
 class ApiError(Exception):
-    """An answer of Stripe's form `{"error": {"type": ..., "code": ..., "message": ...}}`."""
+    """An error response in Stripe's format `{"error": {"type": ..., "code": ..., "message": ...}}`."""
 
     def __init__(
         self,

@@ -5,7 +5,8 @@ HTTP itself is in `server.py`; others use sockets only through `Dropped`.
 
 import json
 import socket
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 
 class Dropped(Exception):
-    """End the connection without an answer: with a TCP reset, or with a plain close."""
+    """End the connection without a response: with a TCP reset, or with a normal close."""
 
     def __init__(self, *, reset: bool) -> None:
         super().__init__("reset" if reset else "closed")
@@ -52,6 +53,10 @@ class Reply:
         """Add headers; an underscore in a name stands for the hyphen."""
         added = {name.replace("_", "-"): value for name, value in headers.items()}
         return Reply(self.status, self.body, {**self.headers, **added})
+
+
+# An operation, inside the transaction of its request.
+Work = Callable[[sqlite3.Connection], Reply]
 
 
 def json_reply(status: int, document: Any, content_type: str = "application/json") -> Reply:

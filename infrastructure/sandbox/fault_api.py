@@ -38,11 +38,13 @@ class FaultApi:
             self._faults.replace_all([])
             return self._listing()
         if request.method == "PUT":
-            self._faults.replace_all(_load(FaultListSchema(), _listed(_read(request)))["data"])
+            document = json.loads(request.body)
+            listed = {"data": document} if isinstance(document, list) else document  # a bare array is taken, too
+            self._faults.replace_all(_loaded(FaultListSchema(), listed)["data"])
             return self._listing()
         if request.method == "POST":
-            fault: Fault = _load(FaultSchema(), _read(request))
-            if not self._faults.add([fault]):
+            fault: Fault = _loaded(FaultSchema(), json.loads(request.body))
+            if not self._faults.add(fault):
                 return problem(409, "too_many_faults", f"There are {MOST_FAULTS} faults already.")
             return json_reply(201, fault.document())
         return problem(405, "method_not_allowed", "Use GET, POST, PUT or DELETE.").with_headers(
@@ -71,14 +73,5 @@ def problem(status: int, code: str, title: str, **more: Any) -> Reply:
     return json_reply(status, document, "application/problem+json")
 
 
-def _read(request: Request) -> Any:
-    return json.loads(request.body)
-
-
-def _listed(document: Any) -> Any:
-    """A bare array is taken as the list, too."""
-    return {"data": document} if isinstance(document, list) else document
-
-
-def _load(schema: Schema, document: Any) -> Any:
+def _loaded(schema: Schema, document: Any) -> Any:
     return schema.load(document)

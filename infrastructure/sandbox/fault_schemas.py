@@ -12,7 +12,7 @@ LONGEST_SECONDS = 300
 PATTERN_LENGTH = 200
 SHOWN_ONLY = ("id", "struck")  # read-only; silently accepted, so that a returned list can be sent again
 
-# The fields that mean something for a kind, beyond those of all; with what holds if they are left out.
+# Additional fields of each kind, with their defaults.
 EXTRAS: dict[str, dict[str, Any]] = {
     "error": {"status": 500},
     "error_after": {"status": 500},

@@ -107,13 +107,12 @@ class FaultBook:
         with self._guard:
             self._save(list(faults))
 
-    def add(self, faults: Iterable[Fault]) -> bool:
-        """Append faults; False if there would be too many."""
+    def add(self, fault: Fault) -> bool:
+        """Append a fault; False if there would be too many."""
         with self._guard:
-            longer = [*self._faults, *faults]
-            if len(longer) > MOST_FAULTS:
+            if len(self._faults) >= MOST_FAULTS:
                 return False
-            self._save(longer)
+            self._save([*self._faults, fault])
             return True
 
     def remove(self, ident: str) -> bool:

@@ -13,13 +13,13 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from infrastructure.sandbox.errors import ApiError
-from infrastructure.sandbox.exchange import Reply
+from infrastructure.sandbox.exchange import Reply, Work
 from infrastructure.sandbox.storage import Storage
 
 KEEP_SECONDS = 24 * 3600
@@ -53,9 +53,7 @@ class Executor:
         self._guard = threading.Lock()
         self._prune_at = 0.0
 
-    def run(
-        self, attempt: Attempt, work: Callable[[sqlite3.Connection], Reply], *, failure: Reply | None = None
-    ) -> Reply:
+    def run(self, attempt: Attempt, work: Work, *, failure: Reply | None = None) -> Reply:
         """Do `work`, or return its stored response; with `failure`, do it and return (and store) that instead."""
         with self._storage.write() as tx:
             self._prune(tx)
@@ -113,7 +111,7 @@ def read_key(given: str | None) -> str | None:
     return given
 
 
-def _perform(tx: sqlite3.Connection, work: Callable[[sqlite3.Connection], Reply]) -> Reply:
+def _perform(tx: sqlite3.Connection, work: Work) -> Reply:
     tx.execute("SAVEPOINT work")
     try:
         reply = work(tx)

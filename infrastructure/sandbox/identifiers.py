@@ -1,4 +1,4 @@
-"""Ids in Stripe's form: a prefix and random letters and digits. Unguessable, and unique without asking the disk."""
+"""Ids in Stripe's format: a prefix and random letters and digits. Unguessable, and unique without a disk access."""
 
 import secrets
 import string
@@ -12,5 +12,5 @@ def new_id(prefix: str, length: int = 24) -> str:
 
 
 def random_text(length: int) -> str:
-    # One call for all characters; that the first letters are a little likelier harms no id.
+    # One call for all characters; the slight bias towards the first letters is harmless.
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in secrets.token_bytes(length))

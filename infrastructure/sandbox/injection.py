@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 from infrastructure.sandbox.decisions import hold
 from infrastructure.sandbox.errors import ApiError, server_error
-from infrastructure.sandbox.exchange import Dropped, Reply, Request
+from infrastructure.sandbox.exchange import Dropped, Reply, Request, Work
 from infrastructure.sandbox.faults import Fault, Strike
-from infrastructure.sandbox.intents import Work
 
 HANGS = 128
 POLL_SECONDS = 0.2

@@ -11,20 +11,17 @@ the cardholder): an intent in `requires_action` can be confirmed with another ca
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 from typing import Any
 
-from infrastructure.sandbox.cards import find_card
+from infrastructure.sandbox.cards import CARDS
 from infrastructure.sandbox.charging import Confirmation, attempt
 from infrastructure.sandbox.currencies import check_amount, read_currency
 from infrastructure.sandbox.errors import ApiError, missing
-from infrastructure.sandbox.exchange import Reply, json_reply
+from infrastructure.sandbox.exchange import Reply, Work, json_reply
 from infrastructure.sandbox.identifiers import new_id, random_text
 from infrastructure.sandbox.lists import Listing, list_page, read_page
 from infrastructure.sandbox.params import Params
 from infrastructure.sandbox.rendering import render_intent
-
-Work = Callable[[sqlite3.Connection], Reply]
 
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
@@ -136,7 +133,7 @@ def _load(tx: sqlite3.Connection, ident: str) -> sqlite3.Row:
 
 
 def _check_card(method: str | None) -> None:
-    if method is not None and find_card(method) is None:
+    if method is not None and method not in CARDS:
         raise missing("PaymentMethod", method[:100], param="payment_method", status=400)
 
 

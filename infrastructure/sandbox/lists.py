@@ -1,6 +1,6 @@
 """Stripe's cursor pagination: newest first, `limit`, `starting_after`, `ending_before`, `created[gte]` and friends.
 
-Guarantee: walking a list with `starting_after` shows every object that existed when the walk began exactly once,
+Guarantee: paginating with `starting_after` returns every object that existed at the start exactly once,
 even with concurrent inserts, and a page costs the same at the start and at the end of a long ledger.
 """
 

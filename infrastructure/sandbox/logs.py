@@ -5,13 +5,12 @@ It does not log bodies: they contain no secrets here, but a provider's log would
 
 import logging
 import sys
-from typing import TextIO
 
 import structlog
 
 
-def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
-    """Send every log line of this process to `stream` as one JSON object."""
+def start_logging(level: str) -> None:
+    """Send every log line of this process to standard output as one JSON object."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -20,7 +19,7 @@ def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
 

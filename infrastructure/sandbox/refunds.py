@@ -7,17 +7,14 @@ CHECK backs the arithmetic here. A refund is pending or fails only with a fault 
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 
 from infrastructure.sandbox.currencies import display
 from infrastructure.sandbox.errors import ApiError, missing
-from infrastructure.sandbox.exchange import Reply, json_reply
+from infrastructure.sandbox.exchange import Reply, Work, json_reply
 from infrastructure.sandbox.identifiers import new_id
 from infrastructure.sandbox.lists import Listing, list_page, read_page
 from infrastructure.sandbox.params import Params
 from infrastructure.sandbox.rendering import render_refund
-
-Work = Callable[[sqlite3.Connection], Reply]
 
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 LISTING = Listing(

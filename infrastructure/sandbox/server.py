@@ -72,7 +72,7 @@ class Server(ThreadingHTTPServer):
         else:
             super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - http.server's - the base's signature
         if isinstance(sys.exception(), ConnectionError):
             log.debug("connection reset by the client")
         else:
@@ -151,13 +151,13 @@ class Handler(BaseHTTPRequestHandler):
             lines.append("Connection: close")
         head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
         try:
-            # One write, so that a client never waits for a second packet.
+            # One write, so a client never waits for a second packet.
             self.wfile.write(head if self.command == "HEAD" else head + reply.body)
         except OSError as error:
             self.close_connection = True
             log.info("client left before the answer", error=str(error))
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
         """Respond with JSON to requests that http.server rejects (a malformed request line, an unknown method)."""
         self.command = getattr(self, "command", None) or "GET"
         self._refuse(int(code), message or _phrase(int(code)))

@@ -1,4 +1,4 @@
-"""The description of who may do what agrees with the system that it describes."""
+"""The described privileges match the system."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def keys_at(account: str, exchange: str) -> str:
     return next((right.write for right in ACCOUNTS[account].topics if right.exchange == exchange), "")
 
 
-def test_it_names_what_the_topology_has() -> None:
+def test_privileges_name_existing_queues_and_exchanges() -> None:
     assert topology.EVENTS.name == EVENTS_EXCHANGE
     assert topology.DEAD.name == DEAD_EXCHANGE
     assert topology.DEAD_LETTERS == DEAD_LETTERS_QUEUE
@@ -34,7 +34,7 @@ def test_it_names_what_the_topology_has() -> None:
     assert tuple(topology.delay_exchange(seconds).name for seconds in topology.RETRY_DELAYS_SECONDS) == RETRY_EXCHANGES
 
 
-def test_every_process_at_the_broker_has_an_account_and_every_account_a_process() -> None:
+def test_every_broker_account_belongs_to_a_process_and_vice_versa() -> None:
     used = {broker_account(line) for line in PROCESSES if "RABBITMQ_URL" in line.environment}
     assert used == set(ACCOUNTS) - BY_HAND
     assert broker_account(process("relay-2")) == "relay"
@@ -50,7 +50,7 @@ def test_each_event_is_published_by_the_relay_or_by_a_worker(event: str) -> None
 
 
 @pytest.mark.parametrize("name", [name for name in ACCOUNTS if name.startswith("worker-")])
-def test_no_worker_may_take_from_anothers_queue(name: str) -> None:
+def test_a_worker_cannot_consume_anothers_queue(name: str) -> None:
     account = ACCOUNTS[name]
     for other in ACCOUNTS:
         queue = f"{other.removeprefix('worker-')}.events"
@@ -58,11 +58,11 @@ def test_no_worker_may_take_from_anothers_queue(name: str) -> None:
         assert not re.search(account.configure, queue)
 
 
-def test_nobody_may_give_orders_to_workers() -> None:
+def test_no_account_may_send_commands_to_workers() -> None:
     assert not [account.name for account in BROKER_ACCOUNTS if re.search(account.write, "celery.pidbox")]
 
 
-def test_a_topic_exchange_that_may_be_written_to_has_its_keys_bounded() -> None:
+def test_routing_keys_are_limited_at_writable_topic_exchanges() -> None:
     for account in BROKER_ACCOUNTS:
         for exchange in (EVENTS_EXCHANGE, DEAD_EXCHANGE, *RETRY_EXCHANGES, "celeryev"):
             if re.search(account.write, exchange):

@@ -1,7 +1,7 @@
-"""The compose files read by an implementation of the Compose Specification: `tox -e iac`.
+"""Checks the compose files by an implementation of the Compose Specification: `tox -e iac`.
 
 Guarantee: exit code 0 if every key and value of the files, with the settings of an `.env` filled in, is one that the
-specification knows. (docker-compose 1.29, older than it, says the same by `docker-compose config`.)
+specification knows. (For the older docker-compose 1.29, `docker-compose config` checks the same.)
 """
 
 import json
@@ -13,4 +13,4 @@ from infrastructure.docker.tests.composed import DEVELOPMENT, FILE, compose, var
 if __name__ == "__main__":
     for file in (FILE, DEVELOPMENT):
         found = PyCompose.from_json(json.dumps(compose(variables(), file)))
-        print(f"{file.name}: {len(found.service_names())} services, as the Compose Specification has them")  # noqa: T201
+        print(f"{file.name}: {len(found.service_names())} services, as the Compose Specification has them")

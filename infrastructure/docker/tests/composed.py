@@ -1,4 +1,4 @@
-"""compose.yaml as Python sees it, with the values of an `.env` filled in."""
+"""compose.yaml, parsed, with the values of an `.env` substituted."""
 
 import re
 from pathlib import Path
@@ -10,19 +10,19 @@ from infrastructure.docker.secret_file import EXAMPLE, complete
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "compose.yaml"
-DEVELOPMENT = ROOT / "compose.dev.yaml"  # what it adds; given after the other
+DEVELOPMENT = ROOT / "compose.dev.yaml"  # an addition to compose.yaml, passed after it
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Z][A-Z0-9_]*)(?::([-?])([^}]*))?\}")
 
 
 def variables() -> dict[str, str]:
-    """What `holdfast secrets` writes."""
+    """The variables that `holdfast secrets` writes."""
     text, _ = complete(EXAMPLE.read_text(encoding="utf-8"), {})
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
 def compose(values: dict[str, str], file: Path = FILE) -> dict[str, Any]:
-    """The whole file; AssertionError if a variable that must be set is not."""
+    """The whole file; AssertionError if a required variable is not set."""
     found: dict[str, Any] = _filled(yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader), values)
     return found
 

@@ -15,7 +15,7 @@ class Instruction:
 
 
 def instructions(path: Path = PATH) -> list[Instruction]:
-    """Every instruction with the stage it belongs to; continued lines are one."""
+    """Every instruction with its stage; continued lines are joined."""
     text = re.sub(r"\\\n\s*", " ", path.read_text(encoding="utf-8"))
     found, stage = [], ""
     for line in text.splitlines():

@@ -18,15 +18,15 @@ VALUES = variables()
 FILLED = compose(VALUES)
 SERVICES: dict[str, dict[str, Any]] = FILLED["services"]
 OURS = [line for line in PROCESSES if line.command]
-# What one machine alone needs, or a container in its place: epmd is started by the broker itself there.
+# Only on one machine, or replaced by a container: there the broker starts epmd itself.
 NOT_IN_COMPOSE = {"epmd"}
-# What only containers need: jobs that `holdfast up` does itself, and what watches.
+# Only in containers: jobs that `holdfast up` does itself, and monitoring.
 NOT_IN_TABLE = {
     "kafka",
     *("accounts-postgres", "accounts-rabbitmq", "accounts-mongodb", "gateway-configuration"),
     *("prometheus", "grafana", "otel-collector", "jaeger"),
 }
-# Inside its own network a process listens for the others.
+# In its own network a process listens on all addresses.
 ADDRESSES = {"SERVICE_HOST", "METRICS_HOST"}
 HTTP_PORT, METRICS_PORT = "8000", "9000"
 
@@ -35,15 +35,15 @@ def environment(name: str) -> dict[str, str]:
     return {key: str(value) for key, value in SERVICES[name].get("environment", {}).items()}
 
 
-def test_the_same_processes_run_as_in_the_table() -> None:
+def test_compose_runs_the_processes_of_the_table() -> None:
     assert set(SERVICES) - NOT_IN_TABLE == {line.name for line in PROCESSES} - NOT_IN_COMPOSE
 
 
 @pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
-def test_a_process_has_the_tables_command_and_environment(line: Process) -> None:
+def test_a_container_has_the_tables_command_and_environment(line: Process) -> None:
     assert tuple(SERVICES[line.name]["command"]) == line.command
     given = environment(line.name)
-    # A job's level of logging, and where its spans would go, are its defaults.
+    # A job uses the defaults of log level and tracing endpoint.
     assert set(given) - ADDRESSES == set(line.environment), line.name
     if "SERVICE_PORT" in given:
         assert (given["SERVICE_HOST"], given["SERVICE_PORT"]) == ("0.0.0.0", HTTP_PORT)
@@ -52,7 +52,7 @@ def test_a_process_has_the_tables_command_and_environment(line: Process) -> None
 
 
 @pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
-def test_a_process_has_the_accounts_of_its_own_part_only(line: Process) -> None:
+def test_a_process_has_only_its_own_accounts(line: Process) -> None:
     given = environment(line.name)
     if "DATABASE_URL" in given:
         assert_role(given["DATABASE_URL"], line, line.context)
@@ -78,13 +78,13 @@ def assert_role(text: str, line: Process, context: str) -> None:
 
 
 @pytest.mark.parametrize("line", OURS, ids=lambda line: line.name)
-def test_no_administrator_reaches_a_process(line: Process) -> None:
+def test_no_process_has_administrator_credentials(line: Process) -> None:
     text = json.dumps(environment(line.name))
     for name in ("POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "MONGODB_PASSWORD", "MONGODB_KEY"):
         assert VALUES[name] not in text
 
 
-def test_every_account_is_made_with_the_password_that_its_processes_use() -> None:
+def test_every_account_is_created_with_the_password_that_its_processes_use() -> None:
     assert json.loads(environment("accounts-rabbitmq")["ACCOUNT_PASSWORDS"]) == {
         account.name: VALUES[_password_of(account.name)] for account in BROKER_ACCOUNTS
     }
@@ -96,7 +96,7 @@ def test_every_account_is_made_with_the_password_that_its_processes_use() -> Non
         assert json.loads(environment(job)["ACCOUNT_PASSWORDS"]) == expected
 
 
-def test_what_measures_knows_every_process() -> None:
+def test_every_process_is_monitored() -> None:
     shown = {line.name for line in OURS if line.probe in {"/metrics", "/readyz"}}
     urls = json.loads(environment("service-operations")["METRICS_URLS"])
     assert set(urls) == shown
@@ -105,7 +105,7 @@ def test_what_measures_knows_every_process() -> None:
         assert str(urlsplit(url).port) == (HTTP_PORT if name.startswith("service-") else METRICS_PORT)
 
 
-def test_every_container_of_ours_is_bounded_and_may_do_nothing_to_the_machine() -> None:
+def test_every_container_has_limits_and_no_privileges() -> None:
     for name in [line.name for line in OURS] + ["gateway", *sorted(set(SERVICES) & NOT_IN_TABLE)]:
         service = SERVICES[name]
         assert "no-new-privileges:true" in service["security_opt"], name
@@ -117,14 +117,14 @@ def test_every_container_of_ours_is_bounded_and_may_do_nothing_to_the_machine() 
             assert service["cap_drop"] == ["ALL"], name
 
 
-def test_nothing_is_open_but_where_the_settings_say() -> None:
+def test_only_configured_ports_are_published() -> None:
     for service in SERVICES.values():
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:")
     assert not [name for name in ("postgres", "mongodb") if SERVICES[name].get("ports")]
 
 
-def test_what_starts_waits_for_what_it_needs() -> None:
+def test_containers_wait_for_their_dependencies() -> None:
     for line in OURS:
         if line.name != "sandbox":
             assert SERVICES[line.name]["depends_on"], line.name
@@ -137,7 +137,7 @@ def test_what_starts_waits_for_what_it_needs() -> None:
             assert finished == (SERVICES[other].get("restart") == "no"), f"{name} waits for {other}"
 
 
-def test_stateless_parts_can_be_scaled() -> None:
+def test_stateless_services_can_be_scaled() -> None:
     for line in OURS:
         assert "container_name" not in SERVICES[line.name]
         if line.name.startswith(("service-", "worker-", "relay-", "scheduler")):
@@ -145,15 +145,15 @@ def test_stateless_parts_can_be_scaled() -> None:
             assert "volumes" not in SERVICES[line.name]
 
 
-def test_the_core_runs_without_the_part_that_watches() -> None:
+def test_the_system_runs_without_monitoring() -> None:
     watching = {name for name, service in SERVICES.items() if service.get("profiles")}
     assert watching == {"prometheus", "grafana", "otel-collector", "jaeger", "kafka"}
     for name in set(SERVICES) - watching:
         assert not watching & set(SERVICES[name].get("depends_on", {}))
 
 
-def test_every_variable_is_explained_in_the_example_and_used() -> None:
-    # Which base image is for the caller of a build alone.
+def test_every_variable_is_documented_and_used() -> None:
+    # The base image is chosen only by the caller of a build.
     only_for_builds = {"PYTHON_IMAGE"}
     assert named_in_files() - only_for_builds == set(VALUES) - {"COMPOSE_PROFILES"}
     for line in OURS:
@@ -161,7 +161,7 @@ def test_every_variable_is_explained_in_the_example_and_used() -> None:
             assert environment(line.name)[name] == VALUES[name], f"{line.name}: {name}"
 
 
-def test_images_have_a_version_and_files_that_are_mounted_exist() -> None:
+def test_images_are_pinned_and_mounted_files_exist() -> None:
     for name, service in SERVICES.items():
         _, _, tag = service["image"].rpartition(":")
         assert re.search(r"\d|^dev$", tag), name
@@ -170,7 +170,7 @@ def test_images_have_a_version_and_files_that_are_mounted_exist() -> None:
             assert (ROOT / source).exists() if source.startswith("./") else source in FILLED["volumes"], name
 
 
-def test_it_keeps_to_what_old_and_new_compose_understand() -> None:
+def test_the_file_is_valid_for_old_and_new_compose() -> None:
     text = FILE.read_text(encoding="utf-8")
     assert "version" not in FILLED
     for service in SERVICES.values():

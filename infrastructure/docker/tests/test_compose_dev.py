@@ -1,4 +1,4 @@
-"""compose.dev.yaml: the servers alone, within reach of this machine only; and its recipe in docs/compose.md, pasted."""
+"""compose.dev.yaml: only the servers, reachable only from this machine; and the commands of docs/compose.md."""
 
 import os
 import re
@@ -22,7 +22,7 @@ PAGE, SECTION = ROOT / "docs" / "compose.md", "## The servers alone, services na
 RECIPE_SECONDS = 900
 
 
-def test_it_adds_the_servers_ports_and_nothing_else() -> None:
+def test_it_adds_only_the_servers_ports() -> None:
     added = compose(VALUES, DEVELOPMENT)
     assert set(added) == {"services"}
     assert added["services"] == {
@@ -32,7 +32,7 @@ def test_it_adds_the_servers_ports_and_nothing_else() -> None:
 
 
 def recipe() -> list[str]:
-    """The lines of the page that call compose."""
+    """The page's lines that call compose."""
     text = PAGE.read_text(encoding="utf-8").partition(f"\n{SECTION}")[2]
     block = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
     assert block, f"{PAGE} has no block below {SECTION!r}"
@@ -40,7 +40,7 @@ def recipe() -> list[str]:
     return [line.partition("#")[0].strip() for line in lines if line.startswith("docker compose ")]
 
 
-def test_the_page_starts_the_servers_as_people_type_it() -> None:
+def test_the_documented_commands_start_the_servers() -> None:
     files = "-f compose.yaml -f compose.dev.yaml"
     assert recipe()[0] == f"docker compose {files} up -d postgres rabbitmq mongodb"
     assert all(files in line for line in recipe())
@@ -48,7 +48,7 @@ def test_the_page_starts_the_servers_as_people_type_it() -> None:
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """Variables with which compose makes a project of its own; it is gone afterwards, with its data."""
+    """Variables for a separate compose project, which is deleted afterwards with its data."""
     ports = {name: str(free_port()) for name in VALUES if name.endswith("_PORT")}
     found = os.environ | VALUES | ports | {"COMPOSE_PROJECT_NAME": f"holdfast-{uuid.uuid4().hex[:8]}"}
     yield found
@@ -58,13 +58,13 @@ def environment() -> Iterator[dict[str, str]]:
 
 @pytest.mark.containers
 @pytest.mark.timeout(RECIPE_SECONDS)
-def test_afterwards_a_native_process_gets_in_with_its_own_account(environment: dict[str, str]) -> None:
+def test_a_native_process_connects_with_its_own_account(environment: dict[str, str]) -> None:
     for line in recipe():
         pasted = line.replace("docker compose", " ".join(COMMAND), 1)
         subprocess.run(pasted, shell=True, cwd=ROOT, env=environment, check=True, timeout=RECIPE_SECONDS)
     password = VALUES["POSTGRES_ORDERS_PASSWORD"]
     address = f"postgresql://orders:{password}@localhost:{environment['POSTGRES_PORT']}/orders"
-    with closing(psycopg2.connect(address, connect_timeout=10)) as database, database.cursor() as cursor:
+    with closing(psycopg2.connect(address, connect_timeout=60)) as database, database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM orders")
     url = (
         f"mongodb://archive:{VALUES['MONGODB_ARCHIVE_PASSWORD']}@localhost:{environment['MONGODB_PORT']}/archive"

@@ -1,4 +1,4 @@
-"""The health check, asked of real sockets."""
+"""The health check on real sockets."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from infrastructure.docker.health import is_well
+from infrastructure.docker.health import is_healthy
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def served() -> Iterator[Callable[[dict[str, int]], str]]:
         ("METRICS_PORT", {"/metrics": 500}, False),
     ],
 )
-def test_each_role_is_asked_what_it_knows(
+def test_each_role_has_its_health_check(
     served: Callable[[dict[str, int]], str], variable: str, statuses: dict[str, int], well: bool
 ) -> None:
-    assert is_well({variable: served(statuses)}) is well
+    assert is_healthy({variable: served(statuses)}) is well
 
 
-def test_nobody_there_is_not_well_and_a_job_is() -> None:
-    assert not is_well({"SERVICE_PORT": "1"})
-    assert is_well({"RABBITMQ_URL": "amqp://x"})
+def test_an_unreachable_process_is_unhealthy_and_a_job_is_healthy() -> None:
+    assert not is_healthy({"SERVICE_PORT": "1"})
+    assert is_healthy({"RABBITMQ_URL": "amqp://x"})

@@ -1,4 +1,4 @@
-"""Rules for the image, read off its Dockerfile. (What a scanner knows besides: `tox -e iac`.)"""
+"""Rules for the image, checked on its Dockerfile. (A scanner checks more: `tox -e iac`.)"""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def words(word: str) -> list[str]:
     return [each.rest for each in LAST if each.word == word]
 
 
-def test_it_is_built_in_stages_from_a_base_whose_version_is_given() -> None:
+def test_the_image_is_built_in_stages_from_a_pinned_base() -> None:
     stages = [each.rest for each in ALL if each.word == "FROM"]
     assert len(stages) > 1
     base = next(each.rest for each in ALL if each.word == "ARG" and each.rest.startswith("PYTHON_IMAGE="))
@@ -22,7 +22,7 @@ def test_it_is_built_in_stages_from_a_base_whose_version_is_given() -> None:
     assert all(stage.startswith("${PYTHON_IMAGE} AS ") for stage in stages)
 
 
-def test_the_libraries_are_those_whose_hashes_are_locked() -> None:
+def test_libraries_are_installed_with_locked_hashes() -> None:
     installs = [each for each in ALL if each.word == "RUN" and re.search(r"pip\b[^&]* install ", each.rest)]
     assert len(installs) == 1
     assert installs[0].stage == "libraries"
@@ -33,13 +33,13 @@ def test_the_libraries_are_those_whose_hashes_are_locked() -> None:
     assert lock.count("--hash=sha256:") >= len(pins)
 
 
-def test_an_ordinary_user_runs_it_by_number() -> None:
+def test_the_image_runs_as_a_numeric_unprivileged_user() -> None:
     assert words("USER") == ["10001:10001"]
     position = [each.word for each in LAST].index("USER")
     assert not {"RUN", "COPY"} & {each.word for each in LAST[position:]}
 
 
-def test_it_holds_no_tools_to_build_with_and_fetches_nothing() -> None:
+def test_the_image_contains_no_build_tools_and_downloads_nothing() -> None:
     text = " ".join(words("RUN"))
     assert "pip uninstall" in text
     for tool in ("apt-get", "gcc", "build-essential", "curl", "wget", "git "):
@@ -47,14 +47,14 @@ def test_it_holds_no_tools_to_build_with_and_fetches_nothing() -> None:
     assert not [each for each in ALL if each.word == "ADD"]
 
 
-def test_it_has_a_health_check_and_a_command_and_no_secret() -> None:
+def test_the_image_has_a_health_check_a_command_and_no_secret() -> None:
     assert "health.py" in words("HEALTHCHECK")[0]
     assert len(words("CMD")) == 1
     named = " ".join(each.rest for each in ALL if each.word in {"ARG", "ENV"})
     assert not re.search(r"PASSWORD|SECRET|TOKEN|_KEY", named)
 
 
-def test_only_what_the_image_is_made_of_is_sent_to_the_engine() -> None:
+def test_the_build_context_contains_only_needed_files() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"

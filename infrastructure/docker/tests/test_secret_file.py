@@ -1,4 +1,4 @@
-"""`.env`: strong secrets, kept once made."""
+"""`.env`: strong secrets that are generated once."""
 
 import base64
 from pathlib import Path
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from holdfast.cli import main
 from infrastructure.docker.secret_file import EXAMPLE, signing_key, write
 
-# Empty in the example because that is their value.
+# Empty in the example, because empty is their value.
 NO_SECRETS = {
     "KAFKA_BROKER_URL",
     "KAFKA_SASL_MECHANISM",
@@ -31,7 +31,7 @@ def values(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def test_every_secret_is_made_and_only_its_owner_reads_them(tmp_path: Path) -> None:
+def test_every_secret_is_generated_in_a_private_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     made = write(file)
     found = values(file)
@@ -42,7 +42,7 @@ def test_every_secret_is_made_and_only_its_owner_reads_them(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_was_there_is_kept_and_what_lacked_is_added(tmp_path: Path) -> None:
+def test_existing_values_are_kept_and_missing_ones_added(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     write(file)
     before = values(file)
@@ -56,13 +56,13 @@ def test_what_was_there_is_kept_and_what_lacked_is_added(tmp_path: Path) -> None
     assert write(file) == []
 
 
-def test_the_signing_key_is_one() -> None:
+def test_the_signing_key_is_valid() -> None:
     key = load_pem_private_key(base64.b64decode(signing_key()), password=None)
     assert isinstance(key, Ed25519PrivateKey)
     assert len(key.sign(b"x")) == 64
 
 
-def test_the_command_names_what_it_made_and_shows_no_secret(tmp_path: Path) -> None:
+def test_the_command_names_generated_secrets_without_revealing_them(tmp_path: Path) -> None:
     file = tmp_path / "env"
     answer = CliRunner().invoke(main, ["secrets", "--file", str(file)])
     assert answer.exit_code == 0, answer.output

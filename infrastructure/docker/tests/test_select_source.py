@@ -1,4 +1,4 @@
-"""What goes into an image of everything, and into one of a single context."""
+"""The source files of the whole image, and of a single context's."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def modules(place: Path) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("context", contexts())
-def test_one_context_has_its_own_code_and_no_others(context: str, tmp_path: Path) -> None:
+def test_the_source_of_a_context_has_no_code_of_others(context: str, tmp_path: Path) -> None:
     select(ROOT, tmp_path / "app", context)
     found = modules(tmp_path / "app")
     assert {f"services/{context}/main.py", "common/messaging/consumer.py", "infrastructure/docker/health.py"} <= found
@@ -28,7 +28,7 @@ def test_one_context_has_its_own_code_and_no_others(context: str, tmp_path: Path
     }
     assert not [name for name in found if "tests" in Path(name).parts]
     assert not list((tmp_path / "app").rglob("Dockerfile"))
-    # It is whole: everything that a process of it imports is there.
+    # It is complete: everything that its processes import is included.
     started = [name for name in (f"services/{context}/main.py", f"workers/{context}/main.py") if name in found]
     imports = ", ".join(
         ["common.storage.migrations", *(name.removesuffix(".py").replace("/", ".") for name in started)]
@@ -39,13 +39,13 @@ def test_one_context_has_its_own_code_and_no_others(context: str, tmp_path: Path
     assert answer.returncode == 0, answer.stderr.decode()
 
 
-def test_everything_is_everything_but_tests(tmp_path: Path) -> None:
+def test_the_whole_source_excludes_only_tests(tmp_path: Path) -> None:
     select(ROOT, tmp_path / "app", "")
     found = modules(tmp_path / "app")
     assert {"services/payments/main.py", "workers/scheduler/main.py", "infrastructure/flower/main.py"} <= found
     assert not [name for name in found if "tests" in Path(name).parts]
 
 
-def test_an_unknown_context_ends_the_build(tmp_path: Path) -> None:
+def test_an_unknown_context_fails_the_build(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="there are archive, "):
         select(ROOT, tmp_path / "app", "nonsense")

@@ -1,4 +1,4 @@
-"""Each service has a Dockerfile of its own that is the one of the whole system, with its name filled in."""
+"""Each service's Dockerfile is that of the whole system with the service's name."""
 
 import subprocess
 import uuid
@@ -11,17 +11,17 @@ from infrastructure.docker.tests.dockerfile import instructions
 from infrastructure.docker.write_dockerfiles import ROOT, contexts, dockerfile
 
 BUILD_SECONDS = 900
-APP_LOAD_ERROR = 4  # gunicorn: there is no use in another worker
+APP_LOAD_ERROR = 4  # gunicorn: another worker would not help
 
 
-def test_every_service_has_one_that_is_up_to_date() -> None:
+def test_every_service_has_a_current_dockerfile() -> None:
     assert "orders" in contexts()
     for context in contexts():
         text = (ROOT / "services" / context / "Dockerfile").read_text(encoding="utf-8")
         assert text == dockerfile(context), "run `python -m infrastructure.docker.write_dockerfiles`"
 
 
-def test_it_differs_from_the_whole_systems_in_the_context_alone() -> None:
+def test_a_services_dockerfile_differs_only_in_its_context() -> None:
     ours, whole = (instructions(path) for path in (ROOT / "services" / "orders" / "Dockerfile", ORIGINAL))
     differences = [(one.word, one.rest) for one, other in zip(ours, whole, strict=True) if one != other]
     assert differences == [("ARG", 'SERVICE="orders"')] * 2
@@ -37,14 +37,14 @@ def tag() -> Iterator[str]:
 @pytest.mark.containers
 @pytest.mark.timeout(BUILD_SECONDS)
 @pytest.mark.parametrize("words", [("services/orders/Dockerfile", "."), ("Dockerfile", "../..")])
-def test_the_documented_build_makes_the_service_and_its_worker(words: tuple[str, str], tag: str) -> None:
+def test_the_documented_build_contains_the_service_and_its_worker(words: tuple[str, str], tag: str) -> None:
     file, context = words
     folder = ROOT if context == "." else ROOT / "services" / "orders"
     subprocess.run(["docker", "build", "-t", tag, "-f", file, context], cwd=folder, check=True, timeout=BUILD_SECONDS)
     assert imports(tag, "services.orders.main", "workers.orders.main", "common.storage.migrations")
     assert not imports(tag, "services.payments.main")
     started = subprocess.run(["docker", "run", "--rm", tag], capture_output=True, text=True, check=False, timeout=60)
-    # The service itself: it asks for its settings before anything else.
+    # The service itself: it first reports its missing settings.
     assert started.returncode == APP_LOAD_ERROR
     assert "DATABASE_URL" in started.stderr
 

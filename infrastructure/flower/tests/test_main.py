@@ -1,4 +1,4 @@
-"""A real Flower at a real broker, with no right but Flower's: who is let in, and what it says to those who measure."""
+"""A real Flower on a real broker with only Flower's privileges: its access control and its metrics."""
 
 import os
 import secrets
@@ -44,7 +44,7 @@ def flower(servers: Servers) -> Iterator[int]:
 
 
 @pytest.mark.integration
-def test_its_pages_want_the_password(flower: int) -> None:
+def test_the_pages_require_the_password(flower: int) -> None:
     for path in ("/", "/tasks", "/broker", "/api/workers", "/api/tasks"):
         assert request_here("GET", f"http://127.0.0.1:{flower}{path}", 10).status_code == 401
         assert request_here("GET", f"http://flower:wrong@127.0.0.1:{flower}{path}", 10).status_code == 401
@@ -52,19 +52,19 @@ def test_its_pages_want_the_password(flower: int) -> None:
 
 
 @pytest.mark.integration
-def test_metrics_need_no_token(flower: int) -> None:
+def test_metrics_require_no_token(flower: int) -> None:
     assert "flower_worker_online" in request_here("GET", f"http://127.0.0.1:{flower}/metrics", 10).text
 
 
 def heartbeat(servers: Servers, worker: str, **fields: object) -> None:
-    """What a worker sends unasked, every two seconds."""
+    """The heartbeat that a worker sends every two seconds."""
     app = Celery(broker=servers.rabbitmq_url, set_as_current=False)
     with app.connection() as connection, app.events.Dispatcher(connection, hostname=worker) as dispatcher:
         dispatcher.send("worker-heartbeat", **fields)
 
 
 @pytest.mark.integration
-def test_it_shows_a_worker_by_what_the_worker_sends(flower: int, servers: Servers) -> None:
+def test_a_worker_is_shown_by_its_own_events(flower: int, servers: Servers) -> None:
     worker = f"orders@{secrets.token_hex(4)}"
     url = f"http://flower:{PASSWORD}@127.0.0.1:{flower}"
 
@@ -82,13 +82,13 @@ def test_it_shows_a_worker_by_what_the_worker_sends(flower: int, servers: Server
 
 
 @pytest.mark.integration
-def test_nobody_changes_anything_through_it(flower: int) -> None:
+def test_the_pages_change_nothing(flower: int) -> None:
     url = f"http://flower:{PASSWORD}@127.0.0.1:{flower}"
     for path in ("worker/shutdown/orders@here", "task/revoke/1", "task/send-task/holdfast.handle"):
         assert request_here("POST", f"{url}/api/{path}", 10).status_code in {403, 405}
 
 
-def test_without_settings_it_does_not_start() -> None:
+def test_flower_does_not_start_without_settings() -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "infrastructure.flower.main"],
         check=False,

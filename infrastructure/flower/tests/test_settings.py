@@ -1,4 +1,4 @@
-"""Flower starts with good settings only, and names the bad ones."""
+"""Flower starts only with valid settings, and names invalid ones."""
 
 import pytest
 
@@ -13,7 +13,7 @@ GOOD = {
 }
 
 
-def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_settings_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
     found = load(Settings)
@@ -34,7 +34,7 @@ def test_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "LOUD"),
     ],
 )
-def test_bad_settings_are_named(
+def test_invalid_settings_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str | None
 ) -> None:
     for known, good in GOOD.items():

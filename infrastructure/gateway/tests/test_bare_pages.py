@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from infrastructure.gateway.tests.test_gateway import Front, front
+from infrastructure.gateway.tests.upstreams import Front, front
 
 __all__ = ["front"]  # the fixture
 pytestmark = pytest.mark.integration
@@ -50,7 +50,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize(("status", "request_"), REQUESTS.values(), ids=REQUESTS)
-def test_what_nginx_refuses_is_a_problem_document(front: Front, status: int, request_: bytes) -> None:
+def test_a_rejection_by_nginx_is_a_problem_document(front: Front, status: int, request_: bytes) -> None:
     head, _, body = sent(front, request_).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:])
@@ -61,8 +61,8 @@ def test_what_nginx_refuses_is_a_problem_document(front: Front, status: int, req
 
 
 def sent(front: Front, request: bytes) -> bytes:
-    """All that comes back until nginx ends the connection, or is silent."""
-    with socket.create_connection(("127.0.0.1", front.home.port("gateway")), timeout=5) as connection:
+    """The whole response until nginx closes the connection or stops sending."""
+    with socket.create_connection(("127.0.0.1", front.home.port("gateway")), timeout=60) as connection:
         connection.sendall(request)
         text = b""
         with suppress(TimeoutError, ConnectionResetError):
@@ -79,12 +79,12 @@ def sent(front: Front, request: bytes) -> bytes:
         ("TRACE", "/docs?a", "GET, HEAD"),
         ("TRACE", "/", "OPTIONS"),
         ("TRACE", "/console/orders", "OPTIONS"),
-        ("TRACE", "/api/v1/tokens", "OPTIONS"),  # which takes neither GET nor HEAD
+        ("TRACE", "/api/v1/tokens", "OPTIONS"),  # which supports neither GET nor HEAD
         ("TRACE", "/api/v1/orders/1/timeline", "OPTIONS"),
         ("TRACE", "/api/v1/nothing", None),
         ("TRACE", "/nothing", None),
     ],
 )
-def test_allow_names_no_method_that_is_not_there(front: Front, method: str, path: str, allowed: str | None) -> None:
+def test_allow_lists_only_supported_methods(front: Front, method: str, path: str, allowed: str | None) -> None:
     reply = front.get(path, method=method)
     assert (reply.status_code, reply.headers.get("Allow")) == (405, allowed)

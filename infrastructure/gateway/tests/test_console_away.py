@@ -1,13 +1,13 @@
-"""What the gateway shows in the console's place while its service does not answer: `console_away.html.j2`."""
+"""The page that replaces the console while its service does not answer: `console_away.html.j2`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from infrastructure.gateway.render import away_page
+from infrastructure.gateway.render import unavailable_page
 from infrastructure.gateway.routes import CONSOLE
-from infrastructure.gateway.tests.test_gateway import Front, Upstream, front
+from infrastructure.gateway.tests.upstreams import Front, Upstream, front
 
 __all__ = ["front"]
 RETRY = '<meta http-equiv="refresh" content="5">'
@@ -23,7 +23,7 @@ def away(front: Front) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("path", ["/", "/?done=injected", "/console/orders", "/console/promises"])
-def test_a_console_that_is_down_is_a_page_with_the_request_id(front: Front, path: str) -> None:
+def test_an_unavailable_console_is_a_page_with_the_request_id(front: Front, path: str) -> None:
     with away(front):
         reply = front.get(path, headers={"Request-Id": "mine-1"})
     assert (reply.status_code, reply.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
@@ -39,7 +39,7 @@ def test_a_console_that_is_down_is_a_page_with_the_request_id(front: Front, path
     assert front.get(path).status_code == 200
 
 
-def test_a_form_is_not_sent_again_and_its_request_id_is_text(front: Front) -> None:
+def test_a_form_is_not_resent_and_its_request_id_is_escaped(front: Front) -> None:
     with away(front):
         reply = front.get("/console/break", method="POST", data={"a": "b"}, headers={"Request-Id": "<b>"})
     assert reply.status_code == 503
@@ -48,14 +48,14 @@ def test_a_form_is_not_sent_again_and_its_request_id_is_text(front: Front) -> No
     assert "<code><b></code>" not in reply.text
 
 
-def test_the_api_of_the_same_service_stays_json(front: Front) -> None:
+def test_an_unavailable_api_returns_json(front: Front) -> None:
     with away(front):
         reply = front.get("/api/v1/system")
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert front.get("/console/" + "x" * 5000).json()["code"] == "uri_too_long"
 
 
-def test_the_page_can_be_quoted_by_nginx() -> None:
-    page = away_page()
+def test_nginx_can_quote_the_page() -> None:
+    page = unavailable_page()
     assert "'" not in page
     assert page.count("$") == page.count("$holdfast_") == 2

@@ -15,8 +15,8 @@ def write(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
-def test_nginx_accepts_what_is_written_for_a_container(tmp_path: Path) -> None:
-    # Names of services mean something in a cluster only.
+def test_nginx_accepts_the_configuration_for_containers(tmp_path: Path) -> None:
+    # Names of services resolve only in a cluster.
     written = write(tmp_path, "--state", str(tmp_path), "--upstream", "127.0.0.1:9", "--trusted-proxy", "10.0.0.0/16")
     assert written.returncode == 0, written.stderr
     nginx = ensure_servers(print)["gateway"]
@@ -26,7 +26,7 @@ def test_nginx_accepts_what_is_written_for_a_container(tmp_path: Path) -> None:
     assert "Dead letters" in (tmp_path / "docs.html").read_text(encoding="utf-8")
 
 
-def test_services_are_found_by_their_names(tmp_path: Path) -> None:
+def test_services_are_resolved_by_their_names(tmp_path: Path) -> None:
     assert write(tmp_path).returncode == 0
     text = (tmp_path / "nginx.conf").read_text(encoding="utf-8")
     assert "server service-orders:8000 " in text
@@ -34,7 +34,7 @@ def test_services_are_found_by_their_names(tmp_path: Path) -> None:
     assert "set_real_ip_from" not in text, "nobody is believed unless it is said who"
 
 
-def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_network_is_rejected(tmp_path: Path) -> None:
     refused = write(tmp_path, "--trusted-proxy", "everybody; }")
     assert refused.returncode == 1
     assert "everybody" in refused.stderr

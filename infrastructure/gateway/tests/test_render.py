@@ -1,4 +1,4 @@
-"""nginx's configuration for different places to run, and what cannot be written into one."""
+"""nginx's configuration for different installations, and values that it cannot contain."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def settings(**also: Any) -> GatewaySettings:
     return GatewaySettings(**{**words, "state_directory": "/tmp/x", "docs_page": "/srv/docs.html", **also})
 
 
-def test_host_names_are_the_callers() -> None:
+def test_host_names_come_from_the_caller() -> None:
     text = nginx_configuration(settings())
     assert text.count("server orders:8000 max_fails=0 ") == 2
     assert "listen 0.0.0.0:80 default_server" in text
@@ -22,7 +22,7 @@ def test_host_names_are_the_callers() -> None:
     assert "<h1>Holdfast</h1>" in docs_page()
 
 
-def test_what_nginx_could_not_read_is_refused() -> None:
+def test_unquotable_paths_are_rejected() -> None:
     with pytest.raises(ValueError, match="cannot use the path"):
         nginx_configuration(settings(state_directory='/tmp/"; load_module x'))
     with pytest.raises(ValueError, match="no upstream for archive"):

@@ -86,7 +86,7 @@ def _initialise(
     cluster = draft / "data"
     if account:
         os.chown(password_file, account.uid, account.gid)
-    answer = subprocess.run(  # noqa: S603
+    answer = subprocess.run(
         [
             *(str(program.sibling("initdb")), "-D", str(cluster), "-U", POSTGRES_ADMINISTRATOR),
             *("-A", "scram-sha-256", f"--pwfile={password_file}"),

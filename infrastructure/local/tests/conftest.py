@@ -1,4 +1,4 @@
-"""One clone for all tests of set-up, since an environment takes seconds. Each test writes the lock it needs."""
+"""One clone for all tests of set-up, because creating an environment takes seconds. Each test writes its own lock."""
 
 from __future__ import annotations
 

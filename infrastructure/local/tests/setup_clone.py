@@ -16,7 +16,7 @@ from tests.test_tree import ROOT
 
 SECONDS = 240
 _SUPPORTED = tuple(f"3.{minor}" for minor in range(11, 15))
-# Every process of a test run asks while it collects the tests: nothing is imported that only costs time.
+# Every process of a test run calls this during collection, so imports are kept few.
 _DESCRIBE = (
     "import sys, importlib.util; importlib.util.find_spec('venv') or sys.exit(1); "
     "print('%d.%d' % sys.version_info[:2], sys.executable)"
@@ -29,7 +29,7 @@ def pythons() -> dict[str, str]:
     found: dict[str, str] = {}
     named = ("/usr/bin/python3", *(f"python{version}" for version in _SUPPORTED), os.path.realpath(sys.executable))
     for candidate in (*named, *map(str, sorted((Path.home() / ".pyenv/versions").glob("3.1[1-9]*/bin/python3")))):
-        # A version manager's stand-in is found, and may have nothing behind it.
+        # A version manager's shim may exist without an installed version.
         if shutil.which(candidate) is None:
             continue
         done = subprocess.run([candidate, "-S", "-c", _DESCRIBE], check=False, capture_output=True, text=True)
@@ -40,7 +40,7 @@ def pythons() -> dict[str, str]:
 
 
 class Index:
-    """A package index (PEP 503) in a folder, with the wheels that a test makes."""
+    """A package index (PEP 503) in a folder, with the wheels of a test."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -82,7 +82,7 @@ def _digest(text: str) -> str:
 
 
 class Clone:
-    """A fresh clone, as far as set-up needs it."""
+    """A fresh clone with the files that set-up needs."""
 
     def __init__(self, root: Path, index_url: str) -> None:
         self.root = root
@@ -128,6 +128,6 @@ class Clone:
         )
 
     def installed(self) -> dict[str, str]:
-        """What pip has recorded in the environment, by name: pip itself would take most of a second to list it."""
+        """The packages recorded in the environment, by name; running pip would take most of a second."""
         found = self.root.glob(".venv/lib/python*/site-packages/*.dist-info")
         return dict(path.name.removesuffix(".dist-info").split("-") for path in found)

@@ -1,4 +1,4 @@
-"""What `holdfast env --compose` gives a native process is what compose.yaml gives the same process in its container."""
+"""`holdfast env --compose` gives a native process the values that compose.yaml gives its container."""
 
 import re
 
@@ -16,14 +16,14 @@ SECRET = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9+/]{100,}")
 
 
 @pytest.mark.parametrize("line", [line for line in PROCESSES if folder_of(line)], ids=lambda line: line.name)
-def test_a_process_has_the_same_secrets(line: Process) -> None:
+def test_a_native_process_has_the_secrets_of_its_container(line: Process) -> None:
     native = compose_env.values_of(folder_of(line), VALUES)
     for name, value in SERVICES[line.name]["environment"].items():
         if secrets := SECRET.findall(str(value)):
             assert SECRET.findall(native[name]) == secrets, name
 
 
-def test_ports_are_those_of_compose() -> None:
+def test_ports_match_compose() -> None:
     found = {folder: compose_env.values_of(folder, VALUES) for folder in FOLDERS}
     assert "@127.0.0.1:1/orders" in found["services/orders"]["DATABASE_URL"]
     assert "@127.0.0.1:2/" in found["workers/orders"]["RABBITMQ_URL"]

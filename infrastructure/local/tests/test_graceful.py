@@ -1,4 +1,4 @@
-"""SIGTERM to what wants SIGQUIT."""
+"""SIGTERM stops a program gracefully that expects SIGQUIT."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def start(*words: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_every_way_to_ask_ends_it_gracefully(number: signal.Signals) -> None:
+def test_every_termination_signal_stops_the_program_gracefully(number: signal.Signals) -> None:
     with start(sys.executable, "-c", PROGRAM) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -33,14 +33,14 @@ def test_every_way_to_ask_ends_it_gracefully(number: signal.Signals) -> None:
         assert process.wait(timeout=20) == 7
 
 
-def test_it_ends_as_its_program_does() -> None:
+def test_the_exit_code_is_the_programs() -> None:
     with start("/bin/sh", "-c", "exit 3") as process:
         assert process.wait(timeout=20) == 3
     with start("/bin/sh", "-c", "kill -9 $$") as process:
         assert process.wait(timeout=20) == 128 + 9
 
 
-def test_the_program_does_not_outlive_it() -> None:
+def test_the_program_ends_with_its_wrapper() -> None:
     with start(sys.executable, "-c", PROGRAM) as process:
         assert process.stdout is not None
         program = proctable.lookup(int(process.stdout.readline()))

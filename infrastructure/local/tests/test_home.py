@@ -1,4 +1,4 @@
-"""A stack's directory: who can read it, and what it remembers."""
+"""A stack's directory: its permissions and its stored settings."""
 
 import json
 import os
@@ -25,13 +25,13 @@ def mode(path: Path) -> int:
 
 @pytest.fixture
 def reachable() -> Iterator[Path]:
-    """A directory that every user of the machine can pass through; pytest's own is closed."""
+    """A directory that every user of the machine can traverse, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         yield Path(directory)
 
 
-def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+def test_secrets_are_generated_once_in_a_private_file(tmp_path: Path) -> None:
     home = open_home(tmp_path / "home", 9000)
     first = load_credentials(home)
     assert mode(credentials_file(home)) == 0o600
@@ -41,7 +41,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert other.databases["orders"] != first.databases["orders"]
 
 
-def test_a_secret_that_a_newer_version_needs_is_added(tmp_path: Path) -> None:
+def test_a_secret_of_a_newer_version_is_added(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     before = load_credentials(home)
     known = json.loads(credentials_file(home).read_text())
@@ -54,7 +54,7 @@ def test_a_secret_that_a_newer_version_needs_is_added(tmp_path: Path) -> None:
     assert after.databases["users"] == before.databases["users"]
 
 
-def test_the_password_of_a_new_account_is_written_down(tmp_path: Path) -> None:
+def test_the_password_of_a_new_account_is_stored(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     load_credentials(home)
     known = json.loads(credentials_file(home).read_text())
@@ -71,7 +71,7 @@ def test_damaged_secrets_are_not_replaced(tmp_path: Path) -> None:
     assert credentials_file(home).read_text() == "{"
 
 
-def test_the_process_file_holds_secrets_and_is_private(tmp_path: Path) -> None:
+def test_the_process_file_is_private(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     spec = Spec("x", ["/bin/true", 'a "quoted" %word'], {"A": "b c\n'"})
     write_specs(home, [spec])
@@ -80,18 +80,18 @@ def test_the_process_file_holds_secrets_and_is_private(tmp_path: Path) -> None:
     assert mode(home.run) == mode(home.path / "log") == 0o700
 
 
-def test_tests_that_share_a_home_may_have_been_there_first(tmp_path: Path) -> None:
+def test_files_of_sharing_tests_are_accepted_in_a_new_home(tmp_path: Path) -> None:
     for name in ("holders", "turn", "started-by-tests"):
         (tmp_path / name).touch()
     assert open_home(tmp_path, 9000).path == tmp_path
 
 
-def test_a_directory_with_foreign_files_is_none(tmp_path: Path) -> None:
+def test_a_directory_with_foreign_files_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "letter").touch()
     with pytest.raises(StackError, match="contains other files"):
         open_home(tmp_path, 9000)
     remember(Home(tmp_path, 9000))
-    assert open_home(tmp_path).port_base == 9000  # somebody put it into a home: that is no reason to refuse it
+    assert open_home(tmp_path).port_base == 9000  # a foreign file in an existing home is accepted
 
 
 def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
     assert known.port("postgres") == 9010
 
 
-def test_a_home_keeps_its_brokers_nodes(tmp_path: Path) -> None:
+def test_a_home_keeps_its_number_of_broker_nodes(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="1 or 3"):
         open_home(tmp_path, 9000, 2)
     remember(open_home(tmp_path, 9000, 3))
@@ -122,19 +122,19 @@ def test_a_home_of_an_earlier_version_has_one_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("base", [1, 1023, 65530, -5])
-def test_impossible_ports_are_refused(tmp_path: Path, base: int) -> None:
+def test_invalid_ports_are_rejected(tmp_path: Path, base: int) -> None:
     with pytest.raises(StackError, match="port base"):
         open_home(tmp_path, base)
 
 
-def test_the_socket_of_a_deep_home_has_a_short_path(tmp_path: Path) -> None:
+def test_the_socket_of_a_home_with_a_long_path_has_a_short_path(tmp_path: Path) -> None:
     deep = open_home(tmp_path / ("d" * 60) / ("e" * 60), 9000)
     assert len(str(deep.socket)) < 100
     assert deep.socket.parent.stat().st_mode & 0o077 == 0
     assert deep.socket != open_home(tmp_path / ("d" * 60) / ("f" * 60), 9000).socket
 
 
-def test_one_command_at_a_time(tmp_path: Path) -> None:
+def test_the_lock_admits_one_command_at_a_time(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     with locked(home), pytest.raises(StackError, match="another command"), locked(home, timeout_seconds=0.2):
         pass
@@ -143,14 +143,14 @@ def test_one_command_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
-def test_no_other_user_can_take_the_lock_of_a_home(reachable: Path) -> None:
+def test_another_user_cannot_lock_a_home(reachable: Path) -> None:
     home = open_home(reachable / "home", 9000)
     lock = home.path / "lock"
     lock.touch()
-    lock.chmod(0o644)  # as an earlier version left it
+    lock.chmod(0o644)  # like an earlier version created it
     with locked(home):
         pass
-    for place in (0o710, 0o755):  # the file alone is enough
+    for place in (0o710, 0o755):  # the file alone is sufficient
         home.path.chmod(place)
         taken = subprocess.run(
             ["flock", "--nonblock", lock, "true"],
@@ -161,7 +161,7 @@ def test_no_other_user_can_take_the_lock_of_a_home(reachable: Path) -> None:
     assert mode(lock) == 0o600
 
 
-def test_a_home_is_closed_to_everybody_but_the_account_of_postgres(reachable: Path) -> None:
+def test_only_the_account_of_postgres_may_traverse_a_home(reachable: Path) -> None:
     reachable.joinpath("home").mkdir(mode=0o755)
     home = open_home(reachable / "home", 9000).path
     account = database_account()
@@ -173,12 +173,12 @@ def test_a_home_is_closed_to_everybody_but_the_account_of_postgres(reachable: Pa
     assert not can_reach(Account("else", SOMEBODY_ELSE, SOMEBODY_ELSE), home)
 
 
-def test_a_home_that_postgres_cannot_reach_is_closed_to_everybody(tmp_path: Path) -> None:
+def test_a_home_that_postgres_cannot_reach_is_private(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     assert mode(open_home(tmp_path / "home", 9000).path) == 0o700
 
 
-def test_postgres_data_lie_where_its_account_can_reach_them(tmp_path: Path) -> None:
+def test_postgres_data_is_where_its_account_can_reach_it(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     assert not can_reach(NOBODY, closed / "home")
@@ -187,7 +187,7 @@ def test_postgres_data_lie_where_its_account_can_reach_them(tmp_path: Path) -> N
     assert can_reach(NOBODY, Path("/usr/lib"))
 
 
-def test_a_process_file_of_the_version_before_is_read(tmp_path: Path) -> None:
+def test_a_process_file_of_the_previous_version_is_read(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     write_specs(home, [Spec("x", ["true"], {}, listen="127.0.0.1:1", socket_manager="/run/s")])
     text = home.programs_file.read_text().replace('"socket_manager"', '"keeper"')

@@ -1,4 +1,4 @@
-"""A broker of three nodes: each with its own directory, and all of them in the processes' settings."""
+"""A broker of three nodes, each with its own directory and all in the processes' settings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +23,14 @@ def home(tmp_path: Path) -> Home:
     return open_home(tmp_path, 9000, 3)
 
 
-def test_no_port_is_given_twice(home: Home) -> None:
+def test_ports_of_nodes_are_unique(home: Home) -> None:
     assert len(listening_offsets(3)) == len(listening_offsets(1)) + 2 * 4
     assert max(listening_offsets(3)) < PORTS_PER_STACK
     assert [line.name for line in home.processes if line.name.startswith("rabbitmq")] == NODES
     assert [home.port(name) for name in NODES] == [9011, 9033, 9036]
 
 
-def test_each_node_has_its_own_place_and_knows_the_others(home: Home) -> None:
+def test_each_node_has_its_own_directory_and_the_addresses_of_the_others(home: Home) -> None:
     mapper, *nodes = rabbitmq.specs(home, PROGRAM, load_credentials(home))
     assert [mapper.name, *(spec.name for spec in nodes)] == ["epmd", *NODES]
     for variable in ("RABBITMQ_NODENAME", "RABBITMQ_NODE_PORT", "RABBITMQ_DIST_PORT", "RABBITMQ_MNESIA_BASE", "HOME"):
@@ -54,7 +54,7 @@ def test_one_node_has_no_cluster_configuration(home: Home) -> None:
     assert url.endswith("@127.0.0.1:9011/")
 
 
-def test_every_process_knows_all_nodes_and_not_all_begin_with_the_same(home: Home) -> None:
+def test_processes_know_all_nodes_in_different_orders(home: Home) -> None:
     credentials = load_credentials(home)
     given = [environment_of(line, home, credentials) for line in PROCESSES if "RABBITMQ_URL" in line.environment]
     ports = [[url.rpartition(":")[2] for url in known["RABBITMQ_URL"].split(";")] for known in given]

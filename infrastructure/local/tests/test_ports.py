@@ -1,4 +1,4 @@
-"""Ports that are taken are noticed before anything is started."""
+"""Ports in use are detected before anything is started."""
 
 import socket
 from pathlib import Path
@@ -10,7 +10,7 @@ from infrastructure.local.home import open_home
 from infrastructure.local.ports import assert_ports_free, choose_ports, free_port_base, is_free
 
 
-def test_a_port_in_use_is_named_with_what_it_is_for(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named_with_its_process(tmp_path: Path) -> None:
     base = free_port_base(tmp_path)
     home = open_home(tmp_path / "home", base)
     assert_ports_free(home)
@@ -22,11 +22,11 @@ def test_a_port_in_use_is_named_with_what_it_is_for(tmp_path: Path) -> None:
             assert_ports_free(home)
 
 
-def test_a_free_range_stays_clear_of_outgoing_connections(tmp_path: Path) -> None:
+def test_free_ports_are_below_the_ephemeral_range(tmp_path: Path) -> None:
     assert 10_000 <= free_port_base(tmp_path) < 32_000
 
 
-def test_a_new_stack_takes_the_next_free_range(tmp_path: Path) -> None:
+def test_a_new_stack_uses_the_next_free_range(tmp_path: Path) -> None:
     home = open_home(tmp_path / "home", free_port_base(tmp_path))
     assert choose_ports(home) == home
     with socket.socket() as taken:

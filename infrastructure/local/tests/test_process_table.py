@@ -1,4 +1,4 @@
-"""The process table and what the native stack makes of it."""
+"""The process table, and the native stack's processes."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_names_and_ports_are_unique() -> None:
     assert max(listening_offsets()) < PORTS_PER_STACK
 
 
-def test_ports_count_from_the_base() -> None:
+def test_ports_are_offsets_from_the_base() -> None:
     assert port_of("gateway", 8000) == 8000
     assert port_of("rabbitmq", 9000) == 9011
     with pytest.raises(LookupError, match="listens on no port"):
@@ -38,7 +38,7 @@ def test_ports_count_from_the_base() -> None:
 
 
 @pytest.mark.parametrize("line", [*OURS, CONTROL], ids=lambda line: line.name)
-def test_a_process_gets_what_its_line_lists_and_no_more(
+def test_a_process_gets_only_its_listed_variables(
     line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
@@ -51,9 +51,7 @@ def test_a_process_gets_what_its_line_lists_and_no_more(
     assert "the caller's own" not in {found.get(name) for name in addresses}
 
 
-def test_a_setting_that_the_caller_does_not_have_is_the_processs_own_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unset_variable_is_omitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = open_home(tmp_path / "home", 9000)
     line = process("worker-notifications")
     for name in variables(line):
@@ -64,7 +62,7 @@ def test_a_setting_that_the_caller_does_not_have_is_the_processs_own_default(
 
 
 @pytest.mark.parametrize("line", [line for line in OURS if "gunicorn" in line.command], ids=lambda line: line.name)
-def test_quotas_of_routes_reach_every_service_and_replace_no_other(
+def test_route_quotas_reach_every_service_and_keep_other_quotas(
     line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = open_home(tmp_path / "home", 9000)
@@ -73,7 +71,7 @@ def test_quotas_of_routes_reach_every_service_and_replace_no_other(
     assert quotas == ["POST /api/v1/users=1000000/hour", "POST /api/v1/orders=60/minute"]
 
 
-def test_spans_go_where_the_caller_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tracing_endpoint_comes_from_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = open_home(tmp_path, 9000)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     for name in ("service-orders", "worker-payments", "relay-1"):
@@ -81,9 +79,7 @@ def test_spans_go_where_the_caller_says(tmp_path: Path, monkeypatch: pytest.Monk
         assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://localhost:4318"
 
 
-def test_breakers_open_after_as_many_outages_as_the_caller_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_breakers_failure_limit_comes_from_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = open_home(tmp_path, 9000)
     monkeypatch.setenv("CIRCUIT_BREAKER_MAX_FAILURES", "2")
     for name in ("service-archive", "service-operations", "service-payments", "worker-payments"):
@@ -105,12 +101,12 @@ def test_each_context_has_its_own_database_and_role(tmp_path: Path) -> None:
     assert url.endswith("@127.0.0.1:9010/orders")
 
 
-def test_the_payment_providers_key_is_in_the_payments_processes_alone() -> None:
+def test_only_payments_processes_have_the_payment_providers_key() -> None:
     holders = {line.name for line in PROCESSES if "STRIPE_API_KEY" in line.environment}
     assert holders == {"service-payments", "worker-payments"}
 
 
-def test_relays_the_scheduler_and_migrations_have_roles_of_their_own(tmp_path: Path) -> None:
+def test_relays_scheduler_and_migrations_have_their_own_roles(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     credentials = load_credentials(home)
     for name, variable, part in (
@@ -127,9 +123,7 @@ def test_relays_the_scheduler_and_migrations_have_roles_of_their_own(tmp_path: P
     assert (owner.username, owner.path) == ("orders_owner", "/orders")
 
 
-def test_payments_talk_to_the_sandbox_unless_there_is_a_stripe_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_payments_use_the_sandbox_without_a_stripe_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = open_home(tmp_path, 9000)
     line = process("worker-payments")
     monkeypatch.delenv("STRIPE_API_KEY", raising=False)
@@ -139,7 +133,7 @@ def test_payments_talk_to_the_sandbox_unless_there_is_a_stripe_key(
     assert (found["STRIPE_API_KEY"], found["STRIPE_API_BASE"]) == ("sk_test_real", "https://api.stripe.com")
 
 
-def test_the_table_names_modules_and_a_spec_runs_the_projects_interpreter(tmp_path: Path) -> None:
+def test_specs_run_the_tables_modules_with_the_projects_interpreter(tmp_path: Path) -> None:
     home = open_home(tmp_path, 9000)
     spec = spec_of(process("relay-1"), home, load_credentials(home))
     assert spec.words[0].startswith("/")

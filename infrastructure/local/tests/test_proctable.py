@@ -1,4 +1,4 @@
-"""What a crash leaves running is found, and nothing else is."""
+"""Only processes that a crash leaves running are found."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from infrastructure.local import proctable
 from infrastructure.local.home import Home, open_home
 
-# A leader of a session with a child in a group of its own, as the supervisor has; both for a minute at most.
+# A session leader with a child in its own group, like the supervisor; both end after a minute.
 LEADER = """
 import os, subprocess, sys, time
 child = subprocess.Popen(["sleep", "60"], process_group=0)
@@ -50,7 +50,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def test_a_living_supervisor_and_its_children_are_found(home: Home, leader: tuple[subprocess.Popen[str], int]) -> None:
+def test_a_running_supervisor_and_its_children_are_found(home: Home, leader: tuple[subprocess.Popen[str], int]) -> None:
     process, child = leader
     assert proctable.stack_processes(home) == []
     proctable.record(proctable.supervisor_record(home), process.pid)
@@ -81,7 +81,7 @@ def test_a_foreign_process_with_the_same_session_number_is_not_changed(
     assert proctable.stack_processes(home) == []
 
 
-def test_a_number_given_to_another_process_is_not_taken_for_the_recorded_one(home: Home) -> None:
+def test_a_reused_pid_is_not_the_recorded_process(home: Home) -> None:
     path = proctable.supervisor_record(home)
     proctable.record(path, os.getpid())
     assert proctable.alive(proctable.recorded(path))
@@ -89,7 +89,7 @@ def test_a_number_given_to_another_process_is_not_taken_for_the_recorded_one(hom
     assert not proctable.alive(proctable.recorded(path))
 
 
-def test_a_record_of_another_boot_counts_for_nothing(home: Home) -> None:
+def test_a_record_of_another_boot_is_ignored(home: Home) -> None:
     path = proctable.supervisor_record(home)
     proctable.record(path, os.getpid())
     found = proctable.recorded(path)
@@ -112,7 +112,7 @@ def test_a_port_mapper_that_the_broker_started_automatically_is_found(home: Home
         foreign.kill()
 
 
-def test_what_does_not_end_when_asked_is_made_to() -> None:
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
     stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
     )
@@ -122,5 +122,5 @@ def test_what_does_not_end_when_asked_is_made_to() -> None:
         found = proctable.lookup(process.pid)
         assert found is not None
         proctable.end([found], grace_seconds=0.2)
-        assert process.wait(timeout=5) == -signal.SIGKILL
+        assert process.wait(timeout=60) == -signal.SIGKILL
     assert eventually(lambda: not proctable.alive(found))

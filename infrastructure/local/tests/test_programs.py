@@ -1,4 +1,4 @@
-"""A server counts as there when it runs and is new enough; what is fetched is whole or not there."""
+"""A server is found if it runs and is new enough; a download is complete or absent."""
 
 import os
 from contextlib import suppress
@@ -24,7 +24,7 @@ def put_mongod(cache: Path, script: str) -> None:
     program.chmod(0o755)
 
 
-def test_a_program_that_runs_is_found_with_what_it_needs(tmp_path: Path) -> None:
+def test_a_working_program_is_found_with_its_environment(tmp_path: Path) -> None:
     put_mongod(tmp_path, "echo db version v6.0.5")
     (tmp_path / "mongodb/usr/lib/x86_64-linux-gnu").mkdir(parents=True)
     found = locate("mongodb", tmp_path)
@@ -33,7 +33,7 @@ def test_a_program_that_runs_is_found_with_what_it_needs(tmp_path: Path) -> None
     assert found.environment["LD_LIBRARY_PATH"].endswith("/usr/lib/x86_64-linux-gnu")
 
 
-def test_a_library_in_a_folder_of_its_own_is_found(tmp_path: Path) -> None:
+def test_a_library_in_a_separate_folder_is_found(tmp_path: Path) -> None:
     put_mongod(tmp_path, "echo db version v6.0.5")
     libraries = tmp_path / "mongodb/usr/lib/x86_64-linux-gnu"
     (libraries / "pulseaudio").mkdir(parents=True)
@@ -44,7 +44,7 @@ def test_a_library_in_a_folder_of_its_own_is_found(tmp_path: Path) -> None:
     assert found.environment["LD_LIBRARY_PATH"] == f"{libraries}:{libraries}/pulseaudio"
 
 
-def test_a_program_that_does_not_run_is_quoted(tmp_path: Path) -> None:
+def test_the_error_of_a_failing_program_is_quoted(tmp_path: Path) -> None:
     put_mongod(tmp_path, "echo libssl.so.3: cannot open shared object file >&2; exit 127")
     assert complaint("mongodb", tmp_path) == "libssl.so.3: cannot open shared object file"
 
@@ -54,16 +54,16 @@ def test_a_program_that_does_not_run_is_quoted(tmp_path: Path) -> None:
     ["echo db version v4.2.9", "echo db version v6.0.5; exit 1", "echo something else", "kill -ILL $$"],
     ids=["too old", "fails", "says nothing", "wrong processor"],
 )
-def test_a_program_that_is_of_no_use_is_not(tmp_path: Path, script: str) -> None:
+def test_an_unusable_program_is_not_found(tmp_path: Path, script: str) -> None:
     put_mongod(tmp_path, script)
     assert locate("mongodb", tmp_path) is None
 
 
-def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
+def test_no_program_is_found_in_an_empty_directory(tmp_path: Path) -> None:
     assert all(locate(name, tmp_path) is None for name in (*SERVERS, BROWSER))
 
 
-def test_a_fetch_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_download_leaves_no_files(tmp_path: Path) -> None:
     (tmp_path / "thing").mkdir()
     with suppress(RuntimeError), filled(tmp_path / "thing") as staging:
         (staging / "half").touch()
@@ -74,30 +74,28 @@ def test_a_fetch_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert (tmp_path / "thing" / "whole").exists()
 
 
-def test_what_cannot_be_had_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_server_is_named_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path))  # neither apt-get nor dpkg: not a Debian
+    monkeypatch.setenv("PATH", str(tmp_path))  # neither apt-get nor dpkg: not Debian
     with pytest.raises(MissingServerError, match=r"^PostgreSQL is missing\..*apt-get install postgresql\n"):
         ensure_servers(lambda _: None)
 
 
-def test_a_browser_that_cannot_be_had_is_named_and_no_test_continues_without_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unavailable_browser_is_named_and_fails_the_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingServerError, match=r"^Chromium is missing\..*apt-get install chromium"):
         ensure_browser(lambda _: None)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(MissingServerError, match=r"HOLDFAST_CACHE names another folder\.\n.*/file/cache"):
         ensure_servers(lambda _: None)
 
 
-def test_the_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_is_configurable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "x"))
     assert cache_directory() == tmp_path / "x"
     monkeypatch.delenv("HOLDFAST_CACHE")

@@ -31,7 +31,7 @@ def run(home: Home, name: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_exactly_the_listed_words_and_variables_arrive(home: Home) -> None:
+def test_the_process_gets_exactly_its_arguments_and_variables(home: Home) -> None:
     words = [sys.executable, "-c", PRINT, "100%", 'a "b" $HOME', "", "ü\n"]
     write_specs(home, [Spec("p", words, {"ONLY": "this % one"}, directory=str(home.path))])
     arguments, environment, directory = json.loads(run(home, "p").stdout)
@@ -41,7 +41,7 @@ def test_exactly_the_listed_words_and_variables_arrive(home: Home) -> None:
     assert directory == str(home.path)
 
 
-def test_a_process_that_keeps_ending_is_counted_and_slowed_down(home: Home) -> None:
+def test_a_process_that_keeps_failing_is_restarted_with_a_delay(home: Home) -> None:
     write_specs(home, [Spec("p", ["/bin/false"], {})])
     assert quick_ends(home.run, "p") == 0
     run(home, "p")
@@ -55,8 +55,8 @@ def test_a_process_that_keeps_ending_is_counted_and_slowed_down(home: Home) -> N
     assert 1.5 <= time.monotonic() - began < 10
 
 
-def test_what_a_killed_predecessor_left_of_its_group_is_ended_first(home: Home) -> None:
-    # The predecessor, dead, was process 2 of 3: a shell whose child stays behind, in the same session as we.
+def test_remaining_processes_of_a_killed_predecessor_are_stopped_first(home: Home) -> None:
+    # The dead predecessor was a shell whose child keeps running, in the session of this test.
     script = 'sh -c "sleep 60 & echo \\$!; kill -9 \\$\\$" | head -1'
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, process_group=0) as shell:
         assert shell.stdout is not None
@@ -83,7 +83,7 @@ def test_a_stale_pid_file_is_removed(home: Home, content: str) -> None:
     assert not file.exists()
 
 
-def test_the_pid_file_of_a_living_predecessor_stays(home: Home) -> None:
+def test_the_pid_file_of_a_running_predecessor_is_kept(home: Home) -> None:
     file = home.path / "postmaster.pid"
     with subprocess.Popen(["/bin/sleep", "60"]) as living:
         file.write_text(f"{living.pid}\n/some/where\n")

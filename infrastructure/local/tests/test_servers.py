@@ -1,4 +1,4 @@
-"""The servers of the native stack do what the fixtures and the services count on."""
+"""The servers of the native stack meet the requirements of fixtures and services."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def test_databases_are_fresh_and_durable(database: Callable[[], str]) -> None:
     connection.close()
 
 
-def test_vhost_takes_quorum_queues(vhost: str) -> None:
+def test_a_virtual_host_supports_quorum_queues(vhost: str) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(vhost))
     channel = connection.channel()
     channel.confirm_delivery()
@@ -38,13 +38,13 @@ def test_vhost_takes_quorum_queues(vhost: str) -> None:
     connection.close()
 
 
-def test_guest_is_unknown(servers: Servers) -> None:
+def test_the_guest_account_does_not_exist(servers: Servers) -> None:
     url = "amqp://guest:guest@" + servers.rabbitmq_url.rpartition("@")[2]
     with pytest.raises(ProbableAuthenticationError):
         pika.BlockingConnection(pika.URLParameters(url))
 
 
-def test_document_store_has_transactions(document_store: str) -> None:
+def test_mongodb_supports_transactions(document_store: str) -> None:
     with MongoClient[dict[str, Any]](document_store) as client:
         store = client.get_default_database()
         assert store.list_collection_names() == []

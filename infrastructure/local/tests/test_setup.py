@@ -1,4 +1,4 @@
-"""Set-up installs the lock as it is, with every Python and pip that it may meet; `bootstrap.py`, `virtualenv.py`."""
+"""Set-up installs exactly the lock, with every supported Python and pip; `bootstrap.py`, `virtualenv.py`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
-# What the old command did: it resolved the lock while it installed it.
+# The earlier command resolved the lock during installation.
 RESOLVING = (".venv/bin/python", "-m", "pip", "install", "--require-hashes", "--target", "resolved", "--requirement")
-RESOLVES_EXTRAS_PAST_THE_PIN = (23, 2)  # the last pip that does; Python 3.11 and 3.12 bring it, or an older one
+RESOLVES_EXTRAS_PAST_THE_PIN = (23, 2)  # the last pip that does so; Python 3.11 and 3.12 include it, or an older one
 
 
 def locked_then_released(index: Index) -> list[str]:
@@ -46,7 +46,7 @@ def test_a_release_after_the_lock_was_written_changes_nothing(tmp_path: Path, py
         assert resolved.returncode == 0, resolved.stderr
 
 
-def test_what_only_tests_need_is_installed_when_asked_for_and_then_kept(clone: Clone, index: Index) -> None:
+def test_test_packages_are_installed_on_request_and_kept(clone: Clone, index: Index) -> None:
     runtime = index.release("paint", "1.0")
     clone.lock(runtime)
     clone.lock(runtime, index.release("easel", "1.0"), packages="dev")
@@ -54,10 +54,10 @@ def test_what_only_tests_need_is_installed_when_asked_for_and_then_kept(clone: C
         done = clone.set_up(*options)
         assert done.returncode == 0, done.stderr
         assert clone.installed().keys() - {"pip"} == packages
-    assert done.stdout == ""  # nothing was left to do
+    assert done.stdout == ""  # nothing to do
 
 
-def test_what_the_lock_no_longer_names_is_removed(clone: Clone, index: Index) -> None:
+def test_packages_removed_from_the_lock_are_uninstalled(clone: Clone, index: Index) -> None:
     kept = index.release("paint", "1.0")
     for lock in ((kept, index.release("easel", "1.0")), (kept,)):
         clone.lock(*lock, packages="dev")
@@ -65,19 +65,19 @@ def test_what_the_lock_no_longer_names_is_removed(clone: Clone, index: Index) ->
     assert clone.installed().keys() == {"paint", "pip"}
 
 
-def test_a_lock_that_lacks_what_a_package_requires_is_refused(clone: Clone, index: Index) -> None:
+def test_a_lock_without_a_required_package_is_rejected(clone: Clone, index: Index) -> None:
     clone.lock(index.release("canvas", "3.0", "Requires-Dist: varnish"), packages="dev")
     done = clone.set_up("--tests")
     assert done.returncode == 1
-    assert done.stderr.strip().startswith("The lock is inconsistent: a package lacks what it requires")
+    assert done.stderr.strip().startswith("The lock is inconsistent: a package lacks a dependency")
     assert "canvas 3.0 requires varnish, which is not installed" in done.stderr
 
 
-def test_the_command_runs_from_anywhere(clone: Clone) -> None:
+def test_the_command_runs_from_any_directory(clone: Clone) -> None:
     clone.lock(packages="dev")
     (clone.root / "holdfast").mkdir()
     (clone.root / "holdfast" / "cli.py").write_text("def main() -> str:\n    return 'called'\n")
     assert clone.set_up("--tests").returncode == 0
     command = clone.root / ".venv/bin/holdfast"
     called = subprocess.run([command], check=False, cwd="/", capture_output=True, text=True)
-    assert called.stderr == "called\n"  # what `sys.exit` does with a text
+    assert called.stderr == "called\n"  # the behaviour of `sys.exit` with a text

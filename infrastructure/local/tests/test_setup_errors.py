@@ -1,4 +1,4 @@
-"""A set-up that fails says why in its first line: `setup_errors.py`."""
+"""A failed set-up reports its cause in the first line: `setup_errors.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import subprocess
 
 AS_ROOT = os.geteuid() == 0
-# root may write everywhere, unless it gives up its privileges.
+# root may write everywhere, unless it drops its privileges.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if AS_ROOT else ()
 SMALL_DISK = 'mount -t tmpfs -o size=1m none disk && cp -r infrastructure requirements disk && cd disk && exec "$@"'
 ON_A_SMALL_DISK = ("unshare", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK, "sh")
@@ -29,7 +29,7 @@ def first_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.slow
-def test_an_index_that_cannot_be_reached(clone: Clone, index: Index) -> None:
+def test_an_unreachable_index_is_reported(clone: Clone, index: Index) -> None:
     clone.lock(index.release("paint", "5.0"), packages="dev")
     done = clone.set_up("--tests", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1")
     assert first_line(done).startswith("A package index cannot be reached. Check the network")
@@ -39,7 +39,7 @@ def test_an_index_that_cannot_be_reached(clone: Clone, index: Index) -> None:
 
 
 @pytest.mark.slow
-def test_a_package_that_is_another_one_than_the_lock_says(clone: Clone, index: Index) -> None:
+def test_a_package_with_a_wrong_hash_is_reported(clone: Clone, index: Index) -> None:
     clone.lock(index.release("paint", "5.0")[:-4] + "0000", packages="dev")
     done = clone.set_up("--tests")
     assert first_line(done).startswith("A downloaded package is not the one in the lock")
@@ -48,7 +48,7 @@ def test_a_package_that_is_another_one_than_the_lock_says(clone: Clone, index: I
 
 
 @pytest.mark.slow
-def test_a_version_that_the_index_lacks(clone: Clone, index: Index) -> None:
+def test_a_missing_version_is_reported(clone: Clone, index: Index) -> None:
     locked = index.release("paint", "5.0")
     clone.lock(locked.replace("5.0", "5.1"), packages="dev")
     done = clone.set_up("--tests")
@@ -62,7 +62,7 @@ def fresh_clone(directory: Path) -> Clone:
     return clone
 
 
-def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     clone = fresh_clone(tmp_path / "clone")
     clone.root.chmod(0o555)
     done = clone.set_up(under=UNPRIVILEGED)
@@ -72,15 +72,15 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     clone = fresh_clone(tmp_path / "clone")
     (clone.root / "disk").mkdir()
     if clone.run(*ON_A_SMALL_DISK, "true").returncode != 0:
         pytest.skip("this user may not make a file system")
-    assert first_line(clone.set_up(under=ON_A_SMALL_DISK)).startswith("The disk is full. Make room")
+    assert first_line(clone.set_up(under=ON_A_SMALL_DISK)).startswith("The disk is full. Free some space")
 
 
-def test_a_python_without_pip(tmp_path: Path) -> None:
+def test_a_python_without_pip_is_reported(tmp_path: Path) -> None:
     clone = fresh_clone(tmp_path / "clone")
     for tool in ("sh", "dirname"):
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -120,9 +120,9 @@ def without_ensurepip(prefix: Path) -> Path:
         ),
     ],
 )
-def test_what_tools_print_is_read(printed: str, cause: str) -> None:
+def test_the_cause_is_found_in_the_tools_output(printed: str, cause: str) -> None:
     assert (cause_of(printed) or "").startswith(cause)
 
 
-def test_a_cause_that_is_not_known_is_not_guessed() -> None:
+def test_an_unknown_cause_is_not_guessed() -> None:
     assert cause_of("ERROR: something else") is None

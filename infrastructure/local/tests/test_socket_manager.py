@@ -1,4 +1,4 @@
-"""The keeper of sockets, with real sockets and real processes that are handed them."""
+"""The socket manager, with real sockets and real processes that inherit them."""
 
 import os
 import subprocess
@@ -19,9 +19,9 @@ from infrastructure.local.socket_manager import SocketManager
 from infrastructure.local.spec import Spec, write_specs
 
 SHORTLY_AWAY_SECONDS = 0.5
-PATIENT_SECONDS = 60.0  # longer than a process takes to start, however busy the machine is
+PATIENT_SECONDS = 60.0  # longer than a process takes to start on a busy machine
 SLEEP = "import time; print('there', flush=True); time.sleep(60)"
-# Answers one connection on the socket that it was handed.
+# Answers one connection on its inherited socket.
 ANSWER = """
 import os, socket
 assert (os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"], os.environ["NGINX"]) == (str(os.getpid()), "1", "3;")
@@ -51,7 +51,7 @@ def keeping(home: Home, away_seconds: float = PATIENT_SECONDS) -> Iterator[Path]
         yield path
     finally:
         socket_manager.stop()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def start(home: Home, code: str, address: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def listening(home: Home, address: str) -> Iterator[None]:
-    """Somebody listens at the address, and answers nobody; killed at the end."""
+    """A process listens at the address without answering; it is killed at the end."""
     with start(home, SLEEP, address) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "there\n"
@@ -97,7 +97,7 @@ def eventually(check: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_who_connects_between_two_processes_is_answered_by_the_second(
+def test_connections_between_two_processes_are_accepted_by_the_second(
     home: Home, socket_manager: Path, address: str
 ) -> None:
     with listening(home, address):
@@ -108,7 +108,7 @@ def test_who_connects_between_two_processes_is_answered_by_the_second(
         assert successor.returncode == 0
 
 
-def test_nobody_waits_long_for_what_does_not_come(home: Home, address: str) -> None:
+def test_connections_without_a_successor_are_refused_after_a_time_out(home: Home, address: str) -> None:
     with keeping(home, SHORTLY_AWAY_SECONDS):
         with listening(home, address):
             time.sleep(SHORTLY_AWAY_SECONDS * 2)
@@ -121,15 +121,15 @@ def test_nobody_waits_long_for_what_does_not_come(home: Home, address: str) -> N
             assert not is_refused(address)
 
 
-def test_what_was_stopped_on_purpose_is_refused_at_once(home: Home, socket_manager: Path, address: str) -> None:
+def test_connections_to_a_stopped_process_are_refused_at_once(home: Home, socket_manager: Path, address: str) -> None:
     with listening(home, address):
         pass
     release(socket_manager, address)
     assert is_refused(address)
-    release(socket_manager, address)  # nothing to close any more
+    release(socket_manager, address)  # nothing left to close
 
 
-def test_after_the_keeper_died_who_listens_is_replaced_without_a_gap_all_the_same(home: Home, address: str) -> None:
+def test_a_listener_is_replaced_without_a_gap_after_the_socket_manager_died(home: Home, address: str) -> None:
     with keeping(home):
         first = listening(home, address)
         first.__enter__()
@@ -152,7 +152,7 @@ def test_malformed_requests_do_not_end_the_socket_manager(socket_manager: Path, 
     take(socket_manager, address).close()
 
 
-def test_without_a_keeper_a_process_starts_all_the_same(home: Home, address: str) -> None:
+def test_a_process_starts_without_a_socket_manager(home: Home, address: str) -> None:
     host, _, port = address.rpartition(":")
     code = f"import os, socket; assert 'NGINX' not in os.environ; socket.create_server(('{host}', {port}))"
     with start(home, code, address) as process:
@@ -161,14 +161,14 @@ def test_without_a_keeper_a_process_starts_all_the_same(home: Home, address: str
     assert "opens its socket itself" in output
 
 
-def test_a_taken_address_is_named(socket_manager: Path) -> None:
+def test_an_address_in_use_is_named(socket_manager: Path) -> None:
     with create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(OSError, match=address):
             take(socket_manager, address)
 
 
-def test_nobody_hangs_in_accept_for_a_connection_that_another_one_took(socket_manager: Path, address: str) -> None:
+def test_accept_does_not_block_if_another_process_took_the_connection(socket_manager: Path, address: str) -> None:
     with take(socket_manager, address) as listener:
         # The state for other users of the socket, not of Python's own object.
         assert not os.get_blocking(listener.fileno())

@@ -1,4 +1,4 @@
-"""The whole table, running: everything ready, everything restarted, nothing disturbed by a second `up`."""
+"""All processes of the table: ready, restarted after a kill, unchanged by a second `up`."""
 
 import time
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def test_every_process_runs_and_a_second_up_does_not_change_it(stack: Stack) -> 
     assert result.exit_code == 0, result.output
 
 
-def test_a_second_up_keeps_what_somebody_added_to_the_stack(stack: Stack) -> None:
+def test_a_second_up_keeps_added_processes(stack: Stack) -> None:
     before = read_specs(stack.home.programs_file)
     added = Spec("added", ["sleep", "600"], {})
     try:
@@ -71,7 +71,7 @@ def test_a_killed_process_is_ready_again(stack: Stack, name: str) -> None:
     eventually(back)
 
 
-def test_a_token_of_each_role_opens_the_api(stack: Stack) -> None:
+def test_the_api_accepts_a_token_of_each_role(stack: Stack) -> None:
     eventually(lambda: probe_http(stack.home.port("gateway"), "/readyz"))
     url = f"{stack.urls.http('gateway')}/api/v1/users/me"
     assert request_here("GET", url, 10).status_code == 401
@@ -83,13 +83,13 @@ def test_a_token_of_each_role_opens_the_api(stack: Stack) -> None:
         assert (reply.status_code, reply.json()["username"]) == (200, role)
 
 
-def test_metrics_stay_inside(stack: Stack) -> None:
+def test_metrics_are_not_exposed_by_the_gateway(stack: Stack) -> None:
     gateway = stack.urls.http("gateway")
     for path in ("/metrics", "/users/metrics", "/orders/docs/../metrics"):
         assert request_here("GET", gateway + path, 10).status_code == 404
 
 
-def test_each_services_page_and_description_open_offline(stack: Stack) -> None:
+def test_each_services_documentation_works_offline(stack: Stack) -> None:
     gateway = stack.urls.http("gateway")
     for context in ("users", "inventory", "orders", "payments", "archive"):
         description = request_here("GET", f"{gateway}/{context}/openapi.json", 10).json()

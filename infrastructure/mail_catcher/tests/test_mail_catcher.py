@@ -1,4 +1,4 @@
-"""The mail catcher as a process: what is sent to it is shown."""
+"""The mail catcher as a process: it shows received mails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = 60.0
 
 @pytest.fixture
 def ports() -> Iterator[tuple[int, int]]:
-    """Where a catcher takes mails, and where it shows them."""
+    """The SMTP and HTTP ports of a mail catcher."""
     smtp, http = free_port(), free_port()
     environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(http), "SMTP_PORT": str(smtp)}
     process = subprocess.Popen([sys.executable, "-m", "infrastructure.mail_catcher.main"], env=environment)
@@ -41,8 +41,8 @@ def ports() -> Iterator[tuple[int, int]]:
 
 def answers(smtp: int, http: int) -> bool:
     try:
-        smtplib.SMTP("127.0.0.1", smtp, timeout=10).quit()
-        return requests.get(f"http://127.0.0.1:{http}/livez", timeout=10).ok
+        smtplib.SMTP("127.0.0.1", smtp, timeout=60).quit()
+        return requests.get(f"http://127.0.0.1:{http}/livez", timeout=60).ok
     except OSError:
         return False
 
@@ -54,23 +54,30 @@ def mail(recipient: str, text: str) -> EmailMessage:
     return made
 
 
-def test_what_comes_is_shown_the_newest_first(ports: tuple[int, int]) -> None:
+def test_received_mails_are_listed_newest_first(ports: tuple[int, int]) -> None:
     smtp, http = ports
-    with smtplib.SMTP("127.0.0.1", smtp, timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", smtp, timeout=60) as client:
         for recipient in ("a@example.com", "b@example.com"):
             client.send_message(mail(recipient, f"Hello {recipient}, schön"))
     url = f"http://127.0.0.1:{http}/mails"
-    found = requests.get(url, timeout=10).json()
+    found = requests.get(url, timeout=60).json()
     assert [each["recipients"] for each in found] == [["b@example.com"], ["a@example.com"]]
-    [shown] = requests.get(url, params={"to": "a@example.com"}, timeout=10).json()
+    [shown] = requests.get(url, params={"to": "a@example.com"}, timeout=60).json()
     assert shown["text"] == "Hello a@example.com, schön\n"
     assert (shown["sender"], shown["headers"]["Subject"]) == ("shop@example.com", "News")
-    assert requests.get(f"http://127.0.0.1:{http}/other", timeout=10).status_code == 404
+    assert requests.get(f"http://127.0.0.1:{http}/other", timeout=60).status_code == 404
 
 
-def test_it_keeps_a_bounded_number() -> None:
+def test_the_number_of_stored_mails_is_bounded() -> None:
     mailbox = Mailbox()
     for number in range(MAX_MAILS + 1):
-        mailbox._mails.append({"recipients": [str(number)]})
+        mailbox.keep("shop@example.com", [str(number)], b"Subject: News\r\n\r\n")
     assert len(mailbox.mails()) == MAX_MAILS
     assert mailbox.mails("0") == []
+
+
+def test_a_malformed_mail_is_shown_as_received() -> None:
+    mailbox = Mailbox()
+    mailbox.keep("shop@example.com", ["a@example.com"], b"Content-Type: text/plain; charset=none\r\n\r\nHello")
+    [shown] = mailbox.mails()
+    assert shown["text"].endswith("\n\nHello")

@@ -1,4 +1,4 @@
-"""What the accounts can do on real servers, and what they cannot."""
+"""The effective privileges of the accounts on real servers."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -23,13 +23,13 @@ REFUSED, UNAUTHORIZED = 403, 13
 
 @pytest.fixture(scope="module")
 def broker(servers: Servers) -> Iterator[Callable[[str], str]]:
-    """A virtual host with the accounts' rights and the topology in it; returns its URL for an account."""
+    """A virtual host with the topology and the accounts' permissions; returns its URL for an account."""
     name = f"test-{secrets.token_hex(8)}"
     host = f"{servers.rabbitmq_management_url}/api/vhosts/{name}"
     request_here("PUT", host, 10).raise_for_status()
     place = servers.rabbitmq_url.rpartition("@")[2]
     try:
-        for _ in range(2):  # each start of a stack does it again
+        for _ in range(2):  # each start of a stack repeats this
             rabbitmq.provision(servers.rabbitmq_management_url, servers.broker_passwords, name)
         yield lambda account: f"amqp://{account}:{servers.broker_passwords[account]}@{place}{name}"
     finally:
@@ -124,20 +124,24 @@ def do(url: str, action: Action) -> None:
 
 
 @pytest.mark.parametrize(("account", "what", "action"), ALLOWED, ids=lambda value: value if type(value) is str else "")
-def test_it_may(declared: Callable[[str], str], account: str, what: str, action: Action) -> None:
+def test_an_account_may_use_its_privileges(
+    declared: Callable[[str], str], account: str, what: str, action: Action
+) -> None:
     do(declared(account), action)
 
 
 @pytest.mark.parametrize(
     ("account", "what", "action"), FORBIDDEN, ids=lambda value: value if type(value) is str else ""
 )
-def test_it_may_not(declared: Callable[[str], str], account: str, what: str, action: Action) -> None:
+def test_an_account_may_not_exceed_its_privileges(
+    declared: Callable[[str], str], account: str, what: str, action: Action
+) -> None:
     with pytest.raises(ChannelClosedByBroker) as refusal:
         do(declared(account), action)
     assert refusal.value.reply_code == REFUSED
 
 
-def test_a_management_account_looks_and_changes_nothing(servers: Servers, declared: Callable[[str], str]) -> None:
+def test_a_management_account_is_read_only(servers: Servers, declared: Callable[[str], str]) -> None:
     place = servers.rabbitmq_management_url.rpartition("@")[2]
     for account in ("monitor", "flower"):
         base = f"http://{account}:{servers.broker_passwords[account]}@{place}/api"
@@ -149,7 +153,7 @@ def test_a_management_account_looks_and_changes_nothing(servers: Servers, declar
         }
 
 
-def test_a_role_opens_its_own_database_and_no_other(servers: Servers) -> None:
+def test_a_role_connects_only_to_its_own_database(servers: Servers) -> None:
     own = servers.database_urls["orders"].replace("+psycopg2", "")
     psycopg2.connect(own).close()
     for other in ("payments", "users", "inventory", "postgres", "template1"):
@@ -161,7 +165,7 @@ def test_a_role_opens_its_own_database_and_no_other(servers: Servers) -> None:
     connection.close()
 
 
-def test_a_document_account_uses_its_own_database_and_no_other(servers: Servers) -> None:
+def test_a_document_account_accesses_only_its_own_database(servers: Servers) -> None:
     with MongoClient[dict[str, object]](servers.document_urls["archive"]) as client:
         client["archive"]["test-accounts"].insert_one({})
         client["archive"]["test-accounts"].drop()
@@ -176,7 +180,7 @@ def test_a_document_account_uses_its_own_database_and_no_other(servers: Servers)
             assert refusal.value.code == UNAUTHORIZED
 
 
-def test_a_reader_of_events_reads_them_and_can_do_nothing_else(servers: Servers) -> None:
+def test_a_reader_of_events_has_only_read_access_to_them(servers: Servers) -> None:
     with (
         MongoClient[dict[str, object]](servers.document_urls["archive"]) as owner,
         MongoClient[dict[str, object]](servers.document_urls["live"]) as client,

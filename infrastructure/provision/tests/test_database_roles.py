@@ -1,4 +1,4 @@
-"""What each of PostgreSQL's roles may do on a real server, in each context's migrated database, and what it may not."""
+"""The effective privileges of PostgreSQL's roles on a real server, in each context's migrated database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its classes in lower case
 
 from infrastructure.database_roles import OWNER, RELAY, RUNTIME, SCHEDULER
 from infrastructure.local.sharing import Servers
@@ -102,26 +102,26 @@ def urls(context_database: Callable[[str], Callable[[str], str]]) -> Urls:
 
 @contextmanager
 def connected(url: str) -> Iterator[Cursor]:
-    """A transaction that is taken back."""
+    """A connection whose transaction is rolled back."""
     with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
         yield cursor
         connection.rollback()
 
 
 @pytest.mark.parametrize(("part", "context", "statement"), each(ALLOWED))
-def test_it_may(urls: Urls, part: str, context: str, statement: str) -> None:
+def test_an_account_may_use_its_privileges(urls: Urls, part: str, context: str, statement: str) -> None:
     with connected(urls[context](part)) as cursor:
         cursor.execute(statement)
 
 
 @pytest.mark.parametrize(("part", "context", "statement"), each(FORBIDDEN))
-def test_it_may_not(urls: Urls, part: str, context: str, statement: str) -> None:
+def test_an_account_may_not_exceed_its_privileges(urls: Urls, part: str, context: str, statement: str) -> None:
     with connected(urls[context](part)) as cursor, pytest.raises(InsufficientPrivilege):
         cursor.execute(statement)
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_role_opens_its_own_database_and_no_other(servers: Servers, urls: Urls, part: str) -> None:
+def test_a_role_connects_only_to_its_own_database(servers: Servers, urls: Urls, part: str) -> None:
     own = urls["orders"](part)
     with connected(own) as cursor:
         cursor.execute("""
@@ -140,7 +140,7 @@ def test_a_role_opens_its_own_database_and_no_other(servers: Servers, urls: Urls
 
 
 def test_an_account_without_a_role_is_rejected(servers: Servers, urls: Urls) -> None:
-    """A right of PUBLIC would be a right of every login of the server."""
+    """A privilege of PUBLIC would be one of every login of the server."""
     role, password = "orders_relay", servers.database_passwords["orders_relay"]
     server, name = urls["orders"](RELAY).rpartition("@")[2].split("/")
     with (
@@ -150,7 +150,7 @@ def test_an_account_without_a_role_is_rejected(servers: Servers, urls: Urls) -> 
         pass
 
 
-def test_a_table_of_a_later_migration_is_open_to_the_services_alone(
+def test_only_service_roles_may_use_a_table_of_a_later_migration(
     context_database: Callable[[str], Callable[[str], str]],
 ) -> None:
     url = context_database("users")

@@ -1,4 +1,4 @@
-"""The job that migrates a database and grants the rights in it, as compose and Kubernetes run it."""
+"""The job that migrates a database and grants privileges, as compose and Kubernetes run it."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def job(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
-def test_it_migrates_and_grants_and_may_run_again(servers: Servers) -> None:
+def test_the_job_migrates_and_grants_idempotently(servers: Servers) -> None:
     owner = servers.database_urls["users"]
     for _ in range(2):
         done = job("users", DATABASE_URL=owner)
@@ -35,7 +35,7 @@ def test_it_migrates_and_grants_and_may_run_again(servers: Servers) -> None:
 
 
 @pytest.mark.integration
-def test_only_the_owner_migrates(servers: Servers) -> None:
+def test_only_the_owner_may_migrate(servers: Servers) -> None:
     place = servers.database_urls["inventory"].rpartition("@")[2]
     url = f"postgresql+psycopg2://inventory:{servers.database_passwords['inventory']}@{place}"
     done = job("inventory", DATABASE_URL=url)
@@ -52,7 +52,9 @@ def test_only_the_owner_migrates(servers: Servers) -> None:
         (("users",), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL"),
     ],
 )
-def test_bad_orders_are_refused_by_name(arguments: tuple[str, ...], variables: dict[str, str], message: str) -> None:
+def test_invalid_arguments_are_rejected_by_name(
+    arguments: tuple[str, ...], variables: dict[str, str], message: str
+) -> None:
     done = job(*arguments, **variables)
     assert done.returncode == 2
     assert message in done.stderr

@@ -1,4 +1,4 @@
-"""Making a database and its roles again: on what an earlier version made, and with an administrator of few rights."""
+"""Updating a database and its roles: from an earlier version, and with an administrator without superuser."""
 
 import secrets
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 
 class Scratch:
-    """A database's name, with a password for each role, and what must go afterwards."""
+    """A database's name with a password for each role, for the test and its cleanup."""
 
     def __init__(self, administrator_url: str) -> None:
         self.administrator_url = administrator_url
@@ -63,12 +63,12 @@ def as_before(scratch: Scratch) -> None:
     execute(scratch.url(RUNTIME), "CREATE TABLE of_a_migration_that_came_by_hand ()")
 
 
-def test_a_database_of_an_earlier_version_goes_to_its_owner(scratch: Scratch) -> None:
+def test_a_database_of_an_earlier_version_is_transferred_to_its_owner(scratch: Scratch) -> None:
     as_before(scratch)
     running = connect(scratch.url(RUNTIME))
-    for _ in range(2):  # each start of a stack does it again
+    for _ in range(2):  # each start of a stack repeats this
         provision_database(scratch.administrator_url, scratch.name, scratch.passwords)
-        # The processes of the earlier version, which still run, have the context's own role.
+        # Running processes of the earlier version use the context's own role.
         with running.cursor() as cursor:
             cursor.execute("UPDATE orders SET version = version + 1")
             cursor.execute("DELETE FROM outbox")
@@ -81,7 +81,7 @@ def test_a_database_of_an_earlier_version_goes_to_its_owner(scratch: Scratch) ->
     execute(scratch.url(RELAY), "DELETE FROM outbox")
 
 
-def test_a_right_that_the_description_no_longer_has_is_taken_back(scratch: Scratch) -> None:
+def test_a_privilege_removed_from_the_description_is_revoked(scratch: Scratch) -> None:
     provision_database(scratch.administrator_url, scratch.name, scratch.passwords)
     upgrade("users", scratch.url(OWNER))
     relay = role_name(scratch.name, RELAY)
@@ -102,8 +102,8 @@ def test_a_new_password_replaces_the_old_one(scratch: Scratch) -> None:
         connect(old)
 
 
-def test_an_administrator_who_is_no_superuser_is_enough(servers: Servers) -> None:
-    """As of a managed server."""
+def test_an_administrator_without_superuser_is_sufficient(servers: Servers) -> None:
+    """Like the administrator of a managed server."""
     role, password = f"test_{secrets.token_hex(8)}", secrets.token_hex(8)
     superuser = Scratch(servers.postgres_admin_url)
     superuser.administer(f"CREATE ROLE {role} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")

@@ -18,7 +18,7 @@ def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 
 @pytest.fixture
 def sandbox(shared_sandbox: SandboxProcess) -> SandboxProcess:
-    """The shared sandbox without faults; what earlier tests charged is still in its ledger."""
+    """The shared sandbox without faults; its ledger still has the charges of earlier tests."""
     shared_sandbox.set_faults()
     return shared_sandbox
 

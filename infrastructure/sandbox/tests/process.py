@@ -1,4 +1,4 @@
-"""A sandbox as a real process on a free port, for the tests of this package and of its neighbours."""
+"""The sandbox as a real process on a free port, for the tests of this and other packages."""
 
 import json
 import os
@@ -20,7 +20,7 @@ KEY = "sk_test_sandbox"
 
 
 class SandboxProcess:
-    """Started, stopped and killed by a test; the same directory and port across restarts."""
+    """A sandbox that a test starts, stops and kills; restarts keep its directory and port."""
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
@@ -55,7 +55,7 @@ class SandboxProcess:
             return False
 
     def terminate(self) -> int:
-        """Ask it to stop and wait until it has; the exit code."""
+        """Stop it gracefully; returns the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait()
 
@@ -72,7 +72,7 @@ class SandboxProcess:
         return self._process.wait(timeout=STOP_SECONDS)
 
     def close(self) -> None:
-        """Leave nothing running, however the test ended."""
+        """Kill it if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
@@ -85,7 +85,7 @@ class SandboxProcess:
         )
 
     def post(self, path: str, body: Any = None, **headers: str) -> requests.Response:
-        """A raw form POST, for what Stripe's client would never send."""
+        """A raw form POST, for requests that Stripe's client never sends."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         given = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {KEY}", **named}
         return requests.post(f"{self.url}{path}", data=body, headers=given, timeout=20)

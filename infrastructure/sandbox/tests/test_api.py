@@ -17,7 +17,7 @@ def ask(sandbox: SandboxProcess, authorization: str | None) -> requests.Response
 
 
 @pytest.mark.parametrize("good", ["Bearer sk_test_1", "bearer sk_test_1", basic(b"sk_test_1:"), basic(b"sk_test_1:pw")])
-def test_any_test_key_opens(sandbox: SandboxProcess, good: str) -> None:
+def test_any_test_key_is_accepted(sandbox: SandboxProcess, good: str) -> None:
     assert ask(sandbox, good).status_code == 200
 
 
@@ -28,19 +28,19 @@ def test_any_test_key_opens(sandbox: SandboxProcess, good: str) -> None:
         *("sk_test_1", "Token sk_test_1", "Basic !!!", "Basic ", basic(b"sk_live_1:"), basic(b"\xff\xfe")),
     ],
 )
-def test_anything_else_is_unauthorized(sandbox: SandboxProcess, bad: str | None) -> None:
+def test_other_credentials_are_unauthorized(sandbox: SandboxProcess, bad: str | None) -> None:
     answer = ask(sandbox, bad)
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="Stripe"'
 
 
-def test_stripes_client_calls_it_an_authentication_error(sandbox: SandboxProcess) -> None:
+def test_stripes_client_raises_an_authentication_error(sandbox: SandboxProcess) -> None:
     with pytest.raises(stripe.AuthenticationError):
         sandbox.client(key="sk_live_secret_1234").v1.payment_intents.list()
 
 
-def test_a_refused_key_is_not_repeated_in_full(sandbox: SandboxProcess) -> None:
+def test_a_rejected_key_is_masked(sandbox: SandboxProcess) -> None:
     assert "secret_1234" not in ask(sandbox, "Bearer sk_live_secret_1234").text
 
 
@@ -67,7 +67,7 @@ def test_other_addresses_are_unrecognized(sandbox: SandboxProcess, method: str, 
     assert f"({method}: {path})" in answer.json()["error"]["message"]
 
 
-def test_every_answer_has_an_id_and_echoes(sandbox: SandboxProcess) -> None:
+def test_every_response_has_an_id_and_echoes_headers(sandbox: SandboxProcess) -> None:
     answers = [
         sandbox.post(
             "/v1/payment_intents", "amount=500&currency=usd", Stripe_Version="2026-01-01", Idempotency_Key="echo-1"

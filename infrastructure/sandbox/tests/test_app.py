@@ -5,7 +5,7 @@ import requests
 from infrastructure.sandbox.tests.process import SandboxProcess, intent_of
 
 
-def test_the_probes_answer(sandbox: SandboxProcess) -> None:
+def test_probes_return_200(sandbox: SandboxProcess) -> None:
     for path in ("/livez", "/readyz"):
         answer = requests.get(sandbox.url + path, timeout=20)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -14,7 +14,7 @@ def test_the_probes_answer(sandbox: SandboxProcess) -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
-def test_other_places_are_a_problem(sandbox: SandboxProcess) -> None:
+def test_unknown_paths_return_a_problem(sandbox: SandboxProcess) -> None:
     answer = requests.get(f"{sandbox.url}/nowhere", timeout=20)
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -35,7 +35,7 @@ def metric(sandbox: SandboxProcess, name: str) -> float:
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
 
 
-def test_each_request_is_one_line_of_json(sandbox: SandboxProcess) -> None:
+def test_each_request_is_logged_as_one_json_line(sandbox: SandboxProcess) -> None:
     key = str(uuid.uuid4())
     sandbox.set_faults({"kind": "latency", "seconds": 0.01})
     intent = sandbox.client().v1.payment_intents.create(intent_of(), {"idempotency_key": key})

@@ -4,7 +4,7 @@ import stripe
 from infrastructure.sandbox.cards import CARDS
 from infrastructure.sandbox.tests.process import intent_of
 
-# From the tables of docs.stripe.com/testing, written out here a second time on purpose.
+# From the tables of docs.stripe.com/testing, deliberately duplicated here.
 DOCUMENTED_DECLINES = {
     "pm_card_visa_chargeDeclined": ("card_declined", "generic_decline"),
     "pm_card_visa_chargeDeclinedInsufficientFunds": ("card_declined", "insufficient_funds"),
@@ -34,7 +34,7 @@ AUTHENTICATED = [
 
 
 @pytest.mark.parametrize("card", APPROVED)
-def test_good_cards_are_charged_in_full(client: stripe.StripeClient, card: str) -> None:
+def test_valid_cards_are_charged_in_full(client: stripe.StripeClient, card: str) -> None:
     intent = client.v1.payment_intents.create(intent_of(payment_method=card))
     assert intent.status == "requires_confirmation"
     assert (intent.amount_received, intent.latest_charge) == (0, None)
@@ -47,7 +47,7 @@ def test_good_cards_are_charged_in_full(client: stripe.StripeClient, card: str) 
 
 
 @pytest.mark.parametrize("card", DOCUMENTED_DECLINES)
-def test_declined_cards_leave_the_intent_open_with_the_reason(client: stripe.StripeClient, card: str) -> None:
+def test_declined_cards_keep_the_intent_open_with_the_reason(client: stripe.StripeClient, card: str) -> None:
     code, decline_code = DOCUMENTED_DECLINES[card]
     intent = client.v1.payment_intents.create(intent_of(payment_method=card))
 
@@ -67,7 +67,7 @@ def test_declined_cards_leave_the_intent_open_with_the_reason(client: stripe.Str
     assert error.payment_intent.to_dict() == after.to_dict()
     assert (after.status, after.payment_method, after.amount_received) == ("requires_payment_method", None, 0)
     assert after.last_payment_error is not None
-    # Stripe leaves out what an error has not, and its client then has no such attribute.
+    # Stripe omits absent fields of an error, so its client has no such attribute.
     shown = after.last_payment_error.to_dict()
     assert (shown["code"], shown.get("decline_code")) == (code, decline_code)
     assert after.last_payment_error.message == error.message
@@ -75,14 +75,14 @@ def test_declined_cards_leave_the_intent_open_with_the_reason(client: stripe.Str
 
 
 @pytest.mark.parametrize("card", AUTHENTICATED)
-def test_cards_that_ask_for_authentication_wait_for_it(client: stripe.StripeClient, card: str) -> None:
+def test_cards_that_require_authentication_wait_for_it(client: stripe.StripeClient, card: str) -> None:
     intent = client.v1.payment_intents.create(intent_of(payment_method=card, confirm=True))
     assert (intent.status, intent.amount_received) == ("requires_action", 0)
     assert intent.next_action is not None
     assert intent.next_action.type == "use_stripe_sdk"
 
 
-def test_with_nobody_there_to_authenticate_the_card_is_declined(client: stripe.StripeClient) -> None:
+def test_a_card_is_declined_if_nobody_can_authenticate(client: stripe.StripeClient) -> None:
     for absent in ({"off_session": True}, {"error_on_requires_action": True}):
         with pytest.raises(stripe.CardError) as caught:
             client.v1.payment_intents.create(
@@ -91,7 +91,7 @@ def test_with_nobody_there_to_authenticate_the_card_is_declined(client: stripe.S
         assert caught.value.code == "authentication_required"
 
 
-def test_a_return_url_is_where_the_authentication_leads_back(client: stripe.StripeClient) -> None:
+def test_an_authentication_redirects_to_the_return_url(client: stripe.StripeClient) -> None:
     intent = client.v1.payment_intents.create(
         intent_of(payment_method="pm_card_threeDSecure2Required", confirm=True, return_url="https://shop.example/back")
     )
@@ -116,7 +116,7 @@ def test_an_unknown_card_is_missing(client: stripe.StripeClient) -> None:
     assert client.v1.payment_intents.retrieve(intent.id).to_dict() == intent.to_dict()
 
 
-def test_every_decline_has_its_reason_in_words() -> None:
+def test_every_decline_has_a_message() -> None:
     declines = [card for card in CARDS.values() if card.outcome == "decline"]
     assert declines
     assert all(card.code and card.message for card in declines)

@@ -14,20 +14,20 @@ from infrastructure.sandbox.errors import ApiError
         (1500, "czk", "15.00"),
     ],
 )
-def test_amounts_are_shown_as_people_write_them(amount: int, currency: str, shown: str) -> None:
+def test_amounts_are_formatted_by_currency(amount: int, currency: str, shown: str) -> None:
     assert display(amount, currency) == shown
 
 
-def test_the_tables_agree() -> None:
+def test_the_currency_tables_are_consistent() -> None:
     assert set(SMALLEST) <= SUPPORTED
     assert ZERO_DECIMAL <= SUPPORTED
 
 
 @pytest.mark.parametrize("currency", ["xxx", "us", "", "usd ", "u\u017fd"])
-def test_unknown_currencies_are_refused(currency: str) -> None:
+def test_unknown_currencies_are_rejected(currency: str) -> None:
     with pytest.raises(ApiError):
         read_currency(currency)
 
 
-def test_a_currency_without_a_documented_minimum_takes_one_unit() -> None:
+def test_a_currency_without_a_documented_minimum_accepts_one_unit() -> None:
     check_amount(1, "isk")

@@ -19,7 +19,7 @@ def listed(sandbox: SandboxProcess) -> list[dict[str, Any]]:
     return data
 
 
-def test_faults_are_put_added_shown_and_removed(sandbox: SandboxProcess) -> None:
+def test_faults_are_replaced_added_listed_and_removed(sandbox: SandboxProcess) -> None:
     assert listed(sandbox) == []
     put = call(
         sandbox, "PUT", json=[{"kind": "latency"}, {"kind": "error", "rate": 0.5, "match": {"operation": "refund"}}]
@@ -41,7 +41,7 @@ def test_faults_are_put_added_shown_and_removed(sandbox: SandboxProcess) -> None
     assert listed(sandbox) == []
 
 
-def test_what_is_shown_can_be_put_back(sandbox: SandboxProcess) -> None:
+def test_a_listed_fault_can_be_restored(sandbox: SandboxProcess) -> None:
     sandbox.set_faults({"kind": "error", "rate": 0.25}, {"kind": "reset", "match": {"path": "confirm$"}})
     before = call(sandbox, "GET").json()
     call(sandbox, "DELETE")
@@ -89,7 +89,7 @@ def test_what_is_shown_can_be_put_back(sandbox: SandboxProcess) -> None:
         None,
     ],
 )
-def test_bad_faults_are_refused_and_change_nothing(sandbox: SandboxProcess, fault: Any) -> None:
+def test_invalid_faults_are_rejected_and_change_nothing(sandbox: SandboxProcess, fault: Any) -> None:
     sandbox.set_faults({"kind": "latency", "seconds": 0})
     before = listed(sandbox)
     for method, body in (("POST", fault), ("PUT", [{"kind": "error"}, fault])):
@@ -103,14 +103,14 @@ def test_bad_faults_are_refused_and_change_nothing(sandbox: SandboxProcess, faul
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 5_000, b"kind=error"])
-def test_what_is_not_json_is_refused(sandbox: SandboxProcess, body: bytes) -> None:
+def test_malformed_json_is_rejected(sandbox: SandboxProcess, body: bytes) -> None:
     for method in ("PUT", "POST"):
         answer = call(sandbox, method, data=body)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
     assert listed(sandbox) == []
 
 
-def test_there_is_an_end_to_how_many(sandbox: SandboxProcess) -> None:
+def test_the_number_of_faults_is_bounded(sandbox: SandboxProcess) -> None:
     fault = {"kind": "error", "rate": 0}
     assert call(sandbox, "PUT", json=[fault] * (MOST_FAULTS + 1)).status_code == 422
     sandbox.set_faults(*[fault] * MOST_FAULTS)
@@ -126,7 +126,7 @@ def test_other_methods_are_not_allowed(sandbox: SandboxProcess, method: str, pat
     assert answer.headers["Allow"]
 
 
-def test_faults_do_not_strike_their_own_api_nor_the_probes(sandbox: SandboxProcess) -> None:
+def test_faults_do_not_affect_the_admin_api_or_the_probes(sandbox: SandboxProcess) -> None:
     sandbox.set_faults({"kind": "reset"})
     for path in ("/faults", "/livez", "/readyz", "/metrics"):
         assert call(sandbox, "GET", path).status_code == 200

@@ -23,7 +23,7 @@ from infrastructure.sandbox.forms import DEPTH, FORM, decode, decode_body
         ("a=%C3%BC+%2B", {"a": "ü +"}),
     ],
 )
-def test_nesting_follows_the_brackets(encoded: str, tree: dict[str, Any]) -> None:
+def test_brackets_are_parsed_as_nesting(encoded: str, tree: dict[str, Any]) -> None:
     assert decode(encoded) == tree
 
 
@@ -34,19 +34,19 @@ def test_nesting_follows_the_brackets(encoded: str, tree: dict[str, Any]) -> Non
         *("a=%FF", "a=%00", "a%00=1", "a" + "[b]" * DEPTH + "=1", "&".join(["a=1"] * 10_000)),
     ],
 )
-def test_what_is_no_form_is_refused(encoded: str) -> None:
+def test_malformed_forms_are_rejected(encoded: str) -> None:
     with pytest.raises(ApiError) as caught:
         decode(encoded)
     assert caught.value.status == 400
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_tree_or_a_refusal(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_rejected(body: bytes) -> None:
     assert decodes_or_refuses(lambda: decode_body(body, FORM))
 
 
 @given(st.text(alphabet="ab[]=&%0", max_size=40))
-def test_any_brackets_are_a_tree_or_a_refusal(encoded: str) -> None:
+def test_any_brackets_are_parsed_or_rejected(encoded: str) -> None:
     assert decodes_or_refuses(lambda: decode(encoded))
 
 

@@ -22,7 +22,7 @@ def outcome(answer: requests.Response) -> tuple[int, bytes]:
     return answer.status_code, answer.content
 
 
-def test_the_same_key_gets_the_same_answer(sandbox: SandboxProcess) -> None:
+def test_the_same_key_gets_the_same_response(sandbox: SandboxProcess) -> None:
     key = new_key()
     first = sandbox.post("/v1/payment_intents", FORM, Idempotency_Key=key)
     again = sandbox.post("/v1/payment_intents", FORM, Idempotency_Key=key)
@@ -42,7 +42,7 @@ def test_the_order_of_parameters_does_not_matter(sandbox: SandboxProcess) -> Non
     assert outcome(sandbox.post("/v1/payment_intents", turned, Idempotency_Key=key)) == outcome(first)
 
 
-def test_the_same_key_with_other_parameters_is_refused(client: stripe.StripeClient) -> None:
+def test_the_same_key_with_other_parameters_is_rejected(client: stripe.StripeClient) -> None:
     key = new_key()
     client.v1.payment_intents.create(intent_of(), {"idempotency_key": key})
     with pytest.raises(stripe.IdempotencyError, match="same parameters") as caught:
@@ -50,7 +50,7 @@ def test_the_same_key_with_other_parameters_is_refused(client: stripe.StripeClie
     assert caught.value.http_status == 400
 
 
-def test_the_same_key_at_another_address_is_refused(client: stripe.StripeClient) -> None:
+def test_the_same_key_at_another_path_is_rejected(client: stripe.StripeClient) -> None:
     key = new_key()
     one, other = (client.v1.payment_intents.create(intent_of()) for _ in range(2))
     client.v1.payment_intents.confirm(one.id, {}, {"idempotency_key": key})
@@ -61,7 +61,7 @@ def test_the_same_key_at_another_address_is_refused(client: stripe.StripeClient)
     assert client.v1.payment_intents.retrieve(other.id).status == "requires_confirmation"
 
 
-def test_refusals_that_began_executing_are_stored(sandbox: SandboxProcess) -> None:
+def test_rejections_during_execution_are_stored(sandbox: SandboxProcess) -> None:
     intent = sandbox.client().v1.payment_intents.create(intent_of(payment_method="pm_card_chargeDeclined"))
     for path in (f"/v1/payment_intents/{intent.id}/confirm", "/v1/payment_intents/pi_nonesuch/confirm"):
         key = new_key()
@@ -72,8 +72,8 @@ def test_refusals_that_began_executing_are_stored(sandbox: SandboxProcess) -> No
         assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_stored_refusal_hides_a_changed_world(client: stripe.StripeClient) -> None:
-    """The trap that a careful merchant must know: retrieve and look instead of repeating a key for ever."""
+def test_a_stored_rejection_hides_a_changed_state(client: stripe.StripeClient) -> None:
+    """A merchant must retrieve the intent instead of repeating a key for ever."""
     key, intent = new_key(), client.v1.payment_intents.create(intent_of(payment_method="pm_card_chargeDeclined"))
     with pytest.raises(stripe.CardError):
         client.v1.payment_intents.confirm(intent.id, {}, {"idempotency_key": key})
@@ -92,7 +92,7 @@ def test_a_stored_refusal_hides_a_changed_world(client: stripe.StripeClient) -> 
         (FORM, {"Authorization": "Bearer wrong"}, 401),
     ],
 )
-def test_what_was_refused_before_it_began_is_not_stored(
+def test_rejections_before_execution_are_not_stored(
     sandbox: SandboxProcess, body: str, headers: dict[str, str], status: int
 ) -> None:
     key = new_key()
@@ -103,12 +103,12 @@ def test_what_was_refused_before_it_began_is_not_stored(
     assert "Idempotent-Replayed" not in good.headers
 
 
-def test_without_a_key_every_request_counts(sandbox: SandboxProcess) -> None:
+def test_every_request_without_a_key_is_executed(sandbox: SandboxProcess) -> None:
     first, second = (sandbox.post("/v1/payment_intents", FORM).json()["id"] for _ in range(2))
     assert first != second
 
 
-def test_a_key_on_a_get_means_nothing(sandbox: SandboxProcess) -> None:
+def test_a_key_of_a_get_is_ignored(sandbox: SandboxProcess) -> None:
     key, intents = new_key(), [sandbox.post("/v1/payment_intents", FORM).json() for _ in range(2)]
     for intent in intents:
         headers = {"Authorization": "Bearer sk_test_x", "Idempotency-Key": key}
@@ -117,19 +117,19 @@ def test_a_key_on_a_get_means_nothing(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("key", ["k" * 256, "k" * 10_000, "k\x7f", "schlüssel"])
-def test_unusable_keys_are_refused(sandbox: SandboxProcess, key: str) -> None:
+def test_invalid_keys_are_rejected(sandbox: SandboxProcess, key: str) -> None:
     headers: dict[str, Any] = {"Idempotency-Key": key.encode("latin-1"), "Authorization": "Bearer sk_test_x"}
     answer = requests.post(f"{sandbox.url}/v1/payment_intents", data={"amount": 1}, headers=headers, timeout=20)
     assert answer.status_code == 400
 
 
-def test_the_longest_key_is_taken(sandbox: SandboxProcess) -> None:
+def test_the_longest_key_is_accepted(sandbox: SandboxProcess) -> None:
     key = new_key().ljust(255, "k")
     first, again = (sandbox.post("/v1/payment_intents", FORM, Idempotency_Key=key) for _ in range(2))
     assert outcome(first) == outcome(again)
 
 
-def test_a_key_under_way_is_in_use(sandbox: SandboxProcess) -> None:
+def test_a_key_in_progress_is_rejected(sandbox: SandboxProcess) -> None:
     sandbox.set_faults({"kind": "latency", "seconds": 1.0, "match": {"operation": "create"}})
     key = new_key()
 
@@ -146,19 +146,21 @@ def test_a_key_under_way_is_in_use(sandbox: SandboxProcess) -> None:
     assert outcome(create()) == outcome(done)
 
 
-def test_twenty_at_once_with_one_key_charge_once(sandbox: SandboxProcess) -> None:
+def test_twenty_concurrent_requests_with_one_key_charge_once(sandbox: SandboxProcess) -> None:
     client, key = sandbox.client(), new_key()
     order = {"order_id": key}
-    create = lambda: sandbox.client(retries=8).v1.payment_intents.create(  # noqa: E731
-        intent_of(confirm=True, metadata=order), {"idempotency_key": key}
-    )
+
+    def create() -> stripe.PaymentIntent:
+        intents = sandbox.client(retries=8).v1.payment_intents
+        return intents.create(intent_of(confirm=True, metadata=order), {"idempotency_key": key})
+
     results = together([create] * 20)
     assert {result.id for result in results} == {results[0].id}
     newest = client.v1.payment_intents.list({"limit": 100}).data
     assert len([intent for intent in newest if intent.metadata.to_dict() == order]) == 1
 
 
-def test_keys_are_kept_for_a_day_and_then_forgotten(own_sandbox: SandboxProcess) -> None:
+def test_keys_expire_after_a_day(own_sandbox: SandboxProcess) -> None:
     keys = {new_key(): DAY_SECONDS - 600, new_key(): DAY_SECONDS + 600}
     own_sandbox.start()
     before = {key: own_sandbox.post("/v1/payment_intents", FORM, Idempotency_Key=key).json() for key in keys}

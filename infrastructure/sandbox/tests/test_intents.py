@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ def refused(call: object, code: str) -> stripe.InvalidRequestError:
     return call
 
 
-def test_an_intent_carries_what_it_was_given(client: stripe.StripeClient) -> None:
+def test_an_intent_returns_its_parameters(client: stripe.StripeClient) -> None:
     given = client.v1.payment_intents.create(
         intent_of(
             currency="EUR",
@@ -41,7 +42,7 @@ def test_an_intent_carries_what_it_was_given(client: stripe.StripeClient) -> Non
     assert client.v1.payment_intents.retrieve(given.id, {"expand": ["latest_charge"]}).to_dict() == given.to_dict()
 
 
-def test_without_a_payment_method_it_waits_for_one(client: stripe.StripeClient) -> None:
+def test_an_intent_without_a_payment_method_waits_for_one(client: stripe.StripeClient) -> None:
     intent = client.v1.payment_intents.create({"amount": 1999, "currency": "usd"})
     assert intent.status == "requires_payment_method"
     with pytest.raises(stripe.InvalidRequestError) as caught:
@@ -51,7 +52,7 @@ def test_without_a_payment_method_it_waits_for_one(client: stripe.StripeClient) 
     assert client.v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_amex"}).status == "succeeded"
 
 
-def test_create_and_confirm_in_one_request(client: stripe.StripeClient) -> None:
+def test_an_intent_is_created_and_confirmed_in_one_request(client: stripe.StripeClient) -> None:
     assert client.v1.payment_intents.create(intent_of(confirm=True)).status == "succeeded"
     assert client.v1.payment_intents.create(intent_of(confirm=False)).status == "requires_confirmation"
 
@@ -95,7 +96,7 @@ def test_a_cancelled_intent_stays_cancelled(client: stripe.StripeClient, reason:
 
 
 @pytest.mark.parametrize("card", ["pm_card_authenticationRequired", None])
-def test_intents_that_were_not_paid_can_be_cancelled(client: stripe.StripeClient, card: str | None) -> None:
+def test_unpaid_intents_can_be_cancelled(client: stripe.StripeClient, card: str | None) -> None:
     fields: Any = intent_of(payment_method=card, confirm=True) if card else {"amount": 1999, "currency": "usd"}
     intent = client.v1.payment_intents.create(fields)
     assert client.v1.payment_intents.cancel(intent.id).status == "canceled"
@@ -117,7 +118,7 @@ def test_unknown_intents_are_missing(client: stripe.StripeClient) -> None:
         assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
 
 
-def test_many_confirmations_at_once_charge_once(sandbox: SandboxProcess) -> None:
+def test_concurrent_confirmations_charge_once(sandbox: SandboxProcess) -> None:
     client = sandbox.client()
     intent = client.v1.payment_intents.create(intent_of())
     results = together([lambda: sandbox.client().v1.payment_intents.confirm(intent.id)] * 16)
@@ -129,14 +130,13 @@ def test_many_confirmations_at_once_charge_once(sandbox: SandboxProcess) -> None
     assert client.v1.payment_intents.retrieve(intent.id).latest_charge == succeeded[0].latest_charge
 
 
-def test_confirmation_against_cancellation_has_one_winner(sandbox: SandboxProcess) -> None:
+def test_a_concurrent_confirmation_and_cancellation_have_one_winner(sandbox: SandboxProcess) -> None:
     client = sandbox.client()
     winners = set()
     for _ in range(12):
         intent = client.v1.payment_intents.create(intent_of())
-        confirm = lambda ident=intent.id: sandbox.client().v1.payment_intents.confirm(ident)  # noqa: E731
-        cancel = lambda ident=intent.id: sandbox.client().v1.payment_intents.cancel(ident)  # noqa: E731
-        results = together([confirm, cancel, confirm, cancel])
+        ends = ("confirm", "cancel", "confirm", "cancel")
+        results = together([partial(getattr(sandbox.client().v1.payment_intents, end), intent.id) for end in ends])
         won = [result for result in results if isinstance(result, stripe.PaymentIntent)]
         assert len(won) == 1
         for lost in (result for result in results if result is not won[0]):
@@ -148,7 +148,7 @@ def test_confirmation_against_cancellation_has_one_winner(sandbox: SandboxProces
     assert winners <= {"succeeded", "canceled"}
 
 
-def test_smallest_and_largest_amounts(client: stripe.StripeClient) -> None:
+def test_smallest_and_largest_amounts_are_enforced(client: stripe.StripeClient) -> None:
     borders = {("usd", 50): "amount_too_small", ("gbp", 30): "amount_too_small", ("jpy", 50): "amount_too_small"}
     for (currency, amount), code in borders.items():
         with pytest.raises(stripe.InvalidRequestError) as caught:
@@ -161,7 +161,7 @@ def test_smallest_and_largest_amounts(client: stripe.StripeClient) -> None:
     refused(caught.value, "amount_too_large")
 
 
-def test_ids_never_repeat(client: stripe.StripeClient) -> None:
+def test_ids_are_unique(client: stripe.StripeClient) -> None:
     created = [client.v1.payment_intents.create(intent_of()) for _ in range(20)]
     pairs = itertools.chain.from_iterable((intent.id, intent.client_secret) for intent in created)
     assert len(set(pairs)) == 40

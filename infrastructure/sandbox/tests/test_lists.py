@@ -10,7 +10,7 @@ CREATED = 25
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxProcess, list[str]]]:
-    """A sandbox of its own with 25 intents; their ids, newest first."""
+    """A separate sandbox with 25 intents; yields it with their ids, newest first."""
     process = SandboxProcess(tmp_path_factory.mktemp("lists") / "data")
     try:
         client = process.start().client()
@@ -24,14 +24,14 @@ def ids(page: stripe.ListObject[stripe.PaymentIntent]) -> list[str]:
     return [intent.id for intent in page.data]
 
 
-def test_newest_come_first_ten_at_a_time(ledger: tuple[SandboxProcess, list[str]]) -> None:
+def test_lists_are_newest_first_with_ten_per_page(ledger: tuple[SandboxProcess, list[str]]) -> None:
     process, newest = ledger
     page = process.client().v1.payment_intents.list()
     assert (page.to_dict()["object"], page.url, page.has_more) == ("list", "/v1/payment_intents", True)
     assert ids(page) == newest[:10]
 
 
-def test_pages_follow_each_other_in_both_directions(ledger: tuple[SandboxProcess, list[str]]) -> None:
+def test_lists_are_paginated_in_both_directions(ledger: tuple[SandboxProcess, list[str]]) -> None:
     process, newest = ledger
     lists = process.client().v1.payment_intents.list
     second = lists({"limit": 10, "starting_after": newest[9]})
@@ -48,13 +48,13 @@ def test_pages_follow_each_other_in_both_directions(ledger: tuple[SandboxProcess
 
 
 @pytest.mark.parametrize("limit", [1, 7, 25, 100])
-def test_stripes_own_walk_sees_everything_once(ledger: tuple[SandboxProcess, list[str]], limit: int) -> None:
+def test_stripes_auto_pagination_sees_every_object_once(ledger: tuple[SandboxProcess, list[str]], limit: int) -> None:
     process, newest = ledger
     walk = process.client().v1.payment_intents.list({"limit": limit}).auto_paging_iter()
     assert [intent.id for intent in walk] == newest
 
 
-def test_a_walk_is_not_disturbed_by_newcomers(sandbox: SandboxProcess) -> None:
+def test_pagination_is_stable_under_inserts(sandbox: SandboxProcess) -> None:
     client = sandbox.client()
     there = {client.v1.payment_intents.create(intent_of()).id for _ in range(6)}
     seen = []
@@ -66,7 +66,7 @@ def test_a_walk_is_not_disturbed_by_newcomers(sandbox: SandboxProcess) -> None:
     assert len(seen) == len(set(seen)) == 6
 
 
-def test_the_time_of_creation_filters(ledger: tuple[SandboxProcess, list[str]]) -> None:
+def test_lists_are_filtered_by_creation_time(ledger: tuple[SandboxProcess, list[str]]) -> None:
     process, newest = ledger
     client = process.client()
     first, last = (client.v1.payment_intents.retrieve(ident).created for ident in (newest[-1], newest[0]))

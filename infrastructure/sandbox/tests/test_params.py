@@ -1,4 +1,4 @@
-"""Bad parameters through the front door: each a precise 400, and nothing made."""
+"""Invalid parameters over HTTP: each gets a specific 400, and nothing is created."""
 
 import pytest
 import stripe
@@ -9,7 +9,7 @@ GOOD = "amount=1999&currency=usd&payment_method=pm_card_visa"
 
 
 def count(client: stripe.StripeClient) -> str | None:
-    """The newest intent's id, which changes if one is made."""
+    """The newest intent's id, which changes if one is created."""
     newest = client.v1.payment_intents.list({"limit": 1}).data
     return newest[0].id if newest else None
 
@@ -55,7 +55,7 @@ def count(client: stripe.StripeClient) -> str | None:
         (GOOD + "&a[[b]]=1", None, None),
     ],
 )
-def test_bad_input_is_refused_by_name(
+def test_invalid_parameters_are_rejected_by_name(
     sandbox: SandboxProcess, body: str | bytes, code: str | None, param: str | None
 ) -> None:
     before = count(sandbox.client())
@@ -68,25 +68,25 @@ def test_bad_input_is_refused_by_name(
     assert count(sandbox.client()) == before
 
 
-def test_what_changes_nothing_here_is_taken(sandbox: SandboxProcess) -> None:
+def test_parameters_without_an_effect_are_accepted(sandbox: SandboxProcess) -> None:
     polite = "&expand[]=latest_charge&use_stripe_sdk=true&off_session=true&receipt_email=a%40b.c&description="
     assert sandbox.post("/v1/payment_intents", GOOD + polite).status_code == 200
 
 
-def test_full_metadata_is_kept(client: stripe.StripeClient) -> None:
+def test_full_metadata_is_stored(client: stripe.StripeClient) -> None:
     metadata = {f"{n:02}".ljust(40, "k"): "v" * 500 for n in range(50)}
     intent = client.v1.payment_intents.create(intent_of(metadata=metadata))
     assert client.v1.payment_intents.retrieve(intent.id).metadata.to_dict() == metadata
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain", ""])
-def test_only_forms_are_read(sandbox: SandboxProcess, content_type: str) -> None:
+def test_only_form_encoded_bodies_are_accepted(sandbox: SandboxProcess, content_type: str) -> None:
     answer = sandbox.post("/v1/payment_intents", b'{"amount": 1999}', Content_Type=content_type)
     assert answer.status_code == 400
     assert "application/x-www-form-urlencoded" in answer.json()["error"]["message"]
 
 
-def test_a_posts_parameters_belong_in_its_body(sandbox: SandboxProcess) -> None:
+def test_parameters_of_a_post_must_be_in_its_body(sandbox: SandboxProcess) -> None:
     assert sandbox.post(f"/v1/payment_intents?{GOOD}").status_code == 400
 
 
@@ -99,7 +99,9 @@ def test_a_posts_parameters_belong_in_its_body(sandbox: SandboxProcess) -> None:
         ("cancel", "amount=1", "amount"),
     ],
 )
-def test_the_other_operations_read_as_strictly(sandbox: SandboxProcess, path: str, body: str, param: str) -> None:
+def test_the_other_operations_reject_invalid_parameters(
+    sandbox: SandboxProcess, path: str, body: str, param: str
+) -> None:
     intent = sandbox.client().v1.payment_intents.create(intent_of())
     answer = sandbox.post(f"/v1/payment_intents/{intent.id}/{path}", body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)

@@ -9,7 +9,7 @@ def paid(client: stripe.StripeClient, amount: int = 1000) -> stripe.PaymentInten
     return client.v1.payment_intents.create(intent_of(amount=amount, confirm=True))
 
 
-def test_a_refund_without_an_amount_gives_everything_back(client: stripe.StripeClient) -> None:
+def test_a_refund_without_an_amount_refunds_the_rest(client: stripe.StripeClient) -> None:
     intent = paid(client)
     refund = client.v1.refunds.create(
         {"payment_intent": intent.id, "reason": "requested_by_customer", "metadata": {"order_id": "o-1"}}
@@ -25,14 +25,14 @@ def test_a_refund_without_an_amount_gives_everything_back(client: stripe.StripeC
     assert refund.metadata.to_dict() == {"order_id": "o-1"}
     assert client.v1.refunds.retrieve(refund.id).to_dict() == refund.to_dict()
     after = client.v1.payment_intents.retrieve(intent.id)
-    assert (after.status, after.amount_received) == ("succeeded", 1000)  # as Stripe: refunds do not change the intent
+    assert (after.status, after.amount_received) == ("succeeded", 1000)  # like Stripe: refunds do not change the intent
 
     with pytest.raises(stripe.InvalidRequestError) as caught:
         client.v1.refunds.create({"payment_intent": intent.id})
     assert caught.value.code == "charge_already_refunded"
 
 
-def test_parts_add_up_to_the_whole_and_no_further(client: stripe.StripeClient) -> None:
+def test_partial_refunds_never_exceed_the_charge(client: stripe.StripeClient) -> None:
     intent = paid(client)
     client.v1.refunds.create({"payment_intent": intent.id, "amount": 300})
     with pytest.raises(stripe.InvalidRequestError, match=r"\(\$7.01\) is greater than .* \(\$7.00\)") as caught:
@@ -42,7 +42,7 @@ def test_parts_add_up_to_the_whole_and_no_further(client: stripe.StripeClient) -
     assert [refund.amount for refund in client.v1.refunds.list({"payment_intent": intent.id}).data] == [700, 300]
 
 
-def test_a_charge_can_be_named_instead(client: stripe.StripeClient) -> None:
+def test_a_refund_may_name_the_charge(client: stripe.StripeClient) -> None:
     intent = paid(client)
     refund = client.v1.refunds.create({"charge": str(intent.latest_charge), "amount": 1})
     assert refund.payment_intent == intent.id
@@ -76,30 +76,33 @@ def test_only_a_paid_intent_is_refunded(client: stripe.StripeClient, status: str
         ({"charge": "ch_nonesuch"}, 404, "resource_missing"),
     ],
 )
-def test_a_refund_of_nothing_is_refused(
+def test_a_refund_without_a_valid_target_is_rejected(
     client: stripe.StripeClient, fields: dict[str, object], status: int, code: str | None
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        client.v1.refunds.create(fields)  # type: ignore[arg-type]
+        client.v1.refunds.create(fields)  # type: ignore[arg-type]  # some are invalid on purpose
     assert (caught.value.http_status, caught.value.code) == (status, code)
 
 
 @pytest.mark.parametrize("amount", [0, -1, -(10**9)])
-def test_an_amount_below_one_is_refused(client: stripe.StripeClient, amount: int) -> None:
+def test_an_amount_below_one_is_rejected(client: stripe.StripeClient, amount: int) -> None:
     intent = paid(client)
     with pytest.raises(stripe.InvalidRequestError, match="greater than or equal to 1") as caught:
         client.v1.refunds.create({"payment_intent": intent.id, "amount": amount})
     assert caught.value.code == "parameter_invalid_integer"
 
 
-def test_another_intents_charge_is_refused(client: stripe.StripeClient) -> None:
+def test_a_charge_of_another_intent_is_rejected(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="does not belong"):
         client.v1.refunds.create({"payment_intent": paid(client).id, "charge": str(paid(client).latest_charge)})
 
 
-def test_refunds_at_once_never_exceed_the_charge(sandbox: SandboxProcess) -> None:
+def test_concurrent_refunds_never_exceed_the_charge(sandbox: SandboxProcess) -> None:
     intent = paid(sandbox.client())
-    refund = lambda: sandbox.client().v1.refunds.create({"payment_intent": intent.id, "amount": 300})  # noqa: E731
+
+    def refund() -> stripe.Refund:
+        return sandbox.client().v1.refunds.create({"payment_intent": intent.id, "amount": 300})
+
     results = together([refund] * 12)
     given = [result.amount for result in results if isinstance(result, stripe.Refund)]
     assert given == [300, 300, 300]
@@ -107,7 +110,7 @@ def test_refunds_at_once_never_exceed_the_charge(sandbox: SandboxProcess) -> Non
     assert sum(each.amount for each in sandbox.client().v1.refunds.list({"payment_intent": intent.id}).data) == 900
 
 
-def test_full_refunds_at_once_give_the_money_back_once(sandbox: SandboxProcess) -> None:
+def test_concurrent_full_refunds_refund_once(sandbox: SandboxProcess) -> None:
     intent = paid(sandbox.client())
     results = together([lambda: sandbox.client().v1.refunds.create({"payment_intent": intent.id})] * 12)
     assert len([result for result in results if isinstance(result, stripe.Refund)]) == 1

@@ -1,4 +1,4 @@
-"""The wire itself: malformed requests, limits, keep-alive."""
+"""HTTP: malformed requests, limits, keep-alive."""
 
 import json
 import socket
@@ -36,15 +36,15 @@ def exchange(sandbox: SandboxProcess, sent: bytes) -> bytes:
         (b"POST /v1/refunds HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
     ],
 )
-def test_what_is_no_request_is_refused_as_json(sandbox: SandboxProcess, sent: bytes, status: int) -> None:
+def test_malformed_requests_are_rejected_as_json(sandbox: SandboxProcess, sent: bytes, status: int) -> None:
     head, _, body = exchange(sandbox, sent).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status), head
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
     assert sandbox.answers()
 
 
-def test_a_body_may_be_as_long_as_it_says(sandbox: SandboxProcess) -> None:
-    assert sandbox.post("/v1/refunds", b"a" * BODY_BYTES).status_code == 400  # read, and found wanting
+def test_the_size_of_a_body_is_limited(sandbox: SandboxProcess) -> None:
+    assert sandbox.post("/v1/refunds", b"a" * BODY_BYTES).status_code == 400  # read, and rejected by its content
     refused = requests.post(f"{sandbox.url}/v1/refunds", headers={"Content-Length": str(BODY_BYTES + 1)}, timeout=20)
     assert refused.status_code == 413
 
@@ -65,7 +65,7 @@ def test_a_connection_serves_many_requests(sandbox: SandboxProcess) -> None:
     assert answers.count(b"HTTP/1.1 200 OK\r\n") == 4
 
 
-def test_silent_connections_do_not_keep_others_out(sandbox: SandboxProcess) -> None:
+def test_idle_connections_do_not_block_others(sandbox: SandboxProcess) -> None:
     silent = [socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) for _ in range(100)]
     try:
         assert sandbox.answers()

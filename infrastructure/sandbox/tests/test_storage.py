@@ -1,4 +1,4 @@
-"""What is on disk after a stop and after kill -9."""
+"""The data on disk after a stop and after kill -9."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from infrastructure.sandbox.storage import Storage, StorageError
 from infrastructure.sandbox.tests.process import SandboxProcess, intent_of
 
 
-def test_everything_outlives_a_stop(own_sandbox: SandboxProcess) -> None:
+def test_all_data_survives_a_stop(own_sandbox: SandboxProcess) -> None:
     v1 = own_sandbox.start().client().v1
     paid = v1.payment_intents.create(intent_of(confirm=True, metadata={"order_id": "1"}), {"idempotency_key": "pay"})
     with pytest.raises(stripe.CardError):
@@ -33,8 +33,8 @@ def test_everything_outlives_a_stop(own_sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.slow
-def test_a_kill_loses_no_answered_charge_and_repeats_none(own_sandbox: SandboxProcess) -> None:
-    """Four clients charge under fixed keys; the sandbox is killed in the middle, again and again."""
+def test_a_kill_loses_no_acknowledged_charge_and_repeats_none(own_sandbox: SandboxProcess) -> None:
+    """Four clients charge with fixed keys while the sandbox is killed repeatedly."""
     own_sandbox.start()
     finished = threading.Event()
     answered: dict[str, str] = {}
@@ -67,7 +67,7 @@ def test_a_kill_loses_no_answered_charge_and_repeats_none(own_sandbox: SandboxPr
         finally:
             finished.set()
 
-    assert broken[0] > 0  # else no kill hit anything
+    assert broken[0] > 0  # otherwise no kill interrupted a request
     ledger = list(own_sandbox.client().v1.payment_intents.list({"limit": 100}).auto_paging_iter())
     charged = {intent.metadata["order_id"]: intent.id for intent in ledger}
     assert len(ledger) == len(keys)
@@ -87,7 +87,7 @@ def test_a_directory_serves_one_sandbox(own_sandbox: SandboxProcess) -> None:
     assert own_sandbox.answers()
 
 
-def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_transaction_is_rolled_back(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "new" / "place")
     insert = "INSERT INTO faults (document) VALUES ('{}')"
 
@@ -100,7 +100,7 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
         fail()
     with storage.write() as tx:
         tx.execute(insert)
-        with storage.read() as reader:  # not committed yet, and not waited for
+        with storage.read() as reader:  # not committed yet, and the read does not wait
             assert reader.execute("SELECT count(*) FROM faults").fetchone()[0] == 0
     with storage.read() as reader:
         assert reader.execute("SELECT count(*) FROM faults").fetchone()[0] == 1

@@ -1,4 +1,4 @@
-"""Doing several things at the same moment, in threads."""
+"""Concurrent calls in threads."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import stripe
 
 
 def together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Run all calls from one starting signal; each one's result, or the StripeError it raised."""
+    """Make all calls concurrently; returns each result, or the StripeError that it raised."""
     ready = threading.Barrier(len(calls), timeout=20)
 
     def run(call: Callable[[], Any]) -> Any:

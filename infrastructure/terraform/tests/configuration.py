@@ -11,6 +11,7 @@ from typing import Any
 import hcl2
 
 TERRAFORM = Path(__file__).parents[1]
+DIRECTORIES = [TERRAFORM, *sorted(path for path in (TERRAFORM / "modules").iterdir() if path.is_dir())]
 _WORD = r"[a-z][a-z0-9_]*"
 _REFERENCE = re.compile(
     rf"(?<![\w.])((?:data\.)?aws_{_WORD}|module|var|local)\.({_WORD})(?:\[[^\]]*\])?(?:\.({_WORD}))?"
@@ -28,7 +29,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What one directory declares, and the references in it: (kind or scope, name, attribute)."""
+    """The declarations of one directory, and its references: (kind or scope, name, attribute)."""
 
     directory: Path
     resources: tuple[Resource, ...]
@@ -39,11 +40,15 @@ class Module:
     references: frozenset[tuple[str, str, str]]
 
 
+def module_paths() -> list[str]:
+    """The path of each module below this folder; the root is `.`. Reads no file, unlike `load_modules`."""
+    return [str(path.relative_to(TERRAFORM)) for path in DIRECTORIES]
+
+
 @cache
 def load_modules() -> dict[str, Module]:
-    """Every module by its path below this folder; the root is `.`."""
-    directories = [TERRAFORM, *sorted(path for path in (TERRAFORM / "modules").iterdir() if path.is_dir())]
-    return {str(path.relative_to(TERRAFORM)): _load(path) for path in directories}
+    """Every module by its path."""
+    return dict(zip(module_paths(), map(_load, DIRECTORIES), strict=True))
 
 
 def _load(directory: Path) -> Module:
@@ -78,7 +83,7 @@ def _named(documents: list[dict[str, Any]], word: str) -> dict[str, dict[str, An
 
 
 def _plain(value: Any) -> Any:
-    """Without the parser's own marks, and strings without their quotes."""
+    """The value without the parser's markers and the quotes of strings."""
     if isinstance(value, dict):
         return {_plain(key): _plain(each) for key, each in value.items() if key not in {"__is_block__", "__comments__"}}
     if isinstance(value, list):

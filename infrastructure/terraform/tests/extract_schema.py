@@ -17,7 +17,7 @@ from typing import Any
 
 from infrastructure.terraform.tests.configuration import load_modules
 
-# What every resource has, and Terraform itself reads.
+# Arguments of every resource, which Terraform itself reads.
 _GENERAL = frozenset({"id", "connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"})
 _INHERITED = {"id", "arn"}
 

@@ -1,4 +1,4 @@
-"""The Terraform modules hold together, and every resource has the arguments that the provider knows and demands.
+"""The Terraform modules are consistent, and every resource has only known and all required arguments.
 
 This is most of what `terraform validate` does, which needs the provider from a registry. Not checked: types of values.
 """
@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from infrastructure.terraform.tests.configuration import TERRAFORM, Module, Resource, load_modules
+from infrastructure.terraform.tests.configuration import TERRAFORM, Module, load_modules, module_paths
 
-MODULES = load_modules()
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 GENERAL = {"count", "for_each", "depends_on", "lifecycle", "provider"}
-RESOURCES = [(path, each) for path, module in MODULES.items() for each in module.resources]
+# Collection uses only the paths: otherwise every process of a run would parse all modules, for seconds.
+PATHS = module_paths()
 MINIMUM_EKS = (1, 35)
 
 
 def complaints(body: dict[str, Any], schema: dict[str, Any], place: str) -> list[str]:
-    """Which arguments the provider does not know, and which it misses."""
+    """The unknown and the missing required arguments."""
     given = set(body) - {"dynamic"}
     given |= {name for block in body.get("dynamic", []) for name in block}
     known = {*schema["arguments"], *schema["blocks"]}
@@ -38,14 +38,17 @@ def complaints(body: dict[str, Any], schema: dict[str, Any], place: str) -> list
     return found
 
 
-@pytest.mark.parametrize(("path", "resource"), RESOURCES, ids=lambda each: getattr(each, "kind", each))
-def test_a_resource_has_what_the_provider_knows_and_demands(path: str, resource: Resource) -> None:
-    body = {name: value for name, value in resource.body.items() if name not in GENERAL}
-    assert complaints(body, SCHEMA[resource.kind], f"{path}: {resource.kind}.{resource.name}") == []
+@pytest.mark.parametrize("path", PATHS)
+def test_each_resource_has_only_known_and_all_required_arguments(path: str) -> None:
+    found = []
+    for resource in load_modules()[path].resources:
+        body = {name: value for name, value in resource.body.items() if name not in GENERAL}
+        found += complaints(body, SCHEMA[resource.kind], f"{path}: {resource.kind}.{resource.name}")
+    assert found == []
 
 
 def test_unknown_and_missing_arguments_are_found() -> None:
-    broker = next(each for _, each in RESOURCES if each.kind == "aws_mq_broker")
+    broker = next(each for each in load_modules()["modules/rabbitmq"].resources if each.kind == "aws_mq_broker")
     wrong = {key: value for key, value in broker.body.items() if key not in {"engine_type", "lifecycle"}} | {
         "multi_az": True
     }
@@ -54,9 +57,9 @@ def test_unknown_and_missing_arguments_are_found() -> None:
     assert found == ["it knows no multi_az", "it needs engine_type", "it.user needs password"]
 
 
-@pytest.mark.parametrize("path", MODULES)
-def test_what_is_referred_to_is_there(path: str) -> None:
-    module = MODULES[path]
+@pytest.mark.parametrize("path", PATHS)
+def test_references_exist(path: str) -> None:
+    module = load_modules()[path]
     declared = {(each.kind, each.name) for each in module.resources}
     for scope, name, attribute in module.references:
         place = f"{scope}.{name}"
@@ -73,13 +76,13 @@ def test_what_is_referred_to_is_there(path: str) -> None:
 
 def called(module: Module, name: str) -> Module:
     path = (module.directory / module.calls[name]["source"]).resolve()
-    return MODULES[str(path.relative_to(TERRAFORM))]
+    return load_modules()[str(path.relative_to(TERRAFORM))]
 
 
-def test_modules_are_given_the_variables_they_have_and_need() -> None:
-    root = MODULES["."]
+def test_modules_get_only_declared_and_all_required_variables() -> None:
+    root = load_modules()["."]
     assert {called(root, name).directory for name in root.calls} == {
-        module.directory for path, module in MODULES.items() if path != "."
+        module.directory for path, module in load_modules().items() if path != "."
     }
     for name, call in root.calls.items():
         variables = called(root, name).variables
@@ -89,9 +92,9 @@ def test_modules_are_given_the_variables_they_have_and_need() -> None:
         assert needed - given == set(), name
 
 
-@pytest.mark.parametrize("path", MODULES)
+@pytest.mark.parametrize("path", PATHS)
 def test_every_variable_and_output_is_described_and_every_variable_is_used(path: str) -> None:
-    module = MODULES[path]
+    module = load_modules()[path]
     for name, body in {**module.variables, **module.outputs}.items():
         assert body.get("description"), name
     used = {name for scope, name, _ in module.references if scope == "var"}
@@ -100,7 +103,7 @@ def test_every_variable_and_output_is_described_and_every_variable_is_used(path:
 
 
 def test_no_secret_has_a_default() -> None:
-    for path, module in MODULES.items():
+    for path, module in load_modules().items():
         for name, body in module.variables.items():
             if re.search("password|secret|key$", name):
                 assert "default" not in body, f"{path}: {name}"
@@ -108,11 +111,11 @@ def test_no_secret_has_a_default() -> None:
 
 
 def body_of(kind: str) -> dict[str, Any]:
-    [found] = [each.body for _, each in RESOURCES if each.kind == kind]
+    [found] = [each.body for module in load_modules().values() for each in module.resources if each.kind == kind]
     return found
 
 
-def test_what_holds_data_is_encrypted_saved_and_hard_to_delete() -> None:
+def test_data_stores_are_encrypted_backed_up_and_protected_from_deletion() -> None:
     for kind in ("aws_db_instance", "aws_docdb_cluster"):
         body = body_of(kind)
         assert body["storage_encrypted"] is True
@@ -130,13 +133,13 @@ def test_what_holds_data_is_encrypted_saved_and_hard_to_delete() -> None:
 
 
 def test_versions_are_new_enough() -> None:
-    variables = MODULES["."].variables
+    variables = load_modules()["."].variables
     assert tuple(map(int, variables["kubernetes_version"]["default"].split("."))) >= MINIMUM_EKS
     assert variables["rabbitmq_instance"]["default"].startswith("mq.m7g.")
-    assert MODULES["modules/rabbitmq"].variables["engine_version"]["default"].startswith("4.")
+    assert load_modules()["modules/rabbitmq"].variables["engine_version"]["default"].startswith("4.")
 
 
-def test_every_skipped_check_says_why() -> None:
+def test_every_skipped_check_has_a_reason() -> None:
     for path in TERRAFORM.rglob("*.tf"):
         for skip in re.findall(r"checkov:skip=(.*)", path.read_text(encoding="utf-8")):
             _, _, reason = skip.partition(":")

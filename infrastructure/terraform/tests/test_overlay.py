@@ -1,4 +1,4 @@
-"""What Terraform hands to the overlay `aws` is what that overlay takes."""
+"""Terraform's outputs match the inputs of the overlay `aws`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ INSTALLATION = (KUBERNETES / "overlays" / "aws" / "installation" / "kustomizatio
 
 
 def given() -> dict[str, Any]:
-    """The variables of the call of `templatefile`."""
+    """The variables passed to `templatefile`."""
     text = (TERRAFORM / "outputs.tf").read_text(encoding="utf-8")
     [call] = re.findall(r"templatefile\((.*?)\}\)", text, re.DOTALL)
     return dict(re.findall(r"^\s+(\w+)\s+= (.+)$", call, re.MULTILINE))
 
 
-def test_the_template_uses_what_it_is_given() -> None:
+def test_the_template_uses_its_variables() -> None:
     assert set(re.findall(r"\$\{(\w+)", TEMPLATE)) == set(given())
 
 
@@ -34,7 +34,7 @@ def test_the_committed_example_is_the_template_filled_in() -> None:
     assert yaml.safe_load(INSTALLATION)["kind"] == "Component"
 
 
-def test_the_clients_of_a_server_reach_the_subnets_that_hold_servers() -> None:
+def test_clients_reach_the_subnets_of_the_servers() -> None:
     network = ip_network(load_modules()["."].variables["vpc_cidr"]["default"])
     subnets = [str(each) for each in islice(network.subnets(prefixlen_diff=8), 8, 11)]
     text = (TERRAFORM / "modules" / "network" / "main.tf").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def test_the_clients_of_a_server_reach_the_subnets_that_hold_servers() -> None:
     assert ports == {"postgres": 5432, "rabbitmq": 5671, "mongodb": 27017, "management": 443}
 
 
-def test_servers_let_the_cluster_in_on_the_ports_that_it_uses() -> None:
+def test_servers_accept_the_cluster_on_its_ports() -> None:
     opened = set()
     for path in ("postgres", "rabbitmq", "mongodb"):
         for each in load_modules()[f"modules/{path}"].resources:
@@ -59,5 +59,5 @@ def test_servers_let_the_cluster_in_on_the_ports_that_it_uses() -> None:
     assert opened == {5432, 5671, 443, 27017}
 
 
-def test_the_room_has_no_state() -> None:
+def test_the_repository_contains_no_terraform_state() -> None:
     assert not [path for path in Path(TERRAFORM).rglob("*") if path.name.endswith((".tfstate", ".tfvars"))]

@@ -5,7 +5,7 @@ import sys
 from types import FrameType
 
 
-def end_in_good_order() -> None:
+def exit_on_sigterm() -> None:
     """Call once, in the main thread: from now on SIGTERM raises `SystemExit`, and every `finally` runs."""
     signal.signal(signal.SIGTERM, _end)
 
