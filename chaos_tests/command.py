@@ -23,10 +23,10 @@ from chaos_tests.replays.run import replays
 from chaos_tests.runners.campaign import Interrupted
 from chaos_tests.runners.drivers.driver import driver_of
 from chaos_tests.runners.experiments import load_all
-from chaos_tests.runners.options import Options, demand_settings
+from chaos_tests.runners.options import Options, require_settings
 from chaos_tests.runners.requirements import missing
 from chaos_tests.runners.rollback_journal import BusyError
-from chaos_tests.runners.selection import chosen_steps, chosen_target, demand_known, kept_schedule
+from chaos_tests.runners.selection import chosen_steps, chosen_target, kept_schedule, require_known
 from chaos_tests.runners.session import Session
 from holdfast.commands.options import EXIT_FAILED, home_option, no_stack, report_stack_errors
 
@@ -61,7 +61,7 @@ def show(driver: str) -> None:
 def document(name: str, target: str) -> None:
     """Print an experiment in Chaos Toolkit's format: `chaos run x.json --var target=worker-payments` runs it."""
     known = load_all()
-    demand_known([name], known)
+    require_known([name], known)
     found = known[name]
     if target:
         found.document["configuration"]["target"]["default"] = chosen_target(found, target)
@@ -125,7 +125,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     if options.home and options.rabbitmq_nodes not in {None, options.nodes}:
         raise click.UsageError(f"the broker in {options.home} has --rabbitmq-nodes {options.nodes}")
     steps = chosen_steps(options, known, kept)
-    demand_settings(options)
+    require_settings(options)
     signal.signal(signal.SIGTERM, _terminated)
     with report_stack_errors(), _report_busy():
         try:
@@ -165,7 +165,7 @@ def heal(home: Path, driver: str, project: str) -> None:
 @chaos.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def report(directory: Path) -> None:
-    """Create the report of a run again from its directory."""
+    """Recreate the report of a run from its directory."""
     from chaos_tests.runners.session import make_report  # noqa: PLC0415 - Chaos Toolkit is slow to load
 
     click.echo(make_report(directory))

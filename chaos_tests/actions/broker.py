@@ -6,42 +6,40 @@ cleared or the broker restarts.
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import driver_of, local
-from holdfast.management import ask_broker
+from holdfast.management import call_management_api
 from infrastructure.local.readiness import request_here
-from infrastructure.local.spec import read_specs
+from infrastructure.local.servers.cluster import run_tool
 
-COMMAND_SECONDS, ALARM_SECONDS, ASK_SECONDS = 60.0, 20.0, 10.0
+ALARM_SECONDS, ASK_SECONDS = 20.0, 10.0
 MORE_THAN_THERE_IS = 10
 ALARMS = {"memory": "mem_alarm", "disk": "disk_free_alarm"}
 
 
 def raise_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Raise the memory or disk alarm: the broker stops reading from publishers."""
-    node = _node(configuration)
+    node, home = _node(configuration), local(configuration).stack.home
     local(configuration).journal.add(clear_alarm, {"kind": kind}, limits=_limits(node))
     if kind == "memory":
-        _rabbitmqctl(configuration, "set_vm_memory_high_watermark", "absolute", "1MB")
+        run_tool(home, "rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "1MB")
     else:
-        _rabbitmqctl(configuration, "set_disk_free_limit", str(node["disk_free"] * MORE_THAN_THERE_IS))
+        run_tool(home, "rabbitmqctl", "set_disk_free_limit", str(node["disk_free"] * MORE_THAN_THERE_IS))
     took = wait_until(lambda: bool(_node(configuration)[ALARMS[kind]]), ALARM_SECONDS, f"the {kind} alarm")
-    return result(f"the broker's {kind} alarm was on after {took:.1f} s", bit=True)
+    return result(f"the broker's {kind} alarm was on after {took:.1f} s", took_effect=True)
 
 
 def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Restore the broker's limits."""
-    journal = local(configuration).journal
+    journal, home = local(configuration).journal, local(configuration).stack.home
     limits = journal.memory(clear_alarm, {"kind": kind}).get("limits") or _limits(_node(configuration))
     if kind == "memory":
-        _rabbitmqctl(configuration, "set_vm_memory_high_watermark", "absolute", str(limits["memory"]))
+        run_tool(home, "rabbitmqctl", "set_vm_memory_high_watermark", "absolute", str(limits["memory"]))
     else:
-        _rabbitmqctl(configuration, "set_disk_free_limit", str(limits["disk"]))
+        run_tool(home, "rabbitmqctl", "set_disk_free_limit", str(limits["disk"]))
     took = wait_until(lambda: not _node(configuration)[ALARMS[kind]], ALARM_SECONDS, f"the end of the {kind} alarm")
     journal.remove(clear_alarm, {"kind": kind})
     return result(f"the {kind} alarm was off again after {took:.1f} s")
@@ -50,17 +48,17 @@ def clear_alarm(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
 def close_connections(configuration: dict[str, Any]) -> dict[str, Any]:
     """Close every connection, as an administrator does. Nothing needs restoring: clients reconnect."""
     management = driver_of(configuration).target().management_url
-    reply = ask_broker(management, "/api/connections")
+    reply = call_management_api(management, "/api/connections")
     reply.raise_for_status()
     closed = 0
     for connection in reply.json():
         name = quote(connection["name"], safe="")
-        closed += ask_broker(management, f"/api/connections/{name}", "DELETE").ok
-    return result(f"{closed} connections were closed", bit=closed > 0)
+        closed += call_management_api(management, f"/api/connections/{name}", "DELETE").ok
+    return result(f"{closed} connections were closed", took_effect=closed > 0)
 
 
 def _node(configuration: dict[str, Any]) -> dict[str, Any]:
-    """The node for `_rabbitmqctl`; an alarm on one node of a cluster blocks publishers everywhere."""
+    """The node for `rabbitmqctl`; an alarm on one node of a cluster blocks publishers everywhere."""
     stack = local(configuration).stack
     reply = request_here("GET", f"{stack.urls.rabbitmq_node(stack.home.nodes[0])}/api/nodes", ASK_SECONDS)
     reply.raise_for_status()
@@ -70,17 +68,3 @@ def _node(configuration: dict[str, Any]) -> dict[str, Any]:
 
 def _limits(node: dict[str, Any]) -> dict[str, int]:
     return {"memory": node["mem_limit"], "disk": node["disk_free_limit"]}
-
-
-def _rabbitmqctl(configuration: dict[str, Any], *words: str) -> str:
-    """Raises `OSError` with its output."""
-    spec = read_specs(local(configuration).stack.home.programs_file)["rabbitmq"]
-    command = [str(Path(spec.words[0]).with_name("rabbitmqctl")), *words]
-    done = subprocess.run(
-        command, env=spec.environment, cwd=spec.directory, capture_output=True, text=True, check=False,
-        timeout=COMMAND_SECONDS,
-    )  # fmt: skip
-    if done.returncode != 0:
-        message = f"rabbitmqctl {' '.join(words)}: {done.stderr.strip()[-300:] or done.stdout.strip()[-300:]}"
-        raise OSError(message)
-    return done.stdout

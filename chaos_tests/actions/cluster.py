@@ -30,7 +30,7 @@ def kill_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
     """Kill the node that leads a queue with signal 9, and wait until another one leads it."""
     driver = local(configuration)
     leader = _known_leader(configuration, queue)
-    driver.journal.add(wait_until_whole, {})
+    driver.journal.add(wait_until_complete, {})
     before = driver.identity(leader)
     driver.kill(leader)
     wait_until(lambda: driver.identity(leader) != before, ELECTED_SECONDS, f"{leader} dies")
@@ -42,18 +42,18 @@ def kill_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
         return now not in {"", leader}
 
     took = wait_until(is_another, ELECTED_SECONDS, f"another node leads {queue}")
-    return result(f"{leader}, {before}, led {queue} and was killed; {now} led it after {took:.1f} s", bit=True)
+    return result(f"{leader}, {before}, led {queue} and was killed; {now} led it after {took:.1f} s", took_effect=True)
 
 
 def kill_all(configuration: dict[str, Any]) -> dict[str, Any]:
     """Kill all nodes with signal 9, at the same time."""
     driver = local(configuration)
     before = {name: driver.identity(name) for name in _names(configuration)}
-    driver.journal.add(wait_until_whole, {})
+    driver.journal.add(wait_until_complete, {})
     for name in before:
         driver.kill(name)
     wait_until(lambda: all(driver.identity(name) != before[name] for name in before), ELECTED_SECONDS, "all die")
-    return result(f"killed: {', '.join(f'{name}, {identity}' for name, identity in before.items())}", bit=True)
+    return result(f"killed: {', '.join(f'{name}, {identity}' for name, identity in before.items())}", took_effect=True)
 
 
 def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
@@ -67,7 +67,9 @@ def isolate_leader(configuration: dict[str, Any], queue: str = QUEUE) -> dict[st
     took = wait_until(
         lambda: not any(_sees(configuration, other, leader) for other in others), NOTICED_SECONDS, f"{leader} is missed"
     )
-    return result(f"{leader}, which led {queue}, was cut off; the others missed it after {took:.1f} s", bit=True)
+    return result(
+        f"{leader}, which led {queue}, was cut off; the others missed it after {took:.1f} s", took_effect=True
+    )
 
 
 def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def cut_one_way(configuration: dict[str, Any], queue: str = QUEUE) -> dict[str, 
         f"{other} misses {leader}",
     )
     evidence = f"{other} received nothing from {leader}, which led {queue}; {third} was connected to both"
-    return result(f"{evidence}; missed after {took:.1f} s", bit=True)
+    return result(f"{evidence}; missed after {took:.1f} s", took_effect=True)
 
 
 def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -96,24 +98,24 @@ def rejoin(configuration: dict[str, Any]) -> dict[str, Any]:
     return result(f"the partition took effect {struck} times; the nodes were one broker {took:.1f} s after it")
 
 
-def wait_until_whole(configuration: dict[str, Any]) -> dict[str, Any]:
+def wait_until_complete(configuration: dict[str, Any]) -> dict[str, Any]:
     """Return when all nodes form one cluster, and every queue has a leader and all its members."""
     took = _await_whole(configuration)
-    local(configuration).journal.remove(wait_until_whole, {})
-    return result(f"the nodes were one broker again after {took:.1f} s", bit=True)
+    local(configuration).journal.remove(wait_until_complete, {})
+    return result(f"the nodes were one broker again after {took:.1f} s", took_effect=True)
 
 
 def _await_whole(configuration: dict[str, Any]) -> float:
     names = _names(configuration)
 
-    def is_whole() -> bool:
+    def is_complete() -> bool:
         return all(_sees(configuration, one, other) for one in names for other in names) and all(
             len(queue.get("online", ())) == len(names) and queue.get("leader")
-            for queue in _ask(configuration, names[0], "queues")
+            for queue in _request(configuration, names[0], "queues")
             if queue["type"] == "quorum"
         )
 
-    return wait_until(is_whole, WHOLE_SECONDS, "the nodes are one broker")
+    return wait_until(is_complete, WHOLE_SECONDS, "the nodes are one broker")
 
 
 def _cut(configuration: dict[str, Any], source: str, target: str) -> None:
@@ -154,7 +156,7 @@ def _leader(configuration: dict[str, Any], queue: str, but: str = "") -> str:
     for node in home.nodes:
         with suppress(requests.RequestException):
             if node.name != but:
-                return by_erlang_name.get(_ask(configuration, node.name, f"queues/%2F/{queue}").get("leader"), "")
+                return by_erlang_name.get(_request(configuration, node.name, f"queues/%2F/{queue}").get("leader"), "")
     return ""
 
 
@@ -162,12 +164,12 @@ def _sees(configuration: dict[str, Any], one: str, other: str) -> bool:
     """Whether a node serves, and sees another one as running."""
     expected = _node(configuration, other).erlang_name
     try:
-        return any(node["name"] == expected and node["running"] for node in _ask(configuration, one, "nodes"))
+        return any(node["name"] == expected and node["running"] for node in _request(configuration, one, "nodes"))
     except requests.RequestException:
         return False
 
 
-def _ask(configuration: dict[str, Any], process: str, what: str) -> Any:
+def _request(configuration: dict[str, Any], process: str, what: str) -> Any:
     url = local(configuration).stack.urls.rabbitmq_node(_node(configuration, process))
     reply = request_here("GET", f"{url}/api/{what}", ASK_SECONDS)
     reply.raise_for_status()

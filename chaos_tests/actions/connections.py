@@ -31,7 +31,7 @@ def inject(
     driver = local(configuration)
     names = _names(configuration, servers, process)
     arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
-    driver.journal.add(remove, arguments, struck=_struck(configuration, names, toxic))
+    driver.journal.add(remove, arguments, struck=_times_applied(configuration, names, toxic))
     for name in names:
         for stream in streams:
             document = {"name": _called(toxic, stream), "type": toxic, "stream": stream, "attributes": attributes or {}}
@@ -54,13 +54,13 @@ def remove(
     names = _names(configuration, servers, process)
     arguments = {"servers": servers, "toxic": toxic, "streams": list(streams), "process": process}
     before = driver.journal.memory(remove, arguments).get("struck", 0)
-    struck = _struck(configuration, names, toxic) - before
+    struck = _times_applied(configuration, names, toxic) - before
     for name in names:
         for stream in streams:
             with suppress(LookupError):
                 _delete(configuration, name, toxic, stream)
     driver.journal.remove(remove, arguments)
-    return result(f"{toxic} took effect {struck} times on connections to {', '.join(servers)}", bit=struck > 0)
+    return result(f"{toxic} took effect {struck} times on connections to {', '.join(servers)}", took_effect=struck > 0)
 
 
 def refuse(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
@@ -71,7 +71,9 @@ def refuse(servers: list[str], configuration: dict[str, Any], process: str = "")
     for name in names:
         driver.proxy_routes.call("POST", f"/proxies/{name}", {"enabled": False})
     refused = sum(_is_refused(driver.proxy_routes.call("GET", f"/proxies/{name}")["listen"]) for name in names)
-    return result(f"{refused} of {len(names)} addresses of {', '.join(servers)} refused", bit=refused == len(names))
+    return result(
+        f"{refused} of {len(names)} addresses of {', '.join(servers)} refused", took_effect=refused == len(names)
+    )
 
 
 def accept(servers: list[str], configuration: dict[str, Any], process: str = "") -> dict[str, Any]:
@@ -99,7 +101,7 @@ def _names(configuration: dict[str, Any], servers: list[str], process: str) -> l
     return found
 
 
-def _struck(configuration: dict[str, Any], names: list[str], toxic: str) -> int:
+def _times_applied(configuration: dict[str, Any], names: list[str], toxic: str) -> int:
     proxies = local(configuration).proxy_routes.call("GET", "/proxies")
     return sum(
         count

@@ -18,7 +18,7 @@ def isolate(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver.journal.add(reconnect, {"process": process}, networks=networks)
     driver.disconnect(process)
     return result(
-        f"{process} was cut off from {', '.join(networks)}", bit=bool(networks) and not driver.networks(process)
+        f"{process} was cut off from {', '.join(networks)}", took_effect=bool(networks) and not driver.networks(process)
     )
 
 
@@ -38,7 +38,7 @@ def scale(process: str, count: int, configuration: dict[str, Any]) -> dict[str, 
     driver.journal.add(scale_back, {"process": process}, count=before)
     driver.scale(process, count)
     return result(
-        f"{process} ran {driver.count(process)} times instead of {before}", bit=driver.count(process) == count
+        f"{process} ran {driver.count(process)} times instead of {before}", took_effect=driver.count(process) == count
     )
 
 

@@ -5,8 +5,8 @@ It acts as the servers' administrator; of the contexts' tables it knows only the
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from chaos_tests.actions.subscriptions import consumers_of
 from chaos_tests.runners.drivers.driver import local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CONNECT_SECONDS, PRIMARY_SECONDS = 5, 60.0
+ADVERSARIES = 2
 # The tables on an order's path; the row's key in each.
 TABLES = {"orders": "orders", "inventory": "products", "payments": "payments"}
 APPLICATION = "holdfast-chaos"
@@ -43,7 +44,7 @@ def terminate_backends(configuration: dict[str, Any], times: int = 3) -> dict[st
             cursor.execute(ALL_BACKENDS, [APPLICATION])
             ended += cursor.fetchone()[0]
             time.sleep(1)
-    return result(f"{ended} backends were terminated", bit=ended > 0)
+    return result(f"{ended} backends were terminated", took_effect=ended > 0)
 
 
 def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def hold_lock(context: str, seconds: float, configuration: dict[str, Any]) -> di
             waiting = max(waiting, cursor.fetchone()[0])
             time.sleep(0.2)
         cursor.execute("ROLLBACK")
-    return result(f"up to {waiting} backends waited for {context}'s {TABLES[context]}", bit=waiting > 0)
+    return result(f"up to {waiting} backends waited for {context}'s {TABLES[context]}", took_effect=waiting > 0)
 
 
 def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -83,35 +84,26 @@ def hold_row(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
         (others,) = cursor.fetchone()
         cursor.execute("ROLLBACK")
     evidence = f"up to {waiting} backends waited for {sku}; {others} other orders were reserved; no worker paused"
-    return result(evidence, bit=waiting > 0 and others > 0)
+    return result(evidence, took_effect=waiting > 0 and others > 0)
 
 
 def provoke_deadlocks(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Lock products one by one, in the reverse order of inventory's, to cause deadlocks."""
-    local(configuration).journal.add(look_late, {})
-    with administrator_of(configuration, "postgres") as cursor:
-        # The system's lock time-out is shorter than a second, PostgreSQL's default for deadlock detection.
-        cursor.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
-        cursor.execute("SELECT pg_reload_conf()")
-    before = _deadlocks(configuration, "inventory")
-    end = time.monotonic() + seconds
-    adversaries = [threading.Thread(target=_lock_backwards, args=(configuration, end)) for _ in range(2)]
-    for adversary in adversaries:
-        adversary.start()
-    for adversary in adversaries:
-        adversary.join()
-    look_late(configuration)
+    local(configuration).journal.add(restore_deadlock_timeout, {})
+    # The system's lock time-out is shorter than a second, PostgreSQL's default for deadlock detection.
+    alter_system(configuration, "SET deadlock_timeout = '100ms'")
+    before = _deadlocks(configuration)
+    run_adversaries(_lock_backwards, configuration, seconds)
+    restore_deadlock_timeout(configuration)
     time.sleep(1)  # the server's statistics are delayed
-    count = _deadlocks(configuration, "inventory") - before
-    return result(f"PostgreSQL counted {count} deadlocks", bit=count > 0)
+    count = _deadlocks(configuration) - before
+    return result(f"PostgreSQL counted {count} deadlocks", took_effect=count > 0)
 
 
-def look_late(configuration: dict[str, Any]) -> dict[str, Any]:
+def restore_deadlock_timeout(configuration: dict[str, Any]) -> dict[str, Any]:
     """Restore PostgreSQL's deadlock time-out."""
-    with administrator_of(configuration, "postgres") as cursor:
-        cursor.execute("ALTER SYSTEM RESET deadlock_timeout")
-        cursor.execute("SELECT pg_reload_conf()")
-    local(configuration).journal.remove(look_late, {})
+    alter_system(configuration, "RESET deadlock_timeout")
+    local(configuration).journal.remove(restore_deadlock_timeout, {})
     return result("PostgreSQL looks for deadlocks after its usual time")
 
 
@@ -123,7 +115,7 @@ def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]
             client.admin.command("replSetStepDown", seconds, force=True)
         took = wait_until(lambda: _term(client) > before, PRIMARY_SECONDS, "a new primary")
         after = _term(client)
-    return result(f"no primary for {took:.1f} s; term {before} became {after}", bit=after > before)
+    return result(f"no primary for {took:.1f} s; term {before} became {after}", took_effect=after > before)
 
 
 def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
@@ -141,10 +133,26 @@ def _lock_backwards(configuration: dict[str, Any], end: float) -> None:
         time.sleep(0.1)
 
 
-def _deadlocks(configuration: dict[str, Any], database: str) -> int:
+def _deadlocks(configuration: dict[str, Any]) -> int:
     with administrator_of(configuration, "postgres") as cursor:
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", [database])
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = 'inventory'")
         return int(cursor.fetchone()[0])
+
+
+def run_adversaries(
+    adversary: Callable[[dict[str, Any], float], None], configuration: dict[str, Any], seconds: float
+) -> None:
+    """Run two sessions that disturb the system's own, each until the end of that time."""
+    end = time.monotonic() + seconds
+    with ThreadPoolExecutor(ADVERSARIES) as executor:
+        list(executor.map(adversary, [configuration] * ADVERSARIES, [end] * ADVERSARIES))
+
+
+def alter_system(configuration: dict[str, Any], change: str) -> None:
+    """Change a setting of the server for all sessions, also open ones."""
+    with administrator_of(configuration, "postgres") as cursor:
+        cursor.execute(f"ALTER SYSTEM {change}")
+        cursor.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

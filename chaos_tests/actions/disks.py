@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
+from chaos_tests.actions.durability import Written
 from chaos_tests.actions.evidence import result
 from chaos_tests.actions.processes import start
-from chaos_tests.actions.written import Written
 from chaos_tests.runners.drivers.driver import local
+from chaos_tests.runners.process_tree import run_program
 from infrastructure.local.accounts import database_account, postgres_data
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # More than the 200 MB below which the broker blocks publishers.
 ROOM_BYTES, CHUNK_BYTES = 320 * 1024 * 1024, 1024 * 1024
-COMMAND_SECONDS = 120.0
 FILLER = "filler"
 # EXT4_IOC_SHUTDOWN with NOLOGFLUSH: unsynced data is lost, like in a power cut.
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
@@ -40,15 +39,15 @@ def move_to_small_disk(server: str, configuration: dict[str, Any]) -> dict[str, 
     driver.journal.add(move_back, {"server": server})
     driver.stop(server)
     image, aside = _image(configuration, server), _aside(data)
-    used = int(_run("du", "-sb", str(data)).split()[0])
+    used = int(run_program("du", "-sb", str(data)).split()[0])
     _make_disk(image, used * 5 // 4 + ROOM_BYTES)
     data.rename(aside)
     data.mkdir()
     shutil.copystat(aside, data)
-    _run("mount", "-o", "loop", str(image), str(data))
-    _run("cp", "-a", f"{aside}/.", str(data))
+    run_program("mount", "-o", "loop", str(image), str(data))
+    run_program("cp", "-a", f"{aside}/.", str(data))
     shutil.rmtree(data / "lost+found", ignore_errors=True)
-    _run("sync", "--file-system", str(data))  # data that was synced before the copy must be synced here too
+    run_program("sync", "--file-system", str(data))  # data that was synced before the copy must be synced here too
     start(server, configuration)
     return result(f"{server} had {_free(data) // 1_000_000} MB to spare on a disk of its own")
 
@@ -62,10 +61,10 @@ def move_back(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     (data / FILLER).unlink(missing_ok=True)
     if data.is_mount():
         shutil.rmtree(draft, ignore_errors=True)
-        _run("cp", "-a", f"{data}/.", str(draft))
-        _run("sync", "--file-system", str(draft))
+        run_program("cp", "-a", f"{data}/.", str(draft))
+        run_program("sync", "--file-system", str(draft))
         shutil.copystat(data, draft)
-        _run("umount", str(data))
+        run_program("umount", str(data))
         data.rmdir()
         draft.rename(data)
     elif aside.exists():  # never mounted: nothing was written since
@@ -93,7 +92,7 @@ def fill(server: str, configuration: dict[str, Any], leave_megabytes: int = 0) -
                 while _free(data) > leave and file.write(b"\0" * size):
                     pass
     free = _free(data)
-    return result(f"{free} bytes were free on {server}'s disk", bit=free < leave + CHUNK_BYTES)
+    return result(f"{free} bytes were free on {server}'s disk", took_effect=free < leave + CHUNK_BYTES)
 
 
 def make_room(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -116,11 +115,11 @@ def lose_power(server: str, configuration: dict[str, Any], before_seconds: float
     with suppress(Exception):  # it may have died already
         driver.kill(server)
     driver.stop(server)
-    _run("umount", str(data))
-    _run("mount", "-o", "loop", str(_image(configuration, server)), str(data))
+    run_program("umount", str(data))
+    run_program("mount", "-o", "loop", str(_image(configuration, server)), str(data))
     start(server, configuration)
     what = "; ".join(each.lost(configuration) for each in written)
-    return result(f"{server}'s disk lost its power{what and ': '}{what}", bit=is_off)
+    return result(f"{server}'s disk lost its power{what and ': '}{what}", took_effect=is_off)
 
 
 @contextmanager
@@ -161,7 +160,7 @@ def _make_disk(image: Path, size: int) -> None:
     image.parent.mkdir(parents=True, exist_ok=True)
     with image.open("wb") as file:
         file.truncate(size)
-    _run("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
+    run_program("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
 
 
 def _data(configuration: dict[str, Any], server: str) -> Path:
@@ -182,12 +181,3 @@ def _aside(data: Path) -> Path:
 def _free(data: Path) -> int:
     found = os.statvfs(data)
     return found.f_bavail * found.f_frsize
-
-
-def _run(*words: str) -> str:
-    """Raises `OSError` with the command's output."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
-    if done.returncode != 0:
-        message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"
-        raise OSError(message)
-    return done.stdout

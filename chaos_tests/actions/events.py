@@ -15,11 +15,11 @@ from typing import Any
 
 from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import driver_of
-from holdfast.management import ask_broker
+from holdfast.management import call_management_api
 
 EXCHANGE = "holdfast.events"
 CONTENT_TYPE = "application/cloudevents+json"
-ASK_SECONDS, FILED_SECONDS = 15.0, 60.0
+FILED_SECONDS = 60.0
 ATTRIBUTES = ("id", "source", "type", "subject", "time", "data", "sequence")
 EXTENSIONS = ("correlationid", "causationid", "orderid", "traceparent")
 # Malformed messages of any publisher: each becomes a dead letter, and none may block or end a worker.
@@ -63,7 +63,9 @@ def poison(configuration: dict[str, Any], queue: str = "orders.events") -> dict[
         return sum(letter["filed_at"] >= began for letter in letters)
 
     took = wait_until(lambda: filed() >= len(POISON), FILED_SECONDS, f"{len(POISON)} dead letters of {queue}")
-    return result(f"{filed()} dead letters of {queue} were on file after {took:.1f} s", bit=filed() == len(POISON))
+    return result(
+        f"{filed()} dead letters of {queue} were on file after {took:.1f} s", took_effect=filed() == len(POISON)
+    )
 
 
 def _recent(configuration: dict[str, Any], seconds: float, most: int) -> list[dict[str, Any]]:
@@ -92,7 +94,7 @@ def _again(configuration: dict[str, Any], events: list[dict[str, Any]], how: str
         body = json.dumps(_envelope(event)).encode()
         routed += _publish(configuration, EXCHANGE, event["type"], body, content_type=CONTENT_TYPE, headers=headers)
     time.sleep(1)
-    return result(f"{routed} of {len(events)} events were published again, {how}", bit=routed == len(events))
+    return result(f"{routed} of {len(events)} events were published again, {how}", took_effect=routed == len(events))
 
 
 def _envelope(event: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +113,6 @@ def _publish(
         "payload_encoding": "base64",
     }
     path = f"/api/exchanges/%2F/{exchange or 'amq.default'}/publish"
-    reply = ask_broker(driver_of(configuration).target().management_url, path, "POST", json=document)
+    reply = call_management_api(driver_of(configuration).target().management_url, path, "POST", json=document)
     reply.raise_for_status()
     return bool(reply.json()["routed"])

@@ -19,12 +19,12 @@ PAUSE_SECONDS = 0.1
 TROUBLE = (OSError, requests.RequestException, ApiError, StackError, KeyError)
 
 
-def result(evidence: str, bit: bool | None = None) -> dict[str, Any]:
+def result(evidence: str, took_effect: bool | None = None) -> dict[str, Any]:
     """The result of an action, for the journal and the history."""
-    return {"bit": bit, "evidence": evidence}
+    return {"took_effect": took_effect, "evidence": evidence}
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
+def wait_until(condition: Callable[[], bool], seconds: float, what: str, pause_seconds: float = PAUSE_SECONDS) -> float:
     """Poll until the condition holds; returns after how many seconds. Raises `TimeoutError`."""
     started = time.monotonic()
     while True:
@@ -34,4 +34,4 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> floa
         if time.monotonic() - started > seconds:
             message = f"{what}: not within {seconds:.0f} s"
             raise TimeoutError(message)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause_seconds)

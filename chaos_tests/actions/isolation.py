@@ -8,7 +8,6 @@ own transactions conflict with each other as well.
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from chaos_tests.actions.databases import administrator_of
+from chaos_tests.actions.databases import administrator_of, alter_system, run_adversaries
 from chaos_tests.actions.evidence import result
 from chaos_tests.runners.drivers.driver import local
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HELD_SECONDS, PAUSE_SECONDS = 0.03, 0.1
-ADVERSARIES = 2
 # From the server's log, whose lines begin with "... user@database ": ignore those of the administrator.
 REFUSED = re.compile(r" (\w+)@(\w+) ERROR:  could not serialize access")
 # In inventory's lock order, to avoid deadlocks.
@@ -37,35 +35,24 @@ TOUCH = """
 
 def provoke_serialization_failures(seconds: float, configuration: dict[str, Any]) -> dict[str, Any]:
     """Make all transactions serializable for that long, with contention on the ordered products."""
-    local(configuration).journal.add(isolate_as_usual, {})
+    local(configuration).journal.add(restore_isolation, {})
     log = local(configuration).stack.home.log("postgres")
     began_at = log.stat().st_size
-    _by_default(configuration, "SET default_transaction_isolation = 'serializable'")
-    end = time.monotonic() + seconds
-    adversaries = [threading.Thread(target=_touch, args=(configuration, end)) for _ in range(ADVERSARIES)]
-    for adversary in adversaries:
-        adversary.start()
-    for adversary in adversaries:
-        adversary.join()
-    isolate_as_usual(configuration)
+    alter_system(configuration, "SET default_transaction_isolation = 'serializable'")
+    run_adversaries(_touch, configuration, seconds)
+    restore_isolation(configuration)
     with administrator_of(configuration, "postgres") as cursor:
         cursor.execute("SELECT current_user")
         refused = _refused(log, began_at, cursor.fetchone()[0])
     where = ", ".join(f"{count} in {database}" for database, count in refused.most_common())
-    return result(f"PostgreSQL refused transactions with 40001: {where or 'none'}", bit=bool(refused))
+    return result(f"PostgreSQL refused transactions with 40001: {where or 'none'}", took_effect=bool(refused))
 
 
-def isolate_as_usual(configuration: dict[str, Any]) -> dict[str, Any]:
+def restore_isolation(configuration: dict[str, Any]) -> dict[str, Any]:
     """Restore PostgreSQL's default isolation; running transactions keep theirs."""
-    _by_default(configuration, "RESET default_transaction_isolation")
-    local(configuration).journal.remove(isolate_as_usual, {})
+    alter_system(configuration, "RESET default_transaction_isolation")
+    local(configuration).journal.remove(restore_isolation, {})
     return result("transactions are isolated as usual")
-
-
-def _by_default(configuration: dict[str, Any], change: str) -> None:
-    with administrator_of(configuration, "postgres") as cursor:
-        cursor.execute(f"ALTER SYSTEM {change}")
-        cursor.execute("SELECT pg_reload_conf()")
 
 
 def _touch(configuration: dict[str, Any], end: float) -> None:

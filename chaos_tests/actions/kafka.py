@@ -5,7 +5,6 @@ A native stack has no Kafka: `attach` starts one in this process, and the bridge
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.actions.processes import start
 from chaos_tests.proxy.kafka import MockKafka
 from chaos_tests.runners.drivers.driver import driver_of, local
-from infrastructure.local.spec import read_specs, write_specs
+from infrastructure.local.spec import change_environments, read_specs
 
 ADDRESS, BRIDGE = "KAFKA_BROKER_URL", "bridge"
 THERE_SECONDS = 120.0
@@ -50,7 +49,7 @@ def accept(configuration: dict[str, Any]) -> dict[str, Any]:
     kafka.read()
     waited = len(_archived(configuration, began_at) - kafka.events.keys())
     kafka.accept()
-    return result(f"{waited} archived events were not in Kafka at its return", bit=waited > 0)
+    return result(f"{waited} archived events were not in Kafka at its return", took_effect=waited > 0)
 
 
 def compare(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -79,19 +78,16 @@ def detach(configuration: dict[str, Any]) -> dict[str, Any]:
     """Run the bridge without a Kafka, like the native stack; idempotent."""
     driver = local(configuration)
     if ADDRESS in read_specs(driver.stack.home.programs_file)[BRIDGE].environment:
-        _start_bridge(configuration, "")
+        _start_bridge(configuration, None)
     if found := _CLUSTERS.pop(driver.target().url, None):
         found[0].stop()
     driver.journal.remove(detach, {})
     return result("the bridge ran without a Kafka")
 
 
-def _start_bridge(configuration: dict[str, Any], address: str) -> None:
+def _start_bridge(configuration: dict[str, Any], address: str | None) -> None:
     driver = local(configuration)
-    specs = read_specs(driver.stack.home.programs_file)
-    kept = {name: value for name, value in specs[BRIDGE].environment.items() if name != ADDRESS}
-    specs[BRIDGE] = replace(specs[BRIDGE], environment=kept | ({ADDRESS: address} if address else {}))
-    write_specs(driver.stack.home, list(specs.values()))
+    change_environments(driver.stack.home, {BRIDGE: {ADDRESS: address}})
     driver.stop(BRIDGE)
     start(BRIDGE, configuration)
 

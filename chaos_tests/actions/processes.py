@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 from contextlib import suppress
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.evidence import result, wait_until
 from chaos_tests.runners.drivers.driver import OURS, Driver, driver_of, local
-from chaos_tests.runners.process_tree import process_tree
+from chaos_tests.runners.process_tree import process_tree, signal_all
 from infrastructure.local.servers.ready import READY
 
 if TYPE_CHECKING:
@@ -27,13 +26,13 @@ def kill(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     driver.kill(process)
     wait_until(lambda: driver.identity(process) != before, BACK_SECONDS, f"{process} dies")
     driver.revive(process)
-    return result(f"{process}, {before}, was killed", bit=True)
+    return result(f"{process}, {before}, was killed", took_effect=True)
 
 
 def kill_both(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
     """Kill several at once, for example a process and its standby."""
     found = [kill(process, configuration)["evidence"] for process in processes]
-    return result("; ".join(found), bit=True)
+    return result("; ".join(found), took_effect=True)
 
 
 def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -42,11 +41,9 @@ def kill_children(process: str, configuration: dict[str, Any]) -> dict[str, Any]
     if not children:
         message = f"{process} (process {root}) has no children: it works in threads"
         raise LookupError(message)
-    for child in children:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+    signal_all(children, signal.SIGKILL)
     wait_until(lambda: set(process_tree(root)[1:]).isdisjoint(children), BACK_SECONDS, "the children die")
-    return result(f"{process}: killed {', '.join(map(str, children))}, children of {root}", bit=True)
+    return result(f"{process}: killed {', '.join(map(str, children))}, children of {root}", took_effect=True)
 
 
 def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -55,12 +52,14 @@ def wait_until_back(process: str, configuration: dict[str, Any]) -> dict[str, An
     driver.revive(process)  # the run may have died before it killed it
     took = wait_until(lambda: _is_back(driver, process), BACK_SECONDS, f"{process} is back")
     driver.journal.remove(wait_until_back, {"process": process})
-    return result(f"{process} was back as {driver.identity(process)} after {took:.1f} s", bit=True)
+    return result(f"{process} was back as {driver.identity(process)} after {took:.1f} s", took_effect=True)
 
 
 def wait_until_all_back(processes: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
     """Return when all of them are back."""
-    return result("; ".join(wait_until_back(process, configuration)["evidence"] for process in processes), bit=True)
+    return result(
+        "; ".join(wait_until_back(process, configuration)["evidence"] for process in processes), took_effect=True
+    )
 
 
 def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +68,8 @@ def pause(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     identity = driver.identity(process)
     driver.journal.add(resume, {"process": process})
     driver.pause(process)
-    wait_until(lambda: driver.is_paused(process), PAUSED_SECONDS, f"{process} stands still")
-    return result(f"{process}, {identity}, stood still", bit=True)
+    wait_until(lambda: driver.is_paused(process), PAUSED_SECONDS, f"{process} is paused")
+    return result(f"{process}, {identity}, was paused", took_effect=True)
 
 
 def resume(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +87,7 @@ def stop(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
     before = driver.identity(process)
     driver.journal.add(start, {"process": process})
     driver.stop(process)
-    return result(f"{process}, {before}, was stopped", bit=not driver.identity(process))
+    return result(f"{process}, {before}, was stopped", took_effect=not driver.identity(process))
 
 
 def start(process: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def roll(configuration: dict[str, Any], processes: list[str] | None = None) -> d
     driver.roll(processes or [])
     driver.journal.remove(start_all, {"processes": names})
     restarted = [name for name in names if driver.identity(name) != before[name]]
-    return result(f"restarted one after the other: {', '.join(restarted)}", bit=len(restarted) == len(names))
+    return result(f"restarted one after the other: {', '.join(restarted)}", took_effect=len(restarted) == len(names))
 
 
 def _is_back(driver: Driver, process: str) -> bool:

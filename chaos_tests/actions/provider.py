@@ -31,7 +31,7 @@ def behave(kind: str, configuration: dict[str, Any]) -> dict[str, Any]:
             reply.raise_for_status()
             struck += int(reply.json().get("struck") or 0)
     driver_of(configuration).journal.remove(behave, {"kind": kind})
-    return result(f"{kind} affected {struck} requests", bit=struck > 0)
+    return result(f"{kind} affected {struck} requests", took_effect=struck > 0)
 
 
 def _faults(configuration: dict[str, Any]) -> str:

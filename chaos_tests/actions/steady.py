@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_tests.actions.evidence import PAUSE_SECONDS, TROUBLE, result
 from chaos_tests.runners.drivers.driver import driver_of
-from holdfast.client import ApiError
 
 if TYPE_CHECKING:
     from holdfast.client import Client
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 SKU = "CHAOS-STEADY"
 STOCK = 10_000_000
 BODY = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
-CONFLICT = 409
 _CUSTOMERS: dict[str, Client] = {}  # by gateway: one customer for all probes of this process
 
 
@@ -57,13 +55,7 @@ def forget_customers() -> None:
 def _customer(url: str, target: Target) -> Client:
     """A separate customer, and a product with enough stock. Raises the client's errors."""
     if url not in _CUSTOMERS:
-        product = {"sku": SKU, "name": "Steady tea", "price": {"amount": 790, "currency": "usd"}, "on_hand": STOCK}
-        try:
-            target.operator().post("/api/v1/products", product, key=f"list-{SKU}")
-        except ApiError as error:
-            if error.status != CONFLICT:
-                raise
-        name = f"steady-{uuid.uuid4().hex[:10]}"
-        user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
-        _CUSTOMERS[url] = target.client_of({"api_key": user["api_key"]})
+        target.list_product(SKU, "Steady tea", STOCK)
+        _, credentials = target.register("steady")
+        _CUSTOMERS[url] = target.client_of(credentials)
     return _CUSTOMERS[url]

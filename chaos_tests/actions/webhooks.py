@@ -86,7 +86,7 @@ def deliver_all(fault: dict[str, Any], configuration: dict[str, Any]) -> dict[st
         message = f"{endpoint.receiver.forged} webhooks were not signed as they should be"
         raise ValueError(message)
     text = f"{len(disturbed)} deliveries met the fault; {len(endpoint.receiver.verified)} arrived and were verified"
-    return result(f"{text}, the last {took:.1f} s after it", bit=bool(disturbed))
+    return result(f"{text}, the last {took:.1f} s after it", took_effect=bool(disturbed))
 
 
 def unsubscribe(endpoint_id: str, configuration: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEATH_SECONDS = 40.0
 CROWD = 24
-MAX_CROWDS = 15  # what they order has to settle within the runner's time, also on a busy machine
+MAX_CROWDS = 15  # the orders must settle within the runner's time-out, also on a busy machine
 BATCHES, ALONE = {"EVENT_BATCH_SIZE": "64"}, {"EVENT_BATCH_SIZE": "1"}
 POISONED_QUEUE = "inventory.events"
 
@@ -45,7 +45,7 @@ def one_by_one(is_dead: Callable[[], bool], customer: Client, placed: list[str],
 
 
 def in_crowds(is_dead: Callable[[], bool], customer: Client, placed: list[str], poison: Callable[[], object]) -> bool:
-    """Many orders at once, again and again, so that workers find several events; whether it died."""
+    """Place many concurrent orders repeatedly, so that workers get batches; returns whether the process died."""
 
     def place(number: int) -> None:
         with suppress(ApiError, requests.RequestException):
@@ -65,7 +65,7 @@ def in_crowds(is_dead: Callable[[], bool], customer: Client, placed: list[str], 
 
 
 def publish_poison(broker_url: str, count: int = 4) -> list[str]:
-    """Put events into a worker's queue that its handler refuses; returns their ids."""
+    """Publish events that a worker's handler rejects to its queue; returns their ids."""
     event_ids = [str(uuid.uuid4()) for _ in range(count)]
     properties = pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2)
     connection = pika.BlockingConnection(pika.URLParameters(broker_url))

@@ -1,4 +1,4 @@
-"""The list of all crash points: those that `holdfast chaos crashes` visits, with how it reaches each, and the others.
+"""The list of all crash points: how `holdfast chaos crashes` reaches them, and those that it does not test.
 
 A crash point is a call of `crash_point(name)` (`common/resilience/crash_points.py`). `tests/test_crash_points.py` fails
 if a call is missing here, or a name here has no call.
@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 WORKERS = ("worker-inventory", "worker-orders", "worker-payments")
-# Those of them that handle several events in one transaction, and the archive's, which has none.
-IN_TRANSACTIONS = ("worker-inventory", "worker-orders")
-IN_BATCHES = (*IN_TRANSACTIONS, "worker-archive")
-# What must be wrong at the provider for the place to be reached at all.
+IN_BATCHES = (*WORKERS, "worker-archive")
+# The fault of the provider that is needed to reach the crash point.
 UNAVAILABLE = {"kind": "error", "rate": 0.5}
 CHARGED_LATE = {"kind": "hang", "rate": 1.0, "seconds": 2, "after": True, "match": {"operation": "confirm"}}
-# place -> the processes that pass it, and a fault of the provider that leads there.
+# crash point -> the processes that reach it, and the needed fault of the provider.
 ON_THE_ORDER_PATH: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
     "orders.placing": (("service-orders",), None),
     "orders.placed": (("service-orders",), None),
@@ -38,18 +36,21 @@ ON_THE_ORDER_PATH: dict[str, tuple[tuple[str, ...], dict[str, Any] | None]] = {
     "archive.filing": (("worker-archive",), None),
     "archive.filed": (("worker-archive",), None),
     "batch.received": (IN_BATCHES, None),
-    "batch.joined": (IN_TRANSACTIONS, None),
-    "batch.committing": (IN_TRANSACTIONS, None),
+    "batch.joined": (WORKERS, None),
+    "batch.charging": (("worker-payments",), None),
+    "batch.charged": (("worker-payments",), None),
+    "batch.committing": (WORKERS, None),
     "batch.committed": (IN_BATCHES, None),
-    # Events that the handler refuses are in the batch.
+    # The batch contains events that the handler rejects.
     "batch.failed": (("worker-inventory",), None),
 }
-# Not on an order's way: for tests of the module itself.
+# Not on the path of an order: for tests of the module itself.
 OFF_THE_ORDER_PATH = (
     "operations.replayed",
     "notifications.put_aside",
     "notifications.recorded",
     "notifications.sending",
     "notifications.sent",
+    "mail.claimed",
     "mail.sent",
 )

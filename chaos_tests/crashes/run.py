@@ -1,9 +1,9 @@
 """`holdfast chaos crashes`: kills a process at every step of an order, on its first and a later visit.
 
-A test build (HOLDFAST_TEST_BUILD=1) kills itself with SIGKILL at the place that HOLDFAST_CRASH_POINT names. For each
-place: the process is armed, orders of every kind are placed until it dies, it starts again without the trap, every
-accepted order must settle, and the audit must be green. A place at which no process died fails the test. The table
-goes to docs/crash-points.md.
+A test build (HOLDFAST_TEST_BUILD=1) kills itself with SIGKILL at the crash point that HOLDFAST_CRASH_POINT names. For
+each one: the process is armed, orders of every kind are placed until it dies, it restarts without the crash point,
+every accepted order must settle, and the audit must be green. A crash point at which no process died fails the test.
+The table is docs/crash-points.md.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from chaos_tests.runners.system import System
 
 LATER = 3
-HEAD = """# Killed at every step of an order's way
+HEAD = """# Crash points
 
-Written by `holdfast chaos crashes`. Each row: a process was killed (SIGKILL) by a test build when it reached the named
-place (`common/resilience/crash_points.py`) for the given time. Then every accepted order settled, and the audit was
-green.
+Written by `holdfast chaos crashes`. Each row is one run: a test build killed a process (SIGKILL) when it reached the
+crash point (`common/resilience/crash_points.py`) for the first or third time. The verdict is *kept* if every accepted
+order then settled and the audit passed.
 
-Places hit: {hit} of {places} ({percent} %).
+Crash points hit: {hit} of {places} ({percent} %).
 
 """
-COLUMNS = ("place", "visit", "processes", "killed", "orders", "verdict")
+COLUMNS = ("crash point", "visit", "processes", "killed", "orders", "verdict")
 
 
 @dataclass
@@ -53,11 +53,11 @@ class Row:
 
 
 def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fault: dict[str, Any] | None) -> Row:
-    """Arm, drive until it dies, let it come back, settle, audit."""
+    """Arm the process, place orders until it dies, restart it, settle, audit."""
     customer = system.customer()
     placed: list[str] = []
     in_batches = place.startswith("batch.")
-    # The places of a batch are passed by events that wait, the others by each event alone.
+    # Crash points of batches are reached by waiting events, the others by single events.
     size = BATCHES if in_batches else ALONE
     with system.changed(dict.fromkeys(processes, size)):
         alive = system.arm(processes, f"{place}:{visit}")
@@ -69,7 +69,7 @@ def crash(system: System, place: str, visit: int, processes: tuple[str, ...], fa
             died = drive(lambda: any_died(alive), customer, placed, poison)
         finally:
             system.restore_sandbox()
-        # What did not die is armed still, and so is the parent of what did: restart them without the trap.
+        # Surviving processes, and the parent of a killed child, are still armed: restart them without the crash point.
         system.override({name: {} for name in processes})
     unsettled = system.settle(placed)
     broken = sorted({finding.promise for finding in system.audit().findings})
@@ -101,7 +101,7 @@ RESULTS = Results("crashes", "crash-points", Row, lambda row: (row.place, row.vi
     help="Visit only this crash point; may be repeated.",
 )
 def crashes(system: System, only: tuple[str, ...]) -> Iterator[Row]:
-    """Kill a process at every named step of an order's way, on its first and a later visit."""
+    """Kill a process at every named step of an order's processing, on its first and a later visit."""
     for place, (processes, fault) in ON_THE_ORDER_PATH.items():
         if not only or place in only:
             for visit in (1, LATER):

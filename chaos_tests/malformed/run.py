@@ -25,6 +25,7 @@ from chaos_tests.runners.programs import Results, command, table
 from chaos_tests.runners.workload.process import Workload
 from holdfast.commands.audit import audited
 from holdfast.target import target_of
+from infrastructure.local.readiness import holds_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,11 +39,10 @@ FILING_SECONDS, SETTLE_SECONDS = 900.0, 120.0
 READERS = 8
 HEAD = """# Malformed messages
 
-Written by `holdfast chaos malformed --count {total}`: so many messages of {kinds} kinds went straight into the
-consumers' queues, while customers went on ordering. Each was looked up in the dead-letter store by its queue and the
-digest of its bytes.
+Written by `holdfast chaos malformed --count {total}`. It publishes malformed messages of {kinds} kinds directly to the
+consumers' queues while customers place orders, and looks up each one in the dead-letter store by queue and digest.
 
-* filed: {filed} of {total}, {seconds:.0f} s after the first was sent
+* filed: {filed} of {total}, within {seconds:.0f} s of the first message
 * orders accepted at the same time: {accepted}, all of them settled
 * processes restarted: {restarted}
 * promises broken: {broken}
@@ -76,7 +76,8 @@ def flood(stack: Stack, count: int) -> Outcome:
     with Workload(history, [*arguments, "--seconds", str(FILING_SECONDS)]):
         started = time.monotonic()
         expected = _publish(stack.urls.rabbitmq, count, outcome)
-        _wait_until_filed(target.operator(), count, started + FILING_SECONDS)
+        operator = target.operator()
+        holds_within(lambda: _filed(operator) >= count, FILING_SECONDS, 1)
         outcome.filing_seconds = time.monotonic() - started
     outcome.accepted = len(
         {record["value"]["id"] for record in read(history) if (record.get("f"), record.get("type")) == ("place", "ok")}
@@ -113,12 +114,8 @@ def _publish(broker_url: str, count: int, outcome: Outcome) -> dict[tuple[str, s
     return sent
 
 
-def _wait_until_filed(operator: Client, count: int, deadline: float) -> None:
-    while time.monotonic() < deadline:
-        letters = operator.get("/api/v1/system")["dead_letters"] or []
-        if sum(each["count"] for each in letters) >= count:
-            return
-        time.sleep(1)
+def _filed(operator: Client) -> int:
+    return sum(each["count"] for each in operator.get("/api/v1/system")["dead_letters"] or [])
 
 
 def _whole(client: Client, letter: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +146,7 @@ def _page(outcome: Outcome) -> str:
         (kind, sent, outcome.filed.get(kind, 0), outcome.errors.get(kind, "")[:110])
         for kind, sent in outcome.sent.items()
     ]
-    return head + table(("kind", "sent", "filed", "what one of its dead letters says"), cells)
+    return head + table(("kind", "sent", "filed", "error of a dead letter"), cells)
 
 
 RESULTS = Results("malformed", "malformed-messages", Outcome, lambda _: "", render)

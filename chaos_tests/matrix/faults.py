@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chaos_tests.runners.process_tree import process_tree
+from chaos_tests.runners.process_tree import process_tree, signal_all
+from infrastructure.local.readiness import holds_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,22 +28,18 @@ class Fault:
 
 
 def _stop_tree(system: System, name: str, number: signal.Signals) -> None:
-    for process in process_tree(system.stack.pid(name)):
-        with suppress(ProcessLookupError):
-            os.kill(process, number)
+    signal_all(process_tree(system.stack.pid(name)), number)
 
 
 def _wait_running(system: System, name: str) -> None:
-    deadline = time.monotonic() + RUNNING_SECONDS
-    while system.stack.pid(name) is None and time.monotonic() < deadline:
-        time.sleep(0.1)
+    holds_within(lambda: system.stack.pid(name) is not None, RUNNING_SECONDS)
 
 
 def _server(name: str) -> list[Fault]:
     def toxic(kind: str, **attributes: int) -> Callable[[System], None]:
         return lambda system: system.toxic(name, kind, "downstream", **attributes)
 
-    def both_ways_slow(system: System) -> None:
+    def slow_both_ways(system: System) -> None:
         system.toxic(name, "latency", "upstream", latency=100, jitter=50)
         system.toxic(name, "latency", "downstream", latency=100, jitter=50)
 
@@ -63,8 +57,8 @@ def _server(name: str) -> list[Fault]:
             lambda s: _stop_tree(s, name, signal.SIGCONT),
         ),
         Fault(name, "black hole", toxic("timeout", timeout=0), restore),
-        Fault(name, "slow, 200 ms", both_ways_slow, restore),
-        Fault(name, "nonsense", toxic("garbage"), restore),
+        Fault(name, "slow, 200 ms", slow_both_ways, restore),
+        Fault(name, "malformed response", toxic("garbage"), restore),
         Fault(name, "cut in the middle", toxic("limit_data", bytes=4_000), restore),
     ]
 
@@ -83,5 +77,5 @@ FAULTS: tuple[Fault, ...] = (
     _provider("error", "answers 500"),
     _provider("rate_limit", "answers 429"),
     _provider("lost_answer", "charges, then loses its answer"),
-    _provider("nonsense", "answers 200 with nonsense"),
+    _provider("nonsense", "malformed 200 response"),
 )

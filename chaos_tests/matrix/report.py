@@ -12,16 +12,22 @@ if TYPE_CHECKING:
 
 FAULT_SECONDS, INTERVAL_SECONDS = 8.0, 0.2
 HEAD = """\
-# What happens when something fails
+# Failure matrix
 
-Written by `holdfast chaos matrix`, which breaks each dependency in each way for {seconds:.0f} seconds, while an
-order is placed every {interval_seconds} s. Measured on {machine}; the times are one machine's at one moment.
+Written by `holdfast chaos matrix`. It breaks each dependency in each way for {seconds:.0f} seconds, while an order
+is placed every {interval_seconds} s. Measured on {machine}; the times are from one run on one machine.
 
-*During*: the answers to POST /orders while it lasted. *Ready*: the gateway's /readyz at its end. *Back*: seconds after
-its end until the server itself answered, asked directly (one that was killed has to start). *Working*: seconds after
-its end until the last of the workers that orders keep busy had handled an event again. *Accepting*, *confirming*:
-seconds after its end until an order was accepted, and until one placed after it was confirmed, behind all that had
-piled up. *Verdict*: whether every accepted order settled, no event became a dead letter, and the audit was green.
+| column | meaning |
+| --- | --- |
+| during | responses to POST /orders during the fault |
+| slowest | the slowest of them |
+| ready | response of the gateway's /readyz at the end of the fault |
+| back | seconds after the fault until the server itself responded (a killed one has to start first) |
+| working | seconds after the fault until every worker on the order path had handled an event again |
+| accepting | seconds after the fault until an order was accepted |
+| confirming | seconds after the fault until an order placed after it was confirmed, behind the backlog |
+| accepted | orders accepted |
+| verdict | *kept*: every accepted order settled, no event became a dead letter, and the audit passed |
 
 """
 COLUMNS = (

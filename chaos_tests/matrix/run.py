@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 import requests
 
+from chaos_tests.actions.evidence import wait_until
 from chaos_tests.matrix.faults import FAULTS
 from chaos_tests.matrix.report import FAULT_SECONDS, INTERVAL_SECONDS, Row, render
-from chaos_tests.matrix.returning import returned_after
-from chaos_tests.matrix.working import Workers
+from chaos_tests.matrix.server_recovery import returned_after
+from chaos_tests.matrix.worker_recovery import Workers
 from chaos_tests.runners.programs import Results, command
 from chaos_tests.runners.system import SKU, System
 from holdfast.client import ApiError
@@ -122,17 +123,14 @@ def observe(system: System, fault: Fault, seconds: float) -> Row:
 
 def _confirm(client: Client) -> None:
     """The steady state: an order is accepted and confirmed."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    order_id = None
-    while time.monotonic() < deadline:
-        try:
-            order_id = order_id or client.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
-            if client.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed":
-                return
-        except (ApiError, requests.RequestException):
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("the system was broken before the fault began")
+    order_id = ""
+
+    def is_confirmed() -> bool:
+        nonlocal order_id
+        order_id = order_id or client.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
+        return bool(client.get(f"/api/v1/orders/{order_id}")["status"] == "confirmed")
+
+    wait_until(is_confirmed, SETTLE_SECONDS, "an order is confirmed before the fault begins")
 
 
 def _first_confirmed(operator: Client, shopper: Shopper, restored_at: float) -> float | None:

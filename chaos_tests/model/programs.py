@@ -28,14 +28,13 @@ class Programs:
     spin: Path
     compiler: Path
     spin_version: str
-    compiler_version: str
 
 
 def ensure_programs() -> Programs:
     """Spin, downloaded if it is missing, and a compiler. Raises `MissingToolError`."""
     compiler = _compiler()
     spin = _spin()
-    return Programs(spin, compiler, _answer(spin, "-V"), _answer(compiler, "--version"))
+    return Programs(spin, compiler, _answer(spin, "-V"))
 
 
 def _compiler() -> Path:
@@ -72,7 +71,7 @@ def _fetch(cache: Path) -> None:
 
 
 def _answer(program: Path, word: str) -> str:
-    """The program's first line of output for `word`; empty if it does not run."""
+    """The program's first line of output for the argument `word`; empty if it does not run."""
     try:
         done = subprocess.run([program, word], check=False, capture_output=True, text=True, timeout=_CHECK_SECONDS)
     except (OSError, subprocess.TimeoutExpired):

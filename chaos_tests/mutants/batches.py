@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from chaos_tests.runners.system import System
 
 INVENTORY, ARCHIVE = "worker-inventory", "worker-archive"
+SHOPPERS = 8
 LETTERS = "/api/v1/dead-letters"
 
 
 def killed_in_a_batch(system: System) -> set[str]:
-    """The archive's worker dies when it has begun with several events at once."""
+    """The archive worker dies after it has begun a batch of events: several shoppers, so that it gets batches."""
     with system.changed({ARCHIVE: BATCHES}):
-        return killed_at("batch.received:3", ARCHIVE)(system)
+        return killed_at("batch.received:3", ARCHIVE, shoppers=SHOPPERS)(system)
 
 
 def poisoned_batch(system: System) -> set[str]:
-    """Behind a backlog in inventory stand events that its handler refuses: each of them is to be on file, alone."""
+    """Events that inventory's handler rejects wait behind a backlog: only they must become dead letters."""
     with system.changed({INVENTORY: BATCHES}):
         system.stack.stop(INVENTORY)
         with Shopper(system.customer()) as shopper:
@@ -40,11 +41,11 @@ def poisoned_batch(system: System) -> set[str]:
 
 
 def _are_discarded(system: System, event_ids: set[str]) -> bool:
-    """Discard the dead letters of these events: they are what the scenario made; whether all of them are there."""
+    """Discard the scenario's own dead letters; returns whether all of them were found."""
     operator = system.target().operator()
     deadline = time.monotonic() + PATIENCE_SECONDS
     while event_ids and time.monotonic() < deadline:
-        with suppress(ApiError, requests.RequestException):  # the system is busy with the backlog
+        with suppress(ApiError, requests.RequestException):  # the backlog is still being handled
             for letter in operator.all(LETTERS, status="filed"):
                 if letter["event_id"] in event_ids:
                     operator.post(f"{LETTERS}/{letter['id']}/discard", {"reason": "made by a scenario"})
@@ -61,7 +62,7 @@ BATCH_MUTANTS = (
         (ARCHIVE,),
         (
             Patch(
-                "common.messaging.batch_lane",
+                "common.messaging.batch_runner",
                 "arguments = (requests, self._acknowledger)",
                 "arguments = (requests, self._acknowledger)\n"
                 "        self._acknowledger.acknowledge([request.message for request in requests])",

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chaos_tests.mutants.scenarios import Scenario
+
+
+INJECTION = Path(__file__).parent / "injection"
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """`old` must stand exactly once in the source of `module`."""
+    """`old` must occur exactly once in the source of `module`."""
 
     module: str
     old: str
@@ -20,7 +27,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One guarantee less. `environment` is what its processes get besides."""
+    """One removed guarantee. `environment` has additional variables for its processes."""
 
     name: str
     without: str
@@ -28,3 +35,9 @@ class Mutant:
     processes: tuple[str, ...]
     patches: tuple[Patch, ...]
     environment: tuple[tuple[str, str], ...] = ()
+
+
+def patched_build(patches: Iterable[Patch], file: Path) -> dict[str, str]:
+    """The variables of a process that applies these patches; they are written to `file`."""
+    file.write_text(json.dumps([asdict(patch) for patch in patches]))
+    return {"HOLDFAST_MUTANT": str(file), "HOLDFAST_TEST_BUILD": "1", "PYTHONPATH": str(INJECTION)}

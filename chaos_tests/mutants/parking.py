@@ -10,7 +10,7 @@ import requests
 
 from chaos_tests.actions.subscriptions import consumers_of
 from chaos_tests.matrix.run import BODY
-from chaos_tests.mutants.scenarios import API_SECONDS, wait_struck
+from chaos_tests.mutants.scenarios import API_SECONDS, wait_until_injected
 
 if TYPE_CHECKING:
     from chaos_tests.runners.system import System
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 DELAY_QUEUE = "holdfast.retry.1s"
 UNDECIDED = {"kind": "undecided", "match": {"operation": "confirm"}, "remaining": 1}
 UNDECIDED_SECONDS = 8.0
-# Longer than a message that is given back each second needs to reach the broker's delivery limit, 20.
-UNPARKED_SECONDS = 60.0
+# Long enough for a message that is requeued every second to reach the broker's delivery limit, 20.
+UNPARKED_SECONDS = 120.0
 
 
 def charge_undecided(system: System) -> set[str]:
-    """The provider does not decide about one charge; the worker must go on with the others, and never pause."""
+    """The provider leaves one charge undecided; the worker must handle the others without a pause."""
     customer = system.customer()
     system.sandbox_fault(**UNDECIDED)
     undecided = customer.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
-    wait_struck(system, 1)
+    wait_until_injected(system, 1)
     others, paused = [], False
     deadline = time.monotonic() + UNDECIDED_SECONDS
     with consumers_of("payments.events", system.stack.urls.rabbitmq) as count:
@@ -42,7 +42,7 @@ def charge_undecided(system: System) -> set[str]:
 
 
 def outage_without_delay_queues(system: System) -> set[str]:
-    """The provider is stopped, and the shortest delay queue takes nothing: charges can neither be made nor parked."""
+    """The provider is stopped and the shortest delay queue rejects messages: charges can be neither made nor parked."""
     api = f"{system.stack.urls.rabbitmq_management}/api/bindings/%2F/e/{DELAY_QUEUE}/q/{DELAY_QUEUE}"
     operator, customer = system.target().operator(), system.customer()
 
@@ -56,7 +56,7 @@ def outage_without_delay_queues(system: System) -> set[str]:
         placed = [customer.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"] for _ in range(4)]
         deadline, dead = time.monotonic() + UNPARKED_SECONDS, 0
         while not dead and time.monotonic() < deadline:
-            # Any, whatever becomes of it later: one of the delivery limit is replayed by itself.
+            # In any status, because one beyond the delivery limit is replayed automatically.
             dead = dead_letters() - before
             time.sleep(1)
     finally:

@@ -1,4 +1,4 @@
-"""A payment provider that refuses refunds for good, and an operator who closes each reported case."""
+"""A payment provider that refuses refunds permanently, and an operator who closes each reported case."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chaos_tests.matrix.run import BODY
-from chaos_tests.mutants.scenarios import CHARGED_LATE, DEATH_SECONDS, SHOPPING_SECONDS, wait_struck
+from chaos_tests.mutants.scenarios import CHARGED_LATE, DEATH_SECONDS, SHOPPING_SECONDS, wait_until_injected
 from holdfast.client import ApiError
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ REFUSES = {"kind": "refuse", "match": {"operation": "refund"}}
 
 
 def refunds_refused(system: System) -> set[str]:
-    """The provider refuses to refund cancelled orders; an operator ends each case that the system reports."""
+    """The provider refuses refunds of cancelled orders; an operator closes each reported case."""
     operator, customer = system.target().operator(), system.customer()
     with system.changed({name: {"REFUND_RETRY_SECONDS": "0.1"} for name in ("service-payments", "worker-payments")}):
         system.wait_ready()
         for _ in range(2):
             system.sandbox_fault(**CHARGED_LATE)
             order_id = customer.post("/api/v1/orders", BODY, key=str(uuid.uuid4()))["id"]
-            wait_struck(system, 1)
+            wait_until_injected(system, 1)
             system.sandbox_fault(**REFUSES)
             with suppress(ApiError):
                 customer.post(f"/api/v1/orders/{order_id}/cancel")
@@ -43,7 +43,7 @@ def refunds_refused(system: System) -> set[str]:
 
 
 def _try_refund_often(operator: Client, order_id: str) -> None:
-    """As often as the system itself would within the hour."""
+    """Retry the refund as often as the system would within an hour."""
     deadline = time.monotonic() + DEATH_SECONDS
     while time.monotonic() < deadline:
         for payment in operator.all(PAYMENTS, order_id=order_id):

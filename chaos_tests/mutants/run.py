@@ -1,19 +1,18 @@
 """`holdfast chaos mutants`: removes one guarantee at a time, and checks that a scenario detects it.
 
-First every scenario is run on the system as it is: it must find nothing. Then each mutant runs under its scenario, and
-something new must be found: by the audit (orders, stock, money and events that do not agree), by dead letters that
-should not be there, or by the clients themselves. The table goes to docs/mutants.md.
+First every scenario runs on the unchanged system, and must find nothing. Then each mutant runs under its scenario, and
+something new must be found: by the audit (inconsistent orders, stock, money and events), by unexpected dead letters, or
+by the clients themselves. The table is docs/mutants.md.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from chaos_tests.mutants.mutant import patched_build
 from chaos_tests.mutants.table import MUTANTS
 from chaos_tests.runners.checker.drain import drain
 from chaos_tests.runners.programs import Results, command, table
@@ -24,19 +23,18 @@ if TYPE_CHECKING:
     from chaos_tests.mutants.mutant import Mutant
     from chaos_tests.runners.system import System
 
-Findings = dict[tuple[str, str], str]  # what is broken, by promise and subject, in words
+Findings = dict[tuple[str, str], str]  # violations as text, by promise and subject
 
 HEAD = """# Mutants
 
-Written by `holdfast chaos mutants`. Each mutant is the running system with one guarantee taken away
-(`chaos_tests/mutants/table.py`: patches that a test build applies to its processes as they import their modules). Its
-scenario must find something broken that the same scenario does not find without the mutant.
+Written by `holdfast chaos mutants`. Each mutant is the running system without one guarantee
+(`chaos_tests/mutants/table.py`: patches that a test build applies when its processes import their modules). A mutant is
+caught if its scenario breaks a promise that the same scenario keeps without the mutant.
 
 Caught: {caught} of {count}.
-Scenarios that found something in the system as it is: {flagged}.
+Scenarios that break a promise without a mutant: {flagged}.
 
 """
-INJECTION = Path(__file__).parent / "injection"
 QUIET_SECONDS, REST_SECONDS = 5.0, 180.0
 
 
@@ -59,19 +57,17 @@ class Row:
 
 
 def mutated(system: System, mutant: Mutant) -> Row:
-    """Run the mutant's processes with its patches, under its scenario; then put them back."""
-    patches = system.stack.home.path / f"mutant-{mutant.name}.json"
-    patches.write_text(json.dumps([asdict(patch) for patch in mutant.patches]))
-    variables = {"HOLDFAST_MUTANT": str(patches), "HOLDFAST_TEST_BUILD": "1", "PYTHONPATH": str(INJECTION)}
+    """Run the mutant's processes with its patches during its scenario; then restore them."""
+    variables = patched_build(mutant.patches, system.stack.home.path / f"mutant-{mutant.name}.json")
     with system.changed({name: variables | dict(mutant.environment) for name in mutant.processes}):
-        return _tried(system, mutant, is_control=False)
+        return _run_scenario(system, mutant, is_control=False)
 
 
-def _tried(system: System, mutant: Mutant, *, is_control: bool) -> Row:
+def _run_scenario(system: System, mutant: Mutant, *, is_control: bool) -> Row:
     system.wait_ready()
     before = _findings(system)
     seen = mutant.scenario(system)
-    # Nothing is on its way any more; what is still open then, stays so.
+    # Nothing is in flight any more: orders that are still open will stay open.
     drain(system.target().operator(), REST_SECONDS, lambda _what: None, orders_too=False)
     after = _findings(system)
     new = newly_broken(before, after)
@@ -88,7 +84,7 @@ def _tried(system: System, mutant: Mutant, *, is_control: bool) -> Row:
 
 
 def newly_broken(before: Findings, after: Findings) -> list[tuple[str, str]]:
-    """Of what is broken afterwards, what was whole before: an earlier mutant's order may go on to break otherwise."""
+    """The violations of orders that had none before; an order of an earlier mutant may violate further promises."""
     known = {subject for _, subject in before}
     return sorted((promise, subject) for promise, subject in after if subject not in known)
 
@@ -111,7 +107,7 @@ def render(rows: Sequence[Row]) -> str:
         (row.name, row.without, f"`{row.scenario}`", ", ".join(row.broken) or "**nothing**", row.example[:120])
         for row in mutated_rows
     ]
-    return head + table(("mutant", "without", "scenario", "found broken", "for example"), cells)
+    return head + table(("mutant", "removed guarantee", "scenario", "broken promises", "example"), cells)
 
 
 RESULTS = Results("mutants", "mutants", Row, lambda row: (row.is_control, row.name), render)
@@ -125,10 +121,10 @@ RESULTS = Results("mutants", "mutants", Row, lambda row: (row.is_control, row.na
     help="Run only this mutant; may be repeated.",
 )
 def mutants(system: System, only: tuple[str, ...]) -> Iterator[Row]:
-    """Take one guarantee away at a time: its scenario must notice, and must find nothing without the mutant."""
+    """Remove one guarantee at a time: its scenario must detect the mutant, and must pass without it."""
     chosen = [mutant for mutant in MUTANTS if not only or mutant.name in only]
     for mutant in chosen:
-        yield _tried(system, mutant, is_control=True)
+        yield _run_scenario(system, mutant, is_control=True)
     for mutant in chosen:
         yield mutated(system, mutant)
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from chaos_tests.mutants.batches import BATCH_MUTANTS
+from chaos_tests.mutants.broker_faults import broker_swallows, broker_without_bindings, cut_in_a_batch
 from chaos_tests.mutants.mutant import Mutant, Patch
-from chaos_tests.mutants.notified import DELIVERED_BEFORE_THE_ANSWER
 from chaos_tests.mutants.parking import charge_undecided, outage_without_delay_queues
 from chaos_tests.mutants.refused_refunds import refunds_refused
 from chaos_tests.mutants.scenarios import (
     RELAYS,
     answers_lost_after_charging,
-    broker_swallows,
-    broker_without_bindings,
     cancelled_in_flight,
-    cut_in_a_batch,
     document_store_killed,
     every_event_twice,
     killed_at,
@@ -22,8 +19,9 @@ from chaos_tests.mutants.scenarios import (
     same_key_again,
     undecodable,
 )
+from chaos_tests.mutants.webhook_delivery import DELIVERED_BEFORE_THE_ANSWER
 
-# The patches are to the path of one event.
+# The patches affect the path of single events.
 _ALONE = (("EVENT_BATCH_SIZE", "1"),)
 _SECOND_STATEMENT = """crash_point("orders.placed")
                 from sqlalchemy import text as _text
@@ -85,7 +83,7 @@ MUTANTS = (
     ),
     Mutant(
         "delete-before-confirm",
-        "the relay's order: published and confirmed first, deleted then",
+        "deleting an outbox row only after the broker's confirm",
         killed_at("relay.fetched:5", *RELAYS),
         RELAYS,
         (
@@ -138,14 +136,14 @@ MUTANTS = (
     ),
     Mutant(
         "charge-again",
-        "looking at the intent before charging again, and the idempotency key",
+        "reading the intent before charging again, and the idempotency key",
         answers_lost_after_charging,
         ("worker-payments",),
         (
             Patch(
                 "services.payments.settlement",
-                "intent = provider.retrieve(payment.provider_id)",
-                "intent = provider.create(payment, payment.terms)",
+                "return provider.retrieve(payment.provider_id)",
+                "return provider.create(payment, payment.terms)",
             ),
             Patch("services.payments.provider", '"create", payment.id,', '"create", new_id(),'),
         ),
@@ -165,7 +163,7 @@ MUTANTS = (
     ),
     Mutant(
         "refund-given-up",
-        "letting a refused refund stand until an operator decides",
+        "keeping a refused refund open until an operator decides",
         refunds_refused,
         ("service-payments", "worker-payments"),
         (
@@ -186,7 +184,7 @@ MUTANTS = (
     ),
     Mutant(
         "outage-is-an-error",
-        "parking what an outage holds up",
+        "parking events during an outage",
         provider_stopped,
         ("worker-payments",),
         (Patch("common.messaging.failures", "if kind is Unavailable:", "if kind is None:"),),
@@ -194,7 +192,7 @@ MUTANTS = (
     ),
     Mutant(
         "undecided-pauses",
-        "parking alone what the provider has not decided",
+        "parking only the event that the provider has not decided",
         charge_undecided,
         ("worker-payments",),
         (Patch("common.messaging.failures", "if kind is Unavailable:", "if kind in {Unavailable, Undecided}:"),),
@@ -216,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "oversold",
-        "the look at what is available",
+        "the check of the available stock",
         last_items,
         ("worker-inventory",),
         (
@@ -239,7 +237,7 @@ MUTANTS = (
         "rejecting what cannot be decoded (Celery's default acknowledges it)",
         undecodable,
         ("worker-orders",),
-        (Patch("common.messaging.celery_worker", "message.reject_log_error(", "message.ack_log_error("),),
+        (Patch("common.messaging.event_consumer", "message.reject_log_error(", "message.ack_log_error("),),
     ),
     *BATCH_MUTANTS,
     DELIVERED_BEFORE_THE_ANSWER,

@@ -60,8 +60,8 @@ class Proxy:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    def count(self, toxic: Toxic, *, strikes: bool) -> None:
-        self.struck[toxic.name] += strikes
+    def count(self, toxic: Toxic, *, applied: bool) -> None:
+        self.struck[toxic.name] += applied
 
     @property
     def changed(self) -> asyncio.Event:
@@ -143,9 +143,9 @@ class _Link:
 
     async def _pass(self, stream: str, data: bytes, writer: asyncio.StreamWriter, passed: int) -> bool:
         """Forward `data` through the toxics; False ends the connection."""
-        for toxic in self._struck_by(stream):
+        for toxic in self._toxics_of(stream):
             values = toxic.attributes
-            self._proxy.count(toxic, strikes=toxic.type != "limit_data" or passed + len(data) > values["bytes"])
+            self._proxy.count(toxic, applied=toxic.type != "limit_data" or passed + len(data) > values["bytes"])
             if toxic.type == "timeout":
                 return await self._swallow(toxic)
             if toxic.type == "latency":
@@ -186,9 +186,9 @@ class _Link:
         return False
 
     async def _is_reset(self, stream: str) -> bool:
-        for toxic in self._struck_by(stream):
+        for toxic in self._toxics_of(stream):
             if toxic.type == "reset_peer":
-                self._proxy.count(toxic, strikes=True)
+                self._proxy.count(toxic, applied=True)
                 await asyncio.sleep(toxic.attributes["timeout"] / 1000)
                 raw = self._writer.get_extra_info("socket")
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -197,11 +197,11 @@ class _Link:
         return False
 
     async def _wait_to_close(self, stream: str) -> None:
-        for toxic in self._struck_by(stream):
+        for toxic in self._toxics_of(stream):
             if toxic.type == "slow_close":
                 await asyncio.sleep(toxic.attributes["delay"] / 1000)
 
-    def _struck_by(self, stream: str) -> list[Toxic]:
+    def _toxics_of(self, stream: str) -> list[Toxic]:
         return [
             toxic for toxic in self._proxy.toxics.values() if toxic.stream == stream and self._luck < toxic.toxicity
         ]

@@ -7,21 +7,17 @@ have happened once: stock and audit must agree. The figures are in docs/bulk-rep
 
 from __future__ import annotations
 
-import json
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
-import requests
 
-from chaos_tests.mutants.mutant import Patch
-from chaos_tests.mutants.run import INJECTION
+from chaos_tests.actions.evidence import wait_until
+from chaos_tests.mutants.mutant import Patch, patched_build
 from chaos_tests.runners.programs import Results, command
 from holdfast.bench import load
 from holdfast.bench.orders import SKU, Shop
-from holdfast.client import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,10 +59,8 @@ def replayed(system: System, count: int) -> Outcome:
     shop.settle()
     _wait(lambda: _product(operator)["reserved"] == 0)
     sold = _product(operator)["sold"]
-    patches = system.stack.home.path / "broken-handler.json"
-    patches.write_text(json.dumps([asdict(BROKEN)]))
-    test_build = {"HOLDFAST_MUTANT": str(patches), "HOLDFAST_TEST_BUILD": "1", "PYTHONPATH": str(INJECTION)}
-    with system.changed({"worker-inventory": test_build | {"RETRY_ATTEMPTS": "1"}}):
+    broken = patched_build([BROKEN], system.stack.home.path / "broken-handler.json")
+    with system.changed({"worker-inventory": broken | {"RETRY_ATTEMPTS": "1"}}):
         system.wait_ready()
         placed = load.run(
             target.url, lambda: shop.request(target.url), connections=4, seconds=WAIT_SECONDS, requests=count
@@ -105,13 +99,7 @@ def _product(operator: Client) -> dict[str, int]:
 
 
 def _wait(is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        with suppress(ApiError, requests.RequestException):
-            if is_done():
-                return
-        time.sleep(0.5)
-    raise TimeoutError("the condition was not met in time")
+    wait_until(is_done, WAIT_SECONDS, "the condition", pause_seconds=0.5)
 
 
 def render(rows: Sequence[Outcome]) -> str:
@@ -119,11 +107,11 @@ def render(rows: Sequence[Outcome]) -> str:
 
 
 def _page(outcome: Outcome) -> str:
-    return f"""# A thousand dead letters, replayed in bulk
+    return f"""# Bulk replay of dead letters
 
-Written by `holdfast chaos replays --orders {outcome.orders}`. A test build of the inventory worker raised on every
-`order.confirmed.v1`; after it was repaired, its dead letters were replayed in bulk ({RATE} a second at most), and
-{outcome.again} of them a second time.
+Written by `holdfast chaos replays --orders {outcome.orders}`. A test build of the inventory worker fails on every
+`order.confirmed.v1`. Once it is fixed, the dead letters are replayed in bulk (at most {RATE} a second), and
+{outcome.again} of them twice.
 
 | | |
 |---|--:|
@@ -131,7 +119,7 @@ Written by `holdfast chaos replays --orders {outcome.orders}`. A test build of t
 | dead letters of `{QUEUE}` | {outcome.letters} |
 | sales before the replay | {outcome.sold_before} |
 | sales after it | {outcome.sold_after} |
-| dead letters still on file | {outcome.still_filed} |
+| dead letters not replayed | {outcome.still_filed} |
 | seconds until the last sale | {outcome.seconds:.0f} |
 | promises broken | {", ".join(outcome.broken_promises) or "none"} |
 """

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chaos_tests.actions.workloads import end_workload
 from chaos_tests.runners import schedule
 from chaos_tests.runners.drivers.driver import driver_of
-from chaos_tests.runners.execution import Outcome, carry_out, fault_of
+from chaos_tests.runners.execution import Outcome, execute, fault_of
 from chaos_tests.runners.experiments import bound, pair
 from chaos_tests.runners.history import History
 from chaos_tests.runners.requirements import missing
@@ -109,8 +109,8 @@ class Campaign:
     def _under_load(self, steps: list[Step], seed: int, orders: int) -> list[Outcome]:
         with self._workload(seed, len(steps), orders) as workload:
             entry = self._note(workload)
-            outcomes = self._carry_out_all(steps)
-            self._go_on(orders)
+            outcomes = self._execute_all(steps)
+            self._place_remaining(orders)
             if not workload.is_running:
                 raise RuntimeError("the workload ended before its time: see history.log")
         if entry:
@@ -132,21 +132,21 @@ class Campaign:
         driver_of(self._run_config.variables).journal.add(end_workload, entry, of_the_run=True)
         return entry
 
-    def _carry_out_all(self, steps: list[Step]) -> list[Outcome]:
+    def _execute_all(self, steps: list[Step]) -> list[Outcome]:
         time.sleep(LEAD_SECONDS)
         history = History(self._directory / "history.jsonl")
         outcomes: list[Outcome] = []
         try:
             for number, step in enumerate(steps, 1):
-                outcomes.append(self._carry_out(step, number, len(steps), history))
+                outcomes.append(self._execute(step, number, len(steps), history))
         finally:
             history.close()
         return outcomes
 
-    def _carry_out(self, step: Step, number: int, total: int, history: History) -> Outcome:
+    def _execute(self, step: Step, number: int, total: int, history: History) -> Outcome:
         experiment = self._bound(step)
         self._report(f"{number}/{total} {_name(experiment)}: {experiment.title}")
-        outcome = carry_out(experiment, self._run_config.variables)
+        outcome = execute(experiment, self._run_config.variables)
         (self._directory / "journals").mkdir(exist_ok=True)
         path = self._directory / "journals" / f"{number:03}-{experiment.name}.json"
         path.write_text(json.dumps(outcome.journal, indent=1, default=str) + "\n")
@@ -163,7 +163,7 @@ class Campaign:
         time.sleep(step.gap_seconds)
         return outcome
 
-    def _go_on(self, orders: int) -> None:
+    def _place_remaining(self, orders: int) -> None:
         """Let the workload place the missing orders, and a few after the last fault."""
         time.sleep(TAIL_SECONDS)
         counter = _Accepted(self._directory / "history.jsonl")
@@ -236,5 +236,5 @@ class _Accepted:
 
 
 def _name(experiment: Experiment) -> str:
-    strikes = f" ({' and '.join(experiment.targets)})" if experiment.targets else ""
-    return f"[bold]{experiment.name}[/]{strikes}"
+    targets = f" ({' and '.join(experiment.targets)})" if experiment.targets else ""
+    return f"[bold]{experiment.name}[/]{targets}"

@@ -29,21 +29,21 @@ class Outcome:
     not_run: str = ""
     began: float = 0.0
     ended: float = 0.0
-    bit: bool | None = None
+    took_effect: bool | None = None
     evidence: str = ""
     was_interrupted: bool = False
     journal: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def passed(self) -> bool:
-        return not self.not_run and not self.complaints and self.bit is not False
+        return not self.not_run and not self.complaints and self.took_effect is not False
 
     def document(self) -> dict[str, Any]:
         """As JSON; the journal stays in its own file."""
         return {name: value for name, value in asdict(self).items() if name != "journal"} | {"passed": self.passed}
 
 
-def carry_out(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
+def execute(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
     """Run it with `variables` (home, driver). Errors are in the outcome."""
     ensure_experiment_is_valid(experiment.document)
     window = _Window()
@@ -53,14 +53,14 @@ def carry_out(experiment: Experiment, variables: dict[str, Any]) -> Outcome:
         experiment_vars=(dict(variables), {}),
         event_handlers=[window],
     )
-    bit, evidence = journals.evidence(journal, is_pair=experiment.is_pair)
+    took_effect, evidence = journals.evidence(journal, is_pair=experiment.is_pair)
     return Outcome(
         experiment.name,
         " and ".join(experiment.targets),
         journals.complaints(journal),
         began=window.began,
         ended=window.ended,
-        bit=bit,
+        took_effect=took_effect,
         evidence=evidence,
         was_interrupted=journals.was_interrupted(journal),
         journal=journal,
@@ -75,7 +75,7 @@ def fault_of(experiment: Experiment, outcome: Outcome) -> Fault | None:
         experiment.name,
         outcome.began,
         outcome.ended or time.monotonic(),
-        bit=outcome.bit,
+        took_effect=outcome.took_effect,
         evidence=outcome.evidence[:1000],
         target=outcome.target,
         accepts=experiment.accepts,

@@ -1,12 +1,13 @@
 """Loads the experiments: names, targets and requirements. It does not run them.
 
-A file in `experiments/` is one kind of fault: a method, and its experiments by name. Each becomes an ordinary Chaos
-Toolkit experiment (`holdfast chaos show NAME` prints it) in the shared frame `_frame.yaml`. An activity is `name`,
-`does` (a function of `chaos_tests.actions`), `with` (its arguments) and `lasts` (the pause after it). `${target}`,
+A file in `experiments/` is one kind of fault: a method, and its experiments by name; `each_server` is one for each
+server of `_servers.yaml`. Each becomes an ordinary Chaos Toolkit
+experiment (`holdfast chaos show NAME` prints it) in the shared frame `_frame.yaml`. An activity is `name`,
+`action` (a function of `chaos_tests.actions`), `arguments` and `duration` (the pause after it). `${target}`,
 `${seconds}` and an experiment's own `variables` are filled in. Fields that Chaos Toolkit lacks are in its extension
 `holdfast`: `targets` (allowed targets; the first is the default), `accepts`, `outage` and `dead_letters` (see
-runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the ten representative ones), `alone`
-(not to be paired with another) and `ruinous` (a server does not survive it: never drawn at random, and the next
+runners/history.py), `requires` (see runners/requirements.py), `quick` (one of the ten representative ones), `exclusive`
+(not to be paired with another) and `destructive` (a server does not survive it: never drawn at random, and the next
 experiment gets a new system).
 """
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = Path(__file__).parents[1] / "experiments"
 FRAME = DIRECTORY / "_frame.yaml"
+SERVERS = DIRECTORY / "_servers.yaml"
 DOCUMENTED = ("title", "description", "tags")
 VARIABLES = {
     "target": {"type": "env", "key": "HOLDFAST_CHAOS_TARGET"},
@@ -49,8 +51,8 @@ class Experiment:
     dead_letters: int = 0
     requires: tuple[str, ...] = ()
     quick: bool = False
-    alone: bool = False
-    ruinous: bool = False
+    exclusive: bool = False
+    destructive: bool = False
     is_pair: bool = False
 
     @property
@@ -77,10 +79,24 @@ def load_all(directory: Path = DIRECTORY) -> dict[str, Experiment]:
 def load(path: Path) -> list[Experiment]:
     """Read one kind of fault. Raises `ValueError` naming the file and the experiment."""
     kind = _read(path)
+    experiments = kind.get("experiments", {}) | (_of_each_server(kind["each_server"]) if "each_server" in kind else {})
     return [
         _experiment(f"{path.name}, {name}", name, {"method": kind["method"]} | deepcopy(given))
-        for name, given in kind["experiments"].items()
+        for name, given in experiments.items()
     ]
+
+
+def _of_each_server(shared: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The experiments of a fault that every server can have, by name."""
+    found = {}
+    for server, texts in _read(SERVERS).items():
+        given = {key: value for key, value in shared.items() if key not in ("name", "quick")}
+        given |= {"tags": [server, *given["tags"]], "targets": [server]}
+        given |= {key: given[key].format(**texts) for key in ("title", "description")}
+        given |= {"accepts": True} if texts.get("accepts") else {}
+        given |= {"quick": True} if server in shared.get("quick", ()) else {}
+        found[shared["name"].format(server=server)] = given
+    return found
 
 
 def _experiment(where: str, name: str, given: dict[str, Any]) -> Experiment:
@@ -106,16 +122,16 @@ def _experiment(where: str, name: str, given: dict[str, Any]) -> Experiment:
 
 def _activity(short: dict[str, Any]) -> dict[str, Any]:
     """Convert an activity to Chaos Toolkit's format."""
-    module, _, function = short["does"].partition(".")
+    module, _, function = short["action"].partition(".")
     provider = {"type": "python", "module": f"chaos_tests.actions.{module}", "func": function}
-    arguments = {"arguments": short["with"]} if "with" in short else {}
-    pauses = {"pauses": {"after": short["lasts"]}} if "lasts" in short else {}
+    arguments = {"arguments": short["arguments"]} if "arguments" in short else {}
+    pauses = {"pauses": {"after": short["duration"]}} if "duration" in short else {}
     return {"type": "action", "name": short["name"], "provider": provider | arguments} | pauses
 
 
 @cache
 def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def bound(experiment: Experiment, target: str = "", hold_seconds: float | None = None) -> Experiment:
@@ -146,7 +162,7 @@ def only_process(experiments: Iterable[Experiment]) -> str:
 
 
 def pair(one: Experiment, other: Experiment) -> Experiment:
-    """Both at once: one begins, the other begins, both last, the second is restored, then the first. Both must be
+    """Both at once: one begins, the other begins, both go on, the second is restored, then the first. Both must be
     bound.
 
     A fault of a single action runs during the other; two of that kind run concurrently.
@@ -168,7 +184,7 @@ def pair(one: Experiment, other: Experiment) -> Experiment:
         outage=one.outage and other.outage,
         dead_letters=one.dead_letters + other.dead_letters,
         requires=(*one.requires, *other.requires),
-        alone=True,
+        exclusive=True,
         is_pair=True,
     )
 

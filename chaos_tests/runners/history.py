@@ -35,16 +35,16 @@ CHUNK_BYTES = 8_000_000
 class Fault:
     """One fault, which ends when it is restored. None means unknown.
 
-    `bit`: whether the injector observed its effect (a changed process id, a refused connection), with `evidence`; None
-    leaves it to the checker, which then searches for errors or a stall in the window. `accepts`: whether orders must be
-    accepted during the fault. `outage`: whether a dependency was down (or slow), so that P7 applies: no attempts used
-    up, nothing dead-lettered. `dead_letters`: the intended number (poison).
+    `took_effect`: whether the injector observed its effect (a changed process id, a refused connection), with
+    `evidence`; None leaves it to the checker, which then searches for errors or a stall in the window. `accepts`:
+    whether orders must be accepted during the fault. `outage`: whether a dependency was down (or slow), so that P7
+    applies: no attempts used up, nothing dead-lettered. `dead_letters`: the intended number (poison).
     """
 
     name: str
     began: float
     ended: float
-    bit: bool | None = None
+    took_effect: bool | None = None
     evidence: str = ""
     target: str = ""
     accepts: bool | None = None
@@ -91,14 +91,3 @@ def _record(line: bytes) -> dict[str, Any]:
     except ValueError:
         record = None
     return record if isinstance(record, dict) else {"kind": "torn"}
-
-
-def faults(path: Path) -> list[Fault]:
-    """The faults of a history, by start time."""
-    known = Fault.__dataclass_fields__
-    found = [
-        Fault(**{name: value for name, value in record.items() if name in known})
-        for record in read(path)
-        if record["kind"] == "fault"
-    ]
-    return sorted(found, key=lambda fault: fault.began)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def complaints(journal: dict[str, Any]) -> list[str]:
-    """The reasons why this is not a pass; empty for a pass."""
+    """The reasons why the experiment did not pass; empty for a pass."""
     return list(_complaints(journal))
 
 
@@ -24,9 +24,9 @@ def evidence(journal: dict[str, Any], *, is_pair: bool = False) -> tuple[bool | 
     """
     outputs = [run.get("output") for run in journal.get("run") or ()]
     reported = [output for output in outputs if isinstance(output, dict) and "evidence" in output]
-    bits = {output.get("bit") for output in reported} - {None}
-    bit = None if not bits else True in bits if is_pair else False not in bits
-    return bit, "; ".join(str(output["evidence"]) for output in reported)
+    found = {output.get("took_effect") for output in reported} - {None}
+    took_effect = None if not found else True in found if is_pair else False not in found
+    return took_effect, "; ".join(str(output["evidence"]) for output in reported)
 
 
 def was_interrupted(journal: dict[str, Any]) -> bool:

@@ -60,7 +60,7 @@ class Options:
         return known.rabbitmq_nodes if known else self.rabbitmq_nodes or 1
 
 
-def demand_one_wish(options: Options) -> None:
+def require_one_selection(options: Options) -> None:
     """Raises `click.UsageError`."""
     chosen = [bool(options.names), options.everything, options.quick, options.is_random, bool(options.schedule_file)]
     if sum(chosen) != 1:
@@ -72,7 +72,7 @@ def demand_one_wish(options: Options) -> None:
         )
 
 
-def demand_settings(options: Options) -> None:
+def require_settings(options: Options) -> None:
     """Raises `click.UsageError`."""
     if options.driver == "compose" and (unset := compose.unset()):
         raise click.UsageError(f"--driver compose needs {' and '.join(unset)} in the environment")

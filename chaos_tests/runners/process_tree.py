@@ -1,15 +1,19 @@
-"""Processes and their descendants, from /proc."""
+"""Processes and their descendants, from /proc, and programs that run to their end."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterable
 
 TRAP = "HOLDFAST_CRASH_POINT"
+PROGRAM_SECONDS = 120.0
 
 
 def is_armed(pid: int | None) -> bool:
@@ -21,6 +25,22 @@ def is_armed(pid: int | None) -> bool:
 
 def any_died(pids: Iterable[int]) -> bool:
     return not all(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those that still run."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def run_program(*words: str) -> str:
+    """What the program prints. Raises `OSError` with its error output."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS)
+    if done.returncode != 0:
+        message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"
+        raise OSError(message)
+    return done.stdout
 
 
 def process_tree(root: int | None) -> list[int]:

@@ -18,7 +18,7 @@ import click
 
 from chaos_tests.runners.system import System
 from holdfast.commands.options import EXIT_FAILED
-from infrastructure.local.ending import end_in_good_order
+from infrastructure.local.termination import exit_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -83,7 +83,7 @@ def command(results: Results[R], *, port_base: int) -> Callable[[Callable[..., I
         @click.option("--port-base", default=port_base, show_default=True, help="First port of its own stack.")
         @wraps(measure)
         def run(home: str, port_base: int, **options: Any) -> None:
-            end_in_good_order()
+            exit_on_sigterm()
             rows: list[R] = []
             system = System(home, port_base)
             try:

@@ -91,7 +91,8 @@ def _step(chance: random.Random, known: dict[str, Experiment], name: str) -> Ste
     hold = round(chance.uniform(SHORTEST_SECONDS, LONGEST_SECONDS), 1)
     gap = round(chance.uniform(*GAP_SECONDS), 1)
     # A fault without a target needs the whole system, so it cannot be paired with another.
-    may = target and partner_target and partner_target != target and not experiment.alone and not known[partner].alone
-    if pairs and may and partner != name:
+    may = target and partner_target and partner_target != target
+    exclusive = experiment.exclusive or known[partner].exclusive
+    if pairs and may and not exclusive and partner != name:
         also, also_target = partner, partner_target
     return Step(name, target, also, also_target, hold, gap)

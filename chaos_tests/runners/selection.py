@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chaos_tests.runners import schedule
-from chaos_tests.runners.options import Options, demand_one_wish
+from chaos_tests.runners.options import Options, require_one_selection
 from chaos_tests.runners.requirements import missing
 
 if TYPE_CHECKING:
@@ -37,27 +37,27 @@ def kept_schedule(path: Path | None, known: dict[str, Experiment]) -> tuple[int 
 
 def chosen_steps(options: Options, known: dict[str, Experiment], kept: list[schedule.Step]) -> list[schedule.Step]:
     """The steps to execute. Ends the command for inconsistent options."""
-    demand_one_wish(options)
+    require_one_selection(options)
     if options.schedule_file:
         return kept
     if options.is_random:
         able = {
             name: each
             for name, each in known.items()
-            if not each.ruinous and not missing(each.requires, options.driver, options.nodes)
+            if not each.destructive and not missing(each.requires, options.driver, options.nodes)
         }
         return schedule.draw(options.seed, options.faults, able)
     if options.quick:
         return schedule.of([name for name, each in known.items() if each.quick])
     if options.everything:
         return schedule.of([name for name, each in known.items() if _fits(each, options.target)], options.target)
-    demand_known(options.names, known)
+    require_known(options.names, known)
     for name in options.names:
         chosen_target(known[name], options.target)
     return schedule.of(options.names, options.target)
 
 
-def demand_known(names: Iterable[str], known: dict[str, Experiment]) -> None:
+def require_known(names: Iterable[str], known: dict[str, Experiment]) -> None:
     if unknown := set(names) - known.keys():
         message = f"there is no experiment {', '.join(sorted(unknown))}; `holdfast chaos list` shows what there is"
         raise click.UsageError(message)

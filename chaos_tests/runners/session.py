@@ -87,13 +87,13 @@ class Session:
                 self._report(f"[red]✗[/] {error}")
                 result = Result(directory, [Outcome(step.experiment, step.target, [str(error)])])
             rows.append(table.row(self._known[step.experiment], result, self._options.driver))
-            self._write_down(rows)
-            if number < len(steps) and (result.state in FAILED or self._known[step.experiment].ruinous):
+            self._save_results(rows)
+            if number < len(steps) and (result.state in FAILED or self._known[step.experiment].destructive):
                 self._begin_again(run_config)
         self._report(f"the table: {self._directory / 'results.md'}")
         return table.worst(rows)
 
-    def _write_down(self, rows: list[table.Row]) -> None:
+    def _save_results(self, rows: list[table.Row]) -> None:
         """Called after each experiment, so that an interrupted run keeps its results."""
         table.write(rows, self._directory / "results.md")
         if page := self._options.table:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _STATES = re.compile(r"^\| \w+ \| (?:safety|liveness) \| [^|]+ \| ([0-9,]+) \|", re.MULTILINE)
 _MUTANTS_OF_MODELS = re.compile(r"^(\d+ of \d+)\. Each is the same model", re.MULTILINE)
-_PLACES = re.compile(r"^Places hit: (.+?)\.?$", re.MULTILINE)
+_POINTS = re.compile(r"^Crash points hit: (.+?)\.?$", re.MULTILINE)
 _CAUGHT = re.compile(r"^Caught: (.+?)\.?$", re.MULTILINE)
 
 
@@ -22,7 +22,7 @@ def of_other_suites(directory: Path) -> list[str]:
     visited = f"{sum(searches):,} states in {len(searches)} searches" if searches else ""
     found = _first(_MUTANTS_OF_MODELS, models)
     return [
-        f"* [Crash points](crash-points.md) hit: {_first(_PLACES, crashes) or 'not run'}.",
+        f"* [Crash points](crash-points.md) hit: {_first(_POINTS, crashes) or 'not run'}.",
         f"* [Mutants](mutants.md) of the running system caught: {_first(_CAUGHT, mutants) or 'not run'}.",
         f"* [The models](model-results.md): {visited or 'not run'}; mutants found: {found or 'not run'}.",
     ]

@@ -6,27 +6,26 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import requests
 import stripe
 
+from chaos_tests.actions.evidence import wait_until
 from chaos_tests.runners.process_tree import TRAP, is_armed, process_tree
 from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
 from holdfast.audit.run import audit
 from holdfast.client import ApiError, Client
 from holdfast.target import target_of
-from infrastructure.local.spec import read_specs, write_specs
+from infrastructure.local.spec import change_environments, read_specs, write_specs
 from infrastructure.local.stack import Stack
 from infrastructure.processes import PROCESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from holdfast.audit.run import Verdict
     from holdfast.target import Target
@@ -35,7 +34,6 @@ SERVERS = ("postgres", "rabbitmq", "mongodb", "sandbox")
 API_SECONDS = 10
 SKU = "CHAOS-TEA"
 STOCK = 10_000_000
-CONFLICT = 409
 READY_SECONDS = SETTLE_SECONDS = 120
 AUDIT_SECONDS = 60.0
 OPEN = ("pending", "reserved")
@@ -55,7 +53,7 @@ class System:
         proxy_routes = self._start_proxies()
         self.override({line.name: {} for line in PROCESSES if line.command and not line.is_job}, proxy_routes)
         self.wait_ready()
-        self._list_product()
+        self.target().list_product(SKU, "Tea", STOCK)
 
     def stop(self) -> None:
         self.stack.down()
@@ -68,14 +66,14 @@ class System:
 
     def override(self, changes: Mapping[str, Mapping[str, str]], proxy_routes: Mapping[str, str] | None = None) -> None:
         """Restart the named processes with these additional variables."""
-        home = self.stack.home
-        specs = read_specs(home.programs_file)
-        for name, variables in changes.items():
-            environment = {
-                key: _through_proxy(value, proxy_routes or {}) for key, value in specs[name].environment.items()
-            }
-            specs[name] = replace(specs[name], environment=environment | dict(variables))
-        write_specs(home, list(specs.values()))
+        specs = read_specs(self.stack.home.programs_file)
+        change_environments(
+            self.stack.home,
+            {
+                name: _through_proxies(specs[name].environment, proxy_routes or {}) | dict(variables)
+                for name, variables in changes.items()
+            },
+        )
         with ThreadPoolExecutor(8) as executor:
             list(executor.map(self._again, changes))
 
@@ -101,22 +99,11 @@ class System:
         trap = {TRAP: crash_point, "HOLDFAST_TEST_BUILD": "1"}
         self.override({name: trap for name in names})  # noqa: C420 - not a value to be shared
         self.wait_ready()
-        deadline = time.monotonic() + READY_SECONDS
-        while not all(is_armed(self.stack.pid(name)) for name in names):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the processes did not start")
-            time.sleep(0.05)
-        self.disarm(names, (TRAP,))
+        wait_until(
+            lambda: all(is_armed(self.stack.pid(name)) for name in names), READY_SECONDS, "the processes start", 0.05
+        )
+        change_environments(self.stack.home, {name: {TRAP: None} for name in names})  # from the next start on
         return {pid for name in names for pid in process_tree(self.stack.pid(name))}
-
-    def disarm(self, names: Iterable[str], variables: tuple[str, ...]) -> None:
-        """Remove variables: from the next start on, the processes run without them."""
-        home = self.stack.home
-        specs = read_specs(home.programs_file)
-        for name in names:
-            kept = {key: value for key, value in specs[name].environment.items() if key not in variables}
-            specs[name] = replace(specs[name], environment=kept)
-        write_specs(home, list(specs.values()))
 
     def toxic(self, server: str, kind: str, stream: str = "downstream", **attributes: int) -> None:
         """Add a toxic to the connections to a server; several may be active."""
@@ -143,10 +130,8 @@ class System:
 
     def customer(self) -> Client:
         """A client for a new customer, with its own token."""
-        target = self.target()
-        name = f"chaos-{uuid.uuid4().hex[:10]}"
-        user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
-        return target.client_of({"api_key": user["api_key"]})
+        _, credentials = self.target().register("chaos")
+        return self.target().client_of(credentials)
 
     def settle(self, order_ids: list[str]) -> int:
         """Wait until all of them are confirmed or cancelled; returns how many are not after two minutes."""
@@ -177,27 +162,12 @@ class System:
 
     def wait_ready(self) -> None:
         """Wait until the gateway says that all services are ready. Raises `TimeoutError`."""
-        deadline = time.monotonic() + READY_SECONDS
         url = f"{self.stack.urls.http('gateway')}/readyz"
-        while True:
-            with suppress(requests.RequestException):
-                if requests.get(url, timeout=API_SECONDS).ok:
-                    return
-            if time.monotonic() > deadline:
-                raise TimeoutError("the system did not become ready")
-            time.sleep(0.2)
+        wait_until(lambda: requests.get(url, timeout=API_SECONDS).ok, READY_SECONDS, "the system becomes ready", 0.2)
 
     def _again(self, name: str) -> None:
         self.stack.stop(name)
         self.stack.start(name)
-
-    def _list_product(self) -> None:
-        body = {"sku": SKU, "name": "Tea", "price": {"amount": 790, "currency": "usd"}, "on_hand": STOCK}
-        try:
-            self.target().operator().post("/api/v1/products", body)
-        except ApiError as error:
-            if error.status != CONFLICT:
-                raise
 
     def _start_proxies(self) -> dict[str, str]:
         """Start the proxy process; returns each server's address and its replacement."""
@@ -217,10 +187,11 @@ class System:
         return proxy_routes
 
 
-def _through_proxy(value: str, proxy_routes: Mapping[str, str]) -> str:
+def _through_proxies(environment: Mapping[str, str], proxy_routes: Mapping[str, str]) -> dict[str, str]:
+    changed = dict(environment)
     for here, there in proxy_routes.items():
-        value = value.replace(here, there)
-    return value
+        changed = {name: value.replace(here, there) for name, value in changed.items()}
+    return changed
 
 
 def _free_port() -> int:

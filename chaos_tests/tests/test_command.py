@@ -21,7 +21,7 @@ STEPS = [
 
 @pytest.fixture
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Options, list[Step]]]:
-    """The sessions that would have run: options and steps."""
+    """The options and steps of the sessions that would have run."""
     found: list[tuple[Options, list[Step]]] = []
 
     class Session:
@@ -47,9 +47,7 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "schedule.json"
 
 
-def test_a_schedule_on_file_brings_its_steps_and_its_seed(
-    kept: Path, sessions: list[tuple[Options, list[Step]]]
-) -> None:
+def test_a_stored_schedule_sets_steps_and_seed(kept: Path, sessions: list[tuple[Options, list[Step]]]) -> None:
     assert run("--schedule", kept).exit_code == 0
     assert run("--schedule", kept, "--seed", 5).exit_code == 0
     assert [(options.seed, steps) for options, steps in sessions] == [(77, STEPS), (5, STEPS)]
@@ -58,7 +56,7 @@ def test_a_schedule_on_file_brings_its_steps_and_its_seed(
 @pytest.mark.parametrize(
     "text", ["", "{}", '{"seed": 1, "steps": [{}]}', '{"seed": 1, "steps": [{"experiment": "of-another-time"}]}']
 )
-def test_what_is_no_schedule_is_refused(text: str, kept: Path, sessions: list[tuple[Options, list[Step]]]) -> None:
+def test_an_invalid_schedule_is_rejected(text: str, kept: Path, sessions: list[tuple[Options, list[Step]]]) -> None:
     kept.write_text(text)
     ended = run("--schedule", kept)
     assert ended.exit_code == 2
@@ -66,16 +64,14 @@ def test_what_is_no_schedule_is_refused(text: str, kept: Path, sessions: list[tu
     assert not sessions
 
 
-def test_a_target_that_the_experiment_does_not_strike_is_refused(
-    kept: Path, sessions: list[tuple[Options, list[Step]]]
-) -> None:
+def test_an_unsupported_target_is_rejected(kept: Path, sessions: list[tuple[Options, list[Step]]]) -> None:
     schedule.write([Step("worker-killed", "mongodb")], 1, kept)
     assert "targets worker-orders" in " ".join(run("--schedule", kept).output.split())
     assert not sessions
 
 
 @pytest.mark.parametrize("words", [("--all",), ("--home", ".", "--quick"), ("--driver", "compose", "--quick")])
-def test_smaller_schedules_are_looked_for_on_empty_stacks_only(
+def test_shrinking_requires_one_run_on_its_own_stack(
     words: tuple[str, ...], sessions: list[tuple[Options, list[Step]]]
 ) -> None:
     ended = run(*words, "--shrink")
@@ -85,7 +81,7 @@ def test_smaller_schedules_are_looked_for_on_empty_stacks_only(
     assert run("--quick", "--shrink").exit_code == 0
 
 
-def test_where_containers_are_asked_is_said_by_the_environment(
+def test_the_compose_driver_requires_its_environment_variables(
     monkeypatch: pytest.MonkeyPatch, sessions: list[tuple[Options, list[Step]]]
 ) -> None:
     words = ("worker-scaled", "--driver", "compose")
@@ -100,14 +96,14 @@ def test_where_containers_are_asked_is_said_by_the_environment(
     assert len(sessions) == 1
 
 
-def test_there_is_nothing_to_restore_without_a_home(tmp_path: Path) -> None:
+def test_heal_without_a_home_is_exit_code_3(tmp_path: Path) -> None:
     ended = CliRunner().invoke(command.chaos, ["heal", "--home", str(tmp_path / "nowhere")])
     assert ended.exit_code == 3
     assert "No stack runs in" in ended.output
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_an_experiment_is_shown_as_chaos_toolkit_reads_it() -> None:
+def test_an_experiment_is_shown_in_chaos_toolkits_format() -> None:
     shown = CliRunner().invoke(command.chaos, ["show", "worker-killed", "--target-service", "payments"])
     assert shown.exit_code == 0
     document = json.loads(shown.output)
@@ -116,7 +112,7 @@ def test_an_experiment_is_shown_as_chaos_toolkit_reads_it() -> None:
 
 
 @pytest.mark.parametrize("words", [["no-such"], ["worker-killed", "--target-service", "rabbitmq"]])
-def test_what_cannot_be_shown_is_named(words: list[str]) -> None:
+def test_an_unknown_experiment_or_target_is_named(words: list[str]) -> None:
     shown = CliRunner().invoke(command.chaos, ["show", *words])
     assert shown.exit_code == 2
     assert words[-1] in shown.output

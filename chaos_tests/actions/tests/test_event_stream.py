@@ -66,20 +66,20 @@ def read(server: Server, *replies: str | int) -> EventStream:
     return reader
 
 
-def test_it_resumes_after_the_last_whole_frame(server: Server) -> None:
+def test_it_resumes_after_the_last_complete_frame(server: Server) -> None:
     torn = FRAME.format(2)[:-1]
     reader = read(server, FRAME.format(1) + torn, FRAME.format(2) + PROGRESS + END)
     assert server.resumed[:3] == [None, "1", "3"]
     assert reader.shown == {"event-1": 1, "event-2": 1}
 
 
-def test_what_is_shown_twice_is_counted_twice(server: Server) -> None:
+def test_a_duplicate_event_is_counted_twice(server: Server) -> None:
     reader = read(server, FRAME.format(1), FRAME.format(1))
     assert reader.shown == {"event-1": 2}
     assert reader.connections >= 2
 
 
-def test_it_takes_a_new_token_when_the_old_one_is_refused(server: Server) -> None:
+def test_a_rejected_token_is_replaced(server: Server) -> None:
     reader = read(server, 401, 503, FRAME.format(1))
     assert server.tokens[:3] == ["Bearer token-0", "Bearer token-1", "Bearer token-1"]
     assert reader.refused == {401: 1, 503: 1}

@@ -39,7 +39,7 @@ def send(receiver: FaultyReceiver, webhook_id: str, key: bytes = KEY, session: r
     return (session or requests.Session()).post(receiver.url, data=BODY, headers=headers, timeout=30).status_code
 
 
-def test_every_second_request_to_a_flapping_one_is_a_500(receiver: FaultyReceiver) -> None:
+def test_a_flapping_receiver_returns_500_to_every_second_request(receiver: FaultyReceiver) -> None:
     receiver.misbehave(Misbehaviour(FLAPPING))
     assert [send(receiver, name) for name in ("a", "b", "a")] == [500, 200, 500]
     assert receiver.verified == {"b"}
@@ -48,7 +48,7 @@ def test_every_second_request_to_a_flapping_one_is_a_500(receiver: FaultyReceive
     assert receiver.verified == {"a", "b", "c"}
 
 
-def test_a_dead_one_refuses_and_returns_to_its_address(receiver: FaultyReceiver) -> None:
+def test_a_dead_receiver_refuses_connections_and_recovers_at_its_address(receiver: FaultyReceiver) -> None:
     receiver.misbehave(Misbehaviour(DEAD))
     with pytest.raises(requests.ConnectionError):
         send(receiver, "a")
@@ -57,7 +57,7 @@ def test_a_dead_one_refuses_and_returns_to_its_address(receiver: FaultyReceiver)
     assert receiver.verified == {"a"}
 
 
-def test_a_dead_one_does_not_answer_on_a_kept_connection_either(receiver: FaultyReceiver) -> None:
+def test_a_dead_receiver_closes_kept_alive_connections(receiver: FaultyReceiver) -> None:
     with requests.Session() as session:
         assert send(receiver, "a", session=session) == 200
         receiver.misbehave(Misbehaviour(DEAD))
@@ -65,13 +65,13 @@ def test_a_dead_one_does_not_answer_on_a_kept_connection_either(receiver: Faulty
             send(receiver, "b", session=session)
 
 
-def test_a_late_one_answers_late(receiver: FaultyReceiver) -> None:
+def test_a_late_receiver_responds_late(receiver: FaultyReceiver) -> None:
     receiver.misbehave(Misbehaviour(LATE, seconds=0.5))
     began = time.monotonic()
     assert send(receiver, "a") == 200
     assert time.monotonic() - began >= 0.5
 
 
-def test_what_is_not_signed_is_not_verified(receiver: FaultyReceiver) -> None:
+def test_an_unsigned_webhook_is_not_verified(receiver: FaultyReceiver) -> None:
     assert send(receiver, "a", key=b"another") == 401
     assert (receiver.verified, receiver.forged) == (set(), 1)

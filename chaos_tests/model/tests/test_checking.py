@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_holds_holds_and_what_does_not_is_shown(found: Programs, folder: Path) -> None:
+def test_a_violation_is_found_and_a_valid_model_passes(found: Programs, folder: Path) -> None:
     (folder / "tiny.pml").write_text(MODEL)
     holds = check(found, "tiny", {"LIMIT": 4}, Kind.SAFETY, seconds=60, optimise=False)
     broken = check(found, "tiny", {"LIMIT": 3}, Kind.SHORTEST, seconds=60, optimise=False)
@@ -35,19 +35,19 @@ def test_what_holds_holds_and_what_does_not_is_shown(found: Programs, folder: Pa
     assert broken.steps >= 4
 
 
-def test_a_property_that_spin_cannot_read_is_no_verdict(found: Programs, folder: Path) -> None:
-    """Spin says so in passing, leaves the property out, and finds nothing wrong."""
+def test_an_unparsable_property_gives_no_verdict(found: Programs, folder: Path) -> None:
+    """Spin only warns, skips the property, and finds no violation."""
     (folder / "tiny.pml").write_text(MODEL + "ltl p { <> ((n == 3 -> 1 : 0) == 1) }\n")
     with pytest.raises(UnfinishedError):
         check(found, "tiny", {"LIMIT": 4}, Kind.LIVENESS, seconds=60, optimise=False)
 
 
-def test_a_search_that_takes_too_long_is_no_verdict(found: Programs) -> None:
+def test_a_search_beyond_its_time_out_gives_no_verdict(found: Programs) -> None:
     with pytest.raises(UnfinishedError):
         check(found, "settlement", {"SETTLERS": 2}, Kind.SAFETY, seconds=0.2, optimise=False)
 
 
-def test_without_a_compiler_nothing_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingToolError, match="no C compiler"):
         programs.ensure_programs()

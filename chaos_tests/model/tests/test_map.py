@@ -11,12 +11,12 @@ from chaos_tests.model.cases import MUTANTS, QUICK
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
 MODELS = sorted((ROOT / "chaos_tests" / "model").glob("*.pml"))
-# What is counted down or chosen, and is no mutant.
+# Bounds and options, which are no mutants.
 BOUNDS = {name for case in QUICK for name in case.bounds} | {"LIVENESS"}
 
 
 def named() -> list[tuple[str, str]]:
-    """Each (file, function) of the page; a function without a file belongs to the file before it in its row."""
+    """Each (file, function) of the page; a function without a file belongs to the previous file of its row."""
     found = []
     for line in PAGE.splitlines():
         file = ""
@@ -41,7 +41,7 @@ def functions(file: str) -> set[str]:
     return plain | methods
 
 
-def test_every_function_named_exists() -> None:
+def test_every_named_function_exists() -> None:
     pairs = named()
     assert len(pairs) > 60
     assert [f"{file} {name}" for file, name in pairs if name not in functions(file)] == []
@@ -56,7 +56,7 @@ def test_every_process_is_mapped(model: Path) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: str(path.stem))
-def test_every_switch_is_a_mutant(model: Path) -> None:
+def test_every_macro_is_a_mutant(model: Path) -> None:
     text = model.read_text(encoding="utf-8")
     switches = set(re.findall(r"^#ifn?def (\w+)", text, re.MULTILINE))
     defined = set(re.findall(r"^#define (\w+)", text, re.MULTILINE)) | BOUNDS

@@ -1,6 +1,6 @@
 """The models hold within the quick bounds, and each mutant is found by the property that it breaks.
 
-Skipped, and said so, where Spin or a C compiler cannot be had: then nothing is proven here.
+Skipped with a reason if Spin or a C compiler is not available: then nothing is checked.
 """
 
 import pytest
@@ -20,8 +20,8 @@ def programs() -> Programs:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # half a minute of work, on a machine that may have much else to do
-def test_the_models_hold_and_the_mutants_are_found(programs: Programs) -> None:
+@pytest.mark.timeout(900)  # half a minute on an idle machine
+def test_the_models_hold_and_their_mutants_are_found(programs: Programs) -> None:
     rows = list(check_all(programs, [*QUICK, *MUTANTS], seconds=300))
     assert len(MUTANTS) >= 10
     assert [(row.checked, row.verdict) for row in rows if not row.passed] == []

@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - a directory for PYTHONPATH, not a package
 """Applies a mutant's patches to modules as they are imported. Python imports a module of this name at its start.
 
-Nothing in the product knows of it: it takes effect only where this directory is on PYTHONPATH, HOLDFAST_TEST_BUILD is 1
-and HOLDFAST_MUTANT names a JSON file of patches: [{"module": ..., "old": ..., "new": ...}]. A patch whose old text is
-not there exactly once ends the process: a mutant that mutates nothing would be "caught" by nobody.
+The product does not refer to it: it takes effect only where this directory is on PYTHONPATH, HOLDFAST_TEST_BUILD is 1
+and HOLDFAST_MUTANT names a JSON file of patches: [{"module": ..., "old": ..., "new": ...}]. A patch whose old text
+does not occur exactly once ends the process, because a mutant without a change cannot be detected.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from chaos_tests.mutants.run import Findings, newly_broken
 
 
-def test_what_was_broken_before_is_no_finding_however_it_breaks_on() -> None:
+def test_earlier_violations_are_no_findings() -> None:
     before: Findings = {("P1", "order-1"): "still reserved"}
     after: Findings = {
         ("P4", "order-1"): "charged twice",

@@ -11,7 +11,7 @@ from infrastructure.processes import PROCESSES
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_fits_the_source(mutant: Mutant) -> None:
+def test_a_mutant_matches_the_source(mutant: Mutant) -> None:
     assert set(mutant.processes) <= {line.name for line in PROCESSES}
     for patch in mutant.patches:
         spec = find_spec(patch.module)

@@ -1,4 +1,4 @@
-"""A mock Kafka behind its proxy: messages sent while it refuses connections arrive afterwards."""
+"""A mock Kafka behind a proxy: messages sent while it refuses connections arrive afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def send(producer: Producer, *numbers: int, kind: str = "order.placed.v1") -> No
         producer.produce("holdfast.orders", key=b"order", value=json.dumps(event).encode())
 
 
-def test_what_was_sent_while_it_was_down_is_there_after_its_return(kafka: MockKafka) -> None:
+def test_messages_sent_during_an_outage_arrive_afterwards(kafka: MockKafka) -> None:
     producer = Producer({"bootstrap.servers": kafka.address, "enable.idempotence": True, "log_level": 0})
     send(producer, 1, 2)
     assert producer.flush(SECONDS) == 0
@@ -45,7 +45,7 @@ def test_what_was_sent_while_it_was_down_is_there_after_its_return(kafka: MockKa
     assert kafka.sequences["/s", "order"] == [1, 2, 3, 4]
 
 
-def test_repetitions_are_counted_and_disorder_is_seen(kafka: MockKafka) -> None:
+def test_duplicates_are_counted_and_reordering_is_detected(kafka: MockKafka) -> None:
     producer = Producer({"bootstrap.servers": kafka.address})
     send(producer, 2, 1, 1)
     send(producer, 7, kind="attempt.failed.v1")

@@ -19,13 +19,13 @@ def test_only_the_port_of_a_node_with_a_proxy_is_replaced() -> None:
     assert with_proxy_port(b"zholdfast-2", b"", PORTS, OWN_PORT) == b""
 
 
-def test_a_list_of_all_comes_from_the_mapper_that_was_asked() -> None:
+def test_a_list_of_nodes_names_the_queried_mapper() -> None:
     listed = b"name holdfast at port 25672\n"
     assert with_proxy_port(b"n", (4369).to_bytes(4) + listed, PORTS, OWN_PORT) == OWN_PORT.to_bytes(4) + listed
 
 
-def test_a_node_stays_known_for_as_long_as_it_is_connected() -> None:
-    """The real mapper's side is spoken here."""
+def test_a_node_stays_registered_while_it_is_connected() -> None:
+    """This test plays the real mapper."""
     asyncio.run(_scenario())
 
 
@@ -60,7 +60,7 @@ async def _ask(port: int, question: bytes) -> tuple[asyncio.StreamReader, asynci
     while True:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:  # it is not there yet
+        except ConnectionRefusedError:  # the node is not registered yet
             await asyncio.sleep(0.01)
             continue
         writer.write(len(question).to_bytes(2) + question)

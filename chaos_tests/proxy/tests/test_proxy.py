@@ -1,4 +1,4 @@
-"""The proxy, as a client of Toxiproxy sees it: a real process between a real client and a real server."""
+"""The proxy through Toxiproxy's API: a real process between a real client and a real server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def api() -> Iterator[str]:
 
 @pytest.fixture
 def proxy(api: str) -> Iterator[tuple[str, int]]:
-    """Its URL at the API and its port, with an echo server behind."""
+    """The proxy's URL at the API and its port, with an echo server as upstream."""
     with Server(("127.0.0.1", 0), Echo) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         upstream = f"127.0.0.1:{server.server_address[1]}"
@@ -71,7 +71,7 @@ def remove(url: str) -> None:
 
 
 def ask(link: socket.socket, data: bytes = b"hello") -> bytes:
-    """What came back, as long as what was sent: a stream may bring it in pieces."""
+    """The echoed bytes, read until they are as many as were sent."""
     link.sendall(data)
     received = b""
     while len(received) < len(data) and (more := link.recv(4096)):
@@ -79,12 +79,12 @@ def ask(link: socket.socket, data: bytes = b"hello") -> bytes:
     return received
 
 
-def test_without_toxics_bytes_pass(proxy: tuple[str, int]) -> None:
+def test_bytes_pass_unchanged_without_toxics(proxy: tuple[str, int]) -> None:
     with connect(proxy[1]) as link:
         assert ask(link) == b"hello"
 
 
-def test_latency_strikes_connections_that_are_open_already(proxy: tuple[str, int]) -> None:
+def test_latency_affects_open_connections(proxy: tuple[str, int]) -> None:
     url, port = proxy
     with connect(port) as link:
         ask(link)
@@ -96,7 +96,7 @@ def test_latency_strikes_connections_that_are_open_already(proxy: tuple[str, int
         assert ask(link) == b"hello"
 
 
-def test_a_timeout_of_zero_swallows_everything_until_it_is_removed(proxy: tuple[str, int]) -> None:
+def test_a_timeout_of_zero_drops_data_until_it_is_removed(proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "timeout", stream="upstream", timeout=0)
     with connect(port) as link:
@@ -120,7 +120,7 @@ def test_reset_peer_resets_open_connections(proxy: tuple[str, int]) -> None:
             ask(link)
 
 
-def test_limit_data_cuts_in_the_middle(proxy: tuple[str, int]) -> None:
+def test_limit_data_closes_after_its_limit(proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "limit_data", bytes=3)
     with connect(port) as link:
@@ -128,7 +128,7 @@ def test_limit_data_cuts_in_the_middle(proxy: tuple[str, int]) -> None:
         assert link.recv(10) == b""
 
 
-def test_garbage_keeps_the_length_and_nothing_else(proxy: tuple[str, int]) -> None:
+def test_garbage_keeps_only_the_length(proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "garbage")
     with connect(port) as link:
@@ -137,14 +137,14 @@ def test_garbage_keeps_the_length_and_nothing_else(proxy: tuple[str, int]) -> No
         assert answer != b"x" * 100
 
 
-def test_slices_arrive_whole(proxy: tuple[str, int]) -> None:
+def test_slices_arrive_completely(proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "slicer", average_size=2, size_variation=1, delay=1000)
     with connect(port) as link:
         assert ask(link, b"0123456789") == b"0123456789"
 
 
-def test_slices_that_do_not_vary_are_of_the_average_size(proxy: tuple[str, int]) -> None:
+def test_slices_without_variation_have_the_average_size(proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "slicer", average_size=64, size_variation=0, delay=200_000)
     with connect(port) as link:
@@ -152,7 +152,7 @@ def test_slices_that_do_not_vary_are_of_the_average_size(proxy: tuple[str, int])
         assert link.recv(64) == b"0123456789"
 
 
-def test_a_disabled_proxy_refuses_and_ends_what_is_open(proxy: tuple[str, int]) -> None:
+def test_a_disabled_proxy_refuses_and_closes_connections(proxy: tuple[str, int]) -> None:
     url, port = proxy
     with connect(port) as link:
         ask(link)
@@ -165,7 +165,7 @@ def test_a_disabled_proxy_refuses_and_ends_what_is_open(proxy: tuple[str, int]) 
         assert ask(link) == b"hello"
 
 
-def test_reset_heals_everything(api: str, proxy: tuple[str, int]) -> None:
+def test_reset_removes_toxics_and_enables_proxies(api: str, proxy: tuple[str, int]) -> None:
     url, port = proxy
     add(url, "garbage")
     requests.post(url, json={"enabled": False}, timeout=SECONDS)
@@ -186,11 +186,11 @@ def test_reset_heals_everything(api: str, proxy: tuple[str, int]) -> None:
         [1],
     ],
 )
-def test_bad_toxics_are_refused(proxy: tuple[str, int], toxic: Any) -> None:
+def test_invalid_toxics_are_rejected(proxy: tuple[str, int], toxic: Any) -> None:
     reply = requests.post(f"{proxy[0]}/toxics", json=toxic, timeout=SECONDS)
     assert reply.status_code == 400
     assert reply.json()["error"]
 
 
-def test_what_is_not_there_is_404(api: str) -> None:
+def test_unknown_paths_are_404(api: str) -> None:
     assert requests.get(f"{api}/proxies/none", timeout=SECONDS).status_code == 404

@@ -18,9 +18,10 @@ from rich.table import Table
 from chaos_tests.runners.checker import snapshot as snapshots
 from chaos_tests.runners.checker.check import check_files
 from chaos_tests.runners.checker.collect import TROUBLE, Collector
-from chaos_tests.runners.checker.conditions import Demands
-from chaos_tests.runners.checker.verdict import INVALID, PROMISES, VALID
+from chaos_tests.runners.checker.conditions import Thresholds
+from chaos_tests.runners.checker.verdict import INVALID, VALID
 from chaos_tests.runners.history import read
+from holdfast.audit.promises import PROMISES
 from holdfast.target import target_options
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ SHIPPED = ("celery", "kombu", "pika", "SQLAlchemy", "psycopg2-binary", "pymongo"
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
-def demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the conditions of a valid run."""
-    known = Demands()
+    known = Thresholds()
     for name, what in (("orders", "Accepted orders."), ("recovery_seconds", "Bound of each recovery.")):
         option = f"--minimum-{name}" if name == "orders" else "--recovery"
         default = getattr(known, name)
@@ -63,12 +64,12 @@ def main() -> None:
 @target_options
 @click.option("--run", "directory", type=click.Path(file_okay=False, path_type=Path), required=True)
 @waiting_options
-@demand_options
-def judge(target: Target, directory: Path, drain_seconds: float, settle_seconds: float, **demands: Any) -> None:
+@threshold_options
+def judge(target: Target, directory: Path, drain_seconds: float, settle_seconds: float, **thresholds: Any) -> None:
     """Collect and check: reads history.jsonl in the directory; writes snapshot.jsonl and verdict.json there."""
     history, snapshot = directory / "history.jsonl", directory / "snapshot.jsonl"
     _collect(target, history, snapshot, drain_seconds, settle_seconds)
-    _judge(history, snapshot, directory / "verdict.json", Demands(**demands))
+    _judge(history, snapshot, directory / "verdict.json", Thresholds(**thresholds))
 
 
 @main.command()
@@ -85,10 +86,10 @@ def collect(target: Target, history: Path, snapshot: Path, drain_seconds: float,
 @click.option("--history", type=_file, required=True)
 @click.option("--snapshot", type=_file, required=True)
 @click.option("--verdict", type=_file, help="File for the verdict as JSON.")
-@demand_options
-def check(history: Path, snapshot: Path, verdict: Path | None, **demands: Any) -> None:
+@threshold_options
+def check(history: Path, snapshot: Path, verdict: Path | None, **thresholds: Any) -> None:
     """Check a history with its snapshot, offline."""
-    _judge(history, snapshot, verdict, Demands(**demands))
+    _judge(history, snapshot, verdict, Thresholds(**thresholds))
 
 
 def _collect(target: Target, history: Path, snapshot: Path, drain_seconds: float, settle_seconds: float) -> None:
@@ -106,9 +107,9 @@ def _collect(target: Target, history: Path, snapshot: Path, drain_seconds: float
     snapshots.write(taken, snapshot)
 
 
-def _judge(history: Path, snapshot: Path, target: Path | None, demands: Demands) -> None:
+def _judge(history: Path, snapshot: Path, target: Path | None, thresholds: Thresholds) -> None:
     try:
-        verdict = check_files(history, snapshot, demands)
+        verdict = check_files(history, snapshot, thresholds)
     except ValueError as error:
         _unknown(str(error))
     if target:

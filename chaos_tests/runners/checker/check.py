@@ -9,14 +9,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from chaos_tests.runners.checker import orders, outages, stock
-from chaos_tests.runners.checker.conditions import Demands, around, conditions
+from chaos_tests.runners.checker.conditions import Thresholds, around, conditions
 from chaos_tests.runners.checker.operations import gather
 from chaos_tests.runners.checker.snapshot import load
 from chaos_tests.runners.checker.verdict import (
     INVALID,
     MAX_FINDINGS,
     MAX_OFFENDERS,
-    PROMISES,
     UNKNOWN,
     UNTRIED,
     VALID,
@@ -27,7 +26,7 @@ from chaos_tests.runners.checker.verdict import (
     worst,
 )
 from chaos_tests.runners.history import read
-from holdfast.audit.promises import check_order, check_product
+from holdfast.audit.promises import PROMISES, check_order, check_product
 from holdfast.audit.webhooks import check_endpoint
 
 if TYPE_CHECKING:
@@ -39,16 +38,16 @@ if TYPE_CHECKING:
     from holdfast.audit.views import Finding
 
 
-def check_files(history: Path, snapshot: Path, demands: Demands | None = None) -> Verdict:
+def check_files(history: Path, snapshot: Path, thresholds: Thresholds | None = None) -> Verdict:
     """Check one run by its files. For a separate process: it disables garbage collection.
 
     (Millions of small live objects: collecting garbage among them costs as much as the check.)
     """
     gc.disable()
-    return check(read(history), load(snapshot), demands)
+    return check(read(history), load(snapshot), thresholds)
 
 
-def check(records: Iterable[dict[str, Any]], snapshot: Snapshot, demands: Demands | None = None) -> Verdict:
+def check(records: Iterable[dict[str, Any]], snapshot: Snapshot, thresholds: Thresholds | None = None) -> Verdict:
     """Check one run. Raises `ValueError` if the history has no beginning."""
     known = gather(records)
     if not known.run:
@@ -60,7 +59,7 @@ def check(records: Iterable[dict[str, Any]], snapshot: Snapshot, demands: Demand
     seen = around(known, recoveries)
     statuses = _statuses(snapshot)
     promises = [_promise(name, findings[name], known, snapshot) for name in PROMISES]
-    conditioned = list(conditions(known, snapshot, seen, statuses, demands or Demands()))
+    conditioned = list(conditions(known, snapshot, seen, statuses, thresholds or Thresholds()))
     return Verdict(
         verdict=worst([*(promise.verdict for promise in promises), *(each.verdict for each in conditioned)]),
         promises=promises,
@@ -76,8 +75,8 @@ def _findings(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
         yield from check_order(view)
     for product in snapshot.products.values():
         yield from check_product(product)
-    yield from orders.accepted_is_there(known, snapshot)
-    yield from orders.cancelled_stays_so(known, snapshot)
+    yield from orders.accepted_orders_exist(known, snapshot)
+    yield from orders.cancelled_is_final(known, snapshot)
     yield from orders.one_key_one_order(known, snapshot)
     yield from orders.money_as_agreed(known, snapshot)
     for endpoint in snapshot.endpoints.values():

@@ -35,7 +35,7 @@ EVERY_KIND = ("confirmed", "payment_declined", "out_of_stock", "customer_request
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class Thresholds:
     """The required conditions of a run. `recovery_seconds` is the limit of each recovery."""
 
     orders: int = 20
@@ -59,12 +59,12 @@ def _recovery(
     struck = _between(troubles, fault.began, fault.ended + 1)
     usual = len(_between(troubles, 2 * fault.began - fault.ended - 1, fault.began))
     in_doubt, refused = struck.count("info"), struck.count("fail")
-    bit, evidence = fault.bit, fault.evidence
-    if bit is None and len(struck) > FEW_TROUBLES + 2 * usual:  # a shorter stall is normal on a busy machine
+    took_effect, evidence = fault.took_effect, fault.evidence
+    if took_effect is None and len(struck) > FEW_TROUBLES + 2 * usual:  # a shorter stall is normal on a busy machine
         reported = ((in_doubt, "in doubt"), (refused, "refused"))
-        bit, evidence = True, "operations: " + ", ".join(f"{count} {what}" for count, what in reported if count)
-    if bit is None and (stall := _longest_stall(recoveries.confirmed_at, fault)) >= STALL_SECONDS:
-        bit, evidence = True, f"no order was confirmed for {stall:.1f} s"
+        took_effect, evidence = True, "operations: " + ", ".join(f"{count} {what}" for count, what in reported if count)
+    if took_effect is None and (stall := _longest_stall(recoveries.confirmed_at, fault)) >= STALL_SECONDS:
+        took_effect, evidence = True, f"no order was confirmed for {stall:.1f} s"
     at, asked = recoveries.accepted_at, recoveries.asked_at
     return FaultSeen(
         name=fault.name,
@@ -72,7 +72,7 @@ def _recovery(
         began=round(fault.began - start, 3),
         ended=round(fault.ended - start, 3),
         healed=round(healed - start, 3),
-        bit=bit,
+        took_effect=took_effect,
         evidence=evidence,
         asked_during=bisect_right(asked, fault.ended) - bisect_left(asked, fault.began),
         accepted_before=bisect_left(at, fault.began) - bisect_left(at, fault.began - BEFORE_SECONDS),
@@ -101,7 +101,7 @@ def _longest_stall(confirmed_at: list[float], fault: Fault) -> float:
 
 
 def conditions(
-    known: Operations, snapshot: Snapshot, seen: list[FaultSeen], statuses: Counter[str], demands: Demands
+    known: Operations, snapshot: Snapshot, seen: list[FaultSeen], statuses: Counter[str], thresholds: Thresholds
 ) -> Iterator[Condition]:
     """Every condition, with its result."""
     yield _whole(known)
@@ -109,16 +109,16 @@ def conditions(
     waiting = f"not within {snapshot.drain_seconds:.0f} s: {snapshot.waiting}"
     yield Condition("The system came to rest", *((VALID, drained) if snapshot.drained else (INVALID, waiting)))
     accepted = sum(bool(purchase.ids) for purchase in known.purchases.values())
-    enough: State = VALID if accepted >= demands.orders else UNKNOWN
-    yield Condition("Enough orders were accepted", enough, f"{accepted:,}; at least {demands.orders:,} are needed")
-    yield _every_kind(statuses, accepted, demands)
+    enough: State = VALID if accepted >= thresholds.orders else UNKNOWN
+    yield Condition("Enough orders were accepted", enough, f"{accepted:,}; at least {thresholds.orders:,} are needed")
+    yield _every_kind(statuses, accepted, thresholds)
     unexpected = unexpected_letters(known, snapshot)
     dead = f"{len(snapshot.letters)} dead letters in all, {unexpected} of them unexpected"
     yield Condition("Nothing died that should not have", INVALID if unexpected else VALID, dead)
-    yield _duplicates(known, demands)
-    yield _spinning(known, demands)
+    yield _duplicates(known, thresholds)
+    yield _spinning(known, thresholds)
     if seen:
-        yield from _of_faults(known, seen, demands)
+        yield from _of_faults(known, seen, thresholds)
 
 
 def _whole(known: Operations) -> Condition:
@@ -129,15 +129,15 @@ def _whole(known: Operations) -> Condition:
     return Condition("The history is whole", VALID, f"{operations:,} operations, ended by: {known.end['reason']}")
 
 
-def _every_kind(statuses: Counter[str], accepted: int, demands: Demands) -> Condition:
+def _every_kind(statuses: Counter[str], accepted: int, thresholds: Thresholds) -> Condition:
     text = ", ".join(f"{statuses[kind]:,} {kind.replace('_', ' ')}" for kind in EVERY_KIND)
     state: State = VALID
     if not all(statuses[kind] for kind in EVERY_KIND):
-        state = UNKNOWN if accepted >= demands.orders_of_every_kind else UNTRIED
+        state = UNKNOWN if accepted >= thresholds.orders_of_every_kind else UNTRIED
     return Condition("Orders ended in every way there is", state, text)
 
 
-def _duplicates(known: Operations, demands: Demands) -> Condition:
+def _duplicates(known: Operations, thresholds: Thresholds) -> Condition:
     name = "Duplicates were delivered"
     grown = known.grown("duplicates")
     if grown is None:
@@ -145,11 +145,11 @@ def _duplicates(known: Operations, demands: Demands) -> Condition:
     delivered = sum(grown.values())
     if delivered:
         return Condition(name, VALID, f"at least {delivered:,} deliveries came again, and each was dropped")
-    state = UNKNOWN if len(known.faults) >= demands.faults_that_duplicate else UNTRIED
+    state = UNKNOWN if len(known.faults) >= thresholds.faults_that_duplicate else UNTRIED
     return Condition(name, state, "no delivery came twice, so nothing had to be dropped")
 
 
-def _spinning(known: Operations, demands: Demands) -> Condition:
+def _spinning(known: Operations, thresholds: Thresholds) -> Condition:
     """Whether deliveries were requeued in a loop instead of waiting."""
     name = "Nothing went round in circles"
     counted = [sample for sample in known.samples if sample.get("deliveries") is not None]
@@ -159,7 +159,7 @@ def _spinning(known: Operations, demands: Demands) -> Condition:
     ]
     if not rates:
         return Condition(name, UNTRIED, "what the workers count was not to be seen")
-    state: State = VALID if max(rates) <= demands.parked_a_second else INVALID
+    state: State = VALID if max(rates) <= thresholds.parked_a_second else INVALID
     return Condition(name, state, f"at most {max(rates):.1f} deliveries a second were put back to wait")
 
 
@@ -167,10 +167,10 @@ def _again(sample: dict[str, Any]) -> int:
     return sum(sample["deliveries"].get(outcome, 0) for outcome in ("parked", "retried"))
 
 
-def _of_faults(known: Operations, seen: list[FaultSeen], demands: Demands) -> Iterator[Condition]:
-    missed = [fault.name for fault in seen if not fault.bit]
-    bitten = f"not seen: {_names(missed)}" if missed else f"all {len(seen)} took effect"
-    yield Condition("Every fault bit", UNKNOWN if missed else VALID, bitten)
+def _of_faults(known: Operations, seen: list[FaultSeen], thresholds: Thresholds) -> Iterator[Condition]:
+    missed = [fault.name for fault in seen if not fault.took_effect]
+    checked = f"not seen: {_names(missed)}" if missed else f"all {len(seen)} took effect"
+    yield Condition("Every fault took effect", UNKNOWN if missed else VALID, checked)
     first = seen[0].accepted_before
     yield Condition(
         "Orders went through before the first fault",
@@ -178,7 +178,7 @@ def _of_faults(known: Operations, seen: list[FaultSeen], demands: Demands) -> It
         f"{first:,} were accepted just before",
     )
     yield _during(known, seen)
-    yield _recovered(known, seen, demands)
+    yield _recovered(known, seen, thresholds)
 
 
 def _during(known: Operations, seen: list[FaultSeen]) -> Condition:
@@ -197,17 +197,17 @@ def _during(known: Operations, seen: list[FaultSeen]) -> Condition:
     return Condition(name, VALID, f"{sum(each.accepted_during for each in held):,} during {asked} of them{moments}")
 
 
-def _recovered(known: Operations, seen: list[FaultSeen], demands: Demands) -> Condition:
+def _recovered(known: Operations, seen: list[FaultSeen], thresholds: Thresholds) -> Condition:
     name = "Orders went through again after every fault"
     late: list[str] = []
     unseen: list[str] = []
     for fault, each in zip(known.faults, seen, strict=True):
         if each.recovery_seconds is None:
             watched = known.last - healed_at(fault, known.faults)
-            (late if watched > demands.recovery_seconds else unseen).append(each.name)
-        elif each.recovery_seconds > demands.recovery_seconds:
+            (late if watched > thresholds.recovery_seconds else unseen).append(each.name)
+        elif each.recovery_seconds > thresholds.recovery_seconds:
             late.append(each.name)
-    bound = f"{demands.recovery_seconds:.0f} s"
+    bound = f"{thresholds.recovery_seconds:.0f} s"
     if late:
         return Condition(name, INVALID, f"none was confirmed within {bound} of {_names(late)}")
     if unseen:

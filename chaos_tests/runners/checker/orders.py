@@ -23,7 +23,7 @@ FINAL = frozenset({"confirmed", "cancelled"})
 Body = tuple[str, frozenset[tuple[str, int]], str]
 
 
-def accepted_is_there(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+def accepted_orders_exist(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
     """P1: accepted orders exist, were never missing, never went back, and keep their observed end."""
     for purchase in known.purchases.values():
         for order_id in purchase.ids:
@@ -54,7 +54,7 @@ def _went_on(order_id: str, sight: Sight, view: OrderView) -> Iterator[Finding]:
         yield Finding("P1", order_id, f"seen at version {newest}, but it is at {view.order['version']} in the end")
 
 
-def cancelled_stays_so(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
+def cancelled_is_final(known: Operations, snapshot: Snapshot) -> Iterator[Finding]:
     """P1: a successful cancellation holds."""
     for order_id in known.cancelled:
         view = snapshot.orders.get(order_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from holdfast.audit.promises import PROMISES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,15 +19,6 @@ UNKNOWN: State = "unknown"
 # Not applicable: no subscribers in the system, no outage in the run. Not a failure.
 UNTRIED: State = "untried"
 
-PROMISES = {
-    "P1": "Nothing accepted is lost",
-    "P2": "Nothing happens twice",
-    "P3": "Stock is conserved and never oversold",
-    "P4": "Money is conserved",
-    "P5": "No event disappears",
-    "P6": "Subscribers are notified at least once",
-    "P7": "An outage is not an error",
-}
 MAX_FINDINGS, MAX_OFFENDERS = 50, 20
 
 
@@ -64,7 +57,7 @@ class FaultSeen:
     began: float
     ended: float
     healed: float
-    bit: bool | None
+    took_effect: bool | None
     evidence: str
     asked_during: int
     accepted_before: int

@@ -45,7 +45,7 @@ def cluster_links(home: Home) -> list[dict[str, Any]]:
 def with_mapper(
     home: Home, specs: dict[str, Spec], proxies: list[dict[str, Any]], ports: list[int], config: Path
 ) -> dict[str, Spec]:
-    """The nodes asking the mapper at `ports`, and the mapper; `proxies` have their addresses already."""
+    """The specs of the nodes with their own mapper, and of the mapper; `proxies` have their addresses."""
     if len(home.nodes) == 1:
         return specs
     listening = {proxy["name"]: int(proxy["listen"].rpartition(":")[2]) for proxy in proxies}

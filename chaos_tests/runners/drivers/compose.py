@@ -15,17 +15,17 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from chaos_tests.runners.drivers.driver import OURS
+from chaos_tests.runners.process_tree import run_program
 from chaos_tests.runners.rollback_journal import RollbackJournal
 from holdfast.target import SANDBOX_KEY, Target
+from infrastructure.local.readiness import holds_within
 
 COMMAND = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
-COMMAND_SECONDS, READY_SECONDS = 120.0, 120.0
+READY_SECONDS = 120.0
 KILLED = 128 + signal.SIGKILL
 READY = {"Status": "healthy"}
 GATEWAY, LEDGER = "http://127.0.0.1:8000", "http://127.0.0.1:8016"
@@ -135,12 +135,9 @@ class Compose:
 
     def _wait_until_ready(self, process: str) -> None:
         """Raises `TimeoutError`."""
-        deadline = time.monotonic() + READY_SECONDS
-        while not self.is_ready(process):
-            if time.monotonic() > deadline:
-                message = f"{process} is not healthy after {READY_SECONDS:.0f} s"
-                raise TimeoutError(message)
-            time.sleep(0.5)
+        if not holds_within(lambda: self.is_ready(process), READY_SECONDS, 0.5):
+            message = f"{process} is not healthy after {READY_SECONDS:.0f} s"
+            raise TimeoutError(message)
 
     def _state(self, container: str) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self._docker("inspect", "--format", "{{json .State}}", container))
@@ -150,16 +147,7 @@ class Compose:
         return list(json.loads(self._docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)))
 
     def _compose_do(self, *words: str) -> str:
-        return _run(*COMMAND, "--project-name", self._project, *words)
+        return run_program(*COMMAND, "--project-name", self._project, *words)
 
     def _docker(self, *words: str) -> str:
-        return _run("docker", *words)
-
-
-def _run(*words: str) -> str:
-    """Raises `OSError` with the command's output."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
-    if done.returncode != 0:
-        message = f"{' '.join(words)}: {done.stderr.strip()[-300:]}"
-        raise OSError(message)
-    return done.stdout
+        return run_program("docker", *words)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 from chaos_tests.runners.drivers.proxy_routes import ProxyRoutes
-from chaos_tests.runners.process_tree import process_tree
+from chaos_tests.runners.process_tree import process_tree, signal_all
 from chaos_tests.runners.rollback_journal import RollbackJournal
-from holdfast.target import SANDBOX_KEY, Target
+from holdfast.target import Target, target_of
 from infrastructure.local.errors import StackError
 from infrastructure.local.stack import Stack
 
@@ -27,14 +25,7 @@ class Local:
         self.proxy_routes = ProxyRoutes(self.stack)
 
     def target(self) -> Target:
-        return Target(
-            url=self.stack.urls.http("gateway"),
-            operator_password=self.stack.credentials.operator_password,
-            management_url=self.stack.urls.rabbitmq_management,
-            ledger_url=self.stack.urls.http("sandbox"),
-            ledger_key=SANDBOX_KEY,
-            stack=self.stack,
-        )
+        return target_of(self.stack)
 
     def identity(self, process: str) -> str:
         pid = self.stack.pid(process)
@@ -55,10 +46,10 @@ class Local:
         """The supervisor does."""
 
     def pause(self, process: str) -> None:
-        _signal(self.pids(process), signal.SIGSTOP)
+        signal_all(self.pids(process), signal.SIGSTOP)
 
     def resume(self, process: str) -> None:
-        _signal(process_tree(self.stack.pid(process)), signal.SIGCONT)
+        signal_all(process_tree(self.stack.pid(process)), signal.SIGCONT)
 
     def is_paused(self, process: str) -> bool:
         return all(_state(pid) in "TtZX" for pid in self.pids(process))
@@ -71,12 +62,6 @@ class Local:
 
     def roll(self, processes: list[str]) -> None:
         self.stack.restart(*processes)
-
-
-def _signal(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _state(pid: int) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import socket
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from chaos_tests.actions.evidence import wait_until
 from chaos_tests.runners.drivers.cluster_links import cluster_links, with_mapper
 from infrastructure.local.home import write_private
 from infrastructure.local.plan import stand_in
@@ -97,7 +97,7 @@ class ProxyRoutes:
         Supervisor(home).configure(list(changed.values()))
         for name in changed.keys() - specs.keys():
             self._stack.start(name)
-        self._wait()
+        wait_until(lambda: isinstance(self.call("GET", "/proxies"), dict), START_SECONDS, "the proxy starts")
         self._restart([name for name in specs if changed[name] != specs[name]])
 
     def remove(self) -> None:
@@ -145,15 +145,6 @@ class ProxyRoutes:
         if self._stack.pid(name):
             self._stack.stop(name)
             self._stack.start(name)
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(requests.RequestException):
-                self.call("GET", "/proxies")
-                return
-            time.sleep(0.1)
-        raise TimeoutError("the proxy did not start")
 
 
 def is_of(name: str, process: str) -> bool:

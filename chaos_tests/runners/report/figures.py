@@ -200,7 +200,7 @@ def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     A pair is on both lanes.
     """
-    targets = list(dict.fromkeys(target for fault in faults for target in _struck(fault)))
+    targets = list(dict.fromkeys(target for fault in faults for target in _targets(fault)))
     rows = {target: index for index, target in enumerate(targets)}
     bars = []
     for number_, fault in enumerate(faults, 1):
@@ -213,13 +213,13 @@ def lanes(time: Time, faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "x": x, "width": round(max(end - x, PALEST_SECONDS), 2), "end": end, "recovered": recovered,
             "title": title, "ok": recovery is not None, "number": number_,
         }  # fmt: skip
-        tops = (TOP + rows[target] * LANE for target in _struck(fault))
+        tops = (TOP + rows[target] * LANE for target in _targets(fault))
         bars += [bar | {"y": top + 6, "middle": top + LANE / 2} for top in tops]
     labels = [Tick(TOP + index * LANE + LANE / 2, target) for index, target in enumerate(targets)]
     height = TOP + LANE * len(targets) + BOTTOM
     return {"bars": bars, "labels": labels, "height": height, "x_ticks": time.ticks(), "bottom": height - BOTTOM}
 
 
-def _struck(fault: dict[str, Any]) -> list[str]:
+def _targets(fault: dict[str, Any]) -> list[str]:
     """Its target; a pair names both."""
     return list(dict.fromkeys((fault["target"] or fault["name"]).split(" and ")))

@@ -37,16 +37,18 @@ ENDS = {
     "timed_out": ("timed out", "late"),
 }
 ORDERS_NOTE = (
-    "What customers were promised, and what was carried through. After a fault the second line rises above the first: "
-    "what had waited is done."
+    "Orders accepted, and orders completed. After a fault the second line rises above the first, while the backlog is "
+    "processed."
 )
-LATENCY_NOTE = "How long customers waited for the answer to an order that was accepted."
-TROUBLE_NOTE = "What customers saw of the faults. For an order they asked again, with the same key."
+LATENCY_NOTE = "The response time of accepted orders."
+TROUBLE_NOTE = "The effects of faults on customers. They repeated orders with the same key."
 BACKLOG_NOTE = (
-    "Work that waits. It grows while something is down and is worked off by itself. Where the line stops, nobody could "
-    "be asked."
+    "The backlog. It grows during an outage and is processed afterwards. Where a line has a gap, the value could "
+    "not be read."
 )
-AGAIN_NOTE = "A crash between doing and confirming makes the broker deliver again. Each was recognised and dropped."
+AGAIN_NOTE = (
+    "A crash between effect and acknowledgement makes the broker redeliver. Each duplicate was detected and dropped."
+)
 
 
 def document(verdict: Mapping[str, Any], series: Series, meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,15 +146,15 @@ def drawn(time: Time, series: Series) -> list[Figure]:
 
 def _summary(verdict: Mapping[str, Any], series: Series) -> str:
     accepted, faults = verdict["counts"]["accepted"], verdict["faults"]
-    return f"{accepted:,} orders were accepted in {_spoken(series.seconds)} {_struck(faults)}."
+    return f"{accepted:,} orders were accepted in {_spoken(series.seconds)} {_faults_in_words(faults)}."
 
 
-def _struck(faults: Sequence[Mapping[str, Any]]) -> str:
+def _faults_in_words(faults: Sequence[Mapping[str, Any]]) -> str:
     if len(faults) < 2:
-        return "while one fault struck" if faults else "without any fault"
+        return "during one fault" if faults else "without any fault"
     names = [fault["name"].split("+") for fault in faults]
-    kinds, pairs = len({name for each in names for name in each}), any(len(each) > 1 for each in names)
-    reported = f"while {len(faults)} faults of {kinds} {'kinds' if kinds > 1 else 'kind'} struck"
+    count, pairs = len({name for each in names for name in each}), any(len(each) > 1 for each in names)
+    reported = f"during {len(faults)} faults from {count} {'experiments' if count > 1 else 'experiment'}"
     return f"{reported}, some two at once" if pairs else reported
 
 
@@ -210,7 +212,7 @@ def _by_kind(faults: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": name,
             "times": len(known),
-            "bit": sum(bool(fault["bit"]) for fault in known),
+            "took_effect": sum(bool(fault["took_effect"]) for fault in known),
             "during": sum(fault["accepted_during"] for fault in known),
             "typical": median(recovered) if (recovered := _recovered(known)) else None,
             "slowest": max(recovered) if len(recovered) == len(known) else None,

@@ -1,4 +1,4 @@
-"""Activities for experiments that break nothing."""
+"""Harmless activities for experiments."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ def next_answer() -> bool:
     return ANSWERS.pop(0)
 
 
-def do(bit: bool | None = None) -> dict[str, Any]:
-    return {"bit": bit, "evidence": "done"}
+def do(took_effect: bool | None = None) -> dict[str, Any]:
+    return {"took_effect": took_effect, "evidence": "done"}
 
 
 def fail() -> None:

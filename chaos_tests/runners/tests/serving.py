@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 async def listening(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[str]:
-    """Its URL. Each connection is handed to `serve`; no new one is taken when the block is left."""
+    """Yields its URL; `serve` handles each connection until the end of the block."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield "http://{}:{}".format(*server.sockets[0].getsockname())

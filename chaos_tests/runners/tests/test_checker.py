@@ -1,211 +1,27 @@
-"""The checker: a run in which all holds is valid, and every violation that is planted in it is found."""
+"""The checker: a run without violations is valid, and every planted violation is found."""
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from chaos_tests.runners.checker.check import check
-from chaos_tests.runners.checker.conditions import Demands
-from chaos_tests.runners.checker.synthetic import SECONDS_PER_WISH, START, WALL, Made, make
-from chaos_tests.runners.checker.verdict import Verdict
-from chaos_tests.runners.history import FAIL, INFO, OK
-from holdfast.audit.views import ORDERS, ArchivedEvent, Charge, OrderView
-
-WISHES = 150
-
-
-def judged(plant: Callable[[Made], None]) -> Verdict:
-    made = make(WISHES)
-    plant(made)
-    return check(made.records, made.snapshot)
-
-
-def pick(made: Made, status: str, reason: str | None = None) -> OrderView:
-    """An order that ended so."""
-    known = made.snapshot.orders.values()
-    return next(view for view in known if view.order and (view.status, view.order["cancel_reason"]) == (status, reason))
+from chaos_tests.runners.checker.conditions import Thresholds
+from chaos_tests.runners.checker.synthetic import SECONDS_PER_WISH, Made, make
+from chaos_tests.runners.history import INFO
+from chaos_tests.runners.tests.violations import (
+    PLANTED,
+    WISHES,
+    judged,
+    pick,
+    put,
+    record,
+)
+from holdfast.audit.views import ORDERS
 
 
-def put(made: Made, view: OrderView, **changes: Any) -> None:
-    """Change what the API says of an order."""
-    made.snapshot.orders[view.id] = replace(view, order=(view.order or {}) | changes)
-
-
-def events_without(view: OrderView, kind: str) -> OrderView:
-    return replace(view, events=tuple(event for event in view.events if event.type != kind))
-
-
-def record(made: Made, kind: str, **value: Any) -> dict[str, Any]:
-    """The first record of that kind with these values."""
-    return next(r for r in made.records if r["kind"] == kind and value.items() <= r.items())
-
-
-def is_lost(made: Made) -> None:
-    del made.snapshot.orders[pick(made, "confirmed").id]
-
-
-def stays_open(made: Made) -> None:
-    put(made, pick(made, "confirmed"), status="reserved")
-
-
-def is_not_found(made: Made) -> None:
-    made.operation("client-0", "read", {"id": pick(made, "confirmed").id}, FAIL, error="404 not_found")
-
-
-def goes_back(made: Made) -> None:
-    view = pick(made, "confirmed")
-    made.now += 1
-    made.operation("client-0", "read", {"id": view.id}, id=view.id, status="pending", version=1)
-
-
-def was_seen_otherwise(made: Made) -> None:
-    view = pick(made, "cancelled", "payment_declined")
-    made.now += 1
-    made.operation("client-0", "read", {"id": view.id}, id=view.id, status="confirmed", version=2)
-
-
-def cancellation_is_forgotten(made: Made) -> None:
-    view = pick(made, "confirmed")
-    made.operation("client-0", "cancel", {"id": view.id, "attempt": 0}, id=view.id, status="cancelled", version=2)
-
-
-def repetition_makes_another(made: Made) -> None:
-    view, other = list(made.snapshot.orders.values())[:2]
-    placed = next(r for r in made.records if r.get("f") == "place" and r["value"].get("id") == view.id)
-    placed["value"]["id"] = other.id
-
-
-def unanswered_makes_two(made: Made) -> None:
-    """The client's first attempt came to nothing, but both attempts made an order."""
-    view = pick(made, "confirmed")
-    twin = f"{view.id[:-1]}f"
-    made.snapshot.orders[twin] = replace(view, id=twin)
-
-
-def comes_from_nowhere(made: Made) -> None:
-    view = pick(made, "confirmed")
-    assert view.order is not None
-    put(made, replace(view, id=f"{view.id[:-1]}f"), items=[{"sku": "R0-TEA-00", "quantity": 77}])
-
-
-def was_refused(made: Made) -> None:
-    view = pick(made, "cancelled", "out_of_stock")
-    placed = next(r for r in made.records if r.get("f") == "place" and r["value"].get("id") == view.id)
-    placed.update(type=FAIL, value={}, error="422 unknown_sku")
-
-
-def is_charged_twice(made: Made) -> None:
-    view = pick(made, "confirmed")
-    again = Charge("pi_again", view.id, view.charges[0].captured, 0, "usd")
-    made.snapshot.orders[view.id] = replace(view, charges=(*view.charges, again))
-
-
-def happens_twice(made: Made) -> None:
-    view = pick(made, "confirmed")
-    made.snapshot.orders[view.id] = replace(view, events=(*view.events, replace(view.events[-1], id="x", sequence=3)))
-
-
-def is_oversold(made: Made) -> None:
-    numbers = {"on_hand": 0, "reserved": 1, "available": -1, "sold": 5, "version": 9}
-    made.operation("client-0", "stock", {"sku": "R0-RARE-0"}, OK, error=None, sku="R0-RARE-0", **numbers)
-
-
-def lacks_a_piece(made: Made) -> None:
-    view = made.snapshot.products["R0-TEA-03"]
-    assert view.product is not None
-    view.product["on_hand"] -= 1
-    view.product["available"] -= 1
-
-
-def is_restocked_twice(made: Made) -> None:
-    """The operator's repetition came in as well, and all numbers and events agree with that."""
-    view = made.snapshot.products["R0-TEA-03"]
-    assert view.product is not None
-    value = {"sku": view.sku, "delta": 4, "key": "k", "attempt": 0}
-    made.operation("operator", "restock", value, INFO, error="TimeoutError")
-    made.operation("operator", "restock", value | {"attempt": 1}, OK)
-    view.product["on_hand"] += 8
-    view.product["available"] += 8
-    view.events[1].data["delta"] += 8
-
-
-def keeps_the_money(made: Made) -> None:
-    view = pick(made, "cancelled", "customer_request")
-    made.snapshot.orders[view.id] = replace(view, charges=(Charge("pi", view.id, 500, 0, "usd"),))
-
-
-def costs_something_else(made: Made) -> None:
-    view = pick(made, "confirmed")
-    assert view.order is not None
-    total = view.order["total"]["amount"] + 1
-    put(
-        made,
-        replace(view, charges=(Charge("pi", view.id, total, 0, "usd"),)),
-        total={"amount": total, "currency": "usd"},
-    )
-
-
-def declined_and_confirmed(made: Made) -> None:
-    declined, bought = pick(made, "cancelled", "payment_declined"), pick(made, "confirmed")
-    assert declined.order is not None
-    charge = Charge("pi", declined.id, declined.order["total"]["amount"], 0, "usd")
-    events = tuple(replace(event, subject=declined.id) for event in bought.events)
-    as_bought = replace(declined, payments=bought.payments, charges=(charge,), events=events)
-    put(made, as_bought, status="confirmed", cancel_reason=None)
-
-
-def loses_an_event(made: Made) -> None:
-    view = pick(made, "confirmed")
-    made.snapshot.orders[view.id] = events_without(view, "payment.captured.v1")
-
-
-def loses_the_last_event(made: Made) -> None:
-    view = pick(made, "confirmed")
-    made.snapshot.orders[view.id] = events_without(view, "order.confirmed.v1")
-
-
-def window(made: Made) -> str:
-    """A moment in which the fault was on, as the system writes it."""
-    began = record(made, "fault")["began"]
-    return datetime.fromtimestamp(WALL + began - START + 0.005, UTC).isoformat()
-
-
-def dies_of_an_outage(made: Made) -> None:
-    letter = {"id": "l", "status": "filed", "queue": "orders.events", "reason": "attempts_exhausted"}
-    made.snapshot.letters.append(letter | {"error_class": "psycopg2.OperationalError", "failed_at": window(made)})
-
-
-def uses_up_an_attempt(made: Made) -> None:
-    view = pick(made, "confirmed")
-    event = ArchivedEvent("a", "attempt.failed.v1", "/workers/orders", view.id, 1, window(made), {})
-    made.snapshot.orders[view.id] = replace(view, events=(*view.events, event))
-
-
-def letter_without_a_reason(made: Made) -> None:
-    record(made, "fault")["dead_letters"] = 1
-    made.snapshot.letters.append(
-        {"id": "l", "status": "filed", "queue": "q", "reason": "", "error_class": "", "failed_at": window(made)}
-    )
-
-
-PLANTED = {
-    "P1": [is_lost, stays_open, is_not_found, goes_back, was_seen_otherwise, cancellation_is_forgotten],
-    "P2": [
-        *(repetition_makes_another, unanswered_makes_two, comes_from_nowhere),
-        *(was_refused, is_charged_twice, happens_twice),
-    ],
-    "P3": [is_oversold, lacks_a_piece, is_restocked_twice],
-    "P4": [keeps_the_money, costs_something_else, declined_and_confirmed],
-    "P5": [loses_an_event, loses_the_last_event, letter_without_a_reason],
-    "P7": [dies_of_an_outage, uses_up_an_attempt],
-}
-
-
-def test_a_run_in_which_all_holds_is_valid() -> None:
+def test_a_run_without_violations_is_valid() -> None:
     verdict = judged(lambda _: None)
     assert {promise.promise: promise.verdict for promise in verdict.promises if promise.verdict != "valid"} == {
         "P6": "untried"
@@ -213,7 +29,7 @@ def test_a_run_in_which_all_holds_is_valid() -> None:
     assert {condition.verdict for condition in verdict.conditions} == {"valid"}
     assert verdict.verdict == "valid"
     [fault] = verdict.faults
-    assert fault.bit
+    assert fault.took_effect
     assert fault.in_doubt == WISHES // 50
     assert fault.recovery_seconds is not None
     assert fault.recovery_seconds <= 20 * SECONDS_PER_WISH
@@ -234,7 +50,7 @@ def test_a_planted_violation_is_found(promise: str, plant: Callable[[Made], None
 
 
 def in_doubt(made: Made) -> None:
-    """The order's only answer is lost: it is there, and that is how it may be."""
+    """The order's only response is lost, so the order may exist."""
     view = pick(made, "confirmed")
     placed = next(r for r in made.records if r.get("f") == "place" and r["value"].get("id") == view.id)
     placed.update(type=INFO, value={}, error="TimeoutError")
@@ -247,11 +63,11 @@ def between_two_orders(made: Made) -> dict[str, float]:
 
 def has_a_fault_of_a_moment(made: Made) -> None:
     fault = record(made, "fault")
-    made.records.insert(made.records.index(fault), fault | between_two_orders(made) | {"bit": True})
+    made.records.insert(made.records.index(fault), fault | between_two_orders(made) | {"took_effect": True})
 
 
 @pytest.mark.parametrize("plant", [in_doubt, has_a_fault_of_a_moment])
-def test_doubt_is_no_violation(plant: Callable[[Made], None]) -> None:
+def test_an_uncertain_outcome_is_no_violation(plant: Callable[[Made], None]) -> None:
     assert judged(plant).verdict == "valid"
 
 
@@ -264,7 +80,7 @@ def is_torn(made: Made) -> None:
 
 
 def did_not_bite(made: Made) -> None:
-    record(made, "fault")["bit"] = False
+    record(made, "fault")["took_effect"] = False
 
 
 def ends_with_the_fault(made: Made) -> None:
@@ -272,7 +88,7 @@ def ends_with_the_fault(made: Made) -> None:
 
 
 def has_only_a_moment(made: Made) -> None:
-    record(made, "fault").update(between_two_orders(made), bit=True)
+    record(made, "fault").update(between_two_orders(made), took_effect=True)
 
 
 def has_no_orders(made: Made) -> None:
@@ -291,7 +107,7 @@ def has_no_orders(made: Made) -> None:
     "plant",
     [has_no_end, is_torn, did_not_bite, ends_with_the_fault, has_only_a_moment, has_no_orders],
 )
-def test_what_proves_nothing_is_unknown(plant: Callable[[Made], None]) -> None:
+def test_an_inconclusive_run_is_unknown(plant: Callable[[Made], None]) -> None:
     assert judged(plant).verdict == "unknown"
 
 
@@ -305,9 +121,9 @@ def dies_without_an_outage(made: Made) -> None:
 
 
 def stops_orders(made: Made) -> None:
-    """One was asked for while the fault was on, and none was accepted."""
+    """An order was requested during the fault, and none was accepted."""
     sent = [r["t_mono"] for r in made.records if r.get("f") == "place" and r["type"] == "invoke"][5]
-    record(made, "fault").update(began=sent - 0.001, ended=sent + 0.003, bit=True)
+    record(made, "fault").update(began=sent - 0.001, ended=sent + 0.003, took_effect=True)
 
 
 def spins(made: Made) -> None:
@@ -316,7 +132,7 @@ def spins(made: Made) -> None:
 
 
 @pytest.mark.parametrize("plant", [does_not_rest, dies_without_an_outage, stops_orders, spins])
-def test_a_condition_that_the_system_broke_is_invalid(plant: Callable[[Made], None]) -> None:
+def test_a_violated_condition_is_invalid(plant: Callable[[Made], None]) -> None:
     verdict = judged(plant)
     assert verdict.verdict == "invalid"
     assert "invalid" in {condition.verdict for condition in verdict.conditions}
@@ -324,10 +140,10 @@ def test_a_condition_that_the_system_broke_is_invalid(plant: Callable[[Made], No
 
 def test_a_late_recovery_is_invalid() -> None:
     made = make(WISHES)
-    assert check(made.records, made.snapshot, Demands(recovery_seconds=0.001)).verdict == "invalid"
+    assert check(made.records, made.snapshot, Thresholds(recovery_seconds=0.001)).verdict == "invalid"
 
 
-def test_an_order_version_may_not_fall_behind_its_events() -> None:
+def test_an_order_version_below_its_events_is_found() -> None:
     def plant(made: Made) -> None:
         view = pick(made, "confirmed")
         assert {event.source for event in view.events} > {ORDERS}

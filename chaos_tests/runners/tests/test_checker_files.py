@@ -13,7 +13,7 @@ from chaos_tests.runners.history import read
 WISHES = 150
 
 
-def test_the_files_say_what_the_values_said(tmp_path: Path) -> None:
+def test_values_survive_a_round_trip_through_files(tmp_path: Path) -> None:
     made = make(WISHES)
     history, snapshot = tmp_path / "history.jsonl", tmp_path / "snapshot.jsonl"
     history.write_text("".join(f"{json.dumps(each)}\n" for each in made.records))
@@ -21,7 +21,7 @@ def test_the_files_say_what_the_values_said(tmp_path: Path) -> None:
     assert check(read(history), snapshots.load(snapshot)) == check(made.records, made.snapshot)
 
 
-def test_half_a_snapshot_is_none(tmp_path: Path) -> None:
+def test_an_incomplete_snapshot_is_rejected(tmp_path: Path) -> None:
     made = make(WISHES)
     path = tmp_path / "snapshot.jsonl"
     snapshots.write(made.snapshot, path)

@@ -1,4 +1,4 @@
-"""P6 as the checker judges a run: what was not notified is found, what was is valid, and it survives its file."""
+"""P6 in the checker: missing notifications are found, made ones are valid, and files keep both."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 
 from chaos_tests.runners.checker import snapshot
 from chaos_tests.runners.checker.synthetic import Made
-from chaos_tests.runners.tests.test_checker import judged, pick
+from chaos_tests.runners.tests.violations import judged, pick
 from holdfast.audit.webhooks import EndpointView
 
 
 def subscribe(made: Made, **delivery: Any) -> None:
-    """An endpoint that has the delivery of one order's first event, with `delivery` in place of its values."""
+    """An endpoint with a delivery of one order's first event; `delivery` overrides its values."""
     view = pick(made, "confirmed")
     endpoint = {"id": "endpoint-1", "enabled": True, "last_attempt_at": None}
     made.snapshot.endpoints["endpoint-1"] = EndpointView(
@@ -34,7 +34,7 @@ def is_forgotten(made: Made) -> None:
 
 
 @pytest.mark.parametrize("plant", [is_not_notified, is_forgotten])
-def test_what_was_not_notified_is_found(plant: Any, tmp_path: Path) -> None:
+def test_a_missing_notification_is_found(plant: Any, tmp_path: Path) -> None:
     def plant_through_a_file(made: Made) -> None:
         plant(made)
         snapshot.write(made.snapshot, tmp_path / "snapshot")
@@ -46,7 +46,7 @@ def test_what_was_not_notified_is_found(plant: Any, tmp_path: Path) -> None:
     assert [offender.id for offender in verdict.offenders] == ["endpoint-1"]
 
 
-def test_deliveries_that_were_made_keep_p6() -> None:
+def test_made_deliveries_satisfy_p6() -> None:
     verdict = judged(subscribe)
     assert {each.verdict for each in verdict.promises if each.promise == "P6"} == {"valid"}
     assert verdict.verdict == "valid"

@@ -1,4 +1,4 @@
-"""Collecting retries while the system is too busy, up to a time-out; a refusal is not retried."""
+"""Collecting retries while the system is too busy, up to a time-out; a rejection is not retried."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ FORBIDDEN = ApiError(403, {"code": "forbidden"}, "")
 
 
 class Reading(Collector):
-    """A collector of a system that answers so."""
+    """A collector with configured responses of the system."""
 
     def __init__(self, *troubles: Exception) -> None:
         super().__init__(TARGET, RUN, lambda _: None)
@@ -35,18 +35,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "PAUSE_SECONDS", 0.01)
 
 
-def test_a_busy_system_is_read_again() -> None:
+def test_a_busy_system_is_retried() -> None:
     assert Reading(LATE, BUSY, LATE).collect_patiently().drained
 
 
-def test_a_refusal_is_not_asked_for_twice() -> None:
+def test_a_rejection_is_not_retried() -> None:
     reading = Reading(FORBIDDEN, LATE)
     with pytest.raises(ApiError):
         reading.collect_patiently()
     assert reading.troubles == [LATE]
 
 
-def test_nobody_asks_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_end_after_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(requests.ReadTimeout):
         Reading(*[LATE] * 1_000).collect_patiently()

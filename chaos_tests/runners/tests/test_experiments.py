@@ -13,11 +13,10 @@ from infrastructure.processes import PROCESSES
 KNOWN = load_all()
 CONTEXTS = {line.context for line in PROCESSES if line.context}
 NAMES = {line.name for line in PROCESSES} | CONTEXTS | {"keeper"}
-RESTORES = {"resume", "remove", "accept", "behave", "start", "wait_until_back", "wait_until_all_back"}
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_is_valid_and_heals_at_its_end(name: str) -> None:
+def test_an_experiment_is_valid_and_restores_at_its_end(name: str) -> None:
     experiment = KNOWN[name]
     ensure_experiment_is_valid(experiment.document)
     assert [activity["provider"]["func"] for activity in experiment.document["rollbacks"]] == ["heal"]
@@ -29,28 +28,28 @@ def test_is_valid_and_heals_at_its_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_is_bound_to_each_target_without_a_variable_left(name: str) -> None:
+def test_an_experiment_is_bound_to_each_target(name: str) -> None:
     for target in KNOWN[name].targets or ("",):
         experiment = bound(KNOWN[name], target, 3.5)
         assert "${" not in str(experiment.document["method"])
         ensure_experiment_is_valid(experiment.document)
 
 
-def test_one_context_alone_is_known_by_its_connections() -> None:
+def test_the_only_affected_context_is_found_by_its_connections() -> None:
     slow, isolated = bound(KNOWN["latency-injection"], "orders"), bound(KNOWN["process-isolated"])
     assert only_process([slow]) == only_process([slow, slow]) == "orders"
     assert only_process([slow, isolated]) == ""
-    # Nothing is said of a process that is killed, nor of connections of all processes.
+    # Not for a killed process, nor for connections of all processes.
     assert only_process([bound(KNOWN["worker-killed"])]) == ""
     assert only_process([bound(KNOWN["rabbitmq-cut"])]) == ""
     assert only_process([]) == ""
 
 
-def test_ten_are_quick() -> None:
+def test_ten_experiments_are_quick() -> None:
     assert sum(experiment.quick for experiment in KNOWN.values()) == 10
 
 
-def test_a_context_names_its_process() -> None:
+def test_a_context_target_selects_its_process() -> None:
     assert KNOWN["worker-killed"].target("payments") == "worker-payments"
     assert KNOWN["latency-injection"].target("service-orders") == "orders"
     assert KNOWN["rabbitmq-killed"].target("rabbitmq") == "rabbitmq"
@@ -58,7 +57,7 @@ def test_a_context_names_its_process() -> None:
         KNOWN["worker-killed"].target("rabbitmq")
 
 
-def test_of_a_pair_both_are_injected_before_either_is_restored() -> None:
+def test_both_faults_of_a_pair_are_injected_before_either_is_restored() -> None:
     both = pair(bound(KNOWN["worker-paused"], "orders", 2), bound(KNOWN["rabbitmq-refused"], "", 2))
     ensure_experiment_is_valid(both.document)
     assert [activity["provider"]["func"] for activity in both.document["method"]] == [
@@ -70,18 +69,18 @@ def test_of_a_pair_both_are_injected_before_either_is_restored() -> None:
     assert both.targets == ("worker-orders", "rabbitmq")
 
 
-def test_what_was_killed_comes_back_while_the_other_lasts() -> None:
+def test_a_killed_process_of_a_pair_restarts_during_the_other_fault() -> None:
     both = pair(bound(KNOWN["worker-killed"], "orders", 2), bound(KNOWN["rabbitmq-refused"], "", 2))
     assert _functions(both) == ["kill", "refuse", "accept", "wait_until_back"]
 
 
 @pytest.mark.parametrize("names", [("worker-paused", "mongodb-steps-down"), ("mongodb-steps-down", "worker-paused")])
-def test_what_is_one_action_is_done_while_the_other_lasts(names: tuple[str, str]) -> None:
+def test_a_single_action_of_a_pair_runs_during_the_other_fault(names: tuple[str, str]) -> None:
     both = pair(*(bound(KNOWN[name], "", 2) for name in names))
     assert _functions(both) == ["pause", "step_down", "resume"]
 
 
-def test_two_that_are_one_action_each_are_done_side_by_side() -> None:
+def test_two_single_actions_of_a_pair_run_concurrently() -> None:
     both = pair(bound(KNOWN["mongodb-steps-down"]), bound(KNOWN["postgres-deadlocks"], "", 2))
     ensure_experiment_is_valid(both.document)
     assert [activity.get("background", False) for activity in both.document["method"]] == [True, False]
@@ -94,23 +93,23 @@ def _functions(experiment: Experiment) -> list[str]:
 
 def _kind(directory: Path, **given: object) -> Path:
     path = directory / "strange.yaml"
-    method = [{"name": "freeze it", "does": "processes.pause", "with": {"process": "${target}"}}]
+    method = [{"name": "freeze it", "action": "processes.pause", "arguments": {"process": "${target}"}}]
     path.write_text(json.dumps({"method": method, "experiments": {"strange": {"title": "t"} | given}}))
     return path
 
 
-def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_field_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="targetz"):
         load(_kind(tmp_path, targetz=["a"]))
 
 
-def test_a_method_without_its_target_is_refused(tmp_path: Path) -> None:
+def test_a_method_without_its_target_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs target"):
         load(_kind(tmp_path))
 
 
-def test_an_experiment_may_have_a_method_of_its_own(tmp_path: Path) -> None:
-    (found,) = load(_kind(tmp_path, method=[{"name": "step down", "does": "databases.step_down"}]))
+def test_an_experiment_may_have_its_own_method(tmp_path: Path) -> None:
+    (found,) = load(_kind(tmp_path, method=[{"name": "step down", "action": "databases.step_down"}]))
     assert _functions(found) == ["step_down"]
 
 

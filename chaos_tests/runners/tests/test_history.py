@@ -4,10 +4,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from chaos_tests.runners.history import Fault, History, faults, read
+from chaos_tests.runners.checker.operations import gather
+from chaos_tests.runners.history import Fault, History, read
 
 
-def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_record_is_read_as_written(tmp_path: Path) -> None:
     history = History(tmp_path / "history.jsonl")
     history.append("op", i=1, type="invoke", value={"key": "a"})
     [record] = read(history.path)
@@ -15,7 +16,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert record == {"kind": "op", "i": 1, "type": "invoke", "value": {"key": "a"}}
 
 
-def test_many_writers_do_not_mix_their_lines(tmp_path: Path) -> None:
+def test_concurrent_writers_do_not_mix_lines(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
 
     def write(writer: int) -> None:
@@ -30,18 +31,18 @@ def test_many_writers_do_not_mix_their_lines(tmp_path: Path) -> None:
     assert written == {(writer, number) for writer in range(8) for number in range(200)}
 
 
-def test_a_torn_line_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_a_torn_line_does_not_affect_others(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     whole = json.dumps({"kind": "op", "i": 1})
     path.write_text(f'{whole}\n{{"kind": "op", "i"\n[1]\n{whole}\n')
     assert [record["kind"] for record in read(path)] == ["op", "torn", "torn", "op"]
 
 
-def test_faults_come_back_by_their_beginning(tmp_path: Path) -> None:
+def test_faults_are_sorted_by_start(tmp_path: Path) -> None:
     history = History(tmp_path / "history.jsonl")
-    later = Fault("rabbitmq killed", began=20.0, ended=24.0, bit=True, evidence="pid 7 -> 9", target="rabbitmq")
+    later = Fault("rabbitmq killed", began=20.0, ended=24.0, took_effect=True, evidence="pid 7 -> 9", target="rabbitmq")
     sooner = Fault("poison", began=3.0, ended=3.5, outage=False, dead_letters=2)
     history.fault(later)
     history.append("sample", outbox_rows=3)
     history.fault(sooner)
-    assert faults(history.path) == [sooner, later]
+    assert gather(read(history.path)).faults == [sooner, later]

@@ -1,4 +1,4 @@
-"""A journal that only looks like a pass is detected; Chaos Toolkit itself makes the runs."""
+"""A journal that only seems to be a pass is detected; Chaos Toolkit itself executes the runs."""
 
 from copy import deepcopy
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chaos_tests.runners import journal as journals
-from chaos_tests.runners.execution import carry_out, fault_of
+from chaos_tests.runners.execution import execute, fault_of
 from chaos_tests.runners.experiments import Experiment, pair
 from chaos_tests.runners.tests import scenery
 
@@ -48,60 +48,64 @@ EXIT_3 = {"type": "process", "path": "sh", "arguments": ["-c", "exit 3"]}
         ({"method": [python("terminate")]}, "it ended as interrupted"),
     ],
 )
-def test_is_no_pass(changes: dict[str, Any], complaint: str) -> None:
+def test_a_failed_experiment_is_not_a_pass(changes: dict[str, Any], complaint: str) -> None:
     if "steady-state-hypothesis" in changes:
         scenery.ANSWERS[:] = [False]
-    outcome = carry_out(experiment(**changes), {})
+    outcome = execute(experiment(**changes), {})
     assert not outcome.passed
     assert any(complaint in each for each in outcome.complaints), outcome.complaints
     assert outcome.was_interrupted == (complaint == "it ended as interrupted")
 
 
-def test_a_signal_that_became_an_activitys_failure_is_an_interruption() -> None:
+def test_a_signal_reported_as_a_failed_activity_is_an_interruption() -> None:
     run = {"activity": {"name": "a"}, "status": "failed", "exception": ["ActivityFailed: InterruptExecution: SIGTERM"]}
     assert journals.was_interrupted({"status": "completed", "run": [run]})
     assert not journals.was_interrupted({"status": "completed", "run": [run | {"exception": ["OSError"]}]})
 
 
-def test_a_system_that_does_not_come_back_is_no_pass() -> None:
-    outcome = carry_out(experiment(**hypothesis([True, False])), {})
+def test_a_system_that_does_not_recover_is_not_a_pass() -> None:
+    outcome = execute(experiment(**hypothesis([True, False])), {})
     assert "the system was not in its steady state afterwards" in outcome.complaints
 
 
-def test_a_fault_that_did_not_take_effect_is_no_pass() -> None:
-    outcome = carry_out(experiment(method=[python("do"), python("do", bit=False)]), {})
+def test_a_fault_without_an_effect_is_not_a_pass() -> None:
+    outcome = execute(experiment(method=[python("do"), python("do", took_effect=False)]), {})
     assert not outcome.complaints
-    assert outcome.bit is False
+    assert outcome.took_effect is False
     assert not outcome.passed
 
 
 def test_a_pass_has_a_window_and_evidence() -> None:
-    outcome = carry_out(experiment(method=[python("do", bit=True), python("do")]), {})
+    outcome = execute(experiment(method=[python("do", took_effect=True), python("do")]), {})
     assert outcome.passed
     assert outcome.evidence == "done; done"
     fault = fault_of(experiment(), outcome)
     assert fault is not None
-    assert fault.bit is True
+    assert fault.took_effect is True
     assert 0 < fault.began <= fault.ended
 
 
-def test_what_never_began_is_no_fault() -> None:
+def test_a_method_that_never_began_is_no_fault() -> None:
     scenery.ANSWERS[:] = [False]
     never = experiment(**hypothesis([False]))
-    assert fault_of(never, carry_out(never, {})) is None
+    assert fault_of(never, execute(never, {})) is None
 
 
-def test_of_a_pair_one_that_took_effect_is_enough() -> None:
-    journal = {"run": [{"output": {"bit": bit, "evidence": "seen"}} for bit in (True, None, False)]}
+def test_one_effective_fault_of_a_pair_is_sufficient() -> None:
+    journal = {
+        "run": [{"output": {"took_effect": took_effect, "evidence": "seen"}} for took_effect in (True, None, False)]
+    }
     assert journals.evidence(journal)[0] is False
     assert journals.evidence(journal, is_pair=True)[0] is True
     assert journals.evidence({"run": journal["run"][1:]}, is_pair=True)[0] is False
 
 
-def test_two_side_by_side_are_both_in_the_journal() -> None:
-    one, other = (experiment(method=[python("do", bit=bit)], configuration={}) for bit in (True, False))
-    outcome = carry_out(pair(one, other), {})
+def test_two_concurrent_activities_are_both_in_the_journal() -> None:
+    one, other = (
+        experiment(method=[python("do", took_effect=took_effect)], configuration={}) for took_effect in (True, False)
+    )
+    outcome = execute(pair(one, other), {})
     assert outcome.passed
     assert outcome.evidence == "done; done"
     failing = experiment(method=[python("fail")], configuration={})
-    assert len(carry_out(pair(failing, one), {}).complaints) == 1
+    assert len(execute(pair(failing, one), {}).complaints) == 1

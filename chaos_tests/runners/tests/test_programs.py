@@ -30,7 +30,7 @@ def results(tmp_path: Path) -> Results[Row]:
     return Results("things", "page", Row, lambda row: row.name, render, tmp_path)
 
 
-def test_the_summary_and_the_page_say_the_same(results: Results[Row]) -> None:
+def test_the_summary_and_the_page_have_the_same_rows(results: Results[Row]) -> None:
     finish(results, [Row("a"), Row("b|\n")])
     summary = json.loads((results.directory / "page.json").read_text())
     assert (summary["program"], summary["passed"]) == ("holdfast chaos things", True)
@@ -38,7 +38,7 @@ def test_the_summary_and_the_page_say_the_same(results: Results[Row]) -> None:
     assert (results.directory / "page.md").read_text() == "| name |\n| --- |\n| a |\n| b\\|  |\n"
 
 
-def test_what_was_not_measured_again_stays_in_its_place(results: Results[Row]) -> None:
+def test_rows_that_were_not_measured_again_are_kept(results: Results[Row]) -> None:
     finish(results, [Row("a"), Row("b"), Row("c")])
     with pytest.raises(SystemExit) as ended:
         finish(results, [Row("d"), Row("b", passed=False)], partly=True)
@@ -46,12 +46,12 @@ def test_what_was_not_measured_again_stays_in_its_place(results: Results[Row]) -
     assert results.read() == [Row("a"), Row("b", passed=False), Row("c"), Row("d")]
 
 
-def test_a_whole_run_leaves_nothing_of_earlier_ones(results: Results[Row]) -> None:
+def test_a_complete_run_replaces_all_rows(results: Results[Row]) -> None:
     finish(results, [Row("of an earlier table")])
     finish(results, [Row("a")])
     assert results.read() == [Row("a")]
 
 
-def test_to_have_measured_nothing_is_a_failure(results: Results[Row]) -> None:
+def test_a_run_without_measurements_fails(results: Results[Row]) -> None:
     with pytest.raises(SystemExit):
         finish(results, [])

@@ -26,7 +26,7 @@ def directory_of(made: Made, path: Path) -> Path:
 
 
 class Page(HTMLParser):
-    """Which elements there are, whether each is closed, and what they load."""
+    """The page's elements, whether each is closed, and the resources that they load."""
 
     VOID = frozenset({"meta", "link", "br", "img", "input"})
 
@@ -47,7 +47,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
+def test_the_page_is_self_contained(tmp_path: Path) -> None:
     page = write(directory_of(make(WISHES), tmp_path))
     text = page.read_text()
     parsed = Page(text)
@@ -63,7 +63,7 @@ def test_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
     assert report["meta"]["seed"] == 7
 
 
-def test_what_is_broken_is_said_with_its_time_line(tmp_path: Path) -> None:
+def test_a_violation_is_shown_with_its_timeline(tmp_path: Path) -> None:
     made = make(WISHES)
     lost = next(view for view in made.snapshot.orders.values() if view.status == "confirmed")
     del made.snapshot.orders[lost.id]
@@ -76,10 +76,10 @@ def test_what_is_broken_is_said_with_its_time_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "reported"),
     [
-        (["a"], "while one fault struck."),
-        (["a", "a"], "while 2 faults of 1 kind struck."),
-        (["a", "b"], "while 2 faults of 2 kinds struck."),
-        (["a", "b+c"], "while 2 faults of 3 kinds struck, some two at once."),
+        (["a"], "during one fault."),
+        (["a", "a"], "during 2 faults from 1 experiment."),
+        (["a", "b"], "during 2 faults from 2 experiments."),
+        (["a", "b+c"], "during 2 faults from 3 experiments, some two at once."),
     ],
 )
 def test_faults_and_their_kinds_are_counted(names: list[str], reported: str, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_faults_and_their_kinds_are_counted(names: list[str], reported: str, tmp
     assert reported in write(directory).read_text()
 
 
-def test_names_cannot_break_the_page(tmp_path: Path) -> None:
+def test_names_are_escaped(tmp_path: Path) -> None:
     made = make(WISHES)
     for record in made.records:
         if record["kind"] == "fault":
@@ -98,7 +98,7 @@ def test_names_cannot_break_the_page(tmp_path: Path) -> None:
     assert Page(write(directory_of(made, tmp_path)).read_text()).open == []
 
 
-def test_nothing_is_made_of_a_history_without_a_beginning() -> None:
+def test_a_history_without_a_start_is_rejected() -> None:
     with pytest.raises(ValueError, match="beginning"):
         count(make(WISHES).records[1:], None)
 
@@ -113,19 +113,19 @@ def test_every_accepted_order_is_counted_once() -> None:
     assert series.latency_ms["p50"] == pytest.approx(4.0)
 
 
-def test_what_is_not_known_is_a_gap() -> None:
+def test_unknown_values_are_gaps() -> None:
     figure = linear(Time(4.0, 1.0), Panel("", "", ""), [Drawn("x", "x", [1.0, None, 2.0, 3.0])])
     assert figure.lines[0].path.count("M") == 2
 
 
-def test_axes_begin_at_zero_and_have_round_steps() -> None:
+def test_axes_start_at_zero_and_have_round_steps() -> None:
     figure = linear(Time(10.0, 1.0), Panel("", "", ""), [Drawn("x", "x", [0.0, 730.0])])
     assert [tick.label for tick in figure.y_ticks] == ["0", "200", "400", "600", "800"]
     assert [round_step(top) for top in (0.3, 1, 7, 4999)] == [0.1, 0.2, 2, 1000]
     assert [clock(75), clock(3_700)] == ["1:15", "1:01:40"]
 
 
-def test_what_strikes_two_is_on_the_lanes_of_both() -> None:
+def test_a_fault_of_two_targets_is_on_both_lanes() -> None:
     fault = {"name": "pair", "began": 1.0, "ended": 2.0, "healed": 2.0, "recovery_seconds": 0.5}
     drawn = lanes(Time(10.0, 1.0), [fault | {"target": "mongodb"}, fault | {"target": "rabbitmq and mongodb"}])
     assert [label.label for label in drawn["labels"]] == ["mongodb", "rabbitmq"]

@@ -18,7 +18,7 @@ def journal(tmp_path: Path) -> RollbackJournal:
     return RollbackJournal(tmp_path / "chaos" / "broken.json")
 
 
-def test_another_process_knows_what_is_broken(journal: RollbackJournal, tmp_path: Path) -> None:
+def test_another_process_reads_the_active_faults(journal: RollbackJournal, tmp_path: Path) -> None:
     journal.add(processes.resume, {"process": "relay-1"}, before="process 7")
     successor = RollbackJournal(tmp_path / "chaos" / "broken.json")
     assert successor.memory(processes.resume, {"process": "relay-1"}) == {"before": "process 7"}
@@ -26,13 +26,13 @@ def test_another_process_knows_what_is_broken(journal: RollbackJournal, tmp_path
     assert journal.entries() == []
 
 
-def test_the_same_twice_is_one_entry(journal: RollbackJournal) -> None:
+def test_adding_the_same_fault_twice_creates_one_entry(journal: RollbackJournal) -> None:
     for before in ("7", "8"):
         journal.add(processes.wait_until_back, {"process": "relay-1"}, before=before)
     assert [entry.memory for entry in journal.entries()] == [{"before": "8"}]
 
 
-def test_all_are_tried_the_last_first_and_what_fails_stays(
+def test_all_entries_are_restored_in_reverse_order_and_failed_ones_stay(
     journal: RollbackJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
@@ -55,13 +55,13 @@ def test_all_are_tried_the_last_first_and_what_fails_stays(
     assert [entry.arguments for entry in journal.entries()] == [{"process": "second"}]
 
 
-def test_what_belongs_to_the_run_outlasts_its_faults(journal: RollbackJournal) -> None:
+def test_entries_of_the_run_are_kept_when_its_faults_are_restored(journal: RollbackJournal) -> None:
     journal.add(end_workload, {"pid": 1, "start_ticks": -1}, of_the_run=True)
     assert journal.restore_all(CONFIGURATION, and_the_run=False) == ([], [])
     assert len(journal.entries()) == 1
 
 
-def test_one_at_a_time(journal: RollbackJournal, tmp_path: Path) -> None:
+def test_the_lock_admits_one_process_at_a_time(journal: RollbackJournal, tmp_path: Path) -> None:
     with journal.held(), pytest.raises(BusyError), RollbackJournal(tmp_path / "chaos" / "broken.json").held():
         pass
     with journal.held():
@@ -76,6 +76,6 @@ def test_only_restoring_functions_are_called(journal: RollbackJournal, tmp_path:
     assert path.exists()
 
 
-def test_waiting_ends() -> None:
+def test_waiting_ends_after_a_time_out() -> None:
     with pytest.raises(TimeoutError, match="the moon: not within 0 s"):
         evidence.wait_until(lambda: False, 0.2, "the moon")

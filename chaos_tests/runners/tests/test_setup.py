@@ -17,7 +17,7 @@ PRODUCT = catalogue("R1")[0]
 
 @asynccontextmanager
 async def shop(refusals: int, requested: list[str]) -> AsyncIterator[str]:
-    """A server that refuses that many times to give a token, and takes every product."""
+    """A server that rejects that many token requests, and accepts every product."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -35,7 +35,7 @@ async def shop(refusals: int, requested: list[str]) -> AsyncIterator[str]:
 
 
 def listed(refusals: int) -> list[str]:
-    """The requests until the product was listed."""
+    """The requests up to the listing of the product."""
     requested: list[str] = []
 
     async def run() -> None:
@@ -46,11 +46,11 @@ def listed(refusals: int) -> list[str]:
     return requested
 
 
-def test_the_operators_token_is_asked_for_again() -> None:
+def test_the_request_for_the_operators_token_is_retried() -> None:
     assert listed(2) == ["/api/v1/tokens"] * 3 + ["/api/v1/products"]
 
 
-def test_it_is_not_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_retries_end_after_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "OPENING_SECONDS", 0.5)
     with pytest.raises(OpeningError, match="no token"):
         listed(1_000)

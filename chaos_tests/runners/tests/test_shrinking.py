@@ -1,4 +1,4 @@
-"""Shrinking a failed schedule: damage that one try leaves does not count against the next."""
+"""Shrinking a failed schedule: damage of one try does not affect the next."""
 
 from io import StringIO
 from pathlib import Path
@@ -16,7 +16,7 @@ STEPS = [Step(name) for name in ("one", "two", "culprit", "three", "four", "five
 
 
 class Shrinking(Session):
-    """A session whose stack is ruined by one fault until it starts again."""
+    """A session whose stack is damaged by one fault until it is restarted."""
 
     def __init__(self, directory: Path) -> None:
         options = Options(is_random=True, seed=7, orders=600, shrink=True, output=directory)
@@ -24,23 +24,23 @@ class Shrinking(Session):
         self.is_ruined, self.tries = True, list[tuple[int, float]]()
         directory.mkdir(exist_ok=True)
 
-    def _one_run(self, run_config: RunConfig, steps: list[Step], directory: Path, share: float = 1.0) -> Result:  # noqa: ARG002 - as it is called
+    def _one_run(self, run_config: RunConfig, steps: list[Step], directory: Path, share: float = 1.0) -> Result:  # noqa: ARG002 - the signature of the base class
         self.tries.append((len(steps), share))
         self.is_ruined = self.is_ruined or Step("culprit") in steps
         return Result(directory, [], {"verdict": "valid"}, audit=not self.is_ruined)
 
-    def _begin_again(self, run_config: RunConfig) -> None:  # noqa: ARG002 - as it is called
+    def _begin_again(self, run_config: RunConfig) -> None:  # noqa: ARG002 - the signature of the base class
         self.is_ruined = False
 
 
-def test_the_culprit_is_found_on_stacks_that_begin_empty(tmp_path: Path) -> None:
+def test_shrinking_finds_the_cause_on_empty_stacks(tmp_path: Path) -> None:
     session = Shrinking(tmp_path)
     session._shrink(RUN_CONFIG, STEPS)
     assert schedule.read(tmp_path / "shrunk.json") == (7, [Step("culprit")])
     assert all(share == count / len(STEPS) for count, share in session.tries)
 
 
-def test_what_cannot_be_made_smaller_is_kept_whole(tmp_path: Path) -> None:
+def test_a_minimal_schedule_is_kept(tmp_path: Path) -> None:
     session = Shrinking(tmp_path)
     session._shrink(RUN_CONFIG, [Step("culprit")])
     assert schedule.read(tmp_path / "shrunk.json") == (7, [Step("culprit")])

@@ -16,7 +16,7 @@ VERDICT = {"verdict": "valid", "promises": [], "conditions": [], "faults": [FAUL
 
 
 def test_a_row_has_recovery_and_throughput(tmp_path: Path) -> None:
-    outcome = Outcome("rabbitmq-killed", "rabbitmq", bit=True, evidence="process 7 | was killed")
+    outcome = Outcome("rabbitmq-killed", "rabbitmq", took_effect=True, evidence="process 7 | was killed")
     row = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=True))
     assert (row.state, row.recovery_seconds, row.before, row.during) == ("valid", 1.25, 5.0, 2.0)
     table.write([row], tmp_path / "results.md")
@@ -25,7 +25,7 @@ def test_a_row_has_recovery_and_throughput(tmp_path: Path) -> None:
     assert "Processes (`--driver local`): 1 of 1 valid." in text
 
 
-def test_what_was_not_run_is_no_success(tmp_path: Path) -> None:
+def test_an_experiment_that_was_not_run_is_no_success(tmp_path: Path) -> None:
     row = table.row(EXPERIMENT, Result(tmp_path, [Outcome("rabbitmq-killed", "rabbitmq", not_run="needs root")]))
     table.write([row], tmp_path / "results.md")
     assert "**not run**" in (tmp_path / "results.md").read_text()
@@ -34,7 +34,7 @@ def test_what_was_not_run_is_no_success(tmp_path: Path) -> None:
     assert table.worst([row]) == "not run"
 
 
-def test_an_experiment_that_runs_again_replaces_its_own_row_and_leaves_the_others(tmp_path: Path) -> None:
+def test_a_repeated_experiment_replaces_only_its_own_row(tmp_path: Path) -> None:
     page = tmp_path / "results.md"
     assert table.read(page) == []
     table.write([table.Row("a", "A", "", "invalid", ""), table.Row("b", "B", "", "valid", "")], page)
@@ -45,8 +45,8 @@ def test_an_experiment_that_runs_again_replaces_its_own_row_and_leaves_the_other
     assert "Not in this table yet: c." in page.read_text()
 
 
-def test_a_row_for_processes_and_one_for_containers(tmp_path: Path) -> None:
-    outcome = Outcome("rabbitmq-killed", "rabbitmq", bit=True)
+def test_each_driver_has_its_own_row(tmp_path: Path) -> None:
+    outcome = Outcome("rabbitmq-killed", "rabbitmq", took_effect=True)
     on_processes = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=True))
     in_containers = table.row(EXPERIMENT, Result(tmp_path, [outcome], VERDICT, audit=False), "compose")
     rows = table.merged([in_containers], [on_processes])
@@ -58,7 +58,7 @@ def test_a_row_for_processes_and_one_for_containers(tmp_path: Path) -> None:
     assert "| rabbitmq | containers | **invalid** |" in text
 
 
-def test_what_one_driver_cannot_do_is_not_run_until_the_other_has_done_it() -> None:
+def test_an_unsupported_experiment_is_not_run_until_another_driver_runs_it() -> None:
     unable = table.Row("worker-scaled", "", "", table.NOT_RUN, "needs the compose driver")
     assert table.merged([], [unable]) == [unable]
     able = table.Row("worker-scaled", "", "worker-orders", "valid", "", driver="compose")
@@ -66,8 +66,8 @@ def test_what_one_driver_cannot_do_is_not_run_until_the_other_has_done_it() -> N
     assert table.merged([able], [unable]) == [able]
 
 
-def test_a_failed_experiment_or_a_red_audit_outweighs_a_valid_verdict(tmp_path: Path) -> None:
-    passed = Outcome("e", "rabbitmq", bit=True)
+def test_a_failed_experiment_or_audit_overrides_a_valid_verdict(tmp_path: Path) -> None:
+    passed = Outcome("e", "rabbitmq", took_effect=True)
     assert Result(tmp_path, [passed], VERDICT, audit=True).state == "valid"
     assert Result(tmp_path, [passed, Outcome("f", "", ["it failed"])], VERDICT, audit=True).state == "failed"
     assert Result(tmp_path, [passed], VERDICT, audit=False).state == "invalid"
@@ -75,8 +75,8 @@ def test_a_failed_experiment_or_a_red_audit_outweighs_a_valid_verdict(tmp_path: 
     assert Result(tmp_path, [passed], {}, audit=True).state == "unknown"
 
 
-def test_other_suites_are_quoted_or_named_as_not_run(tmp_path: Path) -> None:
-    (tmp_path / "crash-points.md").write_text("# Killed\n\nPlaces hit: 20 of 20 (100 %).\n")
+def test_other_suites_are_summarised_or_shown_as_not_run(tmp_path: Path) -> None:
+    (tmp_path / "crash-points.md").write_text("# Crash points\n\nCrash points hit: 20 of 20 (100 %).\n")
     (tmp_path / "model-results.md").write_text(
         "| saga | safety | bounds | 1,200 | 2 | 3 | holds |\n\n36 of 36. Each is the same model with\n"
     )

@@ -19,13 +19,13 @@ TOKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"access_token": "t"}'
 ORDER = b'{"id": "o", "status": "pending", "version": 1, "total": {"amount": 5}}'
 
 
-def test_the_same_seed_is_the_same_wishes() -> None:
+def test_the_same_seed_gives_the_same_purchases() -> None:
     assert list(islice(steps(7, "client-1", PRODUCTS), 200)) == list(islice(steps(7, "client-1", PRODUCTS), 200))
     assert list(islice(steps(8, "client-1", PRODUCTS), 9)) != list(islice(steps(7, "client-1", PRODUCTS), 9))
     assert list(islice(steps(7, "client-2", PRODUCTS), 9)) != list(islice(steps(7, "client-1", PRODUCTS), 9))
 
 
-def test_a_client_never_repeats_a_request_and_makes_every_kind() -> None:
+def test_a_client_makes_unique_purchases_of_every_kind() -> None:
     purchases = list(islice(steps(1, "client-1", PRODUCTS), 3000))
     assert len({(purchase.basket, purchase.payment_method) for purchase in purchases}) == 3000
     assert {purchase.intent for purchase in purchases} == set(INTENTS)
@@ -55,13 +55,13 @@ def reply(status: int, body: bytes = b"{}", **headers: str) -> Reply:
         (reply(502, b"<html>"), "info"),
     ],
 )
-def test_only_a_refusal_before_any_write_is_a_failure(answer: Reply, expected: str) -> None:
+def test_only_a_rejection_before_any_write_is_a_failure(answer: Reply, expected: str) -> None:
     assert outcome(answer, "place").type == expected
 
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncIterator[str]:
-    """A server that gives a token, and this answer to all else; nothing more comes after it."""
+    """A server that issues a token and sends this response to all other requests."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -81,7 +81,7 @@ async def answering(answer: bytes) -> AsyncIterator[str]:
 
 
 def operation(url: str, path: Path) -> list[dict[str, object]]:
-    """The records of one order that is placed at `url`."""
+    """The records of one order placed at `url`."""
 
     async def place() -> None:
         session = Session("client-0", url, Login(url, {"api_key": "k"}), Recorder(History(path)), 0.5)
@@ -114,7 +114,7 @@ def placed(answer: bytes, path: Path) -> list[dict[str, object]]:
         (b"SSH-2.0-nonsense\r\n\r\n", "info", "ValueError"),
     ],
 )
-def test_every_operation_is_written_before_and_after(
+def test_every_operation_is_recorded_before_and_after(
     answer: bytes, expected: str, error: str | None, tmp_path: Path
 ) -> None:
     before, after = placed(answer, tmp_path / "history.jsonl")
@@ -122,7 +122,7 @@ def test_every_operation_is_written_before_and_after(
     assert (after["type"], after["i"], after["error"]) == (expected, before["i"], error)
 
 
-def test_what_never_left_has_failed(tmp_path: Path) -> None:
+def test_an_unsent_request_is_a_failure(tmp_path: Path) -> None:
     _, after = operation("http://127.0.0.1:9", tmp_path / "history.jsonl")
     assert after["type"] == "fail"
     assert str(after["error"]).startswith("not sent")

@@ -25,7 +25,7 @@ SYSTEM = {
 
 
 class Shop(BaseHTTPRequestHandler):
-    """Says yes to everything: enough of the API for a client that is not the system under test here."""
+    """Accepts everything: enough of the API for a client."""
 
     protocol_version = "HTTP/1.1"
     keys: ClassVar[dict[str, dict[str, Any]]] = {}
@@ -73,7 +73,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is meant to."""
+        """Ignore clients that disconnect, which is intended."""
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def workload(shop: Server, history: Path, *arguments: str) -> Workload:
     return Workload(history, given, {"HOLDFAST_PASSWORD": "secret"})
 
 
-def test_it_ends_when_it_is_asked_to(shop: Server, tmp_path: Path) -> None:
+def test_the_workload_stops_on_request(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with workload(shop, path, "--clients", "3", "--rate", "30", "--seconds", "600") as running:
         History(path).fault(Fault("tea spilled", 1.0, 2.0))
@@ -108,7 +108,7 @@ def test_it_ends_when_it_is_asked_to(shop: Server, tmp_path: Path) -> None:
     assert known.samples
 
 
-def test_it_ends_automatically_when_enough_orders_were_accepted(shop: Server, tmp_path: Path) -> None:
+def test_the_workload_ends_after_enough_accepted_orders(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with workload(shop, path, "--clients", "2", "--orders", "40") as running:
         assert running.wait(30.0) == 0
@@ -119,7 +119,7 @@ def test_it_ends_automatically_when_enough_orders_were_accepted(shop: Server, tm
     assert all(len(purchase.ids) <= 1 for purchase in known.purchases.values())
 
 
-def test_its_history_is_whole_though_the_system_went_away(shop: Server, tmp_path: Path) -> None:
+def test_the_history_is_complete_after_an_outage(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with workload(shop, path, "--clients", "2", "--rate", "20", "--seconds", "3") as running:
         shop.shutdown()
@@ -132,7 +132,7 @@ def test_its_history_is_whole_though_the_system_went_away(shop: Server, tmp_path
     assert not any(None in (sent, at) for purchase in known.purchases.values() for sent, at, *_ in purchase.attempts)
 
 
-def test_it_says_so_when_it_cannot_begin(tmp_path: Path) -> None:
+def test_a_failed_start_is_reported(tmp_path: Path) -> None:
     running = Workload(tmp_path / "history.jsonl", ["--home", str(tmp_path / "nothing")])
     with pytest.raises(RuntimeError, match="No stack runs"):
         running.start()

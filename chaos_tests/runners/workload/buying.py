@@ -27,13 +27,13 @@ FINAL = ("confirmed", "cancelled")
 
 
 class Buyer:
-    """A customer with its own connection. One operation at a time."""
+    """A customer with its own connection, for one operation at a time."""
 
     def __init__(self, session: Session, key: str, stop_condition: StopCondition) -> None:
         self._session, self._key, self._ending = session, key, stop_condition
         self._unanswered: list[Step] = []
 
-    async def carry_out(self, step: Step) -> None:
+    async def execute(self, step: Step) -> None:
         order_id = await self._place_until_answered(step)
         if order_id is None:
             return
@@ -64,7 +64,7 @@ class Buyer:
             if done.type == FAIL and not is_passing(done):
                 return None
             await self._ending.pause(min(max(pause, done.retry_after_seconds), LONGEST_PAUSE_SECONDS))
-            if self._ending.has_come():
+            if self._ending.is_met():
                 break
         if in_doubt:
             self._unanswered.append(step)
@@ -105,7 +105,7 @@ class Buyer:
         deadline, pause = time.monotonic() + FOLLOW_SECONDS, SOONEST_SECONDS
         while time.monotonic() < deadline:
             done = await self._session.run("read", {"id": order_id}, "GET", f"{ORDERS}/{order_id}")
-            if done.value.get("status") in FINAL or self._ending.has_come():
+            if done.value.get("status") in FINAL or self._ending.is_met():
                 return
             await self._ending.pause(pause)
             pause = min(pause * SLOWER, SLOWEST_SECONDS)

@@ -32,9 +32,9 @@ class Customer:
         """Order whenever it is this client's turn, until it is over."""
         for step in self._steps:
             await turn()
-            if self._ending.has_come():
+            if self._ending.is_met():
                 break
-            await self._buyer.carry_out(step)
+            await self._buyer.execute(step)
         await self._buyer.leave()
 
 
@@ -48,13 +48,13 @@ class Prober:
         self._steps = (step for step in steps(seed, "probe", products) if step.intent == "bought")
 
     async def probe(self, group: asyncio.TaskGroup) -> None:
-        while not self._ending.has_come():
+        while not self._ending.is_met():
             group.create_task(self._order())
             await self._ending.pause(PROBE_SECONDS)
 
     async def _order(self) -> None:
         buyer = Buyer(self._new_session(), f"{self._seed}-probe", self._ending)
-        await buyer.carry_out(replace(next(self._steps), read="follow"))
+        await buyer.execute(replace(next(self._steps), read="follow"))
         await buyer.leave()
 
 
@@ -75,7 +75,7 @@ class Operator:
         self._number = 0
 
     async def work(self) -> None:
-        while not self._ending.has_come():
+        while not self._ending.is_met():
             await self._ending.pause(self._pause_seconds)
             sku, delta = self._chance.choice(self._scarce).sku, self._chance.randint(*DELIVERED)
             self._number += 1
@@ -87,6 +87,6 @@ class Operator:
         for attempt, pause in enumerate(PAUSES_SECONDS):
             value = {"sku": sku, "delta": delta, "key": key, "attempt": attempt}
             done = await self._session.run("restock", value, "POST", path, body, key=key)
-            if done.type == OK or (done.type == FAIL and not is_passing(done)) or self._ending.has_come():
+            if done.type == OK or (done.type == FAIL and not is_passing(done)) or self._ending.is_met():
                 return
             await self._ending.pause(pause)

@@ -1,8 +1,8 @@
 """Samples the system from outside about once a second: backlogs and delivery outcomes.
 
-The backlog is what operators see at /api/v1/system. Deliveries are the workers' own counters, read where they show
-them; a counter that restarts with its process is added to what was read before, so the sums are what happened at
-least: what a process counted between the last look and its death is not in them.
+The backlog is that of /api/v1/system. Deliveries come from the workers' own counters. A counter that restarts with its
+process is added to the earlier samples, so the sums are lower bounds: they lack what a process counted between the last
+sample and its death.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Observer:
         self._sum: Counter[tuple[str, str]] = Counter()
 
     async def watch(self, stop_condition: StopCondition) -> None:
-        while not stop_condition.has_come():
+        while not stop_condition.is_met():
             await self.sample()
             await stop_condition.pause(INTERVAL_SECONDS)
 
@@ -69,7 +69,7 @@ class Observer:
         self._last[name] = now
 
     def _deliveries(self) -> dict[str, Any]:
-        """How many deliveries came to what, and which consumers met duplicates."""
+        """The number of deliveries by outcome, and the consumers with duplicates."""
         if not self._metrics:
             return {}
         deliveries: Counter[str] = Counter()

@@ -1,7 +1,7 @@
-"""What customers do, decided in advance: the same seed gives every client the same purchases, in the same order. Pure.
+"""The purchases of the customers, planned in advance: a seed determines the purchases of every client. Pure.
 
-No customer orders the same basket with the same card twice, so that an observer of the orders can determine for
-each of them which purchase it came from, also when its answer was lost.
+No customer orders the same basket with the same card twice, so that each order can be matched to its purchase, also
+without a response.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Kind = TypeVar("Kind")
 COMMON, SCARCE = 12, 4
 COMMON_STOCK, SCARCE_STOCK = 50_000_000, 3
 RESTOCKING_SECONDS = 5.0
-DELIVERED = (1, 2)  # pieces of a scarce product, at least and at most
+DELIVERED = (1, 2)  # the smallest and largest stock of a scarce product
 CARDS = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex", "pm_card_visa_debit")
 DECLINING = ("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired")
 # Out of a hundred orders.
@@ -30,8 +30,8 @@ INTENTS: dict[Intent, int] = {
     "declined": 9,
     "scarce": 9,
     "cancelled": 14,
-    "repeated": 4,  # the client asks again although it was answered
-    "impatient": 4,  # the client hangs up before it can be answered, and asks again
+    "repeated": 4,  # the client repeats the request in spite of a response
+    "impatient": 4,  # the client disconnects before the response, and repeats the request
 }
 READS: dict[Read, int] = {"nothing": 45, "follow": 10, "order": 20, "list": 10, "product": 10, "timeline": 5}
 MAX_LINES, MAX_QUANTITY = 3, 9
@@ -58,13 +58,13 @@ class Step:
 
 
 def catalogue(run: str) -> list[Product]:
-    """The products of one run, which no other run sells: plenty of most, a handful of the scarce ones."""
+    """The products of one run only: plenty of most, few of the scarce ones."""
     common = [Product(f"{run}-TEA-{n:02}", f"Tea no. {n}", 290 + 110 * n, COMMON_STOCK) for n in range(COMMON)]
     return common + [Product(f"{run}-RARE-{n}", f"The last tins, {n}", 9_900, SCARCE_STOCK) for n in range(SCARCE)]
 
 
 def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
-    """The purchases of one client, without end."""
+    """The endless purchases of one client."""
     chance = random.Random(f"{seed}/{client}")
     common = [product.sku for product in products if product.on_hand == COMMON_STOCK]
     scarce = [product.sku for product in products if product.on_hand != COMMON_STOCK]
@@ -84,7 +84,7 @@ def steps(seed: int, client: str, products: list[Product]) -> Iterator[Step]:
 
 
 def restocking_seconds(rate: float | None) -> float:
-    """How often scarce products come in: at most half as fast as they are ordered, so that they do run out."""
+    """The restocking interval: at most half as fast as the orders, so that scarce products run out."""
     if rate is None:
         return RESTOCKING_SECONDS
     ordered_a_second = rate * INTENTS["scarce"] / sum(INTENTS.values())

@@ -64,7 +64,7 @@ class Workload:
         return None
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has; kill it only if it does not."""
+        """Stop it and wait for its end; kill it after a time-out."""
         if self._process is None:
             return
         self._process.terminate()
@@ -80,7 +80,7 @@ class Workload:
         self.stop()
 
     def _is_under_way(self) -> bool:
-        """Whether an order was accepted: the opening is short, so little is read."""
+        """Whether an order was accepted; the history is still short, so little is read."""
         return self.history.exists() and any(
             record["kind"] == "op" and record["type"] == "ok" and record["f"] == "place"
             for record in read(self.history)

@@ -27,9 +27,9 @@ REGISTERING = 8
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is wanted. `rate` is orders a second in all; None is as fast as the clients get answers.
+    """The parameters of a workload. `rate` is orders per second in total; None is as fast as the clients get responses.
 
-    It ends after `seconds`, or when `orders` were accepted. `metrics`: where processes show their counters, by name.
+    It ends after `seconds`, or after `orders` accepted orders. `metrics`: the addresses of processes' metrics, by name.
     """
 
     url: str
@@ -45,7 +45,7 @@ class Plan:
 
 
 class Pace:
-    """Hands out turns: at random distances that make `rate` a second, or at once."""
+    """Schedules the requests: at random intervals with an average of `rate` per second, or at once."""
 
     def __init__(self, seed: int, rate: float | None, stop_condition: StopCondition) -> None:
         self._chance, self._rate, self._ending = random.Random(f"{seed}/pace"), rate, stop_condition
@@ -60,7 +60,7 @@ class Pace:
 
 
 async def run(plan: Plan) -> str:
-    """Carry it out; returns why it ended. Raises `OpeningError` if the system did not let it begin."""
+    """Run the workload; returns why it ended. Raises `OpeningError` if it could not start."""
     history = History(plan.history)
     recorder = Recorder(history)
     deadline = time.monotonic() + plan.seconds
@@ -86,7 +86,7 @@ async def run(plan: Plan) -> str:
 
 
 class _Shop:
-    """Everybody who takes part."""
+    """All clients of the workload."""
 
     def __init__(self, plan: Plan, recorder: Recorder, stop_condition: StopCondition) -> None:
         self._plan, self._recorder, self._ending = plan, recorder, stop_condition
@@ -96,12 +96,12 @@ class _Shop:
         self._logins: dict[str, tuple[str, Login]] = {}
 
     async def open(self) -> None:
-        """Customers, products, the first line of the history, and the first order."""
+        """Create customers and products, the first line of the history, and the first order."""
         names = ["opening", "probe", *(f"client-{number}" for number in range(self._plan.clients))]
-        door = asyncio.Semaphore(REGISTERING)
+        limit = asyncio.Semaphore(REGISTERING)
 
         async def enter(name: str) -> None:
-            async with door:
+            async with limit:
                 self._logins[name] = await register(self._plan.url, f"{self._run.lower()}-{name}")
 
         for product in self._products:
@@ -123,7 +123,7 @@ class _Shop:
         await order_everything(self._session("opening"), self._products)
 
     async def serve(self) -> None:
-        """Return when it is over and all have gone."""
+        """Return when the workload is over and all clients have ended."""
         plan, stop_condition = self._plan, self._ending
         pace = Pace(plan.seed, plan.rate, stop_condition)
         names = [name for name in self._logins if name.startswith("client-")]

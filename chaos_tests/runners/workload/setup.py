@@ -18,7 +18,7 @@ OPENING_SECONDS, TRY_SECONDS, PAUSE_SECONDS = 60.0, 10.0, 0.2
 
 
 class OpeningError(Exception):
-    """The system did not let the run begin."""
+    """The run could not start."""
 
 
 async def register(url: str, name: str) -> tuple[str, Login]:
@@ -35,7 +35,7 @@ async def list_product(url: str, operator: Login, product: Product) -> None:
 
 
 async def order_everything(session: Session, products: list[Product]) -> None:
-    """One order of one piece of each. A product is orderable a moment after it is listed: ask until it is."""
+    """Order one piece of each product. A product can be ordered a moment after it is listed: retry until then."""
     basket = {product.sku: 1 for product in products}
     body = {"items": [{"sku": sku, "quantity": 1} for sku in basket], "payment_method": "pm_card_visa"}
     deadline, number = time.monotonic() + OPENING_SECONDS, 0
@@ -54,7 +54,7 @@ async def order_everything(session: Session, products: list[Product]) -> None:
 async def _insist(
     url: str, method: str, path: str, body: dict[str, Any], headers: dict[str, str], *, login: Login | None = None
 ) -> dict[str, Any]:
-    """Ask until there is a success, for a token as well. Raises `OpeningError`."""
+    """Retry until success, also for a token. Raises `OpeningError` after a time-out."""
     deadline, trouble = time.monotonic() + OPENING_SECONDS, ""
     while time.monotonic() < deadline:
         connection = Connection(url)

@@ -1,4 +1,4 @@
-"""The stop condition of a workload. It ends every other wait as well."""
+"""The stop condition of a workload, which also ends every wait."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 
 class StopCondition:
-    """When it is over: somebody said so, the time is up, or enough orders were accepted."""
+    """The workload stops on request, after its time, or after enough accepted orders."""
 
     def __init__(self, is_due: Callable[[], str]) -> None:
         self._is_due, self._requested = is_due, asyncio.Event()
         self.reason = ""
 
     def ask(self, reason: str) -> None:
-        """End it, for this reason unless there was one before."""
+        """Stop for this reason; an earlier reason is kept."""
         self.reason = self.reason or reason
         self._requested.set()
 
-    def has_come(self) -> bool:
+    def is_met(self) -> bool:
         if not self._requested.is_set() and (due := self._is_due()):
             self.ask(due)
         return self._requested.is_set()
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but no longer than until it is over."""
+        """Sleep until the time is over or the workload stops."""
         try:
             async with asyncio.timeout(seconds):
                 await self._requested.wait()
         except TimeoutError:
-            self.has_come()
+            self.is_met()

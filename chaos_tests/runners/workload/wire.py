@@ -1,7 +1,7 @@
 """HTTP/1.1 as the workload needs it: one kept connection, JSON in and out, and certainty about what was never sent.
 
 Small on purpose: the load generator shares the processors with what it tests. It promises no redirects, no TLS and no
-pipelining. Whoever calls bounds the time (`asyncio.timeout`); a connection that was interrupted is not used again.
+pipelining. The caller sets a time-out (`asyncio.timeout`); a connection that was interrupted is not used again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Reply:
     body: bytes
 
     def document(self) -> dict[str, Any]:
-        """The JSON object; `ValueError` if it is none."""
+        """The JSON object; `ValueError` for anything else."""
         document = json.loads(self.body)
         if not isinstance(document, dict):
             raise ValueError("not an object")  # noqa: TRY004 - whatever it is, it is a wrong value
@@ -45,9 +45,9 @@ class Connection:
     async def request(
         self, method: str, path: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> Reply:
-        """One request and its reply. Raises `NotSentError`, `OSError`, `EOFError`, `ValueError` (nonsense)."""
+        """One request and its reply. Raises `NotSentError`, `OSError`, `EOFError`, `ValueError` (malformed)."""
         reader, writer = await self._open()
-        self._streams = None  # unless all goes well, this connection has had its day
+        self._streams = None  # closed unless the request succeeds
         try:
             writer.write(self._request(method, path, body, headers or {}))
             await writer.drain()

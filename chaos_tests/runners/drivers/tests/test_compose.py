@@ -1,4 +1,4 @@
-"""The compose driver on a container engine, with containers that do nothing: `tox -e containers`."""
+"""The compose driver on a container engine, with idle containers: `tox -e containers`."""
 
 import json
 import subprocess
@@ -17,7 +17,11 @@ pytestmark = pytest.mark.containers
 IMAGE = "python:3.11-slim-bookworm"
 IDLE = {"image": IMAGE, "command": ["sleep", "900"], "init": True}
 HEALTHY_AFTER_A_WHILE = {"test": ["CMD", "test", "-e", "/proc/1"], "interval": "1s", "retries": 3}
-STUBBORN = {"image": IMAGE, "command": ["sleep", "900"], "stop_grace_period": "1s"}  # number 1 ignores SIGTERM
+STUBBORN = {
+    "image": IMAGE,
+    "command": ["sleep", "900"],
+    "stop_grace_period": "1s",
+}  # the process with pid 1 ignores SIGTERM
 SERVICES = {"scheduler": STUBBORN, "relay-1": IDLE, "worker-orders": IDLE | {"healthcheck": HEALTHY_AFTER_A_WHILE}}
 Configuration = dict[str, Any]
 
@@ -28,7 +32,7 @@ def run(*words: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A project of two services, in a directory of its own."""
+    """A project of two services in a separate directory."""
     name, directory = f"holdfast-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("compose")
     (directory / "compose.yaml").write_text(json.dumps({"version": "3.8", "services": SERVICES}))
     with pytest.MonkeyPatch.context() as patch:
@@ -53,22 +57,22 @@ def driver(configuration: Configuration) -> Compose:
 
 
 def knows(asking: str, name: str) -> bool:
-    """Whether a container reaches another by its name."""
+    """Whether a container resolves and reaches another by its name."""
     lookup = f"import socket; socket.gethostbyname({name!r})"
     words = ["docker", "exec", asking, "python", "-c", lookup]
     return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
 
 
-def test_a_killed_container_is_another_afterwards(driver: Compose, configuration: Configuration) -> None:
+def test_a_killed_container_has_a_new_identity(driver: Compose, configuration: Configuration) -> None:
     before = driver.identity("relay-1")
     assert before
-    assert processes.kill("relay-1", configuration)["bit"]
-    assert processes.wait_until_back("relay-1", configuration)["bit"]
+    assert processes.kill("relay-1", configuration)["took_effect"]
+    assert processes.wait_until_back("relay-1", configuration)["took_effect"]
     assert driver.identity("relay-1") not in {"", before}
 
 
 @pytest.mark.parametrize("kills", [True, False])
-def test_a_run_that_died_before_it_started_what_it_killed_is_healed(
+def test_heal_starts_a_container_killed_by_a_dead_run(
     kills: bool, driver: Compose, configuration: Configuration
 ) -> None:
     before = driver.identity("relay-1")
@@ -81,22 +85,22 @@ def test_a_run_that_died_before_it_started_what_it_killed_is_healed(
     assert (driver.identity("relay-1") == before) is not kills
 
 
-def test_a_paused_container_does_nothing_until_it_is_resumed(driver: Compose, configuration: Configuration) -> None:
-    assert processes.pause("relay-1", configuration)["bit"]
+def test_a_paused_container_is_frozen_until_it_is_resumed(driver: Compose, configuration: Configuration) -> None:
+    assert processes.pause("relay-1", configuration)["took_effect"]
     assert driver.is_paused("relay-1")
     assert "was frozen still" in processes.resume("relay-1", configuration)["evidence"]
     assert not driver.is_paused("relay-1")
-    driver.resume("relay-1")  # it runs: nothing to do
+    driver.resume("relay-1")  # it already runs
 
 
-def test_a_stopped_container_stays_so_until_it_is_started(driver: Compose, configuration: Configuration) -> None:
-    assert processes.stop("relay-1", configuration)["bit"]
+def test_a_stopped_container_stays_stopped_until_it_is_started(driver: Compose, configuration: Configuration) -> None:
+    assert processes.stop("relay-1", configuration)["took_effect"]
     assert driver.identity("relay-1") == ""
     processes.start("relay-1", configuration)
     assert driver.identity("relay-1")
 
 
-def test_what_had_to_be_killed_was_not_stopped_gracefully(driver: Compose, configuration: Configuration) -> None:
+def test_a_container_killed_after_its_grace_period_is_an_error(driver: Compose, configuration: Configuration) -> None:
     with pytest.raises(OSError, match="scheduler did not end"):
         processes.stop("scheduler", configuration)
     with pytest.raises(OSError, match="scheduler did not end"):
@@ -107,38 +111,36 @@ def test_what_had_to_be_killed_was_not_stopped_gracefully(driver: Compose, confi
     assert not driver.journal.entries()
 
 
-def test_restarted_one_after_the_other_each_is_healthy_before_the_next(
-    driver: Compose, configuration: Configuration
-) -> None:
-    assert processes.roll(configuration, ["relay-1", "worker-orders"])["bit"]
+def test_containers_restart_one_by_one_when_healthy(driver: Compose, configuration: Configuration) -> None:
+    assert processes.roll(configuration, ["relay-1", "worker-orders"])["took_effect"]
     assert driver.is_ready("worker-orders")
     assert driver.is_ready("relay-1")
 
 
-def test_a_container_cut_off_is_reached_by_its_name_when_it_is_back(
+def test_a_reconnected_container_is_reachable_by_its_name(
     driver: Compose, configuration: Configuration, project: str
 ) -> None:
     (asking,) = driver.containers("worker-orders")
     assert knows(asking, "relay-1")
-    assert containers.isolate("relay-1", configuration)["bit"]
+    assert containers.isolate("relay-1", configuration)["took_effect"]
     assert not knows(asking, "relay-1")
     containers.reconnect("relay-1", configuration)
     assert driver.networks("relay-1") == [f"{project}_default"]
     assert knows(asking, "relay-1")
 
 
-def test_scaled_and_back_leaving_the_first_container_and_the_others_alone(
+def test_scaling_back_keeps_the_first_container_and_other_services(
     driver: Compose, configuration: Configuration
 ) -> None:
     first, other = driver.identity("worker-orders"), driver.identity("relay-1")
-    assert containers.scale("worker-orders", 3, configuration)["bit"]
+    assert containers.scale("worker-orders", 3, configuration)["took_effect"]
     assert driver.count("worker-orders") == 3
     assert driver.count("relay-1") == 1
     containers.scale_back("worker-orders", configuration)
     assert (driver.identity("worker-orders"), driver.identity("relay-1")) == (first, other)
 
 
-def test_a_container_run_once_beside_the_service_is_not_struck(driver: Compose, project: str) -> None:
+def test_one_off_containers_are_not_affected(driver: Compose, project: str) -> None:
     once = run(*COMMAND, "--project-name", project, "run", "--detach", "--no-deps", "relay-1", "sleep", "900")
     try:
         assert driver.count("relay-1") == 1
@@ -146,8 +148,8 @@ def test_a_container_run_once_beside_the_service_is_not_struck(driver: Compose, 
         run("docker", "rm", "--force", once)
 
 
-def test_what_a_dead_run_left_broken_is_healed(driver: Compose, configuration: Configuration) -> None:
-    """As `holdfast chaos heal` does it: another process, which knows the list on disk only."""
+def test_heal_restores_the_faults_of_a_dead_run(driver: Compose, configuration: Configuration) -> None:
+    """Like `holdfast chaos heal`: another process, which knows only the journal on disk."""
     containers.isolate("relay-1", configuration)
     processes.pause("worker-orders", configuration)
     restored, failed = Compose(configuration["project"]).journal.restore_all(configuration)
@@ -157,6 +159,6 @@ def test_what_a_dead_run_left_broken_is_healed(driver: Compose, configuration: C
     assert not driver.journal.entries()
 
 
-def test_a_process_that_has_no_container_is_named(configuration: Configuration) -> None:
+def test_a_process_without_a_container_is_named(configuration: Configuration) -> None:
     with pytest.raises(LookupError, match="no container of flower"):
         processes.kill("flower", configuration)

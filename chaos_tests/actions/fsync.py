@@ -17,7 +17,7 @@ ATTACH_SECONDS = 1.0
 CALLS = "fsync,fdatasync,sync_file_range"
 
 
-def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, every: int = 5) -> dict[str, Any]:
+def fail(server: str, configuration: dict[str, Any], first: int = 3, every: int = 5) -> dict[str, Any]:
     """From the `first` call on, every nth call returns EIO."""
     driver = local(configuration)
     directory = driver.directory / "strace"
@@ -27,9 +27,9 @@ def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, eve
     pids = [word for pid in driver.pids(server) for word in ("-p", str(pid))]
     words = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={CALLS}"]
     words += ["-e", f"inject={CALLS}:error=EIO:when={first}+{every}", *pids]
-    driver.journal.add(let_sync, {"server": server}, log=str(log))
+    driver.journal.add(restore, {"server": server}, log=str(log))
     tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    driver.journal.add(let_sync, {"server": server}, log=str(log), tracer=tracer.pid, started=_started(tracer.pid))
+    driver.journal.add(restore, {"server": server}, log=str(log), tracer=tracer.pid, started=_started(tracer.pid))
     time.sleep(ATTACH_SECONDS)
     # It ends when the server dies.
     if tracer.poll() is not None and _injected(log) == 0:
@@ -37,10 +37,10 @@ def fail_syncing(server: str, configuration: dict[str, Any], first: int = 3, eve
     return result(f"strace attached to {len(pids) // 2} processes of {server}")
 
 
-def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
+def restore(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """Detach, and return how many calls got an error."""
     journal = local(configuration).journal
-    memory = journal.memory(let_sync, {"server": server})
+    memory = journal.memory(restore, {"server": server})
     tracer = memory.get("tracer")
     if tracer and _started(tracer) == memory.get("started"):
         with suppress(ProcessLookupError):
@@ -48,8 +48,8 @@ def let_sync(server: str, configuration: dict[str, Any]) -> dict[str, Any]:
         with suppress(ChildProcessError):
             os.waitpid(tracer, 0)
     count = _injected(Path(memory["log"])) if memory else 0
-    journal.remove(let_sync, {"server": server})
-    return result(f"{count} calls of {server} were answered with EIO", bit=count > 0)
+    journal.remove(restore, {"server": server})
+    return result(f"{count} calls of {server} were answered with EIO", took_effect=count > 0)
 
 
 def _injected(log: Path) -> int:

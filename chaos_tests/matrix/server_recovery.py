@@ -31,20 +31,20 @@ def returned_after(stack: Stack, server: str, restored_at: float) -> float | Non
     return None
 
 
-def _ask_postgres(stack: Stack) -> None:
+def _probe_postgres(stack: Stack) -> None:
     url = stack.urls.postgres_administrator.replace("+psycopg2", "")
     with closing(psycopg2.connect(url, connect_timeout=ATTEMPT_SECONDS)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()")
 
 
-def _ask_rabbitmq(stack: Stack) -> None:
+def _probe_rabbitmq(stack: Stack) -> None:
     parameters = pika.URLParameters(stack.urls.rabbitmq)
     parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = ATTEMPT_SECONDS
     with closing(pika.BlockingConnection(parameters)) as connection:
         connection.channel().queue_declare("orders.events", passive=True)
 
 
-def _ask_mongodb(stack: Stack) -> None:
+def _probe_mongodb(stack: Stack) -> None:
     milliseconds = ATTEMPT_SECONDS * 1000
     client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
         stack.urls.mongodb_administrator, timeoutMS=milliseconds, serverSelectionTimeoutMS=milliseconds
@@ -54,13 +54,13 @@ def _ask_mongodb(stack: Stack) -> None:
             raise ConnectionError("no primary yet")
 
 
-def _ask_sandbox(stack: Stack) -> None:
+def _probe_sandbox(stack: Stack) -> None:
     requests.get(f"{stack.urls.http('sandbox')}/livez", timeout=ATTEMPT_SECONDS).raise_for_status()
 
 
 _ASK: dict[str, Callable[[Stack], None]] = {
-    "postgres": _ask_postgres,
-    "rabbitmq": _ask_rabbitmq,
-    "mongodb": _ask_mongodb,
-    "sandbox": _ask_sandbox,
+    "postgres": _probe_postgres,
+    "rabbitmq": _probe_rabbitmq,
+    "mongodb": _probe_mongodb,
+    "sandbox": _probe_sandbox,
 }

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 WORKER = "worker-notifications"
 KILLED_BEFORE_SENDING = killed_at("notifications.sending:3", WORKER)
-# A worker that died keeps its endpoint's turn for a minute.
+# The lease of a dead worker's turn lasts a minute.
 PATIENCE_SECONDS = 150.0
 
 
 def sender_killed(system: System) -> set[str]:
-    """P6 as the receiver sees it: a delivery that is listed as delivered, and never came, was lost."""
+    """P6 from the receiver's view: a delivery that is listed as delivered but never arrived is lost."""
     operator = system.target().operator(patient=True)
     with receiving() as receiver, subscribed(operator, receiver, OF_ORDERS) as endpoint:
         KILLED_BEFORE_SENDING(system)
@@ -32,7 +32,7 @@ def sender_killed(system: System) -> set[str]:
 
 
 def _delivered(operator: Client, path: str) -> set[str]:
-    """The events that are listed as delivered once nothing waits any more."""
+    """The events listed as delivered after nothing waits any more."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         found: list[dict[str, Any]] = list(operator.all(path))
@@ -47,7 +47,7 @@ def _delivered(operator: Client, path: str) -> set[str]:
 
 DELIVERED_BEFORE_THE_ANSWER = Mutant(
     "delivered-before-the-answer",
-    "the order of a webhook: sent and answered first, recorded as delivered then",
+    "recording a webhook as delivered only after its response",
     sender_killed,
     (WORKER,),
     (
