@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: compares Holdfast with its rivals, and writes docs/performance.md.
+"""`python -m benchmarks`: compares Holdfast with its baselines, and writes docs/performance.md.
 
 Starts its own stack in .holdfast-bench and deletes it at the end. `--only ROW` measures one row (repeat it for
 several); `--quick` takes one short round. With `--keep` the stack stays, and the next run with `--keep` uses it.
@@ -17,8 +17,8 @@ from benchmarks import order_path, page
 from benchmarks.bench import Bench
 from benchmarks.rows import ROWS
 from benchmarks.throwaway_stack import throwaway_stack
-from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.stack import Stack
+from infrastructure.local.termination import exit_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,20 +29,20 @@ QUICK = {"rounds": 1, "seconds": 3.0}
 
 def main() -> None:
     arguments = _arguments()
-    end_in_good_order()
+    exit_on_sigterm()
     rows = [row for row in ROWS if not arguments.only or row.key in arguments.only]
     with _stack(arguments) as stack:
         bench = Bench(stack, arguments)
         bench.settle()
         for row in rows:
             if row.before:
-                bench.say(row.key)
+                bench.report(row.key)
                 row.before(bench)
         if sides := {side for row in rows for side in row.sides}:
             order_path.measure(bench, sides)
         for row in rows:
             if row.measure:
-                bench.say(row.key)
+                bench.report(row.key)
                 row.measure(bench)
     when = time.strftime("%d %B %Y")
     origin = page.origin(page.command_line(sys.argv[1:]), when, arguments.connections)

@@ -14,6 +14,7 @@ from benchmarks.plain_processes import PlainChain
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import target_of
+from infrastructure.local.readiness import holds_within
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,7 +42,7 @@ class Bench:
 
     @contextmanager
     def only_servers(self) -> Iterator[None]:
-        """PostgreSQL, RabbitMQ, MongoDB and the sandbox run, and nothing else of the stack."""
+        """Only PostgreSQL, RabbitMQ, MongoDB and the sandbox of the stack run."""
         self.settle()
         running = [each["name"] for each in self.stack.status()["processes"] if each["pid"]]
         with ThreadPoolExecutor() as threads:
@@ -53,7 +54,7 @@ class Bench:
 
     @contextmanager
     def without_relays(self) -> Iterator[None]:
-        """Orders are accepted, and nothing works on them."""
+        """Orders are accepted, but not processed."""
         names = ("relay-1", "relay-2")
         for name in names:
             self.stack.stop(name)
@@ -64,7 +65,7 @@ class Bench:
                 self.stack.start(name)
 
     def load(self, url: str, *, seconds: float | None = None, requests: int = 1_000_000) -> load.Result:
-        """Orders as fast as the closed loop takes them. Ends the program if one is not accepted."""
+        """Place orders in a closed loop. Ends the program if one is not accepted."""
         connections = min(self.arguments.connections, requests)
         seconds = self.arguments.seconds if seconds is None else seconds
         result = load.run(
@@ -79,11 +80,8 @@ class Bench:
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Raises `SystemExit` after five minutes."""
-        deadline = time.monotonic() + DONE_SECONDS
-        while not is_done():
-            if time.monotonic() > deadline:
-                raise SystemExit("some orders were not done in time")
-            time.sleep(POLL_SECONDS)
+        if not holds_within(is_done, DONE_SECONDS, POLL_SECONDS):
+            raise SystemExit("some orders were not done in time")
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

@@ -23,7 +23,7 @@ class Summary:
 
 
 class Figures:
-    """The values of one run. A ratio is taken within a round, so that what disturbs both sides disturbs it little."""
+    """The values of one run. A ratio is taken within a round, so that disturbances of both sides affect it little."""
 
     def __init__(self) -> None:
         self._values: defaultdict[str, list[float]] = defaultdict(list)
@@ -45,12 +45,12 @@ class Figures:
         return _summary(self._values[name])
 
     def ratio(self, ours: str, theirs: str) -> Summary:
-        """Ours over theirs, round by round."""
+        """The ratio of ours to theirs, per round."""
         return _summary([a / b for a, b in zip(self._values[ours], self._values[theirs], strict=True)])
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """The number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 

@@ -30,12 +30,12 @@ HOME = ".holdfast-bench-history"
 FEW_ORDERS = 1_000
 PAGE = 20
 FAR_DOWN = 1_000
-PAUSE_SECONDS = 5.0  # until what was written is on disk, and nothing is at work
+PAUSE_SECONDS = 5.0  # until the written data is on disk and the system is idle
 OK = {200, 202}
 
 
 class Requests:
-    """What is measured, by name; `orders` is how many are there, numbered from 1."""
+    """The measured requests by name; `orders` is the number of existing ones, numbered from 1."""
 
     def __init__(self, stack: Stack) -> None:
         target = target_of(stack)
@@ -47,7 +47,7 @@ class Requests:
         self._operator = target.anyone().token({"username": OPERATOR, "password": target.operator_password})
 
     def of(self, orders: int) -> dict[str, bytes]:
-        """The bytes of each request but for placing."""
+        """The bytes of each request except placing."""
         far = history_rows.order_id(max(orders - PAGE * FAR_DOWN, PAGE * 2))
         own = history_rows.order_id(FEW_ORDERS // 20)
         return {

@@ -1,4 +1,4 @@
-"""Rows and documents of orders that are long past, written straight into a stack's databases.
+"""Rows and documents of old orders, written directly to a stack's databases.
 
 Nothing of it went through the system, so `holdfast audit` would rightly complain: for a stack that is thrown away.
 """
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 ORDERS_OF_A_CUSTOMER = 100
 ORDERS_OF_A_DEAD_LETTER = 50
-EVENTS_OF_AN_ORDER = 5
 BATCH_DOCUMENTS = 2_000
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 _START_MS = int(_START.timestamp() * 1000)
 _EVENTS = ("order.placed", "stock.reserved", "payment.captured", "order.confirmed", "stock.sold")
 _ERRORS = ("builtins.KeyError", "services.orders.domain.BadOrderError", "common.errors.Rejected")
 
-# Ids as UUIDv7 has them, one every 10 ms; a hundredth is cancelled.
+# UUIDv7 ids, one every 10 ms; one in a hundred orders is cancelled.
 _NUMBERED = f"""
     SELECT n, CAST(regexp_replace(lpad(to_hex({_START_MS} + n * 10), 12, '0'), '(.{{8}})(.{{4}})', '\\1-\\2')
                    || '-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid) AS id,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from benchmarks.processor_time import by_process
+from benchmarks.resources import processor_seconds
 from benchmarks.throwaway_stack import throwaway_stack
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
@@ -43,20 +43,20 @@ def main() -> None:
         shop.settle()
         _place(stack, shop, WARM_UP_ORDERS)
         time.sleep(QUIET_SECONDS)
-        before = by_process(stack)
+        before = processor_seconds(stack)
         time.sleep(arguments.seconds)
-        idle = by_process(stack)
-        _show_idle({name: (idle[name] - before[name]) / arguments.seconds for name in idle})
-        started, began = by_process(stack), time.monotonic()
+        idle = processor_seconds(stack)
+        _show_idle({name: (idle[name] - before.get(name, 0.0)) / arguments.seconds for name in idle})
+        started, began = processor_seconds(stack), time.monotonic()
         waits = _place(stack, shop, arguments.orders)
-        seconds, ended = time.monotonic() - began, by_process(stack)
+        seconds, ended = time.monotonic() - began, processor_seconds(stack)
         resting = sum(idle.values()) - sum(before.values())
         used = sum(ended.values()) - sum(started.values()) - resting * seconds / arguments.seconds
         _show_waits(waits, used / arguments.orders)
 
 
 def _place(stack: Stack, shop: Shop, count: int) -> list[float]:
-    """Place orders one by one; return the seconds that each was open after its reply."""
+    """Place orders one by one; returns the seconds from each reply to the order's end."""
     url, waits = stack.urls.http("gateway"), []
     administrator = stack.urls.postgres_administrator.replace("+psycopg2", "").rpartition("/")[0]
     with closing(psycopg2.connect(f"{administrator}/orders")) as connection:

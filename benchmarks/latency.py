@@ -1,7 +1,7 @@
 """The time from accepted to confirmed: between two events of an order in the archive.
 
-The clock is the one of the processes that wrote the events, so that looking costs the order nothing. Orders arrive at a
-fixed rate.
+The clock is the one of the processes that wrote the events, so the measurement does not delay the order. Orders arrive
+at a fixed rate.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from benchmarks.order_path import HOLDFAST
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
-IDLE_RATE = 4.0  # one order has ended before the next one comes
+IDLE_RATE = 4.0  # one order has ended before the next one is placed
 IDLE_ORDERS, QUICK_ORDERS = 200, 60
 HALF_SECONDS = 20.0
 ACCEPTED, CONFIRMED = "order.placed.v1", "order.confirmed.v1"
 
 
 def measure_idle(bench: Bench) -> None:
-    """One order after the other."""
+    """Measure with one order at a time."""
     orders = QUICK_ORDERS if bench.arguments.quick else IDLE_ORDERS
     _measure(bench, "idle", IDLE_RATE, orders / IDLE_RATE)
 
 
 def measure_half(bench: Bench) -> None:
-    """Orders at half the rate that was sustained in this run."""
+    """Measure at half the rate that was sustained in this run."""
     rate = bench.figures.of(f"{HOLDFAST}: done/s").median / 2
     bench.figures.add("half: rate", rate)
     _measure(bench, "half", rate, HALF_SECONDS / 2 if bench.arguments.quick else HALF_SECONDS)

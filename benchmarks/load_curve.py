@@ -1,4 +1,4 @@
-"""The load curve: orders arrive at a fixed rate, increased step by step until the front sheds load."""
+"""The load curve: orders arrive at a fixed rate, increased step by step until the API sheds load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure(bench: Bench) -> None:
 
 
 def _step(bench: Bench, rate: float, seconds: float) -> float:
-    """The share that was shed."""
+    """Run one step; returns the share of rejected orders."""
     bench.settle()
     started = time.perf_counter()
     result = open_loop.run(bench.orders_url, lambda: bench.shop.request(bench.orders_url), rate=rate, seconds=seconds)

@@ -78,9 +78,8 @@ def print_figures(when: str, stack: Stack) -> None:
 
 
 def _customer(target: Target, url: str, number: int) -> Client:
-    name = f"many-{number}-{uuid.uuid4().hex[:8]}"
-    user = target.anyone(patient=True).post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
-    client = target.client_of({"api_key": user["api_key"]}, patient=True)
+    _, credentials = target.register(f"many-{number}", patient=True)
+    client = target.client_of(credentials, patient=True)
     for each in range(PER_CUSTOMER):
         client.waiting(60).post(ENDPOINTS, _endpoint(f"{url}/{number}/{each}"), key=str(uuid.uuid4()))
     return client

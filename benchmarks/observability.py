@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EVENTS = 500
 TYPE = "thing.happened.v1"
-CLOSED_PORT = "http://127.0.0.1:9"  # spans are made and thrown away
+CLOSED_PORT = "http://127.0.0.1:9"  # spans are created and discarded
 _log = logger(__name__)
 
 
@@ -81,7 +81,7 @@ def main() -> None:
 def _measure(
     body: str, *, metrics: bool = True, context: bool = True, lines: int = 0, ratio: float | None = None
 ) -> float:
-    """Microseconds for one event."""
+    """The microseconds per event."""
     with ExitStack() as stack:
         if not metrics:
             for name in ("HANDLED", "SECONDS", "AGE"):
@@ -103,7 +103,7 @@ def _consumer(lines: int) -> Consumer[None]:
         for _ in range(lines):
             _log.info("handled", order_id="an order's id")
 
-    redelivery = Redelivery("amqp://guest:guest@127.0.0.1:9/", "test.events")  # it connects when it is used
+    redelivery = Redelivery("amqp://guest:guest@127.0.0.1:9/", "test.events")  # it connects at the first use
     return Consumer(
         "benchmark", {TYPE: handler}, None, redelivery, retry_attempts=3, pause=ConsumerPause("benchmark", {})
     )

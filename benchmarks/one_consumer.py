@@ -58,23 +58,27 @@ def measure(bench: Bench) -> None:
     with bench.only_servers(), virtual_host(bench.stack) as broker_url:
         topology.declare(broker_url, {CONTEXT: [ROUTED]})
         for _ in range(bench.arguments.rounds):
-            for name, publish, word in (("bare Celery", _send_tasks, "bare"), ("consumer", _publish, "holdfast")):
+            for name, publish, word in (("bare Celery", _send_tasks, "bare"), ("consumer", publish_events, "holdfast")):
                 with outbox_database(bench.stack) as box:
                     bench.figures.add(f"{name}: events/s", _rate(box, broker_url, publish, word, count))
 
 
 def _rate(box: Outbox, broker_url: str, publish: Callable[[str, int], None], worker: str, count: int) -> float:
+    create_tables(box)
+    publish(broker_url, count)
+    with running_worker(box, broker_url, worker):
+        first = wait_for_effects(box, 1)
+        started = time.perf_counter()
+        return (wait_for_effects(box, count) - first) / (time.perf_counter() - started)
+
+
+def create_tables(box: Outbox) -> None:
     with transaction(box.engine) as connection:
         connection.execute(text(inbox.SCHEMA_V1))
         connection.execute(text(EFFECTS))
-    publish(broker_url, count)
-    with _worker(box, broker_url, worker):
-        first = _wait_for_effects(box, 1)
-        started = time.perf_counter()
-        return (_wait_for_effects(box, count) - first) / (time.perf_counter() - started)
 
 
-def _wait_for_effects(box: Outbox, expected: int) -> int:
+def wait_for_effects(box: Outbox, expected: int) -> int:
     deadline = time.monotonic() + DONE_SECONDS
     while time.monotonic() < deadline:
         with autocommit(box.engine) as connection:
@@ -86,17 +90,18 @@ def _wait_for_effects(box: Outbox, expected: int) -> int:
 
 
 @contextmanager
-def _worker(box: Outbox, broker_url: str, word: str) -> Iterator[None]:
-    variables = {"RABBITMQ_URL": broker_url, "DATABASE_URL": box.url, "LOG_LEVEL": "WARNING"}
+def running_worker(box: Outbox, broker_url: str, word: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with this worker; `more` are further variables."""
+    variables = {"RABBITMQ_URL": broker_url, "DATABASE_URL": box.url, "LOG_LEVEL": "WARNING"} | more
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.one_consumer", word], env=os.environ | variables)
     try:
-        yield
+        yield process
     finally:
         process.kill()  # its unacknowledged messages are lost with the database
         process.wait()
 
 
-def _publish(broker_url: str, count: int) -> None:
+def publish_events(broker_url: str, count: int) -> None:
     publisher = make_publisher(broker_url)
     for first in range(0, count, PORTION):
         messages = [_message(number) for number in range(first, min(count, first + PORTION))]

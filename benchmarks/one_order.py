@@ -2,7 +2,7 @@
 
 Starts its own stack in .holdfast-bench-one-order, lets PostgreSQL log every statement, and places orders one by
 one. A statement is one round trip: psycopg2 sends each alone, BEGIN and COMMIT too. What the idle system does in the
-same time is subtracted, so a figure is what an order adds; sweeps and relays that look and find nothing do not count.
+same time is subtracted, so a figure is what an order adds; idle polls of sweeps and relays do not count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HOME = ".holdfast-bench-one-order"
 BETWEEN_ORDERS_SECONDS = 0.5
-STATISTICS_SECONDS = 7.0  # RabbitMQ's are that old at most
+STATISTICS_SECONDS = 7.0  # the maximum age of RabbitMQ's figures
 SHOWN_FROM = 0.3
 BROKER_TIMEOUT_SECONDS = 10
 _RECORD = re.compile(r"^\S+ \S+ \S+ \[\d+\] (\S+) LOG:  statement: (.*(?:\n\t.*)*)", re.MULTILINE)
@@ -73,7 +73,7 @@ def _show(added: dict[tuple[str, str], float]) -> None:
 
 
 def _counts(stack: Stack) -> Counter[tuple[str, str]]:
-    """What was done so far: {(where, what): how often}."""
+    """The counts so far: {(server, operation): count}."""
     time.sleep(STATISTICS_SECONDS)
     log = stack.home.log("postgres").read_text(encoding="utf-8", errors="replace")
     found = Counter((f"PostgreSQL, {who}", _shape(statement)) for who, statement in _RECORD.findall(log))
@@ -90,7 +90,7 @@ def _counts(stack: Stack) -> Counter[tuple[str, str]]:
 
 
 def _shape(statement: str) -> str:
-    """The statement without its values, cut short."""
+    """The statement without its values, truncated."""
     words = re.sub(r"'(?:[^']|'')*'|\b\d[\w.]*", "?", " ".join(statement.split()))
     return words[:110].replace("|", "\\|")
 

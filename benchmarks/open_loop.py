@@ -28,7 +28,7 @@ class _Pending:
 
 
 def run(url: str, request: Callable[[], bytes], *, rate: float, seconds: float) -> Result:
-    """Send `rate` requests a second for `seconds`, and wait for the last answer."""
+    """Send `rate` requests per second for `seconds`, and wait for the last response."""
     return _OpenLoop(url, request).run(rate, max(1, round(rate * seconds)))
 
 
@@ -74,7 +74,7 @@ class _OpenLoop:
         self._busy += 1
 
     def _take(self, seconds: float) -> bool:
-        """Take the answers that come within `seconds`; whether any came."""
+        """Receive the responses within `seconds`; returns whether there were any."""
         ready = self._selector.select(seconds)
         for key, _ in ready:
             pending: _Pending = key.data

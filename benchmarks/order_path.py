@@ -1,7 +1,7 @@
 """The order path against the plain chain, each alone on the machine, round by round.
 
 A side is one way to take orders. Its load is a closed loop; done orders are counted from the first request to the end
-of the last order, so that what was left waiting counts too.
+of the last order, so that the backlog counts as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 WARM_UP_ORDERS = 100
-FRONT_SHARE = 0.4  # of the seconds: what a front alone accepts has to be worked off
+FRONT_SHARE = 0.4  # share of the duration, because the backlog must be processed afterwards
 HOLDFAST, HOLDFAST_FRONT = "Holdfast", "Holdfast's front alone"
 PLAIN, PLAIN_VISIBLE = "plain chain", "plain chain, visible work"
 PLAIN_FRONT, BARE = "plain view alone", "bare Flask, one statement"
@@ -27,7 +27,7 @@ PLAIN_FRONT, BARE = "plain view alone", "bare Flask, one statement"
 def measure(bench: Bench, sides: Collection[str]) -> None:
     """Measure these sides; the plain ones with the stack's own processes stopped."""
     for number in range(bench.arguments.rounds):
-        bench.say(f"round {number + 1} of {bench.arguments.rounds}")
+        bench.report(f"round {number + 1} of {bench.arguments.rounds}")
         if any(side in sides for side in _PLAIN):
             with bench.only_servers():
                 _run(bench, _PLAIN, sides)
@@ -37,7 +37,7 @@ def measure(bench: Bench, sides: Collection[str]) -> None:
 def _run(bench: Bench, table: Mapping[str, Callable[[Bench], None]], sides: Collection[str]) -> None:
     for side, run in table.items():
         if side in sides:
-            bench.say(side)
+            bench.report(side)
             run(bench)
 
 
@@ -93,7 +93,7 @@ def _front(bench: Bench, side: str, url: str) -> None:
 
 
 def _until_done(bench: Bench, side: str, url: str, is_done: Callable[[], bool], warm_up: int = WARM_UP_ORDERS) -> int:
-    """Load, then wait for the last order; return how many there were."""
+    """Apply the load and wait for the last order; returns the number of orders."""
     if warm_up:
         bench.load(url, requests=warm_up)
         bench.wait(is_done)

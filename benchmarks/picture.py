@@ -1,4 +1,4 @@
-"""Two charts in one SVG file, drawn without a library: throughput and latency over the offered load."""
+"""Two charts in one SVG file, without a library: throughput and latency by offered load."""
 
 from __future__ import annotations
 

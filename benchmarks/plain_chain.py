@@ -42,7 +42,7 @@ WRITE_STEP = "INSERT INTO plain_steps VALUES (%s, %s)"
 
 
 class Connections(threading.local):
-    """A database cursor and a producer for each thread, opened once and kept."""
+    """A database cursor and a producer for each thread, opened once and reused."""
 
     def __init__(self, celery: Celery | None = None) -> None:
         connection = psycopg2.connect(os.environ["DATABASE_URL"])

@@ -29,7 +29,7 @@ OPEN = "SELECT (SELECT count(*) FROM plain_orders) - (SELECT count(*) FROM plain
 
 
 class PlainChain:
-    """The rival, on the servers of `stack`; its front listens on `port`."""
+    """The baseline, on the servers of `stack`; its front listens on `port`."""
 
     def __init__(self, stack: Stack, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -62,13 +62,13 @@ class PlainChain:
             yield
 
     def is_done(self) -> bool:
-        """Whether every order has gone all the way."""
+        """Whether every order has passed all tasks."""
         with closing(psycopg2.connect(self._database_url)) as connection, connection.cursor() as cursor:
             cursor.execute(OPEN)
             return cursor.fetchall() == [(0,)]
 
     def clear(self) -> None:
-        """Forget all orders; nothing works on them."""
+        """Delete all orders; no process may be handling them."""
         _execute(self._database_url, "TRUNCATE plain_orders, plain_steps")
         with closing(pika.BlockingConnection(pika.URLParameters(self._broker_url))) as connection:
             channel = connection.channel()

@@ -1,7 +1,7 @@
 """The relay against raw pika, each alone on the machine: the same messages to the same queue, with confirms.
 
-The relay reads its messages from an outbox and deletes them there. The rival has them in memory and keeps a window of
-unconfirmed ones, as large as the relay's batch. The queue is one that the topology declares, and nobody consumes it.
+The relay reads its messages from an outbox and deletes them there. The baseline has them in memory and keeps a window
+of unconfirmed ones, as large as the relay's batch. The queue is one that the topology declares, and nobody consumes it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class RawPika:
         self._connection = pika.SelectConnection(pika.URLParameters(broker_url), on_open_callback=self._on_open)
 
     def seconds(self) -> float:
-        """From the connection to the last confirm."""
+        """The time from the connection to the last confirm."""
         started = time.perf_counter()
         self._connection.ioloop.start()
         seconds = time.perf_counter() - started

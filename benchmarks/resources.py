@@ -21,7 +21,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 def processor_seconds(stack: Stack) -> dict[str, float]:
     """The processor time of each group so far."""
-    return {name: sum(map(_seconds, pids)) for name, pids in _groups(stack).items()}
+    return {name: sum(map(process_seconds, pids)) for name, pids in _groups(stack).items()}
 
 
 def memory_bytes(stack: Stack) -> dict[str, int]:
@@ -33,8 +33,9 @@ def _groups(stack: Stack) -> dict[str, list[int]]:
     return {each["name"]: process_tree(each["pid"]) for each in stack.status()["processes"] if each["pid"]}
 
 
-def _seconds(pid: int) -> float:
-    with suppress(OSError):  # it has just ended
+def process_seconds(pid: int) -> float:
+    """The processor time of one process so far."""
+    with suppress(OSError):  # the process has just ended
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
     return 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import latency, load_curve, one_consumer, relay_alone
+from benchmarks import latency, load_curve, one_consumer, outage, relay_alone, worker_scaling
 from benchmarks.order_path import BARE, HOLDFAST, HOLDFAST_FRONT, PLAIN, PLAIN_FRONT, PLAIN_VISIBLE
 from benchmarks.resources import memory_bytes
 
@@ -42,7 +42,7 @@ def _ratio(ours: str, theirs: str, figure: str) -> tuple[Callable[[Figures], str
     return lambda figures: figures.ratio(*names).text(), names
 
 
-def _beside(key: str, what: str, goal: str, *, ours: str, theirs: str, figure: str) -> Row:
+def _comparison(key: str, what: str, goal: str, *, ours: str, theirs: str, figure: str) -> Row:
     reached, names = _ratio(ours, theirs, figure)
     return Row(key, what, goal, reached, names, sides=(ours, theirs))
 
@@ -53,12 +53,20 @@ def _p50_and_p99(name: str) -> Callable[[Figures], str]:
     )
 
 
+def _after_outage(figures: Figures) -> str:
+    return "; ".join(
+        f"{name}: {figures.of(f'outage: {name}, first s').text(' s')}, "
+        f"{figures.of(f'outage: {name}, backlog gone s').text(' s')}"
+        for name in outage.DEPENDENCIES.values()
+    )
+
+
 def _measure_idle_memory(bench: Bench) -> None:
     bench.figures.add("memory, idle", sum(memory_bytes(bench.stack).values()) / 2**20)
 
 
 ROWS: tuple[Row, ...] = (
-    _beside(
+    _comparison(
         "chain",
         "confirmed orders/s, sustained by 16 connections, over the plain chain's",
         ">= 0.4",
@@ -66,15 +74,15 @@ ROWS: tuple[Row, ...] = (
         theirs=PLAIN,
         figure="done/s",
     ),
-    _beside(
+    _comparison(
         "visible",
-        "the same, when the plain chain also calls the provider twice and files each event in MongoDB",
+        "the same, when the plain chain also calls the provider twice and stores each event in MongoDB",
         ">= 1.0",
         ours=HOLDFAST,
         theirs=PLAIN_VISIBLE,
         figure="done/s",
     ),
-    _beside(
+    _comparison(
         "accepted",
         "accepted orders/s, all workers at work, over the plain view's",
         ">= 1.0",
@@ -82,7 +90,7 @@ ROWS: tuple[Row, ...] = (
         theirs=PLAIN,
         figure="accepted/s",
     ),
-    _beside(
+    _comparison(
         "fronts",
         "accepted orders/s of the fronts alone, over the plain view's",
         ">= 1.5",
@@ -90,7 +98,7 @@ ROWS: tuple[Row, ...] = (
         theirs=PLAIN_FRONT,
         figure="accepted/s",
     ),
-    _beside(
+    _comparison(
         "bare",
         "accepted orders/s of the front alone, over bare Flask with one SQL statement",
         ">= 0.65",
@@ -169,7 +177,10 @@ ROWS: tuple[Row, ...] = (
         "outage",
         "first confirmed order after a dependency's return, behind 25 s of orders; the backlog gone",
         "<= 3 s; half the outage's length",
-        elsewhere="holdfast chaos run",
+        _after_outage,
+        tuple(f"outage: {name}, first s" for name in outage.DEPENDENCIES.values()),
+        sides=(HOLDFAST,),
+        measure=outage.measure,
     ),
     Row(
         "history",
@@ -181,7 +192,14 @@ ROWS: tuple[Row, ...] = (
         "nodes",
         "three nodes of RabbitMQ over one",
         "stated",
-        elsewhere="holdfast up --rabbitmq-nodes 3",
+        elsewhere="python -m benchmarks.nodes",
     ),
-    Row("slow-provider", "two payments workers over one, provider at 300 ms", "close to 2"),
+    Row(
+        "workers",
+        "confirmed orders/s of two payments workers over one, each provider call 300 ms",
+        "close to 2",
+        lambda figures: figures.ratio("workers: 2", "workers: 1").text(),
+        ("workers: 2",),
+        measure=worker_scaling.measure,
+    ),
 )

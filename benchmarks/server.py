@@ -17,7 +17,7 @@ from pathlib import Path
 from common.tests.served import COMMAND, Server
 
 WORKERS = {"gthread": ("--worker-class", "gthread"), "ours": ()}
-# Without an app's work to hide it, and with as little of it as a request that changes something has.
+# Without any work of an app, and with the work of a minimal unsafe request.
 PROBE = ("/livez", "")
 POST = (
     "/things",
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def measured(words: tuple[str, ...], arguments: argparse.Namespace) -> dict[str, float]:
-    """Requests answered a second by a new server, for each kind of request."""
+    """The requests per second of a new server, for each kind of request."""
     server = Server([*COMMAND, *words], SERVICE_THREADS="8", LOG_LEVEL="WARNING")
     try:
         return {request: load(server, path, script, arguments) for request, (path, script) in REQUESTS.items()}

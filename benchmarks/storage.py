@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SERVER_OWN = {"admin", "config", "local"}
 _SIZES = "SELECT sum(pg_database_size(datname)) FROM pg_database WHERE datname <> ALL (%s)"
-NOT_CONTEXTS = ["postgres", "template0", "template1", "plain"]  # "plain" is the rival's
+NOT_CONTEXTS = ["postgres", "template0", "template1", "plain"]  # "plain" is the baseline's
 
 
 def stored_bytes(stack: Stack) -> dict[str, int]:

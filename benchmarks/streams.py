@@ -33,7 +33,7 @@ async def open_stream(url: str, token: str) -> tuple[asyncio.StreamReader, async
 
 
 async def measure(url: str, pid: int, token: str, streams: int) -> None:
-    opened = [await open_stream(url, token)]  # what the first one loads is no cost of the others
+    opened = [await open_stream(url, token)]  # the first stream's one-time cost does not count
     before, threads_before = figures(pid)
     opened += [await open_stream(url, token) for _ in range(streams - 1)]
     await asyncio.sleep(2)
@@ -51,7 +51,7 @@ async def measure(url: str, pid: int, token: str, streams: int) -> None:
 @click.option("--token", required=True, help="A bearer token.")
 @click.option("--streams", default=1000, show_default=True)
 def main(url: str, pid: int, token: str, streams: int) -> None:
-    """Print what open streams cost."""
+    """Print the cost of open streams."""
     asyncio.run(measure(url, pid, token, streams))
 
 

@@ -16,14 +16,14 @@ import sys
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.resources import processor_seconds
 from holdfast.bench import load
 from holdfast.bench.orders import Shop
 from holdfast.target import target_of
-from infrastructure.local.ending import end_in_good_order
 from infrastructure.local.stack import Stack
+from infrastructure.local.termination import exit_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 HOME = ".holdfast-bench-tracing"
 MODES: Mapping[str, str | None] = {"off": None, "on": "1.0", "a tenth": "0.1"}
 OURS = ("service-", "worker-", "relay-", "scheduler")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
     if arguments.sink:
         _serve_sink()
         return
-    end_in_good_order()
+    exit_on_sigterm()
     figures: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
     with _sink() as url:
         for number in range(arguments.rounds):
@@ -85,7 +84,7 @@ def _place(shop: Shop, url: str, connections: int, orders: int) -> load.Result:
     if set(result.statuses) != {202}:
         raise SystemExit(f"{url}: {result.statuses}")
     shop.settle()
-    time.sleep(3)  # what is exported, is exported by now
+    time.sleep(3)  # the export has finished by now
     return result
 
 
@@ -96,19 +95,8 @@ def _cpu_per_second(stack: Stack) -> float:
 
 
 def _cpu_seconds(stack: Stack) -> float:
-    """The processor time of our processes and their children so far."""
-    times, parents = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has just ended
-                continue
-            parents[int(entry.name)] = int(fields[1])
-            times[int(entry.name)] = (int(fields[11]) + int(fields[12])) / TICKS
-    processes = stack.status()["processes"]
-    roots = {each["pid"] for each in processes if each["name"].startswith(OURS) and each["pid"]}
-    return sum(seconds for pid, seconds in times.items() if pid in roots or parents[pid] in roots)
+    """The processor time of the stack's processes and their children so far."""
+    return sum(seconds for name, seconds in processor_seconds(stack).items() if name.startswith(OURS))
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class VisibleWork:
         )
 
     def do(self, step: str, order_id: str) -> None:
-        """What this step of the order shows to its user."""
+        """Do the visible work of this step of the order."""
         if step == "charge":
             self._charge(order_id)
         self._events.insert_many([{"_id": str(uuid.uuid4()), "order_id": order_id, "type": e} for e in EVENTS[step]])

@@ -25,6 +25,7 @@ from rich.table import Table
 from benchmarks.throwaway_stack import throwaway_stack
 from common.tests.webhook_receiver import Receiver, Reply, receiving
 from holdfast.target import target_of
+from infrastructure.local.readiness import holds_within
 from infrastructure.local.stack import Stack
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Endpoint:
 
 @dataclass
 class Round:
-    """One measurement: the deliveries by status, the healthy endpoints' delays, and what is not as it should be."""
+    """One measurement: the deliveries by status, the healthy endpoints' delays, and the errors."""
 
     name: str
     endpoints: int
@@ -137,14 +138,12 @@ def _send(operator: Client, receiver: Receiver, arguments: argparse.Namespace, h
     for number in range(arguments.events - 1):
         time.sleep(max(0.0, began + number / arguments.rate - time.monotonic()))
         operator.post(f"/api/v1/products/{sku}/stock-adjustments", {"delta": 1, "reason": "measured"})
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(len(receiver.at(path)) < arguments.events for path in healthy) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    holds_within(lambda: all(len(receiver.at(path)) >= arguments.events for path in healthy), PATIENCE_SECONDS, 0.5)
     return sku
 
 
 def _judge(operator: Client, receiver: Receiver, endpoint: Endpoint, ids: set[str], found: Round) -> None:
-    """Count what one endpoint got, and note what is missing."""
+    """Count the deliveries of one endpoint, and record missing ones."""
     offset = time.time() - time.monotonic()
     arrived: dict[str, float] = {}
     for request in receiver.at(endpoint.path):
@@ -157,7 +156,9 @@ def _judge(operator: Client, receiver: Receiver, endpoint: Endpoint, ids: set[st
     if endpoint.is_healthy:
         found.delays += arrived.values()
     else:
-        operator.call("PATCH", endpoint.place, body={"enabled": False})  # what waits for a retry is listed as failed
+        operator.call(
+            "PATCH", endpoint.place, body={"enabled": False}
+        )  # deliveries that wait for a retry are listed as failed
     deliveries = _deliveries(operator, endpoint, ids)
     found.statuses.update(each["status"] for each in deliveries.values())
     made = {event_id for event_id, each in deliveries.items() if each["status"] == "delivered"}
@@ -173,7 +174,7 @@ def _judge(operator: Client, receiver: Receiver, endpoint: Endpoint, ids: set[st
 
 
 def _deliveries(operator: Client, endpoint: Endpoint, ids: set[str]) -> dict[str, dict[str, Any]]:
-    """Deliveries by event, once none is on its way (a turn that has begun ends within the time-out)."""
+    """Deliveries by event, once none is in flight (a running turn ends within the time-out)."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         found = {each["event_id"]: each for each in operator.all(f"{endpoint.place}/deliveries")}
@@ -189,7 +190,7 @@ def _delete(operator: Client, endpoints: list[Endpoint]) -> None:
 
 
 def _show(rounds: list[Round], tolerance: float) -> int:
-    """Print the rounds side by side, and what is wrong; returns the exit code."""
+    """Print the rounds side by side, and the errors; returns the exit code."""
     table = Table("", *(each.name for each in rounds))
     rows: dict[str, list[str]] = {
         "endpoints": [f"{each.endpoints}" for each in rounds],
