@@ -9,7 +9,7 @@ from infrastructure.local.readiness import request_here
 ASK_SECONDS = 10.0
 
 
-def ask_broker(management_url: str, path: str, method: str = "GET", **options: Any) -> requests.Response:
+def call_management_api(management_url: str, path: str, method: str = "GET", **options: Any) -> requests.Response:
     """Call one URL, or the first that answers of several, separated by `;`. Raises requests' exceptions.
 
     `options` are those of `requests.request`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -50,6 +51,22 @@ class Target:
     def client_of(self, credentials: dict[str, str], *, patient: bool = False) -> Client:
         """A client with these credentials (a body for POST /tokens)."""
         return Client(self.url, lambda: self.anyone(patient=patient).token(credentials), patient=patient)
+
+    def register(self, prefix: str, *, patient: bool = False) -> tuple[str, dict[str, str]]:
+        """Register a customer with a random name; returns the id and the credentials."""
+        name = f"{prefix}-{uuid.uuid4().hex[:10]}"
+        body = {"username": name, "email": f"{name}@example.com"}
+        user = self.anyone(patient=patient).post("/api/v1/users", body)
+        return user["id"], {"api_key": user["api_key"]}
+
+    def list_product(self, sku: str, name: str, on_hand: int) -> None:
+        """List a product, unless it is listed already."""
+        body = {"sku": sku, "name": name, "price": {"amount": 790, "currency": "usd"}, "on_hand": on_hand}
+        try:
+            self.operator(patient=True).post("/api/v1/products", body)
+        except ApiError as error:
+            if error.status != requests.codes.conflict:
+                raise
 
 
 class _HttpUrl(click.ParamType[str]):

@@ -43,9 +43,9 @@ PAID = frozenset({"captured", "partially_refunded", "refunded"})
 def check_order(view: OrderView) -> list[Finding]:
     return [
         *_nothing_is_lost(view),
-        *_nothing_happens_twice(view),
+        *_check_single_effects(view),
         *_money_is_conserved(view),
-        *_no_event_is_gone(view),
+        *_check_no_event_is_missing(view),
     ]
 
 
@@ -77,7 +77,7 @@ def _nothing_is_lost(view: OrderView) -> Iterator[Finding]:
         yield Finding("P1", view.id, "cancelled, but its stock is still held")
 
 
-def _nothing_happens_twice(view: OrderView) -> Iterator[Finding]:
+def _check_single_effects(view: OrderView) -> Iterator[Finding]:
     if len(view.payments) > 1:
         yield Finding("P2", view.id, f"it has {len(view.payments)} payments")
     charged = [charge.id for charge in view.charges if charge.net > 0]
@@ -132,7 +132,7 @@ def _is_external(event: ArchivedEvent) -> bool:
     return event.type == REFUND_RECORDED and not event.data["provider_refund_id"]
 
 
-def _no_event_is_gone(view: OrderView) -> Iterator[Finding]:
+def _check_no_event_is_missing(view: OrderView) -> Iterator[Finding]:
     for source, resource in ((ORDERS, view.order), (PAYMENTS, view.payment)):
         version = resource["version"] if resource else 0
         yield from _gaps(view.id, source, view.sequences(source), version)

@@ -13,7 +13,7 @@ from holdfast.audit.backlog import Backlog, backlog
 from holdfast.audit.promises import check_letter
 from holdfast.audit.views import INVENTORY, OPEN, ArchivedEvent, OrderView, ProductView, Reading
 from holdfast.client import ApiError, Client
-from holdfast.management import ask_broker
+from holdfast.management import call_management_api
 from infrastructure.privileges import DEAD_LETTERS_QUEUE
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OPEN_LETTERS = ("filed", "replaying")
 PRODUCT_LISTED = "product.listed.v1"
 RECENT_SECONDS = 5
-OVERLAP = 100  # ids are created a moment before their orders are written: this many old ones end the list of new ones
+OVERLAP = 100  # ids are created shortly before their orders are written: the list ends after this many older orders
 END_OF_TIME = "9999-12-31T23:59:59.999999Z"
 
 
@@ -72,7 +72,7 @@ class Reader:
         progress("webhooks")
         owners = {key: str(order["customer_id"]) for key, order in (orders | newer).items()}
         endpoints = webhooks.read_endpoints(self._client, [each for known in events.values() for each in known], owners)
-        checked = {key: known for key, known in views.items() if not _came_later(known, horizon)}
+        checked = {key: known for key, known in views.items() if not _was_placed_during_reading(known, horizon)}
         return Reading(
             orders=checked,
             products=shelves,
@@ -133,7 +133,7 @@ class Reader:
 
     def _queues(self) -> tuple[int, int]:
         """Dead letters that are not stored yet, and messages in flight."""
-        reply = ask_broker(self._management_url, "/api/queues", params={"columns": "name,messages"})
+        reply = call_management_api(self._management_url, "/api/queues", params={"columns": "name,messages"})
         reply.raise_for_status()
         counts = {queue["name"]: queue.get("messages", 0) for queue in reply.json()}
         unfiled = counts.get(DEAD_LETTERS_QUEUE, 0)
@@ -172,7 +172,7 @@ def _event(document: dict[str, Any]) -> ArchivedEvent:
     return ArchivedEvent(**{name: document[name] for name in names})
 
 
-def _came_later(view: OrderView, horizon: str) -> bool:
+def _was_placed_during_reading(view: OrderView, horizon: str) -> bool:
     """Whether the order was placed during the reading."""
     return view.order is None and bool(view.events) and all(event.time > horizon for event in view.events)
 

@@ -44,7 +44,7 @@ class Repair:
         return [finding for finding in self.before if finding not in self.after]
 
     def why_not(self, finding: Finding) -> str:
-        """Why this one was not repaired, as far as known."""
+        """The reason why a finding was not repaired, if known."""
         requests = [request for request in self.requests if request.subject == finding.subject]
         if not requests:
             return "no owner can repair it"
@@ -52,14 +52,14 @@ class Repair:
         return "; ".join(refusals) or "its owners were asked, and had nothing to repair"
 
 
-def ask_owners(client: Client, verdict: Verdict, progress: Callable[[str], None]) -> Repair:
+def request_repairs(client: Client, verdict: Verdict, progress: Callable[[str], None]) -> Repair:
     """Ask about every order of a finding. Raises requests' exceptions; a rejection is recorded."""
     repair = Repair(verdict.findings)
     for subject in sorted({finding.subject for finding in verdict.findings}):
         view = verdict.reading.orders.get(subject)
         for path in _paths(view) if view else ():
             progress(path)
-            repair.requests.append(_ask(client, subject, path))
+            repair.requests.append(_request(client, subject, path))
     return repair
 
 
@@ -83,7 +83,7 @@ def _paths(view: OrderView) -> Iterator[str]:
         yield f"/api/v1/orders/{view.id}/re-emit"
 
 
-def _ask(client: Client, subject: str, path: str) -> Request:
+def _request(client: Client, subject: str, path: str) -> Request:
     try:
         client.post(path)
     except ApiError as error:

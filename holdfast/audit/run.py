@@ -27,7 +27,7 @@ class Verdict:
     reading: Reading
     findings: list[Finding]
     read_again: int
-    behind: Backlog | None = None  # the last reported backlog, if it remains after the wait
+    behind: Backlog | None = None  # the last reported backlog, if one remains after the wait
 
 
 def audit(

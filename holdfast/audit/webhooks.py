@@ -69,7 +69,7 @@ def read_again(client: Client, views: Iterable[EndpointView], owners: Mapping[st
 
 def expect(view: EndpointView, events: Iterable[ArchivedEvent], owners: Mapping[str, str]) -> EndpointView:
     """The view with the events that should have a delivery and have none."""
-    missing = (event for event in events if event.id not in view.deliveries and _is_wanted(view, event, owners))
+    missing = (event for event in events if event.id not in view.deliveries and _is_subscribed(view, event, owners))
     return replace(view, missing=tuple(missing))
 
 
@@ -101,15 +101,15 @@ def _read(client: Client, endpoint_id: str) -> EndpointView | None:
     return EndpointView(endpoint, _rfc3339(datetime.now(UTC)), found)
 
 
-def _is_wanted(view: EndpointView, event: ArchivedEvent, owners: Mapping[str, str]) -> bool:
+def _is_subscribed(view: EndpointView, event: ArchivedEvent, owners: Mapping[str, str]) -> bool:
     endpoint = view.endpoint
     since = next((each["since"] for each in endpoint["subscriptions"] if each["event_type"] == event.type), None)
     if since is None or _moment(event.time) < _moment(since) + timedelta(seconds=CLOCKS_SECONDS):
         return False
     if endpoint["disabled_at"] and _moment(event.time) >= _moment(endpoint["disabled_at"]):
         return False
-    kept = timedelta(seconds=endpoint["deliveries_kept_seconds"])
-    if _moment(event.time) + kept < _moment(view.read_at) + timedelta(seconds=OVERDUE_SECONDS):
+    retention = timedelta(seconds=endpoint["deliveries_kept_seconds"])
+    if _moment(event.time) + retention < _moment(view.read_at) + timedelta(seconds=OVERDUE_SECONDS):
         return False
     return bool(
         endpoint["scope"] == "all" or owners.get(event.data.get("order_id", event.subject)) == endpoint["owner_id"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.bench import load
 from holdfast.client import ApiError
+from infrastructure.local.readiness import holds_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.client import Client
     from holdfast.target import Target
 
 SKU = "BENCH-TEA"
@@ -22,7 +22,6 @@ STOCK = 100_000_000
 SETTLE_SECONDS = 600.0
 PRICE_LIST_SECONDS = 30.0
 POLL_SECONDS = 0.25  # each poll slows down the measured system
-CONFLICT = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,10 @@ class Shop:
     """One customer with one product, with enough stock for any load."""
 
     def __init__(self, target: Target) -> None:
-        self._operator = target.operator(patient=True)
-        _list_product(self._operator)
-        name = f"bench-{uuid.uuid4().hex[:10]}"
-        user = target.anyone().post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
-        self.customer_id = user["id"]
-        self._customer = target.client_of({"api_key": user["api_key"]}, patient=True)
-        self.token = target.anyone().token({"api_key": user["api_key"]})
+        target.list_product(SKU, "Tea", STOCK)
+        self.customer_id, credentials = target.register("bench")
+        self._customer = target.client_of(credentials, patient=True)
+        self.token = target.anyone().token(credentials)
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         body = {"items": [{"sku": SKU, "quantity": 1}], "payment_method": "pm_card_visa"}
         self._body = json.dumps(body).encode()
@@ -62,12 +58,9 @@ class Shop:
 
     def settle(self) -> None:
         """Wait until no order is open. Raises `TimeoutError` after ten minutes."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while not self.is_settled():
-            if time.monotonic() > deadline:
-                message = f"orders are still open after {SETTLE_SECONDS:.0f} s"
-                raise TimeoutError(message)
-            time.sleep(POLL_SECONDS)
+        if not holds_within(self.is_settled, SETTLE_SECONDS, POLL_SECONDS):
+            message = f"orders are still open after {SETTLE_SECONDS:.0f} s"
+            raise TimeoutError(message)
 
     def count(self, status: str) -> int:
         return sum(1 for _ in self._customer.all("/api/v1/orders", status=status))
@@ -102,12 +95,3 @@ def measure(
     settled_seconds = time.perf_counter() - started
     confirmed = shop.count("confirmed") - before
     return Measured(accepting, confirmed, confirmed / settled_seconds)
-
-
-def _list_product(operator: Client) -> None:
-    body = {"sku": SKU, "name": "Tea", "price": {"amount": 790, "currency": "usd"}, "on_hand": STOCK}
-    try:
-        operator.post("/api/v1/products", body)
-    except ApiError as error:
-        if error.status != CONFLICT:
-            raise

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from holdfast.audit.ledger import Ledger
 from holdfast.audit.reading import Reader
-from holdfast.audit.repair import ask_owners
 from holdfast.audit.repair import document as repair_document
+from holdfast.audit.repair import request_repairs
 from holdfast.audit.report import MAX_SHOWN, document, send, table
 from holdfast.audit.run import Verdict
 from holdfast.audit.run import audit as run_audit
@@ -101,7 +101,7 @@ def audited(target: Target, settle_seconds: float, console: Console, behind_seco
                 waiting=_announcer(console),
             )
         except (requests.RequestException, ApiError, stripe.StripeError) as error:
-            click.echo(f"The system could not be read, so nothing is known: {error}", err=True)
+            click.echo(f"The system could not be read, so the result is unknown: {error}", err=True)
             raise SystemExit(EXIT_UNKNOWN) from error
 
 
@@ -127,11 +127,11 @@ def report(target: Target, verdict: Verdict) -> None:
 
 
 def _repair(target: Target, verdict: Verdict, console: Console) -> Repair:
-    with console.status("Mending") as status:
+    with console.status("Repairing") as status:
         try:
-            return ask_owners(target.operator(), verdict, lambda what: status.update(f"Mending: {what}"))
+            return request_repairs(target.operator(), verdict, lambda what: status.update(f"Repairing: {what}"))
         except requests.RequestException as error:
-            click.echo(f"The owners could not be asked: {error}", err=True)
+            click.echo(f"The repair could not be requested: {error}", err=True)
             raise SystemExit(EXIT_UNKNOWN) from error
 
 
@@ -141,7 +141,7 @@ def _show_repair(repair: Repair | None, console: Console) -> None:
     subjects = len({request.subject for request in repair.requests})
     counts = f"{len(repair.repaired)} repaired, {len(repair.after)} not"
     console.print(
-        f"Asked the owners about {subjects} orders: of {len(repair.before)} findings {counts}.", highlight=False
+        f"Requested the repair of {subjects} orders: of {len(repair.before)} findings {counts}.", highlight=False
     )
     for finding in repair.after[:MAX_SHOWN]:
         text = f"not repaired: {finding.promise} {finding.subject}: {repair.why_not(finding)}"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATH = "/api/v1/dead-letters"
 STATUSES = ("filed", "replaying", "replayed", "discarded")
 POLL_SECONDS = 0.3
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="The response of the API as JSON.")
 
 
 @click.group("dead-letters")
@@ -196,7 +196,7 @@ def _outcome(answer: dict[str, Any]) -> str:
         return f"{counts}{failed} (job {answer['id']}, {answer['status']})"
     last = answer["history"][-1]
     if last["kind"] == "returned":
-        return f"{answer['id']} was replayed, failed again and is back: {last['error']}"
+        return f"{answer['id']} was replayed and failed again: {last['error']}"
     return f"{answer['id']} is {answer['status']}" + (f": {last['outcome']}" if "outcome" in last else "")
 
 

@@ -56,7 +56,7 @@ def demo(target: Target, seed: int) -> None:
         verdict = audited(target, AUDIT_SECONDS, console)
     show(verdict, console)
     report(target, verdict)
-    _say_what_next(console, target, time.monotonic() - started)
+    _print_next_steps(console, target, time.monotonic() - started)
     if verdict.findings or not course.is_settled or not shop_system.is_served:
         raise SystemExit(EXIT_FAILED)
 
@@ -119,7 +119,7 @@ def _say(console: Console, number: int, text: str) -> None:
     console.print(f"\n[bold]{number}.[/] {text}")
 
 
-def _say_what_next(console: Console, target: Target, seconds: float) -> None:
+def _print_next_steps(console: Console, target: Target, seconds: float) -> None:
     console.print(f"\n[bold]Done[/] in {seconds:.0f} s. What to look at next:")
     table = Table.grid(padding=(0, 2))
     table.add_row("   The console", f"{target.url}/")
@@ -130,12 +130,12 @@ def _say_what_next(console: Console, target: Target, seconds: float) -> None:
         table.add_row("   E-mails to customers", f"{target.stack.urls.http('mail-catcher')}/mails")
         command = _command(target.stack.home.path)
         table.add_row("   The processes", command.format("status"))
-        table.add_row("   What one of them wrote", command.format("logs worker-orders"))
-        table.add_row("   Webhooks, as they come", command.format("webhooks listen"))
+        table.add_row("   The log of a process", command.format("logs worker-orders"))
+        table.add_row("   Received webhooks", command.format("webhooks listen"))
         table.add_row("   A token for your own calls", command.format("token --role customer"))
         table.add_row("   Every address, with its password", command.format("status --json"))
-        table.add_row("   The audit again, at any time", command.format("audit"))
-        table.add_row("   To end it all", command.format("down"))
+        table.add_row("   Another audit", command.format("audit"))
+        table.add_row("   Stop the system", command.format("down"))
     console.print(table)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/payments"
 REFUSED = "payment.refund_refused.v1"
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's answer as JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="The response of the API as JSON.")
 _reason_option = click.option("--reason", required=True, help="The reason; it is recorded with your name.")
 
 

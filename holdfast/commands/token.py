@@ -14,7 +14,7 @@ from infrastructure.local.stack import Stack
 _SECONDS = 15
 
 
-def _door(stack: Stack) -> str:
+def _token_url(stack: Stack) -> str:
     """The gateway; with --servers-only the users service that was started by hand, if it answers."""
     for name in ("gateway", "service-users"):
         try:
@@ -41,7 +41,7 @@ def token(home: Path, role: str, url: str | None) -> None:
     if password is None:
         stack = running_stack(home)
         password = getattr(stack.credentials, f"{role}_password")
-        url = url or _door(stack)
+        url = url or _token_url(stack)
     try:
         address = f"{url}/api/v1/tokens"
         body = {"username": role, "password": password}

@@ -71,7 +71,7 @@ def _headline(view: Mapping[str, Any]) -> Text:
     text.append(f"not answering: {away}" if away else "all processes answer", style=_BAD if away else _GOOD)
     text.append(f"  dead letters {waiting}  undecided {undecided}  refused refunds {refused}")
     if view["held_up"]:
-        text.append("  an outage holds orders up", style=_DOUBT)
+        text.append("  orders are held up by an outage", style=_DOUBT)
     return text
 
 

@@ -62,9 +62,9 @@ class Faults:
     def inject(self, fault_id: str, target: str) -> None:
         """Raises StackError, OSError or requests' exceptions; then it may be partly injected."""
         if fault_id == "provider-errors":
-            self._ask_sandbox("POST", "", json=_ERROR)
+            self._call_sandbox("POST", "", json=_ERROR)
         elif fault_id == "provider-hangs":
-            self._ask_sandbox("POST", "", json=_HANG)
+            self._call_sandbox("POST", "", json=_HANG)
         elif fault_id == "broker-paused":
             self._signal_broker(signal.SIGSTOP)
         elif fault_id == "worker-killed":
@@ -105,13 +105,13 @@ class Faults:
                 continue
 
     def _remove_from_sandbox(self, fault: dict[str, Any]) -> None:
-        for each in self._ask_sandbox("GET", "")["data"]:
+        for each in self._call_sandbox("GET", "")["data"]:
             if each["kind"] == fault["kind"]:
-                self._ask_sandbox("DELETE", f"/{each['id']}")
+                self._call_sandbox("DELETE", f"/{each['id']}")
 
-    def _ask_sandbox(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _call_sandbox(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         reply = request_here(method, f"{self._sandbox_url}/faults{path}", _SANDBOX_SECONDS, **options)
-        if reply.status_code != 404:  # noqa: PLR2004 - removed by somebody else: all the same
+        if reply.status_code != 404:  # noqa: PLR2004 - already removed
             reply.raise_for_status()
         found: dict[str, Any] = reply.json()
         return found

@@ -64,7 +64,7 @@ def _buy(target: Target, customer: Client, plans: list[Plan], course: Course) ->
         order = _place(customer, plan)
         course.placed[order["id"]] = plan
         if plan.kind == "cancelled":
-            with suppress(ApiError):  # it may already be confirmed: then it counts as bought
+            with suppress(ApiError):  # it may already be confirmed: then it counts as confirmed
                 customer.post(f"/api/v1/orders/{order['id']}/cancel")
         if len(course.placed) == KILL_AFTER and target.stack is not None:
             target.stack.kill(VICTIM)

@@ -25,7 +25,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardEvent:
+class ConsumedEvent:
     """An event with the names of its handler and reader."""
 
     type: str
@@ -48,7 +48,7 @@ class HeardEvent:
         return "_" + "_".join(self.words).upper()
 
 
-def read_events(root: Path, types: tuple[str, ...]) -> list[HeardEvent]:
+def read_events(root: Path, types: tuple[str, ...]) -> list[ConsumedEvent]:
     """Return the events, each once. StackError for an unknown event, or one without a usable field."""
     samples = {path.stem: path for path in sorted((root / "tests" / "contracts").glob("*.json"))}
     found = []
@@ -59,7 +59,7 @@ def read_events(root: Path, types: tuple[str, ...]) -> list[HeardEvent]:
         fields = tuple(field for key, value in data.items() if (field := _field(key, value)))
         if not fields:
             raise StackError(f"{name} has no field of a plain type: write its reader by hand")
-        found.append(HeardEvent(name, fields))
+        found.append(ConsumedEvent(name, fields))
     if len({event.function for event in found}) < len(found):
         raise StackError("two versions of one event: add the second by hand")
     return found

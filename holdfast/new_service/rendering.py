@@ -12,13 +12,13 @@ from infrastructure.local.home import DEFAULT_PORT_BASE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.new_service.events import HeardEvent
+    from holdfast.new_service.events import ConsumedEvent
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SUFFIX = ".j2"
 
 
-def render_files(name: str, resource: str, events: Sequence[HeardEvent], service_port: int) -> dict[str, str]:
+def render_files(name: str, resource: str, events: Sequence[ConsumedEvent], service_port: int) -> dict[str, str]:
     """Return the text of each new file by its path in the repository."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -25,8 +25,8 @@ def table_lines(name: str, resource: str, service_port: int, worker_port: int) -
     routes, scheduler = "infrastructure/gateway/routes.py", "workers/scheduler/main.py"
     return [
         Line(processes, r"RELATIONAL_CONTEXTS = \((.*)\)", rf'RELATIONAL_CONTEXTS = (\1, "{name}")', in_place=True),
-        Line(processes, rf'    _service\("{MODEL}", .*', f'    _service("{name}", {service_port}, *_KEYS),'),
-        Line(processes, rf'    _worker\("{MODEL}", .*', f'    _worker("{name}", {worker_port}),'),
+        Line(processes, rf'    _service\("{MODEL}", .*', f'    _service("{name}", {service_port}, *KEYS),'),
+        Line(processes, rf'    _worker\("{MODEL}", .*', f'    _worker("{name}", {worker_port}, BATCHES),'),
         Line(topology, rf"from workers\.{MODEL} .*", f"from workers.{name} import consumers as {name}"),
         Line(topology, rf'    "{MODEL}": {MODEL}\.HANDLERS,', f'    "{name}": {name}.HANDLERS,'),
         Line(scheduler, rf"from workers\.{MODEL} .*", f"from workers.{name} import sweeps as {name}"),

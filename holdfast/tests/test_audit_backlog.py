@@ -1,4 +1,4 @@
-"""What the audit takes for "the system says that it is behind"."""
+"""Which system views count as a backlog."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESERTED = {"name": "payments.events", "messages": 1, "consumers": 0, "not_empty
 
 
 @pytest.mark.parametrize("changes", [{}, {"queues": None}, {"held_up": None}])
-def test_a_system_that_keeps_up_is_not_behind(changes: dict[str, Any]) -> None:
+def test_a_system_without_a_backlog_is_recognised(changes: dict[str, Any]) -> None:
     assert backlog(KEEPS_UP | changes) is None
 
 
@@ -40,9 +40,9 @@ def test_a_system_that_keeps_up_is_not_behind(changes: dict[str, Any]) -> None:
         ({"held_up": True, "outboxes": [LAGGING], "queues": [DEEP]}, Backlog(61, "201 messages in payments.events")),
     ],
 )
-def test_the_worst_of_what_waits_is_named(changes: dict[str, Any], expected: Backlog) -> None:
+def test_the_oldest_backlog_is_named(changes: dict[str, Any], expected: Backlog) -> None:
     assert backlog(KEEPS_UP | changes) == expected
 
 
-def test_it_reads_as_a_sentence() -> None:
+def test_a_backlog_is_described_by_a_sentence() -> None:
     assert str(Backlog(61.4, "sagas are held up")) == "system is behind by 61 s (sagas are held up)"

@@ -1,4 +1,4 @@
-"""Mending: who is asked about what, and what is reported of it."""
+"""Repairs: the requests to the owners, and the report."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.audit.repair import Repair, Request, ask_owners, document
+from holdfast.audit.repair import Repair, Request, document, request_repairs
 from holdfast.audit.run import Verdict
 from holdfast.audit.views import Finding, OrderView, Reading
 from holdfast.client import Client
-from holdfast.tests.test_audit_promises import GOOD, order
+from holdfast.tests.audit_views import GOOD, order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,14 +46,14 @@ def owners() -> Iterator[Owners]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Not on the terminal."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield Owners(f"http://127.0.0.1:{server.server_port}", requests, refused)
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 def broken(*views: OrderView, also: tuple[Finding, ...] = ()) -> Verdict:
@@ -63,28 +63,28 @@ def broken(*views: OrderView, also: tuple[Finding, ...] = ()) -> Verdict:
 
 
 def ask(owners: Owners, verdict: Verdict) -> Repair:
-    return ask_owners(owners, verdict, lambda _what: None)
+    return request_repairs(owners, verdict, lambda _what: None)
 
 
-def test_a_finished_orders_payment_is_rechecked_and_its_end_resent(owners: Owners) -> None:
+def test_a_finished_order_has_its_payment_re_checked_and_its_final_event_resent(owners: Owners) -> None:
     ask(owners, broken(PAID))
     assert owners.requests == ["/api/v1/payments/payment-1/re-check", f"/api/v1/orders/{PAID.id}/re-emit"]
 
 
 @pytest.mark.parametrize("view", [replace(PAID, order=order("reserved")), replace(PAID, order=None)])
-def test_an_order_that_is_open_or_unknown_has_no_end_to_tell(owners: Owners, view: OrderView) -> None:
+def test_no_final_event_is_requested_for_an_open_or_unknown_order(owners: Owners, view: OrderView) -> None:
     ask(owners, broken(view))
     assert [path.rpartition("/")[2] for path in owners.requests] == ["re-check"]
 
 
-def test_what_is_no_order_has_nobody_to_be_asked(owners: Owners) -> None:
+def test_nothing_is_requested_for_findings_without_an_order(owners: Owners) -> None:
     finding = Finding("P3", "TEA", "sold too often")
     repair = replace(ask(owners, broken(also=(finding,))), after=[finding])
     assert owners.requests == []
     assert repair.why_not(finding) == "no owner can repair it"
 
 
-def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
+def test_a_rejection_is_recorded_and_the_other_requests_are_made(owners: Owners) -> None:
     owners.refused.append("payments")
     verdict = broken(PAID)
     repair = replace(ask(owners, verdict), after=verdict.findings)
@@ -92,7 +92,7 @@ def test_a_refusal_is_noted_and_the_others_are_asked(owners: Owners) -> None:
     assert repair.why_not(verdict.findings[0]) == "503 unavailable: later"
 
 
-def test_the_report_lists_what_is_repaired_and_what_is_not() -> None:
+def test_the_report_lists_repaired_and_remaining_findings() -> None:
     repaired, left = Finding("P1", "a", "x"), Finding("P4", "b", "y")
     made = document(Repair([repaired, left], [Request("a", "/a"), Request("b", "/b")], [left]))
     assert made == {

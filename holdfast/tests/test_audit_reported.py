@@ -15,7 +15,7 @@ from holdfast.audit.backlog import Backlog
 from holdfast.audit.run import Verdict
 from holdfast.audit.views import Finding
 from holdfast.commands import audit as command
-from holdfast.tests.test_audit_promises import GOOD, shelf
+from holdfast.tests.audit_views import GOOD, shelf
 from holdfast.tests.test_audit_run import reading
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BROKEN = [Finding("P3", "TEA-1", "oversold"), Finding("P3", "TEA-2", "oversold")
 
 
 class Gateway(ThreadingHTTPServer):
-    """Gives everybody a token, and answers a report with `status`."""
+    """Issues tokens, and responds to a report with `status`."""
 
     def __init__(self, status: int) -> None:
         self.status, self.reports = status, list[Any]()
@@ -62,15 +62,15 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway | None]:
     server.server_close()
 
 
-def test_that_it_waits_is_said_also_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_is_reported_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     announce = command._announcer(Console(stderr=True))
-    for _ in range(3):  # at once: one line is enough
+    for _ in range(3):  # repeated at once: only one line is printed
         announce(Backlog(12, "700 messages in orders.events"))
     assert capsys.readouterr().err == "The system is behind by 12 s (700 messages in orders.events), waiting.\n"
 
 
 @pytest.mark.parametrize(("findings", "code"), [([], 0), (BROKEN, 1)], ids=["kept", "broken"])
-def test_the_exit_code_is_the_verdicts_alone(
+def test_the_exit_code_depends_only_on_the_verdict(
     gateway: Gateway | None, findings: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict = Verdict(reading(shelf(), GOOD), findings, 0)

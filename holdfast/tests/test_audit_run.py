@@ -1,4 +1,4 @@
-"""How the audit comes to its verdict: a mismatch counts only if it is there whenever it is looked at."""
+"""The audit's verdict: a mismatch counts only if it is in every reading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.audit.backlog import Backlog
 from holdfast.audit.reading import END_OF_TIME
 from holdfast.audit.report import document
 from holdfast.audit.views import OrderView, ProductView, Reading
-from holdfast.tests.test_audit_promises import GOOD, order, shelf
+from holdfast.tests.audit_views import GOOD, order, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,45 +70,45 @@ def audit(
     )
 
 
-def test_what_agrees_is_read_once() -> None:
+def test_consistent_data_is_read_once() -> None:
     witness = Witness([reading(shelf(), GOOD)], [])
     verdict = audit(witness, 60)
     assert (verdict.findings, verdict.read_again, witness.asked_again) == ([], 0, [])
     assert document(verdict)["ok"] is True
 
 
-def test_an_order_on_its_way_is_read_until_it_has_arrived() -> None:
+def test_an_order_in_progress_is_read_until_it_has_ended() -> None:
     witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}, {OPEN.id: GOOD}])
     verdict = audit(witness, 60)
     assert (verdict.findings, verdict.read_again) == ([], 1)
 
 
-def test_an_order_that_stays_open_is_found() -> None:
+def test_an_order_that_remains_open_is_found() -> None:
     verdict = audit(Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}]), 0.05)
     assert {finding.promise for finding in verdict.findings} == {"P1"}
     assert document(verdict)["promises"][0]["broken"] == 1
 
 
-def test_stock_read_at_a_bad_moment_is_read_again_with_everything() -> None:
+def test_mismatching_stock_is_read_again_with_all_orders() -> None:
     verdict = audit(Witness([reading(WRONG_SHELF, GOOD), reading(shelf(), GOOD)], []), 60)
     assert verdict.findings == []
 
 
-def test_stock_that_stays_wrong_is_found() -> None:
+def test_a_stable_stock_mismatch_is_found() -> None:
     verdict = audit(Witness([reading(WRONG_SHELF, GOOD)], []), 0.05)
     assert {finding.promise for finding in verdict.findings} == {"P3"}
 
 
-def test_stock_that_was_right_once_is_right() -> None:
-    """Two products under load, each read at a bad moment in turn."""
+def test_stock_that_matched_once_is_not_a_finding() -> None:
+    """Two products under load, whose readings mismatch in turn."""
     other = replace(WRONG_SHELF, sku="TEA-2")
     first = Reading({}, {"TEA-1": WRONG_SHELF, "TEA-2": replace(other, product=shelf().product)}, 0, 0, 0)
     second = Reading({}, {"TEA-1": shelf(), "TEA-2": other}, 0, 0, 0)
     assert audit(Witness([first, second], []), 60).findings == []
 
 
-def test_however_slow_the_reading_was_a_mismatch_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = count(step=1000.0)  # every look at the clock is a quarter of an hour later
+def test_a_mismatch_is_read_again_after_a_slow_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(step=1000.0)  # each reading of the clock is a quarter of an hour later
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     witness = Witness([reading(WRONG_SHELF, OPEN), reading(shelf(), GOOD)], [{OPEN.id: GOOD}])
     assert audit(witness, 1).findings == []
@@ -116,14 +116,14 @@ def test_however_slow_the_reading_was_a_mismatch_is_read_again(monkeypatch: pyte
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that is a second further at every look."""
+    """A clock that advances one second at each reading."""
     seconds = count(step=1.0)
     monkeypatch.setattr("time.monotonic", lambda: next(seconds))
 
 
 @pytest.mark.usefixtures("clock")
-def test_while_the_system_says_that_it_is_behind_an_open_order_is_waited_for() -> None:
-    """An overloaded system is late. The order ends long after the time to settle."""
+def test_the_audit_waits_for_open_orders_while_a_backlog_is_reported() -> None:
+    """The order of an overloaded system ends long after the settle time."""
     late, reported = 100, list[Backlog]()
     witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}] * late + [{OPEN.id: GOOD}], [BEHIND] * late)
     verdict = audit(witness, 60, behind_seconds=600, waiting=reported.append)
@@ -132,7 +132,7 @@ def test_while_the_system_says_that_it_is_behind_an_open_order_is_waited_for() -
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_system_that_stays_behind_is_waited_for_so_long_and_no_longer() -> None:
+def test_the_wait_for_a_backlog_is_bounded() -> None:
     witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}], repeat(BEHIND))
     verdict = audit(witness, 60, behind_seconds=600)
     assert {finding.promise for finding in verdict.findings} == {"P1"}
@@ -141,17 +141,17 @@ def test_a_system_that_stays_behind_is_waited_for_so_long_and_no_longer() -> Non
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_system_that_keeps_up_is_not_waited_for() -> None:
+def test_the_audit_does_not_wait_without_a_backlog() -> None:
     verdict = audit(Witness([reading(shelf(), OPEN)], [{OPEN.id: OPEN}]), 60, behind_seconds=10**9)
     assert {finding.promise for finding in verdict.findings} == {"P1"}
     assert verdict.behind is None
 
 
-def test_without_time_to_settle_nothing_is_read_again() -> None:
+def test_nothing_is_read_again_without_settle_time() -> None:
     witness = Witness([reading(shelf(), OPEN)], [{OPEN.id: GOOD}])
     assert {finding.promise for finding in audit(witness, 0).findings} == {"P1"}
     assert witness.asked_again == []
 
 
-def test_the_end_of_time_sorts_behind_every_moment() -> None:
+def test_the_end_of_time_sorts_after_every_time() -> None:
     assert END_OF_TIME > "2999-01-01T00:00:00.000000Z"

@@ -1,4 +1,4 @@
-"""P6: what is missing, forgotten or in order with an endpoint's deliveries."""
+"""P6: missing, overdue and valid deliveries of an endpoint."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_event_without_a_delivery_is_found() -> None:
 
 
 @pytest.mark.parametrize("status", ["delivered", "failed", "dismissed"])
-def test_a_delivery_that_is_made_or_listed_is_in_order(status: str) -> None:
+def test_a_made_or_listed_delivery_is_accepted(status: str) -> None:
     assert check_endpoint(expect(replace(VIEW, deliveries=delivery(status)), [event()], OWNERS)) == []
 
 
@@ -64,11 +64,11 @@ def test_a_delivery_that_is_made_or_listed_is_in_order(status: str) -> None:
     ],
     ids=["not subscribed", "not yet bound", "before", "clocks", "pruned"],
 )
-def test_what_the_endpoint_was_not_promised_is_not_missing(event: ArchivedEvent) -> None:
+def test_events_outside_the_subscription_are_not_missing(event: ArchivedEvent) -> None:
     assert check_endpoint(expect(VIEW, [event], OWNERS)) == []
 
 
-def test_a_customers_endpoint_is_promised_their_own_orders() -> None:
+def test_a_customers_endpoint_must_get_events_of_their_own_orders() -> None:
     own = of(scope="own_orders", owner_id="customer-1")
     foreign = of(scope="own_orders", owner_id="customer-2")
     assert check_endpoint(expect(own, [event()], OWNERS))
@@ -76,7 +76,7 @@ def test_a_customers_endpoint_is_promised_their_own_orders() -> None:
     assert check_endpoint(expect(own, [event()], {})) == []
 
 
-def test_what_came_after_it_was_disabled_is_not_missing() -> None:
+def test_events_after_the_disabling_are_not_missing() -> None:
     disabled = of(enabled=False, disabled_at="2026-01-31T11:59:00.000000Z")
     assert check_endpoint(expect(disabled, [event()], OWNERS)) == []
     assert check_endpoint(expect(of(disabled_at="2026-01-31T12:00:01.000000Z"), [event()], OWNERS))
@@ -95,7 +95,7 @@ def test_what_came_after_it_was_disabled_is_not_missing() -> None:
     ],
     ids=["later", "just now", "never tried", "forgotten", "busy", "nobody will", "no time"],
 )
-def test_what_waits_must_have_its_turn(
+def test_a_waiting_delivery_must_be_attempted_in_time(
     next_attempt_at: str | None, last_attempt_at: str | None, enabled: bool, is_broken: bool
 ) -> None:
     view = replace(
@@ -104,7 +104,7 @@ def test_what_waits_must_have_its_turn(
     assert bool(check_endpoint(view)) is is_broken
 
 
-def test_an_unknown_status_is_no_proof() -> None:
+def test_an_unknown_delivery_status_is_found() -> None:
     assert check_endpoint(replace(VIEW, deliveries=delivery("lost")))
 
 

@@ -1,4 +1,4 @@
-"""The command without the packages that only tests need, as `make demo` installs it: `cli.py`."""
+"""The command without the test packages, as `make demo` installs it: `cli.py`."""
 
 import sys
 
@@ -18,18 +18,18 @@ def _no_chaos_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_chaos_toolkit")
 @pytest.mark.parametrize("words", [["chaos", "list"], ["chaos", "run", "--all"], ["chaos", "--help"]])
-def test_a_command_whose_packages_are_missing_says_how_to_install_them(words: list[str]) -> None:
+def test_a_command_with_missing_packages_names_the_fix(words: list[str]) -> None:
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 1
     assert "Run: make setup" in done.output
 
 
 @pytest.mark.usefixtures("_no_chaos_toolkit")
-def test_the_list_of_commands_needs_none_of_them() -> None:
+def test_the_list_of_commands_needs_no_optional_package() -> None:
     done = CliRunner().invoke(main, ["--help"])
     assert done.exit_code == 0
     assert "Not installed yet: run `make setup`." in done.output
 
 
-def test_the_version_is_the_projects() -> None:
+def test_the_version_matches_the_project() -> None:
     assert __version__ in CliRunner().invoke(main, ["--version"]).output

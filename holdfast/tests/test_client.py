@@ -1,4 +1,4 @@
-"""The commands' client at a server that is busy: what changes nothing is asked again, what changes something is not."""
+"""The commands' client at a busy server: safe requests are retried, unsafe ones are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Busy(HTTPServer):
-    """Refuses the next `refusals` requests with `status`; keeps what it was asked."""
+    """Rejects the next `refusals` requests with `status`; records all requests."""
 
     refusals, status = 0, 503
     requests: list[str]
@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the library's name
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def server() -> Iterator[Busy]:
         thread.start()
         yield running
         running.shutdown()
-        thread.join(timeout=5)
+        thread.join(timeout=60)
 
 
 @pytest.fixture
@@ -59,45 +59,45 @@ def shop(server: Busy) -> Client:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_is_read_is_read_again(server: Busy, shop: Client, status: int) -> None:
+def test_a_read_is_retried(server: Busy, shop: Client, status: int) -> None:
     server.status, server.refusals = status, client.TRIES - 1
     assert shop.get("/orders") == {"access_token": "t"}
     assert server.requests == ["GET /orders"] * client.TRIES
 
 
-def test_a_token_is_asked_for_again(server: Busy, shop: Client) -> None:
+def test_a_token_request_is_retried(server: Busy, shop: Client) -> None:
     server.refusals = 1
     assert shop.token({}) == "t"
 
 
-def test_it_is_given_up_after_a_few_times(server: Busy, shop: Client) -> None:
+def test_retries_are_bounded(server: Busy, shop: Client) -> None:
     server.refusals = 100
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.get("/orders")
     assert len(server.requests) == client.TRIES
 
 
-def test_a_system_that_starts_is_waited_for(server: Busy, shop: Client) -> None:
+def test_the_client_waits_for_a_starting_system(server: Busy, shop: Client) -> None:
     server.refusals = client.TRIES + 3
     shop.waiting(60).post("/orders", {}, key="k")
     assert server.requests == ["POST /orders"] * (client.TRIES + 4)
 
 
-def test_it_is_waited_for_so_long_and_no_longer(server: Busy, shop: Client) -> None:
+def test_the_wait_for_a_starting_system_is_bounded(server: Busy, shop: Client) -> None:
     server.refusals = 10**9
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.waiting(0.2).get("/orders")
     assert len(server.requests) >= client.TRIES
 
 
-def test_what_has_no_key_is_sent_once(server: Busy, shop: Client) -> None:
+def test_a_request_without_a_key_is_sent_once(server: Busy, shop: Client) -> None:
     server.refusals = 1
     with pytest.raises(ApiError, match="503 overloaded"):
         shop.waiting(60).post("/orders", {})
     assert server.requests == ["POST /orders"]
 
 
-def test_the_demonstration_waits_for_a_system_that_starts(server: Busy, shop: Client) -> None:
+def test_the_demo_waits_for_a_starting_system(server: Busy, shop: Client) -> None:
     server.refusals = client.TRIES + 3
     fill(shop.waiting(60))
     assert len(server.requests) == server.refusals + len(PRICES)
@@ -117,7 +117,7 @@ def test_an_order_is_sent_once(server: Busy, shop: Client) -> None:
     assert server.requests == ["POST /orders"]
 
 
-def test_what_is_refused_for_good_is_not_asked_again(server: Busy, shop: Client) -> None:
+def test_a_permanent_rejection_is_not_retried(server: Busy, shop: Client) -> None:
     server.status, server.refusals = 404, 1
     with pytest.raises(ApiError):
         shop.get("/orders")

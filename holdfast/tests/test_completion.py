@@ -1,4 +1,4 @@
-"""Completion in a real bash: the script that `holdfast completion bash` prints, and what Tab then offers."""
+"""Completion in a real bash: the script that `holdfast completion bash` prints, and the completions that it offers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from holdfast.cli import main
 
-# As bash does when Tab is pressed: the words so far, and which of them is being typed.
+# Like bash when Tab is pressed: the words so far, and the index of the current one.
 _TAB = """
 eval "$(holdfast completion bash)"
 COMP_WORDS=({words}); COMP_CWORD={last}
@@ -44,5 +44,5 @@ def test_a_script_is_printed_for_each_shell(shell: str) -> None:
     assert (done.exit_code, "_HOLDFAST_COMPLETE" in done.output) == (0, True)
 
 
-def test_another_shell_is_wrong_usage() -> None:
+def test_an_unsupported_shell_is_a_usage_error() -> None:
     assert CliRunner().invoke(main, ["completion", "tcsh"]).exit_code == 2

@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another root than this checkout's, whose files are a person's own."""
+    """A separate root, because this checkout's files belong to the user."""
     for folder in FOLDERS:
         example = tmp_path / folder / EXAMPLE
         example.parent.mkdir(parents=True)
@@ -47,7 +47,7 @@ def test_it_prints_the_stacks_ports_addresses_and_secrets(home: Home) -> None:
     assert "LOG_LEVEL" not in found, "it is there, with its default, as a comment"
 
 
-def test_a_written_file_is_its_owners_and_keeps_what_the_owner_changed(home: Home, root: Path) -> None:
+def test_a_written_file_is_private_and_keeps_changed_values(home: Home, root: Path) -> None:
     file = root / "services/orders/.env"
     file.write_text("LOG_LEVEL=DEBUG\nSERVICE_PORT=1\nDATABASE_URL=postgresql://old\n")
     assert run("orders", "--write", "--home", home.path).stdout == "wrote services/orders/.env\n"
@@ -58,20 +58,20 @@ def test_a_written_file_is_its_owners_and_keeps_what_the_owner_changed(home: Hom
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_without_a_name_it_writes_all_of_them(home: Home, root: Path) -> None:
+def test_all_files_are_written_without_a_name(home: Home, root: Path) -> None:
     assert run("--home", home.path).exit_code == 2
     assert run("--write", "--home", home.path).exit_code == 0
     assert {str(path.parent.relative_to(root)) for path in root.glob("*/*/.env")} == set(FOLDERS)
 
 
-def test_without_a_stack_or_composes_file_it_says_so(tmp_path: Path, root: Path) -> None:
+def test_a_missing_stack_or_compose_file_is_reported(tmp_path: Path, root: Path) -> None:
     assert run("orders", "--home", tmp_path / "nowhere").exit_code == 3
     refused = run("orders", "--compose")
     assert (refused.exit_code, "holdfast secrets" in refused.stderr) == (1, True)
     assert not list(root.glob("*/*/.env"))
 
 
-def test_in_a_folder_of_the_repository_the_stack_is_that_of_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_the_repository_uses_the_stack_of_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY / "services" / "orders")
     monkeypatch.delenv("HOLDFAST_HOME", raising=False)
     with CliRunner().isolation():

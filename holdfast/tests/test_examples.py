@@ -1,4 +1,4 @@
-"""Every command's `--help` has examples, and each example is a command line that the command takes."""
+"""Every command's `--help` has examples, and each example is a valid command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMANDS = list(_commands(main))
 
 
 def _words(line: str) -> list[str]:
-    """The command's own words: what the shell does with them is left out."""
+    """The command's own words, without shell syntax."""
     line = line.removeprefix('eval "$(').removesuffix(')"')
     words = shlex.split(line)
     end = next((place for place, word in enumerate(words) if word in _OF_THE_SHELL), len(words))
@@ -50,16 +50,14 @@ def test_help_of_each_command_has_an_example(name: str) -> None:
         assert line in shown
 
 
-def test_no_example_is_of_a_command_that_is_gone() -> None:
+def test_every_example_is_of_an_existing_command() -> None:
     assert set(EXAMPLES) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
-def test_each_example_is_a_command_line_that_is_taken(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_example_is_a_valid_command_line(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / CHAOS_RUN).mkdir(parents=True)  # a report is of a directory that is there
+    (tmp_path / CHAOS_RUN).mkdir(parents=True)  # `report` requires an existing directory
     program, *words = _words(line)
     assert program == "holdfast"
     context = main.make_context(program, words)

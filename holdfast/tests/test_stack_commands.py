@@ -1,4 +1,4 @@
-"""up, down, status, logs and token as scripts see them: what they print, and their exit codes."""
+"""The output and exit codes of up, down, status, logs and token."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ def run(*words: str | Path, **environment: str) -> Result:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A home whose stack does not run."""
+    """The home of a stack that does not run."""
     home = open_home(tmp_path / "home", free_port_base(tmp_path))
     remember(home)
     load_credentials(home)
@@ -43,7 +43,7 @@ class _Tokens(BaseHTTPRequestHandler):
         self.wfile.write(b'{"access_token": "the.token.itself", "token_type": "Bearer"}')
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def gateway(home: Home) -> Iterator[type[_Tokens]]:
         thread.join()
 
 
-def test_every_command_explains_itself() -> None:
+def test_every_command_has_help() -> None:
     listing = run("--help")
     assert listing.exit_code == 0
     for command in ("up", "down", "restart", "status", "logs", "token"):
@@ -81,9 +81,7 @@ def test_without_a_stack_the_exit_code_is_3(command: tuple[str, ...], tmp_path: 
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_command_that_is_not_in_path_is_named_as_it_was_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_outside_path_is_named_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [".venv/bin/holdfast", "status"])
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "`.venv/bin/holdfast up --home" in run("status", "--home", tmp_path / "nowhere").stderr
@@ -92,7 +90,7 @@ def test_a_command_that_is_not_in_path_is_named_as_it_was_typed(
 
 
 @pytest.mark.parametrize("command", [("restart",), *ASKING], ids=" ".join)
-def test_when_the_stack_is_down_it_is_3_as_well(command: tuple[str, ...], home: Home) -> None:
+def test_the_exit_code_is_3_when_the_stack_is_down(command: tuple[str, ...], home: Home) -> None:
     result = run(*command, "--home", home.path)
     assert (result.exit_code, result.stdout) == (3, "")
     assert f"holdfast up --home {home.path}" in result.stderr
@@ -107,7 +105,7 @@ def test_a_damaged_home_is_named_without_a_traceback(command: tuple[str, ...], h
     assert isinstance(result.exception, SystemExit)
 
 
-def test_a_home_is_no_directory_with_foreign_files(tmp_path: Path) -> None:
+def test_a_directory_with_foreign_files_is_rejected_as_home(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("mine")
     tmp_path.chmod(0o755)
     assert run("up", "--home", tmp_path).exit_code == 1
@@ -117,7 +115,7 @@ def test_a_home_is_no_directory_with_foreign_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://x", "http://", "http://x:99999", "http://[x"])
-def test_what_is_no_address_is_wrong_usage(url: str) -> None:
+def test_an_invalid_url_is_a_usage_error(url: str) -> None:
     for words in (("token", "--url", url), ("audit", "--url", url), ("audit", "--ledger", url)):
         result = run(*words, HOLDFAST_PASSWORD="secret")
         assert result.exit_code == 2
@@ -163,7 +161,7 @@ def test_down_deletes_data_only_on_request(home: Home) -> None:
     assert not home.path.exists()
 
 
-def test_logs_print_the_end(home: Home) -> None:
+def test_logs_print_the_last_lines(home: Home) -> None:
     home.log("postgres").write_text("".join(f"line {number}\n" for number in range(100)))
     home.log("sandbox").write_text("hello\n")
     one = run("logs", "postgres", "-n", "3", "--home", home.path)
@@ -189,7 +187,7 @@ def test_token_from_another_gateway(home: Home, gateway: type[_Tokens], tmp_path
     assert gateway.seen == [("/api/v1/tokens", {"username": "operator", "password": "secret"})]
 
 
-def test_token_refused_or_nobody_there_is_exit_code_1(home: Home, gateway: type[_Tokens]) -> None:
+def test_a_rejected_token_or_an_unreachable_gateway_is_exit_code_1(home: Home, gateway: type[_Tokens]) -> None:
     gateway.status = 401
     refused = run("token", "--home", home.path)
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -198,7 +196,7 @@ def test_token_refused_or_nobody_there_is_exit_code_1(home: Home, gateway: type[
 
 
 @pytest.mark.integration
-def test_up_on_a_port_in_use_says_which_and_starts_nothing(home: Home) -> None:
+def test_up_names_a_port_in_use_and_starts_nothing(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", home.port("service-orders")))
         taken.listen()

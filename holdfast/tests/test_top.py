@@ -1,4 +1,4 @@
-"""What `top` and `orders show` draw."""
+"""The output of `top` and `orders show`."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def drawn(what: RenderableType) -> str:
     return console.export_text()
 
 
-def test_what_fails_and_what_waits_is_there() -> None:
+def test_failing_and_waiting_parts_are_shown() -> None:
     text = drawn(picture(VIEW))
     for shown in (
         "not answering: worker-orders",
         "dead letters 2  undecided 3  refused refunds 1",
-        "an outage holds orders up",
+        "orders are held up by an outage",
         "waits for a dependency",
         "payment_provider",
         "no relay",
@@ -56,7 +56,7 @@ def test_what_fails_and_what_waits_is_there() -> None:
     assert "holdfast.retry.5s" not in text
 
 
-def test_what_is_not_known_is_not_zero() -> None:
+def test_unknown_values_are_not_shown_as_zero() -> None:
     unknown: dict[str, Any] = {
         "dead_letters": None,
         "standing_cases": None,

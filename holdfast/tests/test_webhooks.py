@@ -1,6 +1,6 @@
-"""The receiver of `holdfast webhooks listen`: it agrees with the public library about what is verified.
+"""The receiver of `holdfast webhooks listen` verifies the same signatures as the public library.
 
-Behind it are tried: `receiver.py`, `subscribing.py`.
+Also tests `receiver.py`, `subscribing.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BODY = json.dumps({"type": "order.placed.v1", "timestamp": "now", "subject": "1"
 
 
 def signed(body: str = BODY, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
-    """The headers by which the public library signs."""
+    """The signature headers of the public library."""
     moment = datetime.fromtimestamp(at or time.time(), UTC)
     return {
         "webhook-id": "msg-1",
@@ -46,7 +46,7 @@ def post(receiver: Receiver, headers: dict[str, str], body: str | bytes = BODY) 
     return requests.post(receiver.url, data=body, headers=headers, timeout=30).status_code
 
 
-def test_what_the_public_library_signs_is_verified(receiver: Receiver) -> None:
+def test_signatures_of_the_public_library_are_verified(receiver: Receiver) -> None:
     assert post(receiver, signed()) == 200
     webhook = receiver.received.get(timeout=30)
     assert (webhook.problem, webhook.payload["data"]) == ("", {"a": 1})
@@ -64,12 +64,12 @@ FORGERIES: dict[str, Callable[[], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_anything_else_is_not(receiver: Receiver, forgery: str) -> None:
+def test_other_signatures_are_rejected(receiver: Receiver, forgery: str) -> None:
     assert post(receiver, FORGERIES[forgery]()) == 401
     assert line(receiver.received.get(timeout=30)).startswith("NOT VERIFIED")
 
 
-def test_one_of_several_signatures_is_enough() -> None:
+def test_one_valid_signature_of_several_is_sufficient() -> None:
     headers = signed()
     headers["webhook-signature"] = "v1,AAAA v2,x " + headers["webhook-signature"]
     assert verify(SECRET, headers, BODY.encode(), now=time.time())
@@ -77,17 +77,17 @@ def test_one_of_several_signatures_is_enough() -> None:
         verify(SECRET, signed("[]"), b"[]", now=time.time())
 
 
-def test_a_body_that_is_too_large_is_not_read(receiver: Receiver) -> None:
+def test_a_too_large_body_is_not_read(receiver: Receiver) -> None:
     assert post(receiver, signed(), b"x" * (MAX_BODY_BYTES + 1)) == 413
 
 
-def test_before_the_secret_is_known_webhooks_are_asked_to_come_again() -> None:
+def test_webhooks_get_503_before_the_secret_is_known() -> None:
     with receiving() as receiver:
         assert post(receiver, signed()) == 503
 
 
 class Api:
-    """An API that registers one endpoint, whose subscription begins with the third look."""
+    """An API that registers one endpoint, whose subscription begins at the third poll."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -105,7 +105,7 @@ class Api:
         self.calls.append(f"{method} {path}")
 
 
-def test_an_endpoint_lives_as_long_as_its_listener() -> None:
+def test_the_endpoint_is_deleted_with_its_listener() -> None:
     api: Any = Api()
     with receiving() as receiver, subscribed(api, receiver, ["order.placed.v1"]) as endpoint:
         assert endpoint["subscriptions"][0]["since"]

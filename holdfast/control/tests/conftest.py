@@ -1,4 +1,4 @@
-"""A list of faults that is on record only, and the control process's API on a port of its own."""
+"""Faults that are only recorded, and the control process's API on its own port."""
 
 from __future__ import annotations
 
@@ -83,5 +83,5 @@ def serving(injection: Injection, faults: Faults, run: object) -> Iterator[str]:
 
 @pytest.fixture
 def stack_faults(tmp_path: Path) -> Faults:
-    """The real list, of a stack that does not run."""
+    """The real list of faults, for a stack that does not run."""
     return Faults(open_home(tmp_path / "home", 9000), None)

@@ -1,4 +1,4 @@
-"""Who may do what over HTTP, and what is refused: `api.py`."""
+"""Access control and rejections of the HTTP API: `api.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACTS = ("faults", "undo", "audits")
 
 
 class Runs:
-    """An audit that is started once and does not end."""
+    """An audit that starts once and does not end."""
 
     def __init__(self) -> None:
         self.state: dict[str, Any] | None = None
@@ -47,7 +47,7 @@ def code(reply: requests.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("path", ["", *ACTS])
-def test_only_an_operators_token_opens_it(url: str, recorder: Recorder, path: str) -> None:
+def test_only_an_operators_token_is_accepted(url: str, recorder: Recorder, path: str) -> None:
     method, address = ("POST", f"{url}/{path}") if path else ("GET", url)
     body = {"fault": "lasting", "seconds": 60}
     for headers, expected in (
@@ -63,7 +63,7 @@ def test_only_an_operators_token_opens_it(url: str, recorder: Recorder, path: st
     assert recorder.calls == []
 
 
-def test_a_browser_gets_no_leave_to_ask_from_elsewhere(url: str) -> None:
+def test_cross_origin_requests_of_browsers_are_rejected(url: str) -> None:
     asks = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
     reply = requests.options(f"{url}/faults", headers=asks, timeout=30)
     assert reply.status_code == 405
@@ -95,12 +95,12 @@ def test_a_fault_is_injected_shown_and_undone(url: str, recorder: Recorder) -> N
         ({"fault": "x" * 5000}, (413, "too_large")),
     ],
 )
-def test_nothing_but_the_list_is_accepted(url: str, recorder: Recorder, body: Any, expected: tuple[int, str]) -> None:
+def test_only_listed_faults_are_accepted(url: str, recorder: Recorder, body: Any, expected: tuple[int, str]) -> None:
     assert code(ask("POST", f"{url}/faults", body)) == expected
     assert recorder.calls == []
 
 
-def test_what_cannot_be_injected_is_refused_with_its_reason(url: str, recorder: Recorder) -> None:
+def test_a_failed_injection_is_reported_with_its_reason(url: str, recorder: Recorder) -> None:
     recorder.failures["inject"] = 1
     reply = ask("POST", f"{url}/faults", {"fault": "lasting"})
     assert code(reply) == (409, "not_injected")
@@ -108,7 +108,7 @@ def test_what_cannot_be_injected_is_refused_with_its_reason(url: str, recorder: 
     assert ask("GET", url).json()["active"] is None
 
 
-def test_one_audit_at_a_time(url: str) -> None:
+def test_a_second_concurrent_audit_is_rejected(url: str) -> None:
     reply = ask("POST", f"{url}/audits")
     assert reply.status_code == 202
     assert reply.json()["audit"]["by"] == "olga"

@@ -1,4 +1,4 @@
-"""An audit that cannot read says so, and one runs at a time; one that ends well is tried end to end: `audit_run.py`."""
+"""Failed and concurrent audits: `audit_run.py`. Successful ones are tested end to end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def target(url: str) -> Target:
     return Target(url, "", management_url=url, ledger_url=url, ledger_key="sk_test_sandbox")
 
 
-def test_a_system_that_does_not_answer_has_no_verdict() -> None:
+def test_an_audit_of_an_unreachable_system_has_no_verdict() -> None:
     run = AuditRun(target("http://127.0.0.1:1"))
     run.start("t", "olga")
     state = eventually(lambda: run.state, lambda state: state is not None and state["state"] != "running", seconds=60)
@@ -27,7 +27,7 @@ def test_a_system_that_does_not_answer_has_no_verdict() -> None:
     assert run.state["by"] == "pavel"
 
 
-def test_one_runs_at_a_time_and_shows_what_it_reads() -> None:
+def test_one_audit_runs_at_a_time_and_shows_its_progress() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run = AuditRun(target(f"http://127.0.0.1:{silent.getsockname()[1]}"))
         run.start("t", "olga")

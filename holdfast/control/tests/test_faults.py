@@ -1,4 +1,4 @@
-"""What each fault does, on a real payment sandbox; those of processes are tried end to end: `faults.py`."""
+"""Faults of the provider on a real sandbox: `faults.py`. Faults of processes are tested end to end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 
 def kinds(sandbox: SandboxProcess) -> list[str]:
-    return [each["kind"] for each in requests.get(f"{sandbox.url}/faults", timeout=10).json()["data"]]
+    return [each["kind"] for each in requests.get(f"{sandbox.url}/faults", timeout=60).json()["data"]]
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("provider-errors", "error"), ("provider-hangs", "hang")])
-def test_the_provider_fails_until_it_is_undone(sandbox: SandboxProcess, tmp_path: Path, fault: str, kind: str) -> None:
-    requests.post(f"{sandbox.url}/faults", json={"kind": "latency"}, timeout=10).raise_for_status()
+def test_the_provider_fails_until_the_fault_is_undone(
+    sandbox: SandboxProcess, tmp_path: Path, fault: str, kind: str
+) -> None:
+    requests.post(f"{sandbox.url}/faults", json={"kind": "latency"}, timeout=60).raise_for_status()
     faults = Faults(open_home(tmp_path / "home", 9000), sandbox.url)
     faults.inject(fault, "")
     assert sorted(kinds(sandbox)) == sorted([kind, "latency"])
@@ -40,7 +42,7 @@ def test_the_provider_fails_until_it_is_undone(sandbox: SandboxProcess, tmp_path
         assert kinds(sandbox) == ["latency"], "somebody else's stays"
 
 
-def test_without_the_sandbox_its_faults_are_not_offered(stack_faults: Faults) -> None:
+def test_provider_faults_are_not_offered_without_the_sandbox(stack_faults: Faults) -> None:
     offered = {fault.id for fault in stack_faults if stack_faults.is_available(fault)}
     assert offered == {"broker-paused", "worker-killed", "worker-stopped"}
 
@@ -52,6 +54,6 @@ def test_only_workers_are_targets(stack_faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("fault", ["broker-paused", "worker-killed", "worker-stopped"])
-def test_a_stack_that_does_not_run_refuses(stack_faults: Faults, fault: str) -> None:
+def test_injection_fails_if_the_stack_is_down(stack_faults: Faults, fault: str) -> None:
     with pytest.raises(StackError):
         stack_faults.inject(fault, "worker-payments")

@@ -22,7 +22,7 @@ def acts(injection: Injection) -> list[tuple[str, str]]:
     return [(each["act"], each["by"]) for each in injection.acts]
 
 
-def test_a_fault_is_over_automatically_and_each_act_is_on_record(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_fault_ends_automatically_and_each_action_is_recorded(recorder: Recorder, tmp_path: Path) -> None:
     with injecting(recorder, tmp_path) as injection:
         injection.start(LASTING, "", 0.5, "olga")
         assert injection.active
@@ -32,7 +32,7 @@ def test_a_fault_is_over_automatically_and_each_act_is_on_record(recorder: Recor
         assert acts(injection) == [("undone", "automatic"), ("injected", "olga")]
 
 
-def test_one_fault_at_a_time_until_it_is_undone(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_second_fault_is_rejected_until_the_first_is_undone(recorder: Recorder, tmp_path: Path) -> None:
     with injecting(recorder, tmp_path) as injection:
         injection.start(LASTING, "", 300, "olga")
         with pytest.raises(FaultActiveError):
@@ -45,7 +45,7 @@ def test_one_fault_at_a_time_until_it_is_undone(recorder: Recorder, tmp_path: Pa
         assert recorder.calls[-1] == ("inject", "momentary", "a")
 
 
-def test_a_successor_undoes_what_a_killed_process_left(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_successor_undoes_the_fault_of_a_killed_process(recorder: Recorder, tmp_path: Path) -> None:
     killed = Injection(recorder, tmp_path / "killed")
     killed.start(LASTING, "", 300, "olga")
     record = json.loads((tmp_path / "killed" / "fault.json").read_text())
@@ -59,7 +59,7 @@ def test_a_successor_undoes_what_a_killed_process_left(recorder: Recorder, tmp_p
     assert recorder.calls == [UNDONE]
 
 
-def test_undoing_is_tried_until_it_succeeds(recorder: Recorder, tmp_path: Path) -> None:
+def test_undoing_is_retried_until_it_succeeds(recorder: Recorder, tmp_path: Path) -> None:
     recorder.failures["undo"] = 2
     with injecting(recorder, tmp_path) as injection:
         injection.start(LASTING, "", 300, "olga")
@@ -70,7 +70,7 @@ def test_undoing_is_tried_until_it_succeeds(recorder: Recorder, tmp_path: Path) 
     assert recorder.calls.count(UNDONE) == 3
 
 
-def test_what_could_not_be_injected_is_undone(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_failed_injection_is_undone(recorder: Recorder, tmp_path: Path) -> None:
     recorder.failures["inject"] = 1
     with injecting(recorder, tmp_path) as injection:
         with pytest.raises(OSError, match="inject failed"):
@@ -79,7 +79,7 @@ def test_what_could_not_be_injected_is_undone(recorder: Recorder, tmp_path: Path
     assert recorder.calls[-1] == UNDONE
 
 
-def test_a_clock_that_was_set_back_prolongs_nothing(recorder: Recorder, tmp_path: Path) -> None:
+def test_setting_the_clock_back_does_not_prolong_a_fault(recorder: Recorder, tmp_path: Path) -> None:
     ahead = {"started_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(), "seconds": 60}
     known = {"id": "1", "fault": "lasting", "title": "", "target": "", "by": "olga", "problem": ""}
     (tmp_path / "fault.json").write_text(json.dumps(known | ahead))
@@ -87,7 +87,7 @@ def test_a_clock_that_was_set_back_prolongs_nothing(recorder: Recorder, tmp_path
         eventually(lambda: injection.active, lambda active: active is None, seconds=30)
 
 
-def test_the_stack_goes_down_without_a_fault_left_and_the_record_is_bounded(recorder: Recorder, tmp_path: Path) -> None:
+def test_closing_undoes_the_fault_and_the_record_is_bounded(recorder: Recorder, tmp_path: Path) -> None:
     with injecting(recorder, tmp_path) as injection:
         for _ in range(MAX_ACTS):
             injection.start(MOMENTARY, "b", 5, "olga")

@@ -39,7 +39,7 @@ class Checkout:
         return self.succeed("git", "status", "--porcelain")
 
     def read_types_from_here(self) -> None:
-        """Let mypy go on from what it knows of the same files and packages in this checkout, if it was run there."""
+        """Let mypy reuse its cache of the same files and packages from this checkout, if there is one."""
         if (ROOT / CACHE).is_dir():
             shutil.copytree(ROOT / CACHE, self.root / CACHE)
 
@@ -49,11 +49,11 @@ class Checkout:
 
 
 def copied(target: Path) -> Checkout:
-    """Copy what is, or is about to be, in the repository; commit it there."""
+    """Copy the tracked and new files of this checkout, and commit them there."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in names:
-        if (ROOT / name).is_file():  # one that was deleted is still listed
+        if (ROOT / name).is_file():  # deleted files are still listed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
     made = Checkout(target)

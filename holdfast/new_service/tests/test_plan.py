@@ -1,4 +1,4 @@
-"""What would be written, worked out on this checkout; nothing is written."""
+"""The planned files, computed on this checkout; nothing is written."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from infrastructure.local.errors import StackError
 LINE = Line("table.py", r'    "inventory": .*', '    "loyalty": 2,')
 
 
-def test_a_line_goes_below_its_model() -> None:
+def test_a_line_is_inserted_below_its_model() -> None:
     text = '    "users": 0,\n    "inventory": 1,\n    "orders": 3,\n'
     assert add_line(text, LINE) == '    "users": 0,\n    "inventory": 1,\n    "loyalty": 2,\n    "orders": 3,\n'
 
 
 @pytest.mark.parametrize("text", ["", '    "inventory": 1,\n    "inventory": 2,\n'])
-def test_a_place_that_is_not_there_or_not_unique_is_refused(text: str) -> None:
+def test_a_missing_or_ambiguous_place_is_rejected(text: str) -> None:
     with pytest.raises(StackError, match=r"table\.py: [02] lines instead of one"):
         add_line(text, LINE)
 
@@ -33,7 +33,7 @@ def test_lines_of_a_section_and_whole_sections_are_copied() -> None:
     )
 
 
-def test_a_file_that_says_nothing_of_the_model_is_refused() -> None:
+def test_a_file_without_the_model_is_rejected() -> None:
     with pytest.raises(StackError):
         with_copies("nothing\n", "\n\n", "loyalty")
 
@@ -42,8 +42,27 @@ def test_a_file_that_says_nothing_of_the_model_is_refused() -> None:
     ("text", "more"),
     [('max_connections: "500"', 'max_connections: "510"'), ("[max_connections=9]", "[max_connections=19]")],
 )
-def test_postgresql_gets_room_for_its_connections(text: str, more: str) -> None:
+def test_max_connections_is_raised_for_the_new_context(text: str, more: str) -> None:
     assert with_connections(text, 10) == more
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "event_type", "reason"),
+    [
+        ("orders", "points", "order.confirmed.v1", "the context 'orders' already exists"),
+        ("scheduler", "points", "order.confirmed.v1", "reserved"),
+        ("gateway", "points", "order.confirmed.v1", "reserved"),
+        ("Loyalty", "points", "order.confirmed.v1", "not a valid service name"),
+        ("import", "points", "order.confirmed.v1", "reserved"),
+        ("group", "points", "order.confirmed.v1", "reserved"),
+        ("loyalty", "points", "order.vanished.v1", "no service publishes 'order.vanished.v1'"),
+        ("loyalty", "orders", "order.confirmed.v1", "belongs to orders"),
+        ("loyalty", "inbox", "order.confirmed.v1", "reserved"),
+    ],
+)
+def test_an_invalid_context_is_rejected(name: str, resource: str, event_type: str, reason: str) -> None:
+    with pytest.raises(StackError, match=reason):
+        plan(ROOT, name, resource, (event_type,))
 
 
 @pytest.mark.parametrize("event_type", sorted(path.stem for path in (ROOT / "tests" / "contracts").glob("*.json")))

@@ -1,4 +1,4 @@
-"""docs/tutorial.md, followed to the letter in a copy of this checkout."""
+"""Every step of docs/tutorial.md, executed in a copy of this checkout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN_IT = "## 8. Run it"
 
 
 class Block(NamedTuple):
-    """What the page says to type: a whole file, or the commands of a shell."""
+    """A code block of the page: a whole file, or shell commands."""
 
     file: str
     text: str
@@ -51,7 +51,7 @@ def test_each_block_is_a_file_or_commands() -> None:
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """The checkout after all but the last step, each of whose commands has succeeded."""
+    """The checkout after all steps but the last; every command has succeeded."""
     checkout = copied(tmp_path_factory.mktemp("tutorial"))
     try:
         for block in blocks(PAGE.partition(RUN_IT)[0]):
@@ -63,7 +63,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 @pytest.mark.integration
 @pytest.mark.timeout(1200)
-def test_its_files_and_commands_give_a_service_that_passes_its_tests(followed: Checkout) -> None:
+def test_the_tutorials_service_passes_its_tests(followed: Checkout) -> None:
     changed = followed.succeed("git", "status", "--porcelain", "-uall")
     assert "services/loyalty/domain.py" in changed
     assert "inventory" not in changed, "nothing of another service was changed"
@@ -71,7 +71,7 @@ def test_its_files_and_commands_give_a_service_that_passes_its_tests(followed: C
 
 @pytest.mark.generated
 @pytest.mark.timeout(1800)
-def test_the_system_runs_with_it_and_a_confirmed_order_gives_points(followed: Checkout, tmp_path: Path) -> None:
+def test_the_system_runs_with_the_tutorials_service_and_awards_points(followed: Checkout, tmp_path: Path) -> None:
     home = tmp_path / "home"
     place_of_it = ("--home", str(home))
     try:
