@@ -1,8 +1,8 @@
 """The SQL that a migration would execute, and its parts that are unsafe while the previous version still runs.
 
-The judge is squawk (https://squawkhq.com), which parses PostgreSQL's own grammar and knows which statement takes which
-lock and what breaks processes that still use the old tables. A table created in the same migration is exempt.
-It does not judge what changes rows; here no migration changes any: that is a sweep's work, in portions.
+squawk (https://squawkhq.com) checks it: it parses PostgreSQL's own grammar, and knows the locks of each statement and
+the changes that break processes of the previous version. A table created in the same migration is exempt.
+It does not check changes of rows. No migration changes rows: sweeps do that in batches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/asyncapi.yaml: up to date, whole, and true of the golden samples."""
+"""docs/asyncapi.yaml is current, complete, and matches the golden samples."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def references(part: Any) -> list[str]:
     return [found for value in part for found in references(value)] if isinstance(part, list) else []
 
 
-def test_it_is_up_to_date() -> None:
+def test_the_document_is_current() -> None:
     assert document() == WRITTEN, "run: python -m docs.asyncapi"
     assert document() == json.loads(SERVED.read_text(encoding="utf-8")), "run: python -m docs.asyncapi"
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     found = references(WRITTEN)
     assert found
     for reference in found:
@@ -53,7 +53,7 @@ def test_every_event_has_a_channel_a_publisher_and_its_consumers() -> None:
 
 
 @pytest.mark.parametrize("event_type", TYPES)
-def test_a_sample_fits_its_schema_and_a_broken_one_does_not(event_type: str) -> None:
+def test_a_sample_matches_its_schema_and_a_malformed_one_does_not(event_type: str) -> None:
     validator = jsonschema_rs.validator_for(payload(event_type))
     [example] = WRITTEN["components"]["messages"][event_type]["examples"]
     event = example["payload"]

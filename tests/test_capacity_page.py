@@ -14,12 +14,12 @@ ROWS = re.findall(r"^\| `([a-z.]+)` \| [a-z]+ \| ([a-z, ]+) \|$", PAGE, re.MULTI
 
 def test_the_table_has_each_consumer_of_an_orders_events() -> None:
     assert len(ROWS) == 5
-    counted = {name for _, named in ROWS for name in named.split(", ")}  # a context that is added is not
+    counted = {name for _, named in ROWS for name in named.split(", ")}  # except contexts that were added
     for event, named in ROWS:
         consumers = {name for name, types in BINDINGS.items() if {f"{event}.v1", EVERYTHING} & set(types)}
         assert set(named.split(", ")) == consumers & counted, event
 
 
-def test_the_deliveries_are_counted_right() -> None:
+def test_the_deliveries_are_counted_correctly() -> None:
     deliveries = sum(len(named.split(", ")) for _, named in ROWS)
     assert f"5 events and {deliveries} deliveries" in PAGE

@@ -28,12 +28,12 @@ LINES = [line for line in PROCESSES if folder_of(line)]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_was_written_is_current(path: Path) -> None:
+def test_the_generated_files_are_current(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == FILES[path], "run `python -m docs.configuration`"
 
 
 def read(text: str) -> dict[str, str]:
-    """The variables of an .env file as the process sees them."""
+    """The variables of an .env file as the process reads them."""
     return {name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()}
 
 
@@ -42,7 +42,7 @@ def test_every_main_has_an_example_next_to_it() -> None:
     assert set(FOLDERS) == {str(path.parent.relative_to(ROOT)) for path in mains}
 
 
-def test_every_variable_has_a_sentence_that_says_what_it_means() -> None:
+def test_every_variable_has_a_description() -> None:
     for kind in readers().values():
         for variable in variables_of(kind):
             assert re.fullmatch(r"[A-Z].{15,115}[.)]", variable.meaning), variable
@@ -50,7 +50,7 @@ def test_every_variable_has_a_sentence_that_says_what_it_means() -> None:
 
 def test_all_examples_can_be_copied_side_by_side() -> None:
     ports = re.findall(r"^(?:SERVICE|METRICS)_PORT=(\d+)$", "".join(map(example, FOLDERS)), re.MULTILINE)
-    assert len(ports) == len(FOLDERS) - 1  # the topology job listens nowhere
+    assert len(ports) == len(FOLDERS) - 1  # the topology job listens on no port
     assert [port for port, count in Counter(ports).items() if count > 1] == []
 
 
@@ -63,7 +63,7 @@ def test_no_example_has_a_secret(folder: str) -> None:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
-def test_a_process_starts_with_its_example_filled_in(
+def test_a_process_starts_with_its_completed_example(
     line: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = open_home(tmp_path / "home", 9000)

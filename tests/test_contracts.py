@@ -28,7 +28,7 @@ HANDLERS = {
     path.parent.name: import_module(f"workers.{path.parent.name}.consumers").HANDLERS
     for path in sorted(ROOT.glob("workers/*/consumers.py"))
 }
-# Nobody can subscribe to these, so they never reach its queue; it leaves them alone.
+# These cannot be subscribed to, so they never reach its queue.
 NOT_FOR_SUBSCRIBERS = {("notifications", event_type) for event_type in set(SAMPLES) - set(EVENT_TYPES)}
 ROUTED = [
     (context, sample)
@@ -39,11 +39,11 @@ ROUTED = [
 
 
 class ReachedStoreError(Exception):
-    """A handler has read its event and begins to work."""
+    """A handler has read its event and starts its work."""
 
 
 class Stub:
-    """Stands for whatever a handler works on: its parts are stubs too, and the first use of one ends the handler."""
+    """Replaces a handler's resources: its attributes are stubs too, and the first use ends the handler."""
 
     def __getattr__(self, name: str) -> Stub:
         if name.startswith("__"):
@@ -73,7 +73,7 @@ def receive(context: str, event: Event) -> None:
     handler(Delivery(context, event), Stub())
 
 
-def test_the_tree_was_searched() -> None:
+def test_contracts_and_readers_are_found() -> None:
     assert {"/services/orders", "/services/payments", "/services/inventory", "/services/users"} <= {
         contract.source for contract in CONTRACTS
     }
@@ -87,27 +87,27 @@ def test_every_contract_is_in_its_producers_list() -> None:
         assert set(made.values()) == set(module.CONTRACTS), path
 
 
-def test_a_type_is_published_by_one_service_only() -> None:
+def test_a_type_is_published_by_one_service() -> None:
     types = [contract.type for contract in CONTRACTS]
     assert sorted(types) == sorted(set(types))
 
 
-def test_samples_and_contracts_are_of_the_same_types() -> None:
+def test_every_contract_has_a_sample() -> None:
     assert set(SAMPLES) == {contract.type for contract in CONTRACTS}
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.type)
-def test_a_sample_is_what_its_publisher_sends(contract: Contract) -> None:
+def test_a_sample_matches_its_publishers_schema(contract: Contract) -> None:
     event = sample(contract.type)
     assert event.type == contract.type
     assert contract is ATTEMPT_FAILED or event.source == contract.source
     assert contract.schema.validate(event.data) == {}
-    # As the publisher would write it, with nothing missing and nothing more.
+    # Exactly as the publisher writes it.
     assert event.to_document() == json.loads(SAMPLES[contract.type].read_bytes())
 
 
 @pytest.mark.parametrize("event_type", SAMPLES)
-def test_a_sample_is_a_cloud_event_to_others(event_type: str) -> None:
+def test_the_public_sdk_reads_a_sample_as_a_cloud_event(event_type: str) -> None:
     body = sample(event_type).to_json().encode()
     message = RabbitMQMessage(headers={}, content_type=CONTENT_TYPE, body=body)
     read = from_structured(message, JSONFormat())
@@ -119,7 +119,7 @@ def test_a_sample_is_a_cloud_event_to_others(event_type: str) -> None:
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.type)
-def test_a_publisher_refuses_what_is_not_promised(contract: Contract) -> None:
+def test_a_publisher_rejects_data_outside_its_contract(contract: Contract) -> None:
     data = sample(contract.type).data
     for name in data:
         assert contract.schema.validate({key: value for key, value in data.items() if key != name}), f"without {name}"
@@ -127,13 +127,13 @@ def test_a_publisher_refuses_what_is_not_promised(contract: Contract) -> None:
 
 
 @pytest.mark.parametrize(("context", "event_type"), ROUTED)
-def test_every_reader_understands_the_sample(context: str, event_type: str) -> None:
+def test_every_reader_accepts_the_sample(context: str, event_type: str) -> None:
     with pytest.raises(ReachedStoreError):
         receive(context, sample(event_type))
 
 
 @pytest.mark.parametrize(("context", "event_type"), ROUTED)
-def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type: str) -> None:
+def test_every_reader_ignores_unknown_fields(context: str, event_type: str) -> None:
     document = json.loads(SAMPLES[event_type].read_bytes())
     document["colour"] = document["data"]["colour"] = {"of tomorrow": [1]}
     with pytest.raises(ReachedStoreError):
@@ -141,7 +141,7 @@ def test_every_reader_passes_over_what_it_does_not_know(context: str, event_type
 
 
 @pytest.mark.parametrize(("context", "event_type"), ROUTED)
-def test_a_reader_refuses_what_it_cannot_use_before_it_does_anything(context: str, event_type: str) -> None:
+def test_a_reader_rejects_unusable_data_before_any_effect(context: str, event_type: str) -> None:
     document = json.loads(SAMPLES[event_type].read_bytes())
     empty = from_json(json.dumps(document | {"data": {}}))
     # The archive stores every event.

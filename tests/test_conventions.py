@@ -16,24 +16,24 @@ def make(*words: str) -> str:
     return done.stdout
 
 
-def test_make_lists_every_target_with_a_sentence() -> None:
+def test_make_lists_every_target_with_a_description() -> None:
     lines = dict(line.removeprefix("make ").split(maxsplit=1) for line in make().splitlines())
     assert lines.keys() == TARGETS
     assert all(sentence.endswith(".") for sentence in lines.values())
 
 
 @pytest.mark.parametrize("target", ["demo", "up"])
-def test_what_only_runs_the_system_installs_no_packages_for_tests(target: str) -> None:
+def test_targets_that_run_the_system_install_no_test_packages(target: str) -> None:
     assert "setup.sh" in make("--dry-run", target)
     assert "--tests" not in make("--dry-run", target)
 
 
 @pytest.mark.parametrize("target", ["unit", "lint"])
-def test_what_needs_no_server_fetches_none(target: str) -> None:
+def test_targets_without_servers_download_none(target: str) -> None:
     assert "setup.sh --tests --without-servers" in make("--dry-run", target)
 
 
-def test_hooks_are_local_and_run_what_set_up_has_installed() -> None:
+def test_hooks_are_local_and_run_installed_tools() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert [each["repo"] for each in config["repos"]] == ["local"]
     hooks = config["repos"][0]["hooks"]
@@ -41,7 +41,7 @@ def test_hooks_are_local_and_run_what_set_up_has_installed() -> None:
     assert [each["entry"] for each in hooks if not (ROOT / each["entry"].split()[0]).exists()] == []
 
 
-def test_the_workflow_runs_what_a_developer_runs_and_says_that_it_was_not_run() -> None:
+def test_the_workflow_runs_the_developers_commands_and_is_marked_as_untested() -> None:
     text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
     assert text.startswith("# Not run by this project yet")
     steps = yaml.safe_load(text)["jobs"]["test"]["steps"]

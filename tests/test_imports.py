@@ -6,7 +6,7 @@ import pytest
 
 from tests.test_tree import ROOT, imported, is_test, named, python_files
 
-# The others, topology say, belong to no context.
+# The others, such as topology, belong to no context.
 CONTEXTS = sorted(
     path.parent.name for path in ROOT.glob("workers/*/__init__.py") if (ROOT / "services" / path.parent.name).exists()
 )
@@ -24,10 +24,10 @@ def foreign(context: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_a_worker_imports_the_service_of_its_own_context_alone(context: str) -> None:
+def test_a_worker_imports_only_its_own_contexts_service(context: str) -> None:
     assert foreign(context) == set()
 
 
-def test_what_a_worker_imports_of_its_service_is_found() -> None:
+def test_imports_of_services_are_detected() -> None:
     path = ROOT / "workers" / "inventory" / "consumers.py"
     assert "services.inventory.usecases" in imported(path)

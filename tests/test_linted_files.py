@@ -14,7 +14,7 @@ SHEBANGS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env sh", b"#!/usr/bin/env
 
 
 def files() -> Iterator[Path]:
-    """Every file of the repository, but for those of hidden directories that are not its own."""
+    """Every file of the repository, except those in ignored hidden directories."""
     for top in ROOT.iterdir():
         if top.name in HIDDEN or not top.name.startswith("."):
             yield from (path for path in (top.rglob("*") if top.is_dir() else (top,)) if path.is_file())
@@ -31,13 +31,13 @@ def checked(program: str, paths: list[Path]) -> None:
 
 
 @pytest.mark.skipif(not (BIN / "shellcheck").exists(), reason="no shellcheck for this kind of processor")
-def test_shell_scripts() -> None:
+def test_shell_scripts_pass_shellcheck() -> None:
     scripts = [path for path in files() if first_line(path).startswith(SHEBANGS)]
     assert {"setup.sh", "gateway.sh", "run"} <= {path.name for path in scripts}
     checked("shellcheck", scripts)
 
 
-def test_dockerfiles() -> None:
+def test_dockerfiles_pass_hadolint() -> None:
     dockerfiles = [path for path in files() if path.name == "Dockerfile"]
     assert ROOT / "infrastructure" / "docker" / "Dockerfile" in dockerfiles
     checked("hadolint", dockerfiles)

@@ -39,7 +39,7 @@ def locked(lock: str) -> list[Requirement]:
 
 
 def pins(lock: str, place: dict[str, str]) -> dict[str, str]:
-    """The version of each package that is installed in such a place."""
+    """The locked version of each package, for an environment with these markers."""
     chosen = [each for each in locked(lock) if each.marker is None or each.marker.evaluate(place)]
     found: dict[str, str] = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in chosen}
     assert len(found) == len(chosen), "a package is locked twice for one place"
@@ -47,7 +47,7 @@ def pins(lock: str, place: dict[str, str]) -> dict[str, str]:
 
 
 def unsatisfied(requirements: list[str], pinned: dict[str, str], place: dict[str, str]) -> list[str]:
-    """Which requirements the pins do not satisfy, those of the packages and of their extras included."""
+    """The unsatisfied requirements, including those of packages and their extras."""
     missing = []
     seen: set[tuple[str, str]] = set()
     todo = [(Requirement(each), "") for each in requirements]
@@ -72,13 +72,13 @@ def required_by(name: str) -> list[str]:
         pytest.fail(f"{name} is in the lock and not installed here: run `make setup`")
 
 
-def test_there_are_locks() -> None:
+def test_lock_files_exist() -> None:
     assert {path.stem for path in (ROOT / "requirements").glob("*.txt")} == set(LOCKS)
     assert len(locked("runtime")) > 50
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_each_package_has_hashes_and_no_address_is_named(lock: str) -> None:
+def test_each_package_has_hashes_and_no_url(lock: str) -> None:
     text = text_of(lock)
     assert len(re.findall(r"==[^\\\n]*\\\n    --hash=sha256:[0-9a-f]{64}", text)) == len(locked(lock))
     assert not re.findall(r"(?m)://|^ *--(?!hash=)|@", text)
@@ -86,7 +86,7 @@ def test_each_package_has_hashes_and_no_address_is_named(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
-def test_each_lock_has_what_the_project_asks_for(lock: str, place: dict[str, str]) -> None:
+def test_each_lock_satisfies_the_projects_requirements(lock: str, place: dict[str, str]) -> None:
     pinned = pins(lock, place)
     requirements = [
         each for each in map(Requirement, REQUIREMENTS[lock]) if each.marker is None or each.marker.evaluate(place)
@@ -96,13 +96,13 @@ def test_each_lock_has_what_the_project_asks_for(lock: str, place: dict[str, str
     ] == []
 
 
-@pytest.mark.parametrize("lock", ["runtime", "dev"])  # tox runs `pip check` where the others are installed
+@pytest.mark.parametrize("lock", ["runtime", "dev"])  # tox runs `pip check` on the installed ones
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place.values()))
-def test_each_package_finds_what_it_requires_in_the_lock(lock: str, place: dict[str, str]) -> None:
+def test_each_packages_requirements_are_in_the_lock(lock: str, place: dict[str, str]) -> None:
     assert unsatisfied(REQUIREMENTS[lock], pins(lock, place), place) == []
 
 
-def test_a_lock_that_lacks_what_an_extra_requires_is_noticed() -> None:
+def test_a_missing_requirement_of_an_extra_is_detected() -> None:
     place = PLACES[0]
     pinned = pins("dev", place)
     del pinned["sortedcontainers"]
@@ -110,7 +110,7 @@ def test_a_lock_that_lacks_what_an_extra_requires_is_noticed() -> None:
     assert unsatisfied(["coverage[toml]>99"], pinned, place) == ["coverage[toml]>99"]
 
 
-def test_tests_run_on_the_versions_that_are_shipped() -> None:
+def test_tests_use_the_shipped_versions() -> None:
     dev = {str(each) for each in locked("dev")}
     assert {str(each) for each in locked("runtime")} <= dev
 
@@ -118,7 +118,7 @@ def test_tests_run_on_the_versions_that_are_shipped() -> None:
 @pytest.mark.parametrize(
     "file", ["tox.ini", "infrastructure/docker/Dockerfile", "infrastructure/local/locked_packages.py"]
 )
-def test_nothing_is_resolved_where_packages_are_installed(file: str) -> None:
+def test_packages_are_installed_without_resolving(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     hashed = re.findall(r"(--no-deps\W+)?--require-hashes", text)
     assert hashed

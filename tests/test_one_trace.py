@@ -40,7 +40,7 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Shop:
-    """The processes that an order goes through, each as the process table starts it."""
+    """The processes on an order's path, started like in the process table."""
 
     def __init__(self, databases: dict[str, str], broker_url: str, sandbox: SandboxProcess, jwks_url: str) -> None:
         self._databases = databases
@@ -88,7 +88,7 @@ class Shop:
         return f"http://127.0.0.1:{self._port}"
 
     def list_product(self) -> None:
-        """In this process, whose own spans nobody records."""
+        """List a product from this process, which records no spans."""
         settings = InventorySettings(
             database_url=self._databases["inventory"], jwks_url="http://127.0.0.1:1/", log_level="WARNING"
         )
@@ -99,7 +99,7 @@ class Shop:
         app.extensions["context"].dispose()
 
     def order(self, **headers: str) -> str:
-        """The id of a new order, as soon as there is something to order."""
+        """Place an order as soon as the product can be ordered; returns its id."""
         body = {"items": [{"sku": "TEA", "quantity": 1}], "payment_method": "pm_card_visa"}
         placed: list[str] = []
 
@@ -118,7 +118,7 @@ class Shop:
         return bool(reply.json()["status"] == "confirmed")
 
     def is_reported(self) -> bool:
-        """Whether the relay has published all that there is."""
+        """Whether the relay has published every event."""
         for url in self._databases.values():
             with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM outbox")
@@ -155,7 +155,7 @@ def shop(database: Callable[[], str], vhost: str, tmp_path: Path) -> Iterator[Sh
 
 @contextmanager
 def published_key() -> Iterator[str]:
-    """The users service's keys: the one that these tests sign with."""
+    """Serves the public key that these tests sign with, in place of the users service."""
     x = base64.urlsafe_b64encode(KEY.public_key().public_bytes_raw()).rstrip(b"=").decode()
     body = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KID, "x": x}]})
 
@@ -186,7 +186,7 @@ def test_an_order_is_one_trace_from_its_request_to_the_provider(shop: Shop, tmp_
         with shop.running(log, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url):
             order_id = shop.order(traceparent=PARENT)
             eventually(lambda: shop.is_confirmed(order_id) and shop.is_reported())
-        # All have ended, and have sent what was left; even what came just before the end.
+        # All processes have ended and have exported their last spans.
         trace = [span for span in collector.spans if span.trace_id == PARENT.split("-")[1]]
     request = _only(trace, "POST /api/v1/orders", below=PARENT.split("-")[2], status=202)
     assert (request.service, request.kind) == ("orders", "server")
@@ -195,7 +195,7 @@ def test_an_order_is_one_trace_from_its_request_to_the_provider(shop: Shop, tmp_
     remember = _only(trace, "process order.placed.v1", below=request.span_id, service="worker-payments")
     _only(trace, "process stock.reserved.v1", below=reserve.span_id, service="worker-orders")
     last = _only(trace, "process stock.reserved.v1", below=reserve.span_id, service="worker-payments")
-    # The provider is called in whichever of the two came last.
+    # The provider is called by the handler of the later one.
     parents = {span.parent_id for span in trace if span.name == "payment_provider create"}
     capture = remember if remember.span_id in parents else last
     for call in ("create", "confirm"):
@@ -209,14 +209,14 @@ def test_an_order_is_one_trace_from_its_request_to_the_provider(shop: Shop, tmp_
     assert ("request", request.span_id) in {(line["event"], line["span_id"]) for line in lines}
 
 
-def test_with_nobody_to_tell_or_nobody_listening_an_order_is_confirmed_all_the_same(shop: Shop, tmp_path: Path) -> None:
+def test_an_order_is_confirmed_without_a_collector(shop: Shop, tmp_path: Path) -> None:
     with Collector() as gone:
         away = gone.url
     for variables in ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": away}):
         log = tmp_path / f"log{len(variables)}"
         with shop.running(log, **variables):
             order_id = shop.order(traceparent=PARENT)
-            eventually(lambda order_id=order_id: shop.is_confirmed(order_id))  # type: ignore[misc]
+            eventually(lambda order_id=order_id: shop.is_confirmed(order_id))  # type: ignore[misc]  # mypy infers no type for a lambda's default
         lines = lines_of(log)
         assert {"request"} <= {line["event"] for line in lines if line.get("trace_id") == PARENT.split("-")[1]}
         services_with_loss = [line["service"] for line in lines if "trace collector" in line["event"]]
@@ -224,7 +224,7 @@ def test_with_nobody_to_tell_or_nobody_listening_an_order_is_confirmed_all_the_s
         assert bool(services_with_loss) == bool(variables)
 
 
-def test_a_ratio_of_none_records_none(shop: Shop, tmp_path: Path) -> None:
+def test_a_sampling_ratio_of_zero_records_no_span(shop: Shop, tmp_path: Path) -> None:
     variables = {"OTEL_TRACES_SAMPLER_ARG": "0"}
     with Collector() as collector:
         with shop.running(tmp_path / "log", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **variables):

@@ -4,8 +4,6 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 from holdfast.cli import main
 from tests.test_tree import ROOT
 
@@ -27,18 +25,32 @@ def is_module(name: str) -> bool:
         return False
 
 
-def test_there_are_pages() -> None:
+def test_pages_exist() -> None:
     assert len(PAGES) > 40
     assert ROOT / "README.md" in PAGES
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_what_a_page_names_is_there(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    modules = {name.rstrip(".") for name in re.findall(r"python3? -m ([\w.]+)", text)}
-    assert [name for name in sorted(modules) if not is_module(name)] == []
-    commands = set(re.findall(r"(?:`|bin/|\$\()holdfast ([a-z][a-z-]*)", text))
-    assert commands <= set(main.list_commands(None))  # type: ignore[arg-type]  # the table needs no context
-    links = {match[1] for match in re.finditer(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text) if "://" not in match[1]}
-    missing = {(page.parent / link).resolve() for link in links if not (page.parent / link).exists()}
-    assert not missing
+def test_the_modules_that_pages_name_exist() -> None:
+    named_modules = {
+        (named(page), name.rstrip("."))
+        for page in PAGES
+        for name in re.findall(r"python3? -m ([\w.]+)", page.read_text(encoding="utf-8"))
+    }
+    assert [(page, name) for page, name in sorted(named_modules) if not is_module(name)] == []
+
+
+def test_the_commands_that_pages_name_exist() -> None:
+    commands = set(main.list_commands(None))  # type: ignore[arg-type]  # the table needs no context
+    for page in PAGES:
+        found = re.findall(r"(?:`|bin/|\$\()holdfast ([a-z][a-z-]*)", page.read_text(encoding="utf-8"))
+        assert set(found) <= commands, named(page)
+
+
+def test_the_files_that_pages_link_to_exist() -> None:
+    links = {
+        (page, match[1])
+        for page in PAGES
+        for match in re.finditer(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if "://" not in match[1]
+    }
+    assert [(named(page), link) for page, link in sorted(links) if not (page.parent / link).exists()] == []

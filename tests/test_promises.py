@@ -4,5 +4,5 @@ from holdfast.audit.promises import PROMISES
 from services.operations import system_api
 
 
-def test_what_is_reported_is_what_is_judged() -> None:
+def test_reported_promises_match_the_audits() -> None:
     assert list(PROMISES) == system_api.PROMISES

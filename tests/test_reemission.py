@@ -16,7 +16,7 @@ from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
 from services.orders import usecases as orders
 from services.orders.domain import CancelReason
-from services.orders.models import put_price
+from services.orders.models import upsert_price
 from services.orders.tests.builders import delivery_of, place
 from workers.inventory.consumers import HANDLERS as INVENTORY
 from workers.orders.consumers import HANDLERS as ORDERS
@@ -32,20 +32,20 @@ _TAKE = text("DELETE FROM outbox RETURNING position, body")
 
 @dataclass
 class Shop:
-    """Orders and inventory, with a test that carries their events to and fro."""
+    """Orders and inventory, with methods that deliver their events to each other."""
 
     orders: Engine
     inventory: Engine
     duplicates: list[str] = field(default_factory=list)
 
     def take(self, engine: Engine) -> list[Event]:
-        """What waits in an outbox, which is empty then."""
+        """Remove and return the events of an outbox."""
         with autocommit(engine) as connection:
             rows = sorted(connection.execute(_TAKE).all(), key=lambda row: row.position)
         return [from_json(row.body) for row in rows]
 
     def deliver_to_inventory(self) -> list[Event]:
-        """Carry over what orders has published; returns it."""
+        """Deliver the events of orders to inventory; returns them."""
         events = self.take(self.orders)
         for event in events:
             try:
@@ -55,7 +55,7 @@ class Shop:
         return events
 
     def deliver_to_orders(self) -> list[str]:
-        """Carry over what inventory has published about orders; returns the types."""
+        """Deliver inventory's events to orders; returns their types."""
         events = [event for event in self.take(self.inventory) if event.orderid and event.type in ORDERS]
         for event in events:
             ORDERS[event.type](Delivery("orders", event), self.orders)
@@ -69,7 +69,7 @@ def shop(migrated_database: Callable[[str], str]) -> Iterator[Shop]:
         for context in ("orders", "inventory")
     ]
     with autocommit(engines[0]) as connection:
-        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+        upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     add(engines[1], "TEA", 10)
     yield Shop(orders=engines[0], inventory=engines[1])
     for engine in engines:
@@ -78,33 +78,33 @@ def shop(migrated_database: Callable[[str], str]) -> Iterator[Shop]:
 
 def end(shop: Shop, order_id: str, event_type: str) -> None:
     if event_type == "order.confirmed.v1":
-        orders.payment_was_captured(shop.orders, delivery_of("payment.captured.v1", order_id), order_id)
+        orders.confirm_order(shop.orders, delivery_of("payment.captured.v1", order_id), order_id)
     else:
         failed = delivery_of("payment.declined.v1", order_id)
-        orders.order_failed(shop.orders, failed, order_id, CancelReason.PAYMENT_DECLINED)
+        orders.cancel_failed_order(shop.orders, failed, order_id, CancelReason.PAYMENT_DECLINED)
 
 
 @pytest.mark.parametrize(
     ("event_type", "after"), [("order.confirmed.v1", (9, 0, 1)), ("order.cancelled.v1", (10, 0, 0))]
 )
-def test_a_context_that_missed_the_end_asks_and_receives_it(
+def test_a_context_that_missed_the_final_event_requests_and_receives_it(
     shop: Shop, event_type: str, after: tuple[int, ...]
 ) -> None:
     order = place(shop.orders)
     shop.deliver_to_inventory()
     shop.deliver_to_orders()
     end(shop, order, event_type)
-    (lost,) = shop.take(shop.orders)  # it never comes to inventory
+    (lost,) = shop.take(shop.orders)  # inventory never receives it
     assert stock(shop.inventory, "TEA") == (10, 1, 0)
 
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1
     assert shop.deliver_to_orders() == ["reservation.overdue.v1"]
-    assert shop.deliver_to_inventory() == [lost]  # to the last letter: the archive and all who have it see a duplicate
+    assert shop.deliver_to_inventory() == [lost]  # byte for byte: the archive and other consumers see a duplicate
     assert (stock(shop.inventory, "TEA"), shop.duplicates) == (after, [])
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 0
 
 
-def test_a_context_that_has_handled_the_end_drops_its_duplicate(shop: Shop) -> None:
+def test_a_context_that_handled_the_final_event_drops_its_duplicate(shop: Shop) -> None:
     order = place(shop.orders)
     shop.deliver_to_inventory()
     end(shop, order, "order.confirmed.v1")
@@ -116,7 +116,7 @@ def test_a_context_that_has_handled_the_end_drops_its_duplicate(shop: Shop) -> N
     assert stock(shop.inventory, "TEA") == (9, 0, 1)
 
 
-def test_an_open_order_has_no_end_to_tell(shop: Shop) -> None:
+def test_an_open_order_has_no_final_event(shop: Shop) -> None:
     order = place(shop.orders)
     shop.deliver_to_inventory()
     assert inventory.ask_about_overdue(shop.inventory, held_seconds=0, limit=10) == 1

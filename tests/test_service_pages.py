@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 CONTEXTS = sorted(path.parent.name for path in ROOT.glob("services/*/main.py"))
 LINES = 40
-# Every service has these, and what lies below /docs.
-COMMON = {*PATHS, "/openapi.json", "/docs", "/", "/console"}  # pages are no API
+# Every service has these, and the paths below /docs.
+COMMON = {*PATHS, "/openapi.json", "/docs", "/", "/console"}  # pages are not part of the API
 EVENT = re.compile(r"`([a-z_]+\.[a-z_]+\.v[0-9]+|#)`")
 
 
@@ -42,7 +42,7 @@ def paragraph(context: str, beginning: str) -> str:
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_it_is_short_and_shows_how_to_run_test_and_build_it_alone(context: str) -> None:
+def test_the_page_is_short_and_shows_run_test_and_build_commands(context: str) -> None:
     text = page(context)
     assert len(text.splitlines()) <= LINES
     folders = [f"services/{context}"] + [f"workers/{context}"] * bool(list(ROOT.glob(f"workers/{context}/main.py")))
@@ -68,7 +68,7 @@ def routes_of(app: Any) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_its_routes_are_those_of_the_app(context: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_routes_match_the_app(context: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = open_home(tmp_path / "home", 9000)
     folder = f"services/{context}"
     for name, value in read(filled(example(folder), values_of(folder, home, load_credentials(home), {}))).items():
@@ -77,7 +77,7 @@ def test_its_routes_are_those_of_the_app(context: str, tmp_path: Path, monkeypat
     app = main.create_app(load(main.Settings))
     extensions = getattr(app, "extensions", {})
     store = getattr(extensions.get("context"), "store", extensions.get("context"))
-    # MongoDB's client wants to be closed, although it never connected.
+    # MongoDB's client must be closed, although it never connected.
     if store is not None and hasattr(store, "database"):
         store.database.client.close()
     served = {(method, path) for method, path in routes_of(app) if f"/{path.split('/')[1]}" not in COMMON}
@@ -86,13 +86,13 @@ def test_its_routes_are_those_of_the_app(context: str, tmp_path: Path, monkeypat
         for method, path in re.findall(r"^\| `([A-Z]+) (\S+)` \|", page(context), re.MULTILINE)
     }
     assert named == {(method, re.sub(r"<[^>]+>", "{}", path)) for method, path in served}
-    if hasattr(app, "url_map"):  # a rate limit of this route is no mistake in any other service
+    if hasattr(app, "url_map"):  # other services accept a rate limit of this route
         listed = ROUTES_FILE.read_text(encoding="utf-8").splitlines()
         assert {f"{method} {path}" for method, path in served} <= set(listed), "run `python -m docs.configuration`"
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_its_events_are_those_that_it_publishes_and_handles(context: str) -> None:
+def test_the_pages_events_match_the_code(context: str) -> None:
     producers = f"services.{context}.producers"
     published = {each.type for each in import_module(producers).CONTRACTS} if find_spec(producers) else set()
     assert set(EVENT.findall(paragraph(context, "Events out"))) == published

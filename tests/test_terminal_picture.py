@@ -21,7 +21,7 @@ def _text(svg: str) -> str:
     return "".join(ET.fromstring(svg).itertext()).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_a_picture_shows_the_text_and_covers_the_password() -> None:
+def test_the_picture_shows_the_text_and_masks_the_password() -> None:
     made = picture(PRINTED, "a title")
     assert "<in> 7 s" in _text(made)
     assert "a title" in _text(made)
@@ -29,7 +29,7 @@ def test_a_picture_shows_the_text_and_covers_the_password() -> None:
     assert _addresses(made) == {"http://www.w3.org/2000/svg"}
 
 
-def test_the_picture_in_the_readme_is_of_a_whole_run() -> None:
+def test_the_readmes_picture_shows_a_complete_run() -> None:
     svg = PICTURE.read_text(encoding="utf-8")
     assert len(svg.encode()) <= MAX_BYTES
     assert _text(svg).count("kept") == 7

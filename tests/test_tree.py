@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "services", "workers", "holdfast", "infrastructure", "chaos_tests", "benchmarks", "tests")
-# What has tests, in a directory `tests` of the same package.
+# Packages with tests in their directories `tests`.
 TESTED = (
     "common",
     *(
@@ -18,9 +18,9 @@ TESTED = (
         for path in (ROOT / package).glob("*")
     ),
 )
-# Wiring, tried by starting the process: in the stack's tests and end to end.
+# Wiring, tested by starting the process: in the stack's tests and end to end.
 UNTESTED = frozenset({"__init__", "main"})
-# What the outside meets through its neighbour is tried through it.
+# Modules that are tested through a neighbour.
 TRIED_THROUGH = {"schemas": ("test_api", "test_consumers"), "models": ("test_usecases", "test_api")}
 FUNCTION_LINES = 60
 MODULE_LINES = 250
@@ -53,10 +53,20 @@ MODULES = [
 ]
 
 
+@cache
+def source(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(source(path))
+
+
+@cache
 def imported(path: Path) -> set[str]:
-    """The dotted names that a file imports, modules and what it takes from them alike."""
+    """The dotted names that a file imports: modules, and names in them."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -64,61 +74,66 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_there_is_a_tree() -> None:
+def test_source_files_are_found() -> None:
     assert len(EVERY) > 100
     assert len(MODULES) > 50
 
 
-@cache
-def tried_by_any_test() -> tuple[set[str], str]:
-    """What all test files import, and all that they say."""
-    tests = [path for path in EVERY if is_test(path) and path != Path(__file__)]
-    return set().union(*map(imported, tests)), "".join(path.read_text(encoding="utf-8") for path in tests)
-
-
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_each_module_is_tried(module: Path) -> None:
-    """A test beside it is called after it; or one anywhere imports it, or names its file as what it tries."""
-    dotted = ".".join(module.relative_to(ROOT).with_suffix("").parts)
+def is_tried(module: Path) -> bool:
+    """Whether a test file has its name, or any test imports it or names its file."""
     names = (f"test_{module.stem}", *TRIED_THROUGH.get(module.stem, ()))
-    beside = any(test.stem.startswith(names) for test in (module.parent / "tests").glob("*.py"))
-    imports, text = tried_by_any_test()
-    assert beside or dotted in imports or f"`{module.name}`" in text, f"no test of {dotted}"
+    if any(test.stem.startswith(names) for test in (module.parent / "tests").glob("*.py")):
+        return True
+    dotted = ".".join(module.relative_to(ROOT).with_suffix("").parts)
+    return any(
+        f"`{module.name}`" in source(test) or (module.stem in source(test) and dotted in imported(test))
+        for test in EVERY
+        if is_test(test) and test != Path(__file__)
+    )
 
 
-@pytest.mark.parametrize("path", EVERY, ids=named)
-def test_files_and_functions_are_short(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= (TEST_LINES if is_test(path) else MODULE_LINES)
-    long = {
-        node.name: (node.end_lineno or 0) - node.lineno + 1
-        for node in ast.walk(ast.parse(text))
+def test_each_module_has_a_test() -> None:
+    assert [named(module) for module in MODULES if not is_tried(module)] == []
+
+
+def test_files_are_short() -> None:
+    lines = {
+        named(path): (len(source(path).splitlines()), TEST_LINES if is_test(path) else MODULE_LINES) for path in EVERY
+    }
+    assert {name: number for name, (number, limit) in lines.items() if number > limit} == {}
+
+
+def test_functions_are_short() -> None:
+    assert [
+        f"{named(path)}: {node.name}"
+        for path in EVERY
+        if len(source(path).splitlines()) > FUNCTION_LINES
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES
-    }
-    assert long == {}
+    ] == []
 
 
-def test_a_name_says_what_is_in_it() -> None:
+def test_no_file_has_a_generic_name() -> None:
     assert [named(path) for path in EVERY if NO_NAMES & {path.stem, *path.relative_to(ROOT).parts}] == []
 
 
 @pytest.mark.parametrize(("file", "table"), TABLES.items())
-def test_the_table_closes_its_file(file: str, table: str) -> None:
+def test_tables_are_at_the_end_of_their_files(file: str, table: str) -> None:
     found = sorted((ROOT / "workers").glob(f"*/{file}"))
     assert found
     for path in found:
-        last = ast.parse(path.read_text(encoding="utf-8")).body[-1]
+        last = tree(path).body[-1]
         assert isinstance(last, ast.Assign), f"{named(path)} ends in something else than {table}"
         assert [ast.unparse(target) for target in last.targets] == [table]
 
 
-def test_only_the_settings_read_the_environment() -> None:
-    # A crash point is no setting: it is read where it strikes, and in a test build only.
+def test_only_settings_read_the_environment() -> None:
+    # A crash point is no setting: only a test build reads it.
     allowed = {"common/environment.py", "common/resilience/crash_points.py"}
     readers = {
         named(path)
         for path in python_files("common", "services", "workers")
-        if not is_test(path) and ("os.environ" in (text := path.read_text(encoding="utf-8")) or "getenv" in text)
+        if not is_test(path) and ("os.environ" in (text := source(path)) or "getenv" in text)
     }
     assert readers == allowed

@@ -17,7 +17,7 @@ from services.inventory import usecases as inventory
 from services.inventory.tests.warehouse import add, stock
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.orders.models import put_price
+from services.orders.models import upsert_price
 from services.orders.tests.builders import MESSAGE_CONTEXT, order_command
 from services.payments import usecases as payments
 from services.payments.resources import Resources
@@ -40,14 +40,14 @@ CAPTURED, CANCELLED = "payment.captured.v1", "order.cancelled.v1"
 
 @dataclass
 class System:
-    """Three contexts, and a test that carries their events; `lost` are (consumer, type) that are never handled."""
+    """Three contexts with a simulated delivery; `lost` are (consumer, type) pairs that are never handled."""
 
     engines: dict[str, Engine]
     provider: SimulatedProvider
     lost: set[tuple[str, str]]
 
     def carry(self) -> list[str]:
-        """Deliver everything that was published, until nothing is; returns the types."""
+        """Deliver published events until none is left; returns their types."""
         types: list[str] = []
         while events := [event for engine in self.engines.values() for event in _taken(engine)]:
             for event in events:
@@ -90,7 +90,7 @@ def system(migrated_database: Callable[[str], str]) -> Iterator[System]:
     for context in ("orders", "inventory", "payments"):
         engines[context] = make_engine(migrated_database(context), pool_size=2, timeout_seconds=5, name="test")
     with autocommit(engines["orders"]) as connection:
-        put_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
+        upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     add(engines["inventory"], "TEA", 10)
     made = System(engines, SimulatedProvider(lambda _: 0, lambda _: None), set())
     made.carry()
@@ -99,7 +99,7 @@ def system(migrated_database: Callable[[str], str]) -> Iterator[System]:
         engine.dispose()
 
 
-def test_money_of_a_cancelled_order_is_given_back_though_both_dead_letters_stay(system: System) -> None:
+def test_a_cancelled_order_is_refunded_without_replaying_its_dead_letters(system: System) -> None:
     system.lost |= {("orders", CAPTURED), ("payments", CANCELLED)}
     order = system.place()
     system.carry()
@@ -109,7 +109,7 @@ def test_money_of_a_cancelled_order_is_given_back_though_both_dead_letters_stay(
     payment = payment_of(system.engines["payments"], order)
     assert (payment.status, payment.cancel_requested) == ("captured", False)
 
-    system.lost.clear()  # what was lost stays lost; what comes from now on is handled
+    system.lost.clear()  # lost events stay lost; later ones are handled
     assert system.ask() == 1
     assert CANCELLED in system.carry()
     assert payment_of(system.engines["payments"], order).status == "refunded"

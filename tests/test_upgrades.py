@@ -35,7 +35,7 @@ MIGRATIONS = {
     if path.stem != "__init__"
 }
 FIRST_RELEASE = "before the first release: nobody's table is as large as to be noticed"
-# What is known to be unsafe, and why it may be so all the same.
+# Known unsafe changes, and why they are acceptable.
 ACCEPTED = {
     Unsafe(
         "inventory/0002_overdue",
@@ -58,7 +58,7 @@ MESSAGE_CONTEXT = MessageContext("test")
 
 
 @pytest.mark.parametrize("name", MIGRATIONS)
-def test_a_migration_is_safe_while_the_version_before_runs(name: str) -> None:
+def test_a_migration_is_safe_while_the_previous_version_runs(name: str) -> None:
     sql = rendered(MIGRATIONS[name])
     assert "CREATE" in sql or "ALTER" in sql, "nothing was rendered"
     assert set(unsafe(name, sql)) == {known for known in ACCEPTED if known.migration == name}
@@ -81,7 +81,7 @@ def test_a_migration_is_safe_while_the_version_before_runs(name: str) -> None:
         ("UPDATE orders SET currency = 'usd'", "changes-rows"),
     ],
 )
-def test_what_would_break_the_version_before_is_found(statement: str, rule: str) -> None:
+def test_unsafe_migrations_are_detected(statement: str, rule: str) -> None:
     sql = f"BEGIN;\n\n{statement};\n\nCOMMIT;\n"
     assert rule in {found.rule for found in unsafe("x", sql)}
 
@@ -96,7 +96,7 @@ def test_what_would_break_the_version_before_is_found(statement: str, rule: str)
         "COMMIT; CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_by_total ON orders (total); BEGIN",
     ],
 )
-def test_what_adds_is_safe(statement: str) -> None:
+def test_additions_are_safe(statement: str) -> None:
     assert unsafe("x", f"BEGIN;\n\n{statement};\n\nCOMMIT;\n") == []
 
 
@@ -127,8 +127,8 @@ def receive(engine: Engine, event: Event) -> None:
 
 
 @pytest.mark.integration
-def test_the_new_reader_does_the_same_for_either_version(engine: Engine) -> None:
-    """So old and new instances of the publisher may run side by side, and the publisher may be rolled back."""
+def test_the_new_reader_handles_both_versions_alike(engine: Engine) -> None:
+    """So old and new instances of the publisher may run concurrently, and the publisher may be rolled back."""
     for reserved, make_event in ((2, order_placed), (4, order_placed_v2)):
         receive(engine, make_event(new_order(), MESSAGE_CONTEXT))
         assert stock(engine, "TEA-1") == (10, reserved, 0)
@@ -145,7 +145,7 @@ def test_a_consumer_of_both_versions_of_an_order_reserves_once(engine: Engine, n
 
 
 @pytest.mark.integration
-def test_both_versions_are_written_together_and_numbered_without_a_gap(engine: Engine) -> None:
+def test_both_versions_are_written_together_with_consecutive_sequences(engine: Engine) -> None:
     order, events = order_placed_in_both_versions(new_order(), MESSAGE_CONTEXT)
     with pytest.raises(RuntimeError), transaction(engine) as connection:  # noqa: PT012 - the transaction raises
         outbox.add(connection, *events)
@@ -155,12 +155,12 @@ def test_both_versions_are_written_together_and_numbered_without_a_gap(engine: E
         outbox.add(connection, *events)
     versions = [(event.type, event.sequence) for event in published(engine, order.id)]
     assert versions == [("order.placed.v1", 1), ("order.placed.v2", 2)]
-    assert order.version == 2  # what the archive must hold events up to
+    assert order.version == 2  # the number of events that the archive must have
 
 
 @pytest.mark.integration
-def test_the_reader_goes_first_and_who_was_late_loses_nothing(vhost: str, engine: Engine) -> None:
-    """An old worker does not know the new version: a dead letter, which is replayed when the worker does."""
+def test_an_old_reader_loses_no_event_of_the_new_version(vhost: str, engine: Engine) -> None:
+    """For an old worker the new version is a dead letter, which is replayed after the worker's upgrade."""
     topology.declare(vhost, {"inventory": HANDLERS_OF_BOTH})
     event = order_placed_v2(new_order(), MESSAGE_CONTEXT)
     redelivery = Redelivery(vhost, topology.events_queue("inventory"))

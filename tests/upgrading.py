@@ -1,7 +1,7 @@
 """An event's new version next to the old one, as an example: `order.placed.v2` groups the items by destination.
 
-Nothing of this is in use. It is what the next version of orders and of inventory would be made of, in the order in
-which it would be rolled out: the reader first, then the publisher, and the old row last. docs/upgrades.md describes it.
+This code is not in use. It shows the next versions of orders and inventory in the order of their rollout: first the
+reader, then the publisher, and last the removal of the old row. docs/upgrades.md describes it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class OrderPlacedV2Read(TolerantSchema):
 
 
 def reserve_shipments(delivery: Delivery, engine: Engine) -> None:
-    """The same use case as for v1: what differs between the versions ends here."""
+    """Calls the same use case as for v1: the versions differ only up to here."""
     order = read(OrderPlacedV2Read(), delivery.event)
     lines = [Line(item["sku"], item["quantity"]) for shipment in order["shipments"] for item in shipment["items"]]
     usecases.order_was_placed(engine, delivery, order["order_id"], lines)
@@ -78,7 +78,7 @@ def order_placed_v2(order: Order, message_context: MessageContext) -> Event:
 
 
 def order_placed_in_both_versions(order: Order, message_context: MessageContext) -> tuple[Order, list[Event]]:
-    """The order as it is to be stored, and both events: each has a number of its own, so the version rises by two."""
+    """The order to store, and both events: each has its own sequence, so the version rises by two."""
     first = producers.order_placed(order, message_context)
     next_order = replace(order, version=order.version + 1)
     return next_order, [first, order_placed_v2(next_order, message_context)]

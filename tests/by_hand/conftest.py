@@ -1,4 +1,4 @@
-"""Folders to start processes in by hand, and the shared servers as `holdfast up --servers-only` leaves them."""
+"""Folders to start processes by hand, and the shared servers like `holdfast up --servers-only` starts them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def home(servers: Servers) -> Path:
-    """The home of a stack that was brought up by the command itself, with nothing but servers running."""
+    """The home of a stack that the command has started with only the servers."""
     assert servers
     chosen = Path(os.environ.get("HOLDFAST_TEST_HOME") or ROOT / ".holdfast-test").absolute()
     up = holdfast("up", "--servers-only", "--home", str(chosen))
@@ -38,7 +38,7 @@ def home(servers: Servers) -> Path:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Every folder with a main.py, without any .env: that of this checkout is a person's own."""
+    """Every folder with a main.py, without .env files: those of this checkout belong to the user."""
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("tests", "__pycache__", ".env"))
     return tmp_path
@@ -55,7 +55,7 @@ def by_hand(tree: Path) -> Iterator[Callable[..., Started]]:
 def all_by_hand(home: Path, tree: Path, by_hand: Callable[..., Started]) -> dict[str, Started]:
     """Every service and worker, started at once and ready."""
     for folder, name in PROCESSES.items():
-        # Within this process: seventeen processes of the command would take as long as what they are for.
+        # In this process: seventeen processes of the command would take as long as the started ones.
         printed = CliRunner().invoke(main, ["env", name, "--home", str(home)], catch_exceptions=False)
         assert printed.exit_code == 0, printed.output
         (tree / folder / ".env").write_text(printed.stdout)

@@ -25,7 +25,7 @@ PROCESSES = {folder: name_of(folder) for folder in FOLDERS if folder != TOPOLOGY
 
 
 def holdfast(*words: str) -> str:
-    """Run the command; return what it printed."""
+    """Run the command; return its output."""
     command = [str(Path(sys.executable).with_name("holdfast")), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr
@@ -33,22 +33,22 @@ def holdfast(*words: str) -> str:
 
 
 class Started:
-    """A process that a person started in a terminal."""
+    """A process started in a terminal."""
 
     def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
         self.process, self._output = process, output
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self._output.read_text(encoding="utf-8")
 
     def ends(self) -> tuple[int, str]:
         """Its exit code and output after it has exited. One that does not exit dumps its threads."""
         try:
-            return self.process.wait(SECONDS), self.said()
+            return self.process.wait(SECONDS), self.output()
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)  # PYTHONFAULTHANDLER
             self.process.wait(SECONDS)
-            raise AssertionError(f"it did not end: {self.said()}") from None
+            raise AssertionError(f"it did not end: {self.output()}") from None
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -62,7 +62,7 @@ class Started:
         wait_for(lambda: self._probe(port, path), SECONDS, folder)
 
     def _probe(self, port: int, path: str) -> None:
-        assert self.process.poll() is None, self.said()
+        assert self.process.poll() is None, self.output()
         probe_http(port, path)
 
 
@@ -72,7 +72,7 @@ def start(folder: Path, **variables: str) -> Iterator[Started]:
     output = folder / "output.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
-            # Whatever runs the tests may ignore SIGINT, as a shell's background jobs do, and children inherit that.
+            # The test runner may ignore SIGINT, like background jobs of a shell, and children inherit that.
             ["env", "--default-signal=INT", sys.executable, "main.py"],
             cwd=folder,
             env={"PATH": os.environ["PATH"], "PYTHONFAULTHANDLER": "1", **variables},

@@ -34,7 +34,7 @@ def test_an_order_is_confirmed_and_ctrl_c_ends_each_process(
 
 
 def place_order(home: Path, tree: Path) -> None:
-    """Through the services themselves: no gateway is running."""
+    """Place an order directly at the services, because no gateway runs."""
     urls = Stack(home).urls
     operator = holdfast("token", "--home", str(home)).strip()
     password = str(dotenv_values(tree / "services/users/.env")["SEED_CUSTOMER_PASSWORD"])
@@ -46,7 +46,7 @@ def place_order(home: Path, tree: Path) -> None:
     body = {"items": [{"sku": sku, "quantity": 1}], "payment_method": "pm_card_visa"}
 
     def is_confirmed() -> None:
-        # The same order each time; until the product's event has arrived it is refused.
+        # The same request each time; it is rejected until the product's event has arrived.
         order = orders.post("/api/v1/orders", body, key=sku)
         assert orders.get(f"/api/v1/orders/{order['id']}")["status"] == "confirmed"
 

@@ -1,6 +1,6 @@
 """`cd services/orders && pytest` finds and runs the folder's own tests; so does every other folder.
 
-One folder of each kind is tried; another one takes two to four seconds of processor time to collect its tests alone.
+One folder of each kind is tested; each further one takes two to four seconds to collect its tests.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PYTEST = str(Path(sys.executable).with_name("pytest"))
 
 
 def run(folder: str, *words: str) -> str:
-    """What the command prints; it must end well."""
-    # What the outer run has set for its own processes is not what a person has.
+    """The command's output; fails unless its exit code is 0."""
+    # Without the variables that the outer run sets for its own processes.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     done = subprocess.run(
         [PYTEST, "-q", *words],
@@ -49,5 +49,5 @@ def test_a_services_tests_run_there() -> None:
 
 @pytest.mark.integration
 def test_a_workers_tests_run_there_on_real_servers(servers: Servers) -> None:
-    assert servers  # they are shared with the inner run
+    assert servers  # the servers are shared with the inner run
     assert " passed" in run("workers/users")

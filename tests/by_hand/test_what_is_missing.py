@@ -32,15 +32,15 @@ NOWHERE = {
 
 
 def sentences(started: Started, *, code: int = 1) -> list[str]:
-    """What it said before it ended, when it said nothing else."""
-    ended, said = started.ends()
-    assert ended == code, said
-    assert "Traceback" not in said
-    return said.splitlines()
+    """The messages of an exited process; fails if it printed anything else."""
+    ended, output = started.ends()
+    assert ended == code, output
+    assert "Traceback" not in output
+    return output.splitlines()
 
 
 @pytest.mark.slow
-def test_without_settings_it_names_them_and_says_how_to_get_them(by_hand: Start) -> None:
+def test_missing_settings_are_named_with_the_fix(by_hand: Start) -> None:
     orders, worker, relay = (by_hand(folder) for folder in ("services/orders", "workers/orders", "workers/relay"))
     for started, variable, name in (
         (orders, "DATABASE_URL", "orders"),
@@ -53,23 +53,23 @@ def test_without_settings_it_names_them_and_says_how_to_get_them(by_hand: Start)
 
 
 @pytest.mark.slow
-def test_without_servers_it_says_how_to_start_them(by_hand: Start) -> None:
+def test_missing_servers_are_named_with_the_start_command(by_hand: Start) -> None:
     folders = ("services/orders", "services/archive", "workers/orders")
     started = [by_hand(folder, **NOWHERE, **JWKS) for folder in folders]
     for process, servers in zip(started, (1, 1, 2), strict=True):
-        said = sentences(process)
-        assert len(said) == servers
-        for line in said:
+        lines = sentences(process)
+        assert len(lines) == servers
+        for line in lines:
             assert "127.0.0.1:1 (Connection refused): start the servers with `holdfast up --servers-only`" in line
 
 
 @pytest.mark.slow
-def test_a_copied_example_is_complete_but_for_its_passwords(by_hand: Start, tree: Path) -> None:
+def test_a_copied_example_lacks_only_passwords(by_hand: Start, tree: Path) -> None:
     folders = ("services/orders", "services/archive", "workers/orders", "workers/relay")
     for folder in folders:
         shutil.copy(tree / folder / ".env.example", tree / folder / ".env")
     for started in [by_hand(folder) for folder in folders]:
-        # Which of them depends on what runs on the default ports of this machine.
+        # Which of them is missing depends on the servers at this machine's default ports.
         for line in sentences(started):
             assert re.search("does not answer at 127|does not let|Port 80.. is in use", line)
 
@@ -85,13 +85,15 @@ def test_a_wrong_password_is_named(
     wrong = {"DATABASE_URL": spoilt(database()), "RABBITMQ_URL": spoilt(vhost), "MONGODB_URL": spoilt(document_store)}
     worker, archive = by_hand("workers/orders", **wrong), by_hand("services/archive", **wrong, **JWKS)
     for started, servers in ((worker, ("PostgreSQL", "RabbitMQ")), (archive, ("MongoDB",))):
-        said = sentences(started)
-        assert [line.partition(" ")[0] for line in said] == sorted(servers)
-        assert all("does not let `" in line and "holdfast env " in line and "wrong" not in line for line in said)
+        lines = sentences(started)
+        assert [line.partition(" ")[0] for line in lines] == sorted(servers)
+        assert all(
+            "rejects the login of `" in line and "holdfast env " in line and "wrong" not in line for line in lines
+        )
 
 
 @pytest.mark.integration
-def test_what_was_not_migrated_or_declared_is_named(
+def test_missing_migrations_and_queues_are_named(
     by_hand: Start, database: Callable[[], str], vhost: str, document_store: str
 ) -> None:
     url = database()
@@ -103,7 +105,7 @@ def test_what_was_not_migrated_or_declared_is_named(
         by_hand("workers/orders", **given),
         by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=databases),
     )
-    up = "`holdfast up --servers-only` makes what is missing"
+    up = "`holdfast up --servers-only` creates what is missing"
     tables = rf"The database of orders lacks the migrations 0001, .*: {up} .* up migrate-orders`\)\."
     queue = rf"RabbitMQ lacks the queue orders\.events: {up} .* up topology`\)\."
     indexes = rf"The database of archive lacks events: {up} .* up archive-indexes`\)\."
@@ -114,12 +116,12 @@ def test_what_was_not_migrated_or_declared_is_named(
 
 
 @pytest.mark.integration
-def test_what_is_prepared_lacks_nothing_for_the_roles_of_the_processes(
+def test_prepared_servers_are_sufficient_for_the_processes_roles(
     by_hand: Start, context_database: Callable[[str], Callable[[str], str]], vhost: str
 ) -> None:
     url = context_database("orders")
     assert by_hand("workers/topology", RABBITMQ_URL=vhost).ends()[0] == 0
-    with socket.create_server(("127.0.0.1", 0)) as taken:  # they would run, if their ports were free
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # they would start if their ports were free
         port = str(taken.getsockname()[1])
         given = {"DATABASE_URL": url(RUNTIME), "RABBITMQ_URL": vhost, **JWKS}
         given |= {"SERVICE_PORT": port, "METRICS_PORT": port}
@@ -130,4 +132,4 @@ def test_what_is_prepared_lacks_nothing_for_the_roles_of_the_processes(
         }
         relay = by_hand("workers/relay", **given, OUTBOX_DATABASE_URLS=relayed)
         for name, process in [*started.items(), ("METRICS_PORT", relay)]:
-            assert sentences(process) == [f"Port {port} is in use: stop what listens there, or set {name}."]
+            assert sentences(process) == [f"Port {port} is in use: stop the process that uses it, or set {name}."]

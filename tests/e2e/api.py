@@ -51,7 +51,7 @@ class Api:
 
 
 def as_written(url: str, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-    """Send a path byte for byte, which requests would tidy up first: status, headers and body of the reply."""
+    """Send a path byte for byte, which requests would normalise; returns status, headers and body."""
     with closing(HTTPConnection(url.removeprefix("http://"), timeout=SECONDS)) as connection:
         connection.request(method, path, headers=headers)
         reply = connection.getresponse()
@@ -59,7 +59,7 @@ def as_written(url: str, method: str, path: str, headers: dict[str, str]) -> tup
 
 
 def answer(reply: requests.Response, status: int = 200) -> Any:
-    """The reply's JSON, once it is a success with this status and an id of its own."""
+    """The reply's JSON; fails unless it has this status and its own request id."""
     assert reply.status_code == status, (reply.status_code, reply.text)
     assert reply.headers["Request-Id"]
     assert reply.headers["Content-Type"] == "application/json"
@@ -67,7 +67,7 @@ def answer(reply: requests.Response, status: int = 200) -> Any:
 
 
 def problem(reply: requests.Response) -> tuple[int, str]:
-    """Status and code of what must be a problem document (RFC 9457) with all that belongs to one."""
+    """Status and code of a reply; fails unless it is a complete problem document (RFC 9457)."""
     assert reply.headers["Content-Type"] == "application/problem+json", (reply.status_code, reply.text[:300])
     document = reply.json()
     assert document["status"] == reply.status_code

@@ -17,12 +17,12 @@ class Audit:
 
     @property
     def found(self) -> set[tuple[str, str]]:
-        """The broken promises, with whom each was broken to."""
+        """The broken promises, each with its subject."""
         return {(finding["promise"], finding["subject"]) for finding in self.document["findings"]}
 
 
 def audit(stack: Stack, *, settle_seconds: float = 60) -> Audit:
-    """Run the command; it must come to a verdict, and its exit code must be that verdict."""
+    """Run the command; fails unless it reaches a verdict that matches its exit code."""
     words = ["audit", "--home", str(stack.home.path), "--settle", str(settle_seconds), "--json"]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code in {0, 1}, result.output
@@ -32,7 +32,7 @@ def audit(stack: Stack, *, settle_seconds: float = 60) -> Audit:
 
 
 def assert_kept(stack: Stack) -> Audit:
-    """Every promise is kept, and every accepted event was handled by whom it concerns."""
+    """Check that every promise is kept, and that every accepted event was handled by its consumers."""
     done = audit(stack)
     assert done.exit_code == 0, done.document["findings"]
     assert done.document["dead_letters"] == 0

@@ -1,6 +1,6 @@
 """Breaks promises directly in the databases of the running system, and repairs them.
 
-Each is a block: it breaks on entering, and on leaving the system is as before or as good.
+Each is a context manager: it breaks a promise on entry and repairs it on exit.
 """
 
 import json
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Saboteur:
-    """Knows every password of the stack."""
+    """Changes the databases with the stack's own passwords."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -56,16 +56,16 @@ class Saboteur:
                 events.insert_one(document)
 
     def order_aged(self, order_id: str) -> None:
-        """It was placed long ago, by the clock that bounds how long it may stay open."""
+        """Backdate the order's placement on the saga clock."""
         self._update("orders", "orders", ("id", order_id), {"clock_reading": -1_000_000.0})
 
     def refund_due(self, payment_id: str) -> None:
-        """The pause before a refused refund is tried again is over."""
+        """Make the next try of a refused refund due."""
         long_ago = "2026-01-01T00:00:00Z"
         self._update("payments", "payments", ("id", payment_id), {"refund_due_at": long_ago, "updated_at": long_ago})
 
     def event_lost(self, subject: str, event_type: str) -> None:
-        """For the system itself to repair."""
+        """Delete an event, which the system itself must repair."""
         with self._events() as events:
             assert events.delete_one({"subject": subject, "type": event_type}).deleted_count == 1
 
@@ -75,7 +75,7 @@ class Saboteur:
             document = events.find_one({"subject": subject, "type": event_type})
             assert document is not None
             double = str(uuid.uuid4())
-            del document["position"]  # no two events have the same
+            del document["position"]  # it is unique per event
             events.insert_one(document | {"_id": double})
             try:
                 yield
@@ -115,7 +115,7 @@ class Saboteur:
         return answer
 
     def _update(self, context: str, table: str, key: tuple[str, str], changes: Json) -> Json:
-        """Write the changes; returns what stood there before."""
+        """Write the changes; returns the previous values."""
         column, value = key
         where = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
         names = sql.SQL(", ").join(map(sql.Identifier, changes))

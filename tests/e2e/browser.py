@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, V
 
 from infrastructure.local.fetch import ensure_browser
 
-WAIT_MS = 60_000  # generous: a time-out is no part of what is tested
+WAIT_MS = 60_000  # generous: time-outs are not tested
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SERIOUS = {"serious", "critical"}
 
@@ -24,7 +24,7 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
     def page(self, path: str = "/") -> Page:
-        """A tab; whatever the browser reports as an error in it, a violated policy for one, is kept."""
+        """A tab; errors that the browser reports, such as policy violations, are recorded."""
         page = self.context.new_page()
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._keep_error)
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=program.executable,
-            args=["--no-sandbox"],  # it may be root that runs the tests, and it sees our own pages only
+            args=["--no-sandbox"],  # the tests may run as root, and the browser loads only our own pages
             env={"HOME": "/tmp", **program.environment},
         )
         yield running
@@ -68,6 +68,6 @@ def visit(running: Browser, url: str, **options: Any) -> Iterator[Visit]:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe-core finds that keeps people out."""
+    """The accessibility violations that axe-core finds."""
     found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]

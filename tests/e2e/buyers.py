@@ -1,6 +1,6 @@
-"""Customers who order all the time, and repeat an order with the same Idempotency-Key until it is accepted.
+"""Customers who order continuously, and repeat an order with the same Idempotency-Key until it is accepted.
 
-They do not run far ahead of it: they are as fast as the system is on this machine and no faster.
+Their number of open orders is limited, so they are only as fast as the system on this machine.
 """
 
 import random
@@ -18,7 +18,7 @@ from tests.e2e.api import Api, answer, problem
 from tests.e2e.shop import DECLINED, OPEN, ORDERS, VISA, Customer, Shop, order_of
 from tests.e2e.waiting import eventually
 
-# Bounds against hanging. A process that is started on a busy machine takes its time.
+# Limits for hangs. A process starts slowly on a busy machine.
 PATIENCE_SECONDS = 240
 GIVE_UP_SECONDS = 180
 AGAIN_SECONDS = 0.2
@@ -90,7 +90,7 @@ def all_settled(shop: Shop, *, seconds: float = 240) -> None:
 
 
 def order_until_accepted(api: Api, body: dict[str, Any], key: str) -> tuple[str, int]:
-    """The order's id, and how often it had to be asked for. Only an outage is a reason to ask again."""
+    """The order's id, and the number of retries. Only an outage is retried."""
     deadline = time.monotonic() + GIVE_UP_SECONDS
     for tries in range(1, 100_000):
         assert time.monotonic() < deadline, f"not accepted in {tries} tries"
@@ -128,7 +128,7 @@ def _buy(buyers: Buyers, customer: Customer, stop: threading.Event) -> None:
 
 
 def _is_open(customer: Customer, order_id: str) -> bool:
-    """Also while nobody can say."""
+    """Whether the order is open; also true while the status is unknown."""
     try:
         reply = customer.api.get(f"{ORDERS}/{order_id}")
     except BROKEN:

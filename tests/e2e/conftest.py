@@ -1,7 +1,7 @@
 """The whole system in `.holdfast-e2e`, for tests that see it from outside.
 
-It starts without data unless it runs already, for example for another session: these tests count on nothing that
-earlier ones left, and repair what they break. HOLDFAST_E2E_HOME names a stack that runs already, to be used instead.
+It starts without data unless it already runs, for example for another session: these tests do not depend on earlier
+data, and repair what they break. HOLDFAST_E2E_HOME names a running stack to use instead.
 """
 
 import fcntl

@@ -16,7 +16,7 @@ from tests.e2e.browser import WAIT_MS, browser, visit
 from tests.e2e.shop import Shop
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-SIZE: ViewportSize = {"width": 1280, "height": 770}  # above the traceback of a dead letter, which has paths
+SIZE: ViewportSize = {"width": 1280, "height": 770}  # above a dead letter's traceback, which contains paths
 
 
 class Camera:
@@ -26,7 +26,7 @@ class Camera:
         self._page, self._url = page, url
 
     def take(self, name: str, path: str, text: str, *, whole: bool = False) -> None:
-        """Open `path`, wait until it says `text`, and keep the picture."""
+        """Open `path`, wait until it shows `text`, and save the picture."""
         self._page.goto(f"{self._url}{path}")
         expect(self._page.locator("main")).to_contain_text(text)
         self._page.wait_for_load_state("networkidle")

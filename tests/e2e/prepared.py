@@ -1,6 +1,6 @@
 """Five failures prepared on a running local stack, to practise with the console or to test it.
 
-`python -m tests.e2e.prepared FAILURE --home .holdfast` prepares one and waits; Enter takes away what was broken. The
+`python -m tests.e2e.prepared FAILURE --home .holdfast` prepares one and waits; Enter removes it. The
 names: declined-card, poisoned-event, provider-away, undecided-refund, dead-webhook.
 """
 
@@ -59,7 +59,7 @@ def poisoned_event(stack: Stack, shop: Shop) -> Iterator[str]:
 
 @contextmanager
 def provider_away(stack: Stack, shop: Shop) -> Iterator[str]:
-    """The payment provider answers with errors, and orders wait; yields the id of one."""
+    """The payment provider returns errors, and orders wait; yields the id of one."""
     with _injected(stack, shop, _AWAY):
         customer, sku = shop.customer(), shop.product()
         first, *_ = (place(customer, {sku: 1})["id"] for _ in range(3))
@@ -68,7 +68,7 @@ def provider_away(stack: Stack, shop: Shop) -> Iterator[str]:
 
 @contextmanager
 def undecided_refund(stack: Stack, shop: Shop) -> Iterator[str]:
-    """A cancelled order was charged, and the provider leaves its refund open; yields the order's id."""
+    """A cancelled order was charged, and the provider leaves its refund undecided; yields the order's id."""
     with _faults(stack, _CHARGED_LATE, _REFUND_UNDECIDED) as struck:
         customer = shop.customer()
         order_id = place(customer, {shop.product(): 1})["id"]
@@ -80,7 +80,7 @@ def undecided_refund(stack: Stack, shop: Shop) -> Iterator[str]:
 
 @contextmanager
 def dead_webhook(_: Stack, shop: Shop) -> Iterator[tuple[str, Receiver]]:
-    """An endpoint that says it is gone is disabled, and its deliveries fail; yields its id and its receiver."""
+    """An endpoint that returns 410 is disabled, and its deliveries fail; yields its id and its receiver."""
     with receiving() as receiver:
         receiver.replies[HOOK] = Reply(410, body=b"this shop has moved")
         types = ["order.placed.v1", "order.confirmed.v1"]
@@ -97,7 +97,7 @@ def dead_webhook(_: Stack, shop: Shop) -> Iterator[tuple[str, Receiver]]:
 
 @contextmanager
 def _injected(stack: Stack, shop: Shop, fault: Json) -> Iterator[None]:
-    """This fault of the page Break something; that page can also remove it."""
+    """Inject this fault of the page Break something, which can also remove it."""
     url = f"http://127.0.0.1:{stack.home.port('control')}/api/v1/control"
     headers = {"Authorization": f"Bearer {shop.operator_token}"}
     requests.post(f"{url}/faults", json=fault, headers=headers, timeout=10).raise_for_status()
@@ -109,7 +109,7 @@ def _injected(stack: Stack, shop: Shop, fault: Json) -> Iterator[None]:
 
 @contextmanager
 def _faults(stack: Stack, *faults: Json) -> Iterator[Callable[[], list[int]]]:
-    """These faults of the sandbox, and how often each has struck; none is left afterwards."""
+    """Inject these faults of the sandbox; yields how often each was injected. They are removed afterwards."""
     url = f"{stack.urls.http('sandbox')}/faults"
     requests.put(url, json=list(faults), timeout=10).raise_for_status()
     try:
@@ -119,7 +119,7 @@ def _faults(stack: Stack, *faults: Json) -> Iterator[Callable[[], list[int]]]:
 
 
 def repair_provider(stack: Stack) -> None:
-    """Take the provider's faults away before the block ends: what was undecided is decided then."""
+    """Remove the provider's faults before the end of the block: undecided objects are decided then."""
     requests.delete(f"{stack.urls.http('sandbox')}/faults", timeout=10).raise_for_status()
 
 
@@ -136,7 +136,7 @@ FAILURES: dict[str, Callable[[Stack, Shop], AbstractContextManager[object]]] = {
 @click.argument("failure", type=click.Choice(list(FAILURES)))
 @click.option("--home", default=".holdfast", show_default=True, help="The stack's directory.")
 def main(failure: str, home: str) -> None:
-    """Prepare a failure, and take it away at Enter."""
+    """Prepare a failure, and remove it at Enter."""
     stack = Stack(home)
     with FAILURES[failure](stack, Shop(stack)):
         click.echo(f"{failure} is prepared. Sign in at {stack.urls.http('gateway')}/ as operator and look for it.")

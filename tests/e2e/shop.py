@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Customer:
-    """Somebody who registered without a password; `token` is what their API key got."""
+    """A customer without a password; `token` was issued for their API key."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class Customer:
 
 
 class Shop:
-    """The operator's side of the shop."""
+    """The shop, with an operator's access."""
 
     def __init__(self, stack: Stack) -> None:
         self.url = stack.urls.http("gateway")
@@ -52,8 +52,7 @@ class Shop:
         return sku
 
     def wait_until_orderable(self, sku: str) -> None:
-        """Until orders has received it. An order that also contains an unknown product is rejected with the missing
-        ones."""
+        """Wait until orders has received the product, by an order that is rejected for another, unknown one."""
         body = order_of({sku: 1, "NOBODY-SELLS-THIS": 1})
 
         def unknown() -> list[str]:
@@ -77,7 +76,7 @@ class Shop:
         return eventually(lambda: self.order(order_id), lambda order: order["status"] not in OPEN, seconds=seconds)
 
     def ended(self, order_id: str, status: str, reason: str | None = None) -> Json:
-        """The order once it is settled, which must be so."""
+        """The order once it is settled; fails unless it has this outcome."""
         order = self.settled(order_id)
         assert (order["status"], order["cancel_reason"]) == (status, reason)
         return order
@@ -93,7 +92,7 @@ class Shop:
         return payment
 
     def timeline(self, order_id: str) -> list[Json]:
-        """The events so far: none until the archive has received the order."""
+        """The events so far; empty until the archive has received the order."""
         reply = self.operator.get(f"{ORDERS}/{order_id}/timeline")
         if reply.status_code == 404:
             return []
@@ -113,7 +112,7 @@ def order_of(quantities: dict[str, int], method: str = VISA) -> Json:
 
 
 def place(customer: Customer, quantities: dict[str, int], method: str = VISA, key: str | None = None) -> Json:
-    """The order as it was accepted."""
+    """Place the order; returns it as accepted."""
     reply = customer.api.post(ORDERS, order_of(quantities, method), key=key or str(uuid.uuid4()))
     order: Json = answer(reply, 202)
     return order

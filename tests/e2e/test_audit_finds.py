@@ -1,4 +1,4 @@
-"""Each promise is broken by hand once: the audit reports it, and passes again after the repair."""
+"""Each promise is broken manually: the audit reports it, and passes again after the repair."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ REFUSED = ("order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
 
 @dataclass(frozen=True)
 class Scene:
-    """A system at rest, with a product of which one piece was sold, and orders that ended in each way."""
+    """An idle system with a product of which one piece was sold, and orders with each outcome."""
 
     stack: Stack
     saboteur: Saboteur
@@ -31,7 +31,7 @@ class Scene:
     refused: Json
 
     def assert_found(self, broken: AbstractContextManager[None], promises: set[str], subject: str) -> None:
-        """The audit finds exactly these promises broken, only for this subject, and nothing after the repair."""
+        """Check that the audit finds exactly these promises broken for this subject, and none after the repair."""
         with broken:
             done = audit(self.stack, settle_seconds=SETTLE_SECONDS)
             assert done.exit_code == 1
@@ -57,78 +57,78 @@ def scene(stack: Stack, opened: Shop) -> Scene:
 
 @pytest.fixture(autouse=True)
 def whole(shop: Shop) -> None:
-    """Nothing that another test has stopped is missing."""
+    """Check that no process is stopped by another test."""
 
 
-def test_a_system_at_rest_keeps_its_promises(scene: Scene) -> None:
+def test_an_idle_system_keeps_its_promises(scene: Scene) -> None:
     assert_kept(scene.stack)
 
 
-def test_p1_an_order_that_is_gone(scene: Scene) -> None:
+def test_p1_a_missing_order_is_found(scene: Scene) -> None:
     order_id = scene.order["id"]
     deleted = scene.saboteur.row_deleted("orders", "orders", "id", order_id)
-    # The charge of an unknown order has no total to compare with, and its events no version.
+    # Without the order, its charge has no total and its events have no version to compare with.
     done = {"P1", "P4", "P5"}
     scene.assert_found(deleted, done, order_id)
 
 
 @pytest.mark.parametrize("status", ["pending", "reserved"])
-def test_p1_an_order_that_stays_open(scene: Scene, status: str) -> None:
+def test_p1_an_order_that_remains_open_is_found(scene: Scene, status: str) -> None:
     changed = scene.saboteur.row_changed("orders", "orders", ("id", scene.order["id"]), status=status)
     scene.assert_found(changed, {"P1"}, scene.order["id"])
 
 
-def test_p2_an_order_that_was_charged_twice(scene: Scene) -> None:
+def test_p2_a_double_charge_is_found(scene: Scene) -> None:
     scene.assert_found(scene.saboteur.charged(scene.order), {"P2", "P4"}, scene.order["id"])
 
 
-def test_p2_an_event_that_happened_twice(scene: Scene) -> None:
+def test_p2_a_duplicate_event_is_found(scene: Scene) -> None:
     doubled = scene.saboteur.event_doubled(scene.order["id"], "stock.sold.v1")
     scene.assert_found(doubled, {"P2", "P5"}, scene.order["id"])
 
 
 @pytest.mark.parametrize("change", [{"sold": 2}, {"reserved": 1}, {"on_hand": 8}, {"on_hand": 8, "sold": 2}], ids=str)
-def test_p3_stock_that_moved_automatically(scene: Scene, change: dict[str, int]) -> None:
+def test_p3_changed_stock_is_found(scene: Scene, change: dict[str, int]) -> None:
     changed = scene.saboteur.row_changed("inventory", "products", ("sku", scene.sku), **change)
     scene.assert_found(changed, {"P3"}, scene.sku)
 
 
-def test_p3_a_product_that_is_gone(scene: Scene) -> None:
+def test_p3_a_missing_product_is_found(scene: Scene) -> None:
     deleted = scene.saboteur.row_deleted("inventory", "products", "sku", scene.sku)
     scene.assert_found(deleted, {"P3"}, scene.sku)
 
 
-def test_p4_money_given_back_behind_our_back(scene: Scene) -> None:
+def test_p4_an_unrecorded_refund_is_found(scene: Scene) -> None:
     refunded = scene.saboteur.refunded(scene.order, scene.payment["provider_id"])
     scene.assert_found(refunded, {"P4"}, scene.order["id"])
 
 
-def test_p4_money_taken_for_a_cancelled_order(scene: Scene) -> None:
+def test_p4_a_charge_of_a_cancelled_order_is_found(scene: Scene) -> None:
     scene.assert_found(scene.saboteur.charged(scene.declined), {"P4"}, scene.declined["id"])
 
 
-def test_p4_a_refund_on_record_that_never_was(scene: Scene) -> None:
+def test_p4_a_recorded_refund_that_was_never_made_is_found(scene: Scene) -> None:
     half = {"refunded": scene.order["total"]["amount"] // 2, "status": "partially_refunded"}
     changed = scene.saboteur.row_changed("payments", "payments", ("order_id", scene.order["id"]), **half)
     scene.assert_found(changed, {"P4"}, scene.order["id"])
 
 
 @pytest.mark.parametrize("event_type", ["order.placed.v1", "payment.captured.v1", "order.confirmed.v1"])
-def test_p5_an_event_that_is_gone(scene: Scene, event_type: str) -> None:
+def test_p5_a_missing_event_is_found(scene: Scene, event_type: str) -> None:
     scene.assert_found(scene.saboteur.event_deleted(scene.order["id"], event_type), {"P5"}, scene.order["id"])
 
 
-def test_p5_the_only_event_of_a_source_that_is_gone(scene: Scene) -> None:
+def test_p5_a_missing_only_event_of_a_source_is_found(scene: Scene) -> None:
     deleted = scene.saboteur.event_deleted(scene.refused["id"], "stock.rejected.v1")
     scene.assert_found(deleted, {"P5"}, scene.refused["id"])
 
 
-def test_p5_a_sale_without_an_event(scene: Scene) -> None:
-    # As far as can be seen from outside, the stock of a confirmed order was never sold.
+def test_p5_a_missing_sale_event_is_found(scene: Scene) -> None:
+    # From outside, the stock of a confirmed order seems unsold.
     deleted = scene.saboteur.event_deleted(scene.order["id"], "stock.sold.v1")
     scene.assert_found(deleted, {"P1"}, scene.order["id"])
 
 
-def test_p5_a_products_event_that_is_gone(scene: Scene) -> None:
+def test_p5_a_missing_event_of_a_product_is_found(scene: Scene) -> None:
     deleted = scene.saboteur.event_deleted(scene.sku, "product.listed.v1")
     scene.assert_found(deleted, {"P5"}, scene.sku)

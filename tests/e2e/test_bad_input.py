@@ -1,4 +1,4 @@
-"""Bad input: each case gets a precise 4xx problem document and leaves no partial order."""
+"""Invalid input: each case gets a specific 4xx problem document and creates no order."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture(scope="module")
 def sku(opened: Shop) -> str:
-    """What the orders would be for, if they were orders."""
+    """The product of the invalid orders."""
     return opened.product(on_hand=1000)
 
 
@@ -29,7 +29,7 @@ def suspect(opened: Shop) -> Customer:
 
 @pytest.fixture(autouse=True)
 def nothing_was_ordered(shop: Shop, sku: str, suspect: Customer) -> Iterator[None]:
-    """After each bad request there is no order, and no stock has moved."""
+    """Checks after each test that there is no order and that no stock has moved."""
     yield
     assert suspect.api.all(ORDERS) == []
     stock = shop.stock(sku)
@@ -37,7 +37,7 @@ def nothing_was_ordered(shop: Shop, sku: str, suspect: Customer) -> Iterator[Non
 
 
 def send(suspect: Customer, body: bytes, headers: dict[str, Any] | None = None) -> tuple[int, str]:
-    """POST these bytes as an order."""
+    """POST these bytes as an order; returns status and code."""
     given = {**JSON_TYPE, "Idempotency-Key": str(uuid.uuid4()), **(headers or {})}
     return problem(suspect.api.send("POST", ORDERS, data=body, headers=given))
 
@@ -47,14 +47,14 @@ def valid(sku: str) -> bytes:
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10**9, 1.5, "1", True, None, [1]])
-def test_quantities(suspect: Customer, sku: str, quantity: Any) -> None:
+def test_invalid_quantities_are_rejected(suspect: Customer, sku: str, quantity: Any) -> None:
     body = {"items": [{"sku": sku, "quantity": quantity}], "payment_method": VISA}
     reply = suspect.api.post(ORDERS, body, key=str(uuid.uuid4()))
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.json()["errors"]) == ["items.0.quantity"]
 
 
-def test_a_quantity_beyond_64_bits(suspect: Customer, sku: str) -> None:
+def test_a_quantity_beyond_64_bits_is_rejected(suspect: Customer, sku: str) -> None:
     body = {"items": [{"sku": sku, "quantity": 2**70}], "payment_method": VISA}
     assert send(suspect, json.dumps(body).encode()) == (400, "malformed_json")
 
@@ -78,45 +78,45 @@ def test_a_quantity_beyond_64_bits(suspect: Customer, sku: str) -> None:
         ({"status": "confirmed"}, "status"),
     ],
 )
-def test_fields(suspect: Customer, sku: str, change: dict[str, Any], field: str) -> None:
+def test_invalid_fields_are_rejected(suspect: Customer, sku: str, change: dict[str, Any], field: str) -> None:
     reply = suspect.api.post(ORDERS, order_of({sku: 1}) | change, key=str(uuid.uuid4()))
     assert problem(reply) == (422, "invalid_request")
     assert field in reply.json()["errors"]
 
 
-def test_a_sku_twice_in_one_order(suspect: Customer, sku: str) -> None:
+def test_a_duplicate_sku_is_rejected(suspect: Customer, sku: str) -> None:
     body = order_of({sku: 1})
     reply = suspect.api.post(ORDERS, body | {"items": body["items"] * 2}, key=str(uuid.uuid4()))
     assert problem(reply) == (422, "invalid_request")
     assert sku in reply.json()["errors"]["items"][0]
 
 
-def test_an_unknown_sku_beside_a_known_one(suspect: Customer, sku: str) -> None:
+def test_an_unknown_sku_is_rejected_with_the_whole_order(suspect: Customer, sku: str) -> None:
     reply = suspect.api.post(ORDERS, order_of({sku: 1, "NO-SUCH": 1}), key=str(uuid.uuid4()))
     assert problem(reply) == (422, "unknown_sku")
     assert reply.json()["errors"]["items"] == ["unknown sku NO-SUCH"]
 
 
-def test_two_currencies_in_one_order(shop: Shop, suspect: Customer, sku: str) -> None:
+def test_two_currencies_in_one_order_are_rejected(shop: Shop, suspect: Customer, sku: str) -> None:
     reply = suspect.api.post(ORDERS, order_of({sku: 1, shop.product(currency="eur"): 1}), key=str(uuid.uuid4()))
     assert problem(reply) == (422, "mixed_currencies")
 
 
 @pytest.mark.parametrize("currency", ["xyz", "USD", "", None, 840])
-def test_a_wrong_currency(shop: Shop, currency: Any) -> None:
+def test_a_wrong_currency_is_rejected(shop: Shop, currency: Any) -> None:
     body = {"sku": "NEVER", "name": "Never", "price": {"amount": 1, "currency": currency}, "on_hand": 1}
     reply = shop.operator.post("/api/v1/products", body)
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.json()["errors"]) == ["price.currency"]
 
 
-def test_a_total_beyond_what_can_be_charged(shop: Shop, suspect: Customer) -> None:
+def test_a_total_above_the_maximum_charge_is_rejected(shop: Shop, suspect: Customer) -> None:
     dear = shop.product(price=99_999_999)
     reply = suspect.api.post(ORDERS, order_of({dear: 2}), key=str(uuid.uuid4()))
     assert problem(reply) == (422, "total_too_large")
 
 
-def test_ten_thousand_items(suspect: Customer) -> None:
+def test_ten_thousand_items_are_rejected(suspect: Customer) -> None:
     small = json.dumps({"items": [{}] * 10_000, "payment_method": VISA}, separators=(",", ":")).encode()
     assert send(suspect, small) == (422, "invalid_request")
     items = [{"sku": f"SKU-{number}", "quantity": 1} for number in range(10_000)]
@@ -124,7 +124,7 @@ def test_ten_thousand_items(suspect: Customer) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_of_fifty_megabytes(suspect: Customer, chunked: bool) -> None:
+def test_a_body_of_fifty_megabytes_is_rejected(suspect: Customer, chunked: bool) -> None:
     pieces = (b"x" * MEGABYTE for _ in range(50))
     body = pieces if chunked else b"".join(pieces)
     headers = {**JSON_TYPE, "Idempotency-Key": str(uuid.uuid4())}
@@ -151,27 +151,27 @@ def test_a_body_of_fifty_megabytes(suspect: Customer, chunked: bool) -> None:
         b"[" * 5000,
     ],
 )
-def test_what_is_no_json(suspect: Customer, body: bytes) -> None:
+def test_malformed_json_is_rejected(suspect: Customer, body: bytes) -> None:
     assert send(suspect, body) == (400, "malformed_json")
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"order"', b"{}"])
-def test_json_that_is_no_order(suspect: Customer, body: bytes) -> None:
+def test_json_that_is_no_order_is_rejected(suspect: Customer, body: bytes) -> None:
     assert send(suspect, body) == (422, "invalid_request")
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "", "json"]
 )
-def test_content_types(suspect: Customer, sku: str, content_type: str) -> None:
+def test_other_content_types_are_rejected(suspect: Customer, sku: str, content_type: str) -> None:
     assert send(suspect, valid(sku), {"Content-Type": content_type}) == (415, "unsupported_media_type")
 
 
-def test_a_body_without_a_content_type(suspect: Customer, sku: str) -> None:
+def test_a_body_without_a_content_type_is_rejected(suspect: Customer, sku: str) -> None:
     assert send(suspect, valid(sku), {"Content-Type": None}) == (415, "unsupported_media_type")
 
 
-def test_a_compressed_body(suspect: Customer, sku: str) -> None:
+def test_a_compressed_body_is_rejected(suspect: Customer, sku: str) -> None:
     assert send(suspect, valid(sku), {"Content-Encoding": "gzip"}) == (415, "unsupported_media_type")
 
 
@@ -189,7 +189,7 @@ def test_a_compressed_body(suspect: Customer, sku: str) -> None:
     ],
     ids=["10,000", "256", "20,000", "empty", "empty quoted", "half quoted", "accent", "no text"],
 )
-def test_idempotency_keys(suspect: Customer, sku: str, key: Any, status: int, code: str) -> None:
+def test_invalid_idempotency_keys_are_rejected(suspect: Customer, sku: str, key: Any, status: int, code: str) -> None:
     assert send(suspect, valid(sku), {"Idempotency-Key": key}) == (status, code)
 
 
@@ -213,7 +213,7 @@ def test_idempotency_keys(suspect: Customer, sku: str, key: Any, status: int, co
     ],
     ids=lambda query: "=".join(map(str, *query.items()))[:30],
 )
-def test_cursors(shop: Shop, path: str, query: dict[str, str]) -> None:
+def test_invalid_cursors_are_rejected(shop: Shop, path: str, query: dict[str, str]) -> None:
     reply = shop.operator.get(path, **query)
     assert problem(reply) == (422, "invalid_request")
     assert list(reply.json()["errors"]) == list(query)
@@ -232,7 +232,7 @@ def test_cursors(shop: Shop, path: str, query: dict[str, str]) -> None:
         "/api/v1/orders?a=%u0000",
     ],
 )
-def test_targets_that_are_no_text(shop: Shop, target: str) -> None:
+def test_malformed_paths_and_queries_are_rejected(shop: Shop, target: str) -> None:
     headers = {"Authorization": f"Bearer {shop.operator_token}"}
     status, given, body = as_written(shop.url, "GET", target, headers)
     document = json.loads(body)
@@ -244,19 +244,19 @@ def test_targets_that_are_no_text(shop: Shop, target: str) -> None:
     }  # fmt: skip
 
 
-def test_an_address_that_is_too_long(shop: Shop) -> None:
+def test_a_too_long_url_is_rejected(shop: Shop) -> None:
     assert problem(shop.operator.get(f"/api/v1/orders/{'x' * 9000}")) == (414, "uri_too_long")
 
 
 @pytest.mark.parametrize("order_id", ["nonsense", "1", "00000000-0000-7000-8000-000000000000", "../users/me", "%2e%2e"])
-def test_order_ids_that_name_nothing(shop: Shop, order_id: str) -> None:
+def test_unknown_order_ids_are_404(shop: Shop, order_id: str) -> None:
     headers = {"Authorization": f"Bearer {shop.operator_token}"}
     for method, path in (("GET", ""), ("POST", "/cancel"), ("GET", "/timeline")):
         status, _, body = as_written(shop.url, method, f"{ORDERS}/{order_id}{path}", headers)
         assert (status, json.loads(body)["code"]) == (404, "not_found"), path
 
 
-def test_another_customers_order(shop: Shop, suspect: Customer, sku: str) -> None:
+def test_another_customers_order_is_404(shop: Shop, suspect: Customer, sku: str) -> None:
     order = place(shop.customer(), {shop.product(): 1})
     shop.ended(order["id"], "confirmed")
     payment = shop.payment(order["id"], "captured")
@@ -280,18 +280,18 @@ def test_another_customers_order(shop: Shop, suspect: Customer, sku: str) -> Non
         {"username": ["johndoe2"], "email": "a@example.com"},
     ],
 )
-def test_users_that_cannot_be(shop: Shop, body: dict[str, Any]) -> None:
+def test_invalid_users_are_rejected(shop: Shop, body: dict[str, Any]) -> None:
     assert problem(shop.anyone.post("/api/v1/users", body)) == (422, "invalid_request")
 
 
-def test_no_token(shop: Shop, sku: str) -> None:
+def test_a_request_without_a_token_is_rejected(shop: Shop, sku: str) -> None:
     reply = shop.anyone.post(ORDERS, order_of({sku: 1}), key=str(uuid.uuid4()))
     assert problem(reply) == (401, "unauthenticated")
     assert reply.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_a_token_that_was_altered(suspect: Customer, sku: str, part: int) -> None:
+def test_an_altered_token_is_rejected(suspect: Customer, sku: str, part: int) -> None:
     parts = suspect.token.split(".")
     raw = bytearray(base64.urlsafe_b64decode(parts[part] + "=="))
     raw[len(raw) // 2] ^= 1

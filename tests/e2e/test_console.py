@@ -45,7 +45,7 @@ def password(stack: Stack) -> str:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_keeps_anybody_out_or_breaks_its_policy(
+def test_every_page_is_accessible_and_follows_its_content_security_policy(
     running: Browser, shop: Shop, customer: Customer, password: str, theme: str
 ) -> None:
     order_id = place(customer, {shop.product(): 1})["id"]
@@ -60,7 +60,7 @@ def test_no_page_keeps_anybody_out_or_breaks_its_policy(
         assert [text for text in started.complaints if "404" not in text] == []
 
 
-def test_no_page_is_wider_than_a_phone(running: Browser, shop: Shop, password: str) -> None:
+def test_every_page_fits_the_width_of_a_phone(running: Browser, shop: Shop, password: str) -> None:
     with visit(running, shop.url, viewport=PHONE) as started:
         page = started.signed_in(password)
         for path in PAGES:
@@ -68,7 +68,7 @@ def test_no_page_is_wider_than_a_phone(running: Browser, shop: Shop, password: s
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
 
 
-def test_an_order_sent_twice_is_one_and_is_followed_until_it_is_confirmed(
+def test_an_order_sent_twice_is_one_and_its_page_refreshes_until_it_is_confirmed(
     visitor: Visit, shop: Shop, password: str
 ) -> None:
     sku = shop.product()
@@ -77,7 +77,7 @@ def test_an_order_sent_twice_is_one_and_is_followed_until_it_is_confirmed(
     page.click("text=Send it twice")
     expect(page.locator(".strip.ok")).to_have_text("Two requests, one order.")
     page.locator("section .card a").first.click()
-    expect(page.locator("h1")).to_have_text("Confirmed.")  # without a click: the page refreshes itself
+    expect(page.locator("h1")).to_have_text("Confirmed.")  # without user interaction: the page refreshes itself
     expect(page.locator(".story")).to_contain_text("order.confirmed.v1")
     page.once("dialog", lambda dialog: dialog.accept())
     page.click("summary:has-text('Refund')")
@@ -87,7 +87,7 @@ def test_an_order_sent_twice_is_one_and_is_followed_until_it_is_confirmed(
     expect(page.locator("#actions .chip.refunded")).to_be_visible()
 
 
-def test_an_outage_of_the_payment_provider_is_seen_and_is_over_automatically(
+def test_an_outage_of_the_payment_provider_is_shown_until_it_ends(
     visitor: Visit, stack: Stack, shop: Shop, customer: Customer, password: str
 ) -> None:
     faults = f"{stack.urls.http('sandbox')}/faults"
@@ -102,7 +102,7 @@ def test_an_outage_of_the_payment_provider_is_seen_and_is_over_automatically(
     expect(page.locator("h1")).to_have_text("Confirmed.")
 
 
-def test_an_ended_session_says_so_in_each_tab_and_nothing_was_done(visitor: Visit, password: str) -> None:
+def test_an_ended_session_rejects_forms_in_every_tab(visitor: Visit, password: str) -> None:
     first, second = visitor.signed_in(password), visitor.page("/console/try")
     first.click("text=Sign out")
     expect(first.get_by_role("status")).to_have_text("You are signed out.")
@@ -110,7 +110,7 @@ def test_an_ended_session_says_so_in_each_tab_and_nothing_was_done(visitor: Visi
     expect(second.get_by_role("status")).to_contain_text("was not executed")
 
 
-def test_names_from_outside_are_text(visitor: Visit, shop: Shop, password: str) -> None:
+def test_external_names_are_escaped(visitor: Visit, shop: Shop, password: str) -> None:
     sku = shop.product()
     assert shop.operator.patch(f"/api/v1/products/{sku}", {"name": XSS}).ok
     page = visitor.signed_in(password, "/console/try")
@@ -119,7 +119,7 @@ def test_names_from_outside_are_text(visitor: Visit, shop: Shop, password: str) 
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_the_theme_is_switched_and_kept(visitor: Visit, password: str) -> None:
+def test_the_chosen_theme_is_stored(visitor: Visit, password: str) -> None:
     page = visitor.signed_in(password)
     page.click("#theme")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

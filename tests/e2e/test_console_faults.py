@@ -13,7 +13,7 @@ from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 BREAK, PROMISES, TRY = "/console/break", "/console/promises", "/console/try"
-SECONDS = 300  # longer than any of these tests: a fault that ends sooner was removed
+SECONDS = 300  # longer than each test: a fault that ends earlier was removed
 expect.set_options(timeout=WAIT_MS)
 
 
@@ -36,7 +36,7 @@ def password(stack: Stack) -> str:
 
 @pytest.fixture(autouse=True)
 def healed(stack: Stack, shop: Shop) -> Iterator[None]:
-    """Whatever a test leaves is undone."""
+    """Undoes the faults that a test leaves."""
     yield
     eventually(lambda: _control(stack, shop, "POST", "/undo")["active"] is None)
 
@@ -45,7 +45,7 @@ def _control(stack: Stack, shop: Shop, method: str, path: str = "") -> dict[str,
     url = f"http://127.0.0.1:{stack.home.port('control')}/api/v1/control{path}"
     try:
         reply = requests.request(method, url, headers={"Authorization": f"Bearer {shop.operator_token}"}, timeout=30)
-    except requests.ConnectionError:  # it was killed, and comes again
+    except requests.ConnectionError:  # it was killed and is restarted
         return {"active": "not known"}
     reply.raise_for_status()
     found: dict[str, object] = reply.json()
@@ -85,7 +85,7 @@ def audits(page: Page) -> Locator:
     return page.locator("#verdict a time")
 
 
-def test_the_provider_fails_orders_wait_it_is_healed_they_confirm_and_every_promise_is_kept(
+def test_orders_wait_for_a_failing_provider_and_are_confirmed_after_the_fault(
     visitor: Visit, shop: Shop, password: str
 ) -> None:
     sku = shop.product()
@@ -93,7 +93,7 @@ def test_the_provider_fails_orders_wait_it_is_healed_they_confirm_and_every_prom
     inject(page, "The payment provider fails")
     other = visitor.page(TRY)
     orders = [place_by_hand(other, shop.url, sku) for _ in range(3)]
-    expect(page.locator("#now .problems")).to_contain_text("worker-payments")  # without a click
+    expect(page.locator("#now .problems")).to_contain_text("worker-payments")  # without user interaction
     for order in orders:
         other.goto(order)
         expect(other.locator(".story")).to_contain_text("stock.reserved.v1")
@@ -110,7 +110,7 @@ def test_the_provider_fails_orders_wait_it_is_healed_they_confirm_and_every_prom
     assert visitor.complaints == []
 
 
-def test_one_fault_at_a_time_in_two_tabs(visitor: Visit, password: str) -> None:
+def test_two_tabs_inject_one_fault_at_a_time(visitor: Visit, password: str) -> None:
     first = visitor.signed_in(password, BREAK)
     second = visitor.page(BREAK)
     inject(first, "A worker is stopped", target="worker-archive")
@@ -122,7 +122,7 @@ def test_one_fault_at_a_time_in_two_tabs(visitor: Visit, password: str) -> None:
     expect(first.locator("#acts tbody tr").first).to_contain_text("undone")
 
 
-def test_a_paused_broker_is_seen_and_wakes_automatically_even_if_who_paused_it_dies(
+def test_a_paused_broker_is_shown_and_resumed_after_the_control_process_died(
     visitor: Visit, stack: Stack, shop: Shop, password: str
 ) -> None:
     sku = shop.product()
@@ -138,7 +138,7 @@ def test_a_paused_broker_is_seen_and_wakes_automatically_even_if_who_paused_it_d
     expect(page.locator("#acts tbody tr").first).to_contain_text("by itself")
 
 
-def test_a_killed_worker_comes_again(visitor: Visit, stack: Stack, shop: Shop, password: str) -> None:
+def test_a_killed_worker_is_restarted(visitor: Visit, stack: Stack, shop: Shop, password: str) -> None:
     before = stack.pid("worker-orders")
     page = visitor.signed_in(password, BREAK)
     inject(page, "A worker is killed", target="worker-orders", seconds=None)
@@ -149,7 +149,7 @@ def test_a_killed_worker_comes_again(visitor: Visit, stack: Stack, shop: Shop, p
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_keep_nobody_out_while_a_fault_is_on(running: Browser, shop: Shop, password: str, theme: str) -> None:
+def test_the_pages_are_accessible_during_a_fault(running: Browser, shop: Shop, password: str, theme: str) -> None:
     with visit(running, shop.url, color_scheme=theme, viewport=PHONE) as started:
         page = started.signed_in(password, BREAK)
         inject(page, "A worker is stopped", target="worker-archive")
@@ -161,7 +161,7 @@ def test_the_pages_keep_nobody_out_while_a_fault_is_on(running: Browser, shop: S
         page.click("text=Run an audit")
         expect(page.get_by_role("status").first).to_be_visible()
         assert barriers(page) == []
-        expect(page.locator("text=Run an audit")).to_be_visible()  # it has ended
+        expect(page.locator("text=Run an audit")).to_be_visible()  # the fault has ended
         assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert started.complaints == []

@@ -22,7 +22,7 @@ CLOUDEVENTS = "application/cloudevents+json"
 
 
 class Desk:
-    """The command, and the broker for what is not to be had by it."""
+    """The operator commands, and the broker for setting up dead letters."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -36,7 +36,7 @@ class Desk:
         return json.loads(self.run(*words, "--json").stdout)
 
     def letter(self, *filters: str, of: str) -> dict[str, Any]:
-        """The letter in whose body `of` stands, as soon as it is filed."""
+        """Wait for the dead letter whose body contains `of`."""
 
         def poll() -> dict[str, Any] | None:
             for known in self.json("list", *filters, "--limit", "20"):
@@ -55,7 +55,7 @@ class Desk:
         connection.close()
 
     def intercept(self, queue: str) -> dict[str, Any]:
-        """Take the next event of a queue away from its consumer."""
+        """Take the next event of a queue instead of its consumer."""
         connection = pika.BlockingConnection(pika.URLParameters(self._stack.urls.rabbitmq))
         channel = connection.channel()
         body = eventually(lambda: channel.basic_get(queue, auto_ack=True)[2])
@@ -69,7 +69,7 @@ def desk(stack: Stack) -> Desk:
     return Desk(stack)
 
 
-def test_what_is_no_event_is_found_shown_and_discarded(desk: Desk, shop: Shop) -> None:
+def test_a_malformed_event_is_listed_shown_and_discarded(desk: Desk, shop: Shop) -> None:
     mark = shop.product(on_hand=0)
     desk.publish("orders.events", f"garbage \x1b[31m[red]{mark}".encode(), content_type="text/plain")
     letter = desk.letter("--queue", "orders.events", "--error", "InvalidEventError", of=mark)
@@ -82,7 +82,7 @@ def test_what_is_no_event_is_found_shown_and_discarded(desk: Desk, shop: Shop) -
     assert desk.json("show", letter["id"])["status"] == "discarded"
 
 
-def test_an_order_whose_event_died_continues_after_an_edited_replay(
+def test_an_order_with_a_dead_letter_continues_after_an_edited_replay(
     desk: Desk, stack: Stack, shop: Shop, customer: Customer
 ) -> None:
     sku = shop.product(on_hand=5)
@@ -110,7 +110,7 @@ def test_an_order_whose_event_died_continues_after_an_edited_replay(
     assert audit(stack).found == set()
 
 
-def test_a_bulk_replay_of_what_is_still_broken_brings_it_back(desk: Desk, shop: Shop) -> None:
+def test_dead_letters_with_an_unfixed_cause_return_after_a_bulk_replay(desk: Desk, shop: Shop) -> None:
     mark = shop.product(on_hand=0)
     desk.publish("archive.events", f"broken {mark}".encode(), content_type=CLOUDEVENTS)
     letter = desk.letter("--queue", "archive.events", of=mark)
@@ -130,7 +130,7 @@ def test_a_bulk_replay_of_what_is_still_broken_brings_it_back(desk: Desk, shop: 
     desk.run("discard", letter["id"], "--reason", "a test")
 
 
-def test_a_message_of_every_malformed_kind_is_stored_and_no_process_minds(desk: Desk, stack: Stack, shop: Shop) -> None:
+def test_every_kind_of_malformed_message_is_stored_without_a_restart(desk: Desk, stack: Stack, shop: Shop) -> None:
     before = {process["name"]: process["pid"] for process in stack.status()["processes"]}
     run, sent = shop.product(on_hand=0), set()
     for number, kind in enumerate(KINDS):
@@ -148,7 +148,7 @@ def test_a_message_of_every_malformed_kind_is_stored_and_no_process_minds(desk: 
     assert {process["name"]: process["pid"] for process in stack.status()["processes"]} == before
 
 
-def test_wrong_usage_and_what_is_not_there(desk: Desk) -> None:
+def test_usage_errors_and_unknown_ids_have_exit_codes(desk: Desk) -> None:
     assert desk.run("replay").exit_code == 2
     assert desk.run("replay", "x", "--all").exit_code == 2
     assert desk.run("replay", "x", "--event", "-", given="no JSON").exit_code == 2
@@ -157,7 +157,7 @@ def test_wrong_usage_and_what_is_not_there(desk: Desk) -> None:
     assert desk.run("list", "--status", "lost").exit_code == 2
 
 
-def test_the_system_view_sees_every_process(shop: Shop, stack: Stack) -> None:
+def test_the_system_view_contains_every_process(shop: Shop, stack: Stack) -> None:
     view = eventually(lambda: answer(shop.operator.get("/api/v1/system")), lambda found: not found["unanswered"])
     running = {process["name"] for process in stack.status()["processes"]}
     assert {worker["name"] for worker in view["workers"] if worker["alive"]} >= {

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 class Forger:
-    """Knows what a good token looks like, and has the users service's own key to try it with."""
+    """Creates tokens with changed claims, signed with the users service's own key."""
 
     def __init__(self, stack: Stack, token: str) -> None:
         self.claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
@@ -37,19 +37,19 @@ def forger(stack: Stack, customer: Customer) -> Forger:
 
 
 def try_it(customer: Customer, token: str) -> tuple[int, str]:
-    """Place an order with the token: the code of the refusal, after which there is no order."""
+    """Place an order with the token; returns status and code, and checks that there is no order."""
     reply = Api(customer.api.url, token).post(ORDERS, order_of({"ANY": 1}), key=str(uuid.uuid4()))
     assert reply.headers["WWW-Authenticate"].startswith("Bearer")
     assert customer.api.all(ORDERS) == []
     return problem(reply)
 
 
-def test_the_forger_can_make_a_good_one(customer: Customer, forger: Forger) -> None:
+def test_an_unchanged_token_is_accepted(customer: Customer, forger: Forger) -> None:
     me = answer(Api(customer.api.url, forger.make()).get("/api/v1/users/me"))
     assert me["id"] == customer.id
 
 
-def test_expired(customer: Customer, forger: Forger) -> None:
+def test_an_expired_token_is_rejected(customer: Customer, forger: Forger) -> None:
     past = int(time.time()) - 3600
     assert try_it(customer, forger.make(exp=past, iat=past - 3600)) == (401, "token_expired")
 
@@ -59,26 +59,28 @@ def test_expired(customer: Customer, forger: Forger) -> None:
     [{"aud": "another-system"}, {"iss": "another-issuer"}, {"exp": "never"}, {"sub": 7}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_made_for_something_else(customer: Customer, forger: Forger, changes: dict[str, Any]) -> None:
+def test_a_token_with_wrong_claims_is_rejected(customer: Customer, forger: Forger, changes: dict[str, Any]) -> None:
     if changes == {"sub": 7}:
         forger.claims.pop("sub")
         changes = {}
     assert try_it(customer, forger.make(**changes)) == (401, "invalid_token")
 
 
-def test_signed_by_somebody_else(shop: Shop, customer: Customer, forger: Forger) -> None:
+def test_a_token_with_a_foreign_signature_is_rejected(shop: Shop, customer: Customer, forger: Forger) -> None:
     forger.key = Ed25519PrivateKey.generate()
     assert try_it(customer, forger.make()) == (401, "invalid_token")
     assert try_it(customer, forger.make(role="operator")) == (401, "invalid_token")
 
 
-def test_signed_with_a_key_that_is_not_known(customer: Customer, forger: Forger) -> None:
+def test_a_token_with_an_unknown_key_id_is_rejected(customer: Customer, forger: Forger) -> None:
     forger.headers = {"kid": "another"}
     assert try_it(customer, forger.make()) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
-def test_another_algorithm(shop: Shop, customer: Customer, forger: Forger, algorithm: str) -> None:
+def test_a_token_with_another_algorithm_is_rejected(
+    shop: Shop, customer: Customer, forger: Forger, algorithm: str
+) -> None:
     published = answer(shop.anyone.get("/.well-known/jwks.json"))["keys"][0]["x"]
     secret = "" if algorithm == "none" else str(published)
     claims = forger.claims | {"role": "operator"}
@@ -87,13 +89,13 @@ def test_another_algorithm(shop: Shop, customer: Customer, forger: Forger, algor
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", "..", "é" * 20, "x" * 9000])
-def test_no_token_at_all(customer: Customer, token: str) -> None:
+def test_a_missing_token_is_rejected(customer: Customer, token: str) -> None:
     reply = customer.api.send("GET", ORDERS, headers={"Authorization": f"Bearer {token}".encode()})
     assert problem(reply) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize("header", ["Basic am9obmRvZTpzZWNyZXQ=", "Bearer", "Bearer ", "Token abc"])
-def test_another_scheme(customer: Customer, header: str) -> None:
+def test_another_authorization_scheme_is_rejected(customer: Customer, header: str) -> None:
     reply = customer.api.send("GET", ORDERS, headers={"Authorization": header})
     assert problem(reply) == (401, "unauthenticated")
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key across the gateway: the first reply again, and one effect, however often a request is repeated."""
+"""Idempotency-Key through the gateway: repeated requests get the first reply and have one effect."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -26,19 +26,19 @@ def test_an_order_is_placed_once_per_key(shop: Shop, customer: Customer) -> None
     assert [order["id"] for order in customer.api.all(ORDERS)] == [first["id"]]
 
 
-def test_a_key_is_its_callers_own(shop: Shop, customer: Customer) -> None:
+def test_a_key_belongs_to_its_caller(shop: Shop, customer: Customer) -> None:
     sku, key = shop.product(), str(uuid.uuid4())
     orders = {place(somebody, {sku: 1}, key=key)["id"] for somebody in (customer, shop.customer())}
     assert len(orders) == 2
 
 
-def test_an_order_without_a_key_is_refused(shop: Shop, customer: Customer) -> None:
+def test_an_order_without_a_key_is_rejected(shop: Shop, customer: Customer) -> None:
     reply = customer.api.post(ORDERS, order_of({shop.product(): 1}))
     assert problem(reply) == (400, "idempotency_key_missing")
     assert customer.api.all(ORDERS) == []
 
 
-def test_many_requests_with_one_key_at_once_make_one_order(shop: Shop, customer: Customer) -> None:
+def test_concurrent_requests_with_one_key_create_one_order(shop: Shop, customer: Customer) -> None:
     body, key = order_of({shop.product(): 1}), str(uuid.uuid4())
 
     def send(_number: int) -> str:
@@ -77,7 +77,7 @@ def test_stock_is_adjusted_once(shop: Shop) -> None:
     assert problem(shop.operator.post(path, {**body, "delta": 6}, key=key)) == (422, "idempotency_key_reused")
 
 
-def test_a_refund_is_given_once(shop: Shop, customer: Customer) -> None:
+def test_a_refund_is_made_once(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(price=1000): 2})
     shop.ended(placed["id"], "confirmed")
     payment = shop.payment(placed["id"], "captured")
@@ -88,7 +88,7 @@ def test_a_refund_is_given_once(shop: Shop, customer: Customer) -> None:
     assert shop.payment(placed["id"], "partially_refunded")["refunded"]["amount"] == 500
 
 
-def test_cancelling_with_a_key_answers_the_same(shop: Shop, customer: Customer) -> None:
+def test_repeated_cancellation_with_a_key_returns_the_same_response(shop: Shop, customer: Customer) -> None:
     placed, key = place(customer, {shop.product(on_hand=0): 1}), str(uuid.uuid4())
     first = customer.api.post(f"{ORDERS}/{placed['id']}/cancel", key=key)
     again = customer.api.post(f"{ORDERS}/{placed['id']}/cancel", key=key)

@@ -1,4 +1,4 @@
-"""kill -9 of every worker, every service and the active relay, one after the other, while orders flow."""
+"""kill -9 of every worker, every service and the active relay, one after the other, under load."""
 
 import pytest
 import requests
@@ -25,7 +25,7 @@ def answers(stack: Stack, name: str) -> bool:
 
 
 def kill(stack: Stack, name: str) -> None:
-    """Kill it, and wait until its successor is of use."""
+    """Kill it, and wait until its successor is ready."""
     pid = stack.pid(name)
     stack.kill(name)
     eventually(lambda: stack.pid(name), lambda successor: successor not in {None, pid})
@@ -33,7 +33,7 @@ def kill(stack: Stack, name: str) -> None:
 
 
 def active_relay(stack: Stack) -> str | None:
-    """The relay that publishes what orders has to say, by its own metrics."""
+    """The relay that publishes the events of orders, by its own metrics."""
     for name in RELAYS:
         try:
             metrics = requests.get(f"{stack.urls.http(name)}/metrics", timeout=PROBE_SECONDS).text
@@ -44,7 +44,7 @@ def active_relay(stack: Stack) -> str | None:
     return None
 
 
-def test_every_process_is_killed_once_while_orders_flow(stack: Stack, shop: Shop) -> None:
+def test_every_process_is_killed_once_under_load_without_loss(stack: Stack, shop: Shop) -> None:
     skus = [shop.product(on_hand=10_000) for _ in range(3)]
     with buying(shop, skus) as buyers:
         buyers.wait_for_more(3)

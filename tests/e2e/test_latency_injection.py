@@ -1,4 +1,4 @@
-"""The README's chaos command on a running stack, which works as before afterwards."""
+"""The README's chaos command on a running stack, which is unchanged afterwards."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ PAGES = ("README.md", "chaos_tests/README.md")
 
 
 def pasted() -> str:
-    """The line with the command, the same in each page."""
+    """The line with the command, identical in each page."""
     lines = [line for page in PAGES for line in (ROOT / page).read_text(encoding="utf-8").splitlines()]
     found = [line for line in lines if f"python {SCRIPT}" in line]
     assert len(found) == len(PAGES)
@@ -26,7 +26,7 @@ def pasted() -> str:
 
 
 @pytest.mark.usefixtures("shop")
-def test_the_promises_are_kept_while_orders_is_slow(stack: Stack) -> None:
+def test_the_promises_hold_under_latency_of_orders(stack: Stack) -> None:
     before = read_specs(stack.home.programs_file)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -1,4 +1,4 @@
-"""Event streams through the gateway: every event of a customer's orders once, while live and the archive are killed."""
+"""Event streams through the gateway: every event once, while live and the archive worker are killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STREAM, READ_SECONDS = "/api/v1/orders/events", 40
 
 
 class Follower(threading.Thread):
-    """Follows a customer's orders as a browser does: connects again with the last id, until it is stopped."""
+    """Follows a customer's orders like a browser: reconnects with its last id until it is stopped."""
 
     def __init__(self, url: str, token: str) -> None:
         super().__init__(daemon=True)
@@ -65,7 +65,7 @@ class Follower(threading.Thread):
                 frame = {}
 
 
-def test_a_stream_shows_every_event_once_through_kills(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_a_stream_delivers_every_event_once_through_kills(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=1_000)
     follower = Follower(shop.url, customer.token)
     follower.start()

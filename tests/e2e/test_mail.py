@@ -1,4 +1,4 @@
-"""E-mails of the running system, as its mail catcher got them."""
+"""E-mails of the running system, received by its mail catcher."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def mails(stack: Stack, customer: Customer) -> list[Json]:
-    """The customer's, the newest first."""
+    """The customer's mails, newest first."""
     address = f"{customer.name}@example.com"
     reply = requests.get(f"{stack.urls.http('mail-catcher')}/mails", params={"to": address}, timeout=30)
     found: list[Json] = reply.json()
     return found
 
 
-def test_a_customer_gets_a_mail_about_each_order(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_a_customer_gets_a_mail_for_each_order(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(price=123456)
     confirmed, cancelled = place(customer, {sku: 1}), place(customer, {sku: 1}, DECLINED)
     shop.ended(confirmed["id"], "confirmed")
@@ -36,7 +36,7 @@ def test_a_customer_gets_a_mail_about_each_order(stack: Stack, shop: Shop, custo
     assert f"{customer.name}@example.com" not in entries
 
 
-def test_without_the_mail_server_orders_continue_and_mails_go_later(
+def test_orders_continue_without_the_mail_server_and_mails_are_sent_later(
     stack: Stack, shop: Shop, customer: Customer
 ) -> None:
     sku = shop.product()

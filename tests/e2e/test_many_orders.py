@@ -48,7 +48,7 @@ def order(customer: Customer, plan: Plan) -> str:
     order_id: str = placed["id"]
     if plan.kind == "cancelled":
         reply = customer.api.post(f"{ORDERS}/{order_id}/cancel")
-        if reply.status_code == 409:  # it was confirmed first
+        if reply.status_code == 409:  # it was confirmed before the cancellation
             assert problem(reply) == (409, "order_not_cancellable")
         else:
             assert answer(reply)["status"] == "cancelled"
@@ -60,7 +60,7 @@ def order_all(customer: Customer, share: list[Plan]) -> dict[str, Plan]:
     return {order(customer, plan): plan for plan in share}
 
 
-def test_two_hundred_orders_by_eight_clients(stack: Stack, shop: Shop) -> None:
+def test_two_hundred_concurrent_orders_settle_without_overselling(stack: Stack, shop: Shop) -> None:
     common, rare = [shop.product(on_hand=COMMON_STOCK) for _ in range(4)], shop.product(on_hand=RARE_STOCK)
     customers = [shop.customer() for _ in range(CLIENTS)]
     all_plans = plans(common, rare)

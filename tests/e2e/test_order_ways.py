@@ -20,7 +20,7 @@ def amounts(stock: dict[str, Any]) -> tuple[int, int, int]:
     return stock["on_hand"], stock["reserved"], stock["sold"]
 
 
-def test_confirmed(shop: Shop, customer: Customer) -> None:
+def test_an_order_is_confirmed(shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=5, price=1250)
     placed = place(customer, {sku: 2})
     assert (placed["status"], placed["version"], placed["total"]) == ("pending", 1, {"amount": 2500, "currency": "usd"})
@@ -34,7 +34,7 @@ def test_confirmed(shop: Shop, customer: Customer) -> None:
     assert amounts(eventually(lambda: shop.stock(sku), lambda stock: stock["sold"] == 2)) == (3, 0, 2)
 
 
-def test_the_time_line_tells_how_it_was_confirmed(shop: Shop, customer: Customer) -> None:
+def test_the_timeline_shows_the_steps_of_a_confirmed_order(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(): 1})
     way = ["order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1"]
     timeline = shop.await_events(placed["id"], *way)
@@ -56,7 +56,7 @@ def test_the_time_line_tells_how_it_was_confirmed(shop: Shop, customer: Customer
         ("pm_card_that_nobody_has", "resource_missing"),
     ],
 )
-def test_declined(shop: Shop, customer: Customer, method: str, code: str) -> None:
+def test_a_declined_order_is_cancelled(shop: Shop, customer: Customer, method: str, code: str) -> None:
     sku = shop.product(on_hand=5)
     placed = place(customer, {sku: 2}, method)
     shop.ended(placed["id"], "cancelled", "payment_declined")
@@ -68,13 +68,13 @@ def test_declined(shop: Shop, customer: Customer, method: str, code: str) -> Non
     assert amounts(shop.stock(sku)) == (5, 0, 0)
 
 
-def test_an_amount_below_what_the_provider_charges_is_refused(shop: Shop, customer: Customer) -> None:
+def test_an_amount_below_the_providers_minimum_is_rejected(shop: Shop, customer: Customer) -> None:
     body = {"items": [{"sku": shop.product(price=1), "quantity": 1}], "payment_method": "pm_card_visa"}
     reply = customer.api.post("/api/v1/orders", body, key=str(uuid.uuid4()))
     assert (reply.status_code, reply.json()["code"]) == (422, "total_too_small")
 
 
-def test_out_of_stock_takes_all_items_or_none(shop: Shop, customer: Customer) -> None:
+def test_an_out_of_stock_order_reserves_no_item(shop: Shop, customer: Customer) -> None:
     plenty, scarce = shop.product(on_hand=10), shop.product(on_hand=1)
     placed = place(customer, {plenty: 3, scarce: 2})
     shop.ended(placed["id"], "cancelled", "out_of_stock")
@@ -85,7 +85,7 @@ def test_out_of_stock_takes_all_items_or_none(shop: Shop, customer: Customer) ->
     assert timeline[1]["data"]["sku"] == scarce
 
 
-def test_two_customers_and_the_last_piece(shop: Shop) -> None:
+def test_the_last_piece_is_sold_once_to_two_customers(shop: Shop) -> None:
     sku = shop.product(on_hand=1)
     customers = [shop.customer(), shop.customer()]
     with ThreadPoolExecutor(2) as executor:
@@ -97,7 +97,7 @@ def test_two_customers_and_the_last_piece(shop: Shop) -> None:
 
 @pytest.fixture
 def slow_capture(stack: Stack) -> Iterator[Callable[[], bool]]:
-    """Hold up the next capture for some seconds. Gives a function: is it under way?"""
+    """Delay the next capture for some seconds; returns a check whether it is in progress."""
     faults = f"{stack.urls.http('sandbox')}/faults"
     slow = {"kind": "latency", "seconds": 3, "match": {"operation": "confirm"}, "remaining": 1}
     requests.put(faults, json=[slow], timeout=10).raise_for_status()
@@ -105,7 +105,7 @@ def slow_capture(stack: Stack) -> Iterator[Callable[[], bool]]:
     requests.delete(faults, timeout=10).raise_for_status()
 
 
-def test_cancelled_while_the_capture_is_in_flight(
+def test_an_order_cancelled_during_its_capture_keeps_no_money(
     shop: Shop, customer: Customer, slow_capture: Callable[[], bool]
 ) -> None:
     sku = shop.product(on_hand=5)
@@ -133,7 +133,7 @@ def test_a_confirmed_order_is_not_cancellable(shop: Shop, customer: Customer) ->
     assert shop.order(placed["id"]) == order
 
 
-def test_operators_refund_in_parts_and_never_more_than_was_captured(shop: Shop, customer: Customer) -> None:
+def test_operators_refund_in_parts_up_to_the_captured_amount(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(price=1000): 3})
     shop.ended(placed["id"], "confirmed")
     payment = shop.payment(placed["id"], "captured")

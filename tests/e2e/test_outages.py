@@ -18,7 +18,7 @@ Away = Callable[[str], AbstractContextManager[None]]
 
 @pytest.fixture
 def away(stack: Stack) -> Away:
-    """Gives a block during which the named process is stopped."""
+    """A context manager that stops the named process during its block."""
 
     @contextmanager
     def without(name: str) -> Iterator[None]:
@@ -42,7 +42,9 @@ def test_orders_are_accepted_while_the_broker_is_down(stack: Stack, shop: Shop, 
     assert_kept(stack)
 
 
-def test_a_restart_of_postgresql_is_waited_out(stack: Stack, shop: Shop, customer: Customer, away: Away) -> None:
+def test_an_outage_of_postgresql_returns_503_and_loses_no_order(
+    stack: Stack, shop: Shop, customer: Customer, away: Away
+) -> None:
     skus = [shop.product(on_hand=1000) for _ in range(2)]
     with buying(shop, skus) as buyers:
         buyers.wait_for_more(5)
@@ -60,7 +62,7 @@ def test_a_restart_of_postgresql_is_waited_out(stack: Stack, shop: Shop, custome
     assert_kept(stack)
 
 
-def test_orders_need_no_archive(stack: Stack, shop: Shop, customer: Customer, away: Away) -> None:
+def test_orders_are_confirmed_without_the_archive(stack: Stack, shop: Shop, customer: Customer, away: Away) -> None:
     sku = shop.product()
     with away("mongodb"):
         placed = place(customer, {sku: 1})

@@ -23,7 +23,7 @@ expect.set_options(timeout=WAIT_MS)
 
 @dataclass
 class Operator:
-    """Somebody at the page Now who counts clicks."""
+    """An operator at the page Now; counts the clicks."""
 
     page: Page
     clicks: int = 0
@@ -40,7 +40,7 @@ class Operator:
         self.page.press(selector, "Enter")
 
     def problem(self, text: str) -> Locator:
-        """The line on the page Now that says what is wrong, as a link."""
+        """The link of a problem on the page Now."""
         return self.page.locator("#verdict .problems a", has_text=text).first
 
     def sees(self, text: str) -> None:
@@ -64,7 +64,7 @@ def operator(visitor: Visit, stack: Stack) -> Operator:
     return Operator(visitor.signed_in(stack.credentials.operator_password))
 
 
-def test_a_declined_card(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_a_declined_card_is_found(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.declined_card(stack, shop) as order_id:
         operator.click(operator.page.get_by_role("link", name="Orders", exact=True))
         operator.enter("#q", order_id)
@@ -74,7 +74,7 @@ def test_a_declined_card(operator: Operator, stack: Stack, shop: Shop) -> None:
 
 
 def discard_after_replay(shop: Shop, letter_id: str) -> None:
-    """Discard the dead letter once its event has failed again: before that it is on its way back."""
+    """Discard the dead letter after its event has failed again: before that its replay is in flight."""
     url = f"/api/v1/dead-letters/{letter_id}"
 
     def has_failed_again(letter: Json) -> bool:
@@ -85,7 +85,7 @@ def discard_after_replay(shop: Shop, letter_id: str) -> None:
     answer(shop.operator.post(f"{url}/discard", {"reason": "a test"}))
 
 
-def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_a_poisoned_event_is_found_and_discarded(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.poisoned_event(stack, shop) as letter_id:
         operator.click(operator.problem("failed for good"))
         operator.click(operator.page.locator(f"a[href='/console/dead-letters/{letter_id}']"))
@@ -93,22 +93,22 @@ def test_a_poisoned_event(operator: Operator, stack: Stack, shop: Shop) -> None:
         operator.sees("order_id")
         assert barriers(operator.page) == []
         operator.click(operator.page.get_by_role("button", name="Replay the edited event"))
-        expect(operator.page.get_by_role("status")).to_contain_text("failed again")  # nothing was edited
+        expect(operator.page.get_by_role("status")).to_contain_text("failed again")  # the event was not edited
         discard_after_replay(shop, letter_id)
 
 
-def test_a_provider_that_is_down(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_an_unavailable_provider_is_found(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.provider_away(stack, shop) as order_id:
         operator.sees("Payment provider: does not answer")
-        operator.sees("Nothing to do: orders wait and go on by themselves once it answers.")
+        operator.sees("No action is needed: orders wait and resume automatically when it answers.")
         operator.click(operator.page.get_by_role("link", name="Heal it"))
         operator.click(operator.page.get_by_role("button", name="Heal it now"))
-        operator.sees("Healed.")
+        operator.sees("The fault is removed.")
         shop.ended(order_id, "confirmed")
     assert operator.clicks < MAX_CLICKS
 
 
-def test_an_undecided_refund(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_an_undecided_refund_is_found(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.undecided_refund(stack, shop) as order_id:
         operator.click(operator.problem("undecided"))
         case = operator.page.locator("article", has_text=order_id)
@@ -121,7 +121,7 @@ def test_an_undecided_refund(operator: Operator, stack: Stack, shop: Shop) -> No
         shop.payment(order_id, "refunded")
 
 
-def test_an_undecided_refund_on_the_page_of_its_order(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_an_undecided_refund_is_shown_on_its_orders_page(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.undecided_refund(stack, shop) as order_id:
         operator.click(operator.page.get_by_role("link", name="Orders", exact=True))
         operator.enter("#q", order_id)
@@ -134,7 +134,7 @@ def test_an_undecided_refund_on_the_page_of_its_order(operator: Operator, stack:
         expect(operator.page.locator("h1")).to_contain_text("Cancelled and refunded")
 
 
-def test_a_dead_webhook(operator: Operator, stack: Stack, shop: Shop) -> None:
+def test_a_dead_webhook_is_found(operator: Operator, stack: Stack, shop: Shop) -> None:
     with prepared.dead_webhook(stack, shop) as (endpoint_id, receiver):
         operator.click(operator.problem(receiver.url))
         operator.sees("It answered 410")

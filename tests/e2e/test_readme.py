@@ -1,4 +1,4 @@
-"""The README's first order, pasted into a shell. Only the port, the product and the command's path differ."""
+"""The README's first order in a shell. Only the port, the product and the command's path differ."""
 
 import json
 import os
@@ -30,7 +30,7 @@ WAY = ("order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.con
 
 
 class Terminal:
-    """A shell into which lines are pasted one at a time; each must end well."""
+    """A shell that executes pasted lines one at a time; each must succeed."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self._shell = subprocess.Popen(
@@ -40,7 +40,7 @@ class Terminal:
         )  # fmt: skip
 
     def paste(self, line: str) -> str:
-        """What the line printed."""
+        """Execute a line; returns its output."""
         assert self._shell.stdin
         assert self._shell.stdout
         self._shell.stdin.write(f"{line}\necho; echo '{MARK}' $?\n")
@@ -61,7 +61,7 @@ class Terminal:
 
 
 def commands() -> list[str]:
-    """The lines of the README's block without its comments; what a backslash continues is one line."""
+    """The commands of the README's block, without comments; continued lines are joined."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition(SECTION)[2]
     found = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
     assert found, f"the README has no block below {SECTION!r}"
@@ -79,7 +79,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def johndoe_is_free(stack: Stack) -> None:
-    """Whoever had the README's name and address before has others now."""
+    """Rename an existing user with the README's name and address."""
     rename = "UPDATE users SET username = %s, email = %s WHERE username = 'johndoe' OR email = 'john.doe@example.com'"
     former = f"former-{uuid.uuid4().hex[:12]}"
     with closing(psycopg2.connect(stack.urls.database("users").replace("+psycopg2", ""))) as connection:
@@ -90,7 +90,7 @@ def johndoe_is_free(stack: Stack) -> None:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where `.venv/bin/holdfast` is the command of this tree."""
+    """A directory in which `.venv/bin/holdfast` is this tree's command."""
     command = tmp_path / ".venv" / "bin" / "holdfast"
     command.parent.mkdir(parents=True)
     run = f'cd "{ROOT}" && exec "{sys.executable}" -c "from holdfast.cli import main; main()" "$@"'
@@ -100,7 +100,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("johndoe_is_free")
-def test_the_issues_first_user(shop: Shop) -> None:
+def test_the_first_user_registers_with_the_documented_request(shop: Shop) -> None:
     body = {"username": "johndoe", "email": "john.doe@example.com"}
     reply = shop.anyone.post("/api/v1/users", body)
     assert reply.status_code == 201
@@ -112,7 +112,7 @@ def test_the_issues_first_user(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("johndoe_is_free")
-def test_a_first_order_by_hand(stack: Stack, shop: Shop, directory: Path) -> None:
+def test_the_readmes_first_order_is_confirmed(stack: Stack, shop: Shop, directory: Path) -> None:
     sku = f"TEA-{uuid.uuid4().hex[:12]}"
     environment = {"PATH": os.environ["PATH"], "HOLDFAST_HOME": str(stack.home.path), "LANG": "C.UTF-8"}
     terminal = Terminal(directory, environment)
@@ -121,7 +121,7 @@ def test_a_first_order_by_hand(stack: Stack, shop: Shop, directory: Path) -> Non
         ours = line.replace("http://127.0.0.1:8000", shop.url).replace("TEA-1", sku)
         printed[line] = terminal.paste(ours)
         if "/products" in line:
-            shop.wait_until_orderable(sku)  # somebody who pastes line by line is not that quick
+            shop.wait_until_orderable(sku)  # a person who pastes line by line is slower
         if line.startswith("order="):
             order_id = terminal.paste("echo $order")
             shop.await_events(order_id, *WAY)

@@ -1,4 +1,4 @@
-"""A refund that the provider refuses for good: where it is shown, and how an operator closes the case."""
+"""A permanently refused refund: where it is shown, and how an operator closes the case."""
 
 import json
 import uuid
@@ -42,7 +42,7 @@ def command(stack: Stack, *words: str) -> Result:
 
 
 def cancelled_too_late(shop: Shop, customer: Customer, faults: Callable[..., list[Json]]) -> Json:
-    """A payment of a cancelled order that was captured all the same."""
+    """A captured payment of a cancelled order."""
     faults(CHARGED_LATE, REFUSES)
     placed = place(customer, {shop.product(): 1})
     eventually(lambda: faults()[0]["struck"] == 1)
@@ -50,8 +50,8 @@ def cancelled_too_late(shop: Shop, customer: Customer, faults: Callable[..., lis
     return shop.payment(placed["id"], "captured")
 
 
-def stand(stack: Stack, shop: Shop, payment: Json) -> Json:
-    """The payment once its case stands; each pause is cut short."""
+def wait_for_open_case(stack: Stack, shop: Shop, payment: Json) -> Json:
+    """The payment once its case is open; each pause is shortened."""
     saboteur = Saboteur(stack)
 
     def poll() -> Json:
@@ -69,10 +69,10 @@ def letters(shop: Shop, payment: Json) -> list[dict[str, Any]]:
     return [letter for letter in open_ones if letter["order_id"] == payment["order_id"]]
 
 
-def test_it_is_seen_everywhere_and_an_operator_ends_it(
+def test_a_refused_refund_is_shown_everywhere_and_closed_by_an_operator(
     stack: Stack, shop: Shop, customer: Customer, faults: Callable[..., list[Json]]
 ) -> None:
-    payment = stand(stack, shop, cancelled_too_late(shop, customer, faults))
+    payment = wait_for_open_case(stack, shop, cancelled_too_late(shop, customer, faults))
     assert payment["refund_refusal"]["tries"] == 5
     [letter] = eventually(lambda: letters(shop, payment))
     assert "charge_disputed" in letter["error"]
@@ -99,10 +99,10 @@ def test_it_is_seen_everywhere_and_an_operator_ends_it(
     assert "Refund recorded: 19.99 USD was returned another way (by bank transfer)" in summaries
 
 
-def test_an_operator_has_it_tried_again(
+def test_an_operator_retries_a_refused_refund(
     stack: Stack, shop: Shop, customer: Customer, faults: Callable[..., list[Json]]
 ) -> None:
-    payment = stand(stack, shop, cancelled_too_late(shop, customer, faults))
+    payment = wait_for_open_case(stack, shop, cancelled_too_late(shop, customer, faults))
     eventually(lambda: letters(shop, payment))
     requests.delete(f"{stack.urls.http('sandbox')}/faults", timeout=10).raise_for_status()
     done = command(stack, "retry-refund", payment["id"], "--reason", "the dispute was won")

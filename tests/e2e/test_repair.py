@@ -26,14 +26,14 @@ def repair(stack: Stack) -> tuple[int, dict[str, Any]]:
 
 
 def purge(stack: Stack, queue: str) -> None:
-    """Whatever waits in the queue is lost."""
+    """Delete all waiting messages of the queue."""
     url = f"{stack.urls.rabbitmq_management}/api/queues/{quote('/', safe='')}/{queue}"
     messages = eventually(lambda: requests.get(url, timeout=10).json().get("messages", 0))
     assert messages > 0
     requests.delete(f"{url}/contents", timeout=10).raise_for_status()
 
 
-def test_a_context_that_lost_the_end_of_an_order_gets_it_again(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_a_context_that_lost_a_final_event_receives_it_again(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=5)
     stack.stop("worker-payments")
     placed = place(customer, {sku: 2})
@@ -49,13 +49,11 @@ def test_a_context_that_lost_the_end_of_an_order_gets_it_again(stack: Stack, sho
     assert {"P1", "P3"} >= {finding["promise"] for finding in document["repair"]["mended"]} >= {"P1"}
     assert document["repair"]["not_mended"] == []
     assert shop.stock(sku)["sold"] == 2
-    assert "repair" not in repair(stack)[1]  # nothing is left to be asked
+    assert "repair" not in repair(stack)[1]  # no request is left
     assert_kept(stack)
 
 
-def test_an_end_that_only_the_archive_lost_comes_back_and_a_beginning_does_not(
-    stack: Stack, shop: Shop, customer: Customer
-) -> None:
+def test_only_final_events_lost_by_the_archive_are_restored(stack: Stack, shop: Shop, customer: Customer) -> None:
     saboteur = Saboteur(stack)
     placed = place(customer, {shop.product(): 1})
     shop.ended(placed["id"], "confirmed")

@@ -23,10 +23,10 @@ from tests.e2e.waiting import eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 BUYERS, READERS = 3, 3
-# Orders are accepted faster than they are settled: the buyers leave the rest of the system time to follow.
+# Orders are accepted faster than they are settled: the buyers limit the backlog.
 BUYERS_PAUSE_SECONDS, READERS_PAUSE_SECONDS = 0.5, 0.05
 SETTLE_SECONDS = 300
-# A request may have to wait for its service's successor, which takes a while on a busy machine.
+# A request may wait for its service's successor, which starts slowly on a busy machine.
 PATIENCE_SECONDS = 60
 BACK_SECONDS = 120
 KINDS = ("service-orders", "service-users", "worker-orders", "worker-payments", "relay-1", "scheduler", "sandbox")
@@ -34,9 +34,9 @@ KINDS = ("service-orders", "service-users", "worker-orders", "worker-payments", 
 
 @dataclass
 class Traffic:
-    """Requests all the time, each over its own connection. Any response but a success is a failure.
+    """Continuous requests, each over its own connection. Every response except a success is a failure.
 
-    Only a service that says its database was too slow is asked again: on a busy machine that happens without a restart.
+    Only a 503 for a slow database is retried, because a busy machine causes it without a restart.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Every route of the design, through the gateway, once, with the fields and statuses that it promises."""
+"""Every route once through the gateway, with its documented fields and statuses."""
 
 import uuid
 from typing import Any
@@ -34,7 +34,7 @@ def listed(reply: Any, url: str) -> list[dict[str, Any]]:
     return items
 
 
-def test_users(shop: Shop) -> None:
+def test_a_user_registers_once(shop: Shop) -> None:
     name = f"e2e-{uuid.uuid4().hex[:12]}"
     body = {"username": name, "email": f"{name}@example.com", "password": "correct horse battery"}
     user = answer(shop.anyone.post("/api/v1/users", body), 201)
@@ -49,7 +49,7 @@ def test_a_user_needs_no_password(shop: Shop) -> None:
     assert set(user) == USER | {"api_key"}
 
 
-def test_tokens_for_a_password_or_an_api_key(shop: Shop) -> None:
+def test_tokens_are_issued_for_a_password_or_an_api_key(shop: Shop) -> None:
     name = f"e2e-{uuid.uuid4().hex[:12]}"
     person = {"username": name, "email": f"{name}@example.com", "password": "correct horse battery"}
     user = answer(shop.anyone.post("/api/v1/users", person), 201)
@@ -66,7 +66,7 @@ def test_tokens_for_a_password_or_an_api_key(shop: Shop) -> None:
     assert problem(shop.anyone.post("/api/v1/tokens", wrong)) == (401, "invalid_credentials")
 
 
-def test_api_keys(shop: Shop, customer: Customer) -> None:
+def test_api_keys_are_created_listed_and_deleted(shop: Shop, customer: Customer) -> None:
     made = answer(customer.api.post("/api/v1/api-keys"), 201)
     assert set(made) == {"id", "hint", "created_at", "api_key"}
     assert answer(shop.anyone.post("/api/v1/tokens", {"api_key": made["api_key"]}))["access_token"]
@@ -79,13 +79,13 @@ def test_api_keys(shop: Shop, customer: Customer) -> None:
     assert problem(refused) == (401, "invalid_credentials")
 
 
-def test_the_published_keys(shop: Shop) -> None:
+def test_public_keys_are_published(shop: Shop) -> None:
     keys = answer(shop.anyone.get("/.well-known/jwks.json"))["keys"]
     assert keys
     assert all((key["kty"], key["crv"]) == ("OKP", "Ed25519") and "d" not in key for key in keys)
 
 
-def test_products(shop: Shop, customer: Customer) -> None:
+def test_products_are_created_and_listed(shop: Shop, customer: Customer) -> None:
     sku = f"E2E-{uuid.uuid4().hex[:12]}"
     body = {"sku": sku, "name": "Kettle", "price": {"amount": 4900, "currency": "eur"}, "on_hand": 7}
     assert problem(customer.api.post(PRODUCTS, body)) == (403, "forbidden")
@@ -98,7 +98,7 @@ def test_products(shop: Shop, customer: Customer) -> None:
     assert [set(item) for item in shown] == [PRODUCT]
 
 
-def test_changing_a_product(shop: Shop, customer: Customer) -> None:
+def test_products_are_changed(shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=7)
     changed = answer(
         shop.operator.patch(f"{PRODUCTS}/{sku}", {"name": "Red", "price": {"amount": 1, "currency": "usd"}})
@@ -117,7 +117,7 @@ def test_changing_a_product(shop: Shop, customer: Customer) -> None:
     assert shop.stock(sku) == more
 
 
-def test_orders(shop: Shop, customer: Customer) -> None:
+def test_orders_are_placed_and_listed(shop: Shop, customer: Customer) -> None:
     sku = shop.product()
     reply = customer.api.post(ORDERS, order_of({sku: 1}), key=str(uuid.uuid4()))
     first = answer(reply, 202)
@@ -138,7 +138,7 @@ def test_orders(shop: Shop, customer: Customer) -> None:
     assert [order["id"] for order in newest] == [second["id"], first["id"]]
 
 
-def test_cancelling_an_order(shop: Shop, customer: Customer) -> None:
+def test_orders_are_cancelled(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(on_hand=0): 1})
     reply = customer.api.post(f"{ORDERS}/{placed['id']}/cancel")
     order = answer(reply)
@@ -147,7 +147,7 @@ def test_cancelling_an_order(shop: Shop, customer: Customer) -> None:
     assert order["cancel_reason"] in {"customer_request", "out_of_stock"}
 
 
-def test_payments(shop: Shop, customer: Customer) -> None:
+def test_payments_are_listed_and_refunded(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(): 1})
     payment = shop.payment(placed["id"], "captured")
     assert set(payment) == PAYMENT
@@ -160,7 +160,7 @@ def test_payments(shop: Shop, customer: Customer) -> None:
     assert (refund["payment_id"], refund["order_id"], refund["reason"]) == (payment["id"], placed["id"], "broken")
 
 
-def test_the_archive(shop: Shop, customer: Customer) -> None:
+def test_events_and_timelines_are_listed(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(on_hand=0): 1})
     shop.await_events(placed["id"], "order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
     path = f"{ORDERS}/{placed['id']}/timeline"
@@ -177,7 +177,7 @@ def test_the_archive(shop: Shop, customer: Customer) -> None:
     assert problem(customer.api.get("/api/v1/events")) == (403, "forbidden")
 
 
-def test_the_request_id_leads_to_the_events(shop: Shop, customer: Customer) -> None:
+def test_events_carry_the_request_id_as_correlation_id(shop: Shop, customer: Customer) -> None:
     mark = f"e2e-{uuid.uuid4()}"
     headers = {"Request-Id": mark}
     body = order_of({shop.product(): 1})

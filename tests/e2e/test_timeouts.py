@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SWEEPS_SECONDS = 5
 
 
-def test_a_time_out_while_the_capture_is_in_flight(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_an_order_timed_out_during_its_capture_keeps_no_money(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=5)
     slow = {"kind": "latency", "seconds": 4.5, "match": {"operation": "confirm"}, "remaining": 1}
     requests.post(f"{stack.urls.http('sandbox')}/faults", json=slow, timeout=10).raise_for_status()
@@ -33,7 +33,7 @@ def test_a_time_out_while_the_capture_is_in_flight(stack: Stack, shop: Shop, cus
     assert_kept(stack)
 
 
-def test_nothing_times_out_while_a_worker_is_down(stack: Stack, shop: Shop, customer: Customer) -> None:
+def test_no_order_times_out_while_a_worker_is_down(stack: Stack, shop: Shop, customer: Customer) -> None:
     sku = shop.product(on_hand=5)
     stack.stop("worker-payments")
     placed = place(customer, {sku: 1})

@@ -1,4 +1,4 @@
-"""A charge that the provider does not decide: its order times out, and a late capture is refunded."""
+"""An undecided charge: its order times out, and a late capture is refunded."""
 
 from collections.abc import Iterator
 
@@ -30,10 +30,10 @@ def test_an_order_times_out_while_its_charge_is_undecided_and_a_late_capture_is_
     eventually(lambda: requests.get(faults, timeout=10).json()["data"][0]["struck"] == 1)
     others = [place(customer, {shop.product(): 1}) for _ in range(3)]
     for other in others:
-        shop.ended(other["id"], "confirmed")  # nobody waits for the first one
+        shop.ended(other["id"], "confirmed")  # no request waits for the first one
     Saboteur(stack).order_aged(placed["id"])
     shop.ended(placed["id"], "cancelled", "timed_out")
 
-    requests.delete(faults, timeout=10).raise_for_status()  # now it succeeds
+    requests.delete(faults, timeout=10).raise_for_status()  # the charge now succeeds
     shop.payment(placed["id"], "refunded")
     assert_kept(stack)

@@ -30,7 +30,7 @@ def subscribe(api: Api, url: str) -> Json:
     return made
 
 
-def test_each_gets_what_they_may_see(shop: Shop, customer: Customer, receiver: Receiver) -> None:
+def test_each_subscriber_gets_only_permitted_events(shop: Shop, customer: Customer, receiver: Receiver) -> None:
     other_customer = shop.customer()
     owners = {"/operator": shop.operator, "/own": customer.api, "/foreign": other_customer.api}
     made = {path: subscribe(api, receiver.url + path) for path, api in owners.items()}
@@ -58,7 +58,7 @@ def test_each_gets_what_they_may_see(shop: Shop, customer: Customer, receiver: R
         assert api.delete(f"{ENDPOINTS}/{made[path]['id']}").status_code == 204
 
 
-def test_a_test_event_arrives_and_can_be_sent_again(shop: Shop, receiver: Receiver) -> None:
+def test_a_test_event_is_delivered_and_can_be_resent(shop: Shop, receiver: Receiver) -> None:
     made = subscribe(shop.operator, f"{receiver.url}/test")
     place_of_it = f"{ENDPOINTS}/{made['id']}"
     delivery = answer(shop.operator.post(f"{place_of_it}/test"), 202)

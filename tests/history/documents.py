@@ -1,6 +1,6 @@
-"""Collections with a long history, in the shape that `services.archive` and `services.operations` write them.
+"""Collections with a long history, in the format of `services.archive` and `services.operations`.
 
-As in the tables of `filling.py`, what is rare is old.
+Like in the tables of `filling.py`, rare values are old.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def moment(number: int) -> str:
 
 
 def fill(database: Database[Document]) -> None:
-    """Make both contexts' collections and fill them."""
+    """Create both contexts' collections and fill them."""
     for migrations in (archive, operations):
         upgrade(migrations, database, wait_seconds=10)
     for collection, make in (
@@ -75,7 +75,7 @@ def _event(number: int) -> Document:
 def _letter(number: int) -> Document:
     is_rare = number <= OPEN_ROWS
     error = RARE_ERROR if is_rare else ERRORS[number % len(ERRORS)]
-    # Many wait, and none of them is of the first type.
+    # Many events wait, and none of them is of the first type.
     waits = is_rare or number % len(TYPES) == 1
     status = "filed" if waits else "discarded" if number <= RARE_ROWS else "replayed"
     return {

@@ -1,7 +1,7 @@
 """Tables with a long history, for each context: SQL that fills them, and what to run when that is committed.
 
-The numbers are chosen against the planner, which thinks values spread evenly: what is rare is also old, so a plan that
-walks from the newest row until it has found enough reads nearly the whole table.
+The numbers mislead the planner, which assumes evenly distributed values: rare values are also old, so a plan that scans
+from the newest row until it has found enough reads nearly the whole table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROWS = 20_000
 CUSTOMERS = 200
 RARE_ROWS = 2_000  # the oldest: cancelled, refunded
 OPEN_ROWS = 5  # older still
-BACKLOG_ROWS = 1_000  # the same, where an outage has left many that sweeps look at
+BACKLOG_ROWS = 1_000  # the same, after an outage with many rows for the sweeps
 _N = f"generate_series(1, {ROWS}) AS n"
 
 
@@ -37,7 +37,7 @@ _STATUS = f"CASE WHEN n <= {{rows}} THEN '{{open}}' WHEN n <= {RARE_ROWS} THEN '
 _ORDER_STATUS = _STATUS.format(rows=OPEN_ROWS, open="pending", rare="cancelled", usual="confirmed")
 _RESERVATION_STATUS = _STATUS.format(rows=BACKLOG_ROWS, open="held", rare="released", usual="sold")
 _REFUND_STATUS = _STATUS.format(rows=BACKLOG_ROWS, open="pending", rare="failed", usual="succeeded")
-# Of the backlog a third is captured and its order has not ended, a third can be charged, a third waits for its stock.
+# A third of the backlog is captured and its order is open, a third can be charged, a third waits for its stock.
 _PAYMENT_STATUS = f"""
     CASE WHEN n <= {BACKLOG_ROWS} THEN (ARRAY['captured', 'pending', 'pending'])[n % 3 + 1]
          WHEN n <= {RARE_ROWS} THEN 'refunded' ELSE 'captured' END
@@ -58,7 +58,7 @@ _LEASES = "INSERT INTO leases (name, holder, expires_at) VALUES ('sweep', 'holde
 
 
 def _pruned(table: str, fill: str) -> list[str]:
-    """A table that has been pruned: its new rows are where the old ones were."""
+    """A pruned table: its new rows are in the space of deleted ones."""
     old, new = fill.format(at="now() - interval '100 days'"), fill.format(at=_AT)
     return [old, f"DELETE FROM {table}", f"VACUUM {table}", new]
 
@@ -134,7 +134,7 @@ FILLINGS = _FILLINGS | {context: [*own.FILLING, *_KIT] for context, own in OWN.i
 
 
 def fill(engine: Engine, context: str) -> None:
-    """Fill the tables of a context, and let the planner know."""
+    """Fill the tables of a context, and update the planner's statistics."""
     with autocommit(engine) as connection:
         for statement in FILLINGS[context]:
             connection.execute(text(statement))

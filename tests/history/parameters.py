@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.history.statements import Statement
 
 MIDDLE = ROWS // 2
-# The first page twice, one far down above what is rare, and one within that.
+# The first page twice, one just above the rare rows, and one within them.
 _DEEP = [None, id_of(ROWS + 1), id_of(RARE_ROWS + 500), id_of(RARE_ROWS // 2)]
 _ORDERS_BEFORE = _DEEP[1:]
 _ORDER_STATUSES = ["pending", "reserved", "confirmed", "cancelled"]
@@ -23,6 +24,16 @@ _ORDER_SKUS = ["popular", f"sku-{MIDDLE + 1}", "unknown"]
 _LONG_SECONDS = 1e9
 _ALL_OR_NONE_ARE_OLD = [0.0, _LONG_SECONDS]
 _KNOWN_OR_NEW = [id_of(MIDDLE), id_of(ROWS + 1)]
+
+_NO_FACT = {"order_known": False, "stock_reserved": False, "cancel_requested": False}
+
+
+def _changes(**values: Any) -> str:
+    """A known and a new row with these values."""
+    return json.dumps([{"id": id_, "order_id": id_, **values} for id_ in _KNOWN_OR_NEW])
+
+
+_RESERVATIONS = _changes(status="held", items=[{"sku": f"sku-{MIDDLE}", "quantity": 1}], version=1)
 
 _ANY: dict[str, list[Any]] = {
     "account": [f"user-{MIDDLE}"],
@@ -52,6 +63,7 @@ _ANY: dict[str, list[Any]] = {
     "id": _KNOWN_OR_NEW,
     "holder": ["holder", "another"],
     "items": ["[]"],
+    "ids": [_KNOWN_OR_NEW],
     "key": [str(MIDDLE), "new"],
     "kind": ["operator"],
     "lease_id": [id_of(MIDDLE)],
@@ -103,18 +115,31 @@ _ANY: dict[str, list[Any]] = {
     "waits": [True, False],
     "window_seconds": [900],
 }
-# Where a name means something else, or one value alone is possible.
+# Names with another meaning, or with only one possible value.
 _OF_ONE: dict[str, dict[str, list[Any]]] = {
     "common.web.idempotency._INSERT": {"status": [201]},
     "common.web.idempotency_lease._FINISH": {"status": [201]},
-    "services.inventory.models._CLAIM": {"status": ["held"]},
     "services.inventory.models._INSERT_PRODUCT": {"on_hand": [1]},
-    "services.inventory.models._REJECT": {"status": ["rejected"]},
-    "services.inventory.models._REMEMBER": {"status": ["cancelled"]},
-    "services.inventory.models._SETTLE": {"status": ["sold"]},
     "services.inventory.models._UPDATE_PRODUCT": {"on_hand": [100]},
+    "services.inventory.reservations._OPEN": {"placed": [_RESERVATIONS]},
+    "services.inventory.reservations._REMEMBER": {"status": ["cancelled"]},
+    "services.inventory.reservations._WRITE": {
+        "order_id": [_KNOWN_OR_NEW],
+        "status": [["sold", "sold"]],
+        "version": [[3, 3]],
+        "sku": [[f"sku-{MIDDLE}"]],
+        **{name: [[0]] for name in ("on_hand", "reserved", "sold")},
+        "event_id": [[id_of(ROWS + 1)]],
+        **{name: [["t"]] for name in ("type", "correlation_id", "body")},
+    },
     "services.orders.clock._OVERDUE": {"before": [-1.0, 1e9]},
-    "services.orders.models._CHANGE": {"status": ["confirmed"]},
+    "services.orders.models._CHANGE": {
+        "id": [_KNOWN_OR_NEW],
+        "status": [["confirmed", "confirmed"]],
+        "cancel_reason": [[None, None]],
+        "version": [[3, 3]],
+        "final_envelope": [["{}", None]],
+    },
     "services.orders.models._INSERT_PLACED": {"id": [id_of(ROWS + 1)], "customer_id": ["new"], "status": ["pending"]},
     "services.orders.models._LIST": {"before": _ORDERS_BEFORE},
     "services.orders.models._LIST_BY_STATUS": {"before": _ORDERS_BEFORE, "status": _ORDER_STATUSES},
@@ -130,6 +155,7 @@ _OF_ONE: dict[str, dict[str, list[Any]]] = {
         "sku": [None, *_ORDER_SKUS],
         "status": [None, *_ORDER_STATUSES],
     },
+    "services.payments.facts._RECORD": {"facts": [_changes(**_NO_FACT, order_confirmed=True)]},
     "services.payments.ledger._CONCLUDE": {"status": ["succeeded"]},
     "services.payments.ledger._INSERT": {
         "id": [id_of(ROWS + 1)],
@@ -137,12 +163,15 @@ _OF_ONE: dict[str, dict[str, list[Any]]] = {
         "status": ["pending"],
     },
     "services.payments.ledger._INSERT_EXTERNAL": {"id": [id_of(ROWS + 1)], "payment_id": [id_of(MIDDLE)]},
-    "services.payments.models._CHANGE": {"status": ["captured"]},
-    "services.payments.models._RECORD_ORDER": {"id": [id_of(ROWS + 1)], "customer_id": ["new"]},
-    "services.payments.models._RECORD_CANCELLED": {"id": [id_of(ROWS + 1)]},
-    "services.payments.models._RECORD_RESERVED": {"id": [id_of(ROWS + 1)]},
+    "services.payments.models._ATTACH": {"ids": [[id_of(MIDDLE)]], "intents": [["pi_new"]]},
+    "services.payments.models._CHANGE": {
+        "id": [_KNOWN_OR_NEW],
+        "status": [["captured", "captured"]],
+        **{name: [[0, 0]] for name in ("refunded", "refunded_elsewhere", "version", "refusals")},
+        **{name: [[None, None]] for name in ("decline_code", "refusal_code")},
+        **{name: [[False, False]] for name in ("closed", "waits")},
+    },
     "services.payments.models._LIST": {"order_id": [None, id_of(MIDDLE), id_of(ROWS + 1)]},
-    "services.payments.models._RECORD_CONFIRMED": {"id": [id_of(ROWS + 1)]},
     "services.users.models._INSERT_KEY": {"id": [id_of(ROWS + 1)], "user_id": [id_of(MIDDLE)], "digest": [b"new"]},
     "services.users.models._INSERT_USER": {"id": [id_of(ROWS + 1)]},
 }
@@ -152,7 +181,7 @@ _OF_ONE |= {
 
 
 def combinations(statement: Statement) -> Iterator[dict[str, Any]]:
-    """The values to try the statement with. Raises KeyError for a parameter that has none here."""
+    """The values to run the statement with. Raises KeyError for a parameter without values."""
     known = _ANY | _OF_ONE.get(statement.name, {})
     names = list(statement.clause._bindparams)
     for values in product(*(known[name] for name in names)):

@@ -46,7 +46,7 @@ def statements() -> list[Statement]:
 
 
 def inline_statements() -> list[str]:
-    """The files that make a statement within a function, where `statements` does not find it."""
+    """The files with statements inside functions, which `statements` does not find."""
     files = [path for package in ("common", "services", "workers") for path in sorted((ROOT / package).rglob("*.py"))]
     return [
         str(path.relative_to(ROOT))

@@ -19,7 +19,7 @@ from services.archive import domain as archive_domain
 from services.archive import usecases as archive
 from services.archive.backfill import assign_missing_positions
 from services.archive.event_log import EventLog
-from services.operations import acts, audits, groups, jobs, models, usecases
+from services.operations import audits, groups, jobs, models, operator_actions, usecases
 from services.operations.domain import Filter, Status
 from services.operations.tests.dead_letters import dead, happening
 from tests.history import documents
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 MAX_DOCUMENTS = 200
 CURSORS = (None, id_of(ROWS // 2), id_of(RARE_ROWS + 500))
-# What reads an index to its end on purpose, never the documents themselves.
+# Queries that deliberately read an index to its end, but not the documents.
 COUNTS = {
     "dead letters by queue and status": "each dead letter is counted, up to MAX_COUNTED of a status",
     "dead letters that wait": "likewise",
@@ -116,8 +116,8 @@ def _replies(database: Database_) -> None:
 
 
 def _act(database: Database_) -> None:
-    act_id = acts.begin(database, "cancel the order", [id_of(7)], by="operator", name="operator")
-    acts.finish(database, act_id, acts.DONE)
+    act_id = operator_actions.begin(database, "cancel the order", [id_of(7)], by="operator", name="operator")
+    operator_actions.finish(database, act_id, operator_actions.DONE)
 
 
 OTHERS: dict[str, Run] = {
@@ -136,8 +136,8 @@ OTHERS: dict[str, Run] = {
     "the dead letters of an order": partial(models.page, criteria=Filter(order_id=id_of(7)), before=None, limit=10),
     "the last audit": audits.last,
     "an act": _act,
-    "the latest acts": partial(acts.latest, limit=10),
-    "the latest acts on an order": partial(acts.of_subject, subject=id_of(7), limit=10),
+    "the latest acts": partial(operator_actions.latest, limit=10),
+    "the latest acts on an order": partial(operator_actions.of_subject, subject=id_of(7), limit=10),
     "the latest audits": partial(audits.latest, limit=10),
     "kept replies": _replies,
 }

@@ -15,7 +15,7 @@ from common.messaging.outbox_rows import COUNTED_ROWS, COUNTED_SET_ASIDE, RESTOR
 from common.storage.postgresql import make_engine
 from common.tests.query_plans import rows_read, run_and_explain, scans
 from infrastructure.database_roles import OWNER
-from services.payments.waiting import MAX_LOOKED_AT
+from services.payments.undecided_payments import MAX_LOOKED_AT
 from tests.history.filling import FILLINGS, fill
 from tests.history.parameters import combinations, described_statements
 from tests.history.statements import ROOT, Statement, inline_statements, statements
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 MAX_ROWS = 200  # a page of ten, or one customer's orders
-# Statements that read more on purpose: how much at most, and why.
+# Statements that deliberately read more: the limit, and the reason.
 READ_MORE = {
     "common.messaging.outbox_rows._MEASURE": (
         COUNTED_ROWS + COUNTED_SET_ASIDE + MAX_ROWS,
@@ -37,13 +37,16 @@ READ_MORE = {
         2000 + MAX_ROWS,
         "of a SKU and a status one goes by an index, whichever the planner takes for rarer: an operator's search",
     ),
-    "services.payments.waiting._PAGE": (MAX_LOOKED_AT + MAX_ROWS, "it looks at those that wait longest, up to a bound"),
+    "services.payments.undecided_payments._PAGE": (
+        MAX_LOOKED_AT + MAX_ROWS,
+        "it looks at those that wait longest, up to a bound",
+    ),
     "services.orders.models._FIND_AND_MEASURE": (
         COUNTED_ROWS,
         "it counts what waits to be published, up to a bound, once in a while",
     ),
 }
-# Statements of the migrations' job and of the connection itself, not of the work; and `statement`, which makes them.
+# Statements of the migration job and of the connection itself; and `statement`, which creates them.
 INLINE = ["common/storage/migrations.py", "common/storage/postgresql.py", "common/storage/statements.py"]
 
 
@@ -86,6 +89,6 @@ def test_each_context_has_a_long_history() -> None:
     assert contexts == set(FILLINGS)
 
 
-def test_no_exception_outlives_its_statement() -> None:
+def test_every_exception_belongs_to_a_statement() -> None:
     names = {statement.name for statement in statements()}
     assert set(READ_MORE) | described_statements() <= names

@@ -75,8 +75,8 @@ def _page(**filters: str) -> Run:
 
 
 RUNS: dict[str, Run] = {
-    "subscribers of a type": partial(models.subscribers, event_type=TYPE, customer_id="owner-7"),
-    "whether customers subscribed": partial(models.has_customers, event_type=TYPE),
+    "subscribers of a type": partial(models.subscribers, event_types=[TYPE], customer_ids=["owner-7"]),
+    "whether customers subscribed": partial(models.has_customers, event_types=[TYPE]),
     "endpoints of an owner": partial(models.page, owner_id="owner-7", before=None, limit=21),
     "endpoints": partial(models.page, owner_id=None, before=id_of(ROWS // 2), limit=21),
     "endpoints that fail": partial(models.page, owner_id=None, before=None, limit=21, is_failing=True),
@@ -100,8 +100,8 @@ RUNS: dict[str, Run] = {
     "deliveries of an order to some": partial(
         deliveries.page_of_order, order_id=id_of(7), endpoint_ids=[BUSY, id_of(7)], before=id_of(ROWS), limit=21
     ),
-    "an order's owner": partial(owners.owner_of, order_id=id_of(7)),
-    "events that wait": partial(owners.waiting, order_id=id_of(7)),
+    "the owners of orders": partial(owners.of_orders, order_ids=[id_of(7), id_of(8)]),
+    "events that wait": partial(owners.waiting, order_ids=[id_of(7), id_of(8)]),
 }
 
 

@@ -1,6 +1,6 @@
-"""A schedule is a row of bytes, and each decision takes the next one. When they are used up everything goes smoothly.
+"""A schedule is a sequence of bytes; each decision takes the next one. After the last byte nothing fails.
 
-So a schedule can be kept, repeated and made smaller: without a byte, or with a smaller one, it is a schedule again.
+So a schedule can be stored, repeated and shrunk: with a byte removed or decreased it is still a schedule.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Choices:
         self._schedule += schedule
 
     def end(self) -> None:
-        """From now on everything goes smoothly."""
+        """From now on nothing fails."""
         self._used = len(self._schedule)
 
 
 def smallest(schedule: bytes, fails: Callable[[bytes], bool], tries: int = 2_000) -> bytes:
-    """A smaller schedule that fails as well; none of its bytes can be left out or zeroed any more, if tries suffice."""
+    """A minimal schedule that still fails: no byte can be removed or zeroed, unless the tries are used up."""
     progress = True
     while progress and tries > 0:
         progress = False

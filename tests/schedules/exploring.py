@@ -45,7 +45,7 @@ class Explorer:
         self.shop.at(place)
 
     def run(self, schedule: bytes) -> Finding | None:
-        """Run one schedule to its end; what it broke, if anything."""
+        """Run one schedule to its end; returns the violations."""
         self.schedules += 1
         choices = Choices(schedule)
         shop = self.shop = Shop(choices)

@@ -1,7 +1,7 @@
 """Replaces databases, time and log by simulations in the use cases only.
 
-Events travel as objects: neither JSON nor schemas are in the way, which have tests of their own and would take four
-fifths of the time.
+Events are passed as objects, without JSON and schemas, which have their own tests and would take four fifths of the
+time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from common.messaging.events import Contract, Event, MessageContext
 from services.inventory import usecases as inventory
 from services.orders import timeouts
 from services.orders import usecases as orders
-from services.payments import open_cases, refunding, refunds, settlement
+from services.payments import facts, open_cases, outcomes, refunding, refunds, settlement
 from services.payments import usecases as payments
-from tests.schedules.tables import InventoryTables, OrderTables, PaymentTables, RefundTables, Tables
+from tests.schedules.tables import InventoryTables, OrderTables, PaymentTables, RefundTables, Tables, record_facts
 from workers.inventory import consumers as inventory_consumers
 from workers.orders import consumers as orders_consumers
 from workers.payments import consumers as payments_consumers
@@ -33,15 +33,17 @@ _QUIET = SimpleNamespace(info=lambda *_, **__: None, exception=lambda *_, **__: 
 _TABLES: dict[Any, dict[str, Any]] = {
     orders: {"models": OrderTables},
     timeouts: {"models": OrderTables, "clock": OrderTables},
-    inventory: {"models": InventoryTables},
+    inventory: {"models": InventoryTables, "reservations": InventoryTables},
+    facts: {"record": record_facts},
     payments: {"models": PaymentTables, "ledger": RefundTables},
     settlement: {"models": PaymentTables, "ledger": RefundTables},
+    outcomes: {"models": PaymentTables, "ledger": RefundTables},
     refunding: {"models": PaymentTables, "ledger": RefundTables},
     open_cases: {"models": PaymentTables, "ledger": RefundTables},
-    refunds: {"REFUND_TRIES": 2},  # else hardly a schedule gets so far
+    refunds: {"REFUND_TRIES": 2},  # otherwise few schedules get this far
     common.messaging.inbox: {},
     common.messaging.outbox: {
-        "row": lambda _connection, event: {"event_id": "", "type": "", "correlation_id": "", "body": event}
+        "_values": lambda _connection, event: {"event_id": "", "type": "", "correlation_id": "", "body": event}
     },
     inventory_consumers: {},
     orders_consumers: {},
@@ -51,7 +53,7 @@ _TABLES: dict[Any, dict[str, Any]] = {
 
 @contextmanager
 def simulated(at: Callable[[str], None]) -> Iterator[pytest.MonkeyPatch]:
-    """Within the block the use cases work on `Tables`, and call `at` wherever a crash point is named."""
+    """Within the block the use cases use `Tables`, and call `at` at each crash point."""
     everywhere: dict[str, Any] = {
         "transaction": Tables.transaction,
         "autocommit": Tables.autocommit,
@@ -105,11 +107,11 @@ def _origin(_name: str, **_: Any) -> Iterator[MessageContext]:
 
 @contextmanager
 def _claim(_connection: Tables, _key: None) -> Iterator[Any]:
-    yield SimpleNamespace(reply=None, keep=lambda *_: None)
+    yield SimpleNamespace(reply=None, store=lambda *_: None)
 
 
 def _begin(_connection: Tables, _key: None, *, resource_id: str, seconds: float) -> Any:
-    """A refund request without repetition."""
+    """A refund request that is not repeated."""
     return SimpleNamespace(
         reply=None,
         resource_id=resource_id,

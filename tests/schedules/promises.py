@@ -8,14 +8,14 @@ from services.inventory.domain import Status as Reserved
 from services.orders.domain import OPEN
 from services.orders.domain import Status as Ordered
 from services.payments.domain import RefundKind, RefundStatus
-from tests.schedules.shop import PRICE, SKU, STOCK
+from tests.schedules.simulation import PRICE, SKU, STOCK
 
 if TYPE_CHECKING:
     from tests.schedules.shop import Shop
 
 
 def broken(shop: Shop, *, settled: bool) -> list[str]:
-    """The promises that this shop breaks, in words; empty is what is wanted."""
+    """The violations of this shop as text; empty if every promise holds."""
     found = list(shop.refused)
     if not settled:
         found.append("P1: it does not come to rest")

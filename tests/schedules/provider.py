@@ -1,6 +1,6 @@
 """The provider of a schedule: intents and refunds by Stripe's rules, keys that it may forget, answers that get lost.
 
-It stands in place of `services.payments.provider.Provider`, whose way with Stripe's client has tests of its own.
+It replaces `services.payments.provider.Provider`, whose use of Stripe's client is tested separately.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Made:
 
 @dataclass
 class SimulatedProvider:
-    """`chance(name, n)` answers 0 .. n-1, mostly 0; `at(name)` may let others do something in between, or crash."""
+    """`chance(name, n)` returns 0 .. n-1, mostly 0; `at(name)` may run other actors, or crash."""
 
     chance: Callable[[int], int]
     at: Callable[[str], None]
@@ -99,7 +99,7 @@ class SimulatedProvider:
         return Intent(provider_id, state, "refused" if state is IntentState.REFUSED else None)
 
     def _call(self) -> bool:
-        """The request's way: it may never arrive. Answers whether the answer will be lost."""
+        """Simulate the network: the request may be lost. Returns whether the response will be lost."""
         self.at("provider.asked")
         fate = self.chance(16)
         if fate == 15:

@@ -1,8 +1,8 @@
 """A context's database in memory: tables, transactions that roll back, and the statements of the outbox and the inbox.
 
 One thread, so transactions are never concurrent: other actors (`Shop.at`) do not run while one is open.
-What the statements of `models.py` do is said again here, in a line or two each; that SQL does the same is for the
-contexts' own tests, on a real server.
+Each statement of `models.py` is reimplemented here in a line or two; the contexts' own tests check the SQL on a real
+server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from common.messaging.events import Event
     from services.orders.domain import Order
-    from services.payments.domain import Terms
+    from services.payments.facts import Fact
 
 NOW = utc_now()
 
@@ -35,11 +35,12 @@ class Result:
 
 @dataclass
 class Tables:
-    """Stands for the engine and for its connection."""
+    """Replaces the engine and its connection."""
 
     rows: dict[Any, Any] = field(default_factory=dict)  # (table, key) -> row
     outbox: dict[int, Event] = field(default_factory=dict)
     handled: set[tuple[str, str]] = field(default_factory=set)
+    info: dict[str, Any] = field(default_factory=dict)
     position: int = 0
     is_open: bool = False
 
@@ -79,7 +80,7 @@ class Tables:
 
 
 class OrderTables:
-    """In place of `services.orders.models` and `services.orders.clock`."""
+    """Replaces `services.orders.models` and `services.orders.clock`."""
 
     @staticmethod
     def find_for_placing(tables: Tables, **values: Any) -> Findings:
@@ -107,7 +108,7 @@ class OrderTables:
 
     @staticmethod
     def adopt(_tables: Tables, _reading: float) -> None:
-        """Each has its reading."""
+        """No-op: each order has its reading of the clock."""
 
     @staticmethod
     def overdue(tables: Tables, **_: Any) -> list[str]:
@@ -115,7 +116,7 @@ class OrderTables:
 
 
 class InventoryTables:
-    """In place of `services.inventory.models`."""
+    """Replaces `services.inventory.models`."""
 
     @staticmethod
     def claim(tables: Tables, reservation: Reservation) -> dict[str, int] | None:
@@ -161,29 +162,12 @@ class InventoryTables:
 
 
 class PaymentTables:
-    """In place of `services.payments.models`. A payment has its order's id."""
-
-    @staticmethod
-    def _record(tables: Tables, order_id: str, **fact: Any) -> Payment:
-        known = tables.rows.get(("payments", order_id)) or Payment(id=order_id, order_id=order_id, created_at=NOW)
-        return PaymentTables._put(tables, replace(known, **fact))
+    """Replaces `services.payments.models`. A payment has its order's id."""
 
     @staticmethod
     def _put(tables: Tables, payment: Payment) -> Payment:
         tables.rows["payments", payment.id] = payment
         return payment
-
-    @staticmethod
-    def record_order(tables: Tables, order_id: str, terms: Terms) -> Payment:
-        return PaymentTables._record(tables, order_id, terms=terms)
-
-    @staticmethod
-    def record_reserved(tables: Tables, order_id: str) -> Payment:
-        return PaymentTables._record(tables, order_id, stock_reserved=True)
-
-    @staticmethod
-    def record_cancelled(tables: Tables, order_id: str) -> Payment:
-        return PaymentTables._record(tables, order_id, cancel_requested=True)
 
     @staticmethod
     def attach(tables: Tables, payment: Payment, provider_id: str) -> Payment:
@@ -206,10 +190,6 @@ class PaymentTables:
         PaymentTables._put(tables, replace(now, **{name: getattr(payment, name) for name in names}))
 
     @staticmethod
-    def record_confirmed(tables: Tables, order_id: str) -> None:
-        tables.rows["confirmed", order_id] = True
-
-    @staticmethod
     def ask_about_overdue(tables: Tables, **_: Any) -> list[Payment]:
         overdue = [each for each in tables.all("payments") if PaymentTables._is_overdue(tables, each)]
         return [PaymentTables._put(tables, replace(each, version=each.version + 1)) for each in overdue]
@@ -223,8 +203,25 @@ class PaymentTables:
         return payment.remaining > 0 and ("confirmed", payment.order_id) not in tables.rows
 
 
+def record_facts(tables: Tables, facts: Sequence[Fact]) -> dict[str, Payment]:
+    """Replaces `services.payments.facts.record`."""
+    payments = {}
+    for fact in facts:
+        key = ("payments", fact.order_id)
+        known = tables.rows.get(key) or Payment(id=fact.order_id, order_id=fact.order_id, created_at=NOW)
+        tables.rows[key] = payments[fact.order_id] = replace(
+            known,
+            terms=known.terms or fact.terms,
+            stock_reserved=known.stock_reserved or fact.stock_reserved,
+            cancel_requested=known.cancel_requested or fact.cancel_requested,
+        )
+        if fact.order_confirmed:
+            tables.rows["confirmed", fact.order_id] = True
+    return payments
+
+
 class RefundTables:
-    """In place of `services.payments.ledger`."""
+    """Replaces `services.payments.ledger`."""
 
     @staticmethod
     def insert(tables: Tables, refund: Refund) -> None:
@@ -273,7 +270,7 @@ class RefundTables:
 
     @staticmethod
     def refuse(tables: Tables, payment: Payment, pause_seconds: float | None) -> Payment:
-        """Time is not simulated: a pause is over at once."""
+        """Time is not simulated: a pause ends at once."""
         assert payment.refusal is not None
         refusal = replace(payment.refusal, waits=pause_seconds is None)
         now = replace(tables.rows["payments", payment.id], refusal=refusal, version=payment.version)
@@ -294,4 +291,4 @@ class RefundTables:
 
     @staticmethod
     def postpone(_tables: Tables, _order_id: str) -> None:
-        """There is no line to go to the end of."""
+        """No-op: the simulation has no queue order."""

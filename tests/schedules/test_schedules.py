@@ -1,6 +1,6 @@
-"""Thousands of schedules of broker, crashes and people, through the real use cases and handlers: every promise holds.
+"""Every promise holds in thousands of schedules of broker, crashes and people, with real use cases and handlers.
 
-And the other way round: with one guarantee taken away, a schedule that breaks a promise is found.
+Conversely, with one guarantee removed, a schedule that breaks a promise is found.
 """
 
 import random
@@ -23,7 +23,8 @@ from tests.schedules.choices import Choices, smallest
 from tests.schedules.exploring import LENGTH, Explorer, explorer
 from tests.schedules.promises import broken
 from tests.schedules.provider import SimulatedProvider
-from tests.schedules.shop import _ACTIONS, HANDLERS, Message, Shop
+from tests.schedules.shop import _ACTIONS, Shop
+from tests.schedules.simulation import HANDLERS, Message
 from tests.schedules.tables import NOW, InventoryTables, PaymentTables, Tables
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -36,14 +37,14 @@ def explores() -> Iterator[Explorer]:
 
 
 @pytest.mark.slow
-def test_every_schedule_keeps_every_promise(explores: Explorer) -> None:
+def test_all_promises_hold_in_every_schedule(explores: Explorer) -> None:
     finding = explores.explore(seed=20, schedules=3_000, seconds=5)
     assert finding is None, str(finding)
-    assert explores.schedules >= 100  # on a machine that has other things to do
+    assert explores.schedules >= 100  # on a busy machine
 
 
-def test_schedules_reach_what_they_are_for(explores: Explorer) -> None:
-    """Crashes, duplicates, letters, every end of an order and of a payment: else nothing was tried."""
+def test_schedules_reach_every_kind_of_event(explores: Explorer) -> None:
+    """Crashes, duplicates, dead letters, and every outcome of an order and of a payment occur."""
     chance, output, statuses = random.Random(7), "", set()
     for _ in range(400):
         explores.run(chance.randbytes(LENGTH))
@@ -69,7 +70,7 @@ ABOUT_ORDERS = [
 
 
 def _broken_without(explores: Explorer, size: int) -> dict[tuple[tuple[str, str], ...], list[str]]:
-    """What is broken, by the set of first deliveries that are lost for good."""
+    """The violations, by the set of first deliveries that are lost permanently."""
     found = {}
     for lost in combinations_with_replacement(ABOUT_ORDERS, size):
         shop = explores.shop = Shop(Choices(b""))
@@ -83,11 +84,11 @@ def _broken_without(explores: Explorer, size: int) -> dict[tuple[tuple[str, str]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_an_order_ends_whichever_dead_letters_nobody_replays(explores: Explorer, size: int) -> None:
+def test_every_order_ends_with_any_unreplayed_dead_letters(explores: Explorer, size: int) -> None:
     assert _broken_without(explores, size) == {}
 
 
-def test_without_a_question_about_captured_payments_two_dead_letters_keep_the_money(
+def test_two_dead_letters_keep_the_money_if_captured_payments_are_not_asked_about(
     explores: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_overdue = PaymentTables._is_overdue
@@ -131,7 +132,7 @@ class _Machine(RuleBasedStateMachine):
         assert broken(self.shop, settled=self.shop.drain()) == []
 
 
-def test_as_a_state_machine(explores: Explorer) -> None:
+def test_all_promises_hold_in_the_state_machine(explores: Explorer) -> None:
     _Machine.explores = explores
     run_state_machine_as_test(
         _Machine,
@@ -146,7 +147,7 @@ def test_as_a_state_machine(explores: Explorer) -> None:
     )
 
 
-# ---- one guarantee taken away ---------------------------------------------------------------------------------------
+# ---- one guarantee removed ---------------------------------------------------------------------------------------
 
 
 def _no_state_guard(patch: pytest.MonkeyPatch) -> None:
@@ -192,7 +193,7 @@ def _charges_again_without_a_look(patch: pytest.MonkeyPatch) -> None:
 
     def again(provider: SimulatedProvider, record: settlement.Record, each: payment.Payment) -> payment.Payment:
         provider.keys.clear()
-        return charge(provider, record, replace(each, provider_id=None))  # type: ignore[arg-type]
+        return charge(provider, record, replace(each, provider_id=None))  # type: ignore[arg-type]  # a simulated provider
 
     patch.setitem(settlement._STEPS, payment.Step.CHARGE, again)
     patch.setattr(
@@ -214,7 +215,7 @@ def _outbox_in_a_second_transaction(patch: pytest.MonkeyPatch) -> None:
         try:
             yield self
         except BaseException:
-            self.outbox = before  # the state stays
+            self.outbox = before  # the state is unchanged
             raise
 
     patch.setattr(Tables, "transaction", transaction)
@@ -255,7 +256,7 @@ MUTANTS: tuple[tuple[Patch, str], ...] = (
 
 
 @pytest.mark.parametrize(("without", "promise"), MUTANTS, ids=[mutant.__name__[1:] for mutant, _ in MUTANTS])
-def test_what_takes_a_guarantee_away_is_found(
+def test_every_removed_guarantee_is_detected(
     explores: Explorer, monkeypatch: pytest.MonkeyPatch, without: Patch, promise: str
 ) -> None:
     without(monkeypatch)
@@ -264,7 +265,7 @@ def test_what_takes_a_guarantee_away_is_found(
     assert any(promise in line for finding in findings if finding for line in finding.broken)
 
 
-def test_a_schedule_is_made_small(explores: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_schedule_is_shrunk(explores: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     _keeps_the_money(monkeypatch)
     chance = random.Random(3)
     first = next(finding for _ in range(1_000) if (finding := explores.run(chance.randbytes(LENGTH))))
