@@ -34,7 +34,7 @@ _HEAD = """\
 # Settings
 
 Every variable that a process reads, with its default. A process reads them once, when it starts, and a missing or
-malformed one stops it with a line that names it. A variable that is set to nothing counts as not set.
+malformed one stops it with a line that names it. An empty variable counts as unset.
 
 `holdfast up`, compose.yaml and Kubernetes set the variables of each process. Started by hand (`cd services/orders &&
 python main.py`) a process also reads the `.env` next to its main.py; the environment overrides it. `holdfast env orders
