@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parent
 _MANAGEMENT_SECONDS = 60  # a virtual host takes a second, and many times that while both processors are busy
 # A test that connects to the broker beside busy processors is not impatient (pika's defaults are 10 and 15 s).
-pika.connection.Parameters.DEFAULT_SOCKET_TIMEOUT = pika.connection.Parameters.DEFAULT_STACK_TIMEOUT = 60
+for _default in ("DEFAULT_SOCKET_TIMEOUT", "DEFAULT_STACK_TIMEOUT"):
+    setattr(pika.connection.Parameters, _default, 60)
 # How fast examples are made, or run, is the machine's affair. They are the same in each run, so that a change is judged
 # and not chance; `pytest --hypothesis-profile=random` looks for others.
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
