@@ -6,20 +6,19 @@ Adding or removing a toxic also affects open connections, like in Toxiproxy.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import socket
 import struct
 from collections import Counter
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from chaos_tests.proxy.directions import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from chaos_tests.proxy.toxics import Toxic
 
-READ_BYTES = 32 * 1024
 CONNECT_SECONDS = 5.0
 RESET = struct.pack("ii", 1, 0)
 
@@ -35,14 +34,14 @@ class Proxy:
         self.enabled = False
         self.toxics: dict[str, Toxic] = {}
         self.struck: Counter[str] = Counter()  # toxic -> how often it took effect since the proxy was created
+        self.links: set[Link] = set()
+        self.changed = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self._links: set[_Link] = set()
-        self._changed = asyncio.Event()
 
     async def enable(self) -> None:
         if not self.enabled:
             host, port = _address(self.listen)
-            self._server = await asyncio.start_server(self._serve, host, port, limit=READ_BYTES)
+            self._server = await asyncio.get_running_loop().create_server(lambda: Link(self).client, host, port)
             port = self._server.sockets[0].getsockname()[1]
             self.listen, self.enabled = f"{host}:{port}", True
 
@@ -52,20 +51,18 @@ class Proxy:
             self._server.close()
             self._server = None
         self.enabled = False
-        for link in list(self._links):
+        for link in list(self.links):
             link.end()
 
     def touched(self) -> None:
-        """Toxics have changed: wake waiting connections; close those with a `reset_peer`."""
-        changed, self._changed = self._changed, asyncio.Event()
+        """Toxics have changed: wake waiting connections; reset those with a `reset_peer`."""
+        changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+        for link in list(self.links):
+            link.touched()
 
     def count(self, toxic: Toxic, *, applied: bool) -> None:
         self.struck[toxic.name] += applied
-
-    @property
-    def changed(self) -> asyncio.Event:
-        return self._changed
 
     def document(self) -> dict[str, Any]:
         return {
@@ -77,134 +74,96 @@ class Proxy:
             "struck": dict(self.struck),  # not in Toxiproxy
         }
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link(self, reader, writer)
-        self._links.add(link)
+
+class Link:
+    """One client's connection and the upstream connection. A toxic affects it for its whole life, or never."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self._luck = random.random()
+        upstream, downstream = Direction(self, "upstream"), Direction(self, "downstream")
+        self.client, self._server = _End(upstream, downstream), _End(downstream, upstream)
+        self.has_ended = False
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def connect(self) -> None:
+        """Called with the client connected; it is not read until the upstream connection exists."""
+        self.proxy.links.add(self)
+        address = _address(self.proxy.upstream)
         try:
-            await link.run()
-        finally:
-            self._links.discard(link)
-
-
-class _Link:
-    """One client's connection and the upstream connection."""
-
-    def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._proxy, self._reader, self._writer = proxy, reader, writer
-        self._luck = random.random()  # the same for the life of the connection
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def run(self) -> None:
-        host, port = _address(self._proxy.upstream)
-        try:
-            far_reader, far_writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_SECONDS)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await asyncio.get_running_loop().create_connection(lambda: self._server, *address)
         except (OSError, TimeoutError):
-            self._writer.close()
-            return
-        self._tasks = [
-            asyncio.ensure_future(self._copy("upstream", self._reader, far_writer)),
-            asyncio.ensure_future(self._copy("downstream", far_reader, self._writer)),
-        ]
-        try:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            for writer in (self._writer, far_writer):
-                writer.close()
+            self.end()
+
+    def toxics_of(self, stream: str) -> list[Toxic]:
+        return [toxic for toxic in self.proxy.toxics.values() if toxic.stream == stream and self._luck < toxic.toxicity]
+
+    def touched(self) -> None:
+        for stream in ("upstream", "downstream"):
+            for toxic in self.toxics_of(stream):
+                if toxic.type == "reset_peer":
+                    self.proxy.count(toxic, applied=True)
+                    self.start(self.reset(toxic))
+
+    async def reset(self, toxic: Toxic) -> bool:
+        """Reset the client's connection after the toxic's time-out; always False."""
+        await asyncio.sleep(toxic.attributes["timeout"] / 1000)
+        if client := self.client.transport:
+            client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.abort()
+        self.end()
+        return False
+
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def end(self) -> None:
-        for task in self._tasks:
+        """Close both connections; what was written already is still sent."""
+        self.has_ended = True
+        self.proxy.links.discard(self)
+        for end in (self.client, self._server):
+            if end.transport:
+                end.transport.close()
+        for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
 
-    async def _copy(self, stream: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        passed = 0
-        reading = asyncio.ensure_future(reader.read(READ_BYTES))
-        try:
-            while True:
-                changed = asyncio.ensure_future(self._proxy.changed.wait())
-                await asyncio.wait({reading, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-                if await self._is_reset(stream):
-                    return
-                if not reading.done():
-                    continue
-                with suppress(ConnectionError, OSError):
-                    data = reading.result() if stream == "upstream" else self._proxy.translate(reading.result())
-                    if data and await self._pass(stream, data, writer, passed):
-                        passed += len(data)
-                        reading = asyncio.ensure_future(reader.read(READ_BYTES))
-                        continue
-                await self._wait_to_close(stream)
-                return
-        finally:
-            reading.cancel()
 
-    async def _pass(self, stream: str, data: bytes, writer: asyncio.StreamWriter, passed: int) -> bool:
-        """Forward `data` through the toxics; False ends the connection."""
-        for toxic in self._toxics_of(stream):
-            values = toxic.attributes
-            self._proxy.count(toxic, applied=toxic.type != "limit_data" or passed + len(data) > values["bytes"])
-            if toxic.type == "timeout":
-                return await self._swallow(toxic)
-            if toxic.type == "latency":
-                await asyncio.sleep(max(0, values["latency"] + random.uniform(-1, 1) * values["jitter"]) / 1000)
-            elif toxic.type == "bandwidth":
-                await asyncio.sleep(len(data) / (values["rate"] * 1000) if values["rate"] else CONNECT_SECONDS)
-            elif toxic.type == "garbage":
-                data = os.urandom(len(data))
-            elif toxic.type == "limit_data" and passed + len(data) > values["bytes"]:
-                writer.write(data[: max(0, values["bytes"] - passed)])
-                await writer.drain()
-                return False
-            elif toxic.type == "slicer":
-                return await self._slice(toxic, data, writer)
-        writer.write(data)
-        await writer.drain()
-        return True
+class _End(asyncio.Protocol):
+    """The connection at one end of a link: what `reads` it receives, and what `writes` it sends."""
 
-    async def _slice(self, toxic: Toxic, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        values, place = toxic.attributes, 0
-        while place < len(data):
-            spread = min(values["size_variation"], values["average_size"] - 1)  # at least a byte is left
-            size = values["average_size"] + random.randint(-spread, spread)
-            writer.write(data[place : place + size])
-            await writer.drain()
-            place += size
-            await asyncio.sleep(values["delay"] / 1_000_000)
-        return True
+    transport: asyncio.Transport | None = None
 
-    async def _swallow(self, toxic: Toxic) -> bool:
-        """Drop everything until the time-out, or (0) until the toxic is removed; then the connection ends."""
-        seconds = toxic.attributes["timeout"] / 1000
-        if seconds:
-            await asyncio.sleep(seconds)
-            return False
-        while toxic.name in self._proxy.toxics:
-            await self._proxy.changed.wait()
-        return False
+    def __init__(self, reads: Direction, writes: Direction) -> None:
+        self._reads, self._writes = reads, writes
 
-    async def _is_reset(self, stream: str) -> bool:
-        for toxic in self._toxics_of(stream):
-            if toxic.type == "reset_peer":
-                self._proxy.count(toxic, applied=True)
-                await asyncio.sleep(toxic.attributes["timeout"] / 1000)
-                raw = self._writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                self._writer.transport.abort()
-                return True
-        return False
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._reads.source = self._writes.target = self.transport
+        self._reads.update()
+        self._writes.update()
+        if self._writes.source is None:
+            self._reads.link.start(self._reads.link.connect())
 
-    async def _wait_to_close(self, stream: str) -> None:
-        for toxic in self._toxics_of(stream):
-            if toxic.type == "slow_close":
-                await asyncio.sleep(toxic.attributes["delay"] / 1000)
+    def data_received(self, data: bytes) -> None:
+        self._reads.feed(data)
 
-    def _toxics_of(self, stream: str) -> list[Toxic]:
-        return [
-            toxic for toxic in self._proxy.toxics.values() if toxic.stream == stream and self._luck < toxic.toxicity
-        ]
+    def eof_received(self) -> bool:
+        self._reads.feed(b"")
+        return True  # the link closes the connection, perhaps later
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - its signature
+        self._reads.feed(b"")
+
+    def pause_writing(self) -> None:
+        self._writes.writable.clear()
+        self._writes.update()
+
+    def resume_writing(self) -> None:
+        self._writes.writable.set()
+        self._writes.update()
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import socketserver
 import subprocess
@@ -73,10 +74,15 @@ def remove(url: str) -> None:
 def ask(link: socket.socket, data: bytes = b"hello") -> bytes:
     """The echoed bytes, read until they are as many as were sent."""
     link.sendall(data)
-    received = b""
-    while len(received) < len(data) and (more := link.recv(4096)):
+    return receive(link, len(data))
+
+
+def receive(link: socket.socket, size: int) -> bytes:
+    """That many bytes; fewer if the connection ends."""
+    received = bytearray()
+    while len(received) < size and (more := link.recv(min(65536, size - len(received)))):
         received += more
-    return received
+    return bytes(received)
 
 
 def test_bytes_pass_unchanged_without_toxics(proxy: tuple[str, int]) -> None:
@@ -118,6 +124,30 @@ def test_reset_peer_resets_open_connections(proxy: tuple[str, int]) -> None:
         add(url, "reset_peer", timeout=0)
         with pytest.raises(ConnectionResetError):
             ask(link)
+
+
+def test_reset_peer_resets_idle_connections(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    with connect(port) as link:
+        ask(link)
+        add(url, "reset_peer", timeout=0)
+        with pytest.raises(ConnectionResetError):
+            link.recv(10)
+
+
+def test_a_slow_reader_gets_everything_in_order_while_a_toxic_comes_and_goes(proxy: tuple[str, int]) -> None:
+    url, port = proxy
+    sent = random.Random(1).randbytes(8_000_000)  # more than the buffers of all sockets take
+    with connect(port) as link:
+        writer = threading.Thread(target=link.sendall, args=(sent,))
+        writer.start()
+        received = receive(link, 1_000_000)
+        add(url, "slicer", average_size=1000, size_variation=10, delay=0)
+        received += receive(link, 1_000_000)
+        remove(url)
+        received += receive(link, 6_000_000)
+        writer.join()
+    assert received == sent
 
 
 def test_limit_data_closes_after_its_limit(proxy: tuple[str, int]) -> None:
