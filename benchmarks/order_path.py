@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.resources import memory_bytes, processor_seconds
+from benchmarks.resources import processor_seconds
 from benchmarks.storage import stored_bytes
+from chaos_tests.runners.resources import memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -1,4 +1,4 @@
-"""Processor time and memory of a stack's processes, by process group, as the kernel counts them.
+"""Processor time of a stack's processes, by process group, as the kernel counts it.
 
 A group is what the supervisor starts under one name, and everything below it: PostgreSQL's backends and RabbitMQ's
 helpers too. Children that have ended count with the parent that waited for them.
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos_tests.runners.process_tree import process_tree
+from chaos_tests.runners.resources import process_groups
 
 if TYPE_CHECKING:
     from infrastructure.local.stack import Stack
@@ -21,16 +21,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 def processor_seconds(stack: Stack) -> dict[str, float]:
     """The processor time of each group so far."""
-    return {name: sum(map(process_seconds, pids)) for name, pids in _groups(stack).items()}
-
-
-def memory_bytes(stack: Stack) -> dict[str, int]:
-    """The resident memory of each group; a page that several processes share counts once (PSS)."""
-    return {name: sum(map(_resident, pids)) for name, pids in _groups(stack).items()}
-
-
-def _groups(stack: Stack) -> dict[str, list[int]]:
-    return {each["name"]: process_tree(each["pid"]) for each in stack.status()["processes"] if each["pid"]}
+    return {name: sum(map(process_seconds, pids)) for name, pids in process_groups(stack).items()}
 
 
 def process_seconds(pid: int) -> float:
@@ -39,11 +30,3 @@ def process_seconds(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
     return 0.0
-
-
-def _resident(pid: int) -> int:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0

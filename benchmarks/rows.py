@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import latency, load_curve, one_consumer, outage, relay_alone, worker_scaling
 from benchmarks.order_path import BARE, HOLDFAST, HOLDFAST_FRONT, PLAIN, PLAIN_FRONT, PLAIN_VISIBLE
-from benchmarks.resources import memory_bytes
+from chaos_tests.runners.resources import memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

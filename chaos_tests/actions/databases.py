@@ -109,7 +109,7 @@ def restore_deadlock_timeout(configuration: dict[str, Any]) -> dict[str, Any]:
 
 def step_down(configuration: dict[str, Any], seconds: int = 8) -> dict[str, Any]:
     """Make MongoDB's primary step down: there is none until it may be elected again. Returns when there is one."""
-    with _mongodb(configuration) as client:
+    with mongodb_administrator_of(configuration) as client:
         before = client.admin.command("replSetGetStatus")["term"]
         with suppress(pymongo.errors.AutoReconnect):
             client.admin.command("replSetStepDown", seconds, force=True)
@@ -175,7 +175,8 @@ def administrator_of(configuration: dict[str, Any], database: str, seconds: floa
 
 
 @contextmanager
-def _mongodb(configuration: dict[str, Any]) -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
+def mongodb_administrator_of(configuration: dict[str, Any]) -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
+    """A client of the administrator."""
     url = local(configuration).stack.urls.mongodb_administrator
     with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=CONNECT_SECONDS * 1000) as client:
         yield client

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ from chaos_tests.runners.execution import Outcome, execute, fault_of
 from chaos_tests.runners.experiments import bound, pair
 from chaos_tests.runners.history import History
 from chaos_tests.runners.requirements import missing
+from chaos_tests.runners.resources import sampled
 from chaos_tests.runners.subscriber import subscriber
 from chaos_tests.runners.workload.process import Workload
 from infrastructure.local import proctable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from chaos_tests.runners.experiments import Experiment
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 LEAD_SECONDS, TAIL_SECONDS = 6.0, 8.0
 MOST_SECONDS_OF_A_STEP = 900.0
-JUDGING_SECONDS, AUDIT_SECONDS = 1_800.0, 600.0
+# Time-outs: 100,000 orders have a million events.
+JUDGING_SECONDS = AUDIT_SECONDS = 3_600.0
 AUDIT_TRIES, AUDITED = 3, {0: True, 1: False}
 HOLDFAST = (sys.executable, "-c", "from holdfast.cli import main; main()")
 _ACCEPTED = re.compile(rb'"type":"ok","f":"place","value":\{"id":"([^"]+)"')
@@ -109,8 +113,9 @@ class Campaign:
     def _under_load(self, steps: list[Step], seed: int, orders: int) -> list[Outcome]:
         with self._workload(seed, len(steps), orders) as workload:
             entry = self._note(workload)
-            outcomes = self._execute_all(steps)
-            self._place_remaining(orders)
+            with self._resources():
+                outcomes = self._execute_all(steps)
+                self._place_remaining(orders)
             if not workload.is_running:
                 raise RuntimeError("the workload ended before its time: see history.log")
         if entry:
@@ -122,6 +127,11 @@ class Campaign:
         arguments = [*self._run_config.address, "--seed", str(seed), "--clients", str(self._run_config.clients)]
         arguments += ["--rate", str(self._run_config.rate)] if self._run_config.rate else []
         return Workload(self._directory / "history.jsonl", [*arguments, "--seconds", str(seconds)])
+
+    def _resources(self) -> AbstractContextManager[None]:
+        if self._run_config.driver != "local":
+            return nullcontext()
+        return sampled(self._run_config.variables, self._directory / "history.jsonl")
 
     def _note(self, workload: Workload) -> dict[str, int] | None:
         """Record how to stop the workload, in case this process dies."""

@@ -10,9 +10,10 @@ An operation is written before it is sent (`invoke`) and again when its outcome 
 not at all, never twice. An operation without an outcome counts as `info`.
 
 Other kinds: `run` (the first line: seed, products, customers, and the wall clock at `t_mono`), `fault` (the window of a
-fault; see `Fault`), `sample` (the system from outside, about once a second), `end` (the workload ended normally;
-without it the history is incomplete). All `t_mono`, `began` and `ended` are seconds of this machine's monotonic clock,
-which its processes share. The reader skips and counts torn lines.
+fault; see `Fault`), `sample` (the system from outside, about once a second), `resources` (memory and storage; see
+`resources.py`), `end` (the workload ended normally; without it the history is incomplete). All `t_mono`, `began` and
+`ended` are seconds of this machine's monotonic clock, which its processes share. The reader skips and counts torn
+lines.
 """
 
 from __future__ import annotations

@@ -45,14 +45,18 @@ def run_program(*words: str) -> str:
 
 def process_tree(root: int | None) -> list[int]:
     """The pids of a process and its descendants; none for None."""
+    return process_trees([root])[0] if root else []
+
+
+def process_trees(roots: Iterable[int]) -> list[list[int]]:
+    """The pids of each of these processes and its descendants."""
     parents: dict[int, list[int]] = {}
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
             parents.setdefault(int(fields[1]), []).append(int(directory.name))
-    found, todo = [], [root] if root else []
-    while todo:
-        process = todo.pop()
-        found.append(process)
-        todo += parents.get(process, [])
-    return found
+
+    def tree(root: int) -> list[int]:
+        return [root, *(pid for child in parents.get(root, ()) for pid in tree(child))]
+
+    return [tree(root) for root in roots]

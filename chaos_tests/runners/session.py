@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.schedule import Step
 
 DIRECTORY = Path(".holdfast-chaos")
-REPORT_SECONDS, READY_SECONDS = 300.0, 180.0
+REPORT_SECONDS, READY_SECONDS = 1_200.0, 180.0
 FAILED = ("invalid", "failed")
 
 

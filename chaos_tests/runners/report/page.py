@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chaos_tests.runners.report import figures
 from chaos_tests.runners.report.figures import Drawn, Panel, Time, bands, clock, lanes, linear, logarithmic
+from chaos_tests.runners.report.usage import is_small, usages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +90,8 @@ def render(verdict: Mapping[str, Any], series: Series, meta: Mapping[str, Any]) 
         figures=shown,
         frame=figures,
         data=_data(shown, series, faults),
+        memory=usages(series.memory, verdict["counts"]["accepted"]),
+        storage=[row for row in usages(series.storage, verdict["counts"]["accepted"]) if not is_small(row)],
         by_kind=_by_kind(faults),
         few_faults=FEW_FAULTS,
         slowest=max((fault["recovery_seconds"] or 0.0 for fault in faults), default=0.0),

@@ -39,6 +39,8 @@ class Series:
     queued: Values
     outbox: Values
     duplicates: Values
+    memory: dict[str, Values] = field(default_factory=dict)  # megabytes, by process
+    storage: dict[str, Values] = field(default_factory=dict)  # megabytes, by table or collection
     latency_ms: dict[str, float] = field(default_factory=dict)  # of the whole run, by name
     saga_seconds: dict[str, float] = field(default_factory=dict)
 
@@ -53,6 +55,7 @@ class Counting:
         self.troubles: list[tuple[float, str]] = []
         self.seen_confirmed: dict[str, float] = {}
         self.samples: list[dict[str, Any]] = []
+        self.resources: list[dict[str, Any]] = []
         self._pending: dict[int, tuple[float, bool]] = {}
 
     def take(self, record: dict[str, Any]) -> None:
@@ -63,6 +66,8 @@ class Counting:
             self._done(record)
         elif kind == "sample":
             self.samples.append(record)
+        elif kind == "resources":
+            self.resources.append(record)
         elif kind == "run":
             self.run = record
 
@@ -104,6 +109,8 @@ def count(records: Iterable[dict[str, Any]], snapshot: Snapshot | None) -> Serie
         queued=spans.latest(_queued(counting.samples)),
         outbox=spans.latest([(sample["t_mono"], sample.get("outbox_rows")) for sample in counting.samples]),
         duplicates=spans.increments(_duplicates(counting.samples)),
+        memory=_megabytes(spans, counting.resources, "memory"),
+        storage=_megabytes(spans, counting.resources, "storage"),
         latency_ms={"p50": share(took, 0.5), "p99": share(took, 0.99), "max": share(took, 1.0)},
         saga_seconds={"p50": share(sagas, 0.5), "p99": share(sagas, 0.99), "max": share(sagas, 1.0)},
     )
@@ -134,6 +141,14 @@ def _queued(samples: list[dict[str, Any]]) -> Iterable[tuple[float, float | None
     for sample in samples:
         queues = sample.get("queues")
         yield sample["t_mono"], None if queues is None else sum(queues.values())
+
+
+def _megabytes(spans: _Spans, records: list[dict[str, Any]], kind: str) -> dict[str, Values]:
+    names = dict.fromkeys(name for record in records for name in record[kind])
+    return {
+        name: spans.latest((each["t_mono"], round(each[kind][name] / 1e6, 1)) for each in records if name in each[kind])
+        for name in names
+    }
 
 
 def _duplicates(samples: list[dict[str, Any]]) -> Iterable[tuple[float, float]]:

@@ -73,6 +73,25 @@ def test_a_violation_is_shown_with_its_timeline(tmp_path: Path) -> None:
     assert "asked for by" in text
 
 
+def test_memory_and_storage_are_shown_by_process_and_table(tmp_path: Path) -> None:
+    made = make(WISHES)
+    start, end = made.records[0]["t_mono"], max(record["t_mono"] for record in made.records)
+    for share, memory, size in ((0.1, 50, 2), (0.5, 90, 8), (0.9, 60, 5)):
+        sample = {"memory": {"relay-orders": memory * 10**6}, "storage": {"orders.orders": size * 10**6, "a.b": 8192}}
+        made.records.append({"kind": "resources", "t_mono": start + share * (end - start), **sample})
+    made.records.append({"kind": "resources", "t_mono": end, "memory": {}, "storage": {}})  # nothing could be read
+    text = write(directory_of(made, tmp_path)).read_text()
+    process = re.search(r"<tr><td class=\"what\">relay-orders</td>.*</tr>", text)
+    table = re.search(r"<tr><td class=\"what\">orders.orders</td>.*</tr>", text)
+    assert process
+    assert table
+    assert re.findall(r'class="n">([^<]+)', process[0]) == ["50", "90", "60"]
+    assert re.findall(r'class="n">([^<]+)', table[0]) == ["8", "5", f"{3_000_000 / WISHES:,.0f}"]
+    assert "a.b" not in text
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["series"]["memory"]["relay-orders"][-1] == 60.0
+
+
 @pytest.mark.parametrize(
     ("names", "reported"),
     [
