@@ -156,7 +156,7 @@ def test_an_unavailable_collector_blocks_nothing_and_is_logged_once(capsys: pyte
     assert [line["event"] for line in lines] == ["the trace collector does not accept spans: they are lost"]
 
 
-@pytest.mark.parametrize(("status", "delay_seconds"), [(200, 20.0), (503, 0), (400, 0)])
+@pytest.mark.parametrize(("status", "delay_seconds"), [(200, 120.0), (503, 0), (400, 0)])
 def test_a_collector_that_hangs_or_refuses_holds_no_process_up(status: int, delay_seconds: float) -> None:
     with Collector(status=status, delay_seconds=delay_seconds) as bad:
         program = f"""
@@ -167,9 +167,7 @@ for _ in range(2000):
     with tracing.entry("a", "server", None, {{}}):
         pass
 """
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-c", program], timeout=60, check=True, capture_output=True)
-        assert time.monotonic() - started < 20
+        subprocess.run([sys.executable, "-c", program], timeout=100, check=True, capture_output=True)
 
 
 def test_a_process_that_ends_sends_what_is_left(collector: Collector) -> None:

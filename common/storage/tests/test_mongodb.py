@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pymongo.errors
 import pytest
@@ -15,6 +15,8 @@ from common.tests.tcp_proxy import Link
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pymongo.database import Database
+
 pytestmark = pytest.mark.integration
 
 
@@ -25,6 +27,18 @@ def test_writes_wait_for_the_journals_of_a_majority(document_store: str) -> None
     [written] = database["system.profile"].find({"op": "insert"})
     assert written["command"]["writeConcern"] == {"w": "majority", "j": True}
     database.client.close()
+
+
+def ping_until_answered(database: Database[dict[str, Any]]) -> None:
+    """A healthy server may need longer than the time-out of the test, beside busy processors."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            ping(database)
+        except pymongo.errors.PyMongoError:
+            assert time.monotonic() < deadline
+        else:
+            return
 
 
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
@@ -43,12 +57,12 @@ def test_a_dead_or_frozen_server_is_an_outage_within_the_time_out(
 ) -> None:
     with Link(document_store) as link:
         database = connect(link.url, timeout_seconds=0.5, name="test", pool_size=2)
-        ping(database)
-        getattr(link, fault)()
-        started = time.monotonic()
-        with pytest.raises(pymongo.errors.PyMongoError) as caught:
-            call(database)
-        assert time.monotonic() - started < 15  # the driver's own patience is 30 s
-        assert classify(caught.value) is Unavailable
-        link.restore()
-        database.client.close()
+        with database.client:
+            ping_until_answered(database)
+            getattr(link, fault)()
+            started = time.monotonic()
+            with pytest.raises(pymongo.errors.PyMongoError) as caught:
+                call(database)
+            assert time.monotonic() - started < 15  # the driver's own patience is 30 s
+            assert classify(caught.value) is Unavailable
+            link.restore()

@@ -25,7 +25,7 @@ from infrastructure.local.startup import Extent
 if TYPE_CHECKING:
     from infrastructure.local.progress import Step
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -14,12 +14,10 @@ import pika
 import pytest
 
 from common.messaging import topology
-from common.messaging.confirms import Message
-from common.messaging.events import CONTENT_TYPE, Event, new_id, rfc3339, utc_now
-from common.messaging.publisher import ConfirmedPublisher
-from common.messaging.relay import headers
+from common.messaging.events import Event, new_id, rfc3339, utc_now
 from common.storage.mongodb import connect
 from common.tests.ports import free_port
+from common.tests.publishing import publish_events
 from common.tests.tcp_proxy import Link
 
 if TYPE_CHECKING:
@@ -50,22 +48,6 @@ def sample(number: int) -> Event:
         correlationid="request-1",
         data={"$number": number, "a.b": 2**70},
     )
-
-
-def publish(broker_url: str, *events: Event) -> None:
-    publisher = ConfirmedPublisher(broker_url, topology.EVENTS.name, name="test")
-    batch = [
-        Message(
-            id=f"{number}",
-            routing_key=event.type,
-            body=event.to_json().encode(),
-            content_type=CONTENT_TYPE,
-            headers=headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid),
-        )
-        for number, event in enumerate(events)
-    ]
-    assert len(publisher.publish(batch, timeout_seconds=10)) == len(events)
-    publisher.close()
 
 
 @contextmanager
@@ -114,7 +96,7 @@ def test_every_published_event_is_stored_once(
 ) -> None:
     log, events = tmp_path / "log", [sample(number) for number in range(1, 101)]
     topology.declare(vhost, {"archive": [topology.EVERYTHING]})
-    publish(vhost, *events, *events)
+    publish_events(vhost, *events, *events)
     with worker(vhost, document_store, log) as process:
         eventually(lambda: len(filed(archive)) == len(events), log)
         process.send_signal(signal.SIGTERM)
@@ -131,11 +113,11 @@ def test_events_wait_without_using_attempts_while_mongodb_is_down(
     topology.declare(vhost, {"archive": [topology.EVERYTHING]})
     with Link(document_store) as link, worker(vhost, link.url, log):
         first = sample(1)
-        publish(vhost, first)
+        publish_events(vhost, first)
         eventually(lambda: filed(archive) == {first.id}, log)
         getattr(link, fault)()
         waiting = [sample(number) for number in range(2, 8)]
-        publish(vhost, *waiting)
+        publish_events(vhost, *waiting)
         # Longer than the only attempt and its retry.
         time.sleep(4.0)
         assert filed(archive) == {first.id}

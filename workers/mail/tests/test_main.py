@@ -14,11 +14,8 @@ import pika
 import pytest
 
 from common.messaging import topology
-from common.messaging.confirms import Message
-from common.messaging.events import CONTENT_TYPE
-from common.messaging.publisher import ConfirmedPublisher
-from common.messaging.relay import headers
 from common.tests.ports import free_port
+from common.tests.publishing import publish_events
 from workers.mail.consumers import HANDLERS
 from workers.mail.sent_mails import LONG_AGO
 from workers.mail.tests.catching import ADDRESS, CUSTOMER, TOKEN
@@ -69,22 +66,6 @@ def worker(settings: dict[str, str], log: Path, **also: str) -> Iterator[subproc
             process.wait(SECONDS)
 
 
-def publish(broker_url: str, *events: Event) -> None:
-    publisher = ConfirmedPublisher(broker_url, topology.EVENTS.name, name="test")
-    batch = [
-        Message(
-            id=f"{number}",
-            routing_key=each.type,
-            body=each.to_json().encode(),
-            content_type=CONTENT_TYPE,
-            headers=headers(event_id=each.id, event_type=each.type, correlation_id=each.correlationid),
-        )
-        for number, each in enumerate(events)
-    ]
-    assert len(publisher.publish(batch, timeout_seconds=10)) == len(events)
-    publisher.close()
-
-
 def eventually(condition: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
@@ -122,7 +103,7 @@ def test_a_confirmation_and_a_cancellation_are_mailed_once(
 ) -> None:
     log, events = tmp_path / "log", [event(CONFIRMED), event(CANCELLED), event(CONFIRMED)]
     with worker(settings, log) as process:
-        publish(settings["RABBITMQ_URL"], *events, *events)
+        publish_events(settings["RABBITMQ_URL"], *events, *events)
         eventually(lambda: len(catcher.mails) >= len(events), log)
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
@@ -136,7 +117,7 @@ def test_mails_wait_for_the_mail_server_and_are_sent_once(
     log, events = tmp_path / "log", [event(CONFIRMED) for _ in range(10)]
     catcher.stop()
     with worker(settings, log):
-        publish(settings["RABBITMQ_URL"], *events)
+        publish_events(settings["RABBITMQ_URL"], *events)
         eventually(lambda: "paused" in log.read_text(), log)
         time.sleep(4.0)  # longer than the only attempt and its retry
         catcher.start()
@@ -152,7 +133,7 @@ def test_mails_wait_for_the_users_service(
     log, received = tmp_path / "log", event(CONFIRMED)
     users.status = 503
     with worker(settings, log):
-        publish(settings["RABBITMQ_URL"], received)
+        publish_events(settings["RABBITMQ_URL"], received)
         eventually(lambda: "paused" in log.read_text(), log)
         time.sleep(4.0)
         users.contacts[CUSTOMER] = {"username": "johndoe", "email": "new@shop.example"}
@@ -169,13 +150,13 @@ def test_a_rejected_recipient_causes_a_dead_letter_without_the_address(
     broker = settings["RABBITMQ_URL"]
     catcher.recipient = "550 5.1.1 <{address}>: user unknown"
     with worker(settings, log):
-        publish(broker, refused)
+        publish_events(broker, refused)
         eventually(lambda: count(broker, topology.DEAD_LETTERS) == 1, log)
         catcher.recipient = "450 4.7.1 <{address}>: greylisted"
-        publish(broker, deferred)
+        publish_events(broker, deferred)
         eventually(lambda: "retried later" in log.read_text(), log)
         catcher.recipient = ""
-        publish(broker, sent)
+        publish_events(broker, sent)
         eventually(lambda: len(catcher.mails) >= 2, log)
     [(known, body)] = messages(broker, topology.DEAD_LETTERS)
     assert known["holdfast-reason"] == "rejected"
@@ -193,7 +174,7 @@ def test_a_crash_after_sending_repeats_the_mail_with_the_same_message_id(
     """SMTP cannot prevent this: see docs/decisions/0024."""
     log, received = tmp_path / "log", event(CONFIRMED)
     trap = {"HOLDFAST_TEST_BUILD": "1", "HOLDFAST_CRASH_POINT": "mail.sent"}
-    publish(settings["RABBITMQ_URL"], received)
+    publish_events(settings["RABBITMQ_URL"], received)
     with worker(settings, log, **trap) as process:
         assert process.wait(SECONDS) == -signal.SIGKILL, log.read_text()[-3000:]
     ended = {"$set": {"leased_until": LONG_AGO}}
@@ -205,7 +186,7 @@ def test_a_crash_after_sending_repeats_the_mail_with_the_same_message_id(
 
 def test_events_are_consumed_and_dropped_without_a_mail_server(settings: dict[str, str], tmp_path: Path) -> None:
     log, broker = tmp_path / "log", settings["RABBITMQ_URL"]
-    publish(broker, event(CONFIRMED))
+    publish_events(broker, event(CONFIRMED))
     with worker(settings, log, SMTP_URL="") as process:
         eventually(lambda: "SMTP_URL is not set" in log.read_text(), log)
         eventually(lambda: count(broker, topology.events_queue("mail")) == 0, log)

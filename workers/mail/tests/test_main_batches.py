@@ -11,6 +11,7 @@ import pytest
 
 from common.messaging import topology
 from common.tests.ports import free_port
+from common.tests.publishing import publish_events
 from workers.mail.sent_mails import LONG_AGO
 from workers.mail.tests.test_consumers import CONFIRMED, event
 from workers.mail.tests.test_main import (
@@ -19,7 +20,6 @@ from workers.mail.tests.test_main import (
     eventually,
     expected,
     message_ids,
-    publish,
     settings,
     worker,
 )
@@ -45,7 +45,7 @@ def test_waiting_events_are_handled_in_batches(
     batches: dict[str, str], catcher: Catcher, users: Users, store: Database[dict[str, Any]], tmp_path: Path
 ) -> None:
     log, events = tmp_path / "log", [event(CONFIRMED) for _ in range(40)]
-    publish(batches["RABBITMQ_URL"], *events, *events[:10])
+    publish_events(batches["RABBITMQ_URL"], *events, *events[:10])
     with worker(batches, log) as process:
         eventually(lambda: log.read_text().count("duplicate dropped") >= 10, log)
         eventually(lambda: store["mails"].count_documents({"status": "sent"}) == len(events), log)
@@ -64,7 +64,7 @@ def test_only_the_rejected_mail_of_a_batch_is_a_dead_letter(
     refused = event(CONFIRMED, customer_id="01928f6d-11aa-7c21-8d43-5b7e9f00c2ee")
     users.contacts[refused.data["customer_id"]] = {"username": "x", "email": "refused@shop.example"}
     catcher.refusals["refused@shop.example"] = "550 5.1.1 <{address}>: user unknown"
-    publish(broker, *events[:10], refused, *events[10:])
+    publish_events(broker, *events[:10], refused, *events[10:])
     with worker(batches, log, EVENT_BATCH_SIZE=size):
         eventually(lambda: count(broker, topology.DEAD_LETTERS) == 1, log)
         eventually(lambda: len(catcher.mails) >= len(events), log)
@@ -82,7 +82,7 @@ def test_a_crash_during_a_batch_repeats_at_most_one_mail_per_thread(
     place: str,
 ) -> None:
     log, events = tmp_path / "log", [event(CONFIRMED) for _ in range(30)]
-    publish(batches["RABBITMQ_URL"], *events)
+    publish_events(batches["RABBITMQ_URL"], *events)
     with worker(batches, log, HOLDFAST_TEST_BUILD="1", HOLDFAST_CRASH_POINT=place) as process:
         assert process.wait(SECONDS) == -signal.SIGKILL, log.read_text()[-3000:]
     ended = {"$set": {"leased_until": LONG_AGO}}
@@ -100,7 +100,7 @@ def test_batches_are_consumed_and_dropped_without_a_mail_server(
     batches: dict[str, str], store: Database[dict[str, Any]], tmp_path: Path
 ) -> None:
     log, port = tmp_path / "log", free_port()
-    publish(batches["RABBITMQ_URL"], *(event(CONFIRMED) for _ in range(30)))
+    publish_events(batches["RABBITMQ_URL"], *(event(CONFIRMED) for _ in range(30)))
     with worker(batches, log, SMTP_URL="", METRICS_PORT=str(port)):
         eventually(lambda: 'holdfast_mails_total{kind="confirmed",outcome="off"} 30.0' in metrics(port), log)
         assert "holdfast_event_batch_size_count" in metrics(port)

@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging import topology
-from common.messaging.confirms import Message
-from common.messaging.events import CONTENT_TYPE
-from common.messaging.publisher import ConfirmedPublisher
-from common.messaging.relay import headers
+from common.tests.publishing import publish_events
 from common.tests.tcp_proxy import Link
 from services.notifications import models
 from services.notifications.domain import Status
@@ -30,29 +27,12 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
-    from common.messaging.events import Event
     from common.tests.webhook_receiver import Receiver
 
     Store = Database[dict[str, Any]]
 
 pytestmark = pytest.mark.integration
 SECONDS = 120.0
-
-
-def publish(broker_url: str, *events: Event) -> None:
-    publisher = ConfirmedPublisher(broker_url, topology.EVENTS.name, name="test")
-    batch = [
-        Message(
-            id=f"{number}",
-            routing_key=event.type,
-            body=event.to_json().encode(),
-            content_type=CONTENT_TYPE,
-            headers=headers(event_id=event.id, event_type=event.type, correlation_id=event.correlationid),
-        )
-        for number, event in enumerate(events)
-    ]
-    assert len(publisher.publish(batch, timeout_seconds=10)) == len(events)
-    publisher.close()
 
 
 @contextmanager
@@ -100,7 +80,7 @@ def test_an_event_becomes_a_signed_webhook(
     with worker(vhost, document_store, log) as process:
         eventually(lambda: is_subscribed(store, endpoint_id), log)
         events = [sample("payment.captured.v1") for _ in range(20)]
-        publish(vhost, *events, *events)
+        publish_events(vhost, *events, *events)
         found = receiver.wait_for(len(events), "/a", SECONDS)
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
@@ -115,7 +95,7 @@ def test_a_crash_between_the_response_and_the_record_sends_the_webhook_again(
     topology.declare(vhost, {"notifications": ALWAYS_BOUND})
     endpoint_id, secret = make_endpoint(store, f"{receiver.url}/a")
     event = sample("order.placed.v1")
-    publish(vhost, event)
+    publish_events(vhost, event)
     with worker(vhost, document_store, log, **trap) as process:
         assert process.wait(SECONDS) == -signal.SIGKILL, log.read_text()[-3000:]
     assert deliveries_of(store, endpoint_id)[0]["status"] == Status.PENDING
@@ -132,10 +112,10 @@ def test_events_wait_while_mongodb_is_down_and_sending_resumes(
     topology.declare(vhost, {"notifications": ALWAYS_BOUND})
     make_endpoint(store, f"{receiver.url}/a")
     with Link(document_store) as link, worker(vhost, link.url, log):
-        publish(vhost, sample("order.placed.v1"))
+        publish_events(vhost, sample("order.placed.v1"))
         receiver.wait_for(1, "/a", SECONDS)
         link.cut()
-        publish(vhost, *(sample("order.placed.v1") for _ in range(5)))
+        publish_events(vhost, *(sample("order.placed.v1") for _ in range(5)))
         time.sleep(4.0)  # longer than the only attempt and its retry
         assert len(receiver.at("/a")) == 1
         link.restore()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging import topology
+from common.tests.publishing import publish_events
 from common.tests.webhook_receiver import Received, Reply
 from services.notifications import models
 from services.notifications.domain import Reason, Status
 from services.notifications.subscriptions import ALWAYS_BOUND
 from services.notifications.tests.builders import deliveries_of, make_endpoint, sample
-from workers.notifications.tests.test_main import eventually, is_subscribed, publish, worker
+from workers.notifications.tests.test_main import eventually, is_subscribed, worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ def test_every_delivery_is_made_or_listed_with_failing_endpoints(
     with worker(vhost, document_store, log, **IMPATIENT), worker(vhost, document_store, log, **IMPATIENT):
         eventually(lambda: all(is_subscribed(store, each) for each in everybody), log)
         events = [sample("order.placed.v1") for _ in range(EVENTS)]
-        publish(vhost, *events)
+        publish_events(vhost, *events)
         pending = {"status": Status.PENDING}
         eventually(lambda: store["deliveries"].count_documents({}) == EVENTS * len(everybody), log)
         eventually(lambda: store["deliveries"].count_documents(pending) == 0, log)
