@@ -86,9 +86,12 @@ class Link:
         self.has_ended = False
         self._tasks: set[asyncio.Task[object]] = set()
 
-    async def connect(self) -> None:
-        """Called with the client connected; it is not read until the upstream connection exists."""
+    def open(self) -> None:
+        """The client is connected. It is not read until the upstream connection exists."""
         self.proxy.links.add(self)
+        self.start(self._connect())
+
+    async def _connect(self) -> None:
         address = _address(self.proxy.upstream)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -145,7 +148,7 @@ class _End(asyncio.Protocol):
         self._reads.update()
         self._writes.update()
         if self._writes.source is None:
-            self._reads.link.start(self._reads.link.connect())
+            self._reads.link.open()
 
     def data_received(self, data: bytes) -> None:
         self._reads.feed(data)
