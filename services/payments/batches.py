@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from services.payments.facts import Fact
     from services.payments.resources import Resources
 
-MAX_EVENTS = 16  # all payments of a batch are charged at once, each in its own thread
+CHARGES_AT_ONCE = 16  # each in a thread of its own
+MAX_EVENTS = 3 * CHARGES_AT_ONCE  # of an order's three events one leads to a charge
 _log = logger(__name__)
 
 
@@ -67,7 +68,7 @@ class PaymentBatches:
 
     def __init__(self, resources: Resources, read: Callable[[Delivery], Fact | None]) -> None:
         self._engine, self._provider, self._read = resources.engine, resources.provider, read
-        self._threads = ThreadPoolExecutor(MAX_EVENTS, thread_name_prefix="charge")
+        self._threads = ThreadPoolExecutor(CHARGES_AT_ONCE, thread_name_prefix="charge")
 
     def handle(self, deliveries: Sequence[Delivery]) -> list[bool | None]:
         """Which took effect now; None for those to be handled alone. If it raises, no fact is committed."""

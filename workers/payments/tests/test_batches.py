@@ -12,7 +12,7 @@ from common.messaging.inbox import Delivery
 from common.storage.postgresql import transaction
 from common.tests.query_plans import sent_statements
 from services.payments import facts
-from services.payments.batches import MAX_EVENTS, PaymentBatches
+from services.payments.batches import CHARGES_AT_ONCE, MAX_EVENTS, PaymentBatches
 from services.payments.tests.builders import (
     WAIT_SECONDS,
     check_books,
@@ -71,11 +71,11 @@ def test_a_batch_sends_as_many_statements_as_one_event(resources: Resources) -> 
 
 
 def test_the_orders_of_a_batch_are_charged_concurrently(resources: Resources, sandbox: SandboxProcess) -> None:
-    orders = placed_orders(resources, MAX_EVENTS)
-    together = Barrier(MAX_EVENTS, timeout=WAIT_SECONDS)
+    orders = placed_orders(resources, CHARGES_AT_ONCE)
+    together = Barrier(CHARGES_AT_ONCE, timeout=WAIT_SECONDS)
     meeting = interrupted(resources)
     meeting.provider.__dict__["_reach"] = lambda moment: together.wait() if moment == "before_confirm" else None
-    assert receive_all(meeting, *[event(RESERVED, order) for order in orders]) == [True] * MAX_EVENTS
+    assert receive_all(meeting, *[event(RESERVED, order) for order in orders]) == [True] * CHARGES_AT_ONCE
 
 
 def test_an_event_twice_in_a_batch_takes_effect_once(resources: Resources, sandbox: SandboxProcess) -> None:
