@@ -27,7 +27,11 @@ ADVERSARIES = 2
 # The tables on an order's path; the row's key in each.
 TABLES = {"orders": "orders", "inventory": "products", "payments": "payments"}
 APPLICATION = "holdfast-chaos"
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+# Not the administrator's own connections, such as those that measure tables.
+WAITING = f"""
+    SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE NOT granted AND application_name <> '{APPLICATION}'
+"""
 LAST_SOLD = "SELECT sku FROM products WHERE sku <> 'CHAOS-STEADY' ORDER BY age(xmin) LIMIT 1 FOR UPDATE"
 RESERVED_SINCE = "SELECT count(*) FROM reservations WHERE created_at > transaction_timestamp()"
 ALL_BACKENDS = """

@@ -33,10 +33,10 @@ class Direction:
         self._passed = 0  # bytes
 
     def feed(self, data: bytes) -> None:
-        """Forward `data`; empty for the end of the stream."""
+        """Forward `data`; empty for the end of the stream. While it is at work, no data comes: see `update`."""
         if self.link.has_ended:
             return
-        if data and not self._is_working and not self.link.toxics_of(self._stream):
+        if data and not self.link.toxics_of(self._stream):
             self._write(data)
             return
         self._waiting.append(data)

@@ -77,6 +77,12 @@ def ask(link: socket.socket, data: bytes = b"hello") -> bytes:
     return receive(link, len(data))
 
 
+def flood(link: socket.socket) -> None:
+    """130 MB, of which the buffers of all sockets take a few."""
+    for _ in range(2_000):
+        link.sendall(bytes(65536))
+
+
 def receive(link: socket.socket, size: int) -> bytes:
     """That many bytes; fewer if the connection ends."""
     received = bytearray()
@@ -148,6 +154,13 @@ def test_a_slow_reader_gets_everything_in_order_while_a_toxic_comes_and_goes(pro
         received += receive(link, 6_000_000)
         writer.join()
     assert received == sent
+
+
+def test_a_peer_that_stops_reading_stops_the_sender(proxy: tuple[str, int]) -> None:
+    with connect(proxy[1]) as link:
+        link.settimeout(1)
+        with pytest.raises(TimeoutError):
+            flood(link)
 
 
 def test_limit_data_closes_after_its_limit(proxy: tuple[str, int]) -> None:
