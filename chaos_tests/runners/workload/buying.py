@@ -20,8 +20,8 @@ PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 LONGEST_PAUSE_SECONDS = 5.0
 IMPATIENT_SECONDS = 0.004
 FOLLOW_SECONDS = 60.0
-# The polling interval grows, because each poll slows down the measured system.
-SOONEST_SECONDS, SLOWEST_SECONDS, SLOWER = 0.1, 2.0, 1.3
+# The polling interval grows: with a backlog many orders wait, and each poll slows down the measured system.
+SOONEST_SECONDS, SLOWEST_SECONDS, SLOWER = 0.1, 10.0, 1.6
 REPEATED, LAST_QUESTIONS = 50, (100, 101)
 FINAL = ("confirmed", "cancelled")
 
