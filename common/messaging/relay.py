@@ -77,7 +77,7 @@ class Relay:
         self._wakeups = Listener(engine)
         self._confirm_seconds = confirm_seconds
         self._active = ACTIVE.labels(database)
-        self._is_publishing = False
+        self._is_publishing = self._is_refused = False
         publisher.while_waiting = self._while_waiting
         self._window = BATCH_ROWS
         self._retry_at = 0.0
@@ -134,12 +134,19 @@ class Relay:
         window, self._window = self._window, 1
         confirmed, returned = self._publish(rows)
         self._rows.set_aside([row.position for row in rows if row.event_id in returned])
+        self._log_refusal(rows[0], is_refused=not confirmed and not returned and self._lease.hold())
         if len(confirmed) + len(returned) == len(rows):
             self._window = min(2 * window, BATCH_ROWS)
             return len(rows) == window  # events committed after the poll have sent a notification
         if not confirmed:
             self._publisher.idle(REFUSED_SECONDS)
         return True
+
+    def _log_refusal(self, oldest: Any, *, is_refused: bool) -> None:
+        """Once per refusal: a queue of this type is full, or not available."""
+        if is_refused and not self._is_refused:
+            _log.warning("the broker refuses events", database=self._database, type=oldest.type)
+        self._is_refused = is_refused
 
     def _retry_set_aside(self) -> bool:
         """Every few seconds retry the oldest event of each type that is set aside; if it is routed, restore its
