@@ -10,7 +10,8 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -78,14 +79,15 @@ class Server(ThreadingHTTPServer):
         else:
             log.warning("connection failed", exc_info=True)
 
-    def answer(self, request: Request) -> Reply:
-        """Run the application, so that `drain` can wait for it; start nothing after the shutdown began."""
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        """`drain` waits for the block. Raises `Dropped` after the shutdown began: then nothing is started."""
         with self._idle:
             if self.draining.is_set():
                 raise Dropped(reset=False)
             self._busy += 1
         try:
-            return self.application(request)
+            yield
         finally:
             with self._idle:
                 self._busy -= 1
@@ -113,13 +115,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         request = Request(self.command, self.path, self.headers, body, self.connection)
         try:
-            reply = self.server.answer(request)
+            with self.server.in_progress():
+                self._send(self.server.application(request))
         except Dropped as drop:
             self.close_connection = True
             if drop.reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            return
-        self._send(reply)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = serve  # noqa: N815 - http.server's names
 
