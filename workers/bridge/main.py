@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 from marshmallow import validate
@@ -18,6 +19,9 @@ from workers.bridge.kafka_settings import KafkaSettings, client_options, problem
 from workers.bridge.loop import Bridge
 from workers.bridge.producer import OrderedProducer
 from workers.bridge.storage import Archive, Positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +48,9 @@ class Settings(LogSettings, MetricsSettings, DocumentSettings, KafkaSettings):
     )
 
 
-def wait_for_signal() -> None:
-    stopped = threading.Event()
+def on_signal(stop: Callable[[], None]) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stopped.set())
-    while not stopped.wait(1.0):
-        pass
+        signal.signal(each, lambda *_: stop())
 
 
 def make_producer(settings: Settings) -> OrderedProducer:
@@ -69,8 +70,11 @@ def main(settings: Settings | None = None) -> None:
     logs.configure_logging("bridge", settings.log_level)
     serve_metrics(settings.metrics_host, settings.metrics_port)
     if settings.kafka_broker_url is None:
+        stopped = threading.Event()
+        on_signal(stopped.set)
         logs.logger(__name__).info("KAFKA_BROKER_URL is not set: the bridge is off")
-        wait_for_signal()
+        while not stopped.wait(1.0):
+            pass
         return
     producer = make_producer(settings)
     archive = connect_by(settings, name="bridge", pool_size=1)
@@ -82,8 +86,7 @@ def main(settings: Settings | None = None) -> None:
         prefix=settings.kafka_topic_prefix,
         gap_seconds=settings.bridge_gap_seconds,
     )
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: bridge.stop())
+    on_signal(bridge.stop)
     bridge.run()
 
 
