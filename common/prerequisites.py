@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from psycopg2.errors import QueryCanceled
 from pymongo.errors import PyMongoError
 from sqlalchemy.exc import DBAPIError
 
@@ -18,14 +19,14 @@ from common.messaging import topology
 from common.storage import document_migrations
 from common.storage import migrations as relational_migrations
 from common.storage.mongodb import connect, ping
-from common.storage.postgresql import make_engine
+from common.storage.postgresql import StalledError, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from common.storage.document_migrations import Migrations
 
-SECONDS = 3.0
+SECONDS = 10.0
 UP, COMPOSE = "`holdfast up --servers-only`", "docker compose -f compose.yaml -f compose.dev.yaml up"
 START = f"start the servers with {UP} (or `{COMPOSE} -d postgres rabbitmq mongodb`)"
 _PORTS = {"postgresql": 5432, "postgresql+psycopg2": 5432, "mongodb": 27017, "amqp": 5672, "amqps": 5671}
@@ -43,7 +44,10 @@ def relational(context: str, url: str, *, passwords: str) -> Iterator[str]:
             remedy = _prepare(f"migrate-{context}")
             yield f"The database of {context} lacks the migrations {', '.join(missing)}: {remedy}."
     except DBAPIError as error:
-        yield _refused("PostgreSQL", url, str(error.orig), passwords)
+        if isinstance(error.orig, StalledError | QueryCanceled):
+            yield _too_slow("PostgreSQL", url, START)
+        else:
+            yield _refused("PostgreSQL", url, str(error.orig), passwords)
     finally:
         engine.dispose()
 
@@ -59,7 +63,10 @@ def documents(context: str, url: str, migrations: Migrations | None, *, password
         if migrations is not None and (missing := document_migrations.missing(migrations, database)):
             yield f"The database of {context} lacks {', '.join(missing)}: {_prepare(f'{context}-indexes')}."
     except PyMongoError as error:
-        yield _refused("MongoDB", url, (getattr(error, "details", None) or {}).get("errmsg", str(error)), passwords)
+        if error.timeout:
+            yield _too_slow("MongoDB", url, START)
+        else:
+            yield _refused("MongoDB", url, (getattr(error, "details", None) or {}).get("errmsg", str(error)), passwords)
     finally:
         database.client.close()
 
@@ -110,6 +117,10 @@ def _unanswered(server: str, url: str, remedy: str) -> str:
     except OSError as error:
         return f"{server} does not answer at {host.hostname}:{port} ({error.strerror or error}): {remedy}."
     return ""
+
+
+def _too_slow(server: str, url: str, remedy: str) -> str:
+    return f"{server} does not answer at {urlsplit(url).hostname} within {SECONDS:g} seconds: {remedy}."
 
 
 def _refused(server: str, url: str, reason: str, passwords: str) -> str:

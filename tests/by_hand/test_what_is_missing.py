@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from common import prerequisites
 from infrastructure.database_roles import RELAY, RUNTIME
 
 if TYPE_CHECKING:
@@ -63,6 +64,19 @@ def test_missing_servers_are_named_with_the_start_command(by_hand: Start) -> Non
             assert "127.0.0.1:1 (Connection refused): start the servers with `holdfast up --servers-only`" in line
 
 
+def test_a_server_that_accepts_connections_and_hangs_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerequisites, "SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        place = f"orders:x@127.0.0.1:{hung.getsockname()[1]}/orders"
+        found = [
+            *prerequisites.relational("orders", f"postgresql://{place}", passwords="set it"),
+            *prerequisites.documents("archive", f"mongodb://{place}", None, passwords="set it"),
+        ]
+    for server, sentence in zip(("PostgreSQL", "MongoDB"), found, strict=True):
+        start = "start the servers with `holdfast up --servers-only`"
+        assert sentence.startswith(f"{server} does not answer at 127.0.0.1 within 1 seconds: {start}")
+
+
 @pytest.mark.slow
 def test_a_copied_example_lacks_only_passwords(by_hand: Start, tree: Path) -> None:
     folders = ("services/orders", "services/archive", "workers/orders", "workers/relay")
@@ -71,7 +85,7 @@ def test_a_copied_example_lacks_only_passwords(by_hand: Start, tree: Path) -> No
     for started in [by_hand(folder) for folder in folders]:
         # Which of them is missing depends on the servers at this machine's default ports.
         for line in sentences(started):
-            assert re.search("does not answer at 127|does not let|Port 80.. is in use", line)
+            assert re.search("does not answer at 127|rejects the login|Port 80.. is in use", line)
 
 
 @pytest.mark.integration
