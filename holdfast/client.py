@@ -14,7 +14,8 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CONNECT_SECONDS, READ_SECONDS = 3.0, 15.0
+# Longer than the gateway waits for a service (20 s): its response says more than a time-out.
+CONNECT_SECONDS, READ_SECONDS = 3.0, 25.0
 PAGE = 100
 BUSY = frozenset({requests.codes.too_many_requests, requests.codes.service_unavailable})
 TRIES = 4

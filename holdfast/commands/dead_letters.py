@@ -68,7 +68,7 @@ def list_letters(
     Exit codes: 0 listed (also if there are none); 1 the system does not answer; 3 no stack runs there.
     """
     with exit_on_refusal():
-        letters = target.operator().all(PATH, queue=queue, type=event_type, error=error, status=status)
+        letters = target.operator(patient=True).all(PATH, queue=queue, type=event_type, error=error, status=status)
         found = [letter for _, letter in zip(range(limit), letters, strict=False)]
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -88,7 +88,7 @@ def show(target: Target, letter_id: str, *, as_json: bool) -> None:
     Exit codes: 0 shown; 1 there is no such dead letter; 3 no stack runs there.
     """
     with exit_on_refusal():
-        letter = target.operator().get(f"{PATH}/{letter_id}")
+        letter = target.operator(patient=True).get(f"{PATH}/{letter_id}")
     if as_json:
         click.echo(json.dumps(letter, indent=2))
     else:

@@ -41,7 +41,7 @@ def standing_cases(target: Target, *, as_json: bool) -> None:
     Exit codes: 0 listed (also if there are none); 1 the system does not answer; 3 no stack runs there.
     """
     with exit_on_refusal():
-        found = list(target.operator().all(f"{PATH}/standing-cases"))
+        found = list(target.operator(patient=True).all(f"{PATH}/standing-cases"))
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif found:
