@@ -46,8 +46,8 @@ MAX_TEXT = 2_000
 MAX_WAITING = 4096
 BATCH_SPANS = 512
 EVERY_SECONDS = 1.0
-EXPORT_SECONDS = 3.0
-FLUSH_SECONDS = 3.0
+EXPORT_SECONDS = 10.0  # the default of OTEL_EXPORTER_OTLP_TIMEOUT
+FLUSH_SECONDS = 5.0
 COMPLAIN_SECONDS = 60.0
 SPANS = Counter("holdfast_spans_total", "Ended spans by outcome: sent or lost", ["outcome"])
 # They log every batch; Holdfast logs the same more precisely and less often.
