@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 POOL_WAIT_SECONDS = 1.0
+WAIT_SECONDS = 60.0  # of connections without a bound of their own
 POOL_SIZE = Gauge("holdfast_database_pool_size", "Connections that a pool may have at most", ["pool"])
 POOL_IN_USE = Gauge("holdfast_database_pool_in_use", "Connections that are in use now", ["pool"])
 _DRIVER = "postgresql+psycopg2"
@@ -146,7 +147,7 @@ def _bounded_connection(timeout_seconds: float) -> type[psycopg2.extensions.conn
 
 
 def _wait(connection: Any) -> None:
-    deadline = time.monotonic() + getattr(connection, "wait_seconds", 10.0)
+    deadline = time.monotonic() + getattr(connection, "wait_seconds", WAIT_SECONDS)
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])
@@ -155,5 +156,5 @@ def _wait(connection: Any) -> None:
             raise StalledError("PostgreSQL did not answer in time")
 
 
-# Process-wide in psycopg2; connections without their own time-out get ten seconds.
+# Process-wide in psycopg2: also for connections that are not made here, such as those that create databases.
 psycopg2.extensions.set_wait_callback(_wait)
