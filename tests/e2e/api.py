@@ -1,30 +1,46 @@
 """The gateway as one client sees it. Every response is returned; no status raises an error."""
 
+import time
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
 
 import requests
 
-SECONDS = 30
+SECONDS = 60
+PATIENCE_SECONDS = 60.0
 
 
 class Api:
-    """Calls with the token of one caller, or with none. Not for several threads at once."""
+    """Calls with the token of one caller, or with none. Not for several threads at once.
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    A request that gets a 503 is repeated for `patience_seconds`: the services wait about a second for a server, and on
+    a busy machine it may take longer.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.url = url
+        self._token, self._patience_seconds = token, patience_seconds
         self._session = requests.Session()
         self._session.trust_env = False
         if token is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def impatient(self) -> "Api":
+        """The same caller, for tests of outages: every 503 is returned."""
+        return Api(self.url, self._token, patience_seconds=0)
 
     def send(
         self, method: str, path: str, *, key: str | None = None, headers: dict[str, Any] | None = None, **options: Any
     ) -> requests.Response:
         """Send with the Idempotency-Key `key`; `options` are those of requests."""
         given = {**({"Idempotency-Key": key} if key is not None else {}), **(headers or {})}
-        return self._session.request(method, f"{self.url}{path}", headers=given, timeout=SECONDS, **options)
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            reply = self._session.request(method, f"{self.url}{path}", headers=given, timeout=SECONDS, **options)
+            if reply.status_code != 503 or time.monotonic() >= deadline:
+                return reply
+            time.sleep(int(reply.headers["Retry-After"]))
 
     def get(self, path: str, **query: Any) -> requests.Response:
         return self.send("GET", path, params=query)
@@ -51,11 +67,19 @@ class Api:
 
 
 def as_written(url: str, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-    """Send a path byte for byte, which requests would normalise; returns status, headers and body."""
-    with closing(HTTPConnection(url.removeprefix("http://"), timeout=SECONDS)) as connection:
-        connection.request(method, path, headers=headers)
-        reply = connection.getresponse()
-        return reply.status, dict(reply.headers), reply.read()
+    """Send a path byte for byte, which requests would normalise; returns status, headers and body.
+
+    A 503 is repeated as by `Api`.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with closing(HTTPConnection(url.removeprefix("http://"), timeout=SECONDS)) as connection:
+            connection.request(method, path, headers=headers)
+            reply = connection.getresponse()
+            body = reply.read()
+        if reply.status != 503 or time.monotonic() >= deadline:
+            return reply.status, dict(reply.headers), body
+        time.sleep(int(reply.headers["Retry-After"]))
 
 
 def answer(reply: requests.Response, status: int = 200) -> Any:

@@ -7,7 +7,9 @@ from typing import Any
 from click.testing import CliRunner
 
 from holdfast.cli import main
+from holdfast.commands.audit import EXIT_UNKNOWN
 from infrastructure.local.stack import Stack
+from tests.e2e.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,14 @@ class Audit:
 
 
 def audit(stack: Stack, *, settle_seconds: float = 60) -> Audit:
-    """Run the command; fails unless it reaches a verdict that matches its exit code."""
+    """Run the command; fails unless it reaches a verdict that matches its exit code.
+
+    It is repeated while the system could not be read, which happens if a busy machine does not answer for seconds.
+    """
     words = ["audit", "--home", str(stack.home.path), "--settle", str(settle_seconds), "--json"]
-    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    result = eventually(
+        lambda: CliRunner().invoke(main, words, catch_exceptions=False), lambda done: done.exit_code != EXIT_UNKNOWN
+    )
     assert result.exit_code in {0, 1}, result.output
     document = json.loads(result.stdout)
     assert document["ok"] is (result.exit_code == 0)

@@ -109,7 +109,7 @@ class Saboteur:
         self._ask("refunds", {"payment_intent": intent})
 
     def _ask(self, what: str, parameters: Json) -> Json:
-        reply = requests.post(f"{self._provider}/{what}", data=parameters, auth=("sk_test_saboteur", ""), timeout=10)
+        reply = requests.post(f"{self._provider}/{what}", data=parameters, auth=("sk_test_saboteur", ""), timeout=60)
         reply.raise_for_status()
         answer: Json = reply.json()
         return answer

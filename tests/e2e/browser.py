@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, V
 
 from infrastructure.local.fetch import ensure_browser
 
-WAIT_MS = 60_000  # generous: time-outs are not tested
+WAIT_MS = 120_000  # generous: time-outs are not tested
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SERIOUS = {"serious", "critical"}
 

@@ -111,26 +111,26 @@ def order_until_accepted(api: Api, body: dict[str, Any], key: str) -> tuple[str,
 
 
 def _buy(buyers: Buyers, customer: Customer, stop: threading.Event) -> None:
-    chance = random.Random(customer.id)
+    chance, api = random.Random(customer.id), customer.api.impatient()
     mine = buyers.accepted.setdefault(customer.id, [])
     try:
         while not stop.is_set():
             method = DECLINED if chance.random() < 0.2 else VISA
             body = order_of({sku: chance.randint(1, 2) for sku in chance.sample(buyers.skus, 2)}, method)
-            order_id, tries = order_until_accepted(customer.api, body, str(uuid.uuid4()))
+            order_id, tries = order_until_accepted(api, body, str(uuid.uuid4()))
             buyers.repeated += tries > 1
             mine.append(order_id)
             stop.wait(buyers.pause_seconds)
-            while len(mine) >= buyers.ahead and not stop.is_set() and _is_open(customer, mine[-buyers.ahead]):
+            while len(mine) >= buyers.ahead and not stop.is_set() and _is_open(api, mine[-buyers.ahead]):
                 stop.wait(AGAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 - a thread's complaint is the test's to raise
         buyers.complaints.append(f"{type(error).__name__}: {error}")
 
 
-def _is_open(customer: Customer, order_id: str) -> bool:
+def _is_open(api: Api, order_id: str) -> bool:
     """Whether the order is open; also true while the status is unknown."""
     try:
-        reply = customer.api.get(f"{ORDERS}/{order_id}")
+        reply = api.get(f"{ORDERS}/{order_id}")
     except BROKEN:
         return True
     return reply.status_code == 503 or answer(reply)["status"] in OPEN

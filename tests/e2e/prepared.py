@@ -5,7 +5,6 @@ names: declined-card, poisoned-event, provider-away, undecided-refund, dead-webh
 """
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -17,7 +16,7 @@ from common.messaging.events import new_id, rfc3339, utc_now
 from common.tests.webhook_receiver import Receiver, Reply, receiving
 from infrastructure.local.stack import Stack
 from tests.e2e.api import answer
-from tests.e2e.shop import DECLINED, ORDERS, Json, Shop, place
+from tests.e2e.shop import DECLINED, Json, Shop, cancel_during_charge, place
 from tests.e2e.waiting import eventually
 
 ENDPOINTS = "/api/v1/webhook-endpoints"
@@ -69,13 +68,10 @@ def provider_away(stack: Stack, shop: Shop) -> Iterator[str]:
 @contextmanager
 def undecided_refund(stack: Stack, shop: Shop) -> Iterator[str]:
     """A cancelled order was charged, and the provider leaves its refund undecided; yields the order's id."""
-    with _faults(stack, _CHARGED_LATE, _REFUND_UNDECIDED) as struck:
-        customer = shop.customer()
-        order_id = place(customer, {shop.product(): 1})["id"]
-        eventually(lambda: struck()[0] == 1)
-        answer(customer.api.post(f"{ORDERS}/{order_id}/cancel", key=str(uuid.uuid4())))
-        eventually(lambda: struck()[1] >= 1)
-        yield order_id
+    with _faults(stack) as faults:
+        order = cancel_during_charge(shop, shop.customer(), faults, _CHARGED_LATE, _REFUND_UNDECIDED)
+        eventually(lambda: requests.get(faults, timeout=60).json()["data"][1]["struck"] >= 1)
+        yield str(order["id"])
 
 
 @contextmanager
@@ -100,27 +96,35 @@ def _injected(stack: Stack, shop: Shop, fault: Json) -> Iterator[None]:
     """Inject this fault of the page Break something, which can also remove it."""
     url = f"http://127.0.0.1:{stack.home.port('control')}/api/v1/control"
     headers = {"Authorization": f"Bearer {shop.operator_token}"}
-    requests.post(f"{url}/faults", json=fault, headers=headers, timeout=10).raise_for_status()
+
+    def post(path: str, body: Json | None = None) -> None:
+        # It has no keys yet if it was just restarted and the users service is slow.
+        reply = eventually(
+            lambda: requests.post(f"{url}/{path}", json=body, headers=headers, timeout=60),
+            lambda reply: reply.status_code != 503,
+        )
+        reply.raise_for_status()
+
+    post("faults", fault)
     try:
         yield
     finally:
-        requests.post(f"{url}/undo", headers=headers, timeout=10).raise_for_status()
+        post("undo")
 
 
 @contextmanager
-def _faults(stack: Stack, *faults: Json) -> Iterator[Callable[[], list[int]]]:
-    """Inject these faults of the sandbox; yields how often each was injected. They are removed afterwards."""
+def _faults(stack: Stack) -> Iterator[str]:
+    """The address of the sandbox's faults, which are removed afterwards."""
     url = f"{stack.urls.http('sandbox')}/faults"
-    requests.put(url, json=list(faults), timeout=10).raise_for_status()
     try:
-        yield lambda: [each["struck"] for each in requests.get(url, timeout=10).json()["data"]]
+        yield url
     finally:
-        requests.delete(url, timeout=10).raise_for_status()
+        requests.delete(url, timeout=60).raise_for_status()
 
 
 def repair_provider(stack: Stack) -> None:
     """Remove the provider's faults before the end of the block: undecided objects are decided then."""
-    requests.delete(f"{stack.urls.http('sandbox')}/faults", timeout=10).raise_for_status()
+    requests.delete(f"{stack.urls.http('sandbox')}/faults", timeout=60).raise_for_status()
 
 
 FAILURES: dict[str, Callable[[Stack, Shop], AbstractContextManager[object]]] = {

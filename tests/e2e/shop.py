@@ -4,13 +4,27 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import requests
+
 from infrastructure.local.stack import Stack
-from tests.e2e.api import Api, answer
+from tests.e2e.api import Api, answer, problem
 from tests.e2e.waiting import eventually
 
 ORDERS, PRODUCTS, PAYMENTS = "/api/v1/orders", "/api/v1/products", "/api/v1/payments"
 VISA, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
 OPEN = ("pending", "reserved")
+# Refunds and charges that the provider leaves undecided are asked about again after up to two minutes.
+PAYMENT_SECONDS = 240
+# How often something is tried that must come before something else, which a busy machine may turn round.
+TRIES = 5
+# The events of a confirmed order, each once.
+CONFIRMED = (
+    "order.placed.v1",
+    "stock.reserved.v1",
+    "payment.captured.v1",
+    "order.confirmed.v1",
+    "stock.sold.v1",
+)
 Json = dict[str, Any]
 
 
@@ -38,16 +52,21 @@ class Shop:
 
     def customer(self) -> Customer:
         """A new customer."""
-        name = f"e2e-{uuid.uuid4().hex[:12]}"
-        user = answer(self.anyone.post("/api/v1/users", {"username": name, "email": f"{name}@example.com"}), 201)
+        anyone = self.anyone.impatient()
+
+        def register() -> requests.Response:
+            name = f"e2e-{uuid.uuid4().hex[:12]}"  # another one each time: after a 503 it may be taken
+            return anyone.post("/api/v1/users", {"username": name, "email": f"{name}@example.com"})
+
+        user = answer(eventually(register, lambda reply: reply.status_code != 503), 201)
         token = answer(self.anyone.post("/api/v1/tokens", {"api_key": user["api_key"]}))["access_token"]
-        return Customer(user["id"], name, user["api_key"], token, Api(self.url, token))
+        return Customer(user["id"], user["username"], user["api_key"], token, Api(self.url, token))
 
     def product(self, on_hand: int = 100, price: int = 1999, currency: str = "usd") -> str:
         """The sku of a new product that can be ordered."""
         sku = f"E2E-{uuid.uuid4().hex[:12]}"
         body = {"sku": sku, "name": sku, "price": {"amount": price, "currency": currency}, "on_hand": on_hand}
-        answer(self.operator.post(PRODUCTS, body), 201)
+        answer(self.operator.post(PRODUCTS, body, key=str(uuid.uuid4())), 201)
         self.wait_until_orderable(sku)
         return sku
 
@@ -86,6 +105,7 @@ class Shop:
         found = eventually(
             lambda: answer(self.operator.get(PAYMENTS, order_id=order_id))["data"],
             lambda data: bool(data) and data[0]["status"] == status,
+            seconds=PAYMENT_SECONDS,
         )
         assert len(found) == 1
         payment: Json = found[0]
@@ -116,3 +136,21 @@ def place(customer: Customer, quantities: dict[str, int], method: str = VISA, ke
     reply = customer.api.post(ORDERS, order_of(quantities, method), key=key or str(uuid.uuid4()))
     order: Json = answer(reply, 202)
     return order
+
+
+def cancel_during_charge(shop: Shop, customer: Customer, faults_url: str, *faults: Json) -> Json:
+    """An order that its customer cancelled during its charge, which the first of these faults of the sandbox delays.
+
+    The delay is a few seconds, because the services wait no longer. If a busy machine is slower, and the order was
+    confirmed before its cancellation, another one is placed.
+    """
+    for _ in range(TRIES):
+        requests.put(faults_url, json=list(faults), timeout=60).raise_for_status()
+        placed = place(customer, {shop.product(): 1})
+        eventually(lambda: requests.get(faults_url, timeout=60).json()["data"][0]["struck"] == 1)
+        reply = customer.api.post(f"{ORDERS}/{placed['id']}/cancel", key=str(uuid.uuid4()))
+        if reply.status_code != 409:
+            break
+        assert problem(reply) == (409, "order_not_cancellable")
+    cancelled: Json = answer(reply)
+    return cancelled

@@ -8,12 +8,11 @@ import pytest
 from infrastructure.local.stack import Stack
 from tests.e2e.auditing import assert_kept, audit
 from tests.e2e.breaking import Saboteur
-from tests.e2e.shop import DECLINED, VISA, Customer, Json, Shop, place
+from tests.e2e.shop import CONFIRMED, DECLINED, VISA, Customer, Json, Shop, place
 from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SETTLE_SECONDS = 1.0
-CONFIRMED = ("order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1")
 CANCELLED = ("order.placed.v1", "stock.reserved.v1", "payment.declined.v1", "order.cancelled.v1", "stock.released.v1")
 REFUSED = ("order.placed.v1", "stock.rejected.v1", "order.cancelled.v1")
 

@@ -11,7 +11,7 @@ from infrastructure.local.stack import Stack
 from tests.e2e.browser import PHONE, WAIT_MS, Visit, barriers, browser, visit
 from tests.e2e.shop import Customer, Shop, place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 PAGES = (
     "/",
     "/console/orders",
@@ -92,12 +92,12 @@ def test_an_outage_of_the_payment_provider_is_shown_until_it_ends(
 ) -> None:
     faults = f"{stack.urls.http('sandbox')}/faults"
     page = visitor.signed_in(password)
-    requests.put(faults, json=[{"kind": "error"}], timeout=10).raise_for_status()
+    requests.put(faults, json=[{"kind": "error"}], timeout=60).raise_for_status()
     try:
         orders = [place(customer, {shop.product(): 1})["id"] for _ in range(3)]
         expect(page.locator("#verdict .problems")).to_contain_text("worker-payments")
     finally:
-        requests.delete(faults, timeout=10).raise_for_status()
+        requests.delete(faults, timeout=60).raise_for_status()
     page.goto(f"{shop.url}/console/orders/{orders[-1]}")
     expect(page.locator("h1")).to_have_text("Confirmed.")
 

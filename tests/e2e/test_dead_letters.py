@@ -17,7 +17,7 @@ from tests.e2e.auditing import audit
 from tests.e2e.shop import Customer, Shop, place
 from tests.e2e.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 CLOUDEVENTS = "application/cloudevents+json"
 
 
@@ -33,7 +33,18 @@ class Desk:
         )
 
     def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "--json").stdout)
+        """What a command reads; it is repeated if the system does not answer in time."""
+        read = eventually(lambda: self.run(*words, "--json"), lambda done: done.exit_code == 0)
+        return json.loads(read.stdout)
+
+    def discard(self, letter_id: str) -> None:
+        """Discard a dead letter; repeated likewise, unless it was discarded although no answer came in time."""
+
+        def is_done() -> bool:
+            done = self.run("discard", letter_id, "--reason", "a test")
+            return done.exit_code == 0 or bool(self.json("show", letter_id)["status"] == "discarded")
+
+        eventually(is_done)
 
     def letter(self, *filters: str, of: str) -> dict[str, Any]:
         """Wait for the dead letter whose body contains `of`."""
@@ -78,7 +89,7 @@ def test_a_malformed_event_is_listed_shown_and_discarded(desk: Desk, shop: Shop)
     assert shown.exit_code == 0
     assert f"[red]{mark}" in shown.stdout
     assert "\x1b[31m" not in shown.stdout
-    assert desk.run("discard", letter["id"], "--reason", "a test").exit_code == 0
+    desk.discard(letter["id"])
     assert desk.json("show", letter["id"])["status"] == "discarded"
 
 
@@ -89,7 +100,7 @@ def test_an_order_with_a_dead_letter_continues_after_an_edited_replay(
     stack.stop("worker-orders")
     placed = place(customer, {sku: 2})
     event = desk.intercept("orders.events")
-    while event["orderid"] != placed["id"] or event["type"] != "stock.reserved.v1":
+    while event.get("orderid") != placed["id"] or event["type"] != "stock.reserved.v1":
         event = desk.intercept("orders.events")
     damaged = json.dumps(event | {"data": {"order_id": None}})
     desk.publish("orders.events", damaged.encode(), content_type=CLOUDEVENTS)
@@ -106,7 +117,7 @@ def test_an_order_with_a_dead_letter_continues_after_an_edited_replay(
     assert kept["event"]["data"] == {"order_id": None}
     for _ in range(2):
         assert desk.run("replay", letter["id"], "--event", "-", given=json.dumps(event)).exit_code == 0
-    assert shop.stock(sku)["sold"] == 2
+    eventually(lambda: shop.stock(sku)["sold"], lambda sold: sold == 2)
     assert audit(stack).found == set()
 
 
@@ -121,13 +132,11 @@ def test_dead_letters_with_an_unfixed_cause_return_after_a_bulk_replay(desk: Des
     def kinds() -> list[str]:
         return [entry["kind"] for entry in desk.json("show", letter["id"])["history"]]
 
-    assert eventually(kinds, lambda known: known[-1] == "returned") == [
-        "filed",
-        "replay_requested",
-        "replayed",
-        "returned",
-    ]
-    desk.run("discard", letter["id"], "--reason", "a test")
+    # It may return before the outcome of its replay is recorded.
+    known = eventually(kinds, lambda known: {"replayed", "returned"} <= set(known))
+    assert known[:2] == ["filed", "replay_requested"]
+    assert sorted(known[2:]) == ["replayed", "returned"]
+    desk.discard(letter["id"])
 
 
 def test_every_kind_of_malformed_message_is_stored_without_a_restart(desk: Desk, stack: Stack, shop: Shop) -> None:
@@ -144,7 +153,7 @@ def test_every_kind_of_malformed_message_is_stored_without_a_restart(desk: Desk,
 
     letters = eventually(filed, lambda found: len(found) == len(KINDS))
     for letter_id in letters:
-        assert desk.run("discard", letter_id, "--reason", "a test").exit_code == 0
+        desk.discard(letter_id)
     assert {process["name"]: process["pid"] for process in stack.status()["processes"]} == before
 
 
@@ -158,14 +167,17 @@ def test_usage_errors_and_unknown_ids_have_exit_codes(desk: Desk) -> None:
 
 
 def test_the_system_view_contains_every_process(shop: Shop, stack: Stack) -> None:
-    view = eventually(lambda: answer(shop.operator.get("/api/v1/system")), lambda found: not found["unanswered"])
     running = {process["name"] for process in stack.status()["processes"]}
-    assert {worker["name"] for worker in view["workers"] if worker["alive"]} >= {
-        name for name in running if name.startswith(("service-", "worker-", "relay-", "scheduler"))
-    }
+    ours = {name for name in running if name.startswith(("service-", "worker-", "relay-", "scheduler"))}
+
+    def is_whole(view: dict[str, Any]) -> bool:
+        """Whether all answered in time, and each outbox has its relay, which a lease decides anew after a stall."""
+        alive = {worker["name"] for worker in view["workers"] if worker["alive"]}
+        consumers = {queue["name"]: queue["consumers"] for queue in view["queues"] or ()}
+        is_read = not view["unanswered"] and alive >= ours and consumers.get("operations.dead-letters") == 1
+        return bool(is_read and all(outbox["relay"] for outbox in view["outboxes"]))
+
+    view = eventually(lambda: answer(shop.operator.get("/api/v1/system")), is_whole)
     assert {outbox["database"] for outbox in view["outboxes"]} == set(RELATIONAL_CONTEXTS)
-    assert all(outbox["relay"] for outbox in view["outboxes"])
-    consumers = {queue["name"]: queue["consumers"] for queue in view["queues"]}
-    assert consumers["operations.dead-letters"] == 1
     assert {breaker["breaker"] for breaker in view["breakers"]} >= {"payment_provider", "mongodb"}
     assert {sweep["context"] for sweep in view["sweeps"]} >= {"orders", "payments", "inventory"}

@@ -9,7 +9,7 @@ from infrastructure.local.stack import Stack
 from tests.e2e.shop import Customer, Shop, place
 from tests.e2e.waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SECONDS = 60.0
 
 

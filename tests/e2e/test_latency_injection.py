@@ -9,6 +9,7 @@ import pytest
 
 from infrastructure.local.spec import read_specs
 from infrastructure.local.stack import Stack
+from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
@@ -40,4 +41,4 @@ def test_the_promises_hold_under_latency_of_orders(stack: Stack) -> None:
     assert "latency-injection (orders)" in output
     assert "valid: 1 of 1 experiments passed" in output
     assert read_specs(stack.home.programs_file) == before
-    assert all(process["state"] == "running" for process in stack.status()["processes"])
+    eventually(lambda: all(process["state"] == "running" for process in stack.status()["processes"]))

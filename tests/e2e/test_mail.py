@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 def mails(stack: Stack, customer: Customer) -> list[Json]:
     """The customer's mails, newest first."""
     address = f"{customer.name}@example.com"
-    reply = requests.get(f"{stack.urls.http('mail-catcher')}/mails", params={"to": address}, timeout=30)
+    reply = requests.get(f"{stack.urls.http('mail-catcher')}/mails", params={"to": address}, timeout=60)
     found: list[Json] = reply.json()
     return found
 

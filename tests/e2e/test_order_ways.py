@@ -1,7 +1,7 @@
 """Every path of an order from its request to its final state, with the effects on stock, money and events."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +10,7 @@ import requests
 
 from infrastructure.local.stack import Stack
 from tests.e2e.api import answer, problem
-from tests.e2e.shop import DECLINED, ORDERS, PAYMENTS, Customer, Shop, place
+from tests.e2e.shop import CONFIRMED, DECLINED, ORDERS, PAYMENTS, Customer, Shop, cancel_during_charge, place
 from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -36,9 +36,8 @@ def test_an_order_is_confirmed(shop: Shop, customer: Customer) -> None:
 
 def test_the_timeline_shows_the_steps_of_a_confirmed_order(shop: Shop, customer: Customer) -> None:
     placed = place(customer, {shop.product(): 1})
-    way = ["order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1"]
-    timeline = shop.await_events(placed["id"], *way)
-    assert [entry["type"] for entry in timeline] == way
+    timeline = shop.await_events(placed["id"], *CONFIRMED)
+    assert [entry["type"] for entry in timeline] == list(CONFIRMED)
     assert [entry["sequence"] for entry in timeline] == [1, 1, 1, 2, 2]
     assert all(entry["delay_seconds"] >= 0 and entry["summary"] for entry in timeline)
     assert [entry["time"] for entry in timeline] == sorted(entry["time"] for entry in timeline)
@@ -96,33 +95,27 @@ def test_the_last_piece_is_sold_once_to_two_customers(shop: Shop) -> None:
 
 
 @pytest.fixture
-def slow_capture(stack: Stack) -> Iterator[Callable[[], bool]]:
-    """Delay the next capture for some seconds; returns a check whether it is in progress."""
-    faults = f"{stack.urls.http('sandbox')}/faults"
+def faults(stack: Stack) -> Iterator[str]:
+    """The address of the sandbox's faults, which are removed afterwards."""
+    url = f"{stack.urls.http('sandbox')}/faults"
+    yield url
+    requests.delete(url, timeout=60).raise_for_status()
+
+
+def test_an_order_cancelled_during_its_capture_keeps_no_money(shop: Shop, customer: Customer, faults: str) -> None:
     slow = {"kind": "latency", "seconds": 3, "match": {"operation": "confirm"}, "remaining": 1}
-    requests.put(faults, json=[slow], timeout=10).raise_for_status()
-    yield lambda: requests.get(faults, timeout=10).json()["data"][0]["struck"] == 1
-    requests.delete(faults, timeout=10).raise_for_status()
-
-
-def test_an_order_cancelled_during_its_capture_keeps_no_money(
-    shop: Shop, customer: Customer, slow_capture: Callable[[], bool]
-) -> None:
-    sku = shop.product(on_hand=5)
-    placed = place(customer, {sku: 1})
-    eventually(slow_capture)
-
-    cancelled = answer(customer.api.post(f"{ORDERS}/{placed['id']}/cancel"))
+    cancelled = cancel_during_charge(shop, customer, faults, slow)
     assert (cancelled["status"], cancelled["cancel_reason"]) == ("cancelled", "customer_request")
-    assert answer(customer.api.post(f"{ORDERS}/{placed['id']}/cancel")) == cancelled
-    stock = eventually(lambda: shop.stock(sku), lambda stock: stock["reserved"] == 0)
-    assert amounts(stock) == (5, 0, 0)
+    assert answer(customer.api.post(f"{ORDERS}/{cancelled['id']}/cancel")) == cancelled
+    [item] = cancelled["items"]
+    stock = eventually(lambda: shop.stock(item["sku"]), lambda stock: stock["reserved"] == 0)
+    assert amounts(stock) == (100, 0, 0)
     payment = eventually(
-        lambda: answer(shop.operator.get(PAYMENTS, order_id=placed["id"]))["data"][0],
+        lambda: answer(shop.operator.get(PAYMENTS, order_id=cancelled["id"]))["data"][0],
         lambda payment: payment["status"] in {"cancelled", "refunded"},
     )
-    assert payment["refunded"]["amount"] in {0, placed["total"]["amount"]}
-    assert shop.order(placed["id"]) == cancelled
+    assert payment["refunded"]["amount"] in {0, cancelled["total"]["amount"]}
+    assert shop.order(cancelled["id"]) == cancelled
 
 
 def test_a_confirmed_order_is_not_cancellable(shop: Shop, customer: Customer) -> None:

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 
 from infrastructure.local.stack import Stack
-from tests.e2e.shop import Shop
+from tests.e2e.shop import CONFIRMED, Shop
 
 pytestmark = [
     pytest.mark.e2e,
@@ -26,7 +26,6 @@ ROOT = Path(__file__).parents[2]
 SECTION = "## A first order, by hand"
 MARK = "--- the end of a line ---"
 LINE_SECONDS = 120
-WAY = ("order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1", "stock.sold.v1")
 
 
 class Terminal:
@@ -124,7 +123,7 @@ def test_the_readmes_first_order_is_confirmed(stack: Stack, shop: Shop, director
             shop.wait_until_orderable(sku)  # a person who pastes line by line is slower
         if line.startswith("order="):
             order_id = terminal.paste("echo $order")
-            shop.await_events(order_id, *WAY)
+            shop.await_events(order_id, *CONFIRMED)
     terminal.close()
 
     def shown(part: str) -> Any:

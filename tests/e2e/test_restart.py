@@ -150,9 +150,10 @@ def test_sigterm_to_any_process_fails_no_request(stack: Stack, shop: Shop) -> No
 
 def test_kept_alive_connections_survive_a_services_restart(stack: Stack, shop: Shop) -> None:
     path, failures, stop = f"{PRODUCTS}/{shop.product()}", list[str](), threading.Event()
+    operator = shop.operator.impatient()
 
     def read() -> None:
-        answer(shop.operator.get(path))
+        answer(operator.get(path))
 
     reader = threading.Thread(target=repeat, args=(read, READERS_PAUSE_SECONDS, stop, failures), daemon=True)
     reader.start()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import answer, problem
-from tests.e2e.shop import ORDERS, PAYMENTS, PRODUCTS, Customer, Shop, order_of, place
+from tests.e2e.shop import CONFIRMED, ORDERS, PAYMENTS, PRODUCTS, Customer, Shop, order_of, place
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -184,6 +184,6 @@ def test_events_carry_the_request_id_as_correlation_id(shop: Shop, customer: Cus
     reply = customer.api.send("POST", ORDERS, json=body, key=str(uuid.uuid4()), headers=headers)
     assert reply.headers["Request-Id"] == mark
     order_id = answer(reply, 202)["id"]
-    shop.ended(order_id, "confirmed")
+    shop.await_events(order_id, *CONFIRMED)
     events = answer(shop.operator.get("/api/v1/events", subject=order_id))["data"]
     assert {event["correlationid"] for event in events} == {mark}
