@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import sys
+import time
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from zlib import crc32
 
 import pika
 import psycopg2
+import psycopg2.errors
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -229,7 +231,7 @@ def _migrated_stores(servers: Servers) -> Iterator[Callable[[Migrations], str]]:
             name = f"test_{secrets.token_hex(8)}"
             made[id(migrations)] = url = servers.mongodb_url.replace("/archive?", f"/{name}?")
             with MongoClient[dict[str, object]](url) as client:
-                upgrade(migrations, client[name], wait_seconds=10)
+                upgrade(migrations, client[name], wait_seconds=_MANAGEMENT_SECONDS)
         return made[id(migrations)]
 
     yield store
@@ -292,10 +294,15 @@ def _url_of(servers: Servers, database: str) -> str:
 
 
 def _administer(servers: Servers, statement: sql.Composed) -> None:
-    connection = psycopg2.connect(servers.postgres_admin_url.replace("+psycopg2", ""))
-    try:
+    deadline = time.monotonic() + _MANAGEMENT_SECONDS
+    with closing(psycopg2.connect(servers.postgres_admin_url.replace("+psycopg2", ""))) as connection:
         connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
+        while True:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+            except psycopg2.errors.ObjectInUse:  # a session is still ending; the server waits five seconds for it
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return

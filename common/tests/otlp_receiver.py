@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
+from unittest import mock
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-SECONDS = 30.0
+SECONDS = 60.0
 _KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
@@ -90,9 +91,17 @@ class Collector:
 
 
 @contextmanager
+def patience() -> Iterator[None]:
+    """Spans are not lost because the collector, or the thread that sends them, has its turn late."""
+    spans = "common.observability.spans"
+    with mock.patch(f"{spans}.EXPORT_SECONDS", SECONDS), mock.patch(f"{spans}.FLUSH_SECONDS", SECONDS):
+        yield
+
+
+@contextmanager
 def recording(service: str = "test") -> Iterator[Collector]:
     """This process records its spans, as `service`, until the block ends or `tracing.shutdown()`."""
-    with Collector() as collector:
+    with patience(), Collector() as collector:
         tracing.configure_tracing(service, ProcessSettings(otel_exporter_otlp_endpoint=collector.url))
         try:
             yield collector

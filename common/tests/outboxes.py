@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 
 from common.messaging import outbox, topology
 from common.messaging.events import Event, from_json, new_id, rfc3339, utc_now
-from common.messaging.publisher import ConfirmedPublisher
-from common.messaging.relay import CONFIRM_SECONDS, LEASE_SECONDS, Relay
+from common.messaging.publisher import BrokerDownError, ConfirmedPublisher
+from common.messaging.relay import LEASE_SECONDS, Relay
 from common.resilience.circuit_breaker import Breaker
 from common.storage import leases
 from common.storage.postgresql import autocommit, make_engine, transaction
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+_QUEUE = topology.events_queue("test")
 ROUTED = "thing.happened.v1"
 UNROUTABLE = "thing.vanished.v1"
-SECONDS = 30.0
+SECONDS = 60.0
+_PATIENCE_SECONDS = 60.0  # what a busy machine needs is no outage: after one, events are published again
 
 
 def make_event(sequence: int = 1, *, event_type: str = ROUTED, subject: str = "thing-1") -> Event:
@@ -57,11 +59,11 @@ class Outbox:
                 connection.execute(text(ddl))
 
     def connect(self) -> Engine:
-        return make_engine(self.url, pool_size=2, timeout_seconds=5, name="test")
+        return make_engine(self.url, pool_size=4, timeout_seconds=_PATIENCE_SECONDS, name="test")
 
     def connect_relay(self) -> Engine:
         """An engine like a relay's: with one connection and no other user."""
-        made = make_engine(self.url, pool_size=1, timeout_seconds=5, name="relay")
+        made = make_engine(self.url, pool_size=1, timeout_seconds=_PATIENCE_SECONDS, name="relay")
         self._of_relays.append(made)
         return made
 
@@ -103,7 +105,7 @@ class QueueReader:
     """Reads the queue `test.events`, which is bound to one type."""
 
     def __init__(self, broker_url: str) -> None:
-        topology.declare(broker_url, {"test": [ROUTED]})
+        topology.declare(broker_url, {"test": [ROUTED]}, timeout_seconds=SECONDS)
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
         self._connection = pika.BlockingConnection(parameters)
@@ -120,13 +122,22 @@ class QueueReader:
         self._connection.close()
 
     def read(self) -> list[str]:
-        """The ids of all events received so far, in order."""
-        for _method, properties, body in self.channel.consume("test.events", auto_ack=True, inactivity_timeout=0.5):
-            if body is None:
+        """The ids of all events received so far, in order.
+
+        A message of its own shows the end of what is in the queue now: a pause between two messages would not.
+        """
+        end = new_id()
+        self.channel.basic_publish("", _QUEUE, b"", pika.BasicProperties(message_id=end, delivery_mode=2))
+        for method, properties, body in self.channel.consume(_QUEUE, inactivity_timeout=SECONDS):
+            assert method is not None, "the broker does not answer"
+            assert properties is not None
+            assert body is not None
+            if properties.message_id == end:
+                self.channel.basic_ack(method.delivery_tag or 0, multiple=True)
                 break
             self.properties.append(properties)
             self.received.append(from_json(body))
-        self.channel.cancel()
+        self.channel.cancel()  # what came after it goes back
         return [event.id for event in self.received]
 
 
@@ -137,7 +148,7 @@ def make_relay(
     engine: Engine | None = None,
     *,
     lease_seconds: float = LEASE_SECONDS,
-    confirm_seconds: float = CONFIRM_SECONDS,
+    confirm_seconds: float = _PATIENCE_SECONDS,
 ) -> Relay:
     """A relay with the metrics of the database `holder`."""
     return Relay(
@@ -155,6 +166,16 @@ def make_publisher(broker_url: str, name: str = "test") -> ConfirmedPublisher:
     return ConfirmedPublisher(broker_url, topology.EVENTS.name, name=name)
 
 
+def connect(publisher: ConfirmedPublisher) -> None:
+    """Connect to a healthy broker, with all the time that it needs beside busy processors."""
+    deadline = time.monotonic() + SECONDS
+    while not publisher.is_connected:
+        try:
+            publisher.connect()
+        except BrokerDownError:
+            assert time.monotonic() < deadline
+
+
 @contextmanager
 def running(relay: Relay, wake: Callable[[], object] = lambda: None) -> Iterator[None]:
     """The relay in a thread, which must end soon after a stop and `wake`."""
@@ -165,8 +186,10 @@ def running(relay: Relay, wake: Callable[[], object] = lambda: None) -> Iterator
         yield
     finally:
         stop.set()
-        wake()
-        thread.join(SECONDS)
+        deadline = time.monotonic() + SECONDS
+        while thread.is_alive() and time.monotonic() < deadline:
+            wake()  # again and again: a relay that is just about to look takes one for news of the outbox
+            thread.join(0.5)
         assert not thread.is_alive()
 
 

@@ -7,7 +7,6 @@ import socket
 
 # Below the range for outgoing connections (net.ipv4.ip_local_port_range), and below where stacks look for theirs.
 _FIRST, _LAST = 3_000, 7_900
-_reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -24,7 +23,7 @@ def free_port() -> int:
             reservation.close()
             continue
         if _is_free(port):
-            _reserved.append(reservation)
+            reservation.detach()  # it stays open until this process ends
             return port
         reservation.close()
 

@@ -27,7 +27,7 @@ COMMAND = [
     "python:common.web.gunicorn",
     "common.tests.sample_service:make_served_app()",
 ]
-SECONDS = 30
+SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from common.tests.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -34,7 +36,7 @@ class Link:
         self._sockets: set[socket.socket] = set()
         self._clients: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._port = 0
+        self._port = free_port()  # while the link is cut nobody else may get it
         self.restore()
         account = f"{parts.username}:{parts.password}@" if parts.username else ""
         self.url = urlunsplit(parts._replace(netloc=f"{account}127.0.0.1:{self._port}"))
@@ -53,7 +55,6 @@ class Link:
         self._frozen.clear()
         if not self._open.is_set():
             self._listener = socket.create_server(("127.0.0.1", self._port), reuse_port=False)
-            self._port = self._listener.getsockname()[1]
             self._open.set()
             self._start(self._accept, self._listener)
 

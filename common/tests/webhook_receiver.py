@@ -56,7 +56,7 @@ class Receiver:
     def at(self, path: str) -> list[Received]:
         return [each for each in list(self.requests) if each.path == path]
 
-    def wait_for(self, count: int, path: str, seconds: float = 30.0) -> list[Received]:
+    def wait_for(self, count: int, path: str, seconds: float = 60.0) -> list[Received]:
         deadline = time.monotonic() + seconds
         while len(found := self.at(path)) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} at {path}"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 QUEUE = topology.events_queue("sample")
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class World:
@@ -33,7 +33,7 @@ class World:
 
     def __init__(self, broker_url: str, database_url: str, admin_url: str) -> None:
         self.broker_url, self.database_url, self.admin_url = broker_url, database_url, admin_url
-        self.engine: Engine = make_engine(database_url, pool_size=2, timeout_seconds=5, name="test")
+        self.engine: Engine = make_engine(database_url, pool_size=2, timeout_seconds=SECONDS, name="test")
         self.declare()
         parameters = pika.URLParameters(broker_url)
         parameters.heartbeat = 0
@@ -45,7 +45,7 @@ class World:
             connection.execute(text(inbox.SCHEMA_V1))
 
     def declare(self) -> None:
-        topology.declare(self.broker_url, {"sample": HANDLERS})
+        topology.declare(self.broker_url, {"sample": HANDLERS}, timeout_seconds=SECONDS)
 
     def close(self) -> None:
         self._connection.close()
@@ -82,13 +82,14 @@ class World:
 
     @property
     def has_consumer(self) -> bool:
+        """Wait for it, do not assert it: a quorum queue that does not answer in 250 ms is said to have none."""
         return bool(self.channel.queue_declare(QUEUE, passive=True).method.consumer_count)
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
         """The database accepts no connection and has ended those there were."""
         name = self.database_url.rpartition("/")[2]
-        admin = make_engine(self.admin_url, pool_size=1, timeout_seconds=5, name="test")
+        admin = make_engine(self.admin_url, pool_size=1, timeout_seconds=SECONDS, name="test")
         switch = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
         end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
         with autocommit(admin) as connection:
@@ -116,6 +117,7 @@ class World:
         return found[0], found[1]
 
     def waiting(self, queue: str) -> int:
+        """0 also if a quorum queue does not answer in 250 ms."""
         return int(self.channel.queue_declare(queue, passive=True).method.message_count)
 
     @contextmanager
@@ -123,7 +125,7 @@ class World:
         environment = os.environ | {
             "RABBITMQ_URL": self.broker_url,
             "DATABASE_URL": self.database_url,
-            "DATABASE_TIMEOUT_SECONDS": "5",
+            "DATABASE_TIMEOUT_SECONDS": "60",  # a slow commit is no outage, after which an event is tried once more
             "METRICS_PORT": str(self.metrics_port),
             "LOG_LEVEL": "INFO",
             "EVENT_BATCH_SIZE": "1",
@@ -135,7 +137,7 @@ class World:
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
