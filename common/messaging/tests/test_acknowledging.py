@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 QUEUE = Queue("q", durable=True)
+SECONDS = 60
 
 
 class Delivered:
@@ -44,15 +45,16 @@ class Delivered:
 
 @contextmanager
 def delivered(vhost: str, count: int) -> Iterator[Delivered]:
-    with Connection(vhost) as connection:
+    with Connection(vhost, connect_timeout=SECONDS) as connection:
         found = Delivered(connection)
         while len(found.messages) < count:
-            connection.drain_events(timeout=30)
+            connection.drain_events(timeout=SECONDS)
         yield found
 
 
 def publish(vhost: str, count: int) -> None:
-    with Connection(vhost, transport_options={"confirm_publish": True}) as connection:
+    confirmed = {"confirm_publish": True}
+    with Connection(vhost, connect_timeout=SECONDS, transport_options=confirmed) as connection:
         QUEUE(connection.default_channel).declare()
         for number in range(count):
             Producer(connection.default_channel).publish(str(number), routing_key="q", content_type="text/plain")

@@ -26,7 +26,7 @@ SUBJECTS = ("a", "b", "c", "d")
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    made = make_engine(database(), pool_size=4, timeout_seconds=30, name="test")
+    made = make_engine(database(), pool_size=4, timeout_seconds=60, name="test")
     tables = ("CREATE TABLE effects (event_id uuid NOT NULL)", "CREATE TABLE subjects (name text PRIMARY KEY, n int)")
     with transaction(made) as connection:
         for statement in (inbox.SCHEMA_V1, *tables):
@@ -104,7 +104,7 @@ def test_batches_with_the_same_events_do_not_deadlock(engine: Engine) -> None:
     barrier = threading.Barrier(2)
 
     def handle(order: int) -> int:
-        barrier.wait(30)
+        barrier.wait(60)
         return sum(batches.handle(deliveries[::order]))
 
     with ThreadPoolExecutor(2) as executor:
@@ -118,7 +118,7 @@ def test_batches_lock_their_subjects_in_one_order(engine: Engine) -> None:
 
     def handle(order: int) -> list[bool]:
         deliveries = [Delivery("sample", make_event(event_type=SLOW, subject=each)) for each in SUBJECTS[::order]]
-        barrier.wait(30)
+        barrier.wait(60)
         return batches.handle(deliveries)
 
     with ThreadPoolExecutor(2) as executor:

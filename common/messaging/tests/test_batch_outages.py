@@ -58,7 +58,8 @@ def took_effect(world: World, events: list[Event], table: str = "effects") -> bo
 
 @pytest.mark.parametrize("ends", ["while disconnected", "after the reconnect"])
 def test_a_batch_whose_connection_is_cut_takes_effect_once(world: World, link: Link, ends: str) -> None:
-    events = publish(world, *["sample.slow.v1"] * 8, *["sample.fine.v1"] * 30)
+    # Its slow events give the test some seconds to cut the connection before the end of the batch.
+    events = publish(world, *["sample.slow.v1"] * 16, *["sample.fine.v1"] * 30)
     with world.worker(**BATCHES, RABBITMQ_URL=link.url):
         wait_until(lambda: has_begun(world, events[1:]), SECONDS)
         link.cut()
@@ -143,7 +144,7 @@ def test_a_lock_time_out_splits_a_batch(world: World) -> None:
     locked = publish(world, "sample.locked.v1")
     with transaction(world.engine) as holder:
         holder.execute(text("LOCK TABLE locked_effects"))
-        with world.worker(**BATCHES):
+        with world.worker(**BATCHES, SAMPLE_LOCK_MS="2000"):
             wait_until(lambda: took_effect(world, fine), SECONDS)
             assert world.metric(SPLIT) >= 1
             holder.commit()
@@ -155,7 +156,7 @@ def test_a_deadlock_splits_a_batch(world: World) -> None:
     """The batch has written effects and waits for a transaction, which then waits for the batch."""
     fine = publish(world, *["sample.fine.v1"] * 20)
     locked = publish(world, "sample.locked.v1")
-    with superuser(world) as engine, transaction(engine) as other, world.worker(**BATCHES):
+    with superuser(world) as engine, transaction(engine) as other, world.worker(**BATCHES, SAMPLE_LOCK_MS="20000"):
         # The server ends the one that looks for a deadlock: that is the worker's, after a second.
         other.execute(text("SET LOCAL deadlock_timeout = '1h'"))
         other.execute(text("LOCK TABLE locked_effects"))
@@ -170,7 +171,7 @@ def test_a_deadlock_splits_a_batch(world: World) -> None:
 @contextmanager
 def superuser(world: World) -> Iterator[Engine]:
     url = world.admin_url.rpartition("/")[0] + "/" + world.database_url.rpartition("/")[2]
-    engine = make_engine(url, pool_size=1, timeout_seconds=30, name="test")
+    engine = make_engine(url, pool_size=1, timeout_seconds=SECONDS, name="test")
     yield engine
     engine.dispose()
 
@@ -190,6 +191,6 @@ def test_what_waits_while_the_database_is_down_takes_effect_when_it_is_back(worl
             late = publish(world, *["sample.fine.v1"] * 64)
             wait_until(lambda: world.waiting(QUEUE) >= len(late), SECONDS)
         wait_until(lambda: have_taken_effect(world, events + late), SECONDS)
-        assert world.metric(SUBSCRIPTION) == 1
+        wait_until(lambda: world.metric(SUBSCRIPTION) == 1, SECONDS)
         assert take_effect_in_batches(world)
     assert world.waiting(topology.DEAD_LETTERS) == 0

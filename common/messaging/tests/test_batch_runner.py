@@ -103,6 +103,7 @@ def test_sigterm_finishes_the_batch_in_flight(world: World) -> None:
 def test_flower_shows_each_event_of_a_batch(world: World) -> None:
     seen: dict[str, Any] = {}
     app = Celery("watching", broker=world.broker_url, set_as_current=False)
+    app.conf.broker_connection_timeout = KILLED_SECONDS
     with app.connection() as connection, world.worker(**BATCHES):
         receiver = app.events.Receiver(
             connection, handlers={"task-succeeded": lambda event: seen.update({event["uuid"]: event["result"]})}

@@ -24,7 +24,7 @@ def test_an_event_takes_effect_once_however_often_it_is_delivered(world: World) 
     with world.worker():
         for _ in range(5):
             world.publish(event)
-        wait_until(lambda: world.count("attempts", event.id) == 5)
+        wait_until(lambda: world.count("attempts", event.id) >= 5)
         wait_until(lambda: world.waiting(QUEUE) == 0)
     assert world.count("effects", event.id) == 1
 
@@ -62,8 +62,8 @@ def test_a_retry_returns_to_the_failing_queue_alone(world: World) -> None:
         properties = pika.BasicProperties(content_type=CONTENT_TYPE, headers=known)
         world.channel.basic_publish(topology.EVENTS.name, event.type, event.to_json().encode(), properties)
         world.dead_letter()
-    received = [world.channel.basic_get("bystander", auto_ack=True)[2] for _ in range(world.waiting("bystander"))]
-    documents = [json.loads(body) for body in received if body]
+    received = iter(lambda: world.channel.basic_get("bystander", auto_ack=True)[2], None)
+    documents = [json.loads(body) for body in received]
     assert [document["type"] for document in documents] == ["sample.failing.v1", "attempt.failed.v1"]
     reported = documents[1]
     assert (reported["source"], reported["subject"], reported["sequence"]) == ("/workers/sample", event.subject, 1)
@@ -139,6 +139,6 @@ def test_sigterm_finishes_messages_in_flight(world: World) -> None:
             world.publish(event)
         wait_until(lambda: any(world.count("effects", event.id) for event in events))
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     done = sum(world.count("effects", event.id) for event in events)
     wait_until(lambda: world.waiting(QUEUE) == len(events) - done)

@@ -14,7 +14,7 @@ import pytest
 from celery import Celery
 
 from common.messaging.events import CONTENT_TYPE
-from common.tests.worker_process import QUEUE, World, sample, wait_until
+from common.tests.worker_process import QUEUE, SECONDS, World, sample, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +74,9 @@ def test_directives_for_celery_in_foreign_headers_change_nothing(world: World) -
 
 
 def test_remote_control_is_read_only(world: World) -> None:
-    remote = Celery("remote", broker=world.broker_url, set_as_current=False).control
+    app = Celery("remote", broker=world.broker_url, set_as_current=False)
+    app.conf.broker_connection_timeout = SECONDS
+    remote = app.control
     with world.worker() as process:
         wait_until(lambda: world.has_consumer)
         for content_type in ("application/json", "application/x-python-serialize", CONTENT_TYPE, "text/plain"):
@@ -122,6 +124,6 @@ def test_a_worker_that_fails_ends_with_a_failure(world: World) -> None:
     """Its supervisor starts it again, and says so."""
     environment = os.environ | {"RABBITMQ_URL": world.broker_url}
     command = [sys.executable, "-c", BROKEN_WORKER]
-    process = subprocess.run(command, env=environment, timeout=60, check=False, capture_output=True)
+    process = subprocess.run(command, env=environment, timeout=SECONDS, check=False, capture_output=True)
     assert b"a bug" in process.stdout + process.stderr
     assert process.returncode == 1

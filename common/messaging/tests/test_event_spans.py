@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from common.messaging.event_spans import taking_span
 from common.messaging.events import from_json
 from common.observability import tracing
 from common.tests.otlp_receiver import Collector, Received, recording
-from common.tests.outboxes import ROUTED, Outbox, QueueReader, make_event, make_relay
+from common.tests.outboxes import ROUTED, Outbox, QueueReader, eventually, make_event, make_relay, running
 from common.tests.worker_process import World, sample, wait_until
 
 if TYPE_CHECKING:
@@ -45,11 +44,8 @@ def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Call
     events = [replace(make_event(1), traceparent=PARENT), make_event(2), replace(make_event(3), traceparent=PARENT)]
     with recording("relay") as collector, QueueReader(vhost) as reader:
         box.add(*events, replace(make_event(4), traceparent=PARENT[:-2] + "00"))
-        relay = make_relay(box, vhost)
-        relay.step()
-        stop = threading.Event()
-        stop.set()
-        relay.run(stop)  # it says goodbye
+        with running(make_relay(box, vhost)):
+            eventually(lambda: box.waiting() == [])
         tracing.shutdown()
         published = reader.read()
         spans = collector.named(f"publish {ROUTED}")
@@ -62,7 +58,7 @@ def test_the_relays_publishing_belongs_to_the_trace_of_each_event(database: Call
     assert {(span.kind, span.attributes["messaging.destination.name"]) for span in spans} == {
         ("producer", "holdfast.events")
     }
-    assert all(0 <= span.attributes["holdfast.outbox_seconds"] < 30 for span in spans)
+    assert all(0 <= span.attributes["holdfast.outbox_seconds"] < 100 for span in spans)
     assert len(collector.spans) == 3
 
 

@@ -21,18 +21,20 @@ pytestmark = pytest.mark.integration
 FIRST_DELAY = topology.undecided_delay(0)
 SHORTEST = topology.delay_exchange(topology.RETRY_DELAYS_SECONDS[0]).name
 WORKER_THREADS = 4
+QUICK = {"RETRY_ATTEMPTS": "0", "SAMPLE_CONFIRM_SECONDS": "5"}  # it notices soon that the delay queues are frozen
 UNDECIDED_ITEMS = "holdfast_undecided_items"
 HELD, SUBSCRIBED = "holdfast_worker_held_messages", "holdfast_worker_subscribed"
+HANDLED = "holdfast_events_handled_total"  # of a worker's outcomes `metric` takes that which came first
 
 
 def test_an_undecided_item_waits_alone_and_uses_up_no_attempt(world: World) -> None:
     with world.worker(RETRY_ATTEMPTS="0"):
         undecided = world.publish(sample("sample.undecided.v1"))
-        wait_until(lambda: world.count("attempts", undecided) == 1)
+        wait_until(lambda: world.count("attempts", undecided) >= 1)
         others = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
         while not all(world.count("effects", event_id) for event_id in others):
-            assert world.has_consumer, "one undecided item paused the worker"
-        wait_until(lambda: world.count("attempts", undecided) == 2)
+            assert world.metric(SUBSCRIBED) == 1, "one undecided item paused the worker"
+        wait_until(lambda: world.count("attempts", undecided) >= 2)
         world.switch("decided")
         wait_until(lambda: world.count("effects", undecided) == 1)
     assert world.waiting(topology.DEAD_LETTERS) == 0
@@ -49,13 +51,13 @@ def test_what_is_undecided_for_too_long_is_dead_with_its_reason(world: World) ->
 
 
 def test_a_row_that_another_session_locks_delays_its_own_item_and_no_other(world: World) -> None:
-    with world.worker(RETRY_ATTEMPTS="0", DATABASE_TIMEOUT_SECONDS="0.2"), transaction(world.engine) as holder:
+    with world.worker(RETRY_ATTEMPTS="0", SAMPLE_LOCK_MS="80"), transaction(world.engine) as holder:
         holder.execute(text("LOCK TABLE locked_effects"))
         locked = world.publish(sample("sample.locked.v1"))
-        wait_until(lambda: world.count("attempts", locked) == 2)  # the repetition at once
+        wait_until(lambda: world.count("attempts", locked) >= 2)  # the repetition at once
         others = [world.publish(sample("sample.fine.v1")) for _ in range(20)]
         while not all(world.count("effects", event_id) for event_id in others):
-            assert world.has_consumer, "one locked row paused the worker"
+            assert world.metric(SUBSCRIBED) == 1, "one locked row paused the worker"
         wait_until(lambda: world.count("attempts", locked) >= 4)
         holder.commit()
         wait_until(lambda: world.count("locked_effects", locked) == 1)
@@ -67,12 +69,13 @@ def test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused(worl
     with world.worker(RETRY_ATTEMPTS="0"):
         odd = world.publish(sample("sample.held_up.v1"))
         wait_until(lambda: world.metric(UNDECIDED_ITEMS) == 1, 2 * SECONDS)
-        assert world.count("attempts", odd) == MAX_PAUSES + 1
+        tried = world.count("attempts", odd)
+        assert world.metric(HANDLED) == MAX_PAUSES, "so often it was parked, as in an outage"
         wait_until(lambda: world.metric(SUBSCRIBED) == 1)
-        while world.count("attempts", odd) == MAX_PAUSES + 1:
+        while world.count("attempts", odd) == tried:
             assert world.metric(SUBSCRIBED) == 1
         assert world.metric(SUBSCRIBED) == 1
-        assert world.metric("holdfast_undecided_oldest_seconds") >= FIRST_DELAY
+        wait_until(lambda: world.metric("holdfast_undecided_oldest_seconds") >= FIRST_DELAY)
         world.switch("repaired")
         wait_until(lambda: world.count("effects", odd) == 1)
         wait_until(lambda: world.metric(UNDECIDED_ITEMS) == 0)
@@ -81,7 +84,7 @@ def test_an_item_that_alone_reports_an_outage_cannot_keep_the_worker_paused(worl
 
 def test_without_the_delay_queues_no_delivery_is_counted(world: World) -> None:
     """Neither handled nor parked: held, each delivered once, and the worker asks for no more."""
-    with Link(world.broker_url) as link, world.worker(RABBITMQ_URL=link.url, RETRY_ATTEMPTS="0"):
+    with Link(world.broker_url) as link, world.worker(**QUICK, RABBITMQ_URL=link.url):
         wait_until(lambda: world.has_consumer)
         world.switch("down")
         link.freeze(kind=b"sample.events redelivery")

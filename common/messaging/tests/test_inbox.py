@@ -23,7 +23,7 @@ THREADS = 20
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    made = make_engine(database(), pool_size=THREADS, timeout_seconds=10, name="test")
+    made = make_engine(database(), pool_size=THREADS, timeout_seconds=60, name="test")
     with transaction(made) as connection:
         for statement in (inbox.SCHEMA_V1, inbox.INDEX_V1, "CREATE TABLE effects (event_id uuid NOT NULL)"):
             connection.execute(text(statement))
@@ -95,6 +95,6 @@ def test_a_second_delivery_waits_for_the_first_and_takes_its_place_if_that_fails
         assert not second.done()
         end.set()
         with pytest.raises(RuntimeError):
-            first.result(10)
-        assert second.result(10) is True
+            first.result(60)
+        assert second.result(60) is True
     assert effects(engine) == 1

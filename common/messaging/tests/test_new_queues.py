@@ -12,6 +12,7 @@ from kombu import Connection
 from common.errors import Unavailable, classify
 from common.messaging import new_queues, topology
 from common.messaging.new_queues import BusyError
+from common.tests.worker_process import SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,12 @@ def put(channel: BlockingChannel, exchange: str = "", key: str = QUEUE) -> None:
 
 
 def held(channel: BlockingChannel) -> int:
+    """0 also if the queue does not answer in 250 ms."""
     return int(channel.queue_declare(QUEUE, passive=True).method.message_count)
+
+
+def wait_for(channel: BlockingChannel, count: int) -> None:
+    wait_until(lambda: held(channel) == count, what=f"{count} in the queue")
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, vhost: str) -> None:
@@ -61,7 +67,7 @@ def test_what_was_interrupted_is_begun_again(
     topology.declare(vhost, BINDINGS)
     assert held(channel) == 0, "it is another queue"
     put(channel, "holdfast.events", "thing.happened.v1")
-    assert held(channel) == 1
+    wait_for(channel, 1)
 
 
 def test_a_declaration_that_a_busy_broker_refuses_is_repeated(
@@ -79,7 +85,7 @@ def test_a_declaration_that_a_busy_broker_refuses_is_repeated(
     monkeypatch.setattr(new_queues, "declare", refused)
     topology.declare(vhost, BINDINGS)
     put(channel, "holdfast.events", "thing.happened.v1")
-    assert held(channel) == 1
+    wait_for(channel, 1)
 
 
 def test_a_queue_that_was_finished_is_not_changed_whatever_is_interrupted_later(
@@ -89,32 +95,35 @@ def test_a_queue_that_was_finished_is_not_changed_whatever_is_interrupted_later(
     put(channel)
     interrupt(monkeypatch, vhost)
     topology.declare(vhost, BINDINGS | {"payments": ["thing.happened.v1"]})
-    assert held(channel) == 1
+    wait_for(channel, 1)
 
 
 def test_a_queue_that_has_settled_and_is_not_bound_yet_is_bound(vhost: str, channel: BlockingChannel) -> None:
     queue = topology.consumer_queue("orders")
-    with Connection(vhost) as connection:
+    with Connection(vhost, connect_timeout=SECONDS) as connection:
         assert new_queues.declare(connection, [queue]) == [queue]
         new_queues.finish(connection, [queue])
         assert new_queues.declare(connection, [queue]) == []
     put(channel)
     topology.declare(vhost, BINDINGS)
     put(channel, "holdfast.events", "thing.happened.v1")
-    assert held(channel) == 2
+    wait_for(channel, 2)
 
 
 def test_declarations_are_exclusive_and_a_dead_process_releases_the_lock(vhost: str) -> None:
     first = pika.BlockingConnection(pika.URLParameters(vhost))
     first.channel().queue_declare(new_queues.LOCK, exclusive=True)
-    with Connection(vhost) as second:
+    with Connection(vhost, connect_timeout=SECONDS) as second:
         with pytest.raises(BusyError) as busy, new_queues.one_at_a_time(second, wait_seconds=0.3):
             pass
         assert classify(busy.value) is Unavailable
         first.close()  # as when its process dies
-        with new_queues.one_at_a_time(second, wait_seconds=10):
+        with new_queues.one_at_a_time(second, wait_seconds=SECONDS):
             pass
-        with Connection(vhost) as third, new_queues.one_at_a_time(third, wait_seconds=10):
+        with (
+            Connection(vhost, connect_timeout=SECONDS) as third,
+            new_queues.one_at_a_time(third, wait_seconds=SECONDS),
+        ):
             pass
 
 

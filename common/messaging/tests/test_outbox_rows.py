@@ -81,11 +81,12 @@ def test_the_backlog_is_counted_and_not_subtracted(box: Outbox) -> None:
     box.fill(2)
     run(box, "UPDATE outbox SET created_at = now() - interval '100 seconds' WHERE position = 1")
     found = rows.measure()
-    assert (found.rows, round(found.seconds), found.set_aside_rows) == (3, 100, 0)
+    assert (found.rows, found.set_aside_rows) == (3, 0)
+    assert 100 <= found.seconds < 200
     run(box, "UPDATE outbox SET set_aside_at = now() WHERE position = 1")
     found = rows.measure()
-    assert (found.rows, found.set_aside_rows, round(found.set_aside_seconds)) == (2, 1, 100)
-    assert found.seconds < 100
+    assert (found.rows, found.set_aside_rows) == (2, 1)
+    assert found.seconds < 100 <= found.set_aside_seconds < 200
 
 
 @pytest.mark.parametrize("is_analyzed", [True, False])

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from common.messaging.readable_socket import watched
-from common.tests.outboxes import QueueReader, make_publisher
+from common.tests.outboxes import QueueReader, connect, make_publisher
 
 pytestmark = pytest.mark.integration
 NEVER_SECONDS = 600.0
@@ -18,7 +18,7 @@ def test_a_wait_ends_when_the_socket_is_readable(vhost: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, QueueReader(vhost):
         publisher = make_publisher(vhost)
-        publisher.connect()
+        connect(publisher)
         started = time.monotonic()
         publisher.idle(0.3, until_readable=ours.fileno())
         assert time.monotonic() - started >= 0.3

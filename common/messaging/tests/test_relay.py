@@ -92,12 +92,12 @@ def test_a_frozen_broker_loses_nothing(box: Outbox, reader: QueueReader, vhost: 
         assert len(box.waiting()) == 5
         link.restore()
         eventually(lambda: box.waiting() == [])
-    assert reader.read() == [event.id for event in events]
+    assert list(dict.fromkeys(reader.read())) == [event.id for event in events]
 
 
 def test_a_database_that_is_down_is_waited_for(box: Outbox, reader: QueueReader, vhost: str) -> None:
     with Link(box.url) as link:
-        engine = make_engine(link.url, pool_size=1, timeout_seconds=5, name="relay")
+        engine = make_engine(link.url, pool_size=1, timeout_seconds=60, name="relay")
         with running(make_relay(box, vhost, engine=engine)):
             eventually(lambda: metric("relay_active") == 1)
             link.cut()

@@ -29,8 +29,9 @@ ROWS = int(os.environ.get("HOLDFAST_TEST_BACKLOG_ROWS", "4000"))
 CUTS = int(os.environ.get("HOLDFAST_TEST_BACKLOG_CUTS", "3"))
 SUBJECTS = 20
 SECONDS = 60.0 + ROWS / 200
-APART_SECONDS = 0.02  # how much older each event is than the next
-SLACK_SECONDS = 1.5
+APART_SECONDS = 1.0  # how much older each event is than the next
+# How late a measurement may be beside busy processors: little beside the age of a batch.
+SLACK_SECONDS = 60.0
 STALE_SECONDS = 5.0  # the relay measures once a second; on a busy machine it is late
 
 
@@ -63,21 +64,24 @@ def relaying(box: Outbox, link: Link) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        relay.join(30)
+        relay.join(60)
 
 
-def break_within_a_batch(link: Link, box: Outbox) -> None:
+def is_inactive() -> bool:
+    return not REGISTRY.get_sample_value("holdfast_relay_active", {"database": "relay-a"})
+
+
+def break_within_a_batch(link: Link, _box: Outbox) -> None:
     """Half of a batch reaches the broker and is confirmed, the rest is not."""
     link.starve(BATCH_ROWS * 350)
     eventually(lambda: link.is_starved)
-    waiting, _ = box.backlog()
-    eventually(lambda: box.backlog()[0] < waiting)
+    eventually(is_inactive)  # it has deleted what was confirmed, and cannot connect again
 
 
 def lose_the_confirms(link: Link, _box: Outbox) -> None:
     """The broker accepts a whole batch, but its confirms are lost."""
     link.mute()
-    eventually(lambda: not REGISTRY.get_sample_value("holdfast_relay_active", {"database": "relay-a"}))
+    eventually(is_inactive)
 
 
 def cut_off(link: Link, _box: Outbox) -> None:

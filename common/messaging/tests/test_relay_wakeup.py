@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 pytestmark = pytest.mark.integration
-SECONDS = 30.0
 NEVER_SECONDS = 600.0
 CALLS = 200
 
@@ -175,7 +174,7 @@ def test_what_comes_in_quick_succession_shares_notifications(box: Outbox) -> Non
     assert 1 <= len(seen) < CALLS
     already = len(seen)
     waker.wake()
-    eventually(lambda: len(seen) == already + 1)
+    eventually(lambda: len(seen) > already)
 
 
 def test_an_engine_that_is_gone_leaves_no_thread(box: Outbox) -> None:

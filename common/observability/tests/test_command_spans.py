@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_commands_of_recorded_work_are_spans_without_their_documents(document_store: str) -> None:
-    store = connect(document_store, timeout_seconds=5, name="test", pool_size=1)
+    store = connect(document_store, timeout_seconds=60, name="test", pool_size=1)
     with recording() as collector:
         ping(store)
         with tracing.entry("work", "consumer", None, {}):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 def test_statements_of_recorded_work_are_spans_with_their_text_and_without_their_values(
     database: Callable[[], str],
 ) -> None:
-    engine = make_engine(database(), pool_size=1, timeout_seconds=5, name="test")
+    engine = make_engine(database(), pool_size=1, timeout_seconds=60, name="test")
     name = engine.url.database
     with recording() as collector:
         ping(engine)

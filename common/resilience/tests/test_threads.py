@@ -8,7 +8,7 @@ from common.resilience.threads import run_until
 
 
 def waiting(stop: threading.Event) -> threading.Thread:
-    return threading.Thread(target=stop.wait, args=(30,), name="orders", daemon=True)
+    return threading.Thread(target=stop.wait, args=(60,), name="orders", daemon=True)
 
 
 def test_a_thread_that_dies_ends_the_others_and_the_process_with_code_1() -> None:

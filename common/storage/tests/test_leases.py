@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    made = make_engine(database(), pool_size=10, timeout_seconds=5, name="test")
+    made = make_engine(database(), pool_size=10, timeout_seconds=60, name="test")
     with transaction(made) as connection:
         connection.execute(text(leases.SCHEMA_V1))
     yield made
@@ -46,8 +46,8 @@ def test_only_one_of_many_gets_it(engine: Engine) -> None:
 
 
 def test_a_holder_that_renews_keeps_it_beyond_its_length(engine: Engine) -> None:
-    first, second = Lease(engine, "sweep", "a", 0.6), Lease(engine, "sweep", "b", 0.6)
-    until = time.monotonic() + 1.5
+    first, second = Lease(engine, "sweep", "a", 5), Lease(engine, "sweep", "b", 5)  # renewed in time beside others
+    until = time.monotonic() + 7
     while time.monotonic() < until:
         assert first.hold()
         assert not second.hold()
@@ -55,10 +55,10 @@ def test_a_holder_that_renews_keeps_it_beyond_its_length(engine: Engine) -> None
 
 
 def test_it_runs_out_when_the_holder_falls_silent(engine: Engine) -> None:
-    first, second = Lease(engine, "sweep", "a", 0.5), Lease(engine, "sweep", "b", 0.5)
+    first, second = Lease(engine, "sweep", "a", 3), Lease(engine, "sweep", "b", 600)
     assert first.hold()
     assert not second.hold()
-    time.sleep(0.6)
+    time.sleep(3.2)
     assert second.hold()
     # The silent one comes back, and learns that it lost it.
     assert not first.hold()

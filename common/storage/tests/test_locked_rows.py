@@ -45,7 +45,7 @@ def add(connection: Connection, key: str, amount: int) -> None:
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    made = make_engine(database(), pool_size=2, timeout_seconds=10, name="test")
+    made = make_engine(database(), pool_size=2, timeout_seconds=60, name="test")
     with transaction(made) as connection:
         connection.execute(text("CREATE TABLE things (key text PRIMARY KEY, value int)"))
         connection.execute(text("INSERT INTO things VALUES ('a', 1), ('b', 2), ('c', 3)"))

@@ -10,16 +10,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from common.storage import migrations
+from common.storage.postgresql import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
+SECONDS = 120
+
+
+def connect(url: str) -> Engine:
+    return make_engine(url, pool_size=5, timeout_seconds=60, name="test")
 
 
 def _start(*arguments: str, url: str | None) -> subprocess.Popen[str]:
@@ -30,17 +36,17 @@ def _start(*arguments: str, url: str | None) -> subprocess.Popen[str]:
 
 def _run(*arguments: str, url: str | None) -> tuple[int, str]:
     with _start(*arguments, url=url) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=SECONDS)
     return process.returncode, out + err
 
 
 def test_several_at_once_and_again(database: Callable[[], str]) -> None:
     url = database()
     processes = [_start("users", url=url) for _ in range(3)]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=SECONDS) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert _run("users", url=url)[0] == 0
-    engine = create_engine(url)
+    engine = connect(url)
     with engine.connect() as connection:
         assert {"users", "api_keys", "outbox", "idempotency_replies"} <= set(inspect(connection).get_table_names())
         assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
@@ -103,6 +109,7 @@ def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Callable[[
     (versions / "first.py").write_text(FIRST)
     monkeypatch.setattr(migrations, "_directory", lambda _: tmp_path)
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(migrations, "LOCK_TRIES", 300)  # more than a test takes that holds the lock
     monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.2)
     url = database()
     migrations.upgrade("things", url)
@@ -111,7 +118,7 @@ def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Callable[[
 
 
 def test_a_migration_that_waits_for_its_lock_keeps_others_waiting_no_longer_than_that(things: str) -> None:
-    engine = create_engine(things)
+    engine = connect(things)
     with engine.connect() as reader, ThreadPoolExecutor(1) as executor:
         reader.execute(text("SELECT count(*) FROM things"))  # its transaction stays open, with a lock on the table
         migrating = executor.submit(migrations.upgrade, "things", things)
@@ -124,8 +131,8 @@ def test_a_migration_that_waits_for_its_lock_keeps_others_waiting_no_longer_than
             time.sleep(0.05)
         assert not migrating.done()
         reader.rollback()
-        migrating.result(timeout=30)
-    assert slowest < 5  # the statement's own bound is a minute
+        migrating.result(timeout=60)
+    assert slowest < 30  # the statement's own bound is a minute
     with engine.connect() as connection:
         assert "colour" in {column["name"] for column in inspect(connection).get_columns("things")}
     engine.dispose()
@@ -135,7 +142,7 @@ def test_an_index_is_built_while_others_write(things: str) -> None:
     """Outside of the transaction, as docs/upgrades.md shows it; and again after a migration that ended half way."""
     for _ in range(2):
         migrations.upgrade("things", things)
-    engine = create_engine(things)
+    engine = connect(things)
     with engine.connect() as connection:
         valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = CAST('things_by_colour' AS regclass)")
         assert connection.execute(valid).scalar_one() is True
@@ -144,25 +151,25 @@ def test_an_index_is_built_while_others_write(things: str) -> None:
 
 def test_an_index_whose_build_failed_is_built_again(things: str, tmp_path: Path) -> None:
     (tmp_path / "versions" / "second.py").write_text(INDEX_ALONE)
-    engine = create_engine(things)
+    engine = connect(things)
     valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('things_by_id')")
     with engine.connect() as writer, engine.connect() as looking, ThreadPoolExecutor(1) as executor:
         writer.execute(text("INSERT INTO things VALUES (1)"))  # its transaction stays open: the build waits for it
         migrating = executor.submit(migrations.upgrade, "things", things)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while looking.execute(valid).scalar() is not False and time.monotonic() < deadline:
             looking.rollback()
         looking.rollback()
         time.sleep(0.5)  # longer than the lock's bound: the build gives up once at least
         writer.commit()
-        migrating.result(timeout=30)
+        migrating.result(timeout=60)
         assert looking.execute(valid).scalar_one() is True
     engine.dispose()
 
 
 def test_a_lock_that_never_comes_ends_the_migration(things: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "LOCK_TRIES", 2)
-    engine = create_engine(things)
+    engine = connect(things)
     with engine.connect() as reader:
         reader.execute(text("SELECT count(*) FROM things"))
         with pytest.raises(OperationalError, match="lock timeout"):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_writes_wait_for_the_journals_of_a_majority(document_store: str) -> None:
-    database = connect(document_store, timeout_seconds=5, name="test", pool_size=1)
+    database = connect(document_store, timeout_seconds=60, name="test", pool_size=1)
     database.command("profile", 2)
     database["things"].insert_one({"_id": 1})
     [written] = database["system.profile"].find({"op": "insert"})
@@ -63,6 +63,6 @@ def test_a_dead_or_frozen_server_is_an_outage_within_the_time_out(
             started = time.monotonic()
             with pytest.raises(pymongo.errors.PyMongoError) as caught:
                 call(database)
-            assert time.monotonic() - started < 15  # the driver's own patience is 30 s
+            assert time.monotonic() - started < 25  # the driver's own patience is 30 s
             assert classify(caught.value) is Unavailable
             link.restore()

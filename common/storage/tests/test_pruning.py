@@ -22,7 +22,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    made = make_engine(database(), pool_size=2, timeout_seconds=5, name="test")
+    made = make_engine(database(), pool_size=2, timeout_seconds=60, name="test")
     with transaction(made) as connection:
         for ddl in (inbox.SCHEMA_V1, inbox.INDEX_V1, idempotency.SCHEMA_V1, idempotency.INDEX_V1):
             connection.execute(text(ddl))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SLOW_CLIENTS = 50
-SECONDS = 30
+SECONDS = 60
 HEAD = b"GET /things/slow HTTP/1.1\r\nHost: x\r\nX-Slow: "
 BODY = b"POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 6000\r\n\r\n{"
 CHUNKS = b"POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -97,14 +97,15 @@ def eventually(check: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def dripping(clients: list[socket.socket], drip: bytes) -> Iterator[None]:
-    """All `clients` send `drip` again and again while the block runs."""
+def dripping(clients: list[socket.socket], drip: bytes, *, may_end: bool = False) -> Iterator[None]:
+    """All `clients` send `drip` again and again while the block runs; with `may_end`, until the server hangs up."""
     stop = threading.Event()
 
     def run() -> None:
-        while not stop.wait(0.1):
-            for client in clients:
-                client.sendall(drip)
+        with suppress(*[ConnectionError] * may_end):
+            while not stop.wait(0.1):
+                for client in clients:
+                    client.sendall(drip)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -183,7 +184,7 @@ def test_a_request_that_does_not_arrive_in_time_is_408(strict: Server, first: by
 
 
 def test_slow_bytes_do_not_extend_the_time_limit(strict: Server) -> None:
-    with connected(strict, HEAD) as client, dripping([client], b"a"):
+    with connected(strict, HEAD) as client, dripping([client], b"a", may_end=True):
         is_problem(read_all(client), 408, "request_timeout")
 
 
@@ -228,7 +229,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: Server) -
 
 
 def test_sigterm_lets_a_request_arrive_and_waits_for_no_idle_client() -> None:
-    server = Server(SERVICE_CLIENT_SECONDS="15")
+    server = Server(SERVICE_CLIENT_SECONDS="60")
     body = json.dumps({"name": "a"}).encode()
     with connected(server) as idle, connected(server, BODY[:-1].replace(b"6000", b"%d" % len(body))) as client:
         eventually(lambda: server.request("GET", "/livez")[0] == 200)
@@ -241,5 +242,5 @@ def test_sigterm_lets_a_request_arrive_and_waits_for_no_idle_client() -> None:
         assert (status, json.loads(text), headers["Connection"]) == (201, {"name": "a"}, "close")
         assert idle.recv(1) == b""
         stopped.join(timeout=SECONDS)
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 18  # gunicorn would end the wait for an idle client after 20 s
     assert server.process.returncode == 0

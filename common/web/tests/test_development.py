@@ -26,7 +26,7 @@ def test_an_app_is_served_at_the_address_of_its_settings() -> None:
 
 
 def _status(url: str) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(url, timeout=60) as reply:

@@ -40,7 +40,12 @@ def test_sigterm_lets_requests_finish_and_all_output_is_json() -> None:
     replies: list[tuple[int, Any]] = []
     request = threading.Thread(target=lambda: replies.append(server.request("GET", "/things/slow")))
     request.start()
-    time.sleep(0.3)
+    deadline = time.monotonic() + 60
+    while not replies:
+        time.sleep(0.05)  # by then an earlier request is not counted any more
+        if b"http_requests_admitted 2.0" in server.ask("GET", "/metrics").body:
+            break  # it is there, beside the request for the metrics
+        assert time.monotonic() < deadline
     output = server.stop()
     request.join(timeout=60)
     assert replies == [(200, {"done": True})]
@@ -64,7 +69,7 @@ def test_each_line_names_the_caller_and_holds_no_token() -> None:
 
 def test_a_bad_setting_stops_the_process_at_once_and_is_named() -> None:
     environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": "many"}
-    ended = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "SERVICE_PORT" in ended.stderr
 
@@ -72,6 +77,6 @@ def test_a_bad_setting_stops_the_process_at_once_and_is_named() -> None:
 def test_a_setting_that_only_the_service_reads_stops_it_as_well() -> None:
     command = [*COMMAND[:-1], "common.tests.sample_service:make_app_with_a_database()"]
     environment = {"PATH": os.environ["PATH"], "SERVICE_PORT": str(free_port())}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == APP_LOAD_ERROR
     assert ended.stderr.count("DATABASE_URL") == 1

@@ -1,10 +1,11 @@
 import threading
 import time
 
+import pytest
 from prometheus_client import REGISTRY
 
 from common.tests.sample_service import answer, make_app
-from common.web.health import CHECK_SECONDS
+from common.web import health
 
 
 def test_alive_whatever_the_dependencies_do() -> None:
@@ -14,11 +15,19 @@ def test_alive_whatever_the_dependencies_do() -> None:
     assert make_app(ready_checks={"database": broken}).test_client().get("/livez").status_code == 200
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that has its turn late has not failed."""
+    monkeypatch.setattr(health, "CHECK_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_ready_when_every_check_passes() -> None:
     reply = make_app(ready_checks={"a": lambda: None, "b": lambda: None}).test_client().get("/readyz")
     assert (reply.status_code, reply.json) == (200, {"status": "ok", "checks": ["a", "b"]})
 
 
+@pytest.mark.usefixtures("patient")
 def test_not_ready_names_what_failed_and_recovers() -> None:
     state = {"down": True}
 
@@ -41,12 +50,12 @@ def test_a_check_that_hangs_is_bounded_and_does_not_pile_up() -> None:
 
     def hang() -> None:
         calls.append(1)
-        release.wait(30)
+        release.wait(120)
 
     client = make_app(ready_checks={"frozen": hang}).test_client()
     started = time.monotonic()
     assert [client.get("/readyz").status_code for _ in range(2)] == [503, 503]
-    assert time.monotonic() - started < 2 * CHECK_SECONDS + 10
+    assert time.monotonic() - started < 60
     assert len(calls) == 1
     release.set()
 

@@ -24,7 +24,7 @@ KEY = RequestKey("u1 POST /things", "k1", fingerprint("POST", "/things", {"name"
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    engine = make_engine(database(), pool_size=25, timeout_seconds=5, name="test")
+    engine = make_engine(database(), pool_size=25, timeout_seconds=60, name="test")
     with transaction(engine) as connection:
         connection.execute(text(idempotency.SCHEMA_V1))
         connection.execute(text("CREATE TABLE effects (name text)"))

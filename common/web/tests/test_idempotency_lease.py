@@ -26,14 +26,14 @@ DEAD = -1.0  # a lease that has run out already: its holder is gone
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    engine = make_engine(database(), pool_size=25, timeout_seconds=5, name="test")
+    engine = make_engine(database(), pool_size=25, timeout_seconds=60, name="test")
     with transaction(engine) as connection:
         connection.execute(text(idempotency.SCHEMA_V1))
     yield engine
     engine.dispose()
 
 
-def _begin(engine: Engine, resource_id: str, key: RequestKey | None = KEY, seconds: float = 30) -> RequestLease:
+def _begin(engine: Engine, resource_id: str, key: RequestKey | None = KEY, seconds: float = 600) -> RequestLease:
     with transaction(engine) as connection:
         return begin(connection, key, resource_id=resource_id, seconds=seconds)
 
