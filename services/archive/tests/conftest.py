@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def archive(document_store: str) -> Iterator[Database[dict[str, Any]]]:
-    database = connect(document_store, timeout_seconds=10, name="test-archive", pool_size=10)
-    upgrade(migrations, database, wait_seconds=10)
+    database = connect(document_store, timeout_seconds=60, name="test-archive", pool_size=10)
+    upgrade(migrations, database, wait_seconds=60)
     yield database
     database.client.close()
 
@@ -33,7 +33,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
     """The service on the MongoDB at a URL, which it waits for `mongodb_timeout_seconds`."""
     made: list[Flask] = []
 
-    def make(url: str, mongodb_timeout_seconds: float = 10) -> Flask:
+    def make(url: str, mongodb_timeout_seconds: float = 60) -> Flask:
         settings = Settings(
             log_level="WARNING",
             service_port=1,

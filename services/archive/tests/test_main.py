@@ -23,7 +23,7 @@ def start(code: str, **environment: str) -> tuple[int, str]:
         env=SETTINGS | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return ended.returncode, ended.stdout + ended.stderr

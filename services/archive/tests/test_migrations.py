@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def empty(document_store: str) -> Iterator[Database[dict[str, Any]]]:
-    database = connect(document_store, timeout_seconds=10, name="test", pool_size=8)
+    database = connect(document_store, timeout_seconds=60, name="test", pool_size=8)
     yield database
     database.client.close()
 
@@ -47,7 +47,7 @@ def test_it_creates_all_indexes_when_run_twice_concurrently(
     empty: Database[dict[str, Any]], document_store: str
 ) -> None:
     jobs = [start(document_store), start(document_store)]
-    outputs = [job.communicate(timeout=30)[0] for job in jobs]
+    outputs = [job.communicate(timeout=60)[0] for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], outputs
     found = set(empty[COLLECTION].index_information())
     assert found == {"_id_"} | {str(index.document["name"]) for index in INDEXES}
@@ -55,7 +55,7 @@ def test_it_creates_all_indexes_when_run_twice_concurrently(
 
 def test_jobs_that_create_a_collection_concurrently_all_succeed(empty: Database[dict[str, Any]]) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: upgrade(migrations, empty, wait_seconds=10), range(8)))
+        made = list(pool.map(lambda _: upgrade(migrations, empty, wait_seconds=60), range(8)))
     assert made == [made[0]] * 8
 
 
@@ -66,7 +66,7 @@ def test_it_waits_for_a_starting_server(document_store: str) -> None:
         time.sleep(2.0)
         assert job.poll() is None
         link.restore()
-        output, _error = job.communicate(timeout=30)
+        output, _error = job.communicate(timeout=60)
     assert job.returncode == 0, output
 
 
@@ -78,7 +78,7 @@ def test_an_unreachable_server_is_reported_in_time(document_store: str) -> None:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver calls it
             upgrade(migrations, database, wait_seconds=1.0)
         assert classify(caught.value) is Unavailable
-        assert time.monotonic() - started < 15  # the driver's own time-out is 30 s
+        assert time.monotonic() - started < 29  # the driver's own time-out is 30 s
         database.client.close()
 
 

@@ -77,7 +77,11 @@ def test_unusual_data_is_returned_unchanged(archive: Database[dict[str, Any]], d
     assert found.subject == "thing-1"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.dictionaries(st.text(), JSON, max_size=5))
 def test_any_data_is_returned_unchanged(archive: Database[dict[str, Any]], data: dict[str, Any]) -> None:
     event = happening(data=data, subject=new_id())

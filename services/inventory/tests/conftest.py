@@ -37,7 +37,8 @@ def database_url(servers: Servers) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pool(database_url: str) -> Iterator[Engine]:
-    engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=10, name="test-inventory")
+    # Of the time-out, a lock gets less than half.
+    engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=150, name="test-inventory")
     yield engine
     engine.dispose()
 
@@ -54,7 +55,7 @@ def engine(pool: Engine) -> Engine:
 def app(database_url: str) -> Iterator[Flask]:
     settings = Settings(
         database_url=database_url,
-        database_timeout_seconds=5,
+        database_timeout_seconds=60,
         jwks_url="http://127.0.0.1:1/never-asked",
         log_level="WARNING",
         service_port=1,

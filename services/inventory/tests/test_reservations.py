@@ -48,7 +48,7 @@ def free_products(engine: Engine) -> str:
 
 def wait_for_a_waiting_lock(engine: Engine, count: int) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     waiting = 0
     while waiting < count:
         assert time.monotonic() < deadline, "nobody waits"
@@ -101,7 +101,7 @@ def test_products_are_locked_in_sku_order(engine: Engine) -> None:
             waiting = executor.submit(work)
             wait_for_a_waiting_lock(engine, 1)
             assert free_products(engine) == "BC"
-        waiting.result(30)
+        waiting.result(60)
 
 
 def test_products_are_locked_after_reservations(engine: Engine) -> None:
@@ -119,4 +119,4 @@ def test_products_are_locked_after_reservations(engine: Engine) -> None:
             waiting = executor.submit(work)
             wait_for_a_waiting_lock(engine, 1)
             assert free_products(engine) == SKUS
-        waiting.result(30)
+        waiting.result(60)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MESSAGE_CONTEXT = MessageContext("test")
 PRICE = Money(1999, "usd")
 THREADS = 20
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 def add(engine: Engine, sku: str, on_hand: int) -> None:

@@ -23,7 +23,7 @@ from common.messaging.events import new_id, utc_now
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
 from common.tests.ports import free_port
-from common.tests.sample_service import KEY, KID
+from common.tests.sample_service import KEY, KID, bearer
 from services.archive import migrations, models
 from services.archive.event_log import EventLog
 from services.archive.tests.event_samples import CUSTOMER, placed
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from infrastructure.local.sharing import Servers
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Live:
@@ -45,7 +45,9 @@ class Live:
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = environment | {"SERVICE_PORT": str(self.port), "PATH": os.environ["PATH"]}
+        # A stalled server is not an outage of the archive.
+        patient = {"MONGODB_TIMEOUT_SECONDS": "60"}
+        self._environment = patient | environment | {"SERVICE_PORT": str(self.port), "PATH": os.environ["PATH"]}
         self._log = log
         self.start()
 
@@ -56,10 +58,15 @@ class Live:
             )
 
     def wait_until_ready(self) -> None:
+        """Until it follows the archive, and has fetched the keys that verify tokens: it gives that little time."""
+        self._wait_for("/readyz", 200)
+        self._wait_for("/api/v1/orders/none/events", 404)
+
+    def _wait_for(self, path: str, status: int) -> None:
         deadline = time.monotonic() + SECONDS
         while True:
             try:
-                if requests.get(f"{self.url}/readyz", timeout=60).ok:
+                if requests.get(self.url + path, headers=bearer(), timeout=SECONDS).status_code == status:
                     return
             except requests.ConnectionError:
                 pass
@@ -100,8 +107,8 @@ def jwks_url() -> Iterator[str]:
 
 @pytest.fixture
 def database(document_store: str) -> Iterator[Database[dict[str, Any]]]:
-    database = connect(document_store, timeout_seconds=10, name="test", pool_size=8)
-    upgrade(migrations, database, wait_seconds=10)
+    database = connect(document_store, timeout_seconds=60, name="test", pool_size=8)
+    upgrade(migrations, database, wait_seconds=60)
     yield database
     database.client.close()
 
@@ -142,9 +149,9 @@ def one_order(servers: Servers, jwks_url: str, tmp_path_factory: pytest.TempPath
     """Shared by tests that archive and stop nothing, because starting a process takes longer than such a test."""
     url = servers.mongodb_url.replace("/archive?", f"/test_{secrets.token_hex(8)}?")
     order_id = new_id()
-    database = connect(url, timeout_seconds=10, name="test", pool_size=1)
+    database = connect(url, timeout_seconds=60, name="test", pool_size=1)
     with closing(database.client) as client:
-        upgrade(migrations, database, wait_seconds=10)
+        upgrade(migrations, database, wait_seconds=60)
         event = models.event_document(placed(order_id), customer_id=CUSTOMER, received_at=utc_now())
         assert EventLog(database).append(event)
         live = Live({"MONGODB_URL": url, "JWKS_URL": jwks_url}, tmp_path_factory.mktemp("live") / "live.log")

@@ -34,7 +34,7 @@ class CountedArchive(Archive):
     """Counts queries, and calls a hook after a read of the last position."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, timeout_seconds=10, pool_size=8)
+        super().__init__(url, timeout_seconds=60, pool_size=8)
         self.reads: Counter[str] = Counter()
         self.watching = 0
         self.looked_up: list[set[str]] = []

@@ -46,8 +46,10 @@ def test_rejected_requests_have_spans_and_health_checks_have_none(
     start: Callable[..., Live], collector: Collector
 ) -> None:
     live = start(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
-    for path, status in (("/wp-admin", 404), (f"/api/v1/orders/{new_id()}/events", 401), ("/livez", 200)):
+    rejected = f"/api/v1/orders/{new_id()}/events"
+    for path, status in (("/wp-admin", 404), (rejected, 401), ("/livez", 200)):
         assert requests.get(live.url + path, timeout=SECONDS).status_code == status
+    collector.wait_until(lambda: any(span.attributes["url.path"] == rejected for span in collector.spans), SECONDS)
     collector.wait_for("GET", "GET /api/v1/orders/{order_id}/events", seconds=SECONDS)
     assert live.stop() == 0  # flush the remaining spans
     statuses = {span.attributes["url.path"]: span.attributes["http.response.status_code"] for span in collector.spans}

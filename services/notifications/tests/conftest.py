@@ -35,7 +35,7 @@ def document_store(migrated_store: Callable[..., str]) -> str:
 
 @pytest.fixture
 def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
-    database = connect(document_store, timeout_seconds=10, name="test-notifications", pool_size=20)
+    database = connect(document_store, timeout_seconds=60, name="test-notifications", pool_size=20)
     yield database
     database.client.close()
 
@@ -50,7 +50,7 @@ def client(store: Database[dict[str, Any]], document_store: str) -> Iterator[Fla
         service_threads=4,
         jwks_url="http://127.0.0.1:1/",
         mongodb_url=document_store,
-        mongodb_timeout_seconds=5,
+        mongodb_timeout_seconds=60,
         webhook_secret_keys=KEY,
         webhook_allowed_networks="127.0.0.0/8",
         webhook_endpoints_per_owner=3,
@@ -71,7 +71,7 @@ def make_dispatcher(store: Database[dict[str, Any]]) -> Iterator[Callable[..., D
     """A dispatcher with a given policy; loopback addresses are allowed."""
     made: list[GuardedClient] = []
 
-    def make(seconds: float = 20.0, **policy: Any) -> Dispatcher:
+    def make(seconds: float = 60.0, **policy: Any) -> Dispatcher:
         allowed = parse_networks("127.0.0.0/8")
         http = GuardedClient(allowed, seconds=seconds, max_answer_bytes=1024)
         made.append(http)

@@ -9,7 +9,7 @@ from jinja2 import FileSystemBytecodeCache
 
 from common.storage.mongodb import connect
 from common.tests.sample_service import VERIFIER
-from services.operations import migrations
+from services.operations import metrics, migrations, usecases
 from services.operations.main import Settings, create_app
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def document_store(migrated_store: Callable[..., str]) -> str:
 
 @pytest.fixture
 def store(document_store: str) -> Iterator[Database[dict[str, Any]]]:
-    database = connect(document_store, timeout_seconds=10, name="test-operations", pool_size=10)
+    database = connect(document_store, timeout_seconds=60, name="test-operations", pool_size=10)
     yield database
     database.client.close()
 
@@ -51,7 +51,7 @@ def make_app(compiled_templates: FileSystemBytecodeCache) -> Iterator[Callable[.
             "circuit_breaker_max_failures": 5,
             "jwks_url": "http://127.0.0.1:1/",
             "mongodb_url": url,
-            "mongodb_timeout_seconds": 10,
+            "mongodb_timeout_seconds": 60,
         }
         made.append(create_app(Settings(**values | {"service_host": "127.0.0.1"} | changes), verifier=VERIFIER))
         made[-1].jinja_env.bytecode_cache = compiled_templates
@@ -64,6 +64,14 @@ def make_app(compiled_templates: FileSystemBytecodeCache) -> Iterator[Callable[.
 
 
 @pytest.fixture
-def client(make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str) -> FlaskClient:
+def client(
+    make_app: Callable[..., Flask],
+    store: Database[dict[str, Any]],
+    document_store: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> FlaskClient:
     assert store is not None  # its indexes exist
+    # A stalled server is not one that is down.
+    monkeypatch.setattr(usecases, "COUNT_SECONDS", 60.0)
+    monkeypatch.setattr(metrics, "READ_SECONDS", 60.0)
     return make_app(document_store).test_client()

@@ -58,7 +58,7 @@ def published(engine: Engine, subject: str) -> list[Event]:
 
 def together(count: int, call: Callable[[int], Any]) -> list[Any]:
     """Make `count` concurrent calls, each in its own thread."""
-    barrier = Barrier(count, timeout=30)
+    barrier = Barrier(count, timeout=60)
 
     def run(number: int) -> Any:
         barrier.wait()

@@ -29,7 +29,8 @@ def database_url(migrated_database: Callable[[str], str]) -> str:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    made = make_engine(database_url, pool_size=THREADS, timeout_seconds=10, name="test-orders")
+    # Of the time-out, a lock gets less than half.
+    made = make_engine(database_url, pool_size=THREADS, timeout_seconds=150, name="test-orders")
     with transaction(made) as connection:
         upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
         upsert_price(connection, sku="POT", name="Pot", price=Money(2500, "usd"), sequence=1)
@@ -49,7 +50,7 @@ def client(database_url: str, engine: Engine) -> FlaskClient:
         service_threads=THREADS,
         jwks_url="http://127.0.0.1:1/",
         database_url=database_url,
-        database_timeout_seconds=5,
+        database_timeout_seconds=60,
     )
     assert engine is not None  # the price list is stored
     return create_app(settings, verifier=VERIFIER).test_client()

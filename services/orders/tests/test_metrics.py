@@ -58,7 +58,7 @@ def test_a_confirmation_is_counted_once_with_its_duration(client: Any, engine: E
 
     found = grown(client, act)
     assert (found["holdfast_orders_confirmed_total"], found[f"{TOOK}_count"]) == (1, 1)
-    assert 0 < found[f"{TOOK}_sum"] < 30
+    assert 0 < found[f"{TOOK}_sum"] < 300
     assert not [name for name in found if name.startswith(ENDED)]
 
 

@@ -64,12 +64,13 @@ def _place(client: FlaskClient, customer: str, *skus: str) -> dict[str, Any]:
     body = {"items": [{"sku": sku, "quantity": 1} for sku in skus], "payment_method": "pm_card_visa"}
     headers = bearer(sub=customer) | {"Idempotency-Key": new_id()}
     made: dict[str, Any] = answer(client.post(ORDERS, json=body, headers=headers))
-    time.sleep(0.02)  # so that the next one has a later millisecond
+    time.sleep(0.2)  # so that the next one is later than what `_just_before` allows for
     return made
 
 
 def _just_before(created_at: str) -> str:
-    return rfc3339(datetime.fromisoformat(created_at) - timedelta(milliseconds=5))
+    # The id is made before the time, and a busy processor may do something else in between.
+    return rfc3339(datetime.fromisoformat(created_at) - timedelta(milliseconds=150))
 
 
 def _found(client: FlaskClient, headers: dict[str, str] = AS_OPERATOR, **query: str) -> list[str]:

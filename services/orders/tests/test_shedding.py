@@ -47,7 +47,7 @@ def shed(backlog: str) -> float:
 
 def test_an_old_unpublished_event_rejects_new_orders(engine: Engine) -> None:
     assert not is_shed(engine)
-    run(engine, "UPDATE outbox SET created_at = now() - interval '899 seconds'")
+    run(engine, "UPDATE outbox SET created_at = now() - interval '800 seconds'")
     assert not is_shed(engine)
     run(engine, "UPDATE outbox SET created_at = now() - interval '901 seconds'")
     assert is_shed(engine)

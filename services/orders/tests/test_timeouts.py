@@ -68,7 +68,7 @@ def test_a_clock_without_ticks_advances_by_a_few_seconds_at_most(engine: Engine)
 
 
 def test_concurrent_ticks_count_the_time_once(engine: Engine) -> None:
-    first, began = timeouts.tick(engine, is_stopped=False), time.monotonic()
+    began, first = time.monotonic(), timeouts.tick(engine, is_stopped=False)
     for _ in range(5):
         together(4, lambda _: timeouts.tick(engine, is_stopped=False))
     assert timeouts.tick(engine, is_stopped=False) - first <= time.monotonic() - began + 0.1
@@ -134,7 +134,7 @@ def test_a_capture_in_progress_wins_over_the_time_out(engine: Engine) -> None:
         _until_somebody_waits_for_a_lock(engine)
         assert locked is not None
         connection.execute(text("UPDATE orders SET status = 'confirmed', version = 2 WHERE id = :id"), {"id": order})
-    waiting.join(20)
+    waiting.join(60)
     assert done == [0]
     assert order_of(engine, order) == (Status.CONFIRMED, None)
     assert [event.type for event in published(engine, order)] == ["order.placed.v1"]
@@ -156,7 +156,7 @@ def _until_somebody_waits_for_a_lock(engine: Engine) -> None:
     waits = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         with autocommit(engine) as connection:
             if connection.execute(waits).scalar_one():

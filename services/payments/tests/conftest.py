@@ -17,7 +17,7 @@ from services.payments.main import Settings, create_app
 from services.payments.provider import ProviderSettings, make_provider
 from services.payments.resources import Resources
 from services.payments.tests.builders import THREADS
-from services.payments.tests.provider_answers import provider_at
+from services.payments.tests.provider_answers import BOUND_SECONDS, provider_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from infrastructure.local.sharing import Servers
     from services.payments.provider import Provider
 
-PROVIDER_SECONDS = 5.0
+PROVIDER_SECONDS = 60.0
 MAX_FAILURES = 1000  # most tests bypass the breaker
 
 
@@ -45,7 +45,8 @@ def database_url(servers: Servers) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pool(database_url: str) -> Iterator[Engine]:
-    engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=10, name="test-payments")
+    # Of the time-out, a lock gets less than half.
+    engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=150, name="test-payments")
     yield engine
     engine.dispose()
 
@@ -96,15 +97,15 @@ def resources(engine: Engine, provider: Provider) -> Resources:
 
 @pytest.fixture
 def impatient(engine: Engine, sandbox: SandboxProcess) -> Resources:
-    """Resources with the shortest time-outs."""
-    return Resources(engine, provider_at(sandbox.url))
+    """Resources with the shortest time-outs, for providers that hang: any request may fail, also without a fault."""
+    return Resources(engine, provider_at(sandbox.url, seconds=BOUND_SECONDS))
 
 
 @pytest.fixture(scope="session")
 def app(database_url: str, sandbox_process: SandboxProcess) -> Iterator[Flask]:
     settings = Settings(
         database_url=database_url,
-        database_timeout_seconds=5,
+        database_timeout_seconds=60,
         stripe_api_key=KEY,
         stripe_api_base=sandbox_process.url,
         stripe_timeout_seconds=PROVIDER_SECONDS,

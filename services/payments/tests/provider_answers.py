@@ -26,14 +26,14 @@ def out_of_order(resources: Resources, fact: str, incoming: Any) -> None:
     with pytest.raises(Exception) as failure:  # noqa: PT011 - whatever it is, its class is what counts
         deliver(resources, fact, incoming.event.subject, incoming=incoming)
     assert classify(failure.value) is Unavailable, failure.value
-    assert time.monotonic() - began < 5 * BOUND_SECONDS + 10  # the client's own time-out is 80 s
+    assert time.monotonic() - began < 70  # the client's own time-out is 80 s
 
 
-def provider_at(url: str, *, key: str = KEY, max_failures: int = 1000) -> Provider:
+def provider_at(url: str, *, key: str = KEY, max_failures: int = 1000, seconds: float = 60) -> Provider:
     settings = ProviderSettings(
         stripe_api_key=key,
         stripe_api_base=url,
-        stripe_timeout_seconds=BOUND_SECONDS,
+        stripe_timeout_seconds=seconds,
         circuit_breaker_max_failures=max_failures,
     )
     return make_provider(settings)

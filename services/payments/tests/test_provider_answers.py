@@ -52,8 +52,10 @@ def test_the_circuit_breaker_opens_after_repeated_failures(engine: Engine, sandb
     place(resources, order)
     incoming = delivery(RESERVED, order)
     sandbox.set_faults({"kind": "error"})
-    for _ in range(4):
-        out_of_order(resources, RESERVED, incoming)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources.provider._breaker, "_reset_seconds", 600.0)  # else a stall admits a third request
+        for _ in range(4):
+            out_of_order(resources, RESERVED, incoming)
     (fault,) = sandbox.get("/faults").json()["data"]
     assert fault["struck"] == 2
     sandbox.set_faults()
@@ -124,14 +126,14 @@ def test_a_concurrent_request_is_not_an_outage(engine: Engine, status: int, body
     assert published_types(engine, order) == []
 
 
-def test_a_missing_intent_requires_an_operator(impatient: Resources, sandbox: SandboxProcess) -> None:
+def test_a_missing_intent_requires_an_operator(resources: Resources, sandbox: SandboxProcess) -> None:
     order = new_order()
-    place(impatient, order)
+    place(resources, order)
     sandbox.set_faults({"kind": "error", "match": {"operation": "confirm"}})
-    out_of_order(impatient, RESERVED, delivery(RESERVED, order))
+    out_of_order(resources, RESERVED, delivery(RESERVED, order))
     body = b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "param": "intent"}}'
     for fact in (RESERVED, CANCELLED):
         with answering(404, body) as url, pytest.raises(Rejected) as failure:
-            deliver(Resources(impatient.engine, provider_at(url)), fact, order)
+            deliver(Resources(resources.engine, provider_at(url)), fact, order)
         assert failure.value.code == "payment_intent_missing"
-    assert payment_of(impatient.engine, order).status == "pending"
+    assert payment_of(resources.engine, order).status == "pending"

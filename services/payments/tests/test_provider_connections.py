@@ -84,7 +84,7 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[
     with Counting(answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         settings = ProviderSettings(
-            stripe_api_key=KEY, stripe_api_base=server.url, stripe_timeout_seconds=20, circuit_breaker_max_failures=1000
+            stripe_api_key=KEY, stripe_api_base=server.url, stripe_timeout_seconds=60, circuit_breaker_max_failures=1000
         )
         yield server, make_provider(settings)
         server.shutdown()
@@ -95,7 +95,7 @@ def test_each_thread_reuses_one_connection() -> None:
         begun = threading.Barrier(THREADS)
 
         def call(_: int) -> None:
-            begun.wait(20)  # so that every thread of the pool takes part
+            begun.wait(60)  # so that every thread of the pool takes part
             for _ in range(CALLS):
                 provider.probe()
 

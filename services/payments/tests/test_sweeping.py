@@ -191,10 +191,10 @@ def test_the_order_of_a_captured_payment_is_requested_until_its_end_is_known(
     usecases.order_was_confirmed(resources, delivery("order.confirmed.v1", confirmed), confirmed)
     cancel(resources, cancelled)
     for order in (unknown, confirmed, cancelled):
-        age(engine, order, 590)
+        age(engine, order, 500)
     assert ask(engine) == 0
     for order in (unknown, confirmed, cancelled):
-        age(engine, order, 11)
+        age(engine, order, 101)
     assert sum(together([lambda: ask(engine)] * 4)) == 1
     assert (published_types(engine, unknown), published_types(engine, confirmed)) == (
         ["captured", "overdue"],

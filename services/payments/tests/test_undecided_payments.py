@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from common.storage.postgresql import autocommit
+from services.payments import undecided_payments
 from services.payments.tests.calls import PAYMENTS, answer, get, operator
 from services.payments.tests.test_undecided import charged_undecided, refunded_undecided, sweep
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from services.payments.resources import Resources
 
 pytestmark = pytest.mark.integration
-_AGE = text("UPDATE payments SET created_at = created_at - interval '1 minute'")
-_AGE_REFUNDS = text("UPDATE refunds SET created_at = created_at - interval '1 minute'")
+_AGE = text("UPDATE payments SET created_at = created_at - interval '1 hour'")
+_AGE_REFUNDS = text("UPDATE refunds SET created_at = created_at - interval '1 hour'")
 
 
 def undecided(client: FlaskClient, query: str = "") -> list[dict[str, Any]]:
@@ -35,8 +36,13 @@ def let_time_pass(engine: Engine) -> None:
 
 
 def test_a_charge_and_a_refund_are_listed_until_the_provider_decides(
-    client: FlaskClient, engine: Engine, resources: Resources, sandbox: SandboxProcess
+    client: FlaskClient,
+    engine: Engine,
+    resources: Resources,
+    sandbox: SandboxProcess,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(undecided_payments, "WAITING_SECONDS", 600.0)
     refund = refunded_undecided(resources, sandbox)
     charged = charged_undecided(resources, sandbox, "succeeded")
     assert undecided(client) == []  # not long enough to be listed

@@ -33,7 +33,7 @@ def settings(database_url: str) -> Settings:
         service_host="127.0.0.1",
         service_threads=THREADS,
         database_url=database_url,
-        database_timeout_seconds=5,
+        database_timeout_seconds=60,
         token_signing_key=signing_key(),
         contact_tokens=f"{CONTACT_TOKEN},{NEXT_CONTACT_TOKEN}",
     )

@@ -93,7 +93,7 @@ def test_without_configured_credentials_all_requests_are_rejected() -> None:
     [("GET /internal/v1/users/<uuid:user_id>/contact", "GET", ADDRESS), (f"POST {SEVERAL}", "POST", SEVERAL)],
 )
 def test_credential_guesses_are_rate_limited(route: str, method: str, address: str) -> None:
-    client = create_app(replace(settings(NOWHERE), rate_limit_routes=f"{route}=3/hour")).test_client()
+    client = create_app(replace(settings(NOWHERE), rate_limit_routes=f"{route}=3/day")).test_client()
     statuses = [client.open(address, method=method, headers=bearer("wrong")).status_code for _ in range(4)]
     assert statuses == [401, 401, 401, 429]
 

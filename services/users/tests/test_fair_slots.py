@@ -10,7 +10,7 @@ import pytest
 from common.errors import Unavailable
 from services.users.fair_slots import MAX_WAITING, MAX_WAITING_PER_CLIENT, FairSlots, TooManySignInsError
 
-LONG = 30.0
+LONG = 60.0
 
 
 class Holder:
@@ -37,7 +37,7 @@ def waiting(slots: FairSlots) -> int:
 
 def wait_until(slots: FairSlots, count: int) -> None:
     pause = Event()
-    for _ in range(3000):
+    for _ in range(6000):
         if waiting(slots) == count:
             return
         pause.wait(0.01)

@@ -21,7 +21,7 @@ def _seed(engine: Engine, operator: str, customer: str) -> None:
         seed.Settings(
             log_level="WARNING",
             database_url=url,
-            database_timeout_seconds=5,
+            database_timeout_seconds=60,
             operator_password=operator,
             customer_password=customer,
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.tests.sample_service import token
+from services.operations import monitoring, usecases
+from services.operations.console import contexts
 from services.operations.console.tests.fake_services import Fakes, fakes
 from services.operations.tests.conftest import compiled_templates, document_store, make_app, store
 
@@ -21,6 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["compiled_templates", "document_store", "make_app", "store"]
 NAME, PASSWORD = "olga", "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stalls for a moment answers nevertheless: a test of those that do not gives them less time itself."""
+    for name in ("CONNECT_SECONDS", "READ_SECONDS", "READY_SECONDS", "ACT_SECONDS"):
+        monkeypatch.setattr(contexts, name, 60.0)
+    monkeypatch.setattr(monitoring, "POLL_SECONDS", 60.0)
+    monkeypatch.setattr(monitoring, "REQUEST_SECONDS", (60.0, 60.0))
+    monkeypatch.setattr(usecases, "COUNT_SECONDS", 60.0)
 
 
 @pytest.fixture

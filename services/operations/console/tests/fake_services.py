@@ -33,8 +33,13 @@ class FakeService(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
+    @property
+    def asked(self) -> list[Sent]:
+        """The received requests without the console's background reads, which arrive at any moment."""
+        return [sent for sent in self.sent if sent.path.startswith("/api/")]
+
     def last(self, request: str) -> Sent:
-        """The last received "METHOD /path"; the console's background reads arrive at any moment."""
+        """The last received "METHOD /path"."""
         return next(sent for sent in reversed(self.sent) if f"{sent.method} {sent.path}" == request)
 
     @property
@@ -52,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.sent.append(Sent(self.command, self.path, dict(self.headers), body))
         answer = self.server.answers.get(f"{self.command} {path}")
         if answer is None:
-            self.server.over.wait(30)
+            self.server.over.wait(60)
             return
         text = answer[1] if isinstance(answer[1], bytes) else json.dumps(answer[1]).encode()
         self.send_response(answer[0])

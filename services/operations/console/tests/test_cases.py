@@ -44,10 +44,10 @@ def test_a_refused_refund_is_shown_and_can_be_decided(operator: FlaskClient, oth
     assert "12.50 USD of order" in page
     assert XSS not in page
     assert post(operator, f"/console/cases/{CASE['id']}/retry", reason="try").status_code == 303
-    assert payments.sent[-1].body == {"reason": "try"}
+    assert payments.asked[-1].body == {"reason": "try"}
     form = {"reason": "transfer", "amount": "", "reference": "T-1", "provider_refund_id": ""}
     assert post(operator, f"/console/cases/{CASE['id']}/record", **form).status_code == 303
-    assert payments.sent[-1].body == {"reason": "transfer", "reference": "T-1"}
+    assert payments.asked[-1].body == {"reason": "transfer", "reference": "T-1"}
     assert "by <span" in operator.get("/console/cases").text
     assert post(operator, f"/console/cases/{CASE['id']}/retry", reason="").status_code == 422
     assert post(operator, f"/console/cases/{CASE['id']}/record", reason="x", amount="12.50").status_code == 422

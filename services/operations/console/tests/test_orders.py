@@ -75,7 +75,7 @@ def test_orders_are_listed_with_a_link_to_older_ones(operator: FlaskClient, othe
     page = operator.get("/console/orders?status=confirmed")
     assert f'href="/console/orders/{ORDER_ID}"' in page.text
     assert f"starting_after={ORDER_ID}" in page.text
-    assert "status=confirmed&limit=25" in others["orders"].sent[-1].path
+    assert "status=confirmed&limit=25" in others["orders"].asked[-1].path
     assert XSS not in page.text
 
 
@@ -83,12 +83,12 @@ def test_an_order_id_opens_the_order_and_a_customer_id_lists_their_orders(operat
     reply = operator.get(f"/console/orders?q=+{ORDER_ID}+")
     assert (reply.status_code, reply.headers["Location"]) == (303, f"/console/orders/{ORDER_ID}")
     assert operator.get(f"/console/orders?q={CUSTOMER_ID}").status_code == 200
-    assert f"customer_id={CUSTOMER_ID}" in others["orders"].sent[-1].path
+    assert f"customer_id={CUSTOMER_ID}" in others["orders"].asked[-1].path
 
 
 def test_other_input_is_a_sku_and_times_are_utc(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get("/console/orders?q=TEA-1&since=2026-01-31T12:00&until=2026-02-01T00:00&status=odd")
-    query = parse_qs(urlsplit(others["orders"].sent[-1].path).query)
+    query = parse_qs(urlsplit(others["orders"].asked[-1].path).query)
     assert query == {
         "sku": ["TEA-1"], "limit": ["25"],
         "since": ["2026-01-31T12:00:00.000000Z"], "until": ["2026-02-01T00:00:00.000000Z"],
@@ -97,9 +97,9 @@ def test_other_input_is_a_sku_and_times_are_utc(operator: FlaskClient, others: F
 
 
 def test_an_invalid_search_is_explained(operator: FlaskClient, others: Fakes) -> None:
-    before = len(others["orders"].sent)
+    before = len(others["orders"].asked)
     assert "is a date and a time" in operator.get("/console/orders?since=yesterday").text
-    assert len(others["orders"].sent) == before
+    assert len(others["orders"].asked) == before
     others["orders"].answers["GET /api/v1/orders"] = (422, {"detail": "x", "errors": {"sku": ["odd"]}})
     page = operator.get("/console/orders?q=%3Cscript%3Ealert").text
     assert "or enter a SKU" in page
@@ -187,11 +187,11 @@ def test_an_unavailable_provider_is_named_with_a_link_back(operator: FlaskClient
 def test_too_many_decimals_are_rejected_before_a_request(operator: FlaskClient, others: Fakes) -> None:
     page = operator.get(f"/console/orders/{ORDER_ID}")
     assert 'value="12.50"' in page.text
-    before = len(others["payments"].sent)
+    before = len(others["payments"].asked)
     form = {"csrf": csrf_of(page), "key": new_id(), "reason": "x", "currency": "usd", "amount": "12.505"}
     reply = operator.post(f"/console/orders/{ORDER_ID}/payments/{PAYMENT_ID}/refund", data=form)
     assert (reply.status_code, "An amount in USD" in reply.text) == (422, True)
-    assert len(others["payments"].sent) == before
+    assert len(others["payments"].asked) == before
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_form_executes_once_as_the_operator(  # noqa: PLR0917 - fixtures and p
     csrf = csrf_of(operator.get(f"/console/orders/{ORDER_ID}"))
     reply = operator.post(f"/console/orders/{ORDER_ID}/{button}", data={"csrf": csrf, "key": key} | form)
     assert reply.status_code == 303
-    sent = others[service].sent[-1]
+    sent = others[service].asked[-1]
     assert sent.body == body
     assert sent.headers["Authorization"].startswith("Bearer ")
     assert sent.headers.get("Idempotency-Key") in {key, None}
@@ -288,9 +288,9 @@ def test_the_trace_is_shown_as_text_or_linked(
 
 
 def test_a_form_without_a_csrf_token_sends_no_request(operator: FlaskClient, others: Fakes) -> None:
-    before = len(others["orders"].sent)
+    before = len(others["orders"].asked)
     assert operator.post(f"/console/orders/{ORDER_ID}/cancel", data={"key": new_id()}).status_code == 403
-    assert len(others["orders"].sent) == before
+    assert len(others["orders"].asked) == before
 
 
 @pytest.mark.parametrize("path", ["/console/orders/x", "/console/orders/..%2Fpayments"])

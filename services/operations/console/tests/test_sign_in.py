@@ -8,6 +8,7 @@ import pytest
 
 from common.tests.sample_service import token
 from common.tests.tcp_proxy import Link
+from services.operations import usecases
 from services.operations.console.blueprint import FRAGMENT
 from services.operations.console.security import COOKIE, POLICY
 from services.operations.console.tests.conftest import NAME, PASSWORD, csrf_of, sign_in
@@ -155,11 +156,16 @@ def test_every_page_forbids_foreign_scripts_and_frames(operator: FlaskClient) ->
 
 
 def test_a_cached_session_stays_valid_while_mongodb_is_down(
-    make_app: Callable[..., Flask], store: Database[dict[str, Any]], document_store: str, others: Fakes
+    make_app: Callable[..., Flask],
+    store: Database[dict[str, Any]],
+    document_store: str,
+    others: Fakes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert store is not None
+    monkeypatch.setattr(usecases, "COUNT_SECONDS", 1.0)
     with Link(document_store) as link:
-        client = make_app(link.url, metrics_urls=others.metrics_urls).test_client()
+        client = make_app(link.url, metrics_urls=others.metrics_urls, mongodb_timeout_seconds=10).test_client()
         sign_in(client)
         link.cut()
         page = client.get("/")

@@ -72,7 +72,7 @@ def test_endpoints_are_paginated_and_filtered_by_health(operator: FlaskClient, o
     assert f'href="{PLACE}"' in page
     assert f"starting_after={ENDPOINT_ID}" in page
     assert XSS not in page
-    assert "health=failing&limit=25" in others["notifications"].sent[-1].path
+    assert "health=failing&limit=25" in others["notifications"].asked[-1].path
 
 
 def test_an_empty_list_of_endpoints_differs_from_an_outage(operator: FlaskClient, others: Fakes) -> None:
@@ -91,7 +91,7 @@ def test_a_delivery_shows_status_latency_and_response_of_each_attempt(operator: 
         assert part in page
     assert XSS not in page
     assert f"status=failed&starting_after={DELIVERY_ID}" in page or f"starting_after={DELIVERY_ID}" in page
-    assert any("deliveries?limit=25&status=failed" in sent.path for sent in others["notifications"].sent)
+    assert any("deliveries?limit=25&status=failed" in sent.path for sent in others["notifications"].asked)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_a_rotated_secret_is_shown_once(operator: FlaskClient, others: Fakes) ->
 
 def test_an_invalid_time_or_id_is_rejected(operator: FlaskClient, others: Fakes) -> None:
     assert post(operator, f"{PLACE}/resend", since="yesterday").status_code == 422
-    before = len(others["notifications"].sent)
+    before = len(others["notifications"].asked)
     assert operator.get("/console/webhooks/..%2Fdeliveries").status_code == 404
     assert post(operator, f"{PLACE}/deliveries/x/resend").status_code == 404
-    assert len(others["notifications"].sent) == before
+    assert len(others["notifications"].asked) == before
 
 
 def test_the_outcome_of_a_test_event_replaces_its_notice(operator: FlaskClient, others: Fakes) -> None:
