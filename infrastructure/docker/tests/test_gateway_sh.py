@@ -44,14 +44,14 @@ def test_new_addresses_reload_nginx_and_missing_ones_are_ignored(tmp_path: Path)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RECORD": str(tmp_path)}
     process = subprocess.Popen([str(SCRIPT), str(configuration), "0.05"], env=environment)
     try:
-        wait_for(lambda: _assert(len(lines()) == 1), 10, "nginx was not started")
+        wait_for(lambda: _assert(len(lines()) == 1), 60, "nginx was not started")
         (tmp_path / "service-a").write_text("10.0.0.1 STREAM\n10.0.0.2 STREAM\n")
-        wait_for(lambda: reloads(1), 10, "no reload")
+        wait_for(lambda: reloads(1), 60, "no reload")
         (tmp_path / "service-a").unlink()  # the last container has stopped
         time.sleep(0.5)
         reloads(1)
         (tmp_path / "service-a").write_text("10.0.0.3 STREAM\n")
-        wait_for(lambda: reloads(2), 10, "no reload")
+        wait_for(lambda: reloads(2), 60, "no reload")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert lines()[-1] == "ended"

@@ -6,12 +6,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from infrastructure.docker import health
 from infrastructure.docker.health import is_healthy
 
 
 @pytest.fixture
-def served() -> Iterator[Callable[[dict[str, int]], str]]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, int]], str]]:
     """Serve paths with statuses; returns the port."""
+    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 60.0)
     servers: list[HTTPServer] = []
 
     def serve(statuses: dict[str, int]) -> str:

@@ -15,7 +15,7 @@ from infrastructure.local.readiness import request_here, wait_for
 from infrastructure.local.sharing import Servers
 
 PASSWORD = "open-sesame"
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,9 @@ def flower(servers: Servers) -> Iterator[int]:
         },
     )
     try:
-        wait_for(lambda: request_here("GET", f"http://127.0.0.1:{port}/healthcheck", 3).raise_for_status(), SECONDS, "")
+        wait_for(
+            lambda: request_here("GET", f"http://127.0.0.1:{port}/healthcheck", SECONDS).raise_for_status(), SECONDS, ""
+        )
         yield port
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
@@ -46,14 +48,14 @@ def flower(servers: Servers) -> Iterator[int]:
 @pytest.mark.integration
 def test_the_pages_require_the_password(flower: int) -> None:
     for path in ("/", "/tasks", "/broker", "/api/workers", "/api/tasks"):
-        assert request_here("GET", f"http://127.0.0.1:{flower}{path}", 10).status_code == 401
-        assert request_here("GET", f"http://flower:wrong@127.0.0.1:{flower}{path}", 10).status_code == 401
-        assert request_here("GET", f"http://flower:{PASSWORD}@127.0.0.1:{flower}{path}", 10).status_code == 200
+        assert request_here("GET", f"http://127.0.0.1:{flower}{path}", SECONDS).status_code == 401
+        assert request_here("GET", f"http://flower:wrong@127.0.0.1:{flower}{path}", SECONDS).status_code == 401
+        assert request_here("GET", f"http://flower:{PASSWORD}@127.0.0.1:{flower}{path}", SECONDS).status_code == 200
 
 
 @pytest.mark.integration
 def test_metrics_require_no_token(flower: int) -> None:
-    assert "flower_worker_online" in request_here("GET", f"http://127.0.0.1:{flower}/metrics", 10).text
+    assert "flower_worker_online" in request_here("GET", f"http://127.0.0.1:{flower}/metrics", SECONDS).text
 
 
 def heartbeat(servers: Servers, worker: str, **fields: object) -> None:
@@ -70,14 +72,14 @@ def test_a_worker_is_shown_by_its_own_events(flower: int, servers: Servers) -> N
 
     def shown() -> None:
         heartbeat(servers, worker, freq=2, active=1, processed=7, loadavg=[0.5, 0.5, 0.5], sw_ident="py-celery")
-        assert worker in request_here("GET", f"{url}/workers?json=1", 10).text
+        assert worker in request_here("GET", f"{url}/workers?json=1", SECONDS).text
 
     wait_for(shown, SECONDS, "the worker is not shown")
-    page = request_here("GET", f"{url}/worker/{worker}", 10)
+    page = request_here("GET", f"{url}/worker/{worker}", SECONDS)
     assert page.status_code == 200
     assert "py-celery" in page.text
-    assert request_here("GET", f"{url}/worker/nobody@here", 10).status_code == 404
-    known = request_here("GET", f"{url}/api/workers?refresh=1", 10).json()
+    assert request_here("GET", f"{url}/worker/nobody@here", SECONDS).status_code == 404
+    known = request_here("GET", f"{url}/api/workers?refresh=1", SECONDS).json()
     assert known[worker]["stats"]["total"] == {"processed": 7}
 
 
@@ -85,7 +87,7 @@ def test_a_worker_is_shown_by_its_own_events(flower: int, servers: Servers) -> N
 def test_the_pages_change_nothing(flower: int) -> None:
     url = f"http://flower:{PASSWORD}@127.0.0.1:{flower}"
     for path in ("worker/shutdown/orders@here", "task/revoke/1", "task/send-task/holdfast.handle"):
-        assert request_here("POST", f"{url}/api/{path}", 10).status_code in {403, 405}
+        assert request_here("POST", f"{url}/api/{path}", SECONDS).status_code in {403, 405}
 
 
 def test_flower_does_not_start_without_settings() -> None:

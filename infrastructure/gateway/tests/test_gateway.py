@@ -152,16 +152,23 @@ def test_a_post_with_a_lost_response_is_not_retried(front: Front) -> None:
 
 
 def test_the_gateway_is_ready_when_every_service_is(front: Front) -> None:
-    assert front.get("/readyz").status_code == 200
+    # In `eventually`, because a service that is silent for three seconds is not ready either.
+    def is_ready() -> None:
+        assert front.get("/readyz").status_code == 200
+
+    def is_not_ready() -> None:
+        assert problem(front.get("/readyz"))["detail"] == "not ready: inventory"
+
+    eventually(is_ready)
     for upstream in front.upstreams.values():
         upstream.ready = False
         reply = front.get("/readyz")
         assert reply.status_code == 503, upstream.name
         upstream.ready = True
     front.upstreams["inventory"].ready = False
-    assert problem(front.get("/readyz"))["detail"] == "not ready: inventory"
+    eventually(is_not_ready)
     front.upstreams["inventory"].ready = True
-    assert front.get("/readyz").status_code == 200
+    eventually(is_ready)
     assert front.get("/livez").json() == {"status": "ok"}
 
 

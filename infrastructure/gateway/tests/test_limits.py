@@ -52,17 +52,21 @@ def is_rate_limited(reply: requests.Response) -> bool:
 
 def test_an_address_that_sends_too_many_requests_is_limited(tmp_path: Path) -> None:
     with limited(tmp_path, Limits(requests_per_second=1, requests_burst=10)) as front:
+        began = time.monotonic()
         replies = at_once(front, 60)
+        seconds = time.monotonic() - began  # each of them admits one more
         refused = [reply for reply in replies if reply.status_code != 200]
-        assert 5 <= len(replies) - len(refused) <= 20
+        assert 5 <= len(replies) - len(refused) <= 20 + seconds
         assert all(map(is_rate_limited, refused))
 
 
 def test_an_address_with_too_many_connections_is_limited(tmp_path: Path) -> None:
     with limited(tmp_path, Limits(connections=8)) as front, ExitStack() as opened:
-        clients = [opened.enter_context(slow_client(front, HALF_A_BODY)) for _ in range(20)]
+        clients: list[socket.socket] = []
 
         def refused() -> None:
+            # Each time anew: nginx gives up the earlier ones after ten seconds.
+            clients.extend(opened.enter_context(slow_client(front, HALF_A_BODY)) for _ in range(20))
             reply = front.get(ORDERS)
             assert reply.status_code == 429
             assert is_rate_limited(reply)
@@ -75,8 +79,14 @@ def test_an_address_with_too_many_connections_is_limited(tmp_path: Path) -> None
 
 def test_concurrent_requests_to_a_service_are_limited(tmp_path: Path) -> None:
     with limited(tmp_path, Limits(requests_per_service=4)) as front:
-        front.upstreams["orders"].delay_seconds = 1.0
-        replies = at_once(front, 40)
+        front.upstreams["orders"].may_answer.clear()
+        with ThreadPoolExecutor(40) as pool:
+            requested = [pool.submit(front.get, ORDERS) for _ in range(40)]
+            deadline = time.monotonic() + 15  # nginx waits for an answer a little longer
+            while sum(each.done() for each in requested) < 36 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            front.upstreams["orders"].may_answer.set()
+            replies = [each.result() for each in requested]
         assert Counter(reply.status_code for reply in replies) == {200: 4, 503: 36}
         refused = [reply for reply in replies if reply.status_code == 503]
         assert {problem(reply)["code"] for reply in refused} == {"service_unavailable"}
@@ -94,14 +104,15 @@ def test_slow_clients_do_not_delay_others(tmp_path: Path) -> None:
         for _ in range(3):
             assert {reply.status_code for reply in at_once(front, 20)} == {200}
             for client in clients:
-                client.sendall(b"x")
+                with suppress(ConnectionError):  # nginx may have given up one that is too slow
+                    client.sendall(b"x")
             time.sleep(0.2)
         assert front.upstreams["orders"].seen == 60, "none of the slow ones has reached the service"
 
 
 def test_an_unfinished_request_times_out(tmp_path: Path) -> None:
     with limited(tmp_path, Limits()) as front, slow_client(front, HALF_A_HEAD) as client:
-        client.settimeout(30)
+        client.settimeout(60)
         with suppress(ConnectionResetError):
             reply = client.recv(65536)
             assert not reply or reply.startswith(b"HTTP/1.1 408")

@@ -11,7 +11,7 @@ from infrastructure.local.fetch import ensure_servers
 
 def write(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "infrastructure.gateway", str(directory), *options]
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.integration
@@ -21,7 +21,7 @@ def test_nginx_accepts_the_configuration_for_containers(tmp_path: Path) -> None:
     assert written.returncode == 0, written.stderr
     nginx = ensure_servers(print)["gateway"]
     words = [str(nginx.executable), "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
-    checked = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, env=nginx.environment)
+    checked = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=nginx.environment)
     assert "test is successful" in checked.stderr, checked.stderr
     assert "Dead letters" in (tmp_path / "docs.html").read_text(encoding="utf-8")
 

@@ -23,13 +23,15 @@ from infrastructure.local.ports import free_port_base
 
 
 class Upstream(ThreadingHTTPServer):
-    """Echoes every request and counts; can be unready, slow, or close the connection."""
+    """Echoes every request and counts; can be unready, wait with its answers, or close the connection."""
 
     daemon_threads = True
 
     def __init__(self, name: str, port: int) -> None:
-        self.name, self.ready, self.cut, self.seen, self.delay_seconds = name, True, False, 0, 0.0
+        self.name, self.ready, self.cut, self.seen = name, True, False, 0
         self.cut_once = False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         super().__init__(("127.0.0.1", port), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -45,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.seen += 1
-        time.sleep(self.server.delay_seconds)
+        self.server.may_answer.wait(60)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.server.cut or self.server.cut_once:
             self.server.cut_once = False
@@ -76,7 +78,7 @@ class Front:
     upstreams: dict[str, Upstream] = field(default_factory=dict)
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.request(options.pop("method", "GET"), f"{self.url}{path}", timeout=15, **options)
+        return requests.request(options.pop("method", "GET"), f"{self.url}{path}", timeout=60, **options)
 
     @property
     def url(self) -> str:
@@ -87,7 +89,7 @@ class Front:
         with socket.create_connection(("127.0.0.1", self.home.port("gateway")), timeout=60) as connection:
             connection.sendall(request)
             reply = b""
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, ConnectionResetError):
                 while chunk := connection.recv(65536):
                     reply += chunk
         head, _, body = reply.partition(b"\r\n\r\n")
@@ -103,7 +105,7 @@ def start(home: Home, limits: Limits | None = None) -> subprocess.Popen[bytes]:
 
 
 def eventually(check: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             check()

@@ -154,7 +154,7 @@ def test_another_user_cannot_lock_a_home(reachable: Path) -> None:
         home.path.chmod(place)
         taken = subprocess.run(
             ["flock", "--nonblock", lock, "true"],
-            user=SOMEBODY_ELSE, group=SOMEBODY_ELSE, extra_groups=[], check=False, capture_output=True, timeout=30,
+            user=SOMEBODY_ELSE, group=SOMEBODY_ELSE, extra_groups=[], check=False, capture_output=True, timeout=60,
         )  # fmt: skip
         assert taken.returncode != 0
         assert b"Permission denied" in taken.stderr

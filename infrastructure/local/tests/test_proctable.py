@@ -42,7 +42,7 @@ def leader() -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
             return False

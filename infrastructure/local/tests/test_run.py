@@ -27,7 +27,7 @@ def run(home: Home, name: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "infrastructure.local.run", str(home.run), name]
     environment = {**os.environ, "LEAKED": "from the caller"}
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd=REPOSITORY, env=environment, timeout=30
+        command, check=False, capture_output=True, text=True, cwd=REPOSITORY, env=environment, timeout=60
     )
 
 
@@ -52,7 +52,7 @@ def test_a_process_that_keeps_failing_is_restarted_with_a_delay(home: Home) -> N
     began = time.monotonic()
     run(home, "p")
     assert quick_ends(home.run, "p") == 3
-    assert 1.5 <= time.monotonic() - began < 10
+    assert 1.5 <= time.monotonic() - began < 60
 
 
 def test_remaining_processes_of_a_killed_predecessor_are_stopped_first(home: Home) -> None:

@@ -79,7 +79,7 @@ def listening(home: Home, address: str) -> Iterator[None]:
 
 def connect(address: str) -> socket:
     host, _, port = address.rpartition(":")
-    return create_connection((host, int(port)), timeout=20)
+    return create_connection((host, int(port)), timeout=60)
 
 
 def is_refused(address: str) -> bool:
@@ -91,7 +91,7 @@ def is_refused(address: str) -> bool:
 
 
 def eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not check():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -156,7 +156,7 @@ def test_a_process_starts_without_a_socket_manager(home: Home, address: str) -> 
     host, _, port = address.rpartition(":")
     code = f"import os, socket; assert 'NGINX' not in os.environ; socket.create_server(('{host}', {port}))"
     with start(home, code, address) as process:
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "opens its socket itself" in output
 

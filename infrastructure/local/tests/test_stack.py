@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,8 @@ def test_a_stack_survives_restarts_kills_and_a_move(own_stack: Stack) -> None:
     everything = [found.pid for found in proctable.stack_processes(own_stack.home)]
     assert len(everything) >= 5
     for pid in everything:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended with its parent
+            os.kill(pid, signal.SIGKILL)
     own_stack.up(Extent.SERVERS)
     assert_the_mark_is_there(own_stack)
 

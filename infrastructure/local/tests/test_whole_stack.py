@@ -74,27 +74,27 @@ def test_a_killed_process_is_ready_again(stack: Stack, name: str) -> None:
 def test_the_api_accepts_a_token_of_each_role(stack: Stack) -> None:
     eventually(lambda: probe_http(stack.home.port("gateway"), "/readyz"))
     url = f"{stack.urls.http('gateway')}/api/v1/users/me"
-    assert request_here("GET", url, 10).status_code == 401
+    assert request_here("GET", url, 60).status_code == 401
     for role in ("operator", "customer"):
         result = CliRunner().invoke(main, ["token", "--role", role, "--home", str(stack.home.path)])
         assert result.exit_code == 0, result.output
         headers = {"Authorization": f"Bearer {result.output.strip()}"}
-        reply = request_here("GET", url, 10, headers=headers)
+        reply = request_here("GET", url, 60, headers=headers)
         assert (reply.status_code, reply.json()["username"]) == (200, role)
 
 
 def test_metrics_are_not_exposed_by_the_gateway(stack: Stack) -> None:
     gateway = stack.urls.http("gateway")
     for path in ("/metrics", "/users/metrics", "/orders/docs/../metrics"):
-        assert request_here("GET", gateway + path, 10).status_code == 404
+        assert request_here("GET", gateway + path, 60).status_code == 404
 
 
 def test_each_services_documentation_works_offline(stack: Stack) -> None:
     gateway = stack.urls.http("gateway")
     for context in ("users", "inventory", "orders", "payments", "archive"):
-        description = request_here("GET", f"{gateway}/{context}/openapi.json", 10).json()
+        description = request_here("GET", f"{gateway}/{context}/openapi.json", 60).json()
         assert description["openapi"].startswith("3.1")
-        page = request_here("GET", f"{gateway}/{context}/docs", 10)
+        page = request_here("GET", f"{gateway}/{context}/docs", 60)
         assert page.status_code == 200
         assert "http" not in page.text.split("<body>")[1], "nothing is loaded from elsewhere"
-        assert request_here("GET", f"{gateway}/{context}/docs/swagger-ui.css", 10).status_code == 200
+        assert request_here("GET", f"{gateway}/{context}/docs/swagger-ui.css", 60).status_code == 200

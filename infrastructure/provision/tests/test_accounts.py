@@ -26,20 +26,20 @@ def broker(servers: Servers) -> Iterator[Callable[[str], str]]:
     """A virtual host with the topology and the accounts' permissions; returns its URL for an account."""
     name = f"test-{secrets.token_hex(8)}"
     host = f"{servers.rabbitmq_management_url}/api/vhosts/{name}"
-    request_here("PUT", host, 10).raise_for_status()
+    request_here("PUT", host, 60).raise_for_status()
     place = servers.rabbitmq_url.rpartition("@")[2]
     try:
         for _ in range(2):  # each start of a stack repeats this
             rabbitmq.provision(servers.rabbitmq_management_url, servers.broker_passwords, name)
         yield lambda account: f"amqp://{account}:{servers.broker_passwords[account]}@{place}{name}"
     finally:
-        request_here("DELETE", host, 10).raise_for_status()
+        request_here("DELETE", host, 60).raise_for_status()
 
 
 @pytest.fixture(scope="module")
 def declared(broker: Callable[[str], str]) -> Callable[[str], str]:
-    assert "payments.events" in declare(broker("topology"), wait_seconds=10)
-    declare(broker("topology"), wait_seconds=10)
+    assert "payments.events" in declare(broker("topology"), wait_seconds=60)
+    declare(broker("topology"), wait_seconds=60)
     do(broker("worker-orders"), lambda channel: channel.exchange_declare("celery.pidbox", "fanout"))
     return broker
 
@@ -145,9 +145,9 @@ def test_a_management_account_is_read_only(servers: Servers, declared: Callable[
     place = servers.rabbitmq_management_url.rpartition("@")[2]
     for account in ("monitor", "flower"):
         base = f"http://{account}:{servers.broker_passwords[account]}@{place}/api"
-        assert request_here("GET", f"{base}/queues", 10).status_code == 200
-        assert request_here("GET", f"{base}/users", 10).status_code in {401, 403}
-        assert request_here("DELETE", f"{base}/vhosts/{declared('relay').rpartition('/')[2]}", 10).status_code in {
+        assert request_here("GET", f"{base}/queues", 60).status_code == 200
+        assert request_here("GET", f"{base}/users", 60).status_code in {401, 403}
+        assert request_here("DELETE", f"{base}/vhosts/{declared('relay').rpartition('/')[2]}", 60).status_code in {
             401,
             403,
         }

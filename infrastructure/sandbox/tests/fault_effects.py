@@ -1,6 +1,5 @@
 """Requests and checks for the tests of injected faults."""
 
-import itertools
 import socket
 import struct
 import time
@@ -11,6 +10,7 @@ import stripe
 
 from infrastructure.sandbox.tests.process import KEY, SandboxProcess
 
+SECONDS = 60.0
 FORM = "amount=1999&currency=usd&payment_method=pm_card_visa&confirm=true"
 
 
@@ -24,21 +24,30 @@ def made_with(client: stripe.StripeClient, metadata: dict[str, str]) -> list[str
     return [intent for intent in newest if intent.metadata.to_dict() == metadata]
 
 
+def wait_until_made(client: stripe.StripeClient, metadata: dict[str, str]) -> stripe.PaymentIntent:
+    """The only intent with this metadata; a client that has left does not know when its request is executed."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := made_with(client, metadata)):
+        assert time.monotonic() < deadline, "the intent was not made"
+        time.sleep(0.05)
+    (made,) = found
+    return made
+
+
 def struck(sandbox: SandboxProcess) -> list[int]:
-    return [fault["struck"] for fault in requests.get(f"{sandbox.url}/faults", timeout=20).json()["data"]]
+    return [fault["struck"] for fault in requests.get(f"{sandbox.url}/faults", timeout=60).json()["data"]]
 
 
 def wait_until_struck(sandbox: SandboxProcess, times: int = 1) -> None:
-    for _ in itertools.repeat(None, 100):
-        if struck(sandbox) == [times]:
-            return
+    deadline = time.monotonic() + SECONDS
+    while struck(sandbox) != [times]:
+        assert time.monotonic() < deadline, "the fault did not strike"
         time.sleep(0.05)
-    raise AssertionError("the fault did not strike")
 
 
 def raw(sandbox: SandboxProcess) -> socket.socket:
     """A connection with one sent create request, whose response was not read."""
-    connection = socket.create_connection(("127.0.0.1", sandbox.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", sandbox.port), timeout=60)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
     head = f"POST /v1/payment_intents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
     kind = "Content-Type: application/x-www-form-urlencoded\r\n"

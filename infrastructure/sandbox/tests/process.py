@@ -14,8 +14,8 @@ import stripe
 
 from common.tests.ports import free_port
 
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 KEY = "sk_test_sandbox"
 
 
@@ -50,7 +50,7 @@ class SandboxProcess:
 
     def answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/livez", timeout=1).ok
+            return requests.get(f"{self.url}/livez", timeout=60).ok
         except requests.RequestException:
             return False
 
@@ -76,7 +76,7 @@ class SandboxProcess:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def client(self, *, retries: int = 0, key: str = KEY, seconds: float = 20.0) -> stripe.StripeClient:
+    def client(self, *, retries: int = 0, key: str = KEY, seconds: float = 60.0) -> stripe.StripeClient:
         return stripe.StripeClient(
             key,
             base_addresses={"api": self.url},
@@ -88,13 +88,13 @@ class SandboxProcess:
         """A raw form POST, for requests that Stripe's client never sends."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         given = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {KEY}", **named}
-        return requests.post(f"{self.url}{path}", data=body, headers=given, timeout=20)
+        return requests.post(f"{self.url}{path}", data=body, headers=given, timeout=60)
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
+        return requests.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
 
     def set_faults(self, *faults: dict[str, Any]) -> None:
-        answer = requests.put(f"{self.url}/faults", json=list(faults), timeout=20)
+        answer = requests.put(f"{self.url}/faults", json=list(faults), timeout=60)
         assert answer.status_code == 200, answer.text
 
     def logged(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ def basic(text: bytes) -> str:
 
 def ask(sandbox: SandboxProcess, authorization: str | None) -> requests.Response:
     headers = {} if authorization is None else {"Authorization": authorization}
-    return requests.get(f"{sandbox.url}/v1/payment_intents", headers=headers, timeout=20)
+    return requests.get(f"{sandbox.url}/v1/payment_intents", headers=headers, timeout=60)
 
 
 @pytest.mark.parametrize("good", ["Bearer sk_test_1", "bearer sk_test_1", basic(b"sk_test_1:"), basic(b"sk_test_1:pw")])
@@ -62,7 +62,7 @@ def test_keys_share_one_ledger(sandbox: SandboxProcess) -> None:
     ],
 )
 def test_other_addresses_are_unrecognized(sandbox: SandboxProcess, method: str, path: str) -> None:
-    answer = requests.request(method, sandbox.url + path, headers={"Authorization": "Bearer sk_test_1"}, timeout=20)
+    answer = requests.request(method, sandbox.url + path, headers={"Authorization": "Bearer sk_test_1"}, timeout=60)
     assert answer.status_code == 404
     assert f"({method}: {path})" in answer.json()["error"]["message"]
 

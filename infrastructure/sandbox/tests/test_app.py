@@ -7,15 +7,15 @@ from infrastructure.sandbox.tests.process import SandboxProcess, intent_of
 
 def test_probes_return_200(sandbox: SandboxProcess) -> None:
     for path in ("/livez", "/readyz"):
-        answer = requests.get(sandbox.url + path, timeout=20)
+        answer = requests.get(sandbox.url + path, timeout=60)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-    assert requests.post(f"{sandbox.url}/livez", timeout=20).status_code == 405
-    head = requests.head(f"{sandbox.url}/livez", timeout=20)
+    assert requests.post(f"{sandbox.url}/livez", timeout=60).status_code == 405
+    head = requests.head(f"{sandbox.url}/livez", timeout=60)
     assert (head.status_code, head.content) == (200, b"")
 
 
 def test_unknown_paths_return_a_problem(sandbox: SandboxProcess) -> None:
-    answer = requests.get(f"{sandbox.url}/nowhere", timeout=20)
+    answer = requests.get(f"{sandbox.url}/nowhere", timeout=60)
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Request-Id"].startswith("req_")
@@ -31,7 +31,7 @@ def test_metrics_count_requests_and_faults(sandbox: SandboxProcess) -> None:
 
 
 def metric(sandbox: SandboxProcess, name: str) -> float:
-    lines = requests.get(f"{sandbox.url}/metrics", timeout=20).text.splitlines()
+    lines = requests.get(f"{sandbox.url}/metrics", timeout=60).text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
 
 

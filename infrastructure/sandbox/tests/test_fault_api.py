@@ -9,7 +9,7 @@ from infrastructure.sandbox.tests.process import SandboxProcess
 
 
 def call(sandbox: SandboxProcess, method: str, path: str = "/faults", **how: Any) -> requests.Response:
-    return requests.request(method, sandbox.url + path, timeout=20, **how)
+    return requests.request(method, sandbox.url + path, timeout=60, **how)
 
 
 def listed(sandbox: SandboxProcess) -> list[dict[str, Any]]:

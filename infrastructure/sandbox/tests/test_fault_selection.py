@@ -98,4 +98,4 @@ def test_a_stop_ends_hangs(own_sandbox: SandboxProcess) -> None:
         own_sandbox.signal(signal.SIGTERM)
         assert connection.recv(1) == b""
         assert own_sandbox.wait() == 0
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 60

@@ -7,7 +7,7 @@ import pytest
 import requests
 import stripe
 
-from infrastructure.sandbox.tests.fault_effects import made_with, raw, struck, tagged
+from infrastructure.sandbox.tests.fault_effects import made_with, raw, struck, tagged, wait_until_made
 from infrastructure.sandbox.tests.process import SandboxProcess, intent_of
 
 
@@ -76,10 +76,10 @@ def test_latency_delays_a_successful_request(sandbox: SandboxProcess) -> None:
     sandbox.set_faults({"kind": "latency", "seconds": 0.3}, {"kind": "latency", "seconds": 0.2, "jitter_seconds": 0.2})
     started = time.monotonic()
     assert sandbox.client().v1.payment_intents.create(intent_of(confirm=True)).status == "succeeded"
-    assert 0.5 <= time.monotonic() - started < 30
+    assert 0.5 <= time.monotonic() - started < 60
     started = time.monotonic()
     sandbox.client().v1.payment_intents.list({"limit": 1})
-    assert 0.5 <= time.monotonic() - started < 30
+    assert 0.5 <= time.monotonic() - started < 60
 
 
 def test_a_hang_ends_without_response_or_execution(sandbox: SandboxProcess) -> None:
@@ -88,7 +88,7 @@ def test_a_hang_ends_without_response_or_execution(sandbox: SandboxProcess) -> N
     started = time.monotonic()
     with pytest.raises(stripe.APIConnectionError):
         client.v1.payment_intents.create(intent_of(metadata=metadata))
-    assert 0.6 <= time.monotonic() - started < 30
+    assert 0.6 <= time.monotonic() - started < 60
     assert made_with(client, metadata) == []
 
 
@@ -97,8 +97,7 @@ def test_a_hang_after_the_charge_keeps_the_charge(sandbox: SandboxProcess) -> No
     sandbox.set_faults({"kind": "hang", "after": True, "match": {"operation": "create"}})
     with pytest.raises(stripe.APIConnectionError):
         sandbox.client(seconds=0.5).v1.payment_intents.create(intent_of(metadata=metadata, confirm=True))
-    (charged,) = made_with(sandbox.client(), metadata)
-    assert charged.status == "succeeded"
+    assert wait_until_made(sandbox.client(), metadata).status == "succeeded"
 
 
 def test_hangs_do_not_block_others(sandbox: SandboxProcess) -> None:
@@ -108,7 +107,7 @@ def test_hangs_do_not_block_others(sandbox: SandboxProcess) -> None:
         started = time.monotonic()
         for _ in range(5):
             sandbox.client().v1.payment_intents.list({"limit": 1})
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 60
     finally:
         for connection in held:
             connection.close()

@@ -17,7 +17,7 @@ from infrastructure.sandbox.tests.process import SandboxProcess
 def run(**environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "infrastructure.sandbox.main"]
     whole = {"PATH": os.environ["PATH"], **environment}
-    return subprocess.run(command, env=whole, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=whole, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from infrastructure.sandbox.tests.process import KEY, SandboxProcess
 
 def exchange(sandbox: SandboxProcess, sent: bytes) -> bytes:
     """Send bytes, read until the other side closes."""
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) as connection:
         connection.sendall(sent)
         received = b""
         while piece := connection.recv(65_536):
@@ -45,7 +45,7 @@ def test_malformed_requests_are_rejected_as_json(sandbox: SandboxProcess, sent: 
 
 def test_the_size_of_a_body_is_limited(sandbox: SandboxProcess) -> None:
     assert sandbox.post("/v1/refunds", b"a" * BODY_BYTES).status_code == 400  # read, and rejected by its content
-    refused = requests.post(f"{sandbox.url}/v1/refunds", headers={"Content-Length": str(BODY_BYTES + 1)}, timeout=20)
+    refused = requests.post(f"{sandbox.url}/v1/refunds", headers={"Content-Length": str(BODY_BYTES + 1)}, timeout=60)
     assert refused.status_code == 413
 
 
@@ -53,7 +53,7 @@ def test_a_body_that_ends_early_is_not_executed(sandbox: SandboxProcess) -> None
     sent = (
         b"POST /v1/payment_intents HTTP/1.1\r\nAuthorization: Bearer sk_test_1\r\nContent-Length: 99\r\n\r\namount=1999"
     )
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
@@ -66,7 +66,7 @@ def test_a_connection_serves_many_requests(sandbox: SandboxProcess) -> None:
 
 
 def test_idle_connections_do_not_block_others(sandbox: SandboxProcess) -> None:
-    silent = [socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) for _ in range(100)]
+    silent = [socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) for _ in range(100)]
     try:
         assert sandbox.answers()
     finally:

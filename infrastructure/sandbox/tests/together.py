@@ -10,7 +10,7 @@ import stripe
 
 def together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Make all calls concurrently; returns each result, or the StripeError that it raised."""
-    ready = threading.Barrier(len(calls), timeout=20)
+    ready = threading.Barrier(len(calls), timeout=60)
 
     def run(call: Callable[[], Any]) -> Any:
         ready.wait()
@@ -20,4 +20,4 @@ def together(calls: Sequence[Callable[[], Any]]) -> list[Any]:
             return error
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls, timeout=60))
+        return list(pool.map(run, calls, timeout=120))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 pytestmark = pytest.mark.integration
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def eventually_has_position(archive: Database[dict[str, object]], event_id: str) -> None:
@@ -28,8 +28,8 @@ def eventually_has_position(archive: Database[dict[str, object]], event_id: str)
 
 
 def test_events_without_a_position_get_one_also_after_an_outage(document_store: str) -> None:
-    archive = connect(document_store, timeout_seconds=10, name="test", pool_size=2)
-    upgrade(migrations, archive, wait_seconds=10)
+    archive = connect(document_store, timeout_seconds=SECONDS, name="test", pool_size=2)
+    upgrade(migrations, archive, wait_seconds=SECONDS)
     with Link(document_store) as link:
         own = connect(link.url, timeout_seconds=0.5, name="worker", pool_size=1)
         backfill = Backfill(own, pause_seconds=0.05)

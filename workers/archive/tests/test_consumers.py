@@ -35,8 +35,8 @@ SAMPLES = Path(__file__).parents[3] / "tests" / "contracts"
 
 @pytest.fixture
 def archive(document_store: str) -> Iterator[Archive]:
-    database = connect(document_store, timeout_seconds=10, name="test-archive", pool_size=2)
-    upgrade(migrations, database, wait_seconds=10)
+    database = connect(document_store, timeout_seconds=60, name="test-archive", pool_size=2)
+    upgrade(migrations, database, wait_seconds=60)
     yield database
     database.client.close()
 

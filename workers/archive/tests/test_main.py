@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 pytestmark = pytest.mark.integration
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture
 def archive(document_store: str) -> Iterator[Database[dict[str, Any]]]:
-    database = connect(document_store, timeout_seconds=10, name="test", pool_size=2)
+    database = connect(document_store, timeout_seconds=SECONDS, name="test", pool_size=2)
     yield database
     database.client.close()
 
@@ -100,7 +100,7 @@ def test_every_published_event_is_stored_once(
     with worker(vhost, document_store, log) as process:
         eventually(lambda: len(filed(archive)) == len(events), log)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     assert filed(archive) == {event.id for event in events}
     assert dead_letters(vhost) == 0
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import requests
 from common.messaging.events import from_json, new_id, utc_now
 from common.storage.document_migrations import upgrade
 from common.storage.mongodb import connect
+from common.tests.ports import free_port
 from common.tests.tcp_proxy import Link
 from services.archive import migrations, models
 from services.archive.event_log import EventLog
@@ -38,8 +38,7 @@ class Process:
     """A bridge process that can be killed and restarted."""
 
     def __init__(self, mongodb_url: str, broker_url: str, log: Path, **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         database = mongodb_url.rpartition("/")[2].partition("?")[0]
         self._environment = {
             "PATH": os.environ["PATH"],
@@ -47,6 +46,7 @@ class Process:
             "KAFKA_BROKER_URL": broker_url,
             "BRIDGE_DATABASE": database,
             "METRICS_PORT": str(self._port),
+            "MONGODB_TIMEOUT_SECONDS": "60",  # at its end it stores its position once
         } | settings
         self.log = log
         self.start()
@@ -76,8 +76,8 @@ class Process:
 
 @pytest.fixture
 def log(document_store: str) -> Iterator[EventLog]:
-    database = connect(document_store, timeout_seconds=10, name="test", pool_size=4)
-    upgrade(migrations, database, wait_seconds=10)
+    database = connect(document_store, timeout_seconds=SECONDS, name="test", pool_size=4)
+    upgrade(migrations, database, wait_seconds=SECONDS)
     yield EventLog(database)
     database.client.close()
 

@@ -102,7 +102,7 @@ def test_batches_with_shared_products_in_opposite_order_do_not_deadlock(engine: 
     def work(first: str, last: str) -> list[bool]:
         orders = [new_order() for _ in range(20)]
         events = [event(PLACED, order, {first if number < 10 else last: 1}) for number, order in enumerate(orders)]
-        barrier.wait(30)
+        barrier.wait(60)
         return handle(engine, events) + handle(engine, [event(CONFIRMED, order) for order in reversed(orders)])
 
     with ThreadPoolExecutor(2) as executor:

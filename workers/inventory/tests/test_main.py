@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from common.messaging.events import Event
 
-SECONDS = 30.0
+SECONDS = 60.0
 UNKNOWN = f"{UnknownReservationError.__module__}.{UnknownReservationError.__qualname__}"
 
 

@@ -32,7 +32,7 @@ class Catcher:
     answers to RCPT for one address.
 
     It closes the connection when it has received the command in `closes_at`, answers 421 after `limit` mails, adds
-    `surplus` to the reply to one mail, and answers MAIL after `delay_seconds`.
+    `surplus` to the reply to one mail, and answers MAIL after `delay_seconds`, when `gathers` sessions are open.
     """
 
     port: int = field(default_factory=free_port)
@@ -44,6 +44,7 @@ class Catcher:
     limit: int = 1_000_000
     surplus: str = ""
     delay_seconds: float = 0.0
+    gathers: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     sessions: list[Any] = field(default_factory=list)  # the connections of aiosmtpd
@@ -55,7 +56,7 @@ class Catcher:
         return f"smtp://127.0.0.1:{self.port}"
 
     def start(self, **options: Any) -> None:
-        self.controller = Controller(self, hostname="127.0.0.1", port=self.port, **options)
+        self.controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=60, **options)
         self.controller.start()
 
     def stop(self) -> None:
@@ -85,6 +86,8 @@ class Catcher:
         if session.mails >= self.limit:
             return "421 4.7.0 too many mails in this session"
         await asyncio.sleep(self.delay_seconds)
+        while len(self.sessions) < self.gathers:  # noqa: ASYNC110 - an event would belong to one start of the server
+            await asyncio.sleep(0.02)
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return self._answer(server, "MAIL", self.sender)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.integration
 
 
 def in_batch(resources: Resources | None, events: Sequence[Event], **changes: Any) -> list[bool | None]:
-    options = {"threads": THREADS, "begin_seconds": 20.0} | changes
+    options = {"threads": THREADS, "begin_seconds": 120.0} | changes
     return MailBatches(resources, **options).handle([Delivery("mail", each) for each in events])
 
 
@@ -195,7 +195,7 @@ def test_no_mail_is_sent_when_its_lease_may_expire_before_the_record(
 
 def test_mails_are_sent_concurrently_to_a_slow_server(resources: Resources, catcher: Catcher, users: Users) -> None:
     """A batch uses several sessions, like single mails do."""
-    catcher.delay_seconds = 0.5
+    catcher.gathers = THREADS
     assert in_batch(resources, for_customers(users, THREADS)) == [True] * THREADS
     assert len(catcher.sessions) == THREADS
 

@@ -45,7 +45,9 @@ def settings(vhost: str, document_store: str, catcher: Catcher, users: Users) ->
         "USERS_URL": users.url,
         "CONTACT_TOKENS": TOKEN,
         "SMTP_URL": catcher.url,
-        "SMTP_TIMEOUT_SECONDS": "10",
+        # Slow answers are no outages, after which a mail would be sent twice; and a lease ends within `SECONDS`.
+        "SMTP_TIMEOUT_SECONDS": "30",
+        "MONGODB_TIMEOUT_SECONDS": "30",
         "MAIL_FROM": "Shop <orders@shop.example>",
         "RETRY_ATTEMPTS": "1",
         "LOG_LEVEL": "DEBUG",

@@ -154,10 +154,7 @@ def test_an_idle_session_is_closed(catcher: Catcher, server: MailServer, monkeyp
     assert len(catcher.sessions) == 2
 
 
-def test_mails_are_sent_in_new_sessions_after_shutdown(
-    catcher: Catcher, server: MailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(smtp_sessions, "IDLE_SECONDS", 1_000.0)
+def test_mails_are_sent_in_new_sessions_after_shutdown(catcher: Catcher, server: MailServer) -> None:
     server.send(mail(), ADDRESS)
     server.close()
     eventually(lambda: catcher.quits == 1)
@@ -166,15 +163,12 @@ def test_mails_are_sent_in_new_sessions_after_shutdown(
     assert len(catcher.mails) == 2
 
 
-def test_a_server_that_stops_responding_is_an_outage_in_time(
-    catcher: Catcher, make_server: Callable[..., MailServer]
-) -> None:
-    server = make_server(catcher.url, smtp_timeout_seconds=1)
+def test_a_server_that_stops_responding_is_an_outage_in_time(catcher: Catcher, server: MailServer) -> None:
     server.send(mail(), ADDRESS)
+    patience, server._seconds = server._seconds, 1.0  # for one mail: the others may take longer on a busy machine
     catcher.delay_seconds = 30.0
     with pytest.raises(MailServerUnavailableError):
         server.send(mail(), ADDRESS)
-    catcher.delay_seconds = 0.0
+    catcher.delay_seconds, server._seconds = 0.0, patience
     server.send(mail(), ADDRESS)
     assert len(catcher.mails) == 2
-    server.close()

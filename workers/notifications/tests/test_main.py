@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.messaging import topology
+from common.tests.ports import free_port
 from common.tests.publishing import publish_events
 from common.tests.tcp_proxy import Link
 from services.notifications import models
@@ -37,16 +37,17 @@ SECONDS = 120.0
 
 @contextmanager
 def worker(broker_url: str, mongodb_url: str, log: Path, **also: str) -> Iterator[subprocess.Popen[bytes]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
         "RABBITMQ_URL": broker_url,
         "MONGODB_URL": mongodb_url,
-        "METRICS_PORT": str(port),
+        "METRICS_PORT": str(free_port()),
         "WEBHOOK_SECRET_KEYS": KEY,
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "RETRY_ATTEMPTS": "1",
+        # Slow answers are no failures, after which a webhook would be sent twice.
+        "MONGODB_TIMEOUT_SECONDS": "30",
+        "WEBHOOK_TIMEOUT_SECONDS": "30",
     } | also
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -111,7 +112,7 @@ def test_events_wait_while_mongodb_is_down_and_sending_resumes(
     log = tmp_path / "log"
     topology.declare(vhost, {"notifications": ALWAYS_BOUND})
     make_endpoint(store, f"{receiver.url}/a")
-    with Link(document_store) as link, worker(vhost, link.url, log):
+    with Link(document_store) as link, worker(vhost, link.url, log, MONGODB_TIMEOUT_SECONDS="1"):
         publish_events(vhost, sample("order.placed.v1"))
         receiver.wait_for(1, "/a", SECONDS)
         link.cut()

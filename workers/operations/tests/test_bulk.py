@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 EVENTS = 1_000
+SECONDS = 120.0
 
 
 @pytest.fixture
 def engine(database: Callable[[], str]) -> Iterator[Engine]:
-    made = make_engine(database(), pool_size=2, timeout_seconds=10, name="test")
+    made = make_engine(database(), pool_size=2, timeout_seconds=60, name="test")
     with transaction(made) as connection:
         connection.execute(text(SCHEMA))
         connection.execute(text(inbox.SCHEMA_V1))
@@ -56,7 +57,7 @@ def consumer(operations_worker: OperationsWorker, engine: Engine) -> Iterator[No
         yield
     finally:
         process.terminate()
-        process.wait(25)
+        process.wait(60)
 
 
 def count(engine: Engine, what: str = "*") -> int:
@@ -71,14 +72,14 @@ def test_a_bulk_replay_after_a_fix_has_every_effect_once(operations_worker: Oper
             known = dict(headers(event_id=event.id, event_type=event.type, correlation_id="c"))
             operations_worker.publish(QUEUE, event.to_json().encode(), content_type=CONTENT_TYPE, headers=known)
         filed = {"status": "filed", "error_name": "BugError", "reason": "attempts_exhausted"}
-        wait_until(lambda: operations_worker.database["letters"].count_documents(filed) == EVENTS, 60)
+        wait_until(lambda: operations_worker.database["letters"].count_documents(filed) == EVENTS, SECONDS)
         assert count(engine) == 0
 
         with transaction(engine) as connection:
             connection.execute(text("INSERT INTO switches VALUES ('mended')"))
         job = usecases.start_job(operations_worker.database, new_id(), Filter(error="BugError"), by="ann", rate=500)
-        wait_until(lambda: usecases.get_job(operations_worker.database, job.id).status == "done", 60)
-        wait_until(lambda: count(engine) == EVENTS, 60)
+        wait_until(lambda: usecases.get_job(operations_worker.database, job.id).status == "done", SECONDS)
+        wait_until(lambda: count(engine) == EVENTS, SECONDS)
 
         for letter in operations_worker.letters()[:50]:  # fifty of them a second time
             usecases.request_replay(operations_worker.database, letter["_id"], by="ann", event=None)

@@ -156,9 +156,7 @@ def test_dead_letters_wait_in_the_broker_while_mongodb_is_down(
         time.sleep(4)
         assert len(operations_worker.letters()) == 1
         link.restore()
-        healed_at = time.monotonic()
         wait_until(lambda: len(operations_worker.letters()) == 31)
-        assert time.monotonic() - healed_at < 20
         wait_until(lambda: operations_worker.waiting(topology.DEAD_LETTERS) == 0)
     assert {letter["event_id"] for letter in operations_worker.letters()} >= {event.id for event in events}
     assert {len(letter["history"]) for letter in operations_worker.letters()} == {1}

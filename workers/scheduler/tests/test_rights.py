@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from common.messaging import topology
 from common.money import Money
+from common.resilience import saga_health
 from common.resilience.saga_health import QueueReader, SagaHealth
 from common.resilience.sweeps import SweepContext
 from common.storage.leases import Lease
@@ -53,7 +54,7 @@ def connect(databases: dict[str, Callable[[str], str]]) -> Iterator[Callable[[st
     made: list[Engine] = []
 
     def connect(context: str, part: str) -> Engine:
-        made.append(make_engine(databases[context](part), pool_size=2, timeout_seconds=5, name="test"))
+        made.append(make_engine(databases[context](part), pool_size=2, timeout_seconds=60, name="test"))
         return made[-1]
 
     yield connect
@@ -107,7 +108,10 @@ def test_the_role_of_the_scheduler_has_the_privileges_of_each_sweep(
     lease.release()
 
 
-def test_the_role_of_the_scheduler_can_read_outbox_lag(connect: Callable[[str, str], Engine], vhost: str) -> None:
+def test_the_role_of_the_scheduler_can_read_outbox_lag(
+    connect: Callable[[str, str], Engine], vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saga_health, "BROKER_SECONDS", 60.0)  # a slow broker is another reason
     topology.declare(vhost, {})
     engines = {context: connect(context, SCHEDULER) for context in OUTBOXES}
     with QueueReader(vhost, name="test") as queues:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from infrastructure.local.sharing import Servers
 
 WORKERS = Path(__file__).parents[2]
+SECONDS = 120.0  # longer than the job itself waits for the broker
 
 
 def run_job(broker_url: str) -> subprocess.Popen[str]:
@@ -64,7 +65,7 @@ def test_it_waits_for_new_queues_to_be_persisted(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.integration
 def test_it_declares_every_queue_and_only_the_bindings_of_the_handlers(servers: Servers, vhost: str) -> None:
     for _ in range(2):  # it is idempotent
-        output, _error = run_job(vhost).communicate(timeout=30)
+        output, _error = run_job(vhost).communicate(timeout=SECONDS)
     assert f"orders.events receives {', '.join(sorted(ORDERS))}" in output
     queues = {queue["name"]: queue for queue in listing(servers, vhost, "queues")}
     delay_queues = {f"holdfast.retry.{seconds}s" for seconds in topology.RETRY_DELAYS_SECONDS}
@@ -85,7 +86,7 @@ def test_it_waits_for_a_starting_broker(vhost: str) -> None:
         time.sleep(2.0)
         assert job.poll() is None
         link.restore()
-        output, _error = job.communicate(timeout=30)
+        output, _error = job.communicate(timeout=SECONDS)
     assert job.returncode == 0, output
     assert "declared orders.events" in output
 
@@ -97,4 +98,4 @@ def test_an_unreachable_broker_is_reported_in_time(vhost: str) -> None:
         started = time.monotonic()
         with pytest.raises(ConnectionError):
             declare(link.url, wait_seconds=1.0)
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 60

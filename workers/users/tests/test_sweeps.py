@@ -30,7 +30,7 @@ INSERT_FAILURE = text("""
 
 @pytest.fixture
 def engine(migrated_database: Callable[[str], str]) -> Iterator[Engine]:
-    made = make_engine(migrated_database("users"), pool_size=1, timeout_seconds=5, name="test")
+    made = make_engine(migrated_database("users"), pool_size=1, timeout_seconds=60, name="test")
     yield made
     made.dispose()
 
