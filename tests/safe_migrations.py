@@ -68,7 +68,7 @@ def unsafe(name: str, sql: str) -> list[Unsafe]:
 def _squawk(sql: str) -> list[dict[str, Any]]:
     program = Path(sys.executable).with_name("squawk")
     words = [str(program), "--reporter=json", f"--pg-version={OLDEST_POSTGRESQL}", f"--exclude={','.join(LEFT_OUT)}"]
-    ended = subprocess.run(words, input=sql, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(words, input=sql, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode in (0, 1), ended.stderr
     answer: list[dict[str, Any]] = json.loads(ended.stdout or "[]")
     return answer

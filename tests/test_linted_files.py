@@ -14,10 +14,14 @@ SHEBANGS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env sh", b"#!/usr/bin/env
 
 
 def files() -> Iterator[Path]:
-    """Every file of the repository, except those in ignored hidden directories."""
+    """Every file of the repository, except ignored ones: in hidden directories, and compiled, which come and go."""
     for top in ROOT.iterdir():
         if top.name in HIDDEN or not top.name.startswith("."):
-            yield from (path for path in (top.rglob("*") if top.is_dir() else (top,)) if path.is_file())
+            yield from (path for path in (top.rglob("*") if top.is_dir() else (top,)) if is_kept(path))
+
+
+def is_kept(path: Path) -> bool:
+    return path.parent.name != "__pycache__" and path.is_file()
 
 
 def first_line(path: Path) -> bytes:

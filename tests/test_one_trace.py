@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import pytest
 import requests
 
 from common.messaging.events import new_id
+from common.observability.spans import COMPLAIN_SECONDS
 from common.storage.migrations import upgrade
 from common.tests.otlp_receiver import Collector, Received
 from common.tests.ports import free_port
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.integration
-SECONDS = 45.0
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+SECONDS = 90.0
 CONTEXTS = ("inventory", "orders", "payments")
+# A slow commit or answer would be a failed span, and its event would be handled twice.
+PATIENCE = {"DATABASE_TIMEOUT_SECONDS": "60", "STRIPE_TIMEOUT_SECONDS": "30", "SERVICE_WAIT_SECONDS": "60"}
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -71,15 +75,14 @@ class Shop:
         values["DATABASE_URL"] = self._databases.get(line.context, "")
         environment = {each: values[each] for each in line.environment if each in values}
         command = [sys.executable, *line.command[1:]]
-        started = subprocess.Popen(
-            command, env=environment | {"PATH": os.environ["PATH"]}, stdout=output, stderr=output
-        )
+        environment |= PATIENCE | {"PATH": os.environ["PATH"]}
+        started = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             yield
         finally:
             started.terminate()
             try:
-                assert started.wait(25) == 0
+                assert started.wait(SECONDS) == 0
             finally:
                 started.kill()
 
@@ -90,7 +93,10 @@ class Shop:
     def list_product(self) -> None:
         """List a product from this process, which records no spans."""
         settings = InventorySettings(
-            database_url=self._databases["inventory"], jwks_url="http://127.0.0.1:1/", log_level="WARNING"
+            database_url=self._databases["inventory"],
+            database_timeout_seconds=60,
+            jwks_url="http://127.0.0.1:1/",
+            log_level="WARNING",
         )
         app = create_inventory(settings, verifier=VERIFIER)
         body = {"sku": "TEA", "name": "Tea", "price": {"amount": 450, "currency": "usd"}, "on_hand": 10}
@@ -105,7 +111,8 @@ class Shop:
 
         def place() -> bool:
             known = bearer() | {"Idempotency-Key": new_id()} | headers
-            reply = requests.post(f"{self._url}/api/v1/orders", json=body, headers=known, timeout=5)
+            # A second request would be a second order of the trace.
+            reply = requests.post(f"{self._url}/api/v1/orders", json=body, headers=known, timeout=SECONDS)
             if reply.status_code != 422:
                 placed.append(reply.json()["id"])
             return bool(placed)
@@ -144,7 +151,7 @@ def shop(database: Callable[[], str], vhost: str, tmp_path: Path) -> Iterator[Sh
     databases = {context: database() for context in CONTEXTS}
     for context, url in databases.items():
         upgrade(context, url)
-    declare(vhost, wait_seconds=10)
+    declare(vhost, wait_seconds=60)
     sandbox = SandboxProcess(tmp_path / "sandbox").start()
     with published_key() as jwks_url:
         made = Shop(databases, vhost, sandbox, jwks_url)
@@ -214,13 +221,15 @@ def test_an_order_is_confirmed_without_a_collector(shop: Shop, tmp_path: Path) -
         away = gone.url
     for variables in ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": away}):
         log = tmp_path / f"log{len(variables)}"
+        began = time.monotonic()
         with shop.running(log, **variables):
             order_id = shop.order(traceparent=PARENT)
             eventually(lambda order_id=order_id: shop.is_confirmed(order_id))  # type: ignore[misc]  # mypy infers no type for a lambda's default
         lines = lines_of(log)
         assert {"request"} <= {line["event"] for line in lines if line.get("trace_id") == PARENT.split("-")[1]}
         services_with_loss = [line["service"] for line in lines if "trace collector" in line["event"]]
-        assert len(services_with_loss) == len(set(services_with_loss))
+        times = 1 + (time.monotonic() - began) // COMPLAIN_SECONDS
+        assert all(count <= times for count in Counter(services_with_loss).values())
         assert bool(services_with_loss) == bool(variables)
 
 

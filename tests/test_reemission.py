@@ -65,7 +65,7 @@ class Shop:
 @pytest.fixture
 def shop(migrated_database: Callable[[str], str]) -> Iterator[Shop]:
     engines = [
-        make_engine(migrated_database(context), pool_size=2, timeout_seconds=5, name="test")
+        make_engine(migrated_database(context), pool_size=2, timeout_seconds=60, name="test")
         for context in ("orders", "inventory")
     ]
     with autocommit(engines[0]) as connection:

@@ -88,7 +88,7 @@ def _taken(engine: Engine) -> list[Event]:
 def system(migrated_database: Callable[[str], str]) -> Iterator[System]:
     engines = {}
     for context in ("orders", "inventory", "payments"):
-        engines[context] = make_engine(migrated_database(context), pool_size=2, timeout_seconds=5, name="test")
+        engines[context] = make_engine(migrated_database(context), pool_size=2, timeout_seconds=60, name="test")
     with autocommit(engines["orders"]) as connection:
         upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)
     add(engines["inventory"], "TEA", 10)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.messaging import outbox, topology
+from common.messaging import redelivery as redelivery_module
 from common.messaging.consumer import Consumer
 from common.messaging.consumer_pause import ConsumerPause
 from common.messaging.events import Event, MessageContext, new_id
@@ -102,7 +103,7 @@ def test_additions_are_safe(statement: str) -> None:
 
 @pytest.fixture
 def engine(migrated_database: Callable[[str], str]) -> Iterator[Engine]:
-    made = make_engine(migrated_database("inventory"), pool_size=2, timeout_seconds=10, name="test-upgrades")
+    made = make_engine(migrated_database("inventory"), pool_size=2, timeout_seconds=60, name="test-upgrades")
     add(made, "TEA-1", 10)
     yield made
     made.dispose()
@@ -159,9 +160,12 @@ def test_both_versions_are_written_together_with_consecutive_sequences(engine: E
 
 
 @pytest.mark.integration
-def test_an_old_reader_loses_no_event_of_the_new_version(vhost: str, engine: Engine) -> None:
+def test_an_old_reader_loses_no_event_of_the_new_version(
+    vhost: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For an old worker the new version is a dead letter, which is replayed after the worker's upgrade."""
-    topology.declare(vhost, {"inventory": HANDLERS_OF_BOTH})
+    monkeypatch.setattr(redelivery_module, "CONFIRM_SECONDS", 60.0)
+    topology.declare(vhost, {"inventory": HANDLERS_OF_BOTH}, timeout_seconds=60)
     event = order_placed_v2(new_order(), MESSAGE_CONTEXT)
     redelivery = Redelivery(vhost, topology.events_queue("inventory"))
     outcomes = [

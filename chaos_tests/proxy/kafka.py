@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from chaos_tests.proxy.links import Proxy
 
 HOST = "127.0.0.1"
-SECONDS = 10.0
+SECONDS = 60.0
 UNORDERED = frozenset({"attempt.failed.v1"})  # its sequence numbers nothing
 
 

@@ -197,9 +197,7 @@ def test_a_rejected_token_or_an_unreachable_gateway_is_exit_code_1(home: Home, g
 
 @pytest.mark.integration
 def test_up_names_a_port_in_use_and_starts_nothing(home: Home) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", home.port("service-orders")))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", home.port("service-orders"))):
         result = run("up", "--home", home.path)
     assert result.exit_code == 1
     assert f"port {home.port('service-orders')}, meant for service-orders, is in use" in result.stderr

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from infrastructure.local.home import Home
 
-SECONDS = 120.0
+SECONDS = 240.0  # seventeen processes may start at once
 TOPOLOGY = "workers/topology"
 # The topology job exits.
 PROCESSES = {folder: name_of(folder) for folder in FOLDERS if folder != TOPOLOGY}

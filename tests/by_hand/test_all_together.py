@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.by_hand.starting import Started
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 def test_an_order_is_confirmed_and_ctrl_c_ends_each_process(
@@ -38,10 +38,11 @@ def place_order(home: Path, tree: Path) -> None:
     urls = Stack(home).urls
     operator = holdfast("token", "--home", str(home)).strip()
     password = str(dotenv_values(tree / "services/users/.env")["SEED_CUSTOMER_PASSWORD"])
-    customer = Client(urls.http("service-users")).token({"username": "customer", "password": password})
+    customer = Client(urls.http("service-users")).waiting(SECONDS).token({"username": "customer", "password": password})
     sku, price = f"HAND-{secrets.token_hex(8)}", {"amount": 1250, "currency": "usd"}
     product = {"sku": sku, "name": "Sencha, 100 g", "price": price, "on_hand": 3}
-    Client(urls.http("service-inventory"), lambda: operator).post("/api/v1/products", product)
+    inventory = Client(urls.http("service-inventory"), lambda: operator).waiting(SECONDS)
+    inventory.post("/api/v1/products", product, key=sku)
     orders = Client(urls.http("service-orders"), lambda: customer)
     body = {"items": [{"sku": sku, "quantity": 1}], "payment_method": "pm_card_visa"}
 

@@ -37,7 +37,7 @@ def moment(number: int) -> str:
 def fill(database: Database[Document]) -> None:
     """Create both contexts' collections and fill them."""
     for migrations in (archive, operations):
-        upgrade(migrations, database, wait_seconds=10)
+        upgrade(migrations, database, wait_seconds=60)
     for collection, make in (
         ("events", _event),
         ("letters", _letter),

@@ -111,7 +111,7 @@ def filled(servers: Any) -> Iterator[str]:
     url = servers.mongodb_url.replace("/archive?", f"/{name}?")
     with MongoClient[dict[str, Any]](url, tz_aware=True) as client:
         database = client[name]
-        upgrade(migrations, database, wait_seconds=10)
+        upgrade(migrations, database, wait_seconds=60)
         database["endpoints"].insert_many(map(_endpoint, range(1, ROWS + 1)), ordered=False)
         database["deliveries"].insert_many(map(_delivery, range(1, ROWS + 1)), ordered=False)
         yield url

@@ -38,9 +38,10 @@ def explores() -> Iterator[Explorer]:
 
 @pytest.mark.slow
 def test_all_promises_hold_in_every_schedule(explores: Explorer) -> None:
-    finding = explores.explore(seed=20, schedules=3_000, seconds=5)
+    finding = explores.explore(seed=20, schedules=100, seconds=240)  # at least, on a busy machine
+    finding = finding or explores.explore(seed=20, schedules=3_000, seconds=5)
     assert finding is None, str(finding)
-    assert explores.schedules >= 100  # on a busy machine
+    assert explores.schedules > 100
 
 
 def test_schedules_reach_every_kind_of_event(explores: Explorer) -> None:

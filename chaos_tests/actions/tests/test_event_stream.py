@@ -14,7 +14,7 @@ from chaos_tests.actions.evidence import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 30.0
+SECONDS = 60.0
 FRAME = 'id: {0}\ndata: {{"id":"event-{0}"}}\n\n'
 PROGRESS, END = ": heartbeat\nid: 3\n\n", 'event: end\ndata: {"reason":"restart"}\n\n'
 

@@ -36,7 +36,7 @@ def send(receiver: FaultyReceiver, webhook_id: str, key: bytes = KEY, session: r
         "webhook-timestamp": str(sent_at),
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
-    return (session or requests.Session()).post(receiver.url, data=BODY, headers=headers, timeout=30).status_code
+    return (session or requests.Session()).post(receiver.url, data=BODY, headers=headers, timeout=60).status_code
 
 
 def test_a_flapping_receiver_returns_500_to_every_second_request(receiver: FaultyReceiver) -> None:

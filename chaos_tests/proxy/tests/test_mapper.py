@@ -43,7 +43,7 @@ async def _scenario() -> None:
     mapper = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = free_port()
     serving = asyncio.ensure_future(serve(mapper.sockets[0].getsockname(), [(port, PORTS)]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await _ask(port, b"zholdfast-2")
         assert (await reader.read())[2:4] == (20_001).to_bytes(2)
         writer.close()

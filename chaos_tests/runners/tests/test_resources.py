@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chaos_tests.runners import resources
 from chaos_tests.runners.history import read
 from chaos_tests.runners.resources import sampled
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.e2e
-def test_a_sample_has_every_process_and_every_store(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.timeout(600)  # the stack may have to start first
+def test_a_sample_has_every_process_and_every_store(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "LAST_SECONDS", 240.0)
     history = tmp_path / "history.jsonl"
     with sampled({"home": str(stack.home.path)}, history):
         pass

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from chaos_tests.actions.evidence import wait_until
 from chaos_tests.runners.checker.operations import gather
 from chaos_tests.runners.history import Fault, History, read
 from chaos_tests.runners.workload.process import Workload
@@ -97,7 +98,8 @@ def test_the_workload_stops_on_request(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with workload(shop, path, "--clients", "3", "--rate", "30", "--seconds", "600") as running:
         History(path).fault(Fault("tea spilled", 1.0, 2.0))
-        assert running.wait(2.0) is None
+        wait_until(lambda: gather(read(path)).counts["place", "ok"] > 20, 60.0, "orders are placed")
+        assert running.wait(0) is None
     assert not running.is_running
     known = gather(read(path))
     assert known.torn == 0
@@ -111,7 +113,7 @@ def test_the_workload_stops_on_request(shop: Server, tmp_path: Path) -> None:
 def test_the_workload_ends_after_enough_accepted_orders(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with workload(shop, path, "--clients", "2", "--orders", "40") as running:
-        assert running.wait(30.0) == 0
+        assert running.wait(120.0) == 0
     known = gather(read(path))
     assert known.end is not None
     assert known.end["reason"] == "orders"
@@ -124,7 +126,7 @@ def test_the_history_is_complete_after_an_outage(shop: Server, tmp_path: Path) -
     with workload(shop, path, "--clients", "2", "--rate", "20", "--seconds", "3") as running:
         shop.shutdown()
         shop.socket.close()
-        assert running.wait(60.0) == 0
+        assert running.wait(120.0) == 0
     known = gather(read(path))
     assert known.end is not None
     assert known.end["reason"] == "seconds"

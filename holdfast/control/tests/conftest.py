@@ -75,10 +75,10 @@ def serving(injection: Injection, faults: Faults, run: object) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    eventually(lambda: server.started, bool, seconds=30)
+    eventually(lambda: server.started, bool, seconds=60)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(timeout=30)
+    thread.join(timeout=60)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def url(recorder: Recorder, tmp_path: Path) -> Iterator[str]:
 
 
 def ask(method: str, url: str, body: Any = None, **headers: str) -> requests.Response:
-    return requests.request(method, url, json=body, headers=bearer(**OPERATOR) | headers, timeout=30)
+    return requests.request(method, url, json=body, headers=bearer(**OPERATOR) | headers, timeout=60)
 
 
 def code(reply: requests.Response) -> tuple[int, str]:
@@ -59,13 +59,13 @@ def test_only_an_operators_token_is_accepted(url: str, recorder: Recorder, path:
         (bearer(**OPERATOR) | {"Origin": "http://127.0.0.1:8000"}, (403, "from_a_browser")),
         (bearer(**OPERATOR) | {"Sec-Fetch-Site": "same-origin"}, (403, "from_a_browser")),
     ):
-        assert code(requests.request(method, address, json=body, headers=headers, timeout=30)) == expected
+        assert code(requests.request(method, address, json=body, headers=headers, timeout=60)) == expected
     assert recorder.calls == []
 
 
 def test_cross_origin_requests_of_browsers_are_rejected(url: str) -> None:
     asks = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
-    reply = requests.options(f"{url}/faults", headers=asks, timeout=30)
+    reply = requests.options(f"{url}/faults", headers=asks, timeout=60)
     assert reply.status_code == 405
     assert not [name for name in reply.headers if name.lower().startswith("access-control")]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from holdfast.control import faults as control_faults
 from holdfast.control.faults import Faults
 from infrastructure.local.errors import StackError
 from infrastructure.local.home import open_home
@@ -23,6 +24,11 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
     running = SandboxProcess(tmp_path / "sandbox").start()
     yield running
     running.terminate()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_faults, "_SANDBOX_SECONDS", 60.0)
 
 
 def kinds(sandbox: SandboxProcess) -> list[str]:

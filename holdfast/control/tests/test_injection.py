@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,16 @@ def acts(injection: Injection) -> list[tuple[str, str]]:
     return [(each["act"], each["by"]) for each in injection.acts]
 
 
-def test_a_fault_ends_automatically_and_each_action_is_recorded(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_fault_ends_automatically_and_each_action_is_recorded(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with injecting(recorder, tmp_path) as injection:
-        injection.start(LASTING, "", 0.5, "olga")
+        injection.start(LASTING, "", 300, "olga")
         assert injection.active
         assert (injection.active["fault"], injection.active["by"]) == ("lasting", "olga")
-        eventually(lambda: injection.active, lambda active: active is None, seconds=30)
+        over = time.time() + 300
+        monkeypatch.setattr("holdfast.control.injection.time.time", lambda: over)
+        eventually(lambda: injection.active, lambda active: active is None, seconds=60)
         assert recorder.calls == [("inject", "lasting", ""), UNDONE]
         assert acts(injection) == [("undone", "automatic"), ("injected", "olga")]
 
@@ -55,7 +60,7 @@ def test_a_successor_undoes_the_fault_of_a_killed_process(recorder: Recorder, tm
     killed.close()
     recorder.calls.clear()
     with injecting(recorder, tmp_path / "left") as successor:
-        eventually(lambda: successor.active, lambda active: active is None, seconds=30)
+        eventually(lambda: successor.active, lambda active: active is None, seconds=60)
     assert recorder.calls == [UNDONE]
 
 
@@ -66,7 +71,7 @@ def test_undoing_is_retried_until_it_succeeds(recorder: Recorder, tmp_path: Path
         assert not injection.undo("olga")
         assert injection.active
         assert injection.active["problem"] == "undo failed"
-        eventually(lambda: injection.active, lambda active: active is None, seconds=30)
+        eventually(lambda: injection.active, lambda active: active is None, seconds=60)
     assert recorder.calls.count(UNDONE) == 3
 
 
@@ -84,7 +89,7 @@ def test_setting_the_clock_back_does_not_prolong_a_fault(recorder: Recorder, tmp
     known = {"id": "1", "fault": "lasting", "title": "", "target": "", "by": "olga", "problem": ""}
     (tmp_path / "fault.json").write_text(json.dumps(known | ahead))
     with injecting(recorder, tmp_path) as injection:
-        eventually(lambda: injection.active, lambda active: active is None, seconds=30)
+        eventually(lambda: injection.active, lambda active: active is None, seconds=60)
 
 
 def test_closing_undoes_the_fault_and_the_record_is_bounded(recorder: Recorder, tmp_path: Path) -> None:

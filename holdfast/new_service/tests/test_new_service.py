@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.new_service.tests.checkout import Checkout, copied
 
+pytestmark = pytest.mark.timeout(900)  # type-checking takes long beside other tests
 WORDS = ("loyalty", "--resource", "points", "--listens", "order.confirmed.v1", "--listens", "order.cancelled.v1")
 # Tests of the whole tree, its tables and its deployments.
 WHOLE_TREE = (
@@ -91,13 +92,11 @@ def test_the_generated_service_passes_the_checks(written: Checkout, words: tuple
 
 
 @pytest.mark.generated
-@pytest.mark.timeout(900)
 def test_the_tree_with_the_generated_service_passes_its_tests(written: Checkout) -> None:
     written.succeed("pytest", *WHOLE_TREE)
 
 
 @pytest.mark.generated
-@pytest.mark.timeout(900)
 def test_the_generated_tests_pass_on_real_servers(written: Checkout) -> None:
     """Includes tests that cover every context: the scheduler's privileges, the statements on large tables."""
     places = ("services/loyalty", "workers/loyalty", "workers/scheduler/tests/test_rights.py", "tests/history")
