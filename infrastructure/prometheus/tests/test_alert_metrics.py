@@ -11,7 +11,7 @@ from infrastructure.prometheus.tests.test_rules import ALERTS, ENTRIES
 
 MESSAGING, ORDERS = "common/messaging/tests", "services/orders/tests"
 # Metric -> the test, by its file and name.
-TRIED = {
+TESTS = {
     "holdfast_audit_broken_promises": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
     "holdfast_audit_last_timestamp_seconds": "services/operations/tests/test_metrics.py::test_the_last_audit_is_shown",
     "holdfast_breaker_state": "services/archive/tests/test_api.py::test_an_open_circuit_breaker_skips_queries",
@@ -89,10 +89,10 @@ def read_by(expression: str) -> set[str]:
 
 def test_every_metric_of_an_alert_has_a_test() -> None:
     read = set().union(*(read_by(rule["expr"]) for rule in ALERTS.values()))
-    assert read - RABBITMQ - OTHERS == set(TRIED)
+    assert read - RABBITMQ - OTHERS == set(TESTS)
 
 
-@pytest.mark.parametrize("test", sorted(set(TRIED.values())))
+@pytest.mark.parametrize("test", sorted(set(TESTS.values())))
 def test_each_named_test_exists(test: str) -> None:
     file, _, name = test.partition("::")
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
