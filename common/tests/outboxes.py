@@ -132,8 +132,8 @@ class QueueReader:
             assert method is not None, "the broker does not answer"
             assert properties is not None
             assert body is not None
+            self.channel.basic_ack(method.delivery_tag or 0)  # at once: a quorum queue sends 2,000 without, no more
             if properties.message_id == end:
-                self.channel.basic_ack(method.delivery_tag or 0, multiple=True)
                 break
             self.properties.append(properties)
             self.received.append(from_json(body))
