@@ -80,6 +80,8 @@ def broker(urls: str, queues: Sequence[str], *, passwords: str) -> Iterator[str]
     try:
         if missing := topology.missing(url, queues, timeout_seconds=SECONDS):
             yield f"RabbitMQ lacks the queue {', '.join(missing)}: {_prepare('topology')}."
+    except TimeoutError:
+        yield _too_slow("RabbitMQ", url, START)
     except topology.REFUSALS as error:
         yield _refused("RabbitMQ", url, str(error), passwords)
 

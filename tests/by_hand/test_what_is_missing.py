@@ -71,8 +71,9 @@ def test_a_server_that_accepts_connections_and_hangs_does_not_answer(monkeypatch
         found = [
             *prerequisites.relational("orders", f"postgresql://{place}", passwords="set it"),
             *prerequisites.documents("archive", f"mongodb://{place}", None, passwords="set it"),
+            *prerequisites.broker(f"amqp://{place}", ["orders.events"], passwords="set it"),
         ]
-    for server, sentence in zip(("PostgreSQL", "MongoDB"), found, strict=True):
+    for server, sentence in zip(("PostgreSQL", "MongoDB", "RabbitMQ"), found, strict=True):
         start = "start the servers with `holdfast up --servers-only`"
         assert sentence.startswith(f"{server} does not answer at 127.0.0.1 within 1 seconds: {start}")
 
