@@ -15,7 +15,7 @@ VISA, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
 OPEN = ("pending", "reserved")
 # Refunds and charges that the provider leaves undecided are asked about again after up to two minutes.
 PAYMENT_SECONDS = 240
-# How often something is tried that must come before something else, which a busy machine may turn round.
+# Attempts at steps that must come in a certain order, which a busy machine may reverse.
 TRIES = 5
 # The events of a confirmed order, each once.
 CONFIRMED = (

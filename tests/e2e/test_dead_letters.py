@@ -171,7 +171,7 @@ def test_the_system_view_contains_every_process(shop: Shop, stack: Stack) -> Non
     ours = {name for name in running if name.startswith(("service-", "worker-", "relay-", "scheduler"))}
 
     def is_whole(view: dict[str, Any]) -> bool:
-        """Whether all answered in time, and each outbox has its relay, which a lease decides anew after a stall."""
+        """Whether all answered in time, and each outbox has a relay; after a stall another one may take over first."""
         alive = {worker["name"] for worker in view["workers"] if worker["alive"]}
         consumers = {queue["name"]: queue["consumers"] for queue in view["queues"] or ()}
         is_read = not view["unanswered"] and alive >= ours and consumers.get("operations.dead-letters") == 1

@@ -10,7 +10,17 @@ import requests
 
 from infrastructure.local.stack import Stack
 from tests.e2e.api import answer, problem
-from tests.e2e.shop import CONFIRMED, DECLINED, ORDERS, PAYMENTS, Customer, Shop, cancel_during_charge, place
+from tests.e2e.shop import (
+    CONFIRMED,
+    DECLINED,
+    ORDERS,
+    PAYMENT_SECONDS,
+    PAYMENTS,
+    Customer,
+    Shop,
+    cancel_during_charge,
+    place,
+)
 from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -113,6 +123,7 @@ def test_an_order_cancelled_during_its_capture_keeps_no_money(shop: Shop, custom
     payment = eventually(
         lambda: answer(shop.operator.get(PAYMENTS, order_id=cancelled["id"]))["data"][0],
         lambda payment: payment["status"] in {"cancelled", "refunded"},
+        seconds=PAYMENT_SECONDS,
     )
     assert payment["refunded"]["amount"] in {0, cancelled["total"]["amount"]}
     assert shop.order(cancelled["id"]) == cancelled

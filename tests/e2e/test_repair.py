@@ -28,16 +28,15 @@ def repair(stack: Stack, *, settle_seconds: int = 15) -> tuple[int, dict[str, An
 
 def lose(stack: Stack, queue: str, event_type: str, order_id: str) -> None:
     """Delete the waiting messages of the queue up to this event of the order, which may not have arrived yet."""
-    connection = pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq))
-    channel = connection.channel()
+    with pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq)) as connection:
+        channel = connection.channel()
 
-    def is_lost() -> bool:
-        body = channel.basic_get(queue, auto_ack=True)[2]
-        event = json.loads(body) if body else {}
-        return (event.get("type"), event.get("orderid")) == (event_type, order_id)
+        def is_lost() -> bool:
+            body = channel.basic_get(queue, auto_ack=True)[2]
+            event = json.loads(body) if body else {}
+            return (event.get("type"), event.get("orderid")) == (event_type, order_id)
 
-    eventually(is_lost)
-    connection.close()
+        eventually(is_lost)
 
 
 def test_a_context_that_lost_a_final_event_receives_it_again(stack: Stack, shop: Shop, customer: Customer) -> None:

@@ -8,7 +8,7 @@ import requests
 from infrastructure.local.stack import Stack
 from tests.e2e.auditing import assert_kept
 from tests.e2e.breaking import Saboteur
-from tests.e2e.shop import PAYMENTS, TRIES, Customer, Json, Shop, place
+from tests.e2e.shop import PAYMENT_SECONDS, PAYMENTS, TRIES, Customer, Json, Shop, place
 from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -16,7 +16,7 @@ SWEEPS_SECONDS = 5
 
 
 def aged_during_its_capture(stack: Stack, shop: Shop, customer: Customer, sku: str) -> Json:
-    """An order that passes its time-out during its capture, once it is settled."""
+    """Place an order, let its time-out pass during its capture, and wait until it is settled."""
     slow = {"kind": "latency", "seconds": 4.5, "match": {"operation": "confirm"}, "remaining": 1}
     requests.post(f"{stack.urls.http('sandbox')}/faults", json=slow, timeout=60).raise_for_status()
     placed = place(customer, {sku: 1})
@@ -38,6 +38,7 @@ def test_an_order_timed_out_during_its_capture_keeps_no_money(stack: Stack, shop
     payment = eventually(
         lambda: shop.operator.get(PAYMENTS, order_id=placed["id"]).json()["data"][0],
         lambda payment: payment["status"] in {"cancelled", "refunded"},
+        seconds=PAYMENT_SECONDS,
     )
     assert payment["refunded"]["amount"] in {0, placed["total"]["amount"]}
     assert_kept(stack)

@@ -96,9 +96,14 @@ def workload(shop: Server, history: Path, *arguments: str) -> Workload:
 
 def test_the_workload_stops_on_request(shop: Server, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
+
+    def is_under_way() -> bool:
+        known = gather(read(path))
+        return known.counts["place", "ok"] > 20 and bool(known.samples)
+
     with workload(shop, path, "--clients", "3", "--rate", "30", "--seconds", "600") as running:
         History(path).fault(Fault("tea spilled", 1.0, 2.0))
-        wait_until(lambda: gather(read(path)).counts["place", "ok"] > 20, 60.0, "orders are placed")
+        wait_until(is_under_way, 60.0, "orders are placed, and a sample is taken")
         assert running.wait(0) is None
     assert not running.is_running
     known = gather(read(path))

@@ -23,7 +23,7 @@ from infrastructure.local.ports import free_port_base
 
 
 class Upstream(ThreadingHTTPServer):
-    """Echoes every request and counts; can be unready, wait with its answers, or close the connection."""
+    """Echoes every request and counts; can be unready, hold back its answers, or close the connection."""
 
     daemon_threads = True
 

@@ -131,7 +131,7 @@ def test_the_longest_key_is_accepted(sandbox: SandboxProcess) -> None:
 
 
 def test_a_key_in_progress_is_rejected(own_sandbox: SandboxProcess) -> None:
-    # The first request is in progress until the others were answered: the stop lets it end.
+    # The first request stays in progress until the others have been answered; then the stop ends its delay.
     own_sandbox.start().set_faults({"kind": "latency", "seconds": 300, "match": {"operation": "create"}})
     key = new_key()
 
@@ -148,8 +148,11 @@ def test_a_key_in_progress_is_rejected(own_sandbox: SandboxProcess) -> None:
     assert [answer.status_code for answer in answers] == [409] * 19
     assert answers[0].json()["error"]["code"] == "idempotency_key_in_use"
 
+    [first] = [answer for answer in (each.result() for each in requested) if answer.status_code == 200]
+
     own_sandbox.start().set_faults()
     again = create()
+    assert outcome(again) == outcome(first)
     assert again.headers["Idempotent-Replayed"] == "true"
     assert [intent.id for intent in own_sandbox.client().v1.payment_intents.list().data] == [again.json()["id"]]
 

@@ -32,7 +32,7 @@ class Catcher:
     answers to RCPT for one address.
 
     It closes the connection when it has received the command in `closes_at`, answers 421 after `limit` mails, adds
-    `surplus` to the reply to one mail, and answers MAIL after `delay_seconds`, when `gathers` sessions are open.
+    `surplus` to the reply to one mail, and answers MAIL after `delay_seconds`, once `gathers` sessions were opened.
     """
 
     port: int = field(default_factory=free_port)

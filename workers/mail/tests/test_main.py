@@ -45,7 +45,7 @@ def settings(vhost: str, document_store: str, catcher: Catcher, users: Users) ->
         "USERS_URL": users.url,
         "CONTACT_TOKENS": TOKEN,
         "SMTP_URL": catcher.url,
-        # Slow answers are no outages, after which a mail would be sent twice; and a lease ends within `SECONDS`.
+        # A slow answer must not count as an outage: the mail would be sent twice. Leases still end within `SECONDS`.
         "SMTP_TIMEOUT_SECONDS": "30",
         "MONGODB_TIMEOUT_SECONDS": "30",
         "MAIL_FROM": "Shop <orders@shop.example>",

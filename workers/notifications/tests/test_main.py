@@ -45,7 +45,7 @@ def worker(broker_url: str, mongodb_url: str, log: Path, **also: str) -> Iterato
         "WEBHOOK_SECRET_KEYS": KEY,
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "RETRY_ATTEMPTS": "1",
-        # Slow answers are no failures, after which a webhook would be sent twice.
+        # A slow answer must not count as a failure: the webhook would be sent twice.
         "MONGODB_TIMEOUT_SECONDS": "30",
         "WEBHOOK_TIMEOUT_SECONDS": "30",
     } | also

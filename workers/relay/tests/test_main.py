@@ -59,7 +59,7 @@ def process(
             {context: box.url.replace("+psycopg2", "") for context, box in boxes.items()}
         ),
         "METRICS_PORT": str(port),
-        "DATABASE_TIMEOUT_SECONDS": "60",  # a slow commit is no outage, after which a batch would be published twice
+        "DATABASE_TIMEOUT_SECONDS": "60",  # else a slow commit is an outage, and a batch is published twice
     }
     with log.open("ab") as output:
         relay = subprocess.Popen(

@@ -163,7 +163,7 @@ def test_the_saga_clock_stops_during_an_outage_and_resumes(
 
         consumers.basic_cancel("payments")  # the worker is down, or paused because the payment provider is down
         first.eventually(lambda: first.metric("holdfast_held_up") == 1)
-        await_tick(engine, first)  # which may have begun before the outage was found
+        await_tick(engine, first)  # this tick may have begun before the outage was found
         await_tick(engine, first)
         order = place(engine)
         stopped_at = reading(engine)
