@@ -64,7 +64,7 @@ def documents(context: str, url: str, migrations: Migrations | None, *, password
             yield f"The database of {context} lacks {', '.join(missing)}: {_prepare(f'{context}-indexes')}."
     except PyMongoError as error:
         if error.timeout:
-            yield _too_slow("MongoDB", url, START)
+            yield _too_slow("MongoDB", url, START, str(error).partition(", Timeout: ")[0])
         else:
             yield _refused("MongoDB", url, (getattr(error, "details", None) or {}).get("errmsg", str(error)), passwords)
     finally:
@@ -121,8 +121,9 @@ def _unanswered(server: str, url: str, remedy: str) -> str:
     return ""
 
 
-def _too_slow(server: str, url: str, remedy: str) -> str:
-    return f"{server} does not answer at {urlsplit(url).hostname} within {SECONDS:g} seconds: {remedy}."
+def _too_slow(server: str, url: str, remedy: str, reason: str = "") -> str:
+    why = f" ({reason})" if reason else ""
+    return f"{server} does not answer at {urlsplit(url).hostname} within {SECONDS:g} seconds{why}: {remedy}."
 
 
 def _refused(server: str, url: str, reason: str, passwords: str) -> str:

@@ -132,7 +132,7 @@ class QueueReader:
             assert method is not None, "the broker does not answer"
             assert properties is not None
             assert body is not None
-            self.channel.basic_ack(method.delivery_tag or 0)  # at once: a quorum queue sends 2,000 without, no more
+            self.channel.basic_ack(method.delivery_tag or 0)  # a quorum queue sends 2,000 without it, no more
             if properties.message_id == end:
                 break
             self.properties.append(properties)
@@ -188,7 +188,7 @@ def running(relay: Relay, wake: Callable[[], object] = lambda: None) -> Iterator
         stop.set()
         deadline = time.monotonic() + SECONDS
         while thread.is_alive() and time.monotonic() < deadline:
-            wake()  # again and again: a relay that is just about to look takes one for news of the outbox
+            wake()  # again and again: a relay that is about to look into the outbox takes no notice of one
             thread.join(0.5)
         assert not thread.is_alive()
 

@@ -74,8 +74,8 @@ def test_a_server_that_accepts_connections_and_hangs_does_not_answer(monkeypatch
             *prerequisites.broker(f"amqp://{place}", ["orders.events"], passwords="set it"),
         ]
     for server, sentence in zip(("PostgreSQL", "MongoDB", "RabbitMQ"), found, strict=True):
-        start = "start the servers with `holdfast up --servers-only`"
-        assert sentence.startswith(f"{server} does not answer at 127.0.0.1 within 1 seconds: {start}")
+        assert sentence.startswith(f"{server} does not answer at 127.0.0.1 within 1 seconds")
+        assert "start the servers with `holdfast up --servers-only`" in sentence
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_what_a_dead_worker_held_is_handled_one_message_after_the_other(world: W
     died = now(world)
     with world.worker(EVENT_BATCH_SIZE=size):
         wait_until(lambda: all(world.count("effects", event.id) == 1 for event in killer + healthy))
-    # The first worker may have begun some before it died, if that took it long.
+    # The first worker may have begun some of them if it took long to die.
     moments = [moment for moment in attempts(world, healthy) if moment > died]
     pauses = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(moments)]
     assert len(moments) == len(healthy)

@@ -24,7 +24,7 @@ WORKER_THREADS = 4
 QUICK = {"RETRY_ATTEMPTS": "0", "SAMPLE_CONFIRM_SECONDS": "5"}  # it notices soon that the delay queues are frozen
 UNDECIDED_ITEMS = "holdfast_undecided_items"
 HELD, SUBSCRIBED = "holdfast_worker_held_messages", "holdfast_worker_subscribed"
-HANDLED = "holdfast_events_handled_total"  # of a worker's outcomes `metric` takes that which came first
+HANDLED = "holdfast_events_handled_total"  # `metric` returns the outcome that was counted first
 
 
 def test_an_undecided_item_waits_alone_and_uses_up_no_attempt(world: World) -> None:

@@ -90,7 +90,7 @@ def test_while_one_queue_refuses_the_others_receive_few_duplicates(
     reader.channel.queue_bind("test.full", "holdfast.events", ROUTED)
     events = box.fill(200)
     started = time.monotonic()
-    with running(make_relay(box, vhost)), capture_logs() as logs:
+    with capture_logs() as logs, running(make_relay(box, vhost)):
         time.sleep(3)
         routed = len(reader.read())
         tries = (time.monotonic() - started) / REFUSED_SECONDS

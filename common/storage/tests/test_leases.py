@@ -46,7 +46,7 @@ def test_only_one_of_many_gets_it(engine: Engine) -> None:
 
 
 def test_a_holder_that_renews_keeps_it_beyond_its_length(engine: Engine) -> None:
-    first, second = Lease(engine, "sweep", "a", 5), Lease(engine, "sweep", "b", 5)  # renewed in time beside others
+    first, second = Lease(engine, "sweep", "a", 5), Lease(engine, "sweep", "b", 5)  # renewed in time on a busy machine
     until = time.monotonic() + 7
     while time.monotonic() < until:
         assert first.hold()

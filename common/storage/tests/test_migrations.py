@@ -109,7 +109,7 @@ def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Callable[[
     (versions / "first.py").write_text(FIRST)
     monkeypatch.setattr(migrations, "_directory", lambda _: tmp_path)
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.2)
-    monkeypatch.setattr(migrations, "LOCK_TRIES", 300)  # more than a test takes that holds the lock
+    monkeypatch.setattr(migrations, "LOCK_TRIES", 300)  # for longer than a test holds the lock
     monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.2)
     url = database()
     migrations.upgrade("things", url)

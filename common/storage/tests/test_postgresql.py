@@ -46,7 +46,7 @@ def engine(url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine with the server's bounds alone: the client's ends a moment later, and then it is an outage."""
+    """An engine that only the server's time-outs bound: the client's, a moment later, would make it an outage."""
     make = postgresql._bounded_connection
     monkeypatch.setattr(postgresql, "_bounded_connection", lambda _seconds: make(PATIENCE_SECONDS))
     made = make_engine(url, pool_size=POOL, timeout_seconds=TIMEOUT_SECONDS, name="tested")

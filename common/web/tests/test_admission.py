@@ -55,7 +55,7 @@ def test_nobody_waits_longer_than_the_bound() -> None:
         served = [answer for answer in answers if answer.status == 200]
         assert THREADS <= len(served) < 60
         assert all(is_a_refusal(answer) for answer in answers if answer.status != 200)
-        # Sixty one after the other, two at a time, would be half a minute.
+        # All sixty, two at a time, would take half a minute.
         assert max(answer.at for answer in answers) - min(answer.at for answer in answers) < 20
         assert b'http_requests_refused_total{reason="wait"}' in server.ask("GET", "/metrics").body
 

@@ -51,7 +51,7 @@ def test_a_hop_counts_if_its_writer_is_trusted(peer: str, forwarded_for: str, cl
 
 def test_no_address_is_believed_that_a_client_of_the_port_writes_itself() -> None:
     """127.0.0.1 is the proxy here, and 127.0.0.2 is not."""
-    # By the day: an hour ends in a test sooner than a day, and then everybody has a request more.
+    # Per day: an hour is likelier to end during the test, and then everybody is granted one more request.
     server = Server(TRUSTED_PROXIES="127.0.0.1/32", RATE_LIMIT_ANONYMOUS="1/day")
 
     def sign_in(source: str, forwarded_for: str) -> int:

@@ -1,6 +1,6 @@
 """How many requests one caller may send; with the counts in the process, and in a MongoDB that instances share.
 
-By the day: when a window ends, a caller who has used up a quota gets a request more, and a minute ends in some test.
+The quotas are per day: a minute may end during a test, and then a caller without any left is granted one more request.
 """
 
 from __future__ import annotations

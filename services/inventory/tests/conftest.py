@@ -37,7 +37,7 @@ def database_url(servers: Servers) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pool(database_url: str) -> Iterator[Engine]:
-    # Of the time-out, a lock gets less than half.
+    # A wait for a lock gets less than half of the time-out.
     engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=150, name="test-inventory")
     yield engine
     engine.dispose()

@@ -58,7 +58,7 @@ class Live:
             )
 
     def wait_until_ready(self) -> None:
-        """Until it follows the archive, and has fetched the keys that verify tokens: it gives that little time."""
+        """Until it follows the archive and has fetched the keys that verify tokens, which it does not wait for long."""
         self._wait_for("/readyz", 200)
         self._wait_for("/api/v1/orders/none/events", 404)
 

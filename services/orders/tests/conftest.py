@@ -29,7 +29,7 @@ def database_url(migrated_database: Callable[[str], str]) -> str:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    # Of the time-out, a lock gets less than half.
+    # A wait for a lock gets less than half of the time-out.
     made = make_engine(database_url, pool_size=THREADS, timeout_seconds=150, name="test-orders")
     with transaction(made) as connection:
         upsert_price(connection, sku="TEA", name="Tea", price=Money(450, "usd"), sequence=1)

@@ -45,7 +45,7 @@ def database_url(servers: Servers) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pool(database_url: str) -> Iterator[Engine]:
-    # Of the time-out, a lock gets less than half.
+    # A wait for a lock gets less than half of the time-out.
     engine = make_engine(database_url, pool_size=THREADS, timeout_seconds=150, name="test-payments")
     yield engine
     engine.dispose()
@@ -97,7 +97,7 @@ def resources(engine: Engine, provider: Provider) -> Resources:
 
 @pytest.fixture
 def impatient(engine: Engine, sandbox: SandboxProcess) -> Resources:
-    """Resources with the shortest time-outs, for providers that hang: any request may fail, also without a fault."""
+    """Resources with the shortest time-outs, for providers that hang: any request may fail, even without a fault."""
     return Resources(engine, provider_at(sandbox.url, seconds=BOUND_SECONDS))
 
 

@@ -27,7 +27,7 @@ NAME, PASSWORD = "olga", "correct horse battery"
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever stalls for a moment answers nevertheless: a test of those that do not gives them less time itself."""
+    """A service may stall for a moment and still answer; a test of one that does not answer shortens the wait."""
     for name in ("CONNECT_SECONDS", "READ_SECONDS", "READY_SECONDS", "ACT_SECONDS"):
         monkeypatch.setattr(contexts, name, 60.0)
     monkeypatch.setattr(monitoring, "POLL_SECONDS", 60.0)
