@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def repair(stack: Stack, *, settle_seconds: int = 15) -> tuple[int, dict[str, Any]]:
-    """Repair; what is mended must show within `settle_seconds`."""
+    """Repair; the repair must show within `settle_seconds`."""
     words = ["audit", "--home", str(stack.home.path), "--settle", str(settle_seconds), "--repair", "--json"]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     document: dict[str, Any] = json.loads(result.stdout)

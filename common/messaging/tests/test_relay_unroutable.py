@@ -21,8 +21,6 @@ from common.tests.outboxes import (
 )
 
 pytestmark = pytest.mark.integration
-
-pytestmark = pytest.mark.integration
 FADED = "thing.faded.v1"
 
 

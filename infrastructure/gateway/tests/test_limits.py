@@ -65,7 +65,7 @@ def test_an_address_with_too_many_connections_is_limited(tmp_path: Path) -> None
         clients: list[socket.socket] = []
 
         def refused() -> None:
-            # Each time anew: nginx gives up the earlier ones after ten seconds.
+            # Open others each time: nginx gives up the earlier ones after ten seconds.
             clients.extend(opened.enter_context(slow_client(front, HALF_A_BODY)) for _ in range(20))
             reply = front.get(ORDERS)
             assert reply.status_code == 429
