@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chaos_tests.runners.history import Fault
 
 STALL_SECONDS = 2.0
+SPIN_SECONDS = 10.0
 FEW_TROUBLES = 1
 BEFORE_SECONDS = 10.0
 MOMENT_SECONDS = 1.0  # a shorter fault may fall between two orders
@@ -36,7 +37,11 @@ EVERY_KIND = ("confirmed", "payment_declined", "out_of_stock", "customer_request
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The required conditions of a run. `recovery_seconds` is the limit of each recovery."""
+    """The required conditions of a run. `recovery_seconds` is the limit of each recovery.
+
+    `parked_a_second` limits the mean over `SPIN_SECONDS`: in an outage a worker parks a batch of deliveries at once,
+    each for seconds; a loop parks on and on.
+    """
 
     orders: int = 20
     orders_of_every_kind: int = 300
@@ -153,18 +158,21 @@ def _spinning(known: Operations, thresholds: Thresholds) -> Condition:
     """Whether deliveries were requeued in a loop instead of waiting."""
     name = "Nothing went round in circles"
     counted = [sample for sample in known.samples if sample.get("deliveries") is not None]
-    rates = [
-        (_again(after) - _again(before)) / max(after["t_mono"] - before["t_mono"], 1.0)
-        for before, after in pairwise(counted)
-    ]
-    if not rates:
+    if len(counted) < 2:
         return Condition(name, UNTRIED, "what the workers count was not to be seen")
-    state: State = VALID if max(rates) <= thresholds.parked_a_second else INVALID
-    return Condition(name, state, f"at most {max(rates):.1f} deliveries a second were put back to wait")
+    rate = max(_rates(counted))
+    state: State = VALID if rate <= thresholds.parked_a_second else INVALID
+    text = f"at most {rate:.1f} deliveries a second were put back to wait, over {SPIN_SECONDS:.0f} s"
+    return Condition(name, state, text)
 
 
-def _again(sample: dict[str, Any]) -> int:
-    return sum(sample["deliveries"].get(outcome, 0) for outcome in ("parked", "retried"))
+def _rates(samples: list[dict[str, Any]]) -> Iterator[float]:
+    """Deliveries put back to wait per second, over the `SPIN_SECONDS` before each sample; samples are by their time."""
+    times = [sample["t_mono"] for sample in samples]
+    counts = [sum(sample["deliveries"].get(outcome, 0) for outcome in ("parked", "retried")) for sample in samples]
+    for last in range(1, len(samples)):
+        first = min(bisect_left(times, times[last] - SPIN_SECONDS), last - 1)
+        yield (counts[last] - counts[first]) / max(times[last] - times[first], SPIN_SECONDS)
 
 
 def _of_faults(known: Operations, seen: list[FaultSeen], thresholds: Thresholds) -> Iterator[Condition]:

@@ -66,7 +66,13 @@ def has_a_fault_of_a_moment(made: Made) -> None:
     made.records.insert(made.records.index(fault), fault | between_two_orders(made) | {"took_effect": True})
 
 
-@pytest.mark.parametrize("plant", [in_doubt, has_a_fault_of_a_moment])
+def parks_batches(made: Made) -> None:
+    """Three workers park a batch of 64 each in one second, and nothing after it."""
+    made.now += 1
+    made.add("sample", deliveries={"done": 7 * WISHES, "parked": 3 * 64}, duplicates={})
+
+
+@pytest.mark.parametrize("plant", [in_doubt, has_a_fault_of_a_moment, parks_batches])
 def test_an_uncertain_outcome_is_no_violation(plant: Callable[[Made], None]) -> None:
     assert judged(plant).verdict == "valid"
 
@@ -127,8 +133,10 @@ def stops_orders(made: Made) -> None:
 
 
 def spins(made: Made) -> None:
-    made.now += 1
-    made.add("sample", deliveries={"done": 7 * WISHES, "parked": 50_000}, duplicates={})
+    """A worker parks the same delivery on and on."""
+    for second in range(1, 13):
+        made.now += 1
+        made.add("sample", deliveries={"done": 7 * WISHES, "parked": second * 150}, duplicates={})
 
 
 @pytest.mark.parametrize("plant", [does_not_rest, dies_without_an_outage, stops_orders, spins])
