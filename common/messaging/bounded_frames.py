@@ -5,11 +5,15 @@ never ends, and swallow what the broker sends from then on. py-amqp retries in a
 counts every byte as a sign of life. Neither has a setting or a callback for it, so this module reads two private
 buffers. py-amqp resumes a frame after a time-out, but applies a time-out only before a frame's first byte; here it
 applies to each read.
+
+Celery's loop reads ahead as well. py-amqp would call `recv` three times for each of a message's three frames, and
+change and restore the socket's time-out around each frame.
 """
 
 from __future__ import annotations
 
 import time
+from struct import Struct
 from typing import Any
 
 from amqp.exceptions import RecoverableConnectionError
@@ -18,6 +22,8 @@ from kombu.transport import pyamqp
 # Enough for the largest frame, 128 KiB, at 30 kB a second; far less than two missed heartbeats.
 FRAME_SECONDS = 5.0
 CHECK_SECONDS = 0.5
+RECEIVE_BYTES = 8 * 1024  # more would be copied more often: py-amqp cuts each frame from the buffer's front
+_HEADER = Struct(">BHI")  # type, channel, size; one byte ends the frame
 
 
 class FrameClock:
@@ -54,6 +60,42 @@ class BoundedConnection(pyamqp.Connection):
         read = transport._read  # noqa: SLF001 - the one place where py-amqp decides; it has no setting
         transport._read = lambda count, initial=False: read(count, True)  # noqa: ARG005, SLF001 - its signature
         return transport
+
+    def drain_events(self, timeout: float | None = None) -> None:
+        """Without waiting (0, as Celery's loop calls it), handle every message that one `recv` completed.
+
+        Waits for a reply read exact lengths: no loop would notice a message that they left in the buffer.
+        """
+        super().drain_events(timeout)
+        while timeout == 0 and self._has_frame:
+            self.blocking_read(0)
+
+    def blocking_read(self, timeout: float | None = None) -> Any:
+        if timeout != 0:
+            return super().blocking_read(timeout)
+        while not self._has_frame:
+            self._receive()
+        return self.on_inbound_frame(self.transport.read_frame())
+
+    def _receive(self) -> None:
+        """Receive available bytes. Raises `TimeoutError` if there are none, else as py-amqp's transport does."""
+        transport = self.transport
+        try:
+            with transport.having_timeout(0) as socket:
+                received = socket.recv(RECEIVE_BYTES)
+            if not received:
+                raise ConnectionAbortedError("the broker closed the connection")
+        except TimeoutError:
+            raise
+        except OSError:
+            transport.connected = False
+            raise
+        transport._read_buffer += received  # noqa: SLF001
+
+    @property
+    def _has_frame(self) -> bool:
+        buffer = self._transport._read_buffer if self._transport else b""  # noqa: SLF001
+        return len(buffer) > _HEADER.size and len(buffer) > _HEADER.size + _HEADER.unpack_from(buffer)[2]
 
     def check_frames(self) -> None:
         """Raise if the incoming frame is late."""

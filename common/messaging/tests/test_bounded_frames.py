@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import pack
 from typing import TYPE_CHECKING
 
 import pytest
 
-from common.messaging.bounded_frames import FRAME_SECONDS
+from common.messaging.bounded_frames import FRAME_SECONDS, RECEIVE_BYTES
 from common.messaging.confirms import Message
+from common.messaging.events import new_id
 from common.messaging.publisher import HEARTBEAT_SECONDS, ConfirmedPublisher
 from common.tests.outboxes import connect
 from common.tests.tcp_proxy import Link
@@ -41,6 +43,20 @@ def test_a_worker_closes_the_connection_and_reconnects(world: World, data: bytes
         wait_until(lambda: link.connections > connections)
         second = world.publish(sample("sample.fine.v1"))
         wait_until(lambda: world.count("effects", second) == 1)
+
+
+def test_messages_that_arrive_at_once_are_all_handled(world: World) -> None:
+    """More than one `recv` returns, small and large: most end in the middle of what was received."""
+    sizes = [3 * RECEIVE_BYTES if number % 8 == 0 else 37 * number for number in range(40)]
+    with Link(world.broker_url) as link, world.worker(RABBITMQ_URL=link.url, EVENT_BATCH_SIZE="64"):
+        first = world.publish(sample("sample.fine.v1"))
+        wait_until(lambda: world.count("effects", first) == 1)
+        link.freeze()
+        events = [replace(sample("sample.fine.v1"), id=new_id(), data={"text": "x" * size}) for size in sizes]
+        for event in events:
+            world.publish(event)
+        link.restore()
+        wait_until(lambda: all(world.count("effects", event.id) == 1 for event in events))
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
