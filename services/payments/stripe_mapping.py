@@ -98,7 +98,8 @@ def call_stripe(call: Callable[[], T]) -> T:
         raise ProviderUnavailable(message) from error
 
 
-def read_intent(answer: stripe.StripeObject, expected_id: str | None = None) -> Intent:
+def read_intent(answer: Any, expected_id: str | None = None) -> Intent:
+    """The intent in the JSON of a response."""
     values = _document(answer, "payment_intent")
     provider_id, status = values.get("id"), values.get("status")
     if not isinstance(provider_id, str) or expected_id not in (None, provider_id):
@@ -115,7 +116,7 @@ def read_intent(answer: stripe.StripeObject, expected_id: str | None = None) -> 
 
 def read_refund(answer: stripe.StripeObject) -> tuple[str, RefundStatus]:
     """The refund's id at the provider, and its outcome; PENDING while it is undecided."""
-    values = _document(answer, "refund")
+    values = _document(call_stripe(lambda: answer.to_dict()), "refund")  # noqa: PLW0108 - it may have no such method
     provider_id, status = values.get("id"), values.get("status")
     if not isinstance(provider_id, str) or not isinstance(status, str):
         raise ProviderUnavailable("the payment provider answered with a refund without id or status")
@@ -157,12 +158,11 @@ def stuck(error: stripe.APIError) -> str | None:
     return original[:MAX_CODE_LENGTH] if original else None
 
 
-def _document(answer: stripe.StripeObject, kind: str) -> dict[str, Any]:
-    values = call_stripe(lambda: answer.to_dict())  # noqa: PLW0108 - the answer may have no such method
-    if values.get("object") != kind:
+def _document(answer: Any, kind: str) -> dict[str, Any]:
+    if not isinstance(answer, dict) or answer.get("object") != kind:
         message = f"the payment provider did not answer with a {kind}"
         raise ProviderUnavailable(message)
-    return values
+    return answer
 
 
 def _why_refused(intent: dict[str, Any]) -> str:
