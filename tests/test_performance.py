@@ -12,6 +12,7 @@ import pytest
 from benchmarks import open_loop, page
 from benchmarks.figures import Figures
 from benchmarks.load_curve import COLUMNS
+from benchmarks.profile import shares
 from benchmarks.rows import ROWS
 from holdfast.bench.load import post_request
 from tests.test_tree import ROOT
@@ -49,6 +50,27 @@ def test_the_load_curve_has_a_picture(tmp_path: Path) -> None:
     page.write(tmp_path / "page.md", ROWS, figures, ORIGIN)
     drawn = ET.parse(tmp_path / "page.svg").getroot()
     assert len(drawn.findall(".//{http://www.w3.org/2000/svg}polyline")) == 4
+
+
+def test_a_sample_counts_for_the_innermost_library() -> None:
+    site, own = "/venv/lib/python3.11/site-packages", "/holdfast-clone/common"
+    assert shares(
+        [
+            f"run ({own}/messaging/consumer.py:10);dumps (/usr/lib/python3.11/json/__init__.py:2) 1",
+            f"run ({own}/messaging/consumer.py:10);execute ({site}/sqlalchemy/engine/base.py:3) 2",
+            f"execute ({site}/sqlalchemy/engine/base.py:3);_wait ({own}/storage/postgresql.py:150) 4",
+            f"call ({site}/stripe/_client.py:1);send ({site}/requests/sessions.py:5) 1",
+            f"send ({site}/certifi/core.py:5) 1",
+            "run (/usr/lib/python3.11/threading.py:5) 1",
+        ]
+    ) == {
+        "psycopg2": 0.4,
+        "SQLAlchemy": 0.2,
+        "Holdfast": 0.1,
+        "stripe, requests, urllib3": 0.1,
+        "certifi": 0.1,
+        "standard library": 0.1,
+    }
 
 
 @pytest.fixture
