@@ -21,7 +21,7 @@ from common.resilience.circuit_breaker import Breaker
 from common.setting_checks import HTTP_URL, between
 from common.settings import MAX_FAILURES, setting
 from services.payments.domain import Intent, IntentState, RefundStatus
-from services.payments.stripe_http import PooledClient
+from services.payments.stripe_http import make_client
 from services.payments.stripe_mapping import (
     UNEXPECTED_STATE,
     ForeignRefundError,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from services.payments.domain import Payment, Refund, Terms
 
 T = TypeVar("T")
-CONNECT_SECONDS = 2.0
 MAX_KEYS = 5
 MAX_REFUNDS_READ = 1_000
 _ANSWERS = (stripe.CardError, stripe.InvalidRequestError)
@@ -82,14 +81,8 @@ class ProviderSettings:
 
 def make_provider(settings: ProviderSettings) -> Provider:
     """The provider of a process. Thread-safe."""
-    seconds, base_url = settings.stripe_timeout_seconds, settings.stripe_api_base.rstrip("/")
-    stripe.enable_telemetry = False  # it would write to the home directory
-    client = stripe.StripeClient(
-        settings.stripe_api_key,
-        base_addresses={"api": base_url},
-        max_network_retries=0,
-        http_client=PooledClient(base_url, connect_seconds=min(CONNECT_SECONDS, seconds), read_seconds=seconds),
-    )
+    base_url, seconds = settings.stripe_api_base.rstrip("/"), settings.stripe_timeout_seconds
+    client = make_client(settings.stripe_api_key, base_url, timeout_seconds=seconds)
     breaker = Breaker("payment_provider", max_failures=settings.circuit_breaker_max_failures)
     return Provider(client, breaker, refund_retry_seconds=settings.refund_retry_seconds)
 
@@ -97,9 +90,7 @@ def make_provider(settings: ProviderSettings) -> Provider:
 class Provider:
     def __init__(self, client: stripe.StripeClient, breaker: Breaker, *, refund_retry_seconds: float) -> None:
         self.refund_retry_seconds = refund_retry_seconds
-        self._breaker = breaker
-        self._client = client
-        self._refunds = client.v1.refunds
+        self._breaker, self._client, self._refunds = breaker, client, client.v1.refunds
 
     def create(self, payment: Payment, terms: Terms) -> Intent:
         """An unconfirmed intent, or the provider's refusal. Idempotent per payment."""

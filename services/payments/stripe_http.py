@@ -19,21 +19,31 @@ from urllib3.util import make_headers, parse_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CONNECT_SECONDS = 2.0
 KEPT_CONNECTIONS = 32  # more are opened if needed, and closed after their request
 
 
-class PooledClient(stripe.HTTPClient):
-    """Stripe's HTTP client for the API at `base_url`. Thread-safe. The seconds are time-outs."""
+def make_client(api_key: str, base_url: str, *, timeout_seconds: float) -> stripe.StripeClient:
+    """Stripe's client for the API at `base_url`. Thread-safe. The time-out is that of each read."""
+    stripe.enable_telemetry = False  # it would write to the home directory
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": base_url},
+        max_network_retries=0,
+        http_client=_PooledClient(base_url, timeout_seconds),
+    )
 
+
+class _PooledClient(stripe.HTTPClient):
     name = "urllib3"
 
-    def __init__(self, base_url: str, *, connect_seconds: float, read_seconds: float) -> None:
+    def __init__(self, base_url: str, timeout_seconds: float) -> None:
         super().__init__()
         self._pool = _pool(
             base_url,
             maxsize=KEPT_CONNECTIONS,
             retries=False,
-            timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
+            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds),
             ca_certs=stripe.ca_bundle_path,
         )
 
