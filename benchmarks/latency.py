@@ -7,6 +7,7 @@ at a fixed rate.
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
@@ -15,12 +16,15 @@ from benchmarks import open_loop
 from benchmarks.order_path import HOLDFAST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.bench import Bench
 
 IDLE_RATE = 4.0  # one order has ended before the next one is placed
 IDLE_ORDERS, QUICK_ORDERS = 200, 60
 HALF_SECONDS = 20.0
-ACCEPTED, CONFIRMED = "order.placed.v1", "order.confirmed.v1"
+STEPS = ("order.placed.v1", "stock.reserved.v1", "payment.captured.v1", "order.confirmed.v1")
+ACCEPTED, CONFIRMED = STEPS[0], STEPS[-1]
 
 
 def measure_idle(bench: Bench) -> None:
@@ -46,12 +50,20 @@ def _measure(bench: Bench, name: str, rate: float, seconds: float) -> None:
         )
         if set(result.statuses) != {202}:
             raise SystemExit(f"{name}: {result.statuses}")
-        query = {"position": {"$gt": newest["position"] if newest else 0}, "type": {"$in": [ACCEPTED, CONFIRMED]}}
+        query = {"position": {"$gt": newest["position"] if newest else 0}, "type": {"$in": STEPS}}
         bench.settle()
-        bench.wait(lambda: events.count_documents(query) >= 2 * result.answered)
+        bench.wait(lambda: events.count_documents(query) >= len(STEPS) * result.answered)
         at: dict[str, dict[str, datetime]] = {}
         for event in events.find(query):
             at.setdefault(event["orderid"], {})[event["type"]] = datetime.fromisoformat(event["at"])
-    spans = sorted((each[CONFIRMED] - each[ACCEPTED]).total_seconds() * 1000 for each in at.values() if len(each) == 2)
+    orders = [each for each in at.values() if len(each) == len(STEPS)]
     for share in (50, 99):
-        bench.figures.add(f"{name}: p{share} ms", spans[min(len(spans) - 1, len(spans) * share // 100)])
+        bench.figures.add(f"{name}: p{share} ms", _percentile(orders, ACCEPTED, CONFIRMED, share))
+    for first, last in pairwise(STEPS):
+        bench.figures.add(f"{name}: to {last} ms", _percentile(orders, first, last, 50))
+
+
+def _percentile(orders: Sequence[dict[str, datetime]], first: str, last: str, share: int) -> float:
+    """The milliseconds from one event of an order to another."""
+    spans = sorted((each[last] - each[first]).total_seconds() * 1000 for each in orders)
+    return spans[min(len(spans) - 1, len(spans) * share // 100)]

@@ -7,9 +7,13 @@ from the moment when the dependency itself answers again.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pika
+import requests
+from pika.exceptions import AMQPError
 from pymongo import MongoClient
 
 from benchmarks import open_loop
@@ -18,9 +22,11 @@ from benchmarks.order_path import HOLDFAST
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
+    from infrastructure.local.stack import Stack
 
 DEPENDENCIES = {"sandbox": "provider", "rabbitmq": "RabbitMQ"}
 OUTAGE_SECONDS, QUICK_SECONDS = 25.0, 8.0
+START_SECONDS, PROBE_SECONDS = 60.0, 0.05
 
 
 def measure(bench: Bench) -> None:
@@ -39,12 +45,30 @@ def _measure(bench: Bench, process: str, name: str, rate: float) -> None:
         )
     finally:
         bench.stack.start(process)
+    _wait_for_answer(bench.stack, process)
     returned, started = datetime.now(UTC), time.perf_counter()
     if set(result.statuses) != {202}:
         raise SystemExit(f"without {name}: {result.statuses}")
     bench.settle()
     bench.figures.add(f"outage: {name}, backlog gone s", time.perf_counter() - started)
     bench.figures.add(f"outage: {name}, first s", (_first_confirmation(bench, returned) - returned).total_seconds())
+
+
+def _wait_for_answer(stack: Stack, process: str) -> None:
+    """Wait until the dependency has started."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if process == "rabbitmq":
+                with closing(pika.BlockingConnection(pika.URLParameters(stack.urls.rabbitmq))):
+                    return
+            requests.get(stack.urls.http(process), timeout=START_SECONDS)
+        except (AMQPError, OSError):
+            time.sleep(PROBE_SECONDS)
+        else:
+            return
+    message = f"{process} does not answer"
+    raise TimeoutError(message)
 
 
 def _first_confirmation(bench: Bench, after: datetime) -> datetime:

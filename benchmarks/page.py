@@ -6,10 +6,12 @@ import os
 import platform
 import subprocess
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import number
+from benchmarks.latency import STEPS
 from benchmarks.load_curve import COLUMNS
 from benchmarks.order_path import BARE, HOLDFAST, HOLDFAST_FRONT, PLAIN, PLAIN_FRONT, PLAIN_VISIBLE
 from benchmarks.picture import Chart, svg
@@ -40,6 +42,29 @@ promise: a process that dies between a row and its task loses the order.
 
 An earlier baseline was weaker, most likely because of its pool: `ThreadedConnectionPool(1, 8)` closes every
 connection that is given back beyond its first, so statements opened new ones under the pool's lock.
+"""
+LIMITS = """\
+## Limits
+
+What bounds these figures, and what was tried. The profile of each process is in
+[benchmarks/README.md](../benchmarks/README.md#where-the-processor-time-goes).
+
+* **Confirmed orders, processor time.** Tried and kept: batches with one statement for all their rows ([decision
+  26](decisions/0026-batches-in-celery-workers.md)); Stripe's client over urllib3, reading JSON (payments takes two
+  fifths less); frames from the broker received ahead (an event of a backlog: 0.45 ms of the worker's processor time
+  in place of 0.55, `python -m benchmarks.batches`, with and without in turn, seven rounds). Tried and dropped:
+  cheaper logs, metrics and spans (23 us of an event's time, `python -m benchmarks.observability`); waiting for
+  PostgreSQL without a bound (6 to 8 us a statement, [decision
+  5](decisions/0005-every-wait-for-postgresql-is-bounded.md)). What is left is spread thin. The largest shares are
+  Celery, kombu and py-amqp, which receive each event, then the payment provider itself and the confirmation e-mail,
+  which the plain chain does not send.
+* **Accepted orders.** One process of Python takes them, so one core is the bound. Its two statements take a third of
+  its time; the rest is the HTTP parser, Flask, the checks of token, body and key, and the order's event. The plain
+  view does none of these checks.
+* **Half the sustained rate.** Then batches are small, and an order costs more than at the full rate: two cores are
+  nearly busy. Most of the wait is for payments, which makes two calls of the provider between three transactions.
+* **Relay.** It reads and deletes each row in PostgreSQL, and waits for the confirms of a batch before it reads the
+  next one. Not tried: reading ahead.
 """
 
 
@@ -75,7 +100,7 @@ def render(rows: Sequence[Row], figures: Figures, origin: Origin) -> str:
         when=origin.when,
         connections=origin.connections,
     )
-    parts = [head, "\n".join(_goals(rows, figures)), BASELINE, *_details(figures)]
+    parts = [head, "\n".join(_goals(rows, figures)), LIMITS, BASELINE, *_details(figures)]
     return "\n".join(parts)
 
 
@@ -105,9 +130,19 @@ def _details(figures: Figures) -> Iterator[str]:
             yield f"{'; '.join(both)}.\n"
     if figures.has("half: rate"):
         yield f"Half the sustained rate was {figures.of('half: rate').text(' orders/s')}.\n"
-    for needed, section in (("processor", _processor), ("workers: 2", _workers), ("curve: offered/s", _curve)):
+    for needed, section in _SECTIONS.items():
         if figures.has(needed):
             yield from section(figures)
+
+
+def _steps(figures: Figures) -> Iterator[str]:
+    loads = [load for load in ("idle", "half") if figures.has(f"{load}: to {STEPS[-1]} ms")]
+    yield "## Steps of an order\n"
+    yield f"| from one event to the next, p50 | {' | '.join(loads)} |\n|---|{'--:|' * len(loads)}"
+    for first, last in pairwise(STEPS):
+        spans = (figures.of(f"{load}: to {last} ms").text(" ms") for load in loads)
+        yield f"| {first} to {last} | {' | '.join(spans)} |"
+    yield "\nIdle: one order at a time; half: at half the sustained rate.\n"
 
 
 def _workers(figures: Figures) -> Iterator[str]:
@@ -138,6 +173,14 @@ def _curve(figures: Figures) -> Iterator[str]:
     for row in zip(*(figures.values(f"curve: {column}") for column in COLUMNS), strict=True):
         yield f"| {' | '.join(map(number, row))} |"
     yield ""
+
+
+_SECTIONS = {
+    f"half: to {STEPS[-1]} ms": _steps,
+    "processor": _processor,
+    "workers: 2": _workers,
+    "curve: offered/s": _curve,
+}
 
 
 def _picture(figures: Figures) -> str:
