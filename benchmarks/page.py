@@ -52,9 +52,9 @@ What bounds these figures, and what was tried. The profile of each process is in
 * **Confirmed orders, processor time.** Tried and kept: batches with one statement for all their rows ([decision
   26](decisions/0026-batches-in-celery-workers.md)); Stripe's client over urllib3, reading JSON (payments takes two
   fifths less); frames from the broker received ahead (an event of a backlog: 0.45 ms of the worker's processor time
-  in place of 0.55, `python -m benchmarks.batches`, with and without in turn, seven rounds). Tried and dropped:
-  cheaper logs, metrics and spans (23 us of an event's time, `python -m benchmarks.observability`); waiting for
-  PostgreSQL without a bound (6 to 8 us a statement, [decision
+  in place of 0.55, `python -m benchmarks.batches`, with and without in turn, seven rounds). Measured and
+  left: logs, metrics and spans (23 us of an event's time, `python -m benchmarks.observability`); the bound on each
+  wait for PostgreSQL (6 to 8 us a statement, [decision
   5](decisions/0005-every-wait-for-postgresql-is-bounded.md)). What is left is spread thin. The largest shares are
   Celery, kombu and py-amqp, which receive each event, then the payment provider itself and the confirmation e-mail,
   which the plain chain does not send.
