@@ -13,6 +13,7 @@ change and restore the socket's time-out around each frame.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from struct import Struct
 from typing import Any
 
@@ -98,7 +99,10 @@ class BoundedConnection(pyamqp.Connection):
         return len(buffer) > _HEADER.size and len(buffer) > _HEADER.size + _HEADER.unpack_from(buffer)[2]
 
     def check_frames(self) -> None:
-        """Raise if the incoming frame is late."""
+        """Handle what an interrupted `drain_events` left in the buffer. Raise if the incoming frame is late."""
+        with suppress(TimeoutError):
+            while self._has_frame:
+                self.drain_events(timeout=0)
         if self._clock.is_late(self.bytes_recv, is_partial=self._is_partial):  # it counts frames
             raise RecoverableConnectionError("the broker stopped in the middle of a frame")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from select import select
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import kombu
 import pytest
+from kombu.transport import pyamqp
 
-from common.messaging.bounded_frames import FRAME_SECONDS, RECEIVE_BYTES
+from common.messaging.bounded_frames import FRAME_SECONDS, RECEIVE_BYTES, BoundedConnection
 from common.messaging.confirms import Message
 from common.messaging.events import new_id
 from common.messaging.publisher import HEARTBEAT_SECONDS, ConfirmedPublisher
@@ -57,6 +61,38 @@ def test_messages_that_arrive_at_once_are_all_handled(world: World) -> None:
             world.publish(event)
         link.restore()
         wait_until(lambda: all(world.count("effects", event.id) == 1 for event in events))
+
+
+def test_an_interrupted_reader_leaves_no_message_behind(vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was received ahead is not in the socket any more, so nothing wakes a loop for it."""
+    monkeypatch.setattr(pyamqp.Transport, "Connection", BoundedConnection)
+    seen: list[Any] = []
+
+    def take(message: Any) -> None:
+        seen.append(message.body)
+        if len(seen) == 1:
+            raise TimeoutError("of something that the callback waited for")
+
+    with kombu.Connection(vhost) as connection:
+        channel: Any = connection.channel()
+        queue = kombu.Queue("at-once", channel=channel)
+        queue.declare()
+        with connection.Producer(channel) as producer:
+            for number in range(20):
+                producer.publish({"number": number}, routing_key=queue.name)
+        channel.basic_consume(queue.name, callback=take, no_ack=True)
+        bounded = connection.connection
+
+        def turn() -> bool:
+            """One turn of an event loop."""
+            with suppress(TimeoutError):
+                if select([bounded.sock], [], [], 0.05)[0]:
+                    bounded.drain_events(timeout=0)
+                else:
+                    bounded.check_frames()
+            return len(seen) == 20
+
+        wait_until(turn)
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
