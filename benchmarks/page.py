@@ -55,9 +55,9 @@ What bounds these figures, and what was tried. The profile of each process is in
   in place of 0.55, `python -m benchmarks.batches`, with and without in turn, seven rounds). Measured and
   left: logs, metrics and spans (23 us of an event's time, `python -m benchmarks.observability`); the bound on each
   wait for PostgreSQL (6 to 8 us a statement, [decision
-  5](decisions/0005-every-wait-for-postgresql-is-bounded.md)). What is left is spread thin. After the servers, the largest shares are
-  Celery, kombu and py-amqp, which receive each event, then the payment provider itself and the confirmation e-mail,
-  which the plain chain does not send.
+  5](decisions/0005-every-wait-for-postgresql-is-bounded.md)). What is left is spread thin. After the
+  servers, the largest shares are Celery, kombu and py-amqp, which receive each event, then the payment provider
+  itself and the confirmation e-mail, which the plain chain does not send.
 * **Accepted orders.** One process of Python takes them, so one core is the bound. Its two statements take a third of
   its time; the rest is the HTTP parser, Flask, the checks of token, body and key, and the order's event. The plain
   view does none of these checks.
