@@ -91,11 +91,11 @@ class BoundedConnection(pyamqp.Connection):
         except OSError:
             transport.connected = False
             raise
-        transport._read_buffer += received  # noqa: SLF001
+        transport._read_buffer += received  # noqa: SLF001 - its `read_frame` takes frames from there
 
     @property
     def _has_frame(self) -> bool:
-        buffer = self._transport._read_buffer if self._transport else b""  # noqa: SLF001
+        buffer = self._buffer
         return len(buffer) > _HEADER.size and len(buffer) > _HEADER.size + _HEADER.unpack_from(buffer)[2]
 
     def check_frames(self) -> None:
@@ -103,9 +103,10 @@ class BoundedConnection(pyamqp.Connection):
         with suppress(TimeoutError):
             while self._has_frame:
                 self.drain_events(timeout=0)
-        if self._clock.is_late(self.bytes_recv, is_partial=self._is_partial):  # it counts frames
+        if self._clock.is_late(self.bytes_recv, is_partial=bool(self._buffer)):  # it counts frames
             raise RecoverableConnectionError("the broker stopped in the middle of a frame")
 
     @property
-    def _is_partial(self) -> bool:
-        return bool(self._transport and self._transport._read_buffer)  # noqa: SLF001 - nothing public says so
+    def _buffer(self) -> bytes:
+        """What was received and is not handled yet."""
+        return self._transport._read_buffer if self._transport else b""  # noqa: SLF001 - nothing public says so

@@ -8,13 +8,12 @@ Guarantee: a request is sent once; a redirect is not followed.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import stripe
 import urllib3
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
-from urllib3.util import make_headers, parse_url
+from urllib3.util import make_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,12 +61,10 @@ class _PooledClient(stripe.HTTPClient):
 
 def _pool(base_url: str, **options: Any) -> urllib3.PoolManager:
     """Connections to this address, through the environment's proxy if it names one for it."""
-    address = urlsplit(base_url)
-    proxies = getproxies()
-    proxy = proxies.get(address.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(address.netloc):
+    proxy = select_proxy(base_url, get_environ_proxies(base_url))
+    if not proxy:
         return urllib3.PoolManager(**options)
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    login = parse_url(proxy).auth
-    headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
+    login = get_auth_from_url(proxy)
+    headers = make_headers(proxy_basic_auth=":".join(login)) if any(login) else None
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
