@@ -1,6 +1,6 @@
 """Rows that a transaction locks, decides about and writes: one by one, or a batch's rows by one statement each.
 
-Within `together` the rows of all keys are locked by one statement, in the order of their keys, and what `change` was
+Within `together` the rows of all keys are locked by one statement, always in the same order, and what `change` was
 given is written by one statement at its end. A use case is the same in either case.
 Pattern: https://martinfowler.com/eaaCatalog/unitOfWork.html
 """
@@ -21,7 +21,7 @@ Row = TypeVar("Row")
 class LockedRows(Generic[Row]):
     """The rows of one table, by key.
 
-    `lock` selects the rows of some keys `FOR UPDATE`, in the order of the keys, and returns them by key. `write` writes
+    `lock` selects the rows of some keys `FOR UPDATE`, always in the same order, and returns them by key. `write` writes
     the values of several changes, at most one for each key.
     """
 

@@ -26,6 +26,7 @@ COLUMNS = (
     "decline_code, provider_id, closed, version, created_at"
 )
 
+# Every statement that locks several payments locks them in the order of their orders, as `facts.record` must.
 # Only an intent whose id is committed is ever confirmed, and none is once the cancellation is known.
 _ATTACH = statement(
     """
@@ -33,7 +34,7 @@ _ATTACH = statement(
         SELECT payments.id AS payment, intent
         FROM payments JOIN unnest(CAST(:ids AS uuid[]), CAST(:intents AS text[])) AS new (payment, intent)
             ON payments.id = new.payment
-        ORDER BY payments.id FOR UPDATE OF payments
+        ORDER BY payments.order_id FOR UPDATE OF payments
     )
     UPDATE payments SET provider_id = intent, updated_at = clock_timestamp() FROM intents
     WHERE id = payment AND provider_id IS NULL AND status = 'pending' AND NOT cancel_requested
@@ -70,7 +71,7 @@ _CHANGED = (
 _GET = statement("SELECT {columns} FROM payments WHERE id = :id", columns=COLUMNS)
 _OF_ORDER = statement("SELECT {columns} FROM payments WHERE order_id = :order_id", columns=COLUMNS)
 _LOCK = statement(
-    "SELECT {columns} FROM payments WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY payments.id FOR UPDATE",
+    "SELECT {columns} FROM payments WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY payments.order_id FOR UPDATE",
     columns=COLUMNS,
 )
 _LIST = statement(
