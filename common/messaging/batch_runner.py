@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from celery.worker import state
+
 from common.messaging.acknowledging import Acknowledger
 from common.messaging.event_runner import EventRunner
 from common.messaging.redelivery import Incoming
@@ -92,9 +94,11 @@ class BatchRunner(EventRunner):
         ended = list(zip(requests, outcomes or [None] * len(requests), strict=True))
         try:
             self._succeed([each for each in ended if each[1] is not None], acknowledger, seconds)
-            if acknowledger is self._acknowledger:
-                for request in [request for request, outcome in ended if outcome is None]:
+            for request in [request for request, outcome in ended if outcome is None]:
+                if acknowledger is self._acknowledger:
                     self._start_alone(request)
+                elif state.requests.get(request.id) is request:
+                    state.task_ready(request)  # otherwise Celery would keep it, and Flower show it, for ever
         finally:
             self._consumer.hub.call_later(LINGER_SECONDS, self._end)
 

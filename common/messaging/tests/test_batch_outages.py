@@ -9,6 +9,7 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 import pytest
+from celery import Celery
 from sqlalchemy import text
 
 from common.messaging import topology
@@ -104,6 +105,28 @@ def test_two_workers_with_the_same_batch_take_effect_once(world: World, link: Li
             wait_until(lambda: have_taken_effect(world, more), SECONDS)
     assert took_effect(world, events)
     assert world.waiting(topology.DEAD_LETTERS) == 0
+
+
+def test_a_failed_batch_of_a_lost_connection_is_not_active_for_ever(world: World, link: Link) -> None:
+    """Another worker may have handled its events."""
+    events = publish(world, *["sample.locked.v1"] * 3)
+    with transaction(world.engine) as holder:
+        holder.execute(text("LOCK TABLE locked_effects"))
+        with world.worker(**BATCHES, RABBITMQ_URL=link.url, SAMPLE_LOCK_MS="3000"):
+            wait_until(lambda: has_begun(world, events[1:]), SECONDS)
+            link.cut()
+            wait_until(lambda: world.waiting(QUEUE) >= 2, SECONDS)
+            world.channel.queue_purge(QUEUE)
+            wait_until(lambda: world.metric(SPLIT) >= 1, SECONDS)
+            link.restore()
+            assert take_effect_in_batches(world)
+            wait_until(lambda: is_idle(world), SECONDS)
+
+
+def is_idle(world: World) -> bool:
+    """Whether the worker says that it handles nothing now."""
+    app = Celery("watching", broker=world.broker_url, set_as_current=False)
+    return list((app.control.inspect(timeout=5).active() or {}).values()) == [[]]
 
 
 class BreaksOffWhenIdle(Link):
