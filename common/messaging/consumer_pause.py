@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 1.0
 FIRST_PROBE_SECONDS = 0.5
-# Less than the broker's limit, 30 minutes from the delivery
+# Counted from the begin of the outage, and less than the broker's limit, 30 minutes from the delivery
 # (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
 HOLD_SECONDS = 1200.0
 SUBSCRIBED = Gauge("holdfast_worker_subscribed", "0 while the worker waits for a dependency", ["consumer"])
@@ -52,6 +52,7 @@ class ConsumerPause:
         self._publishing = threading.Lock()
         self._is_active = self._is_stopped = False
         self._can_park = True
+        self._hold_until = 0.0
         self._cancel: Callable[[], object] = _nothing
         self._subscribe: Callable[[], object] = _nothing
         SUBSCRIBED.labels(context).set(1)
@@ -77,15 +78,14 @@ class ConsumerPause:
         threading.Thread(target=self._run, name="consumer-pause", daemon=True).start()
 
     def hold(self, publish: Callable[[], object]) -> None:
-        """Retry `publish` until it succeeds; while the delay queues are down, pause and hold the message for up to
-        `HOLD_SECONDS`.
+        """Retry `publish` until it succeeds; while the delay queues are down, pause and hold the message, until they
+        have been down for `HOLD_SECONDS`.
 
         Raises the error of `publish` if this message is at fault, and `CannotParkError` on shutdown or after that time.
         """
-        deadline = time.monotonic() + HOLD_SECONDS
         while not self._has_published(publish):
             self.begin("messages cannot be parked")
-            if not self._wait_until_parkable(deadline):
+            if not self._wait_until_parkable():
                 raise CannotParkError("messages cannot be parked")
 
     def stop(self) -> None:
@@ -110,13 +110,13 @@ class ConsumerPause:
                     raise
                 _log.warning("a message cannot be parked: it is held", consumer=self._context, error=repr(error))
                 with self._changed:
-                    self._can_park = False
+                    self._can_park, self._hold_until = False, time.monotonic() + HOLD_SECONDS
                 return False
             return True
 
-    def _wait_until_parkable(self, deadline: float) -> bool:
+    def _wait_until_parkable(self) -> bool:
         with HELD.labels(self._context).track_inprogress(), self._changed:
-            timeout = max(0.0, deadline - time.monotonic())
+            timeout = max(0.0, self._hold_until - time.monotonic())
             self._changed.wait_for(lambda: self._is_stopped or self._can_park, timeout)
             return self._can_park
 

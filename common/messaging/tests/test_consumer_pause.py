@@ -165,6 +165,27 @@ def test_nothing_is_held_longer_than_the_broker_allows(monkeypatch: pytest.Monke
     assert not pause.is_active
 
 
+def test_the_time_counts_from_the_begin_of_the_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message whose turn comes late in an outage was delivered as early as the others."""
+    monkeypatch.setattr(consumer_pause, "HOLD_SECONDS", 0.05)
+    found = Dependencies(DELAY_QUEUES)
+    pause = found.pause("database", probe_delay_queues=True)
+    with pytest.raises(CannotParkError):
+        pause.hold(found.publish)
+    monkeypatch.setattr(consumer_pause, "HOLD_SECONDS", SECONDS)
+
+    def hold() -> None:
+        with pytest.raises(CannotParkError):
+            pause.hold(found.publish)
+
+    late = threading.Thread(target=hold)
+    late.start()
+    late.join(SECONDS / 2)
+    assert not late.is_alive()
+    found.down.clear()
+    wait(lambda: not pause.is_active)
+
+
 def test_a_shutdown_holds_nothing_back() -> None:
     found = Dependencies(DELAY_QUEUES)
     pause = found.pause("database", probe_delay_queues=True)
