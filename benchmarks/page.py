@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.figures import number
 from benchmarks.latency import STEPS
-from benchmarks.load_curve import COLUMNS
+from benchmarks.load_curve import COLUMNS, SECONDS
 from benchmarks.order_path import BARE, HOLDFAST, HOLDFAST_FRONT, PLAIN, PLAIN_FRONT, PLAIN_VISIBLE
 from benchmarks.picture import Chart, svg
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.figures import Figures
     from benchmarks.rows import Row
 
-NOT_MEASURED, ELSEWHERE = "not measured in this run", "[measured apart](../benchmarks/README.md)"
+NOT_MEASURED, ELSEWHERE = "not measured in this run", "[measured separately](../benchmarks/README.md)"
 HEAD = """\
 # Performance
 
@@ -30,7 +30,8 @@ HEAD = """\
 
 A figure is the median of its rounds, with the lowest and the highest of them. Ratios are taken within a round: each
 side is measured alone on the machine, one after the other, with the same load generator (a closed loop of {connections}
-connections).
+connections). Orders go straight to the orders service, without the gateway. A *front* is the process that accepts
+orders, with no workers running; the *plain view* is the front of the plain chain.
 """
 BASELINE = """\
 ## The baseline
@@ -50,21 +51,20 @@ What bounds these figures, and what was tried. The profile of each process is in
 [benchmarks/README.md](../benchmarks/README.md#where-the-processor-time-goes).
 
 * **Confirmed orders, processor time.** Tried and kept: batches with one statement for all their rows ([decision
-  26](decisions/0026-batches-in-celery-workers.md)); Stripe's client over urllib3, reading JSON (payments takes two
-  fifths less); frames from the broker received ahead (an event of a backlog: 0.45 ms of the worker's processor time
-  in place of 0.55, `python -m benchmarks.batches`, with and without in turn, seven rounds). Measured and
-  left: logs, metrics and spans (23 us of an event's time, `python -m benchmarks.observability`); the bound on each
-  wait for PostgreSQL (6 to 8 us a statement, [decision
-  5](decisions/0005-every-wait-for-postgresql-is-bounded.md)). What is left is spread thin. After the
-  servers, the largest shares are Celery, kombu and py-amqp, which receive each event, then the payment provider
-  itself and the confirmation e-mail, which the plain chain does not send.
+  26](decisions/0026-batches-in-celery-workers.md)); Stripe's client over urllib3, reading JSON (a call
+  takes 1.5 ms of processor time in place of 2.6); frames from the broker received ahead (an event of a backlog: 0.45 ms
+  of the worker's processor time in place of 0.55, `python -m benchmarks.batches` before and after that change, seven
+  alternating rounds). Measured, not optimised: logs, metrics and spans (23 us of an event's time, `python -m
+  benchmarks.observability`); the bound on each wait for PostgreSQL (6 to 8 us a statement, [decision
+  5](decisions/0005-every-wait-for-postgresql-is-bounded.md)). No single component dominates the rest. Two
+  fifths of it are work that the plain chain does not do: the payment provider, the archive, e-mail and webhooks.
 * **Accepted orders.** One process of Python takes them, so one core is the bound. Its two statements take a third of
   its time; the rest is the HTTP parser, Flask, the checks of token, body and key, and the order's event. The plain
   view does none of these checks.
-* **Half the sustained rate.** Then batches are small, and an order costs more than at the full rate: two cores are
-  nearly busy. Most of the wait is for payments, which makes two calls of the provider between three transactions.
-* **Relay.** It reads and deletes each row in PostgreSQL, and waits for the confirms of a batch before it reads the
-  next one. Not tried: reading ahead.
+* **Half the sustained rate.** At this rate batches are small, so each order costs more processor time; both cores are
+  nearly saturated. Most of the wait is for payments, which makes two calls of the provider between its transactions.
+* **Relay.** It reads and deletes each row in PostgreSQL, by one statement for a batch, and waits for the confirms of a
+  batch before that statement. Not tried: reading the next batch during that wait.
 """
 
 
@@ -105,12 +105,13 @@ def render(rows: Sequence[Row], figures: Figures, origin: Origin) -> str:
 
 
 def _goals(rows: Sequence[Row], figures: Figures) -> Iterator[str]:
-    yield "| what | goal | reached | command |\n|---|---|---|---|"
+    yield "| what | goal | reached | met | command |\n|---|---|---|---|---|"
     for row in rows:
         unknown = ELSEWHERE if row.elsewhere else NOT_MEASURED
         reached = row.reached(figures) if row.reached and figures.has(*row.needs) else unknown
         command = row.elsewhere or (f"python -m benchmarks --only {row.key}" if row.reached else "")
-        yield f"| {row.what} | {row.goal} | {reached} | {f'`{command}`' if command else 'none yet'} |"
+        met = ("yes" if row.met(figures) else "**no**") if row.met and figures.has(*row.needs) else ""
+        yield f"| {row.what} | {row.goal} | {reached} | {met} | {f'`{command}`' if command else 'none yet'} |"
     yield ""
 
 
@@ -168,7 +169,8 @@ def _processor(figures: Figures) -> Iterator[str]:
 def _curve(figures: Figures) -> Iterator[str]:
     yield "## Against load\n\n![Throughput and latency against the offered load](performance.svg)\n"
     yield "Orders arrive at a fixed rate, independent of the response times; a latency counts from the time when its"
-    yield "request was due. Confirmed orders count until the last one has ended.\n"
+    yield f"request was due. Each rate is offered for {SECONDS:.0f} seconds; confirmed orders count until the last one"
+    yield "has ended, so their rate includes the time after the offer.\n"
     yield f"| {' | '.join(COLUMNS)} |\n|{'--:|' * len(COLUMNS)}"
     for row in zip(*(figures.values(f"curve: {column}") for column in COLUMNS), strict=True):
         yield f"| {' | '.join(map(number, row))} |"

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import open_loop, page
-from benchmarks.figures import Figures
+from benchmarks.figures import Figures, number
 from benchmarks.load_curve import COLUMNS
 from benchmarks.profile import shares
 from benchmarks.rows import ROWS
@@ -32,6 +32,14 @@ def test_the_committed_page_has_every_row() -> None:
 def test_a_row_without_figures_is_marked() -> None:
     text = page.render(ROWS, Figures(), ORIGIN)
     assert text.count(page.NOT_MEASURED) + text.count(page.ELSEWHERE) == len(ROWS)
+
+
+@pytest.mark.parametrize(("p99", "met"), [(99.0, "yes"), (101.0, "**no**")])
+def test_a_row_says_whether_it_meets_its_goal(p99: float, met: str) -> None:
+    figures = Figures()
+    figures.add("idle: p50 ms", 40.0)
+    figures.add("idle: p99 ms", p99)
+    assert f"p99 **{number(p99)}** ms | {met} |" in page.render(ROWS, figures, ORIGIN)
 
 
 def test_ratios_are_computed_per_round() -> None:
