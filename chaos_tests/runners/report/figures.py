@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from chaos_tests.runners.report.series import Values
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1000, 124, 12, 16, 26
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1000, 136, 12, 16, 26
 LANE, LABEL_GAP, MOST_NUMBERS = 26, 15, 40
 ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 PALEST_SECONDS = 4.0  # a narrower band would be invisible
