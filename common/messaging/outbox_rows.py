@@ -31,15 +31,6 @@ _FETCH = statement(
     "SELECT {columns} FROM outbox WHERE set_aside_at IS NULL ORDER BY position LIMIT :limit", columns=_COLUMNS
 )
 _DELETE = text("DELETE FROM outbox WHERE position = ANY(:positions)")
-# Both parts see the table as it was before the statement, so the second one names the rows that the first one deletes.
-_DELETE_AND_FETCH = statement(
-    """
-    WITH published AS (DELETE FROM outbox WHERE position = ANY(:positions))
-    SELECT {columns} FROM outbox
-    WHERE set_aside_at IS NULL AND position <> ALL(:positions) ORDER BY position LIMIT :limit
-    """,
-    columns=_COLUMNS,
-)
 _SET_ASIDE = text("""
     UPDATE outbox SET set_aside_at = clock_timestamp() WHERE position = ANY(:positions) AND set_aside_at IS NULL
 """)
@@ -125,11 +116,6 @@ class OutboxRows:
         """The oldest row of each type that is set aside, except a row that would overtake an older waiting one."""
         with autocommit(self._engine) as connection:
             return connection.execute(_SAMPLE).all()
-
-    def delete_and_fetch(self, positions: Sequence[int], limit: int) -> Sequence[Any]:
-        """Delete these rows; returns the oldest of the others, as `fetch` does, in the same round trip."""
-        with autocommit(self._engine) as connection:
-            return connection.execute(_DELETE_AND_FETCH, {"positions": list(positions), "limit": limit}).all()
 
     def delete(self, positions: Sequence[int]) -> None:
         self._change(_DELETE, positions)

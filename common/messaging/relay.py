@@ -55,9 +55,8 @@ _log = structlog.get_logger(__name__)
 class Relay:
     """Moves the outbox of one database to the broker.
 
-    `engine` must have one connection and no other user: on it the relay listens for notifications. It need not be
-    durable: a deletion lost in a crash of the database means that an event is published twice. The relays of one
-    process share the circuit breaker `broker`: while it is down, one of them tries it per second.
+    `engine` must have one connection and no other user: on it the relay listens for notifications.
+    The relays of one process share the circuit breaker `broker`: while it is down, one of them tries it per second.
     """
 
     def __init__(
@@ -81,8 +80,6 @@ class Relay:
         self._is_publishing = self._is_refused = False
         publisher.while_waiting = self._while_waiting
         self._window = BATCH_ROWS
-        self._ahead: Sequence[Any] = ()  # the oldest rows, if the last statement has read them
-        self._term = 0  # of the lease, when the rows were read
         self._retry_at = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -118,8 +115,6 @@ class Relay:
         self._active.set(int(held))
         self._lag.is_active = held
         self._lag.measure()
-        if self._lease.term != self._term:
-            self._term, self._ahead = self._lease.term, ()  # another relay may have published them
         if not held:
             self._wakeups.stop()
             return False
@@ -128,26 +123,24 @@ class Relay:
         return self._retry_set_aside() or self._publish_oldest()
 
     def _publish_oldest(self) -> bool:
-        rows, self._ahead = self._ahead or self._fetched(self._rows.fetch(self._window), self._window), ()
+        rows = self._rows.fetch(self._window)
+        self._lag.fetched(
+            len(rows), max((float(row.age_seconds) for row in rows), default=0), is_all=len(rows) < self._window
+        )
         if not rows:
             return False
         # One event is tried at a time until one is confirmed: while one queue refuses, the others receive every
         # duplicate (like TCP's congestion window, RFC 5681, it shrinks at once and doubles on success).
-        wider, self._window = min(2 * self._window, BATCH_ROWS), 1
-        confirmed, returned = self._publish(rows, fetch=wider)
+        window, self._window = self._window, 1
+        confirmed, returned = self._publish(rows)
         self._rows.set_aside([row.position for row in rows if row.event_id in returned])
-        self._log_refusal(rows[0], is_refused=not confirmed and not returned and self._keeps_lease())
+        self._log_refusal(rows[0], is_refused=not confirmed and not returned and self._lease.hold())
         if len(confirmed) + len(returned) == len(rows):
-            self._window = wider
-            return bool(self._ahead or returned)  # events committed after the fetch have sent a notification
+            self._window = min(2 * window, BATCH_ROWS)
+            return len(rows) == window  # events committed after the poll have sent a notification
         if not confirmed:
             self._publisher.idle(REFUSED_SECONDS)
         return True
-
-    def _fetched(self, rows: Sequence[Any], limit: int) -> Sequence[Any]:
-        oldest = max((float(row.age_seconds) for row in rows), default=0)
-        self._lag.fetched(len(rows), oldest, is_all=len(rows) < limit)
-        return rows
 
     def _log_refusal(self, oldest: Any, *, is_refused: bool) -> None:
         """Once per refusal: a queue of this type is full, or not available."""
@@ -156,7 +149,9 @@ class Relay:
         self._is_refused = is_refused
 
     def _retry_set_aside(self) -> bool:
-        """Every few seconds retry the oldest event of each type that is set aside; if routed, restore its type."""
+        """Every few seconds retry the oldest event of each type that is set aside; if it is routed, restore its
+        type.
+        """
         if time.monotonic() < self._retry_at:
             return False
         self._retry_at = time.monotonic() + RETRY_SET_ASIDE_SECONDS
@@ -166,16 +161,14 @@ class Relay:
         confirmed, _returned = self._publish(rows)
         types = {row.type for row in rows if row.event_id in confirmed}
         if types:
-            restored, self._ahead = self._rows.restore(types, self._lease.hold), ()
+            restored = self._rows.restore(types, self._lease.hold)
             _log.info("events are routable again", database=self._database, types=sorted(types), restored=restored)
         return bool(confirmed)
 
-    def _publish(self, rows: Sequence[Any], *, fetch: int = 0) -> tuple[set[str], set[str]]:
-        """Publish these and delete the confirmed ones; if all are, fetch up to `fetch` next ones. Returns the confirmed
-        and the unroutable ids.
-        """
+    def _publish(self, rows: Sequence[Any]) -> tuple[set[str], set[str]]:
+        """Publish these and delete the confirmed ones; returns the confirmed and the unroutable ids."""
         crash_point("relay.fetched")
-        if not self._keeps_lease():  # a slow database may have used up the rest of it
+        if not self._lease.hold():  # a slow database may have used up the rest of the lease
             return set(), set()
         started_ns = time.time_ns()
         self._is_publishing = True
@@ -185,19 +178,11 @@ class Relay:
             self._is_publishing = False
         crash_point("relay.published")
         done = [row for row in rows if row.event_id in confirmed]
-        positions = [row.position for row in done]
-        if fetch and len(done) == len(rows):
-            self._ahead = self._fetched(self._rows.delete_and_fetch(positions, fetch), fetch)
-        else:
-            self._rows.delete(positions)
+        self._rows.delete([row.position for row in done])
         PUBLISHED.labels(self._database).inc(len(done))
         crash_point("relay.deleted")
         record_published(done, started_ns=started_ns)
         return confirmed, self._publisher.returned
-
-    def _keeps_lease(self) -> bool:
-        """Whether this relay has had the lease ever since it read the rows."""
-        return self._lease.hold() and self._lease.term == self._term
 
     def _while_waiting(self) -> None:
         """During a wait for the broker: update the lag, and renew the lease so that no standby publishes the same
@@ -210,7 +195,6 @@ class Relay:
 
     def _be_standby(self) -> None:
         self._active.set(0)
-        self._ahead = ()
         self._lag.is_active = True  # a standby may not be able to publish either
         self._while_waiting()
         self._wakeups.take()  # otherwise notifications would pile up; after the wait the relay polls anyway

@@ -35,17 +35,13 @@ _RELEASE = text("DELETE FROM leases WHERE name = :name AND holder = :holder")
 
 
 class Lease:
-    """`hold()` returns whether this holder has the lease now; it queries the database only when a renewal is due.
-
-    `term` changes whenever another holder may have had the lease since the last `hold()`.
-    """
+    """`hold()` returns whether this holder has the lease now; it queries the database only when a renewal is due."""
 
     def __init__(self, engine: Engine, name: str, holder: str, seconds: float) -> None:
         self._engine, self._seconds = engine, seconds
         self._values = {"name": name, "holder": holder}
-        self._renew_at = self._expires_at = 0.0
+        self._renew_at = 0.0
         self._may_be_held = False
-        self.term = 0
 
     def hold(self) -> bool:
         """True if held. Raises as the database does."""
@@ -55,16 +51,14 @@ class Lease:
         self._renew_at, self._may_be_held = 0.0, True
         with autocommit(self._engine) as connection:
             held = connection.execute(_ACQUIRE, self._values | {"seconds": self._seconds}).first() is not None
-        if not held or time.monotonic() >= self._expires_at:
-            self.term += 1
         # Measured from before the statement: the database's clock started no earlier than that.
-        self._renew_at, self._expires_at = (now + self._seconds / 3, now + self._seconds) if held else (0.0, 0.0)
+        self._renew_at = now + self._seconds / 3 if held else 0.0
         self._may_be_held = held
         return held
 
     def release(self) -> None:
         """Release the lease, so that a standby takes over at once."""
-        self._renew_at = self._expires_at = 0.0
+        self._renew_at = 0.0
         if not self._may_be_held:
             return
         with autocommit(self._engine) as connection:

@@ -33,20 +33,17 @@ _DRIVER = "postgresql+psycopg2"
 _EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POLL_WRITE: select.POLLOUT}
 
 
-def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str, is_durable: bool = True) -> Engine:
+def make_engine(url: str, *, pool_size: int, timeout_seconds: float, name: str) -> Engine:
     """An engine with at most `pool_size` connections; no statement, lock or socket waits past `timeout_seconds`.
 
     The server's time-outs are a little shorter than the client's, so that a slow server returns a clean error and only
-    a frozen one costs the connection. Commits that are not `is_durable` return before they are on disk: a crash of the
-    server may lose the last ones, in their order
-    (https://www.postgresql.org/docs/current/wal-async-commit.html).
+    a frozen one costs the connection.
     """
     # The lock time-out is shorter than the statement's: otherwise a locked row would look like a slow server. If
     # several wait for the row, each waits twice, for its turn and for the row: both waits fit into a statement's time
     # (https://www.postgresql.org/docs/current/runtime-config-client.html).
     options = f"-c statement_timeout={int(timeout_seconds * 900)} -c lock_timeout={int(timeout_seconds * 400)} "
     options += f"-c idle_in_transaction_session_timeout={int(timeout_seconds * 5000)}"
-    options += "" if is_durable else " -c synchronous_commit=off"
     engine = create_engine(
         make_url(url).set(drivername=_DRIVER),  # SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql`
         pool_size=pool_size,

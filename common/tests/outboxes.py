@@ -63,7 +63,7 @@ class Outbox:
 
     def connect_relay(self) -> Engine:
         """An engine like a relay's: with one connection and no other user."""
-        made = make_engine(self.url, pool_size=1, timeout_seconds=_PATIENCE_SECONDS, name="relay", is_durable=False)
+        made = make_engine(self.url, pool_size=1, timeout_seconds=_PATIENCE_SECONDS, name="relay")
         self._of_relays.append(made)
         return made
 

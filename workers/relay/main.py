@@ -75,9 +75,8 @@ def main() -> int:
 
 def _relay(context: str, url: str, holder: str, settings: Settings, broker: Breaker) -> Relay:
     # The thread's statements are sequential: one connection is enough.
-    name, seconds = f"relay {context}", settings.database_timeout_seconds
-    engine = make_engine(url, pool_size=1, timeout_seconds=seconds, name=name, is_durable=False)
-    publisher = ConfirmedPublisher(settings.rabbitmq_url, topology.EVENTS.name, name=name)
+    engine = make_engine(url, pool_size=1, timeout_seconds=settings.database_timeout_seconds, name=f"relay {context}")
+    publisher = ConfirmedPublisher(settings.rabbitmq_url, topology.EVENTS.name, name=f"relay {context}")
     return Relay(context, engine, publisher, holder, broker=broker)
 
 

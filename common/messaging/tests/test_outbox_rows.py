@@ -36,15 +36,6 @@ def test_the_oldest_come_first_without_those_set_aside(box: Outbox) -> None:
     assert box.set_aside() == [events[0].id]
 
 
-def test_the_next_rows_come_with_a_deletion(box: Outbox) -> None:
-    events, rows = box.fill(6), OutboxRows(box.engine)
-    fetched = rows.fetch(3)
-    rows.set_aside([fetched[2].position])
-    following = rows.delete_and_fetch([fetched[0].position, fetched[1].position], 2)
-    assert [row.event_id for row in following] == [event.id for event in events[3:5]]
-    assert box.waiting() == [event.id for event in events[2:]]
-
-
 def test_a_row_keeps_the_moment_at_which_it_was_set_aside_first(box: Outbox) -> None:
     box.fill(1)
     rows = OutboxRows(box.engine)
@@ -113,8 +104,7 @@ def test_no_statement_reads_the_whole_table(box: Outbox, set_aside: int, is_anal
         rows.sample_set_aside()
         rows.measure()
         rows.set_aside([row.position for row in fetched[:5]])
-        rows.delete([row.position for row in fetched[:200]])
-        rows.delete_and_fetch([row.position for row in fetched[200:]], 500)
+        rows.delete([row.position for row in fetched])
         rows.restore([UNROUTABLE], lambda: True)
         run(box, f"SELECT jsonb_build_object({outbox.BACKLOG})")
         run(box, f"SELECT {outbox.LAG_SECONDS}")

@@ -166,14 +166,6 @@ def test_in_autocommit_each_statement_is_its_own_transaction(engine: Engine) -> 
     assert things(engine) == "things"
 
 
-@pytest.mark.parametrize(("is_durable", "shown"), [(True, "on"), (False, "off")])
-def test_a_commit_waits_for_the_disk_if_it_is_to_be_durable(url: str, is_durable: bool, shown: str) -> None:
-    engine = make_engine(url, pool_size=1, timeout_seconds=PATIENCE_SECONDS, name="tested", is_durable=is_durable)
-    with autocommit(engine) as connection:
-        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == shown
-    engine.dispose()
-
-
 @pytest.mark.timeout(200)  # psycopg2's own statements pass by the wait callback: such a wait would have no end
 def test_nothing_is_asked_of_the_server_between_the_statements(url: str) -> None:
     with Link(url) as link:
