@@ -79,13 +79,14 @@ class ConsumerPause:
 
     def hold(self, publish: Callable[[], object]) -> None:
         """Retry `publish` until it succeeds; while the delay queues are down, pause and hold the message, until they
-        have been down for `HOLD_SECONDS`.
+        have been down for `HOLD_SECONDS`. If they come and go, it is held for as long at most.
 
         Raises the error of `publish` if this message is at fault, and `CannotParkError` on shutdown or after that time.
         """
+        deadline = time.monotonic() + HOLD_SECONDS
         while not self._has_published(publish):
             self.begin("messages cannot be parked")
-            if not self._wait_until_parkable():
+            if not self._wait_until_parkable(deadline):
                 raise CannotParkError("messages cannot be parked")
 
     def stop(self) -> None:
@@ -114,9 +115,9 @@ class ConsumerPause:
                 return False
             return True
 
-    def _wait_until_parkable(self) -> bool:
+    def _wait_until_parkable(self, deadline: float) -> bool:
         with HELD.labels(self._context).track_inprogress(), self._changed:
-            timeout = max(0.0, self._hold_until - time.monotonic())
+            timeout = max(0.0, min(deadline, self._hold_until) - time.monotonic())
             self._changed.wait_for(lambda: self._is_stopped or self._can_park, timeout)
             return self._can_park
 
